@@ -1,0 +1,1 @@
+"""The paper's method section as Prefect flows."""

@@ -1,0 +1,1 @@
+"""Settings, object store, process launcher, recipes, deployment files."""

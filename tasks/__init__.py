@@ -1,0 +1,1 @@
+"""Thin Prefect tasks: fetch inputs, call one function, publish the result, return a reference."""

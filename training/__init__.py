@@ -1,0 +1,1 @@
+"""The machine learning: no Prefect, no S3, no Great Expectations in here."""

@@ -1,0 +1,1 @@
+"""Benchmarks: load, prompt, extract, score, aggregate."""

@@ -1,0 +1,114 @@
+"""The one record schema: a problem with a verifiable answer.
+
+Pocket problems and real data share it. Sets of problems are Parquet files, read and written
+through `datasets`; images stay encoded (PNG or JPEG bytes) until the micro-batch that needs them.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from datasets import Dataset, Features, Image, List, Value, load_dataset
+
+from training.errors import DataError
+
+Modality = Literal["text", "multimodal"]
+
+
+class EncodedImage(TypedDict):
+    """An image as it lies in the Parquet file."""
+
+    bytes: bytes
+    path: str | None
+
+
+class Problem(TypedDict):
+    """One row.
+
+    Fields:
+        id: Unique over all sources, e.g. `pocket/train/bars/000123`.
+        source: Name of the source the row came from.
+        modality: `text` or `multimodal`.
+        family: Topic of the problem, the unit of balanced selection.
+        template: Which wording or layout produced it; train and test never share one.
+        level: Difficulty 1 to 10, or None while unknown.
+        question: What the model is asked; holds no image placeholder.
+        images: Encoded images, in the order they are shown; empty for text.
+        answer: The verifiable reference answer, without `\\boxed{}`.
+        solution: A reasoning trace ending in `\\boxed{answer}`, or None.
+        reading: What a correct description of the problem's givens says, or None;
+            scores perception apart from reasoning.
+        pass_rate: Share of the base model's samples that were right, or None while unknown.
+    """
+
+    id: str
+    source: str
+    modality: Modality
+    family: str
+    template: str
+    level: int | None
+    question: str
+    images: list[EncodedImage]
+    answer: str
+    solution: str | None
+    reading: str | None
+    pass_rate: float | None
+
+
+PROBLEM_FEATURES = Features(
+    {
+        "id": Value("string"),
+        "source": Value("string"),
+        "modality": Value("string"),
+        "family": Value("string"),
+        "template": Value("string"),
+        "level": Value("int32"),
+        "question": Value("string"),
+        "images": List(Image(decode=False)),
+        "answer": Value("string"),
+        "solution": Value("string"),
+        "reading": Value("string"),
+        "pass_rate": Value("float32"),
+    }
+)
+
+
+def problem_dataset(problems: Iterable[Problem]) -> Dataset:
+    """Collects problems into a `datasets.Dataset` with the one schema."""
+    rows: list[dict[str, Any]] = [dict(problem) for problem in problems]
+    columns = {name: [row[name] for row in rows] for name in PROBLEM_FEATURES}
+    return Dataset.from_dict(columns, features=PROBLEM_FEATURES)
+
+
+def write_problems(problems: Dataset | Iterable[Problem], path: Path) -> None:
+    """Writes problems as one Parquet file; parent folders are created."""
+    dataset = problems if isinstance(problems, Dataset) else problem_dataset(problems)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.to_parquet(str(path))
+
+
+def read_problems(path: Path) -> Dataset:
+    """Reads one Parquet file of problems.
+
+    Raises:
+        DataError: The file is missing or its columns are not the schema's.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"There is no problem file {path}.",
+            where=str(path),
+            rule="a set of problems is one Parquet file",
+            fix="run the curation stage, or correct the path",
+        )
+    dataset = load_dataset(
+        "parquet", data_files=str(path), split="train", cache_dir=str(path.parent / ".cache")
+    )
+    if set(dataset.column_names) != set(PROBLEM_FEATURES):
+        odd = sorted(set(dataset.column_names) ^ set(PROBLEM_FEATURES))
+        raise DataError(
+            f"{path} does not hold problems: columns {odd} are missing or unknown.",
+            where=str(path),
+            rule=f"the columns are {sorted(PROBLEM_FEATURES)}",
+            fix="map the columns in the recipe's data.sources, then curate again",
+        )
+    return dataset.cast(PROBLEM_FEATURES)

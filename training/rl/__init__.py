@@ -1,0 +1,1 @@
+"""The reinforcement-learning algorithms as pure functions of tensors."""

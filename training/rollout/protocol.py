@@ -1,0 +1,72 @@
+"""What every rollout engine does: sample responses to prompts, and take new weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from training.records import EncodedImage
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model is asked; images stay encoded.
+
+    Attributes:
+        question: The user's text.
+        images: Encoded images, shown before the text.
+    """
+
+    question: str
+    images: Sequence[EncodedImage] = ()
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How responses are drawn.
+
+    Attributes:
+        max_response_tokens: A response that reaches it without an end token is truncated.
+        temperature: 0 decodes greedily.
+        top_p: Nucleus; log-probabilities are those of the renormalised nucleus.
+        samples_per_prompt: G, responses drawn for each prompt.
+    """
+
+    max_response_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    samples_per_prompt: int = 1
+
+
+@dataclass(frozen=True)
+class Response:
+    """One sampled response.
+
+    Attributes:
+        prompt_index: Which prompt it answers.
+        token_ids: Sampled tokens [L], the end token included when one was sampled.
+        log_probs: Log-probability of each token under the sampler, after temperature and
+            top-p [L], float32.
+        text: The decoded response without special tokens.
+        truncated: True if no end token was sampled within the budget.
+    """
+
+    prompt_index: int
+    token_ids: torch.LongTensor
+    log_probs: torch.Tensor
+    text: str
+    truncated: bool
+
+
+class RolloutEngine(Protocol):
+    """Samples responses from the newest weights it was given."""
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        settings: SamplingSettings,
+        generator: torch.Generator,
+    ) -> list[Response]:
+        """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order."""
+        ...

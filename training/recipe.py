@@ -29,7 +29,11 @@ class Strict(BaseModel):
 
 
 class ModelRecipe(Strict):
-    """The base policy: any image-text-to-text model that transformers can load from a folder."""
+    """The base policy: any image-text-to-text model that transformers can load.
+
+    `path` is a folder, relative to the recipe's own folder when it starts with `./` or `../`,
+    or else a model hub's id.
+    """
 
     path: Annotated[str, Field(min_length=1)]
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -342,7 +346,13 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
         ) from error
     if seed is not None:
         values["seed"] = seed
-    return parse_recipe(values, where=str(path))
+    recipe = parse_recipe(values, where=str(path))
+    if recipe.model.path.startswith(("./", "../")):
+        absolute = str((path.parent / recipe.model.path).resolve())
+        recipe = recipe.model_copy(
+            update={"model": recipe.model.model_copy(update={"path": absolute})}
+        )
+    return recipe
 
 
 def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:

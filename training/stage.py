@@ -1,0 +1,89 @@
+"""Runs one stage in a process of its own: `python -m training.stage JOB.json`, under torchrun.
+
+A stage is a subprocess so that a crash in NCCL or an out-of-memory kill fails the Prefect task
+and not the worker. The job names folders only; fetching and publishing them is the task's work.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from training.errors import RecipeError, RevisualError
+from training.recipe import Recipe, parse_recipe
+
+
+class Job(BaseModel):
+    """What one stage is to do.
+
+    Attributes:
+        stage: `curate`, `evaluate` or the name of a training stage of the recipe.
+        recipe: The resolved recipe, a JSON file.
+        inputs: Local folders by name. curate: `policy`; training: `policy`, `data`;
+            evaluate: every policy by its name, the base first.
+        output: The folder to fill; empty at the start.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: str
+    recipe: Path
+    inputs: dict[str, Path]
+    output: Path
+
+
+def run(job: Job) -> None:
+    """Does the stage's work.
+
+    Raises:
+        RecipeError: The recipe has no stage of that name.
+        RevisualError: Whatever rule the stage's inputs break.
+    """
+    recipe = parse_recipe(json.loads(job.recipe.read_text(encoding="utf-8")), where=str(job.recipe))
+    # Each stage imports only what it needs: process start is a good part of a pocket run's time.
+    if job.stage == "curate":
+        from training.curation import curate
+
+        curate(recipe, job.inputs["policy"], job.output)
+    elif job.stage == "evaluate":
+        from training.evaluation.run import evaluate
+
+        evaluate(recipe, job.inputs, job.output)
+    else:
+        _train(recipe, job)
+
+
+def _train(recipe: Recipe, job: Job) -> None:
+    stages = {stage.name: stage for stage in recipe.stages}
+    if job.stage not in stages:
+        raise RecipeError(
+            f"The recipe {recipe.name} has no stage {job.stage!r}.",
+            where=str(job.recipe),
+            rule=f"a job's stage is curate, evaluate or one of {sorted(stages)}",
+            fix="name one of these stages",
+        )
+    stage = stages[job.stage]
+    if stage.kind == "sft":
+        from training import sft
+
+        sft.train(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
+    else:
+        from training import grpo
+
+        grpo.train(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
+
+
+def main() -> int:
+    """Reads the job named on the command line and runs it; a broken rule is one clear message."""
+    job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        run(job)
+    except RevisualError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

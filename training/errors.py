@@ -1,9 +1,9 @@
 """Every error the machine learning raises on purpose.
 
-    RevisualError
-    ├── RecipeError    the recipe is missing, malformed or out of range
-    ├── DataError      a source, a record or a curated set breaks a rule
-    └── ModelError     a model path is missing or is not a vision-language model
+RevisualError
+├── RecipeError    the recipe is missing, malformed or out of range
+├── DataError      a source, a record or a curated set breaks a rule
+└── ModelError     a model path is missing or is not a vision-language model
 """
 
 
@@ -29,9 +29,7 @@ class RevisualError(Exception):
         return _rebuild, (type(self), self.what, self.where, self.rule, self.fix)
 
 
-def _rebuild(
-    cls: type[RevisualError], what: str, where: str, rule: str, fix: str
-) -> RevisualError:
+def _rebuild(cls: type[RevisualError], what: str, where: str, rule: str, fix: str) -> RevisualError:
     return cls(what, where=where, rule=rule, fix=fix)
 
 

@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Level = Annotated[int, Field(ge=1, le=10)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
 Component = Literal["vision_tower", "projector", "language_model"]
 
 
@@ -307,14 +308,13 @@ class Recipe(Strict):
                     f"stage {stage.name}: supervised fine-tuning needs traces; "
                     f"set `needs_solution = true` in the set {stage.data!r}"
                 )
-        if "base" in {stage.name for stage in self.stages}:
-            raise ValueError("a stage may not be called `base`: the base policy has that name")
+        for stage in self.stages:
+            if stage.name in RESERVED_NAMES:
+                raise ValueError(f"a training stage may not be called `{stage.name}`")
         modalities = {source.modality for source in self.sources}
         for curated in self.curation.sets:
             if curated.modality not in modalities:
-                raise ValueError(
-                    f"set {curated.name}: no source has modality {curated.modality!r}"
-                )
+                raise ValueError(f"set {curated.name}: no source has modality {curated.modality!r}")
         return self
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from training.errors import RecipeError
 from training.records import Modality
@@ -38,7 +39,7 @@ class ModelRecipe(Strict):
 
     path: Annotated[str, Field(min_length=1)]
     dtype: Literal["float32", "bfloat16"] = "float32"
-    # Pixels an image may have after the processor's resizing; None keeps the processor's own bounds.
+    # Pixels an image may have after resizing; None keeps the processor's own bound.
     max_pixels: PositiveInt | None = None
 
 
@@ -93,7 +94,7 @@ class SetRecipe(Strict):
 
 
 class CurationRecipe(Strict):
-    """Stage 0 (paper section 3.1, GRAMMAR): verifiability, difficulty, levels, balanced selection."""
+    """Stage 0, GRAMMAR (paper section 3.1): verifiability, difficulty, balanced selection."""
 
     samples_per_problem: PositiveInt = 4
     temperature: Positive = 1.0
@@ -377,7 +378,7 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
         ) from error
 
 
-def _describe(fault: Any) -> str:
+def _describe(fault: ErrorDetails) -> str:
     """One fault as `field: message (got value)`, without the discriminator tags pydantic adds."""
     field = ".".join(str(part) for part in fault["loc"]) or "recipe"
     if fault["type"] == "extra_forbidden":

@@ -23,7 +23,7 @@ class EncodedImage(TypedDict):
 
 
 class Problem(TypedDict):
-    """One row.
+    r"""One row.
 
     Fields:
         id: Unique over all sources, e.g. `pocket/train/bars/000123`.
@@ -34,8 +34,8 @@ class Problem(TypedDict):
         level: Difficulty 1 to 10, or None while unknown.
         question: What the model is asked; holds no image placeholder.
         images: Encoded images, in the order they are shown; empty for text.
-        answer: The verifiable reference answer, without `\\boxed{}`.
-        solution: A reasoning trace ending in `\\boxed{answer}`, or None.
+        answer: The verifiable reference answer, without `\boxed{}`.
+        solution: A reasoning trace ending in `\boxed{answer}`, or None.
         reading: What a correct description of the problem's givens says, or None;
             scores perception apart from reasoning.
         pass_rate: Share of the base model's samples that were right, or None while unknown.

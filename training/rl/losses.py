@@ -1,0 +1,229 @@
+"""Policy-gradient losses: clipped surrogate, CISPO and GSPO, KL, entropy, sampler correction.
+
+Shapes: S sequences of a micro-batch, right-padded to L response tokens. What `mask` hides is never
+read, not even NaN. Every loss is a sum over the micro-batch divided by a normaliser of the whole
+mini-batch, so losses and gradients of micro-batches, and of ranks, add up to the same result
+however the batch is cut.
+
+Dead sequences, those with an advantage of exactly zero, take no part: they neither dilute the
+denominator nor feel the KL term or the entropy bonus (dropping them before the forward pass gives
+the same result). Peers differ here: TRL counts them in the denominator and pulls them to the
+reference.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Aggregation = Literal["token_mean", "sequence_mean", "dr_grpo"]
+KlEstimator = Literal["k1", "k2", "k3"]
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What the loss consists of.
+
+    Attributes:
+        clip_low: The ratio's lower bound is 1 - clip_low.
+        clip_high: Its upper bound is 1 + clip_high (larger than clip_low: DAPO's clip-higher).
+        surrogate: `clip` is PPO's; `cispo` (arXiv 2506.13585, Eq. 4) clips the ratio's upper side
+            and keeps the gradient of every token.
+        ratio_level: `token`, or `sequence` for GSPO (arXiv 2507.18071, Eq. 7): the ratio of a
+            sequence is exp(mean log ratio of its tokens).
+        aggregation: `token_mean` (DAPO), `sequence_mean` (GRPO: mean of the sequences' means), or
+            `dr_grpo` (sum over sequences x a constant length).
+        kl_coefficient: Weight of the KL term against the reference; 0 for none.
+        kl_estimator: See `kl_divergence`.
+        entropy_coefficient: Weight of the entropy bonus at this step.
+        correction: What happens to the importance ratio of trainer to sampler, applied only if
+            the sampler's log-probabilities are given: `truncate` caps it, `mask` drops what
+            exceeds the cap.
+        correction_level: `token`, or `sequence`: exp(mean log ratio); a sum would shrink or
+            explode with length.
+        correction_cap: Largest ratio kept.
+    """
+
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    surrogate: Literal["clip", "cispo"] = "clip"
+    ratio_level: Literal["token", "sequence"] = "token"
+    aggregation: Aggregation = "token_mean"
+    kl_coefficient: float = 0.0
+    kl_estimator: KlEstimator = "k3"
+    entropy_coefficient: float = 0.0
+    correction: Literal["none", "truncate", "mask"] = "truncate"
+    correction_level: Literal["token", "sequence"] = "token"
+    correction_cap: float = 2.0
+
+
+def policy_loss(
+    log_probs: Tensor,
+    old_log_probs: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    normalizer: float,
+    settings: LossSettings,
+    reference_log_probs: Tensor | None = None,
+    entropy: Tensor | None = None,
+    sampler_log_probs: Tensor | None = None,
+    nucleus_log_mass: Tensor | None = None,
+    sequence_weights: Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """A micro-batch's share of the loss, and sums for diagnostics.
+
+    Args:
+        log_probs: Of the policy, with gradient [S, L].
+        old_log_probs: Of the policy before the first update on this batch [S, L]; at that first
+            update `log_probs.detach()` is the same.
+        advantages: [S].
+        mask: True at response tokens [S, L].
+        normalizer: `loss_normalizer` of the whole mini-batch, all micro-batches and ranks.
+        settings: Which terms, with which weights.
+        reference_log_probs: Of the reference policy [S, L]; needed for the KL term.
+        entropy: Of the policy at each position, nats [S, L]; needed, with gradient, for the bonus.
+        sampler_log_probs: What the rollout engine reported, after temperature and top-p [S, L].
+        nucleus_log_mass: Log-mass of the trainer's top-p nucleus [S, L], so that the ratio to the
+            sampler compares two renormalised distributions; None if top-p is 1.
+        sequence_weights: Weight of each sequence's terms [S], such as the inverse inclusion
+            probabilities that undo the bias of PAD's selection; the normaliser then counts the
+            set drawn from.
+
+    Returns:
+        The loss, a scalar, and detached sums over live tokens for `mean_diagnostics`.
+
+    Raises:
+        ValueError: A term is asked for without its input, or `normalizer` is not positive.
+    """
+    if normalizer <= 0.0:
+        raise ValueError("nothing to learn from: skip the update when the normalizer is 0")
+    live = mask & (advantages != 0.0)[:, None]
+    log_probs = log_probs.masked_fill(~live, 0.0)
+    log_ratio = log_probs - old_log_probs.masked_fill(~live, 0.0)
+    if settings.ratio_level == "sequence":
+        log_ratio = _sequence_mean(log_ratio, live).expand_as(log_ratio)
+    ratio = log_ratio.exp()
+    signal = advantages[:, None]
+
+    low, high = 1.0 - settings.clip_low, 1.0 + settings.clip_high
+    if settings.surrogate == "cispo":
+        terms = -ratio.detach().clamp(max=high) * signal * log_probs
+    else:
+        terms = -torch.minimum(ratio * signal, ratio.clamp(low, high) * signal)
+    diagnostics = {
+        "clip_low_fraction": (ratio < low) & (signal < 0),
+        "clip_high_fraction": (ratio > high) & (signal > 0),
+    }
+
+    if sampler_log_probs is not None:
+        log_mass = torch.zeros_like(log_probs) if nucleus_log_mass is None else nucleus_log_mass
+        gap = (old_log_probs - log_mass - sampler_log_probs).masked_fill(~live, 0.0).detach()
+        correction, raw = sampler_correction(gap, live, settings=settings)
+        terms = terms * correction
+        # The sampler drew the tokens, so k3 of this gap estimates KL(sampler || trainer).
+        diagnostics["sampler_kl"] = gap.expm1() - gap
+        diagnostics["importance_ratio_mean"] = raw
+    if reference_log_probs is not None:
+        log_reference = reference_log_probs.masked_fill(~live, 0.0)
+        kl = kl_divergence(log_probs, log_reference, estimator=settings.kl_estimator)
+        diagnostics["kl_reference"] = kl
+        terms = terms + settings.kl_coefficient * kl
+    elif settings.kl_coefficient > 0.0:
+        raise ValueError("the KL term needs reference_log_probs")
+    if entropy is not None:
+        entropy = entropy.masked_fill(~live, 0.0)
+        diagnostics["entropy"] = entropy
+        terms = terms - settings.entropy_coefficient * entropy
+    elif settings.entropy_coefficient > 0.0:
+        raise ValueError("the entropy bonus needs the entropy")
+
+    if sequence_weights is not None:
+        terms = terms * sequence_weights[:, None]
+    loss = _aggregate(terms, live, settings.aggregation) / normalizer
+    sums = {name: value.masked_fill(~live, 0).sum() for name, value in diagnostics.items()}
+    sums["num_tokens"] = live.sum()
+    return loss, {name: value.detach().double() for name, value in sums.items()}
+
+
+def loss_normalizer(
+    mask: Tensor, advantages: Tensor, *, aggregation: Aggregation, max_response_tokens: int
+) -> float:
+    """The loss's denominator; the values of parts of a batch add up to that of the whole.
+
+    Args:
+        mask: True at response tokens [N, L].
+        advantages: [N]; dead sequences (zero) don't count.
+        aggregation: Which mean.
+        max_response_tokens: The constant length of `dr_grpo`.
+    """
+    live = mask & (advantages != 0.0)[:, None]
+    if aggregation == "token_mean":
+        return float(live.sum())
+    num_sequences = float(live.any(-1).sum())
+    return num_sequences * max_response_tokens if aggregation == "dr_grpo" else num_sequences
+
+
+def kl_divergence(log_probs: Tensor, reference: Tensor, *, estimator: KlEstimator) -> Tensor:
+    """Estimates KL(policy || reference) from the policy's own samples (Schulman 2020).
+
+    With r = reference / policy: k1 = -log r is unbiased, but its gradient averages to zero, so as
+    a loss it only adds noise; k2 = (log r)^2 / 2 has the right gradient; k3 = r - 1 - log r is
+    never negative, of low variance, and what the paper uses.
+
+    Args:
+        log_probs: Of the sampled tokens under the policy, any shape.
+        reference: Of the same tokens under the reference, same shape.
+        estimator: `k1`, `k2` or `k3`.
+    """
+    log_r = reference - log_probs
+    if estimator == "k1":
+        return -log_r
+    if estimator == "k2":
+        return 0.5 * log_r.square()
+    return log_r.expm1() - log_r
+
+
+def sampler_correction(
+    gap: Tensor, live: Tensor, *, settings: LossSettings
+) -> tuple[Tensor, Tensor]:
+    """Importance weights for tokens that another engine sampled (TIS, MIS).
+
+    Args:
+        gap: Trainer's minus sampler's log-probabilities, zero outside `live` [S, L].
+        live: [S, L].
+        settings: The correction's kind, level and cap.
+
+    Returns:
+        The weight and the ratio before truncation, both [S, L].
+    """
+    if settings.correction_level == "sequence":
+        gap = _sequence_mean(gap, live).expand_as(gap)
+    ratio = gap.exp()
+    if settings.correction == "truncate":
+        return ratio.clamp(max=settings.correction_cap), ratio
+    if settings.correction == "mask":
+        return ratio.masked_fill(ratio > settings.correction_cap, 0.0), ratio
+    return torch.ones_like(ratio), ratio
+
+
+def mean_diagnostics(sums: Mapping[str, Tensor]) -> dict[str, float]:
+    """Means over live tokens from the (added up) sums of `policy_loss`; empty without tokens."""
+    num_tokens = sums["num_tokens"].item()
+    if num_tokens == 0:
+        return {}
+    return {name: value.item() / num_tokens for name, value in sums.items() if name != "num_tokens"}
+
+
+def _aggregate(terms: Tensor, live: Tensor, aggregation: Aggregation) -> Tensor:
+    """The loss's numerator: a sum over tokens, or over the sequences' means."""
+    if aggregation == "sequence_mean":
+        return _sequence_mean(terms.masked_fill(~live, 0.0), live).sum()
+    return terms.masked_fill(~live, 0.0).sum()
+
+
+def _sequence_mean(values: Tensor, live: Tensor) -> Tensor:
+    """Mean over live tokens [S, 1] of values that are zero elsewhere [S, L]."""
+    return values.sum(-1, keepdim=True) / live.sum(-1, keepdim=True).clamp(min=1)

@@ -4,7 +4,8 @@ Pocket problems and real data share it. Sets of problems are Parquet files, read
 through `datasets`; images stay encoded (PNG or JPEG bytes) until the micro-batch that needs them.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -112,3 +113,17 @@ def read_problems(path: Path) -> Dataset:
             fix="map the columns in the recipe's data.sources, then curate again",
         )
     return dataset.cast(PROBLEM_FEATURES)
+
+
+def question_key(question: str, images: Sequence[EncodedImage]) -> str:
+    """What two equal problems share: the question, apart from case and spaces, and the images.
+
+    Duplicates and questions of a benchmark are found by this key.
+
+    Returns:
+        A SHA-256 in hex.
+    """
+    digest = hashlib.sha256(" ".join(question.casefold().split()).encode())
+    for image in images:
+        digest.update(hashlib.sha256(image["bytes"]).digest())
+    return digest.hexdigest()

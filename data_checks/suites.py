@@ -1,0 +1,205 @@
+"""What curated sets and evaluation results must satisfy, as Great Expectations suites.
+
+Great Expectations is imported with this module, which takes seconds: only the gate imports it,
+when it runs. Every expectation has `meta`: its `name` and what is `expected`, in words.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+from great_expectations.expectations.expectation import Expectation
+
+from training.recipe import CurationGate, EvaluationGate, SetRecipe
+
+# Stated here anew, not imported: a gate that shares the code it checks would share its faults.
+OUTCOMES = ("right", "wrong", "unparseable", "timeout")
+MAX_ANSWER_CHARACTERS = 100
+
+_FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision
+_SCORE_ERROR = 1e-9  # a mean may be summed in another order
+
+
+def set_suite(
+    curated: SetRecipe, gate: CurationGate, sources: Sequence[str], benchmark_keys: Sequence[str]
+) -> gx.ExpectationSuite:
+    """What each row of one curated set, and the set as a whole, must satisfy."""
+    least = max(
+        gate.min_rows_per_set, ceil(curated.num_problems * (1 - gate.max_missing_rows) - 1e-9)
+    )
+    images = {"min_value": 1} if curated.modality == "multimodal" else {"max_value": 0}
+    expectations = [
+        gxe.ExpectTableRowCountToBeBetween(
+            min_value=least,
+            max_value=curated.num_problems,
+            meta=_meta("rows", f"{least} to {curated.num_problems}"),
+        ),
+        gxe.ExpectColumnUniqueValueCountToBeBetween(
+            column="family",
+            min_value=gate.min_families,
+            meta=_meta("families", f"at least {gate.min_families}"),
+        ),
+        *(
+            gxe.ExpectColumnValuesToNotBeNull(column=column, meta=_meta(column, "never null"))
+            for column in ("id", "family", "template", "question", "answer", "level", "pass_rate")
+        ),
+        _length("question", 1, None),
+        _length("answer", 1, MAX_ANSWER_CHARACTERS),
+        _members("modality", [curated.modality]),
+        _members("source", sources),
+        _between("level", curated.min_level, curated.max_level),
+        _between(
+            "pass_rate",
+            curated.min_pass_rate - _FLOAT32_ERROR,
+            curated.max_pass_rate + _FLOAT32_ERROR,
+            words=f"{curated.min_pass_rate} to {curated.max_pass_rate}",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="num_images",
+            **images,
+            meta=_meta("images", "at least 1" if curated.modality == "multimodal" else "none"),
+        ),
+        _between("num_empty_images", 0, 0, words="none without bytes"),
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column="question_key",
+            value_set=list(benchmark_keys),
+            meta=_meta("questions", f"none of the {len(benchmark_keys)} of the benchmarks"),
+        ),
+    ]
+    if curated.needs_solution:
+        expectations.append(_members("has_solution", [True]))
+    return gx.ExpectationSuite(name=curated.name, expectations=expectations)
+
+
+def disjoint_suite() -> gx.ExpectationSuite:
+    """What all curated sets together must satisfy: no problem twice, in one set or in two."""
+    return gx.ExpectationSuite(
+        name="all sets",
+        expectations=[
+            gxe.ExpectColumnValuesToBeUnique(
+                column="id", meta=_meta("ids", "unique over all sets")
+            ),
+            gxe.ExpectColumnValuesToBeUnique(
+                column="question_key", meta=_meta("questions", "unique over all sets")
+            ),
+        ],
+    )
+
+
+def accounting_suite() -> gx.ExpectationSuite:
+    """No row is lost: each source's rows are all in a set or among the rejects."""
+    return gx.ExpectationSuite(
+        name="sources",
+        expectations=[
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="rows_in",
+                column_B="rows_out",
+                meta=_meta("rows in", "equal to rows in sets and rejects"),
+            )
+        ],
+    )
+
+
+def predictions_suite(max_response_tokens: int) -> gx.ExpectationSuite:
+    """What every prediction must satisfy."""
+    return gx.ExpectationSuite(
+        name="predictions",
+        expectations=[
+            gxe.ExpectColumnValuesToBeUnique(
+                column="id", meta=_meta("policy, benchmark, problem", "unique")
+            ),
+            _members("outcome", OUTCOMES),
+            _between("num_tokens", 1, max_response_tokens),
+        ],
+    )
+
+
+def scores_suite(policies: Sequence[str], benchmarks: Sequence[str]) -> gx.ExpectationSuite:
+    """What every score must satisfy: complete, in range, and what its predictions say."""
+    num_scores = len(policies) * len(benchmarks)
+    return gx.ExpectationSuite(
+        name="scores",
+        expectations=[
+            gxe.ExpectTableRowCountToEqual(
+                value=num_scores,
+                meta=_meta("scores", f"{num_scores}: every policy on every benchmark"),
+            ),
+            gxe.ExpectColumnValuesToBeUnique(
+                column="id", meta=_meta("policy, benchmark", "unique")
+            ),
+            _members("policy", policies),
+            _members("benchmark", benchmarks),
+            *(_between(column, 0.0, 1.0) for column in ("low", "value", "high")),
+            *(
+                gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+                    column_A=larger,
+                    column_B=smaller,
+                    or_equal=True,
+                    meta=_meta(larger, f"not below {smaller}"),
+                )
+                for larger, smaller in (("value", "low"), ("high", "value"))
+            ),
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="num_problems",
+                column_B="num_predictions",
+                meta=_meta("num_problems", "equal to the number of predictions"),
+            ),
+            gxe.ExpectColumnValuesToNotBeNull(
+                column="error", meta=_meta("value", "has predictions to compare with")
+            ),
+            _between("error", 0.0, _SCORE_ERROR, words="value equal to the predictions' accuracy"),
+        ],
+    )
+
+
+def final_suite(gate: EvaluationGate) -> gx.ExpectationSuite:
+    """What the final checkpoint must reach on every benchmark."""
+    return gx.ExpectationSuite(
+        name="final checkpoint",
+        expectations=[
+            *(
+                gxe.ExpectColumnValuesToNotBeNull(
+                    column=column, meta=_meta(column, "known on every benchmark")
+                )
+                for column in ("gain_points", "unparseable")
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="gain_points",
+                min_value=gate.min_gain_points,
+                meta=_meta("gain over base", f"at least {gate.min_gain_points} points"),
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="unparseable",
+                max_value=gate.max_unparseable,
+                meta=_meta("unparseable responses", f"at most {gate.max_unparseable:.0%}"),
+            ),
+        ],
+    )
+
+
+def _meta(name: str, expected: str) -> dict[str, str]:
+    return {"name": name, "expected": expected}
+
+
+def _members(column: str, values: Sequence[Any]) -> Expectation:
+    return gxe.ExpectColumnValuesToBeInSet(
+        column=column, value_set=list(values), meta=_meta(column, f"one of {list(values)}")
+    )
+
+
+def _between(column: str, low: float, high: float, words: str | None = None) -> Expectation:
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column,
+        min_value=low,
+        max_value=high,
+        meta=_meta(column, words or f"{low} to {high}"),
+    )
+
+
+def _length(column: str, low: int, high: int | None) -> Expectation:
+    words = f"at least {low} character" if high is None else f"{low} to {high} characters"
+    return gxe.ExpectColumnValueLengthsToBeBetween(
+        column=column, min_value=low, max_value=high, meta=_meta(f"{column} length", words)
+    )

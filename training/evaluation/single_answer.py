@@ -1,0 +1,23 @@
+"""The parts that benchmarks with one verifiable answer a problem share."""
+
+from collections.abc import Sequence
+
+from training.answers import Outcome, Verifier, extract_boxed
+from training.evaluation.scores import accuracy_score
+from training.records import Problem
+from training.rollout.protocol import Prompt
+
+aggregate = accuracy_score
+extract = extract_boxed
+
+
+def prompt(problem: Problem) -> Prompt:
+    """The images, then the question."""
+    return Prompt(problem["question"], problem["images"])
+
+
+def score(
+    problems: Sequence[Problem], responses: Sequence[str], verifier: Verifier
+) -> list[Outcome]:
+    """The verdict of the verifier that also rewards the policy in training."""
+    return verifier.verify(responses, [problem["answer"] for problem in problems])

@@ -1,0 +1,119 @@
+"""The `revisual` command: run, report, validate and show recipes, start and stop the services."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from infra import services
+from infra.errors import InfraError
+from infra.settings import load_settings
+from training.errors import RevisualError
+from training.recipe import Recipe, load_recipe, resolved_toml_values
+
+SECRET_WORDS = ("secret", "password", "token_id", "api_key", "credential")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; a broken rule is one clear message and exit code 1."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (RevisualError, InfraError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs a recipe through the deployment and shows it until it ends."""
+    from flows.watch import start_run, watch
+    from tasks.prepare import check
+
+    settings = load_settings()
+    check(_load(options.recipe, options.seed))
+    up(options)
+    parameters = {"recipe": options.recipe, "seed": options.seed, "fresh": options.fresh}
+    return watch(settings, start_run(settings, parameters))
+
+
+def up(_options: argparse.Namespace) -> int:
+    """Starts the Prefect server and a worker, and deploys."""
+    settings = load_settings()
+    print("Starting the Prefect server and a worker ...", flush=True)
+    services.up(settings)
+    print(f"Prefect UI: {settings.ui_url}   (stop it with: make down)")
+    print("Start a run: .venv/bin/prefect deployment run revisual/full -p recipe=pocket -p seed=3")
+    return 0
+
+
+def down(_options: argparse.Namespace) -> int:
+    """Stops what `up` started."""
+    stopped = services.down(load_settings())
+    print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    return 0
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Checks a recipe."""
+    recipe = _load(options.recipe, None)
+    stages = " -> ".join(stage.name for stage in recipe.stages)
+    print(f"{options.recipe}: valid; curate -> {stages} -> evaluate")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Prints a recipe with every default filled in."""
+    print(json.dumps(masked(resolved_toml_values(_load(options.recipe, None))), indent=2))
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Renders a run's report again from the store."""
+    from tasks.report import render_again
+
+    print(render_again(load_settings(), options.run))
+    return 0
+
+
+def masked(value: object, name: str = "") -> object:
+    """The value with everything hidden whose name says that it is a secret."""
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return "***"
+    if isinstance(value, dict):
+        return {key: masked(part, key) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(part) for part in value]
+    return value
+
+
+def _load(name: str, seed: int | None) -> Recipe:
+    from tasks.run import recipe_path
+
+    return load_recipe(recipe_path(name), seed=seed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="revisual", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        summary = (command.__doc__ or "").splitlines()[0]
+        added = commands.add_parser(command.__name__, help=summary, description=summary)
+        added.set_defaults(command=command)
+        return added
+
+    started = add(run)
+    started.add_argument("--recipe", default="pocket", help="a shipped recipe, or a file's path")
+    started.add_argument("--seed", type=int, help="replaces the recipe's seed")
+    started.add_argument("--fresh", action="store_true", help="run finished stages again")
+    for command in (validate, show):
+        add(command).add_argument("recipe", help="a shipped recipe, or a file's path")
+    add(report).add_argument("run", help="a run's name or id, or `latest`")
+    add(up)
+    add(down)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

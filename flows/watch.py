@@ -1,0 +1,178 @@
+"""Starts a deployed run and shows it in the terminal until it ends."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from infra import services
+from infra.errors import ServiceError
+from infra.settings import Settings
+from infra.store import Store
+from tasks.report import as_artifact
+from training.report.record import RunRecord
+
+DEPLOYMENT = "revisual/full"
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One task of the run, as the terminal shows it."""
+
+    name: str
+    state: str
+    seconds: float
+    progress: str
+
+
+def start_run(settings: Settings, parameters: dict[str, Any]) -> UUID:
+    """What `prefect deployment run revisual/full` does; returns the flow run's id."""
+    with SyncPrefectClient(settings.api_url) as client:
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return client.create_flow_run_from_deployment(deployment.id, parameters=given).id
+
+
+def watch(settings: Settings, run_id: UUID) -> int:
+    """Shows a run until it ends.
+
+    Returns:
+        0 if it completed, else 1.
+
+    Raises:
+        ServiceError: The server or the worker died meanwhile.
+    """
+    console = Console()
+    with SyncPrefectClient(settings.api_url) as client:
+        try:
+            run = _follow(settings, client, run_id, console)
+        except KeyboardInterrupt:
+            client.set_flow_run_state(run_id, Cancelling())
+            console.print("Cancelling the run.")
+            return 1
+    assert run.state is not None  # a run that ended has one
+    console.print(f"Run:    {settings.ui_url}/runs/flow-run/{run.id}", soft_wrap=True)
+    if not run.state.is_completed():
+        console.print(f"{run.name} ended {run.state.name}.", style="bold red")
+        console.print(run.state.message or "no message", markup=False, soft_wrap=True)
+        return 1
+    folder = settings.reports / run.name
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    console.print(accuracy_table(_scores(settings, folder)))
+    return 0
+
+
+def _follow(
+    settings: Settings, client: SyncPrefectClient, run_id: UUID, console: Console
+) -> FlowRun:
+    """Polls the run: a live table on a terminal, a line for every change elsewhere."""
+    seen: dict[str, str] = {}
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            run = client.read_flow_run(run_id)
+            steps = _steps(client, run_id)
+            if console.is_terminal:
+                live.update(_step_table(run, steps), refresh=True)
+            else:
+                _print_changes(console, steps, seen)
+            if run.state is not None and run.state.is_final():
+                return run
+            _refuse_dead_services(settings)
+            time.sleep(POLL_SECONDS)
+
+
+def _steps(client: SyncPrefectClient, run_id: UUID) -> list[Step]:
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    artifacts = client.read_artifacts(
+        artifact_filter=ArtifactFilter(
+            flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]),
+            type=ArtifactFilterType(any_=["progress"]),
+        )
+    )
+    progress = {artifact.task_run_id: artifact for artifact in artifacts}
+    tasks = client.read_task_runs(flow_run_filter=of_run)
+    started = sorted((task for task in tasks if task.start_time), key=lambda t: str(t.start_time))
+    return [
+        Step(
+            name=task.name,
+            state=task.state_name or "",
+            seconds=task.estimated_run_time.total_seconds(),
+            progress=str(progress[task.id].description or "") if task.id in progress else "",
+        )
+        for task in started
+    ]
+
+
+def _step_table(run: FlowRun, steps: Sequence[Step]) -> Table:
+    table = Table(title=f"{run.name}: {run.state_name}", title_justify="left", expand=True)
+    table.add_column("task", no_wrap=True)
+    table.add_column("state")
+    table.add_column("seconds", justify="right")
+    table.add_column("progress", ratio=1)
+    for step in steps:
+        table.add_row(step.name, step.state, f"{step.seconds:.0f}", step.progress)
+    return table
+
+
+def _print_changes(console: Console, steps: Sequence[Step], seen: dict[str, str]) -> None:
+    for step in steps:
+        line = f"{step.name}: {step.state}"
+        if seen.get(step.name) != line:
+            seen[step.name] = line
+            console.print(f"{line} ({step.seconds:.0f} s)", markup=False)
+
+
+def _refuse_dead_services(settings: Settings) -> None:
+    for name in ("server", "worker"):
+        if not services.is_running(settings, name):
+            raise ServiceError(
+                f"The Prefect {name} died during the run.",
+                where=str(services.log_path(settings, name)),
+                rule="a run needs the server and the worker",
+                fix="read the log, then: make up; finished stages are not run again",
+            )
+
+
+def _scores(settings: Settings, folder: Path) -> list[dict[str, Any]]:
+    record = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+    evaluation = next(stage for stage in record.stages if stage.kind == "evaluate")
+    store = Store(settings.store_uri, settings.home / "cache")
+    path = store.fetch(as_artifact(evaluation.artifact)) / "scores.json"
+    scores: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["scores"]
+    return scores
+
+
+def accuracy_table(scores: Sequence[dict[str, Any]]) -> Table:
+    """Accuracy of every policy on every benchmark, in percent, with the 95 % interval."""
+    benchmarks = list(dict.fromkeys(score["benchmark"] for score in scores))
+    cells = {(score["policy"], score["benchmark"]): score for score in scores}
+    table = Table(title="Accuracy in %, 95 % interval", title_justify="left")
+    table.add_column("policy")
+    for benchmark in benchmarks:
+        table.add_column(benchmark, justify="right")
+    for policy in dict.fromkeys(score["policy"] for score in scores):
+        row = [cells.get((policy, benchmark)) for benchmark in benchmarks]
+        table.add_row(policy, *(_percent(score) if score else "-" for score in row))
+    return table
+
+
+def _percent(score: dict[str, Any]) -> str:
+    return f"{score['value']:.1%} [{score['low']:.1%}, {score['high']:.1%}]"

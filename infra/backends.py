@@ -1,0 +1,279 @@
+"""Where the store's bytes lie: a local folder or an S3 bucket, with one contract.
+
+Names are relative, with `/` between their parts. Nothing is ever overwritten: `create` makes an
+object only if there is none of that name, which is all the locking the store needs.
+"""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from infra.errors import StoreError
+
+MIB = 2**20
+
+
+class Backend(Protocol):
+    """Objects under a root address."""
+
+    root: str
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Makes an object; False, and no change, if there is one of that name."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """An object's bytes; None if there is none of that name."""
+        ...
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every object under `prefix/`, by its name relative to it."""
+        ...
+
+    def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
+        """Copies files of a folder to `prefix/`."""
+        ...
+
+    def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
+        """Copies objects under `prefix/` into a folder."""
+        ...
+
+    def remove(self, prefix: str) -> None:
+        """Removes whatever lies under `prefix/`."""
+        ...
+
+
+def open_backend(uri: str) -> Backend:
+    """Opens the backend for a store's address.
+
+    Raises:
+        StoreError: The address is of neither kind.
+    """
+    if "://" not in uri:
+        return LocalBackend(Path(uri).resolve())
+    scheme, _, rest = uri.partition("://")
+    bucket = rest.strip("/").partition("/")[0]
+    if scheme == "file" and rest.startswith("/"):
+        return LocalBackend(Path(rest).resolve())
+    if scheme == "s3" and bucket and "@" not in bucket and ":" not in bucket:
+        return S3Backend(rest.strip("/"))
+    raise StoreError(
+        # The address may hold a password where one does not belong: only its scheme is shown.
+        f"A store's address cannot look like this: {scheme}://...",
+        where="environment variable REVISUAL_STORE",
+        rule="the store is a local folder or s3://bucket/prefix, without credentials",
+        fix="set it to such an address, and give credentials as AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY",
+    )
+
+
+class LocalBackend:
+    """A folder. Files reach the disk before anybody can see them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.root = f"file://{folder}"
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Makes a file under another name and links it into place: all of it, or nothing."""
+        path = self._folder / name
+        with self._clear_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{uuid.uuid4().hex}")
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    _sync(file.fileno())
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        """A file's bytes, or None."""
+        with self._clear_errors():
+            try:
+                return (self._folder / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Sizes of the files below a folder, half-made ones left out."""
+        base = self._folder / prefix
+        with self._clear_errors():
+            files = [path for path in base.rglob("*") if path.is_file() and path.name[0] != "."]
+            return {path.relative_to(base).as_posix(): path.stat().st_size for path in files}
+
+    def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
+        """Copies, never links: the folder's owner may write to his files again."""
+        with self._clear_errors():
+            for name in names:
+                target = self._folder / prefix / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with (folder / name).open("rb") as source, target.open("xb") as copy:
+                    shutil.copyfileobj(source, copy, 4 * MIB)
+                    _sync(copy.fileno())
+                _sync_folder(target.parent)
+
+    def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
+        """Links where the file systems allow it, else copies."""
+        with self._clear_errors():
+            for name in names:
+                source, target = self._folder / prefix / name, folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(source, target)
+                except OSError as error:
+                    if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                        raise
+                    shutil.copyfile(source, target)
+
+    def remove(self, prefix: str) -> None:
+        """Removes a folder of the store; none is fine."""
+        with self._clear_errors():
+            if (self._folder / prefix).exists():
+                shutil.rmtree(self._folder / prefix)
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"The store {self._folder} cannot be used: {error.strerror or error}.",
+                where=str(error.filename or self._folder),
+                rule="the store is a folder that this user may create and write, with space left",
+                fix="make room, correct the permissions, or set REVISUAL_STORE to another folder",
+            ) from error
+
+
+class S3Backend:
+    """A prefix of an S3 bucket, through s3fs.
+
+    Not fork-safe: open it in the process that uses it. The endpoint and the credentials come from
+    the usual AWS_* variables.
+    """
+
+    def __init__(self, path: str) -> None:
+        import s3fs  # takes a second, and a local store never needs it
+
+        self._path = path
+        self.root = f"s3://{path}"
+        self._fs = s3fs.S3FileSystem(
+            # With a listings cache even `exists` is stale after another writer.
+            use_listings_cache=False,
+            skip_instance_cache=True,
+            config_kwargs={"connect_timeout": 10, "read_timeout": 60},
+        )
+
+    def create(self, name: str, data: bytes) -> bool:
+        """A PUT with `If-None-Match: *`."""
+        with self._clear_errors():
+            try:
+                self._fs.pipe_file(f"{self._path}/{name}", data, mode="create")
+            except OSError as error:
+                if isinstance(error, FileExistsError) or _status(error) in (409, 412):
+                    return False
+                raise
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        """An object's bytes, or None."""
+        with self._clear_errors():
+            try:
+                data: bytes = self._fs.cat_file(f"{self._path}/{name}")
+            except FileNotFoundError:
+                return None
+        return data
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Sizes of the objects under a prefix."""
+        base = f"{self._path}/{prefix}"
+        with self._clear_errors():
+            found: dict[str, dict[str, Any]] = self._fs.find(base, detail=True)
+        return {name.removeprefix(f"{base}/"): info["size"] for name, info in found.items()}
+
+    def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
+        """Multipart, with little memory: at most 16 parts of 16 MiB at once."""
+        with self._clear_errors():
+            self._fs.put(
+                [str(folder / name) for name in names],
+                [f"{self._path}/{prefix}/{name}" for name in names],
+                chunksize=16 * MIB,
+                max_concurrency=4,
+                batch_size=4,
+            )
+
+    def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
+        """Four files at once, each in one stream."""
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with self._clear_errors():
+            self._fs.get(
+                [f"{self._path}/{prefix}/{name}" for name in names],
+                [str(folder / name) for name in names],
+                max_concurrency=1,
+                batch_size=4,
+            )
+
+    def remove(self, prefix: str) -> None:
+        """Removes every object under a prefix; none is fine."""
+        names = [f"{self._path}/{prefix}/{name}" for name in self.sizes(prefix)]
+        if names:
+            with self._clear_errors():
+                self._fs.rm(names)
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        from botocore.exceptions import (  # type: ignore[import-untyped]
+            BotoCoreError,
+            ClientError,
+        )
+
+        try:
+            yield
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise StoreError(
+                f"The store {self.root} cannot be used: {_reason(error)}.",
+                where=f"{self.root} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}",
+                rule="the bucket exists, answers, and these credentials may list, read and write",
+                fix="check REVISUAL_STORE, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY",
+            ) from error
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status S3 answered with; s3fs hides it in the cause."""
+    response = getattr(error.__cause__, "response", None) or {}
+    status: int | None = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
+
+
+def _reason(error: Exception) -> str:
+    """The error's text on one line, the credentials masked should it quote them."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
+        if secret := os.environ.get(name):
+            text = text.replace(secret, f"<{name}>")
+    return text
+
+
+def _sync(descriptor: int) -> None:
+    # The data must be on the disk before the manifest that vouches for it.
+    os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

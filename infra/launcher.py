@@ -1,0 +1,206 @@
+"""Runs one stage as torchrun processes under the supervisor, and watches it.
+
+    work/
+      job.json       what the stage is asked
+      recipe.json    the resolved recipe
+      log.txt        everything its processes print
+      output/        what it writes; metrics.jsonl grows while it runs
+
+A crash in a collective or an out-of-memory kill fails the stage, not the worker; and whatever ends
+the caller, an exception, a cancellation or SIGKILL, ends the stage's processes too.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import StageError
+from infra.settings import PROJECT_ROOT
+from infra.supervisor import GRACE_SECONDS
+
+POLL_SECONDS = 0.25
+LOG_TAIL_LINES = 30
+# A broken rule as `training.stage` prints it: what, where, rule, fix.
+BROKEN_RULE = re.compile(
+    r"^\w+Error: .+\n {2}where: .+\n {2}rule:  .+\n {2}fix:   .+$", re.MULTILINE
+)
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage is asked to do.
+
+    Attributes:
+        stage: `curate`, the name of a training stage, or `evaluate`.
+        recipe: The resolved recipe.
+        inputs: Local folders of its inputs, by name; the order counts.
+        num_processes: Training processes to start.
+        threads_per_process: CPU threads of each.
+    """
+
+    stage: str
+    recipe: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    num_processes: int
+    threads_per_process: int
+
+
+def launch(
+    job: Job,
+    work: Path,
+    *,
+    on_line: Callable[[str], None],
+    on_metrics: Callable[[Metrics], None],
+) -> Path:
+    """Runs a stage to its end.
+
+    Args:
+        job: What to run.
+        work: A folder of its own; created, must be empty.
+        on_line: Called with every complete line the stage prints.
+        on_metrics: Called with every object the stage appends to `metrics.jsonl`.
+
+    Returns:
+        The folder the stage wrote.
+
+    Raises:
+        StageError: The stage failed.
+    """
+    output = work / "output"
+    output.mkdir(parents=True)
+    (work / "recipe.json").write_text(json.dumps(job.recipe, indent=2))
+    (work / "job.json").write_text(json.dumps(_job_values(job, work, output), indent=2))
+    command = [
+        *(sys.executable, "-m", "infra.torchrun", "--nproc-per-node", str(job.num_processes)),
+        *("-m", "training.stage", str(work / "job.json")),
+    ]
+    environment = stage_environment(job.threads_per_process)
+    log = LineTail(work / "log.txt", on_line)
+    metrics = LineTail(output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
+    code = supervise(command, environment, work / "log.txt", poll=lambda: _poll(log, metrics))
+    if code != 0:
+        raise StageError(_failure(job.stage, code, work / "log.txt"))
+    return output
+
+
+def supervise(
+    command: list[str],
+    environment: Mapping[str, str],
+    log_path: Path,
+    *,
+    poll: Callable[[], None],
+) -> int:
+    """Runs a command under the supervisor and returns its exit code.
+
+    Args:
+        command: What to run, in the project's root.
+        environment: Its whole environment.
+        log_path: Where its output goes.
+        poll: Called every quarter of a second, and once after the end.
+    """
+    supervisor = [sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid()), "--"]
+    with (
+        log_path.open("wb") as log,
+        subprocess.Popen(
+            [*supervisor, *command],
+            cwd=PROJECT_ROOT,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Out of reach of a Ctrl-C in the terminal: the supervisor is told by us, and only once.
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            while process.poll() is None:
+                poll()
+                time.sleep(POLL_SECONDS)
+        finally:
+            _stop(process)
+        poll()
+        return process.returncode
+
+
+class LineTail:
+    """Hands on the complete lines that another process appends to a file.
+
+    Args:
+        path: The file; it may not exist yet.
+        on_line: Called with each line, without its end.
+    """
+
+    def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
+        self._path = path
+        self._on_line = on_line
+        self._offset = 0
+
+    def read(self) -> None:
+        """Hands on the lines completed since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            complete, newline, _ = file.read().rpartition(b"\n")
+        self._offset += len(complete) + len(newline)
+        if newline:
+            for line in complete.decode(errors="replace").split("\n"):
+                self._on_line(line)
+
+
+def stage_environment(threads_per_process: int) -> dict[str, str]:
+    """The environment of a stage: ours, quiet, on loopback, with its share of the cores."""
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads_per_process),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+
+
+def _job_values(job: Job, work: Path, output: Path) -> dict[str, Any]:
+    return {
+        "stage": job.stage,
+        "recipe": str(work / "recipe.json"),
+        "inputs": {name: str(folder) for name, folder in job.inputs.items()},
+        "output": str(output),
+    }
+
+
+def _poll(log: LineTail, metrics: LineTail) -> None:
+    log.read()
+    metrics.read()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends the supervisor, which ends its descendants first."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=GRACE_SECONDS + 15)
+
+
+def _failure(stage: str, code: int, log: Path) -> str:
+    """The rule that the stage says was broken, else how it ended and the end of its log."""
+    text = log.read_text(errors="replace")
+    if broken := BROKEN_RULE.search(text):
+        return f"stage {stage}: {broken.group()}\n  log:   {log}"
+    how = f"by signal {signal.Signals(code - 128).name}" if code > 128 else f"with exit code {code}"
+    return "\n".join(
+        [f"stage {stage} ended {how}; the end of {log}:", *text.splitlines()[-LOG_TAIL_LINES:]]
+    )

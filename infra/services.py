@@ -1,0 +1,238 @@
+"""The local Prefect server and worker: `up` starts them, `down` stops them, and only them.
+
+Each runs under the supervisor in a session of its own, with its output in a log file. What was
+started is remembered as process id and start time, so that a process id used again by somebody
+else is never mistaken for ours.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from infra.errors import ServiceError
+from infra.settings import PROJECT_ROOT, Settings
+from infra.supervisor import GRACE_SECONDS
+
+POOL = "revisual"
+HEALTHY_WITHIN_SECONDS = 180
+POLL_SECONDS = 0.25
+
+
+def up(settings: Settings) -> None:
+    """Starts what is not running yet, and deploys.
+
+    Raises:
+        ServiceError: The port is taken, or a service does not come up.
+    """
+    with _lock(settings):
+        _refuse_other_settings(settings)
+        if not is_running(settings, "server"):
+            _refuse_taken_port(settings)
+            arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(settings.port)]
+            _start(settings, "server", arguments)
+        _write_profile(settings)
+        _wait_until_healthy(settings)
+        _prepare_pool(settings)
+        if not is_running(settings, "worker"):
+            _start(settings, "worker", ["worker", "start", "--pool", POOL])
+        _deploy(settings)
+
+
+def down(settings: Settings) -> list[str]:
+    """Stops what `up` started; returns the names of what was running."""
+    with _lock(settings):
+        # The worker first: its runs still need the server to say how they ended.
+        return [name for name in ("worker", "server") if _stop(settings, name)]
+
+
+def is_running(settings: Settings, name: str) -> bool:
+    """Whether the service that `up` started is still alive."""
+    return _process(settings, name) is not None
+
+
+def log_path(settings: Settings, name: str) -> Path:
+    """Where a service's output goes."""
+    return settings.home / "services" / f"{name}.log"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of the server, the worker and whatever they start."""
+    return {
+        **os.environ,
+        "REVISUAL_HOME": str(settings.home),
+        "REVISUAL_STORE": settings.store_uri,
+        "REVISUAL_PORT": str(settings.port),
+        "PREFECT_HOME": str(settings.prefect_home),
+        "PREFECT_API_URL": settings.api_url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _start(settings: Settings, name: str, arguments: list[str]) -> None:
+    log = log_path(settings, name)
+    with log.open("ab") as output:
+        supervisor = subprocess.Popen(
+            [*_python("infra.supervisor"), "--", *_python("prefect"), "--no-prompt", *arguments],
+            cwd=PROJECT_ROOT,
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    started = psutil.Process(supervisor.pid).create_time()
+    values = {"pid": supervisor.pid, "started": started, "store": settings.store_uri}
+    _state_path(settings, name).write_text(json.dumps(values | {"port": settings.port}))
+
+
+def _stop(settings: Settings, name: str) -> bool:
+    process = _process(settings, name)
+    if process is not None:
+        process.terminate()
+        process.wait(timeout=GRACE_SECONDS + 30)
+    _state_path(settings, name).unlink(missing_ok=True)
+    return process is not None
+
+
+def _process(settings: Settings, name: str) -> psutil.Process | None:
+    """Our supervisor of a service, if it lives."""
+    state = _state(settings, name)
+    if state is None:
+        return None
+    try:
+        process = psutil.Process(int(str(state["pid"])))
+        ours = process.create_time() == state["started"]
+        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _state(settings: Settings, name: str) -> dict[str, object] | None:
+    path = _state_path(settings, name)
+    if not path.is_file():
+        return None
+    values: dict[str, object] = json.loads(path.read_text())
+    return values
+
+
+def _state_path(settings: Settings, name: str) -> Path:
+    return settings.home / "services" / f"{name}.json"
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    """One `up` or `down` at a time."""
+    folder = settings.home / "services"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _refuse_other_settings(settings: Settings) -> None:
+    """What is up keeps the settings it was started with: say so instead of ignoring new ones."""
+    for name in ("server", "worker"):
+        state = _state(settings, name)
+        if state is None or not is_running(settings, name):
+            continue
+        now = {"port": settings.port, "store": settings.store_uri}
+        for setting, value in now.items():
+            if state[setting] != value:
+                raise ServiceError(
+                    f"The {name} is up with {setting} {state[setting]}, not {value}.",
+                    where=f"REVISUAL_{setting.upper()}",
+                    rule="what is up keeps the settings that it was started with",
+                    fix="make down, then start again",
+                )
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        # As the server does: connections of an earlier server that are still closing do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.port))
+        except OSError as error:
+            raise ServiceError(
+                f"Port {settings.port} is taken by another program.",
+                where=f"127.0.0.1:{settings.port}",
+                rule="the Prefect server needs a free port",
+                fix=f"stop that program, or choose a port: REVISUAL_PORT={settings.port + 1}",
+            ) from error
+
+
+def _write_profile(settings: Settings) -> None:
+    """Tells every `prefect` command in the project's folder where this server is."""
+    settings.prefect_home.mkdir(parents=True, exist_ok=True)
+    (settings.prefect_home / "profiles.toml").write_text(
+        f'active = "{POOL}"\n\n[profiles.{POOL}]\n'
+        f'PREFECT_API_URL = "{settings.api_url}"\n'
+        f"PREFECT_HOME = {json.dumps(str(settings.prefect_home))}\n"
+    )
+
+
+def _wait_until_healthy(settings: Settings) -> None:
+    deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
+    while time.monotonic() < deadline and is_running(settings, "server"):
+        try:
+            if httpx.get(f"{settings.api_url}/health", timeout=5).is_success:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(POLL_SECONDS)
+    raise _not_up(settings, "server")
+
+
+def _prepare_pool(settings: Settings) -> None:
+    """The work pool of this machine: runs start in the project's root."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    template["variables"]["properties"]["working_dir"]["default"] = str(PROJECT_ROOT)
+    with SyncPrefectClient(settings.api_url) as client:
+        pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
+        client.create_work_pool(pool, overwrite=True)
+
+
+def _deploy(settings: Settings) -> None:
+    result = subprocess.run(
+        [*_python("prefect"), "--no-prompt", "deploy", "--all"],
+        cwd=PROJECT_ROOT,
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        log_path(settings, "deploy").write_text(result.stdout + result.stderr)
+        raise _not_up(settings, "deploy")
+
+
+def _not_up(settings: Settings, name: str) -> ServiceError:
+    log = log_path(settings, name)
+    tail = log.read_text(errors="replace").splitlines()[-15:]
+    return ServiceError(
+        "\n".join([f"The Prefect {name} failed; the end of its log:", *tail]),
+        where=str(log),
+        rule="make up starts a server and a worker, and deploys to them",
+        fix="read the log; make down, then try again",
+    )
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]

@@ -1,0 +1,79 @@
+"""What the environment decides, as opposed to the recipe: where things lie and which port is used.
+
+Nothing needs to be set. Credentials are not settings: the S3 client reads them itself from the
+usual `AWS_*` variables, and they are never written anywhere.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_PORT = 4200
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a run keeps its things.
+
+    Attributes:
+        home: Everything the project writes on this machine (`REVISUAL_HOME`, `.revisual`).
+        store_uri: The artifact store (`REVISUAL_STORE`), a folder or `s3://bucket/prefix`.
+        port: Loopback port of the Prefect server (`REVISUAL_PORT`).
+    """
+
+    home: Path
+    store_uri: str
+    port: int
+
+    @property
+    def api_url(self) -> str:
+        """The Prefect API of the local server."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def ui_url(self) -> str:
+        """The Prefect UI of the local server."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def prefect_home(self) -> Path:
+        """Prefect's database, profile and storage."""
+        return self.home / "prefect"
+
+    @property
+    def reports(self) -> Path:
+        """One folder per finished run."""
+        return self.home / "reports"
+
+
+def load_settings() -> Settings:
+    """Reads the environment.
+
+    Raises:
+        SettingsError: A variable holds something else than it should.
+    """
+    home = Path(os.environ.get("REVISUAL_HOME") or PROJECT_ROOT / ".revisual").resolve()
+    return Settings(
+        home=home,
+        store_uri=_absolute(os.environ.get("REVISUAL_STORE") or str(home / "store")),
+        port=_port(os.environ.get("REVISUAL_PORT") or str(DEFAULT_PORT)),
+    )
+
+
+def _absolute(uri: str) -> str:
+    """The worker has another current folder than the person who typed a relative path."""
+    return uri if "://" in uri else str(Path(uri).resolve())
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise SettingsError(
+        f"REVISUAL_PORT is {text!r}.",
+        where="environment variable REVISUAL_PORT",
+        rule="a port is a whole number from 1 to 65535",
+        fix=f"unset it for port {DEFAULT_PORT}, or name a free port",
+    )

@@ -1,0 +1,300 @@
+"""The artifact store: folders that are written once, verified when read, and found by stage key.
+
+    artifacts/<kind>/<unique id>/files/...       the payload
+    artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
+    keys/<key>/<number>.json                     which artifact a finished stage produced
+
+A reference is (URI, sha256, kind). Writers never share a prefix, so none can clobber another. Two
+that finish the same stage race for the key's next number: one wins, the other takes the winner's
+artifact. An entry whose artifact was lost is passed over, and the next number repairs it.
+"""
+
+import hashlib
+import itertools
+import json
+import logging
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from infra.backends import open_backend
+from infra.errors import StoreError
+
+MANIFEST = "manifest.json"
+log = logging.getLogger(__name__)
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Artifact(_Stored):
+    """A reference to a folder in the store.
+
+    Attributes:
+        uri: Where it lies.
+        sha256: Digest of its files' names, sizes and digests: equal content, equal digest.
+        kind: What it is: `model`, `dataset`, `evaluation`, `run`.
+    """
+
+    uri: str
+    sha256: str
+    kind: str
+
+
+class FileEntry(_Stored):
+    """One file of an artifact: its name relative to the folder, its bytes and their digest."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Manifest(_Stored):
+    """What an artifact holds and where it comes from.
+
+    Attributes:
+        kind: What it is.
+        files: Sorted by path.
+        producer: Which run and stage made it, with which code.
+        inputs: What it was made from, by the name the stage knew it by.
+        recipe_digest: Digest of the resolved recipe.
+    """
+
+    kind: str
+    files: tuple[FileEntry, ...]
+    producer: dict[str, str]
+    inputs: dict[str, Artifact]
+    recipe_digest: str
+
+
+class Store:
+    """Publishes, fetches and finds artifacts.
+
+    Args:
+        uri: A local folder or `s3://bucket/prefix`.
+        cache: Local folder for verified copies.
+    """
+
+    def __init__(self, uri: str, cache: Path) -> None:
+        self._backend = open_backend(uri)
+        self._cache = cache
+
+    @property
+    def root(self) -> str:
+        """The store's address."""
+        return self._backend.root
+
+    def check(self) -> None:
+        """Proves that the store can be written and keeps its promise.
+
+        Raises:
+            StoreError: It cannot be reached or written, or lets one writer overwrite another.
+        """
+        prefix = f"probes/{uuid.uuid4().hex}"
+        first = self._backend.create(f"{prefix}/probe", b"first")
+        second = self._backend.create(f"{prefix}/probe", b"second")
+        kept = self._backend.read(f"{prefix}/probe")
+        self._backend.remove(prefix)
+        if (first, second, kept) != (True, False, b"first"):
+            raise StoreError(
+                f"The store {self.root} let a second writer overwrite the first.",
+                where=self.root,
+                rule="an object is created only if there is none (S3: If-None-Match on PUT)",
+                fix="use a server with conditional writes, such as AWS S3 or SeaweedFS",
+            )
+
+    def publish(
+        self,
+        folder: Path,
+        kind: str,
+        *,
+        producer: Mapping[str, str],
+        inputs: Mapping[str, Artifact],
+        recipe_digest: str,
+        key: str | None = None,
+    ) -> Artifact:
+        """Stores a folder; hidden files (caches) are no part of it.
+
+        Returns:
+            The new artifact; or, when another writer finished the same key first, his.
+
+        Raises:
+            StoreError: The folder is empty, or the store cannot be written.
+        """
+        files = describe(folder)
+        location = f"artifacts/{kind}/{uuid.uuid4().hex}"
+        manifest = Manifest(
+            kind=kind,
+            files=files,
+            producer=dict(producer),
+            inputs=dict(inputs),
+            recipe_digest=recipe_digest,
+        )
+        data = manifest.model_dump_json(indent=2).encode()
+        self._backend.upload(folder, [file.path for file in files], f"{location}/files")
+        # A PUT whose answer was lost is sent again and then finds its own first try.
+        if not self._backend.create(f"{location}/{MANIFEST}", data):
+            assert self._backend.read(f"{location}/{MANIFEST}") == data
+        artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
+        if key is None:
+            return artifact
+        winner = self.claim(key, artifact)
+        if winner != artifact:
+            self._backend.remove(location)  # nobody else knows of it
+        return winner
+
+    def claim(self, key: str, artifact: Artifact) -> Artifact:
+        """Enters an artifact under a key.
+
+        Returns:
+            The artifact that has the key now: another one if that was there before, and intact.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        entry = artifact.model_copy(update={"uri": self._location(artifact)})
+        for number in itertools.count(1):
+            name = f"keys/{key}/{number:06d}.json"
+            if self._backend.create(name, entry.model_dump_json().encode()):
+                return artifact
+            if winner := self._resolve(name):
+                return winner
+        raise AssertionError("the numbers do not end")
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """A verified local copy, to be read only.
+
+        Raises:
+            StoreError: The artifact is not there, or is not what the reference says.
+        """
+        manifest = self.manifest(artifact)
+        folder = self._cache / artifact.sha256
+        if folder.is_dir():
+            if not (damaged := damage(folder, manifest.files)):
+                return folder
+            log.warning("The local copy %s is damaged (%s): fetching again", folder, damaged[0])
+            shutil.rmtree(folder)
+        partial = self._cache / f".{artifact.sha256}-{uuid.uuid4().hex}"
+        partial.mkdir(parents=True)
+        try:
+            names = [file.path for file in manifest.files]
+            self._backend.download(f"{self._location(artifact)}/files", names, partial)
+            if damaged := damage(partial, manifest.files):
+                raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
+            if not folder.is_dir():
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # gone already when it was renamed
+        return folder
+
+    def find(self, key: str) -> Artifact | None:
+        """The artifact that a finished stage with this key produced, if it is still all there."""
+        for number in sorted(self._backend.sizes(f"keys/{key}"), reverse=True):
+            if artifact := self._resolve(f"keys/{key}/{number}"):
+                return artifact
+        return None
+
+    def manifest(self, artifact: Artifact) -> Manifest:
+        """Reads an artifact's manifest.
+
+        Raises:
+            StoreError: There is none, or it does not match the reference.
+        """
+        data = self._backend.read(f"{self._location(artifact)}/{MANIFEST}")
+        if data is None:
+            raise _broken(artifact, "it has no manifest")
+        try:
+            manifest = Manifest.model_validate_json(data)
+        except ValidationError as error:
+            raise _broken(artifact, "its manifest is damaged") from error
+        if content_digest(manifest.files) != artifact.sha256:
+            raise _broken(artifact, "its manifest lists other files than the reference vouches for")
+        return manifest
+
+    def _resolve(self, name: str) -> Artifact | None:
+        """The artifact an entry names; None, with a log line, when it is not all there."""
+        data = self._backend.read(name)
+        if data is None:
+            return None
+        try:
+            entry = Artifact.model_validate_json(data)
+            artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
+            expected = {file.path: file.size for file in self.manifest(artifact).files}
+        except (ValidationError, StoreError) as error:
+            log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
+            return None
+        if self._backend.sizes(f"{entry.uri}/files") != expected:
+            log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
+            return None
+        return artifact
+
+    def _location(self, artifact: Artifact) -> str:
+        location = artifact.uri.removeprefix(f"{self.root}/")
+        if location == artifact.uri:
+            raise StoreError(
+                f"{artifact.uri} lies in another store.",
+                where=artifact.uri,
+                rule=f"a reference lies in the store it is read from, {self.root}",
+                fix="set REVISUAL_STORE to the store it was written to",
+            )
+        return location
+
+
+def describe(folder: Path) -> tuple[FileEntry, ...]:
+    """Lists a folder's files with their digests; what is hidden is left out.
+
+    Raises:
+        StoreError: There are none.
+    """
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
+    if not names:
+        raise StoreError(
+            f"There is nothing to store in {folder}.",
+            where=str(folder),
+            rule="an artifact is a folder with at least one file",
+            fix="look into the stage's log: it wrote nothing",
+        )
+    return tuple(
+        FileEntry(path=name, size=(folder / name).stat().st_size, sha256=file_digest(folder / name))
+        for name in names
+    )
+
+
+def damage(folder: Path, files: Sequence[FileEntry]) -> list[str]:
+    """Names of the files that are missing in a folder or are not what their entry says."""
+    return [
+        file.path
+        for file in files
+        if not (folder / file.path).is_file()
+        or (folder / file.path).stat().st_size != file.size
+        or file_digest(folder / file.path) != file.sha256
+    ]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(files: Sequence[FileEntry]) -> str:
+    """SHA-256, in hex, of what a folder holds, whoever wrote it and when."""
+    lines = [[file.path, file.size, file.sha256] for file in files]
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+
+
+def _broken(artifact: Artifact, why: str) -> StoreError:
+    return StoreError(
+        f"The artifact {artifact.uri} cannot be trusted: {why}.",
+        where=artifact.uri,
+        rule="an artifact has a manifest, and its files have the digests that are listed there",
+        fix="run again: a stage whose artifact is damaged is run anew",
+    )

@@ -1,0 +1,108 @@
+"""The report: one self-contained page a run, in the store and on this machine."""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from infra.errors import StoreError
+from infra.settings import PROJECT_ROOT, Settings
+from infra.store import Artifact, Store
+from tasks.display import artifact_key
+from tasks.keys import name_key
+from tasks.run import Run
+from training.report import render
+from training.report.record import ArtifactRef, RunRecord
+
+PAGE = "report.html"
+
+
+@task(cache_policy=NO_CACHE)
+def report(run: Run) -> Artifact:
+    """Writes the report, stores it with the run's record, and shows it in the UI."""
+    store = run.store()
+    record = run.record(code_version())
+    folder = write_report(record, store, run.settings.reports)
+    artifact = store.publish(
+        folder,
+        "run",
+        producer=run.producer("report"),
+        inputs={stage.name: as_artifact(stage.artifact) for stage in record.stages},
+        recipe_digest=run.recipe_digest,
+    )
+    for name in (run.name, run.id):
+        store.claim(name_key("run", name), artifact)
+    page = folder / PAGE
+    get_run_logger().info("Report: %s", page)
+    create_markdown_artifact(
+        (folder / "report.md").read_text(encoding="utf-8"), key=artifact_key("report")
+    )
+    create_link_artifact(page.as_uri(), link_text=str(page), key=artifact_key("report-page"))
+    return artifact
+
+
+def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
+    """Renders a run's report from what the store holds.
+
+    Returns:
+        The run's folder: report.html, report.md, run.json.
+
+    Raises:
+        StoreError: An artifact of the run cannot be fetched.
+    """
+    folders = {stage.name: store.fetch(as_artifact(stage.artifact)) for stage in record.stages}
+    html, markdown = render(record, folders)
+    folder = reports / record.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PAGE).write_text(html, encoding="utf-8")
+    (folder / "report.md").write_text(markdown, encoding="utf-8")
+    (folder / "run.json").write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    return folder
+
+
+def render_again(settings: Settings, name: str) -> Path:
+    """Renders a finished run's report from the store.
+
+    Args:
+        settings: Where the store and the reports lie.
+        name: The run's name or id, or `latest` for the newest on this machine.
+
+    Raises:
+        StoreError: There is no such run.
+    """
+    store = Store(settings.store_uri, settings.home / "cache")
+    if name == "latest":
+        records = sorted(settings.reports.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+        name = records[-1].parent.name if records else name
+    run = store.find(name_key("run", name))
+    if run is None:
+        raise StoreError(
+            f"There is no finished run {name!r}.",
+            where=store.root,
+            rule="a report is made of a finished run in the store",
+            fix="name a run as `prefect flow-run ls` prints it, by name or id, or `latest`",
+        )
+    record = (store.fetch(run) / "run.json").read_text(encoding="utf-8")
+    return write_report(RunRecord.model_validate_json(record), store, settings.reports) / PAGE
+
+
+def code_version() -> str:
+    """The project's version, with the commit where the sources are a git checkout."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the user has
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    suffix = f"+{commit.stdout.strip()}" if commit.returncode == 0 else ""
+    return version("revisual") + suffix
+
+
+def as_artifact(reference: ArtifactRef) -> Artifact:
+    """The report's reference as the store knows it."""
+    return Artifact(uri=reference.uri, sha256=reference.sha256, kind=reference.kind)

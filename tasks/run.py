@@ -1,0 +1,132 @@
+"""A run: what every task needs to know about it, and the diary it keeps for the report."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from infra.settings import PROJECT_ROOT, Settings
+from infra.store import Artifact, Store
+from training.recipe import Recipe, resolved_toml_values
+from training.report.record import (
+    ArtifactRef,
+    GateRecord,
+    RunRecord,
+    StageKind,
+    StageRecord,
+    recipe_digest,
+)
+
+RECIPES = PROJECT_ROOT / "infra" / "recipes"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a recipe.
+
+    Attributes:
+        id: The flow run's id.
+        name: The flow run's name.
+        recipe: The resolved recipe.
+        fresh: True ignores what earlier runs finished.
+        settings: Where things lie on this machine.
+        created: When the run was created.
+        code: Digest of the code that the stages run.
+    """
+
+    id: str
+    name: str
+    recipe: Recipe
+    fresh: bool
+    settings: Settings
+    created: datetime
+    code: str
+
+    @property
+    def work(self) -> Path:
+        """The run's scratch folder."""
+        return self.settings.home / "work" / f"{self.name}-{self.id[:8]}"
+
+    @property
+    def recipe_digest(self) -> str:
+        """Digest of the resolved recipe."""
+        return recipe_digest(resolved_toml_values(self.recipe))
+
+    def store(self) -> Store:
+        """Opens the store; not fork-safe, so each task opens its own."""
+        return Store(self.settings.store_uri, self.settings.home / "cache")
+
+    def producer(self, stage: str) -> dict[str, str]:
+        """Who made an artifact, for its manifest."""
+        return {"run": self.name, "run_id": self.id, "stage": stage, "code": self.code}
+
+    def note_stage(
+        self,
+        name: str,
+        kind: StageKind,
+        *,
+        seconds: float,
+        reused: bool,
+        artifact: Artifact,
+        inputs: Sequence[Artifact],
+    ) -> None:
+        """Enters a finished stage in the run's diary."""
+        record = StageRecord(
+            name=name,
+            kind=kind,
+            seconds=seconds,
+            reused=reused,
+            artifact=as_reference(artifact),
+            inputs=tuple(as_reference(one) for one in inputs),
+        )
+        self._note("stages", name, record.model_dump_json())
+
+    def note_gate(self, record: GateRecord) -> None:
+        """Enters a gate's result in the run's diary."""
+        self._note("gates", record.name, record.model_dump_json())
+
+    def record(self, code_version: str) -> RunRecord:
+        """The diary as the record that the report is made of."""
+        recipe = resolved_toml_values(self.recipe)
+        order = ["curate", *(stage.name for stage in self.recipe.stages), "evaluate"]
+        stages = [StageRecord.model_validate_json(text) for text in self._notes("stages")]
+        gates = [GateRecord.model_validate_json(text) for text in self._notes("gates")]
+        return RunRecord(
+            name=self.name,
+            seed=self.recipe.seed,
+            recipe=recipe,
+            code_version=code_version,
+            created=self.created,
+            stages=tuple(sorted(stages, key=lambda stage: order.index(stage.name))),
+            gates=tuple(gates),
+        )
+
+    def _note(self, chapter: str, name: str, text: str) -> None:
+        folder = self.work / "diary" / chapter
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(text)
+
+    def _notes(self, chapter: str) -> list[str]:
+        return [path.read_text() for path in sorted((self.work / "diary" / chapter).glob("*.json"))]
+
+
+def as_reference(artifact: Artifact) -> ArtifactRef:
+    """The store's reference as the report knows it."""
+    return ArtifactRef(uri=artifact.uri, sha256=artifact.sha256, kind=artifact.kind)
+
+
+def recipe_path(name: str) -> Path:
+    """A shipped recipe by its name, or a recipe file by its path."""
+    shipped = RECIPES / f"{name}.toml"
+    return shipped if shipped.is_file() else Path(name)
+
+
+def code_digest() -> str:
+    """Digest of the training package's sources: other code may give other results."""
+    digest = hashlib.sha256()
+    for path in sorted((PROJECT_ROOT / "training").rglob("*.py")):
+        name = path.relative_to(PROJECT_ROOT).as_posix()
+        digest.update(json.dumps([name, path.read_text(encoding="utf-8")]).encode())
+    return digest.hexdigest()

@@ -23,16 +23,17 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|~#&]|(?<!\w)_|_(?!\w))")
 def markdown_page(document: Document) -> str:
     """The document as GitHub-flavoured Markdown."""
     head = f"# {_text(document.title)}\n\n{_text(document.subtitle)}\n"
-    return "\n".join([head, *(_section(section) for section in document.sections)])
+    return "\n".join([head, *(markdown_section(section) for section in document.sections)])
+
+
+def markdown_section(section: Section) -> str:
+    """One section under a second-level heading."""
+    return "\n".join([f"## {_text(section.title)}\n", *map(_block, section.blocks)])
 
 
 def _text(text: str) -> str:
     """One line of text in which nothing is markup."""
     return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))
-
-
-def _section(section: Section) -> str:
-    return "\n".join([f"## {_text(section.title)}\n", *map(_block, section.blocks)])
 
 
 def _block(block: Block) -> str:

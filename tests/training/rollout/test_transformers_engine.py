@@ -1,0 +1,135 @@
+import pytest
+import torch
+
+from training.encoding import TokenSequence, collate, encode_prompt, hidden_states
+from training.policy import Policy
+from training.rollout.protocol import Prompt, SamplingSettings
+from training.rollout.transformers_engine import TransformersEngine
+
+TEXTS = ["2+3?", "What is the sum of 17 and 25, please?", "7*6", "Count: a b c d", "x"]
+
+
+@pytest.fixture(params=["text", "images", "mixed"])
+def prompts(request, images):
+    if request.param == "text":
+        return [Prompt(text) for text in TEXTS]
+    if request.param == "images":
+        return [Prompt(text, [image]) for text, image in zip(TEXTS, images, strict=True)]
+    return [
+        Prompt("Two images.", images[:2]),
+        Prompt("No image at all, and a longer question."),
+        Prompt("One.", images[3:4]),
+    ]
+
+
+def forward_log_probs(policy: Policy, prompt: Prompt, response, temperature, top_p=1.0):
+    """Log-probabilities of a response by one plain forward pass of prompt and response."""
+    sequence = TokenSequence(encode_prompt(policy, prompt), response.token_ids)
+    with torch.no_grad():
+        logits = policy.model.lm_head(hidden_states(policy, collate(policy, [sequence]))[0])
+    start = len(sequence.prompt.token_ids) - 1
+    logits = logits[start:-1].float()
+    logits[:, policy.forbidden_token_ids] = -torch.inf
+    probs = torch.softmax(logits.double() / temperature, dim=-1)
+    decided = torch.ones(len(probs), dtype=torch.bool)
+    for t, row in enumerate(probs):
+        ordered, tokens = row.sort(descending=True)
+        cumulative = ordered.cumsum(0)
+        if top_p < 1.0:
+            row[tokens[int((cumulative < top_p).sum()) + 1 :]] = 0.0
+            # Where the mass is top_p up to rounding, either nucleus is right.
+            decided[t] = bool(((cumulative - top_p).abs() > 1e-5).all())
+    probs = probs / probs.sum(dim=-1, keepdim=True)
+    return probs.log().gather(1, response.token_ids[:, None]).squeeze(1).float(), decided
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 1.0), (1.0, 0.8)])
+def test_log_probs_are_those_of_a_plain_forward(tiny_policy, prompts, temperature, top_p):
+    settings = SamplingSettings(24, temperature, top_p, samples_per_prompt=3)
+    responses = TransformersEngine(tiny_policy).generate(
+        prompts, settings, torch.Generator().manual_seed(1)
+    )
+    assert [r.prompt_index for r in responses] == [i for i in range(len(prompts)) for _ in range(3)]
+    for response in responses:
+        expected, decided = forward_log_probs(
+            tiny_policy, prompts[response.prompt_index], response, temperature, top_p
+        )
+        assert decided.sum() > 0.9 * len(decided)
+        torch.testing.assert_close(
+            response.log_probs[decided], expected[decided], atol=1e-4, rtol=0
+        )
+
+
+def test_greedy_equals_generate(tiny_policy, prompts):
+    engine = TransformersEngine(tiny_policy)
+    responses = engine.generate(prompts, SamplingSettings(20, temperature=0.0), torch.Generator())
+    for response, prompt in zip(responses, prompts, strict=True):
+        batch = collate(
+            tiny_policy,
+            [TokenSequence(encode_prompt(tiny_policy, prompt), torch.zeros(1, dtype=torch.long))],
+        )
+        prompt_ids = batch.token_ids[:, :-1]
+        expected = tiny_policy.model.generate(
+            input_ids=prompt_ids,
+            attention_mask=torch.ones_like(prompt_ids),
+            mm_token_type_ids=(prompt_ids == tiny_policy.processor.image_token_id).int(),
+            **batch.pixel_inputs,
+            max_new_tokens=20,
+            do_sample=False,
+            suppress_tokens=tiny_policy.forbidden_token_ids.tolist(),
+        )
+        assert response.token_ids.tolist() == expected[0, prompt_ids.shape[1] :].tolist()
+
+
+def test_same_seed_same_samples(tiny_policy, prompts):
+    engine = TransformersEngine(tiny_policy)
+    settings = SamplingSettings(16, top_p=0.95, samples_per_prompt=2)
+
+    def sample(seed):
+        responses = engine.generate(prompts, settings, torch.Generator().manual_seed(seed))
+        return [response.token_ids.tolist() for response in responses]
+
+    assert sample(3) == sample(3)
+    assert sample(3) != sample(4)
+
+
+def test_placeholders_are_never_sampled(tiny_policy):
+    forbidden = tiny_policy.forbidden_token_ids
+    head = tiny_policy.model.lm_head
+    # A bias that makes the forbidden tokens all but certain.
+    head.bias = torch.nn.Parameter(torch.zeros(head.weight.shape[0]))
+    head.bias.data[forbidden] = 50.0
+    responses = TransformersEngine(tiny_policy).generate(
+        [Prompt("7*6")], SamplingSettings(32, samples_per_prompt=4), torch.Generator()
+    )
+    sampled = torch.cat([response.token_ids for response in responses])
+    assert not torch.isin(sampled, forbidden).any()
+    assert tiny_policy.model.config.image_token_id in forbidden
+    assert tiny_policy.model.config.video_token_id in forbidden
+
+
+def test_a_response_ends_at_its_end_token_or_is_truncated(tiny_policy):
+    responses = TransformersEngine(tiny_policy).generate(
+        [Prompt(text) for text in TEXTS],
+        SamplingSettings(40, temperature=3.0, samples_per_prompt=16),
+        torch.Generator().manual_seed(0),
+    )
+    ends = set(tiny_policy.end_token_ids.tolist())
+    assert any(not response.truncated for response in responses)
+    assert any(response.truncated for response in responses)
+    for response in responses:
+        *body, last = response.token_ids.tolist()
+        assert not ends & set(body)
+        assert (last in ends) == (not response.truncated)
+        assert len(response.token_ids) == 40 or not response.truncated
+        assert len(response.log_probs) == len(response.token_ids)
+
+
+def test_small_batches_give_whole_groups_in_order(tiny_policy, prompts):
+    # Room for less than one group: each prompt becomes a batch of its own.
+    engine = TransformersEngine(tiny_policy, cache_bytes=1)
+    settings = SamplingSettings(12, temperature=0.0, samples_per_prompt=2)
+    one_by_one = engine.generate(prompts, settings, torch.Generator())
+    together = TransformersEngine(tiny_policy).generate(prompts, settings, torch.Generator())
+    assert [r.token_ids.tolist() for r in one_by_one] == [r.token_ids.tolist() for r in together]
+    assert [r.prompt_index for r in one_by_one] == [r.prompt_index for r in together]

@@ -1,0 +1,91 @@
+"""The one place where a CPU and a GPU differ: device, process group, attention, memory, threads."""
+
+import os
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+
+GIBIBYTE = 1024**3
+
+
+def current_device() -> torch.device:
+    """The device of this process: its own GPU where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def process_group_backend() -> Literal["gloo", "nccl"]:
+    """The collective library that fits the device."""
+    return "nccl" if torch.cuda.is_available() else "gloo"
+
+
+def attention_implementation() -> str:
+    """`sdpa` runs flash kernels on GPUs and fused ones on CPUs, with no further dependency."""
+    return "sdpa"
+
+
+def torch_dtype(name: Literal["float32", "bfloat16"]) -> torch.dtype:
+    """The recipe's name of a number format, as torch's."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def kv_cache_bytes() -> int:
+    """Memory that the rollout's KV cache may take, bytes.
+
+    A constant of the machine and not of its momentary load: it decides how prompts are batched,
+    and with that the random draws, which must be the same in every run.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_properties(current_device()).total_memory // 4
+    return 1 * GIBIBYTE
+
+
+def start(num_threads: int) -> torch.device:
+    """Prepares this process for training: CPU threads, device and process group.
+
+    Under torchrun the group spans all ranks. Without it the process is a group of its own, which
+    needs neither a port nor an address.
+
+    Args:
+        num_threads: CPU threads for torch's kernels.
+
+    Returns:
+        The device to train on.
+    """
+    torch.set_num_threads(num_threads)
+    device = current_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        if "RANK" in os.environ:
+            dist.init_process_group(process_group_backend())
+        else:
+            os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed asks for it
+            dist.init_process_group(
+                process_group_backend(), store=dist.HashStore(), rank=0, world_size=1
+            )
+    return device
+
+
+def rank() -> int:
+    """This process's number among `world_size()`; 0 without a process group."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes train together; 1 without a process group."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def gather_from_all_ranks(value: Any) -> list[Any]:
+    """Every rank's `value`, in order of rank, on every rank.
+
+    The objects travel pickled, between the processes of one run only.
+    """
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered

@@ -1,0 +1,41 @@
+"""The metrics of a stage: one JSON object a line, flushed at once so that a launcher can follow."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+Metric = float | int | None
+
+
+class MetricsLog:
+    """Appends to `metrics.jsonl`.
+
+    Args:
+        path: The file; created with the first line. None writes nothing (ranks other than 0).
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._start_seconds = time.monotonic()
+
+    def write(self, *, step: int, num_steps: int, **values: Metric) -> None:
+        """Appends one line.
+
+        Args:
+            step: The step just finished, from 1.
+            num_steps: How many there will be.
+            **values: The measurements; one that is not finite is written as null, which JSON can
+                hold.
+        """
+        if self._path is None:
+            return
+        seconds = round(time.monotonic() - self._start_seconds, 3)
+        line = {"step": step, "num_steps": num_steps, "seconds": seconds}
+        line |= {name: _finite(value) for name, value in values.items()}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def _finite(value: Metric) -> Metric:
+    return value if value is not None and math.isfinite(value) else None

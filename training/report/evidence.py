@@ -53,11 +53,45 @@ class Score(BaseModel):
     reading: float | None = None
 
 
+class ScoredGain(BaseModel):
+    """One policy against another on the same problems, as the evaluation worked it out."""
+
+    model_config = ConfigDict(frozen=True)
+    policy: str
+    over: str
+    benchmark: str
+    points: float
+    low_points: float
+    high_points: float
+
+
 class Scores(BaseModel):
     """The whole of scores.json."""
 
     model_config = ConfigDict(frozen=True)
     scores: tuple[Score, ...] = Field(min_length=1)
+    gains: tuple[ScoredGain, ...] = ()
+
+
+class CuratedSet(BaseModel):
+    """One curated set in the curation's summary."""
+
+    model_config = ConfigDict(frozen=True)
+    num_problems: int
+    shortfall: int
+    by_family: dict[str, int]
+    by_level: dict[str, int]
+
+
+class CurationSummary(BaseModel):
+    """The curation's summary.json; `rejected` counts rows by source, step and reason."""
+
+    model_config = ConfigDict(frozen=True)
+    rows_in: int
+    rows_in_sets: int
+    rows_rejected: int
+    rejected: dict[str, dict[str, dict[str, int]]]
+    sets: dict[str, CuratedSet]
 
 
 @dataclass(frozen=True)
@@ -67,17 +101,19 @@ class Evidence:
     Fields:
         metrics: Steps of each training stage that logged any, in order.
         scores: Empty when there was no readable evaluation.
+        gains: The gains that the evaluation worked out itself.
         predictions: One row per answer (`PREDICTION_COLUMNS`), or None.
-        problems: The evaluated problems' `id` and `images`, or None.
+        problems: Parquet file of the evaluated problems with their images, or None.
         curation: summary.json of the curation, or None.
         missing: One sentence per thing the report had to do without.
     """
 
     metrics: Mapping[str, Metrics]
     scores: tuple[Score, ...]
+    gains: tuple[ScoredGain, ...]
     predictions: pd.DataFrame | None
-    problems: pd.DataFrame | None
-    curation: Mapping[str, object] | None
+    problems: Path | None
+    curation: CurationSummary | None
     missing: tuple[str, ...]
 
     @property
@@ -119,22 +155,23 @@ def gather(run: RunRecord, folders: Mapping[str, Path]) -> Evidence:
     scores = _read(evaluation, folders, "scores.json", read_scores, missing)
     return Evidence(
         metrics=metrics,
-        scores=scores or (),
+        scores=scores.scores if scores else (),
+        gains=scores.gains if scores else (),
         predictions=_read(evaluation, folders, "predictions.parquet", _read_predictions, missing),
-        problems=_read(evaluation, folders, "problems.parquet", _read_problems, missing),
-        curation=_read(curation, folders, "summary.json", _read_object, missing),
+        problems=_read(evaluation, folders, "problems.parquet", Path, missing),
+        curation=_read(curation, folders, "summary.json", _read_summary, missing),
         missing=(*_absent_stages(run), *missing),
     )
 
 
-def read_scores(path: Path) -> tuple[Score, ...]:
+def read_scores(path: Path) -> Scores:
     """Reads scores.json.
 
     Raises:
         ValidationError: The file is not what `training.evaluation` writes.
         OSError: The file cannot be read.
     """
-    return Scores.model_validate_json(path.read_text(encoding="utf-8")).scores
+    return Scores.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def read_metrics(path: Path) -> Metrics:
@@ -163,15 +200,8 @@ def _read_predictions(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path, columns=PREDICTION_COLUMNS)
 
 
-def _read_problems(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path, columns=["id", "images"])
-
-
-def _read_object(path: Path) -> dict[str, object]:
-    value = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")
-    return value
+def _read_summary(path: Path) -> CurationSummary:
+    return CurationSummary.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def _read(

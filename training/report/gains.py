@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
+from training.evaluation.intervals import cluster_bootstrap
 from training.report.evidence import Evidence
 
-Z_95 = 1.96  # 97.5 % quantile of the normal distribution
+SEED = 0  # of the bootstrap: the same predictions give the same interval in every report
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +36,26 @@ class Gain:
 def gain(evidence: Evidence, benchmark: str, before: str, after: str) -> Gain | None:
     """The gain between two policies on one benchmark, or None when either was not evaluated.
 
-    The interval is that of the mean paired difference per problem (mean +- 1.96 standard errors).
-    It is given only where the predictions reproduce the difference of the two scores: a benchmark
-    whose score is no plain mean of right answers has none.
+    The interval is the evaluation's own where it gave one, else the same paired bootstrap of the
+    difference per problem. There is one only where the predictions reproduce the difference of the
+    two scores: a benchmark whose score is no plain mean of right answers has none.
     """
     first, second = evidence.score(benchmark, before), evidence.score(benchmark, after)
     if first is None or second is None:
         return None
     value = second.value - first.value
+    for one in evidence.gains:
+        if (one.benchmark, one.over, one.policy) == (benchmark, before, after):
+            return Gain(
+                benchmark, before, after, value, one.low_points / 100, one.high_points / 100
+            )
     differences = _paired_differences(evidence.predictions, benchmark, before, after)
     if len(differences) < 2 or abs(differences.mean() - value) > 1e-6:
         return Gain(benchmark, before, after, value)
-    half = Z_95 * float(differences.std(ddof=1)) / len(differences) ** 0.5
-    return Gain(benchmark, before, after, value, value - half, value + half)
+    problems = [str(name) for name in differences.index]
+    generator = np.random.default_rng(SEED)
+    low, high = cluster_bootstrap(differences.to_list(), problems, generator)
+    return Gain(benchmark, before, after, value, low, high)
 
 
 def stage_gains(evidence: Evidence) -> dict[str, list[Gain]]:

@@ -79,14 +79,6 @@ def _boxes(
     return drawing(width, 124, title, description, *parts)
 
 
-def curation(evidence: Evidence) -> Section:
-    """The counts that the curation kept, as it wrote them."""
-    if evidence.curation is None:
-        return Section("Curation", "curation", (Prose("There is no summary.", "bad"),))
-    text = json.dumps(evidence.curation, indent=2, ensure_ascii=False)
-    return Section("Curation", "curation", (Code("Counts per source, step and reason", text),))
-
-
 def gates(run: RunRecord) -> Section:
     """Every gate with each check's observed and expected value."""
     blocks: list[Block] = []

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from training.report import provenance, results
 from training.report.blocks import Document
+from training.report.curated import curation
 from training.report.curves import training_curves
 from training.report.evidence import gather
 from training.report.record import RunRecord
@@ -40,7 +41,7 @@ def render(run: RunRecord, folders: Mapping[str, Path]) -> Report:
             results.breakdown(evidence),
             *training_curves(run, evidence),
             sample_answers(run, evidence),
-            provenance.curation(evidence),
+            curation(evidence),
             provenance.gates(run),
             provenance.provenance(run),
             provenance.recipe(run),

@@ -28,8 +28,8 @@ def headline(evidence: Evidence) -> Section:
         _gain_table(f"From {base} to {final}", evidence, found),
         Prose(
             "Gains are in points of accuracy on the same problems. Brackets hold the 95 % interval "
-            "of the mean difference per problem. A stage earned its place where that interval "
-            "lies above 0; “not shown” means that it includes 0."
+            "of the mean difference per problem (paired bootstrap). A stage earned its place where "
+            "that interval lies above 0; “not shown” means that it includes 0."
         ),
         _stage_table(evidence.benchmarks, by_stage, places),
     )
@@ -140,7 +140,7 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
             one.benchmark,
             one.policy,
             *(str(one.outcomes.get(name, 0)) for name in OUTCOMES),
-            figure(one.truncated),
+            percent(one.truncated) if one.truncated is not None else "–",
             figure(one.mean_tokens),
         )
         for one in evidence.scores

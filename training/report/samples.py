@@ -1,6 +1,7 @@
 """Sample answers: the same problems answered by every policy, drawn by the run's seed."""
 
 import random
+from pathlib import Path
 
 import pandas as pd
 
@@ -32,9 +33,12 @@ def sample_answers(run: RunRecord, evidence: Evidence) -> Section:
     ]
     for benchmark in benchmarks[:NUM_SAMPLES]:
         rows = predictions[predictions["benchmark"] == benchmark]
-        for problem_id in choose(rows, order[-1], per_benchmark, f"{run.seed}/{benchmark}"):
-            answers = rows[rows["problem_id"] == problem_id]
-            blocks.append(_sample(benchmark, answers, order, evidence.problems))
+        chosen = choose(rows, order[-1], per_benchmark, f"{run.seed}/{benchmark}")
+        images = _read_images(evidence.problems, chosen)
+        blocks += [
+            _sample(benchmark, rows[rows["problem_id"] == one], order, images.get(one, ()))
+            for one in chosen
+        ]
     return Section("Sample answers", "samples", tuple(blocks))
 
 
@@ -59,11 +63,11 @@ def choose(rows: pd.DataFrame, policy: str, count: int, seed: str) -> list[str]:
 
 
 def _sample(
-    benchmark: str, answers: pd.DataFrame, order: list[str], problems: pd.DataFrame | None
+    benchmark: str, answers: pd.DataFrame, order: list[str], encoded: tuple[bytes | None, ...]
 ) -> Sample:
     first = answers.iloc[0]
     level = "" if pd.isna(first["level"]) else f", level {int(first['level'])}"
-    images, note = _images(str(first["problem_id"]), problems)
+    images, note = _embeddable(encoded)
     responses = []
     for policy in order:
         mine = answers[answers["policy"] == policy]
@@ -80,17 +84,26 @@ def _sample(
     )
 
 
-def _images(problem_id: str, problems: pd.DataFrame | None) -> tuple[tuple[bytes, ...], str]:
-    if problems is None:
-        return (), ""
-    rows = problems[problems["id"] == problem_id]
-    encoded = () if rows.empty else tuple(image["bytes"] for image in rows.iloc[0]["images"])
-    if any(image is None for image in encoded):
+def _read_images(path: Path | None, problem_ids: list[str]) -> dict[str, tuple[bytes | None, ...]]:
+    """The encoded images of a few problems; the others are never read into memory."""
+    if path is None or not problem_ids:
+        return {}
+    rows = pd.read_parquet(path, columns=["id", "images"], filters=[("id", "in", problem_ids)])
+    return {
+        str(problem_id): tuple(image["bytes"] for image in images)
+        for problem_id, images in zip(rows["id"], rows["images"], strict=True)
+    }
+
+
+def _embeddable(encoded: tuple[bytes | None, ...]) -> tuple[tuple[bytes, ...], str]:
+    """The images of one problem, or none and the reason why."""
+    held = tuple(image for image in encoded if image is not None)
+    if len(held) < len(encoded):
         return (), "The image lies outside the Parquet file and is not shown."
-    size = sum(len(image) for image in encoded)
+    size = sum(map(len, held))
     if size > MAX_IMAGE_BYTES:
         return (), f"The image is too large to embed ({size / 1000:.0f} kB)."
-    return encoded, ""
+    return held, ""
 
 
 def _cut(text: str) -> str:

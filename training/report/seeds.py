@@ -17,7 +17,7 @@ from scipy.stats import t as student_t
 
 from training.errors import DataError
 from training.report.blocks import Block, Prose, Section, Table
-from training.report.evidence import Score, read_scores
+from training.report.evidence import Score, Scores, read_scores
 from training.report.numbers import percent, points
 from training.report.write_markdown import markdown_section
 
@@ -37,7 +37,7 @@ def seeds_table(folders: Sequence[Path]) -> str:
         DataError: A file is missing or broken, or the runs did not evaluate the same things.
     """
     seeds: list[Seed] = [
-        {(one.benchmark, one.policy): one for one in _scores(folder)} for folder in folders
+        {(one.benchmark, one.policy): one for one in _scores(folder).scores} for folder in folders
     ]
     for folder, seed in zip(folders, seeds, strict=True):
         if seed.keys() != seeds[0].keys():
@@ -124,7 +124,7 @@ def _half_width(values: Sequence[float]) -> str:
     return f" ± {100 * quantile * stdev(values) / math.sqrt(number):.1f}"
 
 
-def _scores(folder: Path) -> tuple[Score, ...]:
+def _scores(folder: Path) -> Scores:
     path = folder / "scores.json"
     try:
         return read_scores(path)

@@ -58,12 +58,24 @@ def make_run(root: Path, hostile: str = "") -> MadeUpRun:
     folders = {stage.name: root / stage.name for stage in stages}
     for folder in folders.values():
         folder.mkdir(parents=True)
-    (folders["curate"] / "summary.json").write_text(
-        json.dumps({"rows_in": 900, "reasons": {"too easy" + hostile: 210, "not selected": 90}})
-    )
+    (folders["curate"] / "summary.json").write_text(json.dumps(_curation_summary(hostile)))
     _write_metrics(folders)
     _write_evaluation(folders["evaluate"], hostile)
     return MadeUpRun(_record(stages, hostile), folders)
+
+
+def _curation_summary(hostile: str) -> dict[str, Any]:
+    made = {"num_problems": 300, "shortfall": 20, "by_level": {"4": 150, "5": 150}}
+    return {
+        "rows_in": 900,
+        "rows_in_sets": 600,
+        "rows_rejected": 300,
+        "rejected": {"pocket-text": {"selection": {"not selected" + hostile: 300}}},
+        "sets": {
+            "cold_start": {**made, "by_family": {"chain": 300}},
+            "multimodal_rl": {**made, "by_family": {"bars" + hostile: 300}},
+        },
+    }
 
 
 def _stage(
@@ -229,7 +241,7 @@ def _score(benchmark: str, policy: str, rows: list[dict[str, Any]]) -> dict[str,
         "high": value + half,
         "num_problems": len(rows),
         "outcomes": outcomes,
-        "truncated": 3,
+        "truncated": 0.03,
         "mean_tokens": 24.0,
         "by_level": split("level"),
         "by_family": split("family"),

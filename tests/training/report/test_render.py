@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 from training.report import render
 from training.report.evidence import gather
@@ -89,10 +90,12 @@ def test_every_picture_has_words_and_is_valid_xml(made_up_run) -> None:
 
 def test_headline_figures_are_those_of_the_scores(made_up_run) -> None:
     html, markdown = render(*made_up_run)
-    # text 20 -> 90 of 100: 70 gained, none lost; standard error sqrt(0.7 x 0.3 / 99) = 0.0461,
-    # so the interval is 70 +- 9.0 points. Multimodal 30 -> 55: sqrt(0.25 x 0.75 / 99) = 0.0435.
-    expected = "pocket_text +70.0 (+61.0 to +79.0); pocket_multimodal +25.0 (+16.5 to +33.5)"
-    assert expected in markdown and expected in html
+    sentence = re.search(r"pocket_text \+70.0 \((.*?)\); pocket_multimodal \+25.0 \((.*?)\)", html)
+    assert sentence is not None and sentence.group() in markdown
+    # 70 (25) of 100 problems gained and none was lost, so the resampled gain is binomial.
+    for bounds, share in zip(sentence.groups(), (0.70, 0.25), strict=True):
+        expected = binom.ppf([0.025, 0.975], 100, share)
+        assert [float(bound) for bound in bounds.split(" to ")] == pytest.approx(expected, abs=1.5)
     assert "| cold_start | +50.0" in markdown
     assert "3 of 3 stages earned their place: cold_start, multimodal_rl, text_rl." in markdown
     assert "| pocket_text | text_rl | accuracy | 90.0 % | 84.1 to 95.9 | 100 | – |" in markdown
@@ -118,6 +121,15 @@ def test_no_interval_is_claimed_for_a_score_that_is_no_plain_mean(made_up_run) -
     found = gain(evidence, "pocket_text", "multimodal_rl", "text_rl")
     assert found is not None and found.verdict == "no interval"
     assert found.value == pytest.approx(-0.22)
+
+
+def test_the_evaluations_own_interval_is_shown_where_there_is_one(made_up_run) -> None:
+    path = made_up_run.folders["evaluate"] / "scores.json"
+    content = json.loads(path.read_text())
+    one = {"policy": "text_rl", "over": "base", "benchmark": "pocket_text", "points": 70.0}
+    content["gains"] = [{**one, "low_points": 61.5, "high_points": 78.5}]
+    path.write_text(json.dumps(content))
+    assert "pocket_text +70.0 (+61.5 to +78.5)" in render(*made_up_run).markdown
 
 
 def test_samples_are_drawn_by_seed_and_hold_wrong_answers(made_up_run) -> None:
@@ -202,6 +214,8 @@ def test_everything_about_provenance_is_there(made_up_run) -> None:
     html, markdown = render(run, folders)
     for stage in run.stages:
         assert stage.artifact.sha256 in html and stage.artifact.sha256 in markdown
+    assert "| pocket-text | selection | not selected | 300 |" in markdown
+    assert "900 rows came in; 600 went into sets and 300 were left out" in markdown
     assert "0.1.0+g1a2b3c4" in html and "gate failed" in html
     assert "| gain, pocket_multimodal | 0.25 | at least 0.3 | failed |" in markdown
     assert "Nothing: every file was found." in markdown

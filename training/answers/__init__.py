@@ -1,0 +1,20 @@
+"""Verifying answers: is what a response boxed the reference answer?
+
+`boxed` finds the answer, `values` decides the common kinds (numbers, choices, words, lists,
+intervals, matrices, units) at once and safely, `symbolic` hands the rest to math-verify, which may
+hang on hostile input and therefore runs in the killable processes of `verifier`.
+"""
+
+from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
+from training.answers.outcome import OUTCOMES, Outcome, count_outcomes
+from training.answers.verifier import Verifier, verify_one
+
+__all__ = [
+    "MAX_ANSWER_CHARS",
+    "OUTCOMES",
+    "Outcome",
+    "Verifier",
+    "count_outcomes",
+    "extract_boxed",
+    "verify_one",
+]

@@ -1,0 +1,80 @@
+r"""Finding the answer of a response: the content of its last \boxed{}."""
+
+import re
+
+MAX_ANSWER_CHARS = 1000
+
+_BOX = re.compile(r"\\boxed\s*\{")
+# What may stand between two boxes of one enumeration: "\boxed{3}$ or $\boxed{4}".
+_CONNECTOR = re.compile(r"(?:[\s$.,;:/|&]|\\[\s,;!()\[\]\\]|\\text|[{}]|\\q?quad|or|and)*")
+_MAX_CONNECTOR_CHARS = 40
+
+
+def extract_boxed(text: str) -> str | None:
+    r"""The content of the last `\boxed{...}`, nested braces included.
+
+    A box around a single box is opened. Boxes that follow one another with nothing but "or", "and"
+    or punctuation between them are one enumeration and come back as "3 or 4", so that listing
+    several answers does not count as giving the last of them.
+
+    Returns:
+        The answer; None if there is no box, if it is empty or holds several boxes, if its braces
+        don't balance, or if it is longer than MAX_ANSWER_CHARS.
+    """
+    last_start = text.rfind("\\boxed")
+    # All that can belong to the answer lies in here, however long the response is.
+    window = text[max(last_start - MAX_ANSWER_CHARS, 0) : last_start + MAX_ANSWER_CHARS + 16]
+    last_start = min(last_start, MAX_ANSWER_CHARS)
+    boxes = _outer_boxes(window)
+    if not boxes or not boxes[-1][0] <= last_start < boxes[-1][1]:
+        return None
+    answers = [_content(window, boxes[-1])]
+    for box, following in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
+        gap = window[box[1] : following[0]]
+        if len(gap) > _MAX_CONNECTOR_CHARS or not _CONNECTOR.fullmatch(gap):
+            break
+        answers.append(_content(window, box))
+    distinct = list(dict.fromkeys(reversed(answers)))
+    if any(not answer or "\\boxed" in answer for answer in distinct):
+        return None
+    return " or ".join(distinct)
+
+
+def _outer_boxes(text: str) -> list[tuple[int, int]]:
+    """Start and end of every balanced box that lies in no other, in order."""
+    boxes: list[tuple[int, int]] = []
+    for match in _BOX.finditer(text):
+        if boxes and match.start() < boxes[-1][1]:
+            continue
+        end = _closing_brace(text, match.end())
+        if end is not None and end - match.end() <= MAX_ANSWER_CHARS:
+            boxes.append((match.start(), end + 1))
+    return boxes
+
+
+def _closing_brace(text: str, start: int) -> int | None:
+    r"""Where the brace opened just before `start` closes; `\{` and `\}` don't count."""
+    depth = 1
+    position = start
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            position += 1
+        elif character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if depth == 0:
+                return position
+        position += 1
+    return None
+
+
+def _content(text: str, box: tuple[int, int]) -> str:
+    """What a box holds, opened as long as that is exactly one box."""
+    content = text[box[0] : box[1]]
+    while (match := _BOX.match(content)) and _closing_brace(content, match.end()) == len(
+        content
+    ) - 1:
+        content = content[match.end() : -1].strip()
+    return content

@@ -1,0 +1,15 @@
+"""What verifying an answer can come to."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+# `timeout` is its own outcome, never `wrong`: time-outs would else look like a bad policy.
+Outcome = Literal["right", "wrong", "unparseable", "timeout"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+def count_outcomes(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
+    """How often each outcome occurs, absent ones included."""
+    counts = Counter(outcomes)
+    return {outcome: counts[outcome] for outcome in OUTCOMES}

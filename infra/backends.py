@@ -23,6 +23,10 @@ class Backend(Protocol):
 
     root: str
 
+    def reach(self) -> None:
+        """Proves that the root is there, or makes it where that is harmless."""
+        ...
+
     def create(self, name: str, data: bytes) -> bool:
         """Makes an object; False, and no change, if there is one of that name."""
         ...
@@ -57,7 +61,7 @@ def open_backend(uri: str) -> Backend:
     if "://" not in uri:
         return LocalBackend(Path(uri).resolve())
     scheme, _, rest = uri.partition("://")
-    bucket = rest.strip("/").partition("/")[0]
+    bucket = rest.partition("/")[0]
     if scheme == "file" and rest.startswith("/"):
         return LocalBackend(Path(rest).resolve())
     if scheme == "s3" and bucket and "@" not in bucket and ":" not in bucket:
@@ -78,6 +82,11 @@ class LocalBackend:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.root = f"file://{folder}"
+
+    def reach(self) -> None:
+        """Makes the folder."""
+        with self._clear_errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     def create(self, name: str, data: bytes) -> bool:
         """Makes a file under another name and links it into place: all of it, or nothing."""
@@ -174,6 +183,11 @@ class S3Backend:
             config_kwargs={"connect_timeout": 10, "read_timeout": 60},
         )
 
+    def reach(self) -> None:
+        """Asks for the bucket; it is never made, though some servers would with the first PUT."""
+        with self._clear_errors():
+            self._fs.call_s3("head_bucket", Bucket=self._path.partition("/")[0])
+
     def create(self, name: str, data: bytes) -> bool:
         """A PUT with `If-None-Match: *`."""
         with self._clear_errors():
@@ -196,10 +210,15 @@ class S3Backend:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the objects under a prefix."""
-        base = f"{self._path}/{prefix}"
+        base = f"{self._path}/{prefix}/"
         with self._clear_errors():
             found: dict[str, dict[str, Any]] = self._fs.find(base, detail=True)
-        return {name.removeprefix(f"{base}/"): info["size"] for name, info in found.items()}
+        # An emptied prefix may live on as an object of its own name.
+        return {
+            name.removeprefix(base): info["size"]
+            for name, info in found.items()
+            if name.startswith(base) and info["type"] == "file"
+        }
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Multipart, with little memory: at most 16 parts of 16 MiB at once."""

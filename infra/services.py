@@ -75,6 +75,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": str(settings.prefect_home),
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",  # the default makes every run wait for ten
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -94,6 +94,7 @@ class Store:
         Raises:
             StoreError: It cannot be reached or written, or lets one writer overwrite another.
         """
+        self._backend.reach()
         prefix = f"probes/{uuid.uuid4().hex}"
         first = self._backend.create(f"{prefix}/probe", b"first")
         second = self._backend.create(f"{prefix}/probe", b"second")

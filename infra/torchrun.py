@@ -12,6 +12,7 @@ import sys
 from datetime import timedelta
 
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import (
     RendezvousHandler,
     RendezvousInfo,
@@ -86,11 +87,24 @@ def _create(parameters: RendezvousParameters) -> RendezvousHandler:
     return LoopbackRendezvous(parameters.run_id)
 
 
-def main(arguments: list[str]) -> None:
-    """Runs torchrun's command line with the loopback rendezvous selected."""
+def main(arguments: list[str]) -> int:
+    """Runs torchrun's command line with the loopback rendezvous selected.
+
+    Returns:
+        0, or the exit code of the process that failed first: 128 + the signal that ended it.
+    """
     rendezvous_handler_registry.register("loopback", _create)
-    torchrun(["--nnodes=1", "--rdzv-backend=loopback", f"--rdzv-endpoint={LOOPBACK}", *arguments])
+    fixed = ["--nnodes=1", "--rdzv-backend=loopback", f"--rdzv-endpoint={LOOPBACK}"]
+    try:
+        torchrun([*fixed, *arguments])
+    except ChildFailedError as error:
+        # The failed process has printed its own traceback; torchrun's would bury it.
+        rank, failure = error.get_first_failure()
+        code = failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
+        sys.stderr.write(f"rank {rank} failed first, with exit code {code}\n")
+        return code
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

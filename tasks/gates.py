@@ -1,5 +1,8 @@
 """The gates as tasks: they take a reference and return it, or raise."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -9,32 +12,47 @@ from data_checks import gate
 from infra.store import Artifact
 from tasks.display import artifact_key
 from tasks.run import Run
+from training.recipe import Recipe
 from training.report.record import GateRecord
 
 
 @task(cache_policy=NO_CACHE)
 def check_curation(run: Run, data: Artifact) -> Artifact:
     """Between curation and training: enough rows, well formed, varied, and none of the test's."""
-    pass_gate(run, gate.check_curation(run.recipe, run.store().fetch(data)))
-    return data
+    return pass_gate(run, data, gate.check_curation)
 
 
 @task(cache_policy=NO_CACHE)
 def check_evaluation(run: Run, scores: Artifact) -> Artifact:
     """After the evaluation: scores in range, answers that parse, and the gain that is asked for."""
-    pass_gate(run, gate.check_evaluation(run.recipe, run.store().fetch(scores)))
-    return scores
+    return pass_gate(run, scores, gate.check_evaluation)
 
 
-def pass_gate(run: Run, record: GateRecord) -> None:
-    """Shows a gate's checks and enters them in the run's diary."""
+def pass_gate(
+    run: Run, artifact: Artifact, check: Callable[[Recipe, Path], GateRecord]
+) -> Artifact:
+    """Checks an artifact, shows what was seen, and returns the artifact.
+
+    Raises:
+        GateError: A check failed and the recipe's severity is `error`.
+    """
+    try:
+        record = check(run.recipe, run.store().fetch(artifact))
+    except gate.GateError as error:
+        _show(run, error.record)
+        raise
+    _show(run, record)
+    return artifact
+
+
+def _show(run: Run, record: GateRecord) -> None:
+    """A table in the UI, and an entry in the run's diary."""
     run.note_gate(record)
-    rows = [check.model_dump(mode="json") for check in record.checks]
+    failed = ", ".join(check.name for check in record.checks if not check.passed)
     create_table_artifact(
-        [{name: str(value) for name, value in row.items()} for row in rows],
+        [{name: str(value) for name, value in check} for check in record.checks],
         key=artifact_key("gate", record.name),
-        description=f"Gate {record.name}: {'passed' if record.passed else 'not passed'}",
+        description=f"Gate {record.name}: {f'failed {failed}' if failed else 'passed'}",
     )
-    if not record.passed:
-        failed = ", ".join(check.name for check in record.checks if not check.passed)
-        get_run_logger().warning("Gate %s: %s; severity warning, going on", record.name, failed)
+    if failed:
+        get_run_logger().warning("Gate %s failed: %s", record.name, failed)

@@ -1,0 +1,168 @@
+import json
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.errors import StageError
+from infra.launcher import Job, LineTail, launch, stage_environment, supervise
+from training.recipe import load_recipe, resolved_toml_values
+
+ROOT = Path(__file__).parents[2]
+
+
+def job(stage: str, num_processes: int = 1) -> Job:
+    recipe = load_recipe(ROOT / "infra/recipes/pocket.toml")
+    return Job(
+        stage=stage,
+        recipe=resolved_toml_values(recipe),
+        inputs={},
+        num_processes=num_processes,
+        threads_per_process=1,
+    )
+
+
+def test_a_tail_hands_on_complete_lines_once_and_in_order(tmp_path):
+    lines = []
+    path = tmp_path / "log"
+    tail = LineTail(path, lines.append)
+    tail.read()  # not there yet
+    with path.open("wb") as log:
+        for part, seen in [
+            (b"one\ntw", ["one"]),
+            (b"", ["one"]),
+            (b"o\n\nthr\xc3", ["one", "two", ""]),
+            (b"\xa9e\n", ["one", "two", "", "thr\u00e9e"]),
+        ]:
+            log.write(part)
+            log.flush()
+            tail.read()
+            assert lines == seen
+
+
+def test_output_goes_to_the_log_and_everything_is_polled_after_the_end(tmp_path):
+    lines = []
+    log = tmp_path / "log.txt"
+    tail = LineTail(log, lines.append)
+    program = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(5)"
+    code = supervise([sys.executable, "-c", program], stage_environment(1), log, poll=tail.read)
+    assert code == 5
+    assert sorted(lines) == ["err", "out"]
+
+
+def test_an_exception_in_the_caller_ends_the_processes(tmp_path):
+    log = tmp_path / "log.txt"
+    program = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+
+    def interrupt_when_it_runs() -> None:
+        if log.read_text().strip():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        supervise(
+            [sys.executable, "-c", program],
+            stage_environment(1),
+            log,
+            poll=interrupt_when_it_runs,
+        )
+    assert not psutil.pid_exists(int(log.read_text()))
+
+
+def test_a_stage_has_a_quiet_environment_on_loopback(monkeypatch):
+    monkeypatch.setenv("HOME_GROWN", "kept")
+    environment = stage_environment(3)
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert environment["GLOO_SOCKET_IFNAME"] == "lo"
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["HOME_GROWN"] == "kept"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_a_broken_rule_in_a_stage_surfaces_whole_and_first(tmp_path, num_processes):
+    lines = []
+    with pytest.raises(StageError) as caught:
+        launch(
+            job("no_such_stage", num_processes),
+            tmp_path / "work",
+            on_line=lines.append,
+            on_metrics=lambda metrics: None,
+        )
+    first, *rest = str(caught.value).splitlines()
+    assert first == (
+        "stage no_such_stage: RecipeError: The recipe pocket has no stage 'no_such_stage'."
+    )
+    assert [line.split(":")[0].strip() for line in rest] == ["where", "rule", "fix", "log"]
+    assert any("no stage 'no_such_stage'" in line for line in lines)
+    asked = json.loads((tmp_path / "work" / "job.json").read_text())
+    assert asked["stage"] == "no_such_stage"
+    assert Path(asked["output"]).is_dir()
+
+
+@pytest.mark.slow
+def test_any_other_failure_shows_the_end_of_the_log(tmp_path):
+    broken = job("cold_start")  # asks for inputs that the job does not name
+    with pytest.raises(StageError, match="ended with exit code 1; the end of") as caught:
+        launch(broken, tmp_path / "work", on_line=lambda line: None, on_metrics=lambda m: None)
+    assert "KeyError: 'policy'" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_stage_that_is_killed_says_by_which_signal(tmp_path):
+    program = tmp_path / "killed.py"
+    program.write_text("import os; os.kill(os.getpid(), 9)")
+    code = supervise(
+        [sys.executable, "-m", "infra.torchrun", "--nproc-per-node", "2", str(program)],
+        stage_environment(1),
+        tmp_path / "log.txt",
+        poll=lambda: None,
+    )
+    assert code == 137
+
+
+@pytest.mark.slow
+def test_two_ranks_meet_and_nothing_listens_beyond_loopback(tmp_path):
+    program = tmp_path / "ranks.py"
+    program.write_text(
+        """
+import os, pathlib, sys, time
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+total = torch.ones(1)
+dist.all_reduce(total)
+folder = pathlib.Path(sys.argv[1])
+(folder / f"rank-{dist.get_rank()}").write_text(f"{os.getpid()} {os.getppid()} {total.item()}")
+while not (folder / "go").exists():
+    time.sleep(0.05)
+dist.barrier()
+dist.destroy_process_group()
+"""
+    )
+    listening: set[str] = set()
+    ranks: list[list[str]] = []
+
+    def look() -> None:
+        files = sorted(tmp_path.glob("rank-*"))
+        if len(files) < 2 or ranks:
+            return
+        ranks.extend(file.read_text().split() for file in files)
+        for pid in {int(pid) for rank in ranks for pid in rank[:2]}:
+            for connection in psutil.Process(pid).net_connections(kind="inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    listening.add(connection.laddr.ip)
+        (tmp_path / "go").touch()
+
+    command = [sys.executable, "-m", "infra.torchrun", "--nproc-per-node", "2"]
+    code = supervise(
+        [*command, str(program), str(tmp_path)],
+        stage_environment(1) | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        tmp_path / "log.txt",
+        poll=look,
+    )
+    assert code == 0, (tmp_path / "log.txt").read_text()
+    assert [rank[2] for rank in ranks] == ["2.0", "2.0"]
+    assert listening == {"127.0.0.1"}

@@ -1,0 +1,233 @@
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from infra.backends import open_backend
+from infra.errors import StoreError
+from infra.store import Artifact, Store, content_digest, describe
+
+ROOT = Path(__file__).parents[2]
+KEY = "a" * 64
+
+
+@pytest.fixture(params=["local", "s3"])
+def uri(request, tmp_path):
+    if request.param == "local":
+        return str(tmp_path / "store")
+    seaweed = request.getfixturevalue("seaweed")
+    return f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def store(uri, tmp_path):
+    return Store(uri, tmp_path / "cache")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "made"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "weights.bin").write_bytes(bytes(range(256)) * 4096)
+    (folder / "summary.json").write_text("{}")
+    return folder
+
+
+def publish(store: Store, folder: Path, key: str | None = None) -> Artifact:
+    return store.publish(
+        folder, "model", producer={"stage": "x"}, inputs={}, recipe_digest="d", key=key
+    )
+
+
+def test_what_is_fetched_is_what_was_published(store, folder):
+    artifact = publish(store, folder)
+    copy = store.fetch(artifact)
+    assert describe(copy) == describe(folder)
+    assert (artifact.kind, artifact.sha256) == ("model", content_digest(describe(folder)))
+    assert artifact.uri.startswith(store.root + "/artifacts/model/")
+
+
+def test_the_manifest_says_where_an_artifact_comes_from(store, folder):
+    first = publish(store, folder)
+    second = store.publish(
+        folder, "model", producer={"run": "r"}, inputs={"policy": first}, recipe_digest="abc"
+    )
+    manifest = store.manifest(second)
+    assert manifest.producer == {"run": "r"}
+    assert manifest.inputs == {"policy": first}
+    assert manifest.recipe_digest == "abc"
+    assert [file.path for file in manifest.files] == ["model/weights.bin", "summary.json"]
+
+
+def test_equal_content_has_an_equal_digest_and_its_own_place(store, folder):
+    one, other = publish(store, folder), publish(store, folder)
+    assert one.sha256 == other.sha256
+    assert one.uri != other.uri
+
+
+def test_hidden_files_are_no_part_of_an_artifact(store, folder):
+    before = content_digest(describe(folder))
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "junk").write_text("x")
+    assert publish(store, folder).sha256 == before
+
+
+def test_an_empty_folder_is_refused(store, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError, match="nothing to store"):
+        publish(store, tmp_path / "empty")
+
+
+def test_a_finished_stage_is_found_by_its_key(store, folder):
+    assert store.find(KEY) is None
+    artifact = publish(store, folder, KEY)
+    assert store.find(KEY) == artifact
+    assert store.find("b" * 64) is None
+
+
+def test_the_second_writer_of_a_key_gets_the_first_ones_artifact(store, uri, folder):
+    first = publish(store, folder, KEY)
+    (folder / "summary.json").write_text('{"other": true}')
+    assert publish(store, folder, KEY) == first
+    # The loser's payload is gone: one artifact, two files and a manifest.
+    assert len(open_backend(uri).sizes("artifacts")) == 3
+
+
+def test_a_key_whose_artifact_was_lost_is_passed_over_and_repaired(store, uri, folder, caplog):
+    lost = publish(store, folder, KEY)
+    open_backend(uri).remove(lost.uri.removeprefix(store.root + "/") + "/files/model")
+    assert store.find(KEY) is None
+    assert "are missing" in caplog.text
+    repaired = publish(store, folder, KEY)
+    assert repaired != lost
+    assert store.find(KEY) == repaired
+
+
+def test_a_prefix_without_a_manifest_is_no_artifact(store, uri, folder):
+    artifact = publish(store, folder)
+    open_backend(uri).remove(artifact.uri.removeprefix(store.root + "/"))
+    open_backend(uri).upload(
+        folder, ["summary.json"], artifact.uri.removeprefix(store.root + "/") + "/files"
+    )
+    with pytest.raises(StoreError, match="no manifest"):
+        store.fetch(artifact)
+
+
+def test_a_reference_with_another_digest_is_not_believed(store, folder):
+    artifact = publish(store, folder)
+    with pytest.raises(StoreError, match="lists other files"):
+        store.fetch(artifact.model_copy(update={"sha256": "0" * 64}))
+
+
+def test_changed_bytes_are_noticed_and_named(store, uri, folder):
+    artifact = publish(store, folder)
+    files = artifact.uri.removeprefix(store.root + "/") + "/files"
+    backend = open_backend(uri)
+    backend.remove(f"{files}/model")
+    (folder / "model" / "weights.bin").write_bytes(b"\0" * 256 * 4096)  # the same size
+    backend.upload(folder, ["model/weights.bin"], files)
+    with pytest.raises(StoreError, match=r"damaged: model/weights.bin"):
+        store.fetch(artifact)
+
+
+def test_a_damaged_local_copy_is_fetched_again(store, folder, tmp_path):
+    artifact = publish(store, folder)
+    copy = store.fetch(artifact)
+    (copy / "summary.json").unlink()
+    (copy / "summary.json").write_text("tampered")
+    assert (store.fetch(artifact) / "summary.json").read_text() == "{}"
+
+
+def test_a_reference_into_another_store_is_refused(store, folder, tmp_path):
+    artifact = publish(store, folder)
+    other = Store(str(tmp_path / "other"), tmp_path / "cache")
+    with pytest.raises(StoreError, match="another store"):
+        other.fetch(artifact)
+
+
+def test_eight_processes_finish_the_same_stage_and_agree(store, uri, tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from infra.store import Store
+uri, cache, folder, key = sys.argv[1:]
+store = Store(uri, Path(cache))
+sys.stdin.readline()  # all start together
+artifact = store.publish(
+    Path(folder), "model", producer={}, inputs={}, recipe_digest="", key=key
+)
+print(artifact.model_dump_json())
+"""
+    workers = []
+    for number in range(8):
+        folder = tmp_path / f"writer-{number}"
+        folder.mkdir()
+        (folder / "who").write_text(str(number))
+        arguments = [uri, str(tmp_path / "cache"), str(folder), KEY]
+        workers.append(
+            subprocess.Popen(
+                [sys.executable, "-c", program, *arguments],
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for worker in workers:
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
+    assert all(answer == answers[0] for answer in answers)
+    winner = Artifact(**answers[0])
+    assert store.find(KEY) == winner
+    assert (store.fetch(winner) / "who").read_text() in "01234567"
+    assert len(open_backend(uri).sizes("artifacts")) == 2  # the losers left nothing
+
+
+def test_check_accepts_a_store_and_leaves_nothing(store, uri):
+    store.check()
+    assert open_backend(uri).sizes("probes") == {}
+
+
+def test_a_local_store_below_a_file_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError) as caught:
+        Store(str(tmp_path / "file" / "store"), tmp_path / "cache").check()
+    assert "Not a directory" in caught.value.what
+    assert "REVISUAL_STORE" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "address", ["http://x/y", "s3://", "s3://key:secret@bucket/x", "file://relative", "s3:///x"]
+)
+def test_an_address_of_no_known_kind_is_refused_without_showing_it(address, tmp_path):
+    with pytest.raises(StoreError) as caught:
+        Store(address, tmp_path)
+    assert "secret" not in str(caught.value)
+    assert "REVISUAL_STORE" in caught.value.where
+
+
+def test_a_bucket_that_does_not_exist_is_one_clear_error(seaweed, tmp_path):
+    with pytest.raises(StoreError, match="no-such-bucket"):
+        Store("s3://no-such-bucket/x", tmp_path).check()
+
+
+def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-value")
+    with pytest.raises(StoreError) as caught:
+        Store(f"s3://{seaweed.bucket}/x", tmp_path).check()
+    assert "wrong-secret-value" not in str(caught.value)
+    assert seaweed.environment["AWS_ACCESS_KEY_ID"] not in str(caught.value)
+    assert "AWS_SECRET_ACCESS_KEY" in caught.value.fix
+
+
+def test_an_unreachable_server_is_one_clear_error(seaweed, tmp_path, monkeypatch, free_port):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
+    with pytest.raises(StoreError) as caught:
+        Store(f"s3://{seaweed.bucket}/x", tmp_path).check()
+    assert f"127.0.0.1:{free_port}" in caught.value.where

@@ -1,12 +1,13 @@
 """The one place where a CPU and a GPU differ: device, process group, attention, memory, threads."""
 
 import os
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
 
 GIBIBYTE = 1024**3
+Value = TypeVar("Value")
 
 
 def current_device() -> torch.device:
@@ -64,7 +65,10 @@ def start(num_threads: int) -> torch.device:
         else:
             os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed asks for it
             dist.init_process_group(
-                process_group_backend(), store=dist.HashStore(), rank=0, world_size=1
+                process_group_backend(),
+                store=torch._C._distributed_c10d.HashStore(),
+                rank=0,
+                world_size=1,
             )
     return device
 
@@ -79,7 +83,7 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def gather_from_all_ranks(value: Any) -> list[Any]:
+def gather_from_all_ranks(value: Value) -> list[Value]:
     """Every rank's `value`, in order of rank, on every rank.
 
     The objects travel pickled, between the processes of one run only.

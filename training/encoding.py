@@ -7,15 +7,17 @@ distinct image of a micro-batch passes the vision tower once, however many respo
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from PIL import Image
 
 from training.errors import DataError
-from training.policy import Policy
+from training.policy import Policy, PretrainedModel
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt
+
+VisionOutput: TypeAlias = Any  # of transformers, untyped
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
     )
     # The template writes the model's own begin-of-text token where the family has one.
     ids = policy.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return EncodedPrompt(torch.tensor(_expand_placeholders(policy, ids, prompt.images)), prompt.images)
+    return EncodedPrompt(
+        torch.tensor(_expand_placeholders(policy, ids, prompt.images)), prompt.images
+    )
 
 
 def _expand_placeholders(
@@ -102,10 +106,10 @@ def _expand_placeholders(
     placeholder = policy.processor.image_token_id
     if ids.count(placeholder) != len(images):
         raise DataError(
-            f"A prompt has {ids.count(placeholder)} image placeholder(s) for {len(images)} image(s).",
+            f"A prompt has {len(images)} image(s), but {ids.count(placeholder)} placeholder(s).",
             where=repr(policy.tokenizer.decode(ids)[-200:]),
             rule="the chat template writes one placeholder per image, and the question none",
-            fix="remove the placeholder from the question, or use a chat template that takes images",
+            fix="remove the placeholder from the question, or choose a model that takes images",
         )
     if not images:
         return ids
@@ -172,10 +176,15 @@ def padding_id(policy: Policy) -> int:
 
 def pad_right(rows: Sequence[torch.Tensor], value: int) -> torch.Tensor:
     """Stacks 1-D tensors to [S, T], padded on the right with `value`."""
-    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+    padded: torch.Tensor = torch.nn.utils.rnn.pad_sequence(
+        list(rows), batch_first=True, padding_value=value
+    )
+    return padded
 
 
-def image_features(model: Any, pixels: dict[str, torch.Tensor], rows: Sequence[int]) -> Any:
+def image_features(
+    model: PretrainedModel, pixels: dict[str, torch.Tensor], rows: Sequence[int]
+) -> VisionOutput:
     """Runs the vision tower once per distinct image and deals the features out.
 
     Args:
@@ -193,7 +202,8 @@ def image_features(model: Any, pixels: dict[str, torch.Tensor], rows: Sequence[i
 
 def token_types(policy: Policy, token_ids: torch.Tensor) -> torch.Tensor:
     """1 for an image's placeholder, else 0, of the shape of `token_ids`; M-RoPE needs it."""
-    return (token_ids == policy.processor.image_token_id).int()
+    placeholder: int = policy.processor.image_token_id
+    return (token_ids == placeholder).int()
 
 
 def hidden_states(policy: Policy, batch: MicroBatch) -> torch.Tensor:

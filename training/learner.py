@@ -126,19 +126,30 @@ class Learner:
         }
 
     def score(
-        self, sequences: Sequence[TokenSequence], settings: ScoreSettings
+        self,
+        sequences: Sequence[TokenSequence],
+        settings: ScoreSettings,
+        scorer: Scorer | None = None,
     ) -> dict[int, torch.Tensor]:
-        """Log-probabilities of this rank's share of a global batch, before an update changes them.
+        """Log-probabilities of this rank's share of a global batch.
+
+        Args:
+            sequences: The global batch, as `update` will get it.
+            settings: What the forward pass computes.
+            scorer: Another policy, such as the reference; None for the one being trained.
 
         Returns:
-            By index in `sequences`, the response's log-probabilities [L]. The share is the one
-            that `update` gives this rank for the same sequences.
+            By index in `sequences`, the response's log-probabilities [L], for the rows that
+            `update` deals out to this rank.
         """
         rows, _ = self._cut(sequences)
-        return score_without_gradient(self._engine, sequences, rows, settings)
+        return score_without_gradient(scorer or self._engine, sequences, rows, settings)
 
     def update(
-        self, sequences: Sequence[TokenSequence], loss_function: LossFunction, settings: ScoreSettings
+        self,
+        sequences: Sequence[TokenSequence],
+        loss_function: LossFunction,
+        settings: ScoreSettings,
     ) -> UpdateResult:
         """Takes one optimizer step.
 

@@ -5,7 +5,7 @@ import math
 import time
 from pathlib import Path
 
-Metric = float | int | None
+Metric = float | None
 
 
 class MetricsLog:
@@ -31,7 +31,7 @@ class MetricsLog:
         if self._path is None:
             return
         seconds = round(time.monotonic() - self._start_seconds, 3)
-        line = {"step": step, "num_steps": num_steps, "seconds": seconds}
+        line: dict[str, Metric] = {"step": step, "num_steps": num_steps, "seconds": seconds}
         line |= {name: _finite(value) for name, value in values.items()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")

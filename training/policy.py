@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -16,6 +16,11 @@ from torch import nn
 from training import device
 from training.errors import ModelError
 from training.recipe import Component, ModelRecipe
+
+# What transformers hands out has no types to check.
+PretrainedModel: TypeAlias = Any
+Processor: TypeAlias = Any
+Tokenizer: TypeAlias = Any
 
 # Parameter-name prefixes, from the most to the least specific: Qwen's mergers lie inside its
 # vision tower.
@@ -55,12 +60,12 @@ class Policy:
         system_prompt: What every conversation begins with.
     """
 
-    model: Any
-    processor: Any
+    model: PretrainedModel
+    processor: Processor
     system_prompt: str
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> Tokenizer:
         """The processor's tokenizer."""
         return self.processor.tokenizer
 
@@ -154,14 +159,19 @@ def _model_type(path: str | Path) -> str:
 
 
 def _require_files(folder: Path) -> None:
-    missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).is_file()]
+    missing = [
+        name for name in ("config.json", "tokenizer_config.json") if not (folder / name).is_file()
+    ]
     if not any(folder.glob("*.safetensors")):
         missing.append("*.safetensors")
-    if not ((folder / "preprocessor_config.json").is_file() or (folder / "processor_config.json").is_file()):
+    if not (
+        (folder / "preprocessor_config.json").is_file()
+        or (folder / "processor_config.json").is_file()
+    ):
         missing.append("processor_config.json")
     if missing:
         raise ModelError(
-            f"The folder {folder} is no complete vision-language model: {', '.join(missing)} missing.",
+            f"{folder} is no complete vision-language model: no {', '.join(missing)}.",
             where=f"model.path = {str(folder)!r}",
             rule="a model folder holds config.json, safetensors weights, tokenizer and processor",
             fix="point model.path at a complete model folder, or copy the model again",

@@ -86,13 +86,16 @@ class Scorer(nn.Module):
                 top_p=settings.top_p,
                 banned_token_ids=banned,
             )
-        return Scores(_spread(log_probs, mask), mask, _spread(entropy, mask), _spread(log_mass, mask))
+        return Scores(
+            _spread(log_probs, mask),
+            mask,
+            None if entropy is None else _spread(entropy, mask),
+            None if log_mass is None else _spread(log_mass, mask),
+        )
 
 
-def _spread(values: torch.Tensor | None, mask: torch.Tensor) -> torch.Tensor | None:
+def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Puts flat values [T] where the mask [S, L] is True, zero elsewhere."""
-    if values is None:
-        return None
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 

@@ -49,7 +49,9 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _tiny_processor() -> Qwen2_5_VLProcessor:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(alphabet)}, merges=[]))
+    backend = Tokenizer(
+        models.BPE(vocab={symbol: i for i, symbol in enumerate(alphabet)}, merges=[])
+    )
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     tokenizer = Qwen2Tokenizer(
@@ -105,7 +107,7 @@ def _tiny_model() -> Qwen2_5_VLForConditionalGeneration:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
-                # Wide enough that logits, and with them the tests' distributions, are far from flat.
+                # Wide enough that the distributions of next tokens are far from flat.
                 parameter.normal_(std=0.15)
     model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     model.generation_config.pad_token_id = ids["<|endoftext|>"]

@@ -121,7 +121,7 @@ class _RowCache(DynamicLayer):  # type: ignore[misc]
         self._take_views()
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Appends one slot to every live row."""
         for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):

@@ -141,8 +141,9 @@ def _decide(
     """Validates each table against its suite; raises if a check failed and must not."""
     checks: list[GateCheck] = []
     broken: Broken = {}
+    source = _open_source()
     for suite, frame in checked:
-        for check, rows in _validate(suite, frame):
+        for check, rows in _validate(source, suite, frame):
             checks.append(check)
             if not check.passed:
                 broken[check.name] = rows
@@ -152,14 +153,19 @@ def _decide(
     return record
 
 
-def _validate(suite: Any, frame: pd.DataFrame) -> list[tuple[GateCheck, list[str]]]:  # noqa: ANN401
-    """Runs one suite in a context of its own, which leaves nothing on disk."""
+def _open_source() -> Any:  # noqa: ANN401
+    """A data source of a context that lives in memory."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset(suite.name)
+    return context.data_sources.add_pandas("tables")
+
+
+def _validate(source: Any, suite: Any, frame: pd.DataFrame) -> list[tuple[GateCheck, list[str]]]:  # noqa: ANN401
+    """Runs one suite over one table."""
+    asset = source.add_dataframe_asset(suite.name)
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     result = batch.validate(
         suite,

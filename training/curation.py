@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from datasets import Dataset, Features, Value
 
+from training import device
 from training.answers import Outcome, Verifier, count_outcomes
 from training.data import difficulty, selection, verifiability
 from training.data.selection import Selection
@@ -27,6 +28,7 @@ from training.policy import Policy, load_policy
 from training.recipe import Recipe
 from training.records import Problem, question_key, write_problems
 from training.rollout.protocol import Prompt, SamplingSettings
+from training.rollout.sharded import ShardedEngine
 from training.rollout.transformers_engine import TransformersEngine
 
 
@@ -36,6 +38,8 @@ def curate(recipe: Recipe, policy: Path, output: Path) -> None:
     Files: `<set>.parquet` for each set of the recipe; `rejects.parquet`, every other row with
     `reject_step` and `reject_reason`; `benchmark_questions.parquet`, the questions that no set may
     hold; `summary.json`, the counts; `metrics.jsonl`, the progress.
+
+    All processes of a stage take part in the sampling; the first one writes.
 
     Args:
         recipe: The run's recipe.
@@ -47,14 +51,18 @@ def curate(recipe: Recipe, policy: Path, output: Path) -> None:
         RecipeError: A benchmark is unknown.
         ModelError: The folder holds no model.
     """
+    device.start(recipe.hardware.threads_per_process)
     base = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
     rows = [row for source in recipe.sources for row in load_source(source, recipe.seed)]
     benchmarks = load_benchmarks(recipe.evaluation)
-    log = MetricsLog(output / "metrics.jsonl")
+    is_writer = device.rank() == 0
+    log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
     with Verifier() as verifier:
         usable = keep_usable(rows, recipe, base, benchmarks, verifier)
         graded, outcomes = grade(usable.kept, recipe, base, verifier, log)
     chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed)
+    if not is_writer:
+        return
     rejects = [*usable.rejects, *graded.rejects, *chosen.rejects]
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
@@ -121,10 +129,10 @@ def grade(
         counts: dict[str, int] = {f"verification_{name}": n for name, n in totals.items()}
         log.write(step=num_done, num_steps=num_problems, **counts)
 
-    generator = torch.Generator().manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed + device.rank())
     rates = difficulty.measure_pass_rates(
         problems,
-        TransformersEngine(base),
+        ShardedEngine(TransformersEngine(base)),
         verifier=verifier,
         settings=settings,
         generator=generator,

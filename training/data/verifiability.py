@@ -14,12 +14,15 @@ from typing import Protocol
 from PIL import Image
 
 from training.answers import Outcome
+from training.answers.normal import normalize
+from training.answers.values import parse
 from training.data.step import StepResult, split
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
 
 STEP = "verifiability"
-MAX_ANSWER_CHARACTERS = 100  # longer ones are sentences or derivations: no rule compares them
+MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
+MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
 _PROOF = re.compile(r"\b(prove|disprove|show that|proof of|demonstrate that)\b", re.IGNORECASE)
 _OPEN_ENDED = re.compile(
@@ -31,6 +34,9 @@ _OPEN_ENDED = re.compile(
 _PARTS = re.compile(r"(?:^|\W)(?:\(?a\)|\(i\))\s.*?(?:\W)(?:\(?b\)|\(ii\))\s", re.DOTALL)
 _SEVERAL_ANSWERS = re.compile(r";|\n|(?:^|\W)\(?[a-z]\)\s|\d\s+and\s+\S*\d")
 
+_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+# Compared with this, the verifier says whether an answer can be parsed, right or not.
+_ANY_EXPRESSION = "q+w"
 # In a prompt, `<|image_pad|>` and its like would stand for pixels that are not there.
 _SPECIAL_TOKEN = re.compile(r"<\|\w+\|>|<image>|<video>")
 
@@ -66,6 +72,7 @@ RULES: dict[str, Rule] = {
     "open-ended question": lambda problem: bool(_OPEN_ENDED.search(problem["question"])),
     "several questions in one": lambda problem: bool(_PARTS.search(problem["question"])),
     "several answers in one": lambda problem: bool(_SEVERAL_ANSWERS.search(problem["answer"])),
+    "answer in prose": lambda problem: _num_words(problem["answer"]) > MAX_ANSWER_WORDS,
     "answer too long": lambda problem: len(problem["answer"]) > MAX_ANSWER_CHARACTERS,
 }
 
@@ -73,13 +80,24 @@ RULES: dict[str, Rule] = {
 def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
     """Drops problems that break a rule, or whose answer the verifier cannot work with.
 
-    An answer is verifiable when the verifier accepts it as the answer to itself: the same code
-    then judges the policy's responses. A trace must end in the reference answer, or it would
-    teach something wrong.
+    The verifier knows numbers, choices, words, sets and the like by itself, and leaves the rest to
+    math-verify: what neither can read is dropped. A trace must end in the reference answer, or it
+    would teach something wrong.
     """
     reasons = [_broken_rule(problem) for problem in problems]
-    _judge(problems, reasons, verifier, _own_answer, "answer that the verifier cannot parse")
-    _judge(problems, reasons, verifier, _own_solution, "solution contradicts the answer")
+    unknown = [i for i in _kept(reasons) if parse(normalize(problems[i]["answer"])) is None]
+    boxed = [f"\\boxed{{{problems[i]['answer']}}}" for i in unknown]
+    outcomes = verifier.verify(boxed, [_ANY_EXPRESSION] * len(boxed))
+    for i, outcome in zip(unknown, outcomes, strict=True):
+        if outcome in ("unparseable", "timeout"):
+            reasons[i] = "answer that cannot be parsed"
+
+    traced = [i for i in _kept(reasons) if problems[i]["solution"] is not None]
+    traces = [problems[i]["solution"] or "" for i in traced]
+    outcomes = verifier.verify(traces, [problems[i]["answer"] for i in traced])
+    for i, outcome in zip(traced, outcomes, strict=True):
+        if outcome != "right":
+            reasons[i] = "solution contradicts the answer"
     return split(problems, reasons, STEP)
 
 
@@ -146,6 +164,15 @@ def drop_long_prompts(
     return split(problems, reasons, "prompt length")
 
 
+def _kept(reasons: Sequence[str | None]) -> list[int]:
+    return [index for index, reason in enumerate(reasons) if reason is None]
+
+
+def _num_words(text: str) -> int:
+    """Words outside LaTeX commands."""
+    return len(_WORD.findall(text))
+
+
 def _decodes(encoded: bytes) -> bool:
     """Whether all of an image can be read: a file cut short passes every cheaper check."""
     try:
@@ -157,33 +184,3 @@ def _decodes(encoded: bytes) -> bool:
 
 def _broken_rule(problem: Problem) -> str | None:
     return next((reason for reason, broken in RULES.items() if broken(problem)), None)
-
-
-def _own_answer(problem: Problem) -> str | None:
-    return f"\\boxed{{{problem['answer']}}}"
-
-
-def _own_solution(problem: Problem) -> str | None:
-    return problem["solution"]
-
-
-def _judge(
-    problems: Sequence[Problem],
-    reasons: list[str | None],
-    verifier: AnswerVerifier,
-    response_of: Callable[[Problem], str | None],
-    reason: str,
-) -> None:
-    """Marks the problems, among those still kept, whose own response is not judged right."""
-    responses = [
-        (index, response)
-        for index, problem in enumerate(problems)
-        if reasons[index] is None and (response := response_of(problem)) is not None
-    ]
-    outcomes = verifier.verify(
-        [response for _, response in responses],
-        [problems[index]["answer"] for index, _ in responses],
-    )
-    for (index, _), outcome in zip(responses, outcomes, strict=True):
-        if outcome != "right":
-            reasons[index] = reason

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training import device
 from training.answers import Verifier
 from training.data.difficulty import prompt_length_order
 from training.errors import RecipeError
@@ -24,6 +25,7 @@ from training.policy import load_policy
 from training.recipe import EvaluationRecipe, Recipe
 from training.records import Problem
 from training.rollout.protocol import Response, RolloutEngine, SamplingSettings
+from training.rollout.sharded import ShardedEngine
 from training.rollout.transformers_engine import TransformersEngine
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -61,6 +63,8 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
     `scores.json` holds `scores`, one Score for each policy and benchmark, and `gains`, one Gain
     for each policy after the base.
 
+    All processes of a stage take part in the sampling; the first one writes.
+
     Args:
         recipe: The run's recipe; `recipe.evaluation` names the benchmarks and the decoding.
         policies: Model folders by name, the base first.
@@ -70,21 +74,24 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
         RecipeError: A benchmark is unknown.
         ModelError: A folder holds no model.
     """
+    device.start(recipe.hardware.threads_per_process)
+    is_writer = device.rank() == 0
     problems = load_benchmarks(recipe.evaluation)
-    log = MetricsLog(output / "metrics.jsonl")
+    log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
     num_responses = len(policies) * sum(len(rows) for rows in problems.values())
     num_done = 0
     predictions: dict[tuple[str, str], list[Prediction]] = {}
     with Verifier() as verifier:
         for policy, folder in policies.items():
-            engine = TransformersEngine(
-                load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
-            )
+            loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
+            engine = ShardedEngine(TransformersEngine(loaded))
             for name, rows in problems.items():
                 responses = respond(find_benchmark(name), rows, engine, recipe)
                 predictions[policy, name] = judge(policy, name, rows, responses, verifier)
                 num_done += len(rows)
                 log.write(step=num_done, num_steps=num_responses)
+    if not is_writer:
+        return
     scores = [find_benchmark(name).aggregate(rows) for (_, name), rows in predictions.items()]
     report = {"scores": scores, "gains": gains_over_base(predictions, recipe.seed)}
     (output / "scores.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
@@ -103,7 +110,7 @@ def respond(
     settings = SamplingSettings(
         recipe.evaluation.max_response_tokens, temperature=recipe.evaluation.temperature
     )
-    generator = torch.Generator().manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed + device.rank())
     order = prompt_length_order(problems)
     size = recipe.evaluation.batch_size
     responses: dict[int, Response] = {}

@@ -1,0 +1,280 @@
+"""Every rule of the gates is broken once, alone, and the gate must name it and the rows."""
+
+import pickle
+
+import pytest
+
+from data_checks.gate import GateError, check_curation, check_evaluation
+from training.errors import DataError, RevisualError
+from training.recipe import parse_recipe
+from training.report.record import GateRecord
+
+
+def failures(error):
+    return {check.name for check in error.record.checks if not check.passed}
+
+
+def test_sound_sets_pass_with_every_check_named_once(recipe, sound_sets, write_curated):
+    record = check_curation(recipe, write_curated(sound_sets))
+    assert record.passed and record.name == "curation" and record.severity == "error"
+    assert all(check.passed for check in record.checks)
+    names = [check.name for check in record.checks]
+    assert len(names) == len(set(names)) > 30
+    rows = next(check for check in record.checks if check.name == "cold: rows")
+    assert (rows.observed, rows.expected) == (8, "8 to 10")
+    GateRecord.model_validate_json(record.model_dump_json())
+
+
+# What is changed in which row -> the checks that must fail, and no other.
+ROW_FAULTS = {
+    "a null id": ("cold", {"id": None}, {"cold: id"}),
+    "no family": ("cold", {"family": None}, {"cold: family"}),
+    "no template": ("cold", {"template": None}, {"cold: template"}),
+    "a null question": ("cold", {"question": None}, {"cold: question"}),
+    "an empty question": ("cold", {"question": ""}, {"cold: question length"}),
+    "a null answer": ("cold", {"answer": None}, {"cold: answer"}),
+    "an empty answer": ("cold", {"answer": ""}, {"cold: answer length"}),
+    "an answer of 101 characters": ("cold", {"answer": "1" * 101}, {"cold: answer length"}),
+    "the wrong modality": ("cold", {"modality": "multimodal"}, {"cold: modality"}),
+    "an unknown source": ("cold", {"source": "elsewhere"}, {"cold: source"}),
+    "no level": ("cold", {"level": None}, {"cold: level"}),
+    "level 0": ("cold", {"level": 0}, {"cold: level range"}),
+    "a level above the set's": ("seeing", {"level": 9}, {"seeing: level range"}),
+    "no pass rate": ("cold", {"pass_rate": None}, {"cold: pass_rate"}),
+    "too easy": ("cold", {"pass_rate": 0.75}, {"cold: pass_rate range"}),
+    "no trace": ("cold", {"solution": None}, {"cold: solutions"}),
+    "an image in a text problem": (
+        "cold",
+        {"images": [{"bytes": b"png", "path": None}]},
+        {"cold: images"},
+    ),
+    "no image": ("seeing", {"images": []}, {"seeing: images"}),
+    "an image without bytes": (
+        "seeing",
+        {"images": [{"bytes": None, "path": "gone.png"}]},
+        {"seeing: images without bytes"},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", ROW_FAULTS)
+def test_one_faulty_row_fails_its_check_and_is_named(fault, recipe, sound_sets, write_curated):
+    set_name, change, expected = ROW_FAULTS[fault]
+    sound_sets[set_name][3] |= change
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert failures(caught.value) == expected
+    id_ = sound_sets[set_name][3]["id"]
+    assert caught.value.broken_rows == {name: [str(id_)] for name in expected}
+    assert str(id_) in str(caught.value)
+
+
+def test_the_same_id_in_two_sets_fails(recipe, sound_sets, write_curated):
+    sound_sets["seeing"][0]["id"] = "cold/5"
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert caught.value.broken_rows == {"all sets: ids": ["cold/5", "cold/5"]}
+
+
+def test_the_same_question_twice_fails_whatever_its_case_and_spaces(
+    recipe, sound_sets, write_curated
+):
+    sound_sets["cold"][0]["question"] = "WHAT  is 1+1?"
+    sound_sets["cold"][7]["question"] = "what is 1+1?"
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert caught.value.broken_rows == {"all sets: questions": ["cold/0", "cold/7"]}
+
+
+def test_the_same_question_about_another_image_is_another_problem(
+    recipe, sound_sets, write_curated
+):
+    for row in sound_sets["seeing"]:
+        row["question"] = "How many?"
+    assert check_curation(recipe, write_curated(sound_sets)).passed
+
+
+def test_a_benchmark_question_in_a_set_fails(recipe, sound_sets, write_curated):
+    question = sound_sets["cold"][2]["question"].upper()
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets, benchmark_questions=[question]))
+    assert caught.value.broken_rows == {"cold: benchmark questions": ["cold/2"]}
+
+
+def test_too_few_rows_fail(recipe, sound_sets, write_curated):
+    sound_sets["cold"].pop()
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert caught.value.broken_rows == {"cold: rows": []}
+    assert "expected 8 to 10, observed 7" in str(caught.value)
+
+
+def test_min_rows_per_set_counts_even_where_missing_rows_are_allowed(
+    recipe_values, sound_sets, write_curated
+):
+    recipe_values["gates"]["curation"] |= {"max_missing_rows": 1.0, "min_rows_per_set": 7}
+    with pytest.raises(GateError) as caught:
+        check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
+    assert failures(caught.value) == {"seeing: rows"}
+
+
+def test_an_empty_set_fails(recipe, sound_sets, write_curated):
+    sound_sets["seeing"] = []
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert {"seeing: rows", "seeing: families"} <= failures(caught.value)
+
+
+def test_too_few_families_fail(recipe, sound_sets, write_curated):
+    for row in sound_sets["cold"]:
+        row["family"] = "sums"
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert failures(caught.value) == {"cold: families"}
+
+
+def test_a_row_that_got_lost_on_the_way_fails(recipe, sound_sets, write_curated):
+    rows_in = {"text-source": 8 + 3, "multimodal-source": 6 + 1}
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets, rows_in=rows_in))
+    assert caught.value.broken_rows == {"sources: rows in": ["multimodal-source"]}
+
+
+def test_a_warning_is_recorded_and_does_not_raise(recipe_values, sound_sets, write_curated):
+    recipe_values["gates"]["curation"]["severity"] = "warning"
+    sound_sets["cold"].pop()
+    record = check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
+    assert not record.passed and record.severity == "warning"
+    assert [check.name for check in record.checks if not check.passed] == ["cold: rows"]
+
+
+def test_a_missing_set_is_a_data_error(recipe, sound_sets, write_curated):
+    folder = write_curated(sound_sets)
+    (folder / "seeing.parquet").unlink()
+    with pytest.raises(DataError, match=r"no seeing\.parquet"):
+        check_curation(recipe, folder)
+
+
+def test_a_gate_error_survives_a_process_boundary(recipe, sound_sets, write_curated):
+    sound_sets["cold"].pop()
+    with pytest.raises(RevisualError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
+    assert (copy.record, copy.broken_rows) == (caught.value.record, caught.value.broken_rows)
+
+
+def test_many_broken_rows_are_counted_and_the_first_named(recipe_values, sound_sets, write_curated):
+    recipe_values["curation"]["sets"][0]["num_problems"] = 40
+    row = sound_sets["cold"][0]
+    sound_sets["cold"] = [
+        row | {"id": f"r{n}", "question": f"q{n}", "family": f"f{n % 2}", "level": 11}
+        for n in range(35)
+    ]
+    with pytest.raises(GateError) as caught:
+        check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
+    assert len(caught.value.broken_rows["cold: level range"]) == 35
+    assert "r19 and 15 more" in str(caught.value)
+
+
+def test_a_sound_evaluation_passes_at_the_very_limits(recipe, sound_evaluation, write_evaluation):
+    record = check_evaluation(recipe, write_evaluation(*sound_evaluation))
+    assert record.passed and record.name == "evaluation"
+
+
+def at(rows, **where):
+    return next(row for row in rows if all(row[key] == value for key, value in where.items()))
+
+
+def test_a_gain_that_is_too_small_fails(recipe, sound_evaluation, write_evaluation):
+    predictions, scores = sound_evaluation
+    at(predictions, policy="cold_start", benchmark="pocket_text", outcome="right")["outcome"] = (
+        "wrong"
+    )
+    at(scores, policy="cold_start", benchmark="pocket_text")["value"] = 6 / 20
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(predictions, scores))
+    assert caught.value.broken_rows == {
+        "final checkpoint: gain over base": ["cold_start/pocket_text"]
+    }
+
+
+def test_too_many_unparseable_responses_of_the_final_checkpoint_fail(
+    recipe, sound_evaluation, write_evaluation
+):
+    predictions, scores = sound_evaluation
+    for policy in ("base", "cold_start"):  # the base may answer as it likes
+        at(predictions, policy=policy, benchmark="pocket_multimodal", outcome="wrong")[
+            "outcome"
+        ] = "unparseable"
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(predictions, scores))
+    assert caught.value.broken_rows == {
+        "final checkpoint: unparseable responses": ["cold_start/pocket_multimodal"]
+    }
+
+
+def test_a_missing_score_fails(recipe, sound_evaluation, write_evaluation):
+    predictions, scores = sound_evaluation
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(predictions, scores[:-1]))
+    assert failures(caught.value) == {"scores: scores", "final checkpoint: gain over base known"}
+    assert caught.value.broken_rows["final checkpoint: gain over base known"] == [
+        "cold_start/pocket_multimodal"
+    ]
+
+
+SCORE_FAULTS = {
+    "a value that its predictions do not give": (
+        {"value": 0.25},
+        {"scores: value and predictions"},
+    ),
+    "a low above the value": ({"low": 0.21}, {"scores: value and low"}),
+    "a high below the value": ({"high": 0.19}, {"scores: high and value"}),
+    "a high above 1": ({"high": 1.01}, {"scores: high"}),
+    "a low below 0": ({"low": -0.01}, {"scores: low"}),
+    "another number of problems": ({"num_problems": 21}, {"scores: num_problems"}),
+}
+
+
+@pytest.mark.parametrize("fault", SCORE_FAULTS)
+def test_one_faulty_score_fails_its_check(fault, recipe, sound_evaluation, write_evaluation):
+    change, expected = SCORE_FAULTS[fault]
+    predictions, scores = sound_evaluation
+    at(scores, policy="base", benchmark="pocket_multimodal").update(change)
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(predictions, scores))
+    # A smaller value of the base would also change the gain: only the named checks may fail.
+    assert expected <= failures(caught.value) <= expected | {"final checkpoint: gain over base"}
+    assert caught.value.broken_rows[min(expected)] == ["base/pocket_multimodal"]
+
+
+def test_scores_of_an_unknown_policy_fail(recipe, sound_evaluation, write_evaluation):
+    predictions, scores = sound_evaluation
+    for row in [*predictions, *scores]:
+        if row["policy"] == "base" and row["benchmark"] == "pocket_text":
+            row["policy"] = "stranger"
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(predictions, scores))
+    assert "scores: policy" in failures(caught.value)
+
+
+PREDICTION_FAULTS = {
+    "the same problem twice": (
+        {"problem_id": "pocket_text/1"},
+        "predictions: policy, benchmark, problem",
+    ),
+    "an unknown outcome": ({"outcome": "maybe"}, "predictions: outcome"),
+    "an empty response": ({"num_tokens": 0}, "predictions: num_tokens"),
+    "a response over the budget": ({"num_tokens": 33}, "predictions: num_tokens"),
+}
+
+
+@pytest.mark.parametrize("fault", PREDICTION_FAULTS)
+def test_one_faulty_prediction_fails_its_check(fault, recipe, sound_evaluation, write_evaluation):
+    change, expected = PREDICTION_FAULTS[fault]
+    predictions, scores = sound_evaluation
+    at(predictions, policy="base", problem_id="pocket_text/19").update(change)
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(predictions, scores))
+    assert failures(caught.value) == {expected}

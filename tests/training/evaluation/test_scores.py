@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from training.evaluation.scores import accuracy_score, paired_gain, prediction_dataset, reads_right
+from training.pocket.problems import generate
+
+
+def prediction(number=0, outcome="right", **changes):
+    row = {
+        "policy": "base",
+        "benchmark": "pocket_text",
+        "problem_id": f"p{number}",
+        "level": 1 + number % 2,
+        "family": "sums",
+        "question": "?",
+        "answer": "1",
+        "response": "\\boxed{1}",
+        "extracted": "1",
+        "outcome": outcome,
+        "truncated": False,
+        "reading_right": None,
+        "num_tokens": 4,
+    }
+    return row | changes
+
+
+def test_a_score_worked_by_hand():
+    rows = [
+        prediction(0, "right", level=2, reading_right=True, num_tokens=2),
+        prediction(1, "wrong", level=10, reading_right=True, family="clocks"),
+        prediction(2, "timeout", level=10, reading_right=False, num_tokens=6),
+        prediction(3, "unparseable", level=None, truncated=True, num_tokens=8),
+    ]
+    score = accuracy_score(rows)
+    # Wilson at 1 of 4: (0.25 + 0.4802 -+ 1.96 sqrt(0.046875 + 0.060025)) / 1.9604
+    assert (score.pop("low"), score.pop("high")) == pytest.approx((0.0456, 0.6994), abs=1e-4)
+    assert score == {
+        "policy": "base",
+        "benchmark": "pocket_text",
+        "metric": "accuracy",
+        "value": 0.25,
+        "num_problems": 4,
+        "outcomes": {"right": 1, "wrong": 1, "unparseable": 1, "timeout": 1},
+        "truncated": 0.25,
+        "mean_tokens": 5.0,
+        "by_level": {"2": {"value": 1.0, "n": 1}, "10": {"value": 0.0, "n": 2}},
+        "by_family": {"clocks": {"value": 0.0, "n": 1}, "sums": {"value": 1 / 3, "n": 3}},
+        "reading": pytest.approx(2 / 3),
+    }
+    assert list(score["by_level"]) == ["2", "10"]
+
+
+def test_no_reading_score_without_readings():
+    assert accuracy_score([prediction()])["reading"] is None
+
+
+def test_a_gain_is_paired():
+    base = [prediction(n, "right" if n < 10 else "wrong") for n in range(40)]
+    # Right where the base is, and on 6 more: not one problem got worse.
+    after = [prediction(n, "right" if n < 16 else "wrong", policy="cold_start") for n in range(40)]
+    gain = paired_gain(after, base, np.random.default_rng(0))
+    assert (gain["policy"], gain["over"], gain["points"]) == ("cold_start", "base", 15.0)
+    # 6 of 40 differ by 100 points: a binomial share, 95 % about 2.5 to 10 of 40... never below 0.
+    assert 0.0 < gain["low_points"] < 8.0
+    assert 22.0 < gain["high_points"] < 32.0
+
+
+def test_a_gain_needs_the_same_problems():
+    with pytest.raises(ValueError, match="longer"):
+        paired_gain([prediction()], [prediction(), prediction(1)], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("<think>Given: 5 +3 -2. 5 +3=8 -2=6.</think>\\boxed{6}", True),
+        ("<think>Given:  5 +3  -2.</think>\\boxed{6}", True),
+        ("<think>Given: 5 +3 -2</think>\\boxed{6}", True),
+        ("Given: 5 +3 -2", True),
+        ("<think>Given: 5 +3 -2 +1. 5 +3=8</think>", False),
+        ("<think>Given: 5 +3. 5 +3=8.</think>", False),
+        ("<think>5 +3 -2.</think>", False),
+        ("", False),
+    ],
+)
+def test_a_reading_is_right_if_the_givens_are_transcribed_exactly(response, expected):
+    assert reads_right("5 +3 -2", response) is expected
+
+
+def test_a_decimal_point_does_not_end_the_givens():
+    assert reads_right("2.5 cm", "Given: 2.5 cm. 2.5*2=5.") is True
+
+
+def test_without_a_reading_there_is_no_verdict():
+    assert reads_right(None, "Given: 5.") is None
+
+
+@pytest.mark.parametrize("modality", ["text", "multimodal"])
+def test_every_pocket_trace_reads_right(modality):
+    for problem in generate(modality, "test", 200, seed=5):
+        assert reads_right(problem["reading"], problem["solution"]) is True, problem["id"]
+        assert reads_right(problem["reading"] + " 9", problem["solution"]) is False
+
+
+def test_predictions_keep_nulls():
+    table = prediction_dataset([prediction(level=None, extracted=None, reading_right=None)])
+    assert table[0]["level"] is None
+    assert table[0]["extracted"] is None
+    assert table[0]["reading_right"] is None

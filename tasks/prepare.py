@@ -15,7 +15,7 @@ from training.policy import check_model
 from training.recipe import Recipe, load_recipe
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="prepare")
 def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
     """Resolves the recipe and checks what it needs.
 
@@ -37,7 +37,7 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
     return run
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="store-base")
 def store_base(run: Run) -> Artifact:
     """Puts the base policy into the store, once, so that its bytes are known from then on."""
     folder = base_folder(run.recipe.model.path)

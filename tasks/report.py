@@ -1,7 +1,7 @@
 """The report: one self-contained page a run, in the store and on this machine."""
 
 import subprocess
-from importlib.metadata import version
+import tomllib
 from pathlib import Path
 
 from prefect import task
@@ -21,7 +21,7 @@ from training.report.record import ArtifactRef, RunRecord
 PAGE = "report.html"
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="report")
 def report(run: Run) -> Artifact:
     """Writes the report, stores it with the run's record, and shows it in the UI."""
     store = run.store()
@@ -100,7 +100,8 @@ def code_version() -> str:
         check=False,
     )
     suffix = f"+{commit.stdout.strip()}" if commit.returncode == 0 else ""
-    return version("revisual") + suffix
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"]) + suffix
 
 
 def as_artifact(reference: ArtifactRef) -> Artifact:

@@ -18,7 +18,7 @@ from training.recipe import Stage, resolved_toml_values
 from training.report.record import StageKind
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="curate")
 def curate(run: Run, base: Artifact) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
     return run_stage(run, "curate", "curate", {"policy": base}, makes="dataset")
@@ -31,7 +31,7 @@ def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
     return run_stage(run, stage.name, stage.kind, inputs, makes="model")
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="evaluate")
 def evaluate(run: Run, policies: Mapping[str, Artifact]) -> Artifact:
     """Every policy on every benchmark."""
     return run_stage(run, "evaluate", "evaluate", dict(policies), makes="evaluation")

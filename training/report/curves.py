@@ -73,7 +73,7 @@ def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) 
     rows = []
     for stage, steps in stages.items():
         for key, name in curves:
-            values = [step[key] for step in steps if key in step]
+            values = [step.get(key, math.nan) for step in steps]
             finite = [value for value in values if math.isfinite(value)]
             fifth = max(1, len(finite) // 5)
             cells = (
@@ -82,8 +82,8 @@ def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) 
                 min(finite, default=None),
                 max(finite, default=None),
             )
-            odd = len(values) - len(finite)
-            rows.append((stage, name, str(len(values)), *map(figure, cells), str(odd)))
+            num_gaps = len(values) - len(finite)
+            rows.append((stage, name, str(len(values)), *map(figure, cells), str(num_gaps)))
     columns = (
         "stage",
         "curve",
@@ -92,7 +92,7 @@ def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) 
         "last fifth",
         "least",
         "most",
-        "not finite",
+        "no value",
     )
     return Table("The curves in numbers (means over fifths)", columns, "llrrrrrr", tuple(rows))
 

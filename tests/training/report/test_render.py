@@ -244,16 +244,18 @@ def test_a_run_that_died_in_its_first_stage_still_has_a_report(made_up_run) -> N
     assert "No evaluation finished" in html
 
 
-def test_values_that_are_not_finite_are_gaps_and_counted(made_up_run) -> None:
+def test_steps_without_a_value_are_gaps_and_counted(made_up_run) -> None:
     run, folders = made_up_run
     path = folders["cold_start"] / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    rows[10]["loss"] = float("nan")
+    rows[10]["loss"] = None  # what the log writes for a value that is not finite
+    rows[20]["loss"] = float("nan")
+    del rows[30]["loss"]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     html, markdown = render(run, folders)
     assert "| cold_start | Loss | 120 |" in markdown
-    assert re.search(r"\| cold_start \| Loss \| 120 \|.*\| 1 \|", markdown)
-    assert html.split('<section id="sft">')[1].split("</section>")[0].count("<path") == 2
+    assert re.search(r"\| cold_start \| Loss \| 120 \|.*\| 3 \|", markdown)
+    assert html.split('<section id="sft">')[1].split("</section>")[0].count("<path") == 4
 
 
 def test_size_stays_below_two_megabytes_with_large_images_and_long_answers(made_up_run) -> None:

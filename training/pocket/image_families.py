@@ -1,0 +1,237 @@
+"""Image families: the givens are in the picture, the reasoning is that of a text family."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Circle
+from matplotlib.text import Text
+
+from training.pocket.drawing import CELL, PALETTES, draw, handwritten
+from training.pocket.family import Facts, Family, Layout, Split
+from training.pocket.text_families import (
+    HOUR_ASKS,
+    POINTS,
+    SUM_ASKS,
+    TOTAL_ASKS,
+    draw_hours,
+    draw_points,
+    draw_totals,
+)
+
+_PITCH = CELL // 2  # px between bars and between table rows: one patch
+_SHAPE_CORNERS = {"circle": 24, "square": 4, "triangle": 3}
+_SHAPE_TURNS = {"circle": 0.0, "square": np.pi / 4, "triangle": -np.pi / 2}
+
+
+def _label(x: float, y: float, text: str, colour: str, size: float = 11.0) -> Text:
+    return Text(x, y, text, color=colour, fontsize=size, ha="center", va="center_baseline")
+
+
+def _on_canvas(artists: Sequence[Artist], tokens: tuple[int, int], background: str) -> np.ndarray:
+    return draw(tokens[0] * CELL, tokens[1] * CELL, background, artists)
+
+
+def _picture_digits(
+    facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    background, ink = (np.array(to_rgb(colour)) for colour in PALETTES[layout.palette][:2])
+    columns = min((4, 6)[layout.arrangement], len(facts.items))
+    rows = -(-len(facts.items) // columns)
+    shade = np.zeros((rows * CELL, columns * CELL))
+    for place, item in enumerate(facts.items):
+        top, left = place // columns * CELL, place % columns * CELL
+        shade[top : top + CELL, left : left + CELL] = handwritten(int(item), split, rng)
+    pixels: np.ndarray = 255 * (background + shade[..., None] * (ink - background))
+    return pixels.astype(np.uint8)
+
+
+def _picture_bars(
+    facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    background, ink, accent, faint = PALETTES[layout.palette]
+    heights = [int(item) for item in facts.items]
+    tokens = (-(-len(heights) // 2), 3)
+    unit, base = 8, 3 * CELL - 4
+    bars = []
+    for place, height in enumerate(heights):
+        left, top = place * _PITCH + 3, base - unit * height
+        bars.append([(left, base), (left, top), (left + 9, top), (left + 9, base)])
+    fills = [accent if layout.arrangement or n % 2 else ink for n in range(len(bars))]
+    width = tokens[0] * CELL
+    lines = [[(0, base - unit * level), (width, base - unit * level)] for level in (0, 5)]
+    grid = LineCollection(lines, colors=faint, linewidths=1)
+    return _on_canvas([grid, PolyCollection(bars, facecolors=fills)], tokens, background)
+
+
+def _draw_table(rng: np.random.Generator, level: int) -> Facts:
+    facts = draw_totals(rng, level)
+    column = str(rng.choice(["A", "B"]))
+    return replace(facts, slots={**facts.slots, "column": column})
+
+
+def _picture_table(
+    facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    background, ink, accent, faint = PALETTES[layout.palette]
+    others = [str(n) for n in rng.integers(1, 10, size=len(facts.items))]
+    asked, other = ["A", *facts.items], ["B", *others]
+    if facts.slots["column"] == "B":
+        asked, other = ["A", *others], ["B", *facts.items]
+    num_rows = -(-len(asked) // 2) * 2
+    tokens = (2, num_rows // 2)
+    texts = [
+        _label((column + 0.25) * CELL, (row + 0.5) * _PITCH, cell, accent if row == 0 else ink)
+        for column, cells in enumerate((asked, other))
+        for row, cell in enumerate(cells)
+    ]
+    lines = [[(CELL, 0), (CELL, num_rows * _PITCH)]]
+    if layout.arrangement:
+        lines += [[(0, row * _PITCH), (2 * CELL, row * _PITCH)] for row in range(1, num_rows)]
+    grid = LineCollection(lines, colors=faint, linewidths=1)
+    return _on_canvas([grid, *texts], tokens, background)
+
+
+def _picture_path(
+    facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    """A zigzag (arrangement 0) or a closed figure (1) with a length beside each side."""
+    background, ink, accent, _ = PALETTES[layout.palette]
+    count = len(facts.items)
+    if layout.arrangement == 0 or count < 3:
+        tokens = (-(-count // 2), 2)
+        corners = [(n * _PITCH + 1.0, 26.0 if n % 2 else 50.0) for n in range(count + 1)]
+        places = [((n + 0.5) * _PITCH, _PITCH / 2) for n in range(count)]
+    else:
+        tokens = (4, 4)
+        angles = 2 * np.pi * np.arange(count + 1) / count - np.pi / 2
+        corners = [(56 + 36 * np.cos(a), 56 + 36 * np.sin(a)) for a in angles]
+        middles = angles[:-1] + np.pi / count
+        places = [(56 + 46 * np.cos(a), 56 + 46 * np.sin(a)) for a in middles]
+    line = LineCollection([corners], colors=accent, linewidths=2)
+    texts = [_label(x, y, item, ink) for (x, y), item in zip(places, facts.items, strict=True)]
+    return _on_canvas([line, *texts], tokens, background)
+
+
+def _picture_shapes(
+    facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    background, ink, accent, _ = PALETTES[layout.palette]
+    columns = min((4, 6)[layout.arrangement], len(facts.items))
+    outlines = []
+    for place, shape in enumerate(facts.items):
+        corners = _SHAPE_CORNERS[shape]
+        angles = 2 * np.pi * np.arange(corners) / corners + _SHAPE_TURNS[shape]
+        middle = (np.array([place % columns, place // columns]) + 0.5) * CELL
+        middle = middle + rng.uniform(-2, 2, size=2)
+        radius = rng.uniform(8, 11)
+        outlines.append(middle + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    fills = [(ink, accent)[int(pick)] for pick in rng.integers(2, size=len(outlines))]
+    tokens = (columns, -(-len(facts.items) // columns))
+    return _on_canvas([PolyCollection(outlines, facecolors=fills)], tokens, background)
+
+
+def _picture_clock(
+    facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    background, ink, accent, faint = PALETTES[layout.palette]
+    middle, radius = 1.5 * CELL, 38.0
+
+    def point(hour: float, length: float) -> tuple[float, float]:
+        angle = hour * np.pi / 6
+        return middle + length * np.sin(angle), middle - length * np.cos(angle)
+
+    hour = int(facts.items[0])
+    face = Circle((middle, middle), radius, facecolor="none", edgecolor=faint, linewidth=2)
+    marks: list[Artist] = [
+        LineCollection([[point(n, 34), point(n, 38)] for n in range(12)], colors=ink, linewidths=1)
+    ]
+    if layout.arrangement:
+        marks = [_label(*point(n, 31), str(n), ink, 8) for n in (12, 3, 6, 9)]
+    hands = LineCollection(
+        [[(middle, middle), point(hour, 20)], [(middle, middle), point(0, 27)]],
+        colors=[accent, ink],
+        linewidths=[4, 1.5],
+    )
+    return _on_canvas([face, *marks, hands], (3, 3), background)
+
+
+IMAGE_FAMILIES = (
+    Family(
+        "digits",
+        (
+            "Look at the digits.",
+            "Here are digits.",
+            "We see digits.",
+            "Take the digits.",
+        ),
+        TOTAL_ASKS,
+        lambda rng, level: draw_totals(rng, level, smallest=0),
+        _picture_digits,
+    ),
+    Family(
+        "bars",
+        ("Look at the bars.", "Here are bars.", "We see bars.", "Take the bars."),
+        TOTAL_ASKS,
+        draw_totals,
+        _picture_bars,
+    ),
+    Family(
+        "table",
+        (
+            "Look at column {column}.",
+            "Here is column {column}.",
+            "We see column {column}.",
+            "Take column {column}.",
+        ),
+        TOTAL_ASKS,
+        _draw_table,
+        _picture_table,
+    ),
+    Family(
+        "path",
+        (
+            "Look at the sides.",
+            "Here are the sides.",
+            "We see the sides.",
+            "Take the sides.",
+        ),
+        {
+            "sum": (
+                "How long is the line?",
+                "Find how long the line is.",
+                "What is the length of the line?",
+                "Find the length.",
+            )
+        },
+        lambda rng, level: draw_totals(rng, level, rules=("sum",)),
+        _picture_path,
+    ),
+    Family(
+        "shapes",
+        (
+            f"{POINTS} Here are shapes.",
+            f"{POINTS} Look at the shapes.",
+            f"{POINTS} We see shapes.",
+            f"{POINTS} Take the shapes.",
+        ),
+        {"only": SUM_ASKS},
+        draw_points,
+        _picture_shapes,
+    ),
+    Family(
+        "clock",
+        (
+            "Look at the clock. Then {moves}.",
+            "Here is a clock. Then {moves}.",
+            "We see a clock, then {moves}.",
+            "From the clock, {moves}.",
+        ),
+        {"only": HOUR_ASKS},
+        draw_hours,
+        _picture_clock,
+    ),
+)

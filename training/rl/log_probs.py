@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from training.nucleus import nucleus_floor
+
 _CHUNK_LOGITS = 2**25  # float32 elements, 128 MiB
 _SMALLEST_LOG = -1000.0  # stands for log 0: its exponential is 0 too, its products are finite
 
@@ -77,9 +79,9 @@ def nucleus_log_mass(
         return masses
     for rows in _chunks(len(hidden), _default_chunk(chunk_tokens, head_weight)):
         logits = _logits(hidden[rows], head_weight, temperature, banned_token_ids)
-        ranked = logits.softmax(-1).sort(-1, descending=True).values
-        before = ranked.cumsum(-1) - ranked
-        masses[rows] = ranked.masked_fill(before >= top_p, 0.0).sum(-1).log()
+        probs = logits.softmax(-1)
+        outside = probs < nucleus_floor(probs, top_p)
+        masses[rows] = probs.masked_fill(outside, 0.0).sum(-1).log()
     return masses
 
 

@@ -170,8 +170,9 @@ def kl_divergence(log_probs: Tensor, reference: Tensor, *, estimator: KlEstimato
     """Estimates KL(policy || reference) from the policy's own samples (Schulman 2020).
 
     With r = reference / policy: k1 = -log r is unbiased, but its gradient averages to zero, so as
-    a loss it only adds noise; k2 = (log r)^2 / 2 has the right gradient; k3 = r - 1 - log r is
-    never negative, of low variance, and what the paper uses.
+    a loss it only adds noise; k2 = (log r)^2 / 2 has the gradient of this KL; k3 = r - 1 - log r,
+    which the paper uses, is never negative and of low variance, and its gradient is that of the
+    opposite KL(reference || policy), the same to first order near the reference.
 
     Args:
         log_probs: Of the sampled tokens under the policy, any shape.

@@ -33,6 +33,7 @@ from training.scoring import Scorer, ScoreSettings
 
 SYSTEM_PROMPT = "Think in <think></think>, then answer in \\boxed{}."
 _BATCHES_PER_SORT = 8  # sequences are sorted by length within this many batches, to pad little
+_CURVE_POINTS = 20  # of the loss, in the written figures
 _LAST_RATE = 0.05  # share of the peak learning rate that the cosine ends at
 
 
@@ -227,8 +228,9 @@ def train_base(settings: BaseSettings, output: Path) -> dict[str, Any]:
         "system_prompt": SYSTEM_PROMPT,
         "num_parameters": sum(p.numel() for p in policy.model.parameters()),
         "seconds": round(seconds),
-        "loss_every_100_steps": [
-            round(float(np.mean(losses[i : i + 100])), 4) for i in range(0, len(losses), 100)
+        "losses": [
+            round(float(np.mean(part)), 4)
+            for part in np.array_split(losses, min(_CURVE_POINTS, len(losses)))
         ],
         "held_out": {
             modality: measure(

@@ -1,0 +1,65 @@
+"""The base: a shortened training runs and learns; the shipped one is what its figures say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.pocket.base import BaseSettings, measure, train_base
+from training.pocket.lessons import DIRECT_LEVELS, draw_lessons
+from training.pocket.problems import generate
+from training.policy import load_policy
+from training.recipe import ModelRecipe
+
+SHIPPED = Path(__file__).parents[3] / "infra" / "models" / "pocket-base"
+SHORT = BaseSettings(
+    num_lessons={"text": 150, "multimodal": 100},
+    num_steps=24,
+    num_text_steps=12,
+    batch_size=16,
+    learning_rate=2e-3,
+    num_problems=12,
+    warmup_steps=5,
+)
+
+
+def test_lessons_never_show_a_step():
+    lessons = draw_lessons("text", 300, np.random.default_rng(0))
+    assert len(lessons) == 300
+    for lesson in lessons:
+        thought = lesson.response.split("<think>Given: ")[1].split("</think>")[0]
+        assert thought.endswith(".")
+        assert ". " not in thought
+    assert max(DIRECT_LEVELS) == 3
+
+
+def test_a_shortened_training_learns_and_writes_its_figures(tmp_path):
+    train_base(SHORT, tmp_path)
+    figures = json.loads((tmp_path / "training.json").read_text())
+    assert figures["num_parameters"] <= 4_000_000
+    first, *_, last = figures["losses"]
+    assert last < 0.75 * first
+    for modality in ("text", "multimodal"):
+        scores = figures["held_out"][modality]
+        assert 0 <= scores["accuracy_levels_1_2"] <= 1
+        assert set(scores["reading_by_level"]) <= {str(level) for level in range(1, 11)}
+    policy = load_policy(tmp_path, ModelRecipe(path=str(tmp_path)), system_prompt="Think.")
+    assert measure(policy, generate("multimodal", "test", 4, 1))["accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_the_shipped_base_is_competent_at_short_problems_in_both_modalities():
+    assert sum(f.stat().st_size for f in SHIPPED.iterdir()) <= 10_000_000
+    figures = json.loads((SHIPPED / "training.json").read_text())
+    policy = load_policy(
+        SHIPPED, ModelRecipe(path=str(SHIPPED)), system_prompt=figures["system_prompt"]
+    )
+    for modality in ("text", "multimodal"):
+        stated = figures["held_out"][modality]
+        assert stated["accuracy_levels_1_2"] >= 0.6
+        short = [p for p in generate(modality, "test", 300, 11) if p["level"] in (1, 2)]
+        measured = measure(policy, short)
+        assert measured["accuracy"] == pytest.approx(stated["accuracy_levels_1_2"], abs=0.17)
+        assert measured["accuracy"] >= 0.55
+        assert min(stated["reading_by_level"].values()) > 0

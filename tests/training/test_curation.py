@@ -32,6 +32,7 @@ def recipe(tmp_path_factory, tiny_model_folder):
         "seed": 5,
         "system_prompt": "Answer.",
         "model": {"path": str(tiny_model_folder)},
+        "hardware": {"threads_per_process": 1},
         "sources": [
             {"name": "text", "kind": "pocket", "modality": "text", "num_problems": 40},
             {"name": "seen", "kind": "pocket", "modality": "multimodal", "num_problems": 16},

@@ -16,6 +16,7 @@ def recipe(tiny_model_folder):
         "name": "small",
         "system_prompt": "Answer.",
         "model": {"path": str(tiny_model_folder)},
+        "hardware": {"threads_per_process": 1},
         "sources": [{"name": "text", "kind": "pocket", "modality": "text", "num_problems": 4}],
         "curation": {
             "sets": [

@@ -15,6 +15,7 @@ from training.records import Modality
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 NUM_LEVELS = 10
+NAMES = "abcdefghijklmnopqrstuv"  # of the givens: a name tells a tiny model where it is in a list
 
 _SPLIT_OF_CELL: tuple[Split, ...] = ("train", "train", "validation", "test")
 
@@ -34,23 +35,20 @@ class Facts:
     """One problem before it is worded or drawn.
 
     Attributes:
-        items: The givens, one string each, in reading order.
-        steps: The reasoning after the givens; empty for none.
+        reading: The givens in one line; those that many steps use are named a, b, c...
+        values: What the names a, b, c... stand for, in order.
+        steps: The reasoning after the givens.
         answer: The reference answer.
         slots: What fills the placeholders of the wordings.
         rule: Which group of asks the answer belongs to.
     """
 
-    items: tuple[str, ...]
+    reading: str
+    values: tuple[str, ...]
     steps: str
     answer: str
     slots: Mapping[str, str] = field(default_factory=dict)
     rule: str = "only"
-
-    @property
-    def reading(self) -> str:
-        """The givens in one line."""
-        return " ".join(self.items)
 
 
 @dataclass(frozen=True)

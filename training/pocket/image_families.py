@@ -22,12 +22,12 @@ from training.pocket.text_families import (
     draw_totals,
 )
 
-_PITCH = CELL // 2  # px between bars and between table rows: one patch
+_COLUMNS = (11, 6)  # cells in a row, for each arrangement
 _SHAPE_CORNERS = {"circle": 24, "square": 4, "triangle": 3}
 _SHAPE_TURNS = {"circle": 0.0, "square": np.pi / 4, "triangle": -np.pi / 2}
 
 
-def _label(x: float, y: float, text: str, colour: str, size: float = 11.0) -> Text:
+def _label(x: float, y: float, text: str, colour: str, size: float = 14.0) -> Text:
     return Text(x, y, text, color=colour, fontsize=size, ha="center", va="center_baseline")
 
 
@@ -39,10 +39,10 @@ def _picture_digits(
     facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
 ) -> np.ndarray:
     background, ink = (np.array(to_rgb(colour)) for colour in PALETTES[layout.palette][:2])
-    columns = min((4, 6)[layout.arrangement], len(facts.items))
-    rows = -(-len(facts.items) // columns)
+    columns = min(_COLUMNS[layout.arrangement], len(facts.values))
+    rows = -(-len(facts.values) // columns)
     shade = np.zeros((rows * CELL, columns * CELL))
-    for place, item in enumerate(facts.items):
+    for place, item in enumerate(facts.values):
         top, left = place // columns * CELL, place % columns * CELL
         shade[top : top + CELL, left : left + CELL] = handwritten(int(item), split, rng)
     pixels: np.ndarray = 255 * (background + shade[..., None] * (ink - background))
@@ -53,13 +53,13 @@ def _picture_bars(
     facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
 ) -> np.ndarray:
     background, ink, accent, faint = PALETTES[layout.palette]
-    heights = [int(item) for item in facts.items]
-    tokens = (-(-len(heights) // 2), 3)
-    unit, base = 8, 3 * CELL - 4
+    heights = [int(item) for item in facts.values]
+    tokens = (len(heights), 2)
+    unit, base = 5, 2 * CELL - 4
     bars = []
     for place, height in enumerate(heights):
-        left, top = place * _PITCH + 3, base - unit * height
-        bars.append([(left, base), (left, top), (left + 9, top), (left + 9, base)])
+        left, top = place * CELL + 6, base - unit * height
+        bars.append([(left, base), (left, top), (left + 16, top), (left + 16, base)])
     fills = [accent if layout.arrangement or n % 2 else ink for n in range(len(bars))]
     width = tokens[0] * CELL
     lines = [[(0, base - unit * level), (width, base - unit * level)] for level in (0, 5)]
@@ -77,22 +77,21 @@ def _picture_table(
     facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
 ) -> np.ndarray:
     background, ink, accent, faint = PALETTES[layout.palette]
-    others = [str(n) for n in rng.integers(1, 10, size=len(facts.items))]
-    asked, other = ["A", *facts.items], ["B", *others]
+    others = [str(n) for n in rng.integers(1, 10, size=len(facts.values))]
+    asked, other = ["A", *facts.values], ["B", *others]
     if facts.slots["column"] == "B":
-        asked, other = ["A", *others], ["B", *facts.items]
-    num_rows = -(-len(asked) // 2) * 2
-    tokens = (2, num_rows // 2)
+        asked, other = ["A", *others], ["B", *facts.values]
+    num_rows = len(asked)
     texts = [
-        _label((column + 0.25) * CELL, (row + 0.5) * _PITCH, cell, accent if row == 0 else ink)
+        _label((column + 0.5) * CELL, (row + 0.5) * CELL, cell, accent if row == 0 else ink)
         for column, cells in enumerate((asked, other))
         for row, cell in enumerate(cells)
     ]
-    lines = [[(CELL, 0), (CELL, num_rows * _PITCH)]]
+    lines = [[(CELL, 0), (CELL, num_rows * CELL)]]
     if layout.arrangement:
-        lines += [[(0, row * _PITCH), (2 * CELL, row * _PITCH)] for row in range(1, num_rows)]
+        lines += [[(0, row * CELL), (2 * CELL, row * CELL)] for row in range(1, num_rows)]
     grid = LineCollection(lines, colors=faint, linewidths=1)
-    return _on_canvas([grid, *texts], tokens, background)
+    return _on_canvas([grid, *texts], (2, num_rows), background)
 
 
 def _picture_path(
@@ -100,11 +99,11 @@ def _picture_path(
 ) -> np.ndarray:
     """A zigzag (arrangement 0) or a closed figure (1) with a length beside each side."""
     background, ink, accent, _ = PALETTES[layout.palette]
-    count = len(facts.items)
+    count = len(facts.values)
     if layout.arrangement == 0 or count < 3:
-        tokens = (-(-count // 2), 2)
-        corners = [(n * _PITCH + 1.0, 26.0 if n % 2 else 50.0) for n in range(count + 1)]
-        places = [((n + 0.5) * _PITCH, _PITCH / 2) for n in range(count)]
+        tokens = (count, 2)
+        corners = [(n * CELL + 1.0, 30.0 if n % 2 else 52.0) for n in range(count + 1)]
+        places = [((n + 0.5) * CELL, CELL / 2) for n in range(count)]
     else:
         tokens = (4, 4)
         angles = 2 * np.pi * np.arange(count + 1) / count - np.pi / 2
@@ -112,7 +111,7 @@ def _picture_path(
         middles = angles[:-1] + np.pi / count
         places = [(56 + 46 * np.cos(a), 56 + 46 * np.sin(a)) for a in middles]
     line = LineCollection([corners], colors=accent, linewidths=2)
-    texts = [_label(x, y, item, ink) for (x, y), item in zip(places, facts.items, strict=True)]
+    texts = [_label(x, y, item, ink) for (x, y), item in zip(places, facts.values, strict=True)]
     return _on_canvas([line, *texts], tokens, background)
 
 
@@ -120,9 +119,9 @@ def _picture_shapes(
     facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
 ) -> np.ndarray:
     background, ink, accent, _ = PALETTES[layout.palette]
-    columns = min((4, 6)[layout.arrangement], len(facts.items))
+    columns = min(_COLUMNS[layout.arrangement], len(facts.values))
     outlines = []
-    for place, shape in enumerate(facts.items):
+    for place, shape in enumerate(facts.values):
         corners = _SHAPE_CORNERS[shape]
         angles = 2 * np.pi * np.arange(corners) / corners + _SHAPE_TURNS[shape]
         middle = (np.array([place % columns, place // columns]) + 0.5) * CELL
@@ -130,7 +129,7 @@ def _picture_shapes(
         radius = rng.uniform(8, 11)
         outlines.append(middle + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))
     fills = [(ink, accent)[int(pick)] for pick in rng.integers(2, size=len(outlines))]
-    tokens = (columns, -(-len(facts.items) // columns))
+    tokens = (columns, -(-len(facts.values) // columns))
     return _on_canvas([PolyCollection(outlines, facecolors=fills)], tokens, background)
 
 
@@ -144,7 +143,7 @@ def _picture_clock(
         angle = hour * np.pi / 6
         return middle + length * np.sin(angle), middle - length * np.cos(angle)
 
-    hour = int(facts.items[0])
+    hour = int(facts.slots["start"])
     face = Circle((middle, middle), radius, facecolor="none", edgecolor=faint, linewidth=2)
     marks: list[Artist] = [
         LineCollection([[point(n, 34), point(n, 38)] for n in range(12)], colors=ink, linewidths=1)

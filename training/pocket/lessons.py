@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.pocket.family import NUM_LEVELS, Facts
+from training.pocket.family import NAMES, NUM_LEVELS, Facts
 from training.pocket.problems import FAMILIES, Sketch, response, sketch
 from training.records import EncodedImage, Modality
 
@@ -25,15 +25,17 @@ class Lesson:
     images: list[EncodedImage]
 
 
-def _glances(facts: Facts) -> list[tuple[str, str]]:
+def _glances(facts: Facts, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Questions that one look at the givens answers, with their answers."""
+    place = int(rng.integers(len(facts.values)))
     glances = [
-        ("Which is the first?", facts.items[0]),
-        ("Which is the last?", facts.items[-1]),
-        ("How many are there?", str(len(facts.items))),
+        (f"What is {NAMES[place]}?", facts.values[place]),
+        ("Which is the first?", facts.values[0]),
+        ("Which is the last?", facts.values[-1]),
+        ("How many are there?", str(len(facts.values))),
     ]
-    if all(item.isdigit() for item in facts.items):
-        glances.append(("Which is the largest?", max(facts.items, key=int)))
+    if all(value.isdigit() for value in facts.values):
+        glances.append(("Which is the largest?", max(facts.values, key=int)))
     return glances
 
 
@@ -43,8 +45,8 @@ def _lessons_of(drawn: Sketch, rng: np.random.Generator) -> list[Lesson]:
     if drawn.level in DIRECT_LEVELS:
         direct = response(facts.reading, "", facts.answer)
         lessons.append(Lesson(f"{drawn.opening} {drawn.ask}", direct, drawn.images))
-    if drawn.level not in DIRECT_LEVELS or rng.random() < 0.5:
-        glances = _glances(facts)
+    if facts.values and (drawn.level not in DIRECT_LEVELS or rng.random() < 0.5):
+        glances = _glances(facts, rng)
         ask, answer = glances[rng.integers(len(glances))]
         glance = response(facts.reading, "", answer)
         lessons.append(Lesson(f"{drawn.opening} {ask}", glance, drawn.images))

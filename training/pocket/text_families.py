@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.pocket.family import Facts, Family
+from training.pocket.family import NAMES, Facts, Family
 
 LARGEST_TOTAL = 99  # running totals stay within two digits
 
@@ -24,8 +24,13 @@ TOTAL_ASKS = {"sum": SUM_ASKS, "turns": TURN_ASKS}
 HOUR_ASKS = ("What hour is it then?", "Find the hour.", "Which hour is it?", "What is the hour?")
 
 
-def running(start: int, moves: Sequence[str], totals: Sequence[int]) -> str:
-    """A chain of steps, e.g. `5 +3=8 -2=6`."""
+def named(values: Sequence[str], first: int = 0) -> list[str]:
+    """Values with their names in front, e.g. `a3`, `b+4`."""
+    return [f"{NAMES[first + place]}{value}" for place, value in enumerate(values)]
+
+
+def running(start: str | int, moves: Sequence[str], totals: Sequence[int]) -> str:
+    """A chain of steps, e.g. `5 a+3=8 b-2=6`; the moves bring their names."""
     return " ".join([str(start), *(f"{m}={t}" for m, t in zip(moves, totals, strict=True))])
 
 
@@ -80,9 +85,10 @@ def draw_totals(
         totals = run_moves(numbers[0], moves)
         if min(totals) >= 0:
             break
-    items = tuple(str(number) for number in numbers)
-    steps = running(numbers[0], moves, totals)
-    return Facts(items, steps, str(totals[-1]), {"list": ", ".join(items)}, rule)
+    values = tuple(str(number) for number in numbers)
+    steps = running(f"a{numbers[0]}", named(moves, 1), totals)
+    items = named(values)
+    return Facts(" ".join(items), values, steps, str(totals[-1]), {"list": ", ".join(items)}, rule)
 
 
 def _draw_chain(rng: np.random.Generator, level: int) -> Facts:
@@ -92,10 +98,19 @@ def _draw_chain(rng: np.random.Generator, level: int) -> Facts:
         double = total <= 20 and rng.random() < 0.25
         moves += ["*2"] if double else signed_moves(rng, total, 1, low=0, high=LARGEST_TOTAL)
         total = apply_move(total, moves[-1])
-    words = {"+": "add ", "-": "subtract ", "*": "times "}
-    told = ", ".join(words[move[0]] + move[1:] for move in moves)
-    steps = running(start, moves, run_moves(start, moves))
-    return Facts((str(start), *moves), steps, str(total), {"start": str(start), "moves": told})
+    return _told_moves(start, moves, run_moves(start, moves))
+
+
+def _told_moves(start: int, moves: Sequence[str], totals: Sequence[int]) -> Facts:
+    """Facts of a start and named moves from it."""
+    items = named(moves)
+    return Facts(
+        " ".join([str(start), *items]),
+        tuple(moves),
+        running(start, items, totals),
+        str(totals[-1]),
+        {"start": str(start), "moves": ", ".join(items)},
+    )
 
 
 def _draw_equation(rng: np.random.Generator, level: int) -> Facts:
@@ -103,14 +118,17 @@ def _draw_equation(rng: np.random.Generator, level: int) -> Facts:
     unknown = int(rng.integers(1, 31 // factor))
     moves = signed_moves(rng, factor * unknown, level - (factor > 1), low=0, high=LARGEST_TOTAL)
     right = run_moves(factor * unknown, moves)[-1]
-    undo = [f"{'-' if move[0] == '+' else '+'}{move[1:]}" for move in reversed(moves)]
-    undo += [f"/{factor}"] if factor > 1 else []
-    items = ("x" if factor == 1 else f"{factor}x", *moves, f"={right}")
+    undo = [f"{'-' if move[0] == '+' else '+'}{move[1:]}" for move in moves]
+    steps = named(undo)[::-1] + ([f"/{factor}"] if factor > 1 else [])
+    totals = run_moves(right, undo[::-1] + ([f"/{factor}"] if factor > 1 else []))
+    first = "x" if factor == 1 else f"{factor}x"
+    items = named(moves)
     return Facts(
-        items,
-        running(right, undo, run_moves(right, undo)),
+        " ".join([first, *items, f"={right}"]),
+        tuple(moves),
+        running(right, steps, totals),
         str(unknown),
-        {"equation": " ".join(items)},
+        {"first": first, "moves": ", ".join(items), "right": str(right)},
     )
 
 
@@ -121,8 +139,9 @@ def _draw_sequence(rng: np.random.Generator, level: int) -> Facts:
     totals = run_moves(start, moves)
     counted = [f"{n}: {m}={t}" for n, (m, t) in enumerate(zip(moves, totals, strict=True), 1)]
     slots = {"start": str(start), "up": str(up), "down": str(down), "count": str(level)}
-    items = (str(start), f"+{up}", f"-{down}", f"x{level}")
-    return Facts(items, " ".join([str(start), *counted]), str(totals[-1]), slots)
+    values = (f"+{up}", f"-{down}")
+    reading = " ".join([str(start), *named(values), f"x{level}"])
+    return Facts(reading, values, " ".join([str(start), *counted]), str(totals[-1]), slots)
 
 
 def _draw_comparison(rng: np.random.Generator, level: int) -> Facts:
@@ -139,11 +158,19 @@ def _draw_comparison(rng: np.random.Generator, level: int) -> Facts:
         finals = [total[-1] for total in totals]
         if len(set(finals)) == len(finals):
             break
-    rows = list(zip(names, starts, moves, totals, strict=True))
-    items = [item for name, start, move, _ in rows for item in (name, str(start), *move)]
-    told = ", ".join(" ".join([f"{name} has", str(s), *m]) for name, s, m, _ in rows)
-    steps = " ".join(f"{name} {running(s, m, t[1:])}" for name, s, m, t in rows)
-    return Facts(tuple(items), steps, names[int(np.argmax(finals))], {"rows": told})
+    readings, steps, first = [], [], 0
+    for name, start, move, total in zip(names, starts, moves, totals, strict=True):
+        items = named(move, first)
+        readings.append(" ".join([name, str(start), *items]))
+        steps.append(f"{name} {running(start, items, total[1:])}")
+        first += len(items)
+    return Facts(
+        " ".join(readings),
+        tuple(move for row in moves for move in row),
+        " ".join(steps),
+        names[int(np.argmax(finals))],
+        {"rows": ", ".join(readings)},
+    )
 
 
 def _draw_units(rng: np.random.Generator, level: int) -> Facts:
@@ -159,42 +186,47 @@ def _draw_units(rng: np.random.Generator, level: int) -> Facts:
         sizes = [10 * n if is_long else n for n, is_long in zip(amounts, long, strict=True)]
         if sum(sizes) <= LARGEST_TOTAL:
             break
-    items = tuple(
-        f"{n}{'dm' if is_long else 'cm'}" for n, is_long in zip(amounts, long, strict=True)
-    )
+    units = np.where(long, "dm", "cm").tolist()
+    values = tuple(f"{n}{unit}" for n, unit in zip(amounts, units, strict=True))
     moves = [f"+{size}" for size in sizes[1:]]
     total = sum(sizes)
     answer = str(total) if rule == "cm" else f"{total // 10}.{total % 10}"
-    steps = running(sizes[0], moves, run_moves(sizes[0], moves))
-    told = ", ".join(f"{item[:-2]} {item[-2:]}" for item in items)
-    return Facts(items, steps, answer, {"list": told}, rule)
+    steps = running(f"a{sizes[0]}", named(moves, 1), run_moves(sizes[0], moves))
+    items = named(values)
+    return Facts(" ".join(items), values, steps, answer, {"list": ", ".join(items)}, rule)
 
 
 def _draw_sets(rng: np.random.Generator, level: int) -> Facts:
     first = [int(n) for n in rng.permutation(20)[:level]]
-    shared = [n for n in first if rng.random() < 0.5] or [first[0]]
+    shared = [n for n in first if rng.random() < 0.4] or [first[0]]
     others = [n for n in range(20) if n not in first]
-    second = [*shared, *(int(n) for n in rng.permutation(others)[: 2 + level // 3])]
+    second = [*shared, *(int(n) for n in rng.permutation(others)[:2])]
     rng.shuffle(second)
-    steps = " ".join(f"{n} {'yes' if n in shared else 'no'}" for n in first)
-    items = ("A", *(str(n) for n in first), "B", *(str(n) for n in second))
-    slots = {
-        "first": ", ".join(str(n) for n in first),
-        "second": ", ".join(str(n) for n in second),
-    }
-    return Facts(items, steps, r"\{" + ", ".join(str(n) for n in shared) + r"\}", slots)
+    values = tuple(str(n) for n in [*first, *second])
+    items = named(values)
+    ours, theirs = items[: len(first)], items[len(first) :]
+    checked = zip(ours, first, strict=True)
+    steps = " ".join(f"{item} {'yes' if n in shared else 'no'}" for item, n in checked)
+    return Facts(
+        " ".join(["A", *ours, "B", *theirs]),
+        values,
+        steps,
+        r"\{" + ", ".join(str(n) for n in shared) + r"\}",
+        {"first": ", ".join(ours), "second": ", ".join(theirs)},
+    )
 
 
 def draw_points(rng: np.random.Generator, level: int) -> Facts:
     """Level + 1 shapes, each worth the points of its kind."""
     names = ("circle", "square", "triangle")
     points = dict(zip(names, (int(n) for n in rng.permutation(9)[:3] + 1), strict=True))
-    items = tuple(str(name) for name in rng.choice(names, size=level + 1))
-    values = [points[item] for item in items]
-    moves = [f"+{value}" for value in values[1:]]
-    steps = running(values[0], moves, run_moves(values[0], moves))
-    slots = {name: str(value) for name, value in points.items()} | {"list": ", ".join(items)}
-    return Facts(items, steps, str(sum(values)), slots)
+    values = tuple(str(name) for name in rng.choice(names, size=level + 1))
+    amounts = [points[value] for value in values]
+    moves = [f"+{amount}" for amount in amounts[1:]]
+    steps = running(f"a{amounts[0]}", named(moves, 1), run_moves(amounts[0], moves))
+    items = [f"{name} {value}" for name, value in zip(NAMES, values, strict=False)]
+    slots = {name: str(amount) for name, amount in points.items()} | {"list": ", ".join(items)}
+    return Facts(" ".join(items), values, steps, str(sum(amounts)), slots)
 
 
 def draw_hours(rng: np.random.Generator, level: int) -> Facts:
@@ -205,9 +237,7 @@ def draw_hours(rng: np.random.Generator, level: int) -> Facts:
     for move in moves:
         hour = (apply_move(hour, move) - 1) % 12 + 1
         hours.append(hour)
-    told = ", ".join(f"{m[1:]} {'later' if m[0] == '+' else 'earlier'}" for m in moves)
-    slots = {"start": str(start), "moves": told}
-    return Facts((str(start), *moves), running(start, moves, hours), str(hour), slots)
+    return _told_moves(start, moves, hours)
 
 
 POINTS = "A circle is {circle}, a square is {square}, a triangle is {triangle}."
@@ -245,10 +275,10 @@ TEXT_FAMILIES = (
     Family(
         "equation",
         (
-            "The equation is {equation}.",
-            "Here is an equation: {equation}.",
-            "Look at {equation}.",
-            "Take {equation}.",
+            "Start with {first}, then {moves} makes {right}.",
+            "Take {first}. Then {moves} makes {right}.",
+            "From {first}, {moves} makes {right}.",
+            "The first number is {first}. Then {moves} makes {right}.",
         ),
         {"only": ("What is x?", "Find x.", "Solve for x.", "Which number is x?")},
         _draw_equation,

@@ -14,7 +14,9 @@ from training.pocket.problems import generate
 @pytest.fixture(scope="module")
 def tokenizer():
     problems = generate("text", "train", 300, 0)
-    return train_tokenizer([SYSTEM_PROMPT, *(p["question"] + (p["solution"] or "") for p in problems)])
+    return train_tokenizer(
+        [SYSTEM_PROMPT, *(p["question"] + (p["solution"] or "") for p in problems)]
+    )
 
 
 @pytest.fixture(scope="module")

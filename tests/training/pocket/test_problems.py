@@ -11,7 +11,7 @@ from PIL import Image
 
 from training.answers import verify_one
 from training.pocket.drawing import CELL, digit_indices
-from training.pocket.family import NUM_LEVELS, SPLITS, cells
+from training.pocket.family import NAMES, NUM_LEVELS, SPLITS, cells
 from training.pocket.problems import FAMILIES, generate, sketch
 from training.records import problem_dataset
 
@@ -79,7 +79,8 @@ def test_written_totals_are_right(problems):
         for before, after in pairwise(steps):
             if "=" not in after:
                 continue
-            total, (move, claimed) = before.split("=")[-1], after.split("=")
+            total = before.split("=")[-1].strip(NAMES)
+            move, claimed = after.strip(NAMES).split("=")
             result = _moved(Fraction(total), move)
             assert (result - Fraction(claimed)) % (12 if hours else 10**9) == 0, problem["solution"]
 
@@ -96,7 +97,7 @@ def test_equations_hold_for_their_answer():
         if problem["family"] != "equation":
             continue
         left, right = problem["reading"].split(" =")
-        first, *moves = left.split()
+        first, *moves = (part.strip(NAMES) for part in left.split())
         total = Fraction(first.removesuffix("x") or 1) * int(problem["answer"])
         for move in moves:
             total = _moved(total, move)
@@ -106,8 +107,9 @@ def test_equations_hold_for_their_answer():
 def test_sets_hold_what_both_lists_share():
     for problem in generate("text", "train", 300, 1):
         if problem["family"] == "sets":
-            first, second = problem["reading"].removeprefix("A ").split(" B ")
-            shared = [n for n in first.split() if n in second.split()]
+            lists = problem["reading"].removeprefix("A ").split(" B ")
+            first, second = ([n.strip(NAMES) for n in items.split()] for items in lists)
+            shared = [n for n in first if n in second]
             assert problem["answer"] == r"\{" + ", ".join(shared) + r"\}"
 
 
@@ -125,10 +127,10 @@ def test_bars_are_as_high_as_their_reading():
         drawn = sketch(family, 4, "train", np.random.default_rng(seed))
         pixels = np.asarray(Image.open(io.BytesIO(drawn.images[0]["bytes"]))).astype(int)
         background = pixels[0, 0]
-        for place, item in enumerate(drawn.facts.items):
-            column = pixels[:80, place * 14 + 7]
+        for place, height in enumerate(drawn.facts.values):
+            column = pixels[: 2 * CELL - 5, place * CELL + CELL // 2]
             inked = np.abs(column - background).sum(axis=1) > 150
-            assert round(inked.sum() / 8) == int(item)
+            assert round(inked.sum() / 5) == int(height)
 
 
 def test_problems_fit_the_record_schema(problems):

@@ -28,12 +28,13 @@ class Prose:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; `align` holds one of `l` and `r` for each column."""
+    """A table; `align` holds one of `l` and `r` for each column; `folded` opens on demand."""
 
     caption: str
     columns: tuple[str, ...]
     align: str
     rows: tuple[tuple[str | Cell, ...], ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,25 +80,36 @@ def _boxes(
 
 
 def gates(run: RunRecord) -> Section:
-    """Every gate with each check's observed and expected value."""
-    blocks: list[Block] = []
-    for gate in run.gates:
-        word = "passed" if gate.passed else "FAILED"
-        effect = "stops the run" if gate.severity == "error" else "only warns"
-        rows = tuple(
-            (
-                check.name,
-                _value(check.observed),
-                _value(check.expected),
-                Cell("passed", "good") if check.passed else Cell("failed", "bad"),
-            )
-            for check in gate.checks
+    """Every gate with each check's observed and expected value; one that passed is folded."""
+    if not run.gates:
+        return Section("Gates", "gates", (Prose("The run record names no gate.", "bad"),))
+    summary = tuple(
+        (
+            gate.name,
+            Cell("passed", "good") if gate.passed else Cell("failed", "bad"),
+            "stops the run" if gate.severity == "error" else "only warns",
+            str(len(gate.checks)),
+            ", ".join(check.name for check in gate.checks if not check.passed) or "none",
         )
-        caption = f"Gate {gate.name}: {word} (a failure {effect})"
-        blocks.append(Table(caption, ("check", "observed", "expected", "result"), "lrrl", rows))
-    if not blocks:
-        blocks = [Prose("The run record names no gate.", "bad")]
-    return Section("Gates", "gates", tuple(blocks))
+        for gate in run.gates
+    )
+    columns = ("gate", "result", "a failure", "checks", "failed checks")
+    blocks = (Table("Gates", columns, "lllrl", summary), *map(_checks, run.gates))
+    return Section("Gates", "gates", blocks)
+
+
+def _checks(gate: GateRecord) -> Table:
+    rows = tuple(
+        (
+            check.name,
+            _value(check.observed),
+            _value(check.expected),
+            Cell("passed", "good") if check.passed else Cell("failed", "bad"),
+        )
+        for check in gate.checks
+    )
+    columns = ("check", "observed", "expected", "result")
+    return Table(f"Checks of gate {gate.name}", columns, "llll", rows, folded=gate.passed)
 
 
 def _value(value: object) -> str:

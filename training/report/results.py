@@ -123,6 +123,7 @@ def accuracy(evidence: Evidence) -> Section:
 
 
 def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
+    ordered = sorted(evidence.scores, key=lambda one: evidence.benchmarks.index(one.benchmark))
     scores = tuple(
         (
             one.benchmark,
@@ -133,7 +134,7 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
             str(one.num_problems),
             percent(one.reading) if one.reading is not None else "–",
         )
-        for one in evidence.scores
+        for one in ordered
     )
     answers = tuple(
         (
@@ -143,7 +144,7 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
             percent(one.truncated) if one.truncated is not None else "–",
             figure(one.mean_tokens),
         )
-        for one in evidence.scores
+        for one in ordered
     )
     names = ("benchmark", "policy")
     first = (*names, "metric", "value", "95 % interval", "problems", "reading")

@@ -89,11 +89,13 @@ def _table(table: Table) -> str:
         for name, side in zip(table.columns, table.align, strict=True)
     )
     rows = "".join(f"<tr>{''.join(map(_cell, row, table.align))}</tr>\n" for row in table.rows)
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.caption)}">'
-        f"<table><caption>{_text(table.caption)}</caption>"
+    caption = _text(table.caption)
+    shown = (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+        f"<table>{'' if table.folded else f'<caption>{caption}</caption>'}"
         f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
     )
+    return f"<details><summary>{caption}</summary>{shown}</details>\n" if table.folded else shown
 
 
 def _cell(cell: str | Cell, side: str) -> str:
@@ -109,7 +111,7 @@ def _sample(sample: Sample) -> str:
     answers = "".join(
         f'<div class="response"><h4>{_text(one.policy)} <span class="outcome '
         f'{"good" if one.outcome == "right" else "bad"}">{_text(one.outcome)}</span></h4>'
-        f"<pre>{_text(one.text) or '(empty)'}</pre></div>"
+        f"<pre>{_text(one.text) if one.text.strip() else '(blank)'}</pre></div>"
         for one in sample.responses
     )
     return (

@@ -218,6 +218,9 @@ def test_everything_about_provenance_is_there(made_up_run) -> None:
     assert "900 rows came in; 600 went into sets and 300 were left out" in markdown
     assert "0.1.0+g1a2b3c4" in html and "gate failed" in html
     assert "| gain, pocket_multimodal | 0.25 | at least 0.3 | failed |" in markdown
+    assert "| evaluation | failed | only warns | 2 | gain, pocket_multimodal |" in markdown
+    assert "<summary>Checks of gate curation</summary>" in html  # passed: folded
+    assert "<caption>Checks of gate evaluation</caption>" in html
     assert "Nothing: every file was found." in markdown
 
 

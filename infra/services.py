@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -24,7 +25,7 @@ from infra.settings import PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
 POOL = "revisual"
-HEALTHY_WITHIN_SECONDS = 180
+HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
 POLL_SECONDS = 0.25
 
 
@@ -43,9 +44,10 @@ def up(settings: Settings) -> None:
         _write_profile(settings)
         _wait_until_healthy(settings)
         _prepare_pool(settings)
-        if not is_running(settings, "worker"):
-            _start(settings, "worker", ["worker", "start", "--pool", POOL])
         _deploy(settings)
+        if not is_running(settings, "worker"):
+            _end_orphaned_runs(settings)
+            _start(settings, "worker", ["worker", "start", "--pool", POOL])
 
 
 def down(settings: Settings) -> list[str]:
@@ -73,9 +75,11 @@ def environment(settings: Settings) -> dict[str, str]:
         "REVISUAL_STORE": settings.store_uri,
         "REVISUAL_PORT": str(settings.port),
         "PREFECT_HOME": str(settings.prefect_home),
+        "PREFECT_LOCAL_STORAGE_PATH": str(settings.prefect_home / "storage"),
+        "PREFECT_MEMO_STORE_PATH": str(settings.prefect_home / "memo_store.toml"),
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "2",  # the default makes every run wait for ten
+        "PREFECT_WORKER_QUERY_SECONDS": "5",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -83,7 +87,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def _start(settings: Settings, name: str, arguments: list[str]) -> None:
     log = log_path(settings, name)
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [*_python("infra.supervisor"), "--", *_python("prefect"), "--no-prompt", *arguments],
             cwd=PROJECT_ROOT,
@@ -207,6 +211,27 @@ def _prepare_pool(settings: Settings) -> None:
     with SyncPrefectClient(settings.api_url) as client:
         pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
         client.create_work_pool(pool, overwrite=True)
+
+
+def _end_orphaned_runs(settings: Settings) -> None:
+    """Marks as crashed what still counts as running: with the worker, its runs have died.
+
+    A run whose worker was killed would stay `Running` for ever, and keep the next one waiting.
+    """
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import State, StateType
+    from prefect.states import Crashed
+
+    alive = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    of_pool = filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[POOL]))
+    in_state = filters.FlowRunFilter(
+        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=alive))
+    )
+    with SyncPrefectClient(settings.api_url) as client:
+        for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
+            crashed: State[Any] = Crashed(message="The worker ended before the run did.")
+            client.set_flow_run_state(run.id, crashed, force=True)
 
 
 def _deploy(settings: Settings) -> None:

@@ -1,0 +1,124 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from infra.settings import Settings
+from training.pocket.base import new_policy
+from training.pocket.lessons import draw_lessons
+
+ROOT = Path(__file__).parents[2]
+
+RECIPE = """
+name = "tiny"
+system_prompt = "Think in <think></think>, then answer in \\\\boxed{}."
+model = { path = "./base" }
+hardware = { threads_per_process = 1 }
+sources = [
+  { name = "words", kind = "pocket", modality = "text", num_problems = NUM_PROBLEMS },
+  { name = "images", kind = "pocket", modality = "multimodal", num_problems = 16 },
+]
+gates = { evaluation = { severity = "warning" } }
+
+[curation]
+samples_per_problem = 2
+max_response_tokens = 4
+sets = [
+  { name = "cold_start", modality = "text", num_problems = 8, needs_solution = true },
+  { name = "rl", modality = "multimodal", num_problems = 8 },
+]
+
+[[stages]]
+kind = "sft"
+name = "cold_start"
+data = "cold_start"
+epochs = 1
+batch_size = 8
+max_length_tokens = 512
+optimizer = { learning_rate = 1e-3 }
+
+[[stages]]
+kind = "rl"
+name = "multimodal_rl"
+data = "rl"
+num_steps = 2
+prompts_per_step = 2
+group_size = 2
+max_response_tokens = 4
+rewards = [{ kind = "accuracy" }, { kind = "efficient_length", budget_tokens = 4 }]
+optimizer = { learning_rate = 1e-3 }
+
+[evaluation]
+benchmarks = [{ name = "pocket_text", num_problems = 4 }]
+max_response_tokens = 4
+"""
+
+
+@pytest.fixture(scope="session")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained model and two recipes: tiny.toml, and endless.toml."""
+    folder = tmp_path_factory.mktemp("recipes")
+    rng = np.random.default_rng(0)
+    lessons = [
+        one for modality in ("text", "multimodal") for one in draw_lessons(modality, 40, rng)
+    ]
+    policy = new_policy(lessons, torch.Generator().manual_seed(0))
+    policy.save(folder / "base")
+    (folder / "tiny.toml").write_text(RECIPE.replace("NUM_PROBLEMS", "16"))
+    # Its curation would take hours: made to be stopped.
+    (folder / "endless.toml").write_text(RECIPE.replace("NUM_PROBLEMS", "1000000"))
+    return folder
+
+
+@dataclass(frozen=True)
+class Services:
+    """A Prefect server and a worker of their own."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "flows.cli", *arguments)
+
+    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "prefect", "--no-prompt", *arguments)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=580,
+            check=False,
+        )
+
+
+def isolated(home: Path, port: int) -> Services:
+    """Settings that share nothing with anybody else on this machine."""
+    clean = {
+        name: v for name, v in os.environ.items() if not name.startswith(("PREFECT_", "REVIS"))
+    }
+    environment = clean | {
+        "REVISUAL_HOME": str(home),
+        "REVISUAL_PORT": str(port),
+        "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
+        "COLUMNS": "200",
+    }
+    return Services(Settings(home=home, store_uri=str(home / "store"), port=port), environment)
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, free_port: int) -> Iterator[Services]:
+    """Nothing is up yet; whatever the test starts is stopped."""
+    services = isolated(tmp_path / "home", free_port)
+    yield services
+    down = services.cli("down")
+    assert down.returncode == 0, down.stderr

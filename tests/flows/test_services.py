@@ -1,0 +1,106 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import psutil
+import pytest
+
+from infra import services
+from infra.errors import ServiceError
+from infra.settings import Settings
+
+
+def state(settings: Settings, name: str) -> dict:
+    return json.loads((settings.home / "services" / f"{name}.json").read_text())
+
+
+def family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def test_a_port_in_use_is_one_clear_error_and_starts_nothing(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        settings = Settings(home=tmp_path, store_uri=str(tmp_path / "store"), port=port)
+        with pytest.raises(ServiceError) as caught:
+            services.up(settings)
+    assert f"Port {port} is taken" in caught.value.what
+    assert "REVISUAL_PORT" in caught.value.fix
+    assert not services.is_running(settings, "server")
+
+
+def test_down_spares_a_process_that_only_has_the_number_of_ours(tmp_path):
+    settings = Settings(home=tmp_path, store_uri=str(tmp_path / "store"), port=1)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        started = psutil.Process(stranger.pid).create_time()
+        values = {"pid": stranger.pid, "started": started - 1, "port": 1, "store": "x"}
+        (tmp_path / "services").mkdir()
+        (tmp_path / "services" / "server.json").write_text(json.dumps(values))
+        assert services.down(settings) == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.mark.slow
+def test_up_and_down_twice_in_a_row(stopped):
+    settings = stopped.settings
+    for _ in range(2):
+        first = stopped.cli("up")
+        assert first.returncode == 0, first.stderr
+        assert settings.ui_url in first.stdout
+        pids = {name: state(settings, name)["pid"] for name in ("server", "worker")}
+        processes = [process for pid in pids.values() for process in family(pid)]
+
+        # A person types this in the project's folder, with nothing exported.
+        listed = stopped.prefect("deployment", "ls")
+        assert "revisual/full" in listed.stdout, listed.stderr
+
+        down = stopped.cli("down")
+        assert down.stdout == "Stopped: worker, server.\n"
+        _, alive = psutil.wait_procs(processes, timeout=30)
+        assert alive == []
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{settings.api_url}/health")
+        assert stopped.cli("down").stdout == "Nothing was running.\n"
+
+
+@pytest.mark.slow
+def test_up_is_idempotent_keeps_to_loopback_and_refuses_other_settings(stopped):
+    settings = stopped.settings
+    assert stopped.cli("up").returncode == 0
+    pids = {name: state(settings, name)["pid"] for name in ("server", "worker")}
+    listening = {
+        connection.laddr.ip
+        for pid in pids.values()
+        for process in family(pid)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+    assert stopped.cli("up").returncode == 0
+    assert pids == {name: state(settings, name)["pid"] for name in ("server", "worker")}
+
+    stopped.environment["REVISUAL_STORE"] = "/somewhere/else"
+    refused = stopped.cli("up")
+    del stopped.environment["REVISUAL_STORE"]
+    assert refused.returncode == 1
+    assert "The server is up with store" in refused.stderr
+    assert "make down" in refused.stderr
+
+    # A worker that was killed is started again; its supervisor leaves nothing behind.
+    worker = psutil.Process(pids["worker"])
+    tree = family(pids["worker"])
+    worker.children()[0].send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs(tree, timeout=60)
+    assert alive == []
+    assert stopped.cli("up").returncode == 0
+    assert state(settings, "worker")["pid"] != pids["worker"]
+    assert state(settings, "server")["pid"] == pids["server"]

@@ -3,6 +3,7 @@
 import os
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -22,11 +23,6 @@ def process_group_backend() -> Literal["gloo", "nccl"]:
     return "nccl" if torch.cuda.is_available() else "gloo"
 
 
-def attention_implementation() -> str:
-    """`sdpa` runs flash kernels on GPUs and fused ones on CPUs, with no further dependency."""
-    return "sdpa"
-
-
 def torch_dtype(name: Literal["float32", "bfloat16"]) -> torch.dtype:
     """The recipe's name of a number format, as torch's."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
@@ -41,6 +37,13 @@ def kv_cache_bytes() -> int:
     if torch.cuda.is_available():
         return torch.cuda.get_device_properties(current_device()).total_memory // 4
     return 1 * GIBIBYTE
+
+
+def sort_descending(values: torch.Tensor) -> torch.Tensor:
+    """Sorts the last dimension; on CPUs by numpy, whose sort is ten times as fast as torch's."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.sort(values.numpy(), axis=-1)).flip(-1)
+    return values.sort(dim=-1, descending=True).values
 
 
 def start(num_threads: int) -> torch.device:

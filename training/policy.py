@@ -193,11 +193,13 @@ def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> 
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
 
+    from training import attention
+
     logging.disable_progress_bar()  # a stage's output is a log, not a terminal
     weights = AutoModelForImageTextToText.from_pretrained(
         str(path),
         dtype=device.torch_dtype(model.dtype),
-        attn_implementation=device.attention_implementation(),
+        attn_implementation=attention.register(),
     )
     processor = AutoProcessor.from_pretrained(str(path))
     if model.max_pixels is not None:

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ from transformers import (
 )
 
 from training.policy import Policy, load_policy
-from training.recipe import ModelRecipe
-from training.records import EncodedImage
+from training.recipe import ModelRecipe, Recipe, parse_recipe
+from training.records import EncodedImage, Problem, write_problems
+
+# Two threads on two shared cores wait for each other: these models are too small for them.
+torch.set_num_threads(1)
 
 SPECIAL_TOKENS = [
     "<|endoftext|>",
@@ -128,6 +132,67 @@ def encoded_image(width: int, height: int, seed: int) -> EncodedImage:
 
 @pytest.fixture(scope="session")
 def images() -> list[EncodedImage]:
-    """Five images of different sizes."""
+    return five_images()
+
+
+def five_images() -> list[EncodedImage]:
+    """Images of five different sizes, of noise."""
     sizes = [(84, 28), (56, 56), (28, 112), (140, 28), (84, 84)]
     return [encoded_image(width, height, seed) for seed, (width, height) in enumerate(sizes)]
+
+
+@pytest.fixture
+def new_problem() -> Callable[..., Problem]:
+    return make_problem
+
+
+def make_problem(number: int, *, with_image: bool = False) -> Problem:
+    """An addition; those from 10 on have one digit more."""
+    return {
+        "id": f"p{number}",
+        "source": "tests",
+        "modality": "multimodal" if with_image else "text",
+        "family": "additions",
+        "template": "plain",
+        "level": 1,
+        "question": f"{number}+1?",
+        "images": [encoded_image(56, 28, number)] if with_image else [],
+        "answer": str(number + 1),
+        "solution": f"\\boxed{{{number % 9 + 1}}}",
+        "reading": None,
+        "pass_rate": None,
+    }
+
+
+@pytest.fixture
+def problem_sets(tmp_path: Path) -> Path:
+    """A folder with the curated sets `text` and `multimodal`, 20 problems each."""
+    folder = tmp_path / "sets"
+    write_problems([make_problem(i) for i in range(20)], folder / "text.parquet")
+    images = [make_problem(i, with_image=True) for i in range(20)]
+    write_problems(images, folder / "multimodal.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """A recipe whose stages do not matter: the tests bring their own."""
+    optimizer = {"learning_rate": 1e-3}
+    stage = {"kind": "sft", "name": "unused", "data": "text", "optimizer": optimizer}
+    return parse_recipe(
+        {
+            "name": "tiny",
+            "system_prompt": "Be brief.",
+            "model": {"path": "unused"},
+            "hardware": {"threads_per_process": 1},
+            "sources": [{"name": "text", "kind": "pocket", "modality": "text", "num_problems": 20}],
+            "curation": {
+                "sets": [
+                    {"name": "text", "modality": "text", "num_problems": 20, "needs_solution": True}
+                ]
+            },
+            "stages": [stage | {"epochs": 1.0, "batch_size": 8, "max_length_tokens": 64}],
+            "evaluation": {"benchmarks": [{"name": "pocket_text"}], "max_response_tokens": 8},
+        },
+        where="tests",
+    )

@@ -2,6 +2,8 @@
 
 import torch
 
+from training.nucleus import nucleus_floor
+
 
 def draw_tokens(
     logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
@@ -12,8 +14,7 @@ def draw_tokens(
         logits: [R, V] float32; -inf forbids a token.
         uniforms: Random numbers in [0, 1) [R], float64.
         temperature: 0 takes the most likely token.
-        top_p: The nucleus is the smallest set of most likely tokens whose mass reaches it
-            (Holtzman et al. 2020, section 3.1).
+        top_p: Mass of the nucleus; see `training.nucleus`.
 
     Returns:
         Token ids [R] and their log-probabilities [R] under the distribution they were drawn
@@ -25,14 +26,10 @@ def draw_tokens(
     log_probs = torch.log_softmax(logits / temperature, dim=-1)
     if top_p == 1.0:
         return _invert(log_probs, uniforms)
-    ordered, tokens = log_probs.sort(dim=-1, descending=True, stable=True)
-    probs = ordered.exp()
-    # A token belongs to the nucleus if those before it do not reach top_p yet.
-    outside = probs.cumsum(dim=-1) - probs >= top_p
-    ordered = ordered.masked_fill(outside, -torch.inf)
-    drawn, drawn_log_probs = _invert(ordered, uniforms)
-    mass = ordered.logsumexp(dim=-1)
-    return tokens.gather(1, drawn[:, None]).squeeze(1), drawn_log_probs - mass
+    probs = log_probs.exp()
+    log_probs = log_probs.masked_fill(probs < nucleus_floor(probs, top_p), -torch.inf)
+    drawn, drawn_log_probs = _invert(log_probs, uniforms)
+    return drawn, drawn_log_probs - log_probs.logsumexp(dim=-1)
 
 
 def _invert(log_probs: torch.Tensor, uniforms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -159,14 +159,14 @@ class _Rows:
         hidden: Last hidden state of each row [R, D], from which the next token is drawn.
         ids: Which response of the batch each row is [R].
         positions: Position of each row's next token [R].
-        visible: Which cache slots each row may attend to [R, 1, 1, slots].
+        mask: 0 for the cache slots that a row may attend to, else -inf [R, 1, 1, slots].
         cache: Keys and values.
     """
 
     hidden: torch.Tensor
     ids: torch.Tensor
     positions: torch.Tensor
-    visible: torch.Tensor
+    mask: torch.Tensor
     cache: DynamicCache
 
     def drop(self, ended: torch.Tensor) -> None:
@@ -174,10 +174,10 @@ class _Rows:
         num_live = int((~ended).sum())
         holes = ended[:num_live].nonzero().squeeze(1)
         fillers = num_live + (~ended[num_live:]).nonzero().squeeze(1)
-        for tensor in (self.ids, self.positions, self.visible):
+        for tensor in (self.ids, self.positions, self.mask):
             tensor[holes] = tensor[fillers]
         self.ids, self.positions = self.ids[:num_live], self.positions[:num_live]
-        self.visible = self.visible[:num_live]
+        self.mask = self.mask[:num_live]
         for layer in self.cache.layers:
             layer.keep(num_live, holes, fillers)
 
@@ -207,12 +207,14 @@ def _prefill(policy: Policy, prompts: Sequence[EncodedPrompt], settings: Samplin
     ]
     num_slots = token_ids.shape[1] + settings.max_response_tokens
     slots = torch.arange(num_slots, device=policy.device)
-    visible = (slots < lengths[:, None]) | (slots >= token_ids.shape[1])
+    is_padding = (slots >= lengths[:, None]) & (slots < token_ids.shape[1])
+    mask = torch.zeros(is_padding.shape, dtype=hidden.dtype, device=policy.device)
+    mask.masked_fill_(is_padding, -torch.inf)
     return _Rows(
         hidden=hidden.repeat_interleave(samples, dim=0),
         ids=torch.arange(len(ids) * samples, device=policy.device),
         positions=next_positions.repeat_interleave(samples),
-        visible=visible[:, None, None].repeat_interleave(samples, dim=0),
+        mask=mask[:, None, None].repeat_interleave(samples, dim=0),
         cache=cache,
     )
 
@@ -231,7 +233,7 @@ def _decode(
     log_probs = torch.zeros((num_rows, width), device=policy.device)
     end_ids = policy.end_token_ids.to(policy.device)
     forbidden = policy.forbidden_token_ids.to(policy.device)
-    num_prompt_slots = rows.visible.shape[-1] - width
+    num_prompt_slots = rows.mask.shape[-1] - width
     for step in range(width):
         logits = model.lm_head(rows.hidden).float().index_fill_(1, forbidden, -torch.inf)
         # One number for every response, ended or not: a draw does not depend on who is left.
@@ -249,7 +251,7 @@ def _decode(
             drawn = token_ids[rows.ids, step]
         rows.hidden = model.base_model(
             input_ids=drawn[:, None],
-            attention_mask=rows.visible[..., : num_prompt_slots + step + 1],
+            attention_mask=rows.mask[..., : num_prompt_slots + step + 1],
             position_ids=rows.positions[:, None],
             past_key_values=rows.cache,
             use_cache=True,

@@ -1,0 +1,36 @@
+"""Run by torchrun in test_learner.py: the reference's two updates on two ranks, for each ZeRO."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from training import device
+from training.scoring import ScoreSettings
+from training.sft import token_mean_loss
+
+
+def load_module(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(model_folder, output):
+    device.start(1)
+    assert device.world_size() == 2
+    test_learner, conftest = load_module("test_learner"), load_module("conftest")
+    images = conftest.five_images()
+    for zero_stage in range(4):
+        policy = test_learner.new_policy(model_folder)
+        learner = test_learner.new_learner(policy, zero_stage=zero_stage, budget=100)
+        batch = test_learner.new_batch(policy, images)
+        for _ in range(2):
+            learner.update(batch, token_mean_loss(batch), ScoreSettings())
+        # One sequence for two ranks: one of them has nothing but a filler.
+        learner.score(batch[:1], ScoreSettings())
+        learner.save_model(Path(output) / f"zero{zero_stage}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,7 +1,9 @@
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +115,26 @@ def isolated(home: Path, port: int) -> Services:
         "COLUMNS": "200",
     }
     return Services(Settings(home=home, store_uri=str(home / "store"), port=port), environment)
+
+
+@pytest.fixture(scope="session")
+def started_services():
+    """Starts a server and a worker for as long as a `with` lasts."""
+
+    @contextmanager
+    def start(home: Path) -> Iterator[Services]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        services = isolated(home, port)
+        up = services.cli("up")
+        try:
+            assert up.returncode == 0, up.stderr
+            yield services
+        finally:
+            services.cli("down")
+
+    return start
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""Whole runs through a real server and a real worker: finished, failed, cancelled and killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelling
+
+from flows.watch import start_run
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory, started_services):
+    with started_services(tmp_path_factory.mktemp("run") / "home") as services:
+        yield services
+
+
+def supervisor(services, name: str) -> psutil.Process:
+    path = services.settings.home / "services" / f"{name}.json"
+    return psutil.Process(json.loads(path.read_text())["pid"])
+
+
+def with_command(processes, text: str) -> list[psutil.Process]:
+    found = []
+    for process in processes:
+        try:
+            if text in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def wait_for_stage(services) -> list[psutil.Process]:
+    """Everything below the worker, once a stage's own process is among it."""
+    worker = supervisor(services, "worker")
+    deadline = time.monotonic() + 400
+    while time.monotonic() < deadline:
+        processes = worker.children(recursive=True)
+        # torchrun's own command line names the stage too: wait for one more.
+        if len(with_command(processes, "training.stage")) > 2:
+            return processes
+        time.sleep(0.5)
+    raise AssertionError("no stage started")
+
+
+def ended(services, run_id: UUID) -> State:
+    deadline = time.monotonic() + 400
+    with SyncPrefectClient(services.settings.api_url) as client:
+        while time.monotonic() < deadline:
+            state = client.read_flow_run(run_id).state
+            if state.is_final():
+                return state
+            time.sleep(0.5)
+    raise AssertionError(f"the run is still {state.name}")
+
+
+def run_record(services) -> dict:
+    records = (services.settings.reports).glob("*/run.json")
+    return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
+
+
+def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, recipes):
+    done = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = run_record(services)
+    stages = ["curate", "cold_start", "multimodal_rl", "evaluate"]
+    assert [stage["name"] for stage in record["stages"]] == stages
+    assert not any(stage["reused"] for stage in record["stages"])
+    assert [gate["name"] for gate in record["gates"]] == ["curation", "evaluation"]
+    report = services.settings.reports / record["name"] / "report.html"
+    assert f"Report: {report}" in done.stdout
+    assert f"{services.settings.ui_url}/runs/flow-run/" in done.stdout
+    assert all(policy in done.stdout for policy in ("base", "cold_start", "multimodal_rl"))
+    assert "<html" in report.read_text()
+
+    # Each stage read what the one before it wrote.
+    outputs = {stage["name"]: stage["artifact"] for stage in record["stages"]}
+    inputs = {stage["name"]: stage["inputs"] for stage in record["stages"]}
+    base = inputs["curate"][0]
+    assert inputs["cold_start"] == [base, outputs["curate"]]
+    assert inputs["multimodal_rl"] == [outputs["cold_start"], outputs["curate"]]
+    assert inputs["evaluate"] == [base, outputs["cold_start"], outputs["multimodal_rl"]]
+
+    again = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
+    assert again.returncode == 0, again.stdout + again.stderr
+    second = run_record(services)
+    assert second["name"] != record["name"]
+    assert all(stage["reused"] for stage in second["stages"])
+    assert [s["artifact"] for s in second["stages"]] == [s["artifact"] for s in record["stages"]]
+
+    # The report comes back from the store alone.
+    report.unlink()
+    rendered = services.cli("report", record["name"])
+    assert rendered.stdout.strip() == str(report), rendered.stderr
+    assert report.is_file()
+    assert services.cli("report", "no-such-run").returncode == 1
+
+
+def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
+    typed = services.prefect("deployment", "run", "revisual/full", "-p", "recipe=nowhere")
+    assert typed.returncode == 0, typed.stderr
+    (line,) = [line for line in typed.stdout.splitlines() if "UUID" in line]
+    state = ended(services, UUID(line.split()[-1]))
+    assert state.name == "Failed"
+    assert "RecipeError: There is no recipe nowhere." in state.message
+    assert "fix:" in state.message
+
+
+def test_cancelling_ends_every_process_of_the_run(services, recipes):
+    run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
+    processes = wait_for_stage(services)
+    with SyncPrefectClient(services.settings.api_url) as client:
+        client.set_flow_run_state(run_id, Cancelling())
+    assert ended(services, run_id).is_cancelled()
+    worker = with_command(processes, "prefect --no-prompt worker start")
+    gone = [process for process in processes if process not in worker]
+    _, alive = psutil.wait_procs(gone, timeout=60)
+    assert alive == []
+
+
+def test_killing_the_flow_process_ends_its_stage_and_crashes_the_run(services, recipes):
+    run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
+    processes = wait_for_stage(services)
+    (flow,) = with_command(processes, "prefect.engine") or with_command(processes, "flow-run")
+    tree = flow.children(recursive=True)
+    flow.kill()
+    assert ended(services, run_id).is_crashed()
+    _, alive = psutil.wait_procs([flow, *tree], timeout=60)
+    assert alive == []
+
+
+def test_killing_the_worker_ends_the_run_and_up_says_so(services, recipes):
+    command = [sys.executable, "-m", "flows.cli", "run", "--recipe", str(recipes / "endless.toml")]
+    typed = subprocess.Popen(
+        command, cwd=ROOT, env=services.environment, stderr=subprocess.PIPE, text=True
+    )
+    processes = wait_for_stage(services)
+    (worker,) = with_command(processes, "prefect --no-prompt worker start")
+    worker.send_signal(signal.SIGKILL)
+    _, errors = typed.communicate(timeout=120)
+    assert typed.returncode == 1
+    assert "The Prefect worker died during the run." in errors
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert alive == []
+
+    with SyncPrefectClient(services.settings.api_url) as client:
+        (stuck,) = [run for run in client.read_flow_runs() if not run.state.is_final()]
+    assert services.cli("up").returncode == 0
+    assert ended(services, stuck.id).is_crashed()
+    # The next run starts at once: nothing waits for the dead one.
+    state = ended(services, start_run(services.settings, {"recipe": "nowhere"}))
+    assert state.name == "Failed"

@@ -39,4 +39,4 @@ def curation(evidence: Evidence) -> Section:
 
 
 def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())

@@ -22,7 +22,7 @@ from training.data.sources import load_source
 from training.data.step import Reject, StepResult, reject_dataset
 from training.data.verifiability import AnswerVerifier
 from training.encoding import encode_prompt
-from training.evaluation.run import load_benchmarks
+from training.evaluation.registry import load_benchmarks
 from training.metrics import MetricsLog
 from training.policy import Policy, load_policy
 from training.recipe import Recipe

@@ -1,7 +1,7 @@
-"""Evaluates every policy on every benchmark, in one process."""
+"""Evaluates every policy on every benchmark, one policy in memory at a time."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,8 @@ import torch
 from training import device
 from training.answers import Verifier
 from training.data.difficulty import prompt_length_order
-from training.errors import RecipeError
-from training.evaluation import pocket_multimodal, pocket_text
 from training.evaluation.benchmark import Benchmark
+from training.evaluation.registry import find_benchmark, load_benchmarks
 from training.evaluation.scores import (
     Gain,
     Prediction,
@@ -22,39 +21,11 @@ from training.evaluation.scores import (
 )
 from training.metrics import MetricsLog
 from training.policy import load_policy
-from training.recipe import EvaluationRecipe, Recipe
+from training.recipe import Recipe
 from training.records import Problem
 from training.rollout.protocol import Response, RolloutEngine, SamplingSettings
 from training.rollout.sharded import ShardedEngine
 from training.rollout.transformers_engine import TransformersEngine
-
-BENCHMARKS: dict[str, Benchmark] = {
-    "pocket_text": pocket_text,
-    "pocket_multimodal": pocket_multimodal,
-}
-
-
-def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of that name.
-
-    Raises:
-        RecipeError: There is none.
-    """
-    if name not in BENCHMARKS:
-        raise RecipeError(
-            f"There is no benchmark {name!r}.",
-            where="recipe, evaluation.benchmarks",
-            rule=f"a benchmark is one of {sorted(BENCHMARKS)}",
-            fix="correct the name, or remove the benchmark",
-        )
-    return BENCHMARKS[name]
-
-
-def load_benchmarks(recipe: EvaluationRecipe) -> dict[str, list[Problem]]:
-    """The problems of each benchmark of the recipe, by its name."""
-    return {
-        each.name: find_benchmark(each.name).load(each.num_problems) for each in recipe.benchmarks
-    }
 
 
 def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None:
@@ -83,11 +54,8 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
     predictions: dict[tuple[str, str], list[Prediction]] = {}
     with Verifier() as verifier:
         for policy, folder in policies.items():
-            loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
-            engine = ShardedEngine(TransformersEngine(loaded))
-            for name, rows in problems.items():
-                responses = respond(find_benchmark(name), rows, engine, recipe)
-                predictions[policy, name] = judge(policy, name, rows, responses, verifier)
+            for name, rows in answer(policy, folder, problems, verifier, recipe):
+                predictions[policy, name] = rows
                 num_done += len(rows)
                 log.write(step=num_done, num_steps=num_responses)
     if not is_writer:
@@ -97,6 +65,21 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
     (output / "scores.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     every = [row for rows in predictions.values() for row in rows]
     prediction_dataset(every).to_parquet(str(output / "predictions.parquet"))
+
+
+def answer(
+    policy: str,
+    folder: Path,
+    problems: Mapping[str, Sequence[Problem]],
+    verifier: Verifier,
+    recipe: Recipe,
+) -> Iterator[tuple[str, list[Prediction]]]:
+    """Loads one policy and yields each benchmark's name and judged responses."""
+    loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
+    engine = ShardedEngine(TransformersEngine(loaded))
+    for name, rows in problems.items():
+        responses = respond(find_benchmark(name), rows, engine, recipe)
+        yield name, judge(policy, name, rows, responses, verifier)
 
 
 def respond(

@@ -6,7 +6,8 @@ from datasets import load_dataset
 from data_checks.gate import check_evaluation
 from training.errors import RecipeError
 from training.evaluation import pocket_multimodal, pocket_text
-from training.evaluation.run import evaluate, find_benchmark
+from training.evaluation.registry import find_benchmark
+from training.evaluation.run import evaluate
 from training.recipe import parse_recipe
 
 

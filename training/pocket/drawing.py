@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -84,14 +85,24 @@ def digit_indices(split: Split) -> dict[int, np.ndarray]:
 
 
 def handwritten(digit: int, split: Split, rng: np.random.Generator) -> np.ndarray:
-    """A scan of a digit, enlarged and shifted a little: ink [28, 28] from 0 to 1."""
+    """A scan of a digit, enlarged and shifted a little: ink [28, 28] from 0 to 1.
+
+    The top left corner stays free for a name.
+    """
     images, _ = handwritten_digits()
     scan = images[rng.choice(digit_indices(split)[digit])] / 16.0
-    side = int(rng.integers(20, 27))
-    grey = Image.fromarray((scan * 255).astype(np.uint8)).resize(
-        (side, side), Image.Resampling.BILINEAR
-    )
-    top, left = rng.integers(0, CELL - side + 1, size=2)
+    side = int(rng.integers(17, 20))
+    grey = Image.fromarray((scan * 255).astype(np.uint8))
+    grey = grey.resize((side, side), Image.Resampling.BILINEAR)
+    top, left = rng.integers(8, CELL - side + 1, size=2)
     ink = np.zeros((CELL, CELL))
     ink[top : top + side, left : left + side] = np.asarray(grey) / 255.0
+    return ink
+
+
+@cache
+def corner_name(name: str) -> np.ndarray:
+    """A name in the top left corner of a cell: ink [28, 28] from 0 to 1."""
+    text = Text(6, 6, name, color="#ffffff", fontsize=11, ha="center", va="center_baseline")
+    ink: np.ndarray = draw(CELL, CELL, "#000000", [text])[..., 0] / 255.0
     return ink

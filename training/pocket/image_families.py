@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle
 from matplotlib.text import Text
 
-from training.pocket.drawing import CELL, PALETTES, draw, handwritten
-from training.pocket.family import Facts, Family, Layout, Split
+from training.pocket.drawing import CELL, PALETTES, corner_name, draw, handwritten
+from training.pocket.family import NAMES, Facts, Family, Layout, Split
 from training.pocket.text_families import (
     HOUR_ASKS,
     POINTS,
@@ -23,11 +23,18 @@ from training.pocket.text_families import (
 )
 
 _COLUMNS = (11, 6)  # cells in a row, for each arrangement
+# The rim of a grid of 4 x 4 cells (column, row), clockwise from the top left.
+_RIM = (
+    *((n, 0) for n in range(3)),
+    *((3, n) for n in range(3)),
+    *((3 - n, 3) for n in range(3)),
+    *((0, 3 - n) for n in range(3)),
+)
 _SHAPE_CORNERS = {"circle": 24, "square": 4, "triangle": 3}
 _SHAPE_TURNS = {"circle": 0.0, "square": np.pi / 4, "triangle": -np.pi / 2}
 
 
-def _label(x: float, y: float, text: str, colour: str, size: float = 14.0) -> Text:
+def _label(x: float, y: float, text: str, colour: str, size: float = 11.0) -> Text:
     return Text(x, y, text, color=colour, fontsize=size, ha="center", va="center_baseline")
 
 
@@ -44,7 +51,9 @@ def _picture_digits(
     shade = np.zeros((rows * CELL, columns * CELL))
     for place, item in enumerate(facts.values):
         top, left = place // columns * CELL, place % columns * CELL
-        shade[top : top + CELL, left : left + CELL] = handwritten(int(item), split, rng)
+        shade[top : top + CELL, left : left + CELL] = np.maximum(
+            handwritten(int(item), split, rng), corner_name(NAMES[place])
+        )
     pixels: np.ndarray = 255 * (background + shade[..., None] * (ink - background))
     return pixels.astype(np.uint8)
 
@@ -54,17 +63,22 @@ def _picture_bars(
 ) -> np.ndarray:
     background, ink, accent, faint = PALETTES[layout.palette]
     heights = [int(item) for item in facts.values]
-    tokens = (len(heights), 2)
-    unit, base = 5, 2 * CELL - 4
-    bars = []
-    for place, height in enumerate(heights):
-        left, top = place * CELL + 6, base - unit * height
-        bars.append([(left, base), (left, top), (left + 16, top), (left + 16, base)])
+    unit, base = 2, 19
+    lefts = [place * CELL + 9 for place in range(len(heights))]
+    bars = [
+        [
+            (left, base),
+            (left, base - unit * height),
+            (left + 10, base - unit * height),
+            (left + 10, base),
+        ]
+        for left, height in zip(lefts, heights, strict=True)
+    ]
     fills = [accent if layout.arrangement or n % 2 else ink for n in range(len(bars))]
-    width = tokens[0] * CELL
-    lines = [[(0, base - unit * level), (width, base - unit * level)] for level in (0, 5)]
-    grid = LineCollection(lines, colors=faint, linewidths=1)
-    return _on_canvas([grid, PolyCollection(bars, facecolors=fills)], tokens, background)
+    axis = LineCollection([[(0, base), (len(bars) * CELL, base)]], colors=faint, linewidths=1)
+    names = [_label(left + 5, 23, name, ink, 10) for left, name in zip(lefts, NAMES, strict=False)]
+    artists = [axis, PolyCollection(bars, facecolors=fills), *names]
+    return _on_canvas(artists, (len(bars), 1), background)
 
 
 def _draw_table(rng: np.random.Generator, level: int) -> Facts:
@@ -78,40 +92,45 @@ def _picture_table(
 ) -> np.ndarray:
     background, ink, accent, faint = PALETTES[layout.palette]
     others = [str(n) for n in rng.integers(1, 10, size=len(facts.values))]
-    asked, other = ["A", *facts.values], ["B", *others]
-    if facts.slots["column"] == "B":
-        asked, other = ["A", *others], ["B", *facts.values]
-    num_rows = len(asked)
+    columns = [facts.values, others] if facts.slots["column"] == "A" else [others, facts.values]
+    rows = [(" ", "A", "B"), *zip(NAMES, *columns, strict=False)]
     texts = [
-        _label((column + 0.5) * CELL, (row + 0.5) * CELL, cell, accent if row == 0 else ink)
-        for column, cells in enumerate((asked, other))
-        for row, cell in enumerate(cells)
+        _label(5 + 9 * column, (row + 0.5) * CELL, cell, ink if row and column else accent)
+        for row, cells in enumerate(rows)
+        for column, cell in enumerate(cells)
     ]
-    lines = [[(CELL, 0), (CELL, num_rows * CELL)]]
+    height = len(rows) * CELL
+    lines = [[(9.5, 0), (9.5, height)], [(18.5, 0), (18.5, height)]]
     if layout.arrangement:
-        lines += [[(0, row * CELL), (2 * CELL, row * CELL)] for row in range(1, num_rows)]
+        lines += [[(0, row * CELL), (CELL, row * CELL)] for row in range(1, len(rows))]
     grid = LineCollection(lines, colors=faint, linewidths=1)
-    return _on_canvas([grid, *texts], (2, num_rows), background)
+    return _on_canvas([grid, *texts], (1, len(rows)), background)
 
 
 def _picture_path(
     facts: Facts, layout: Layout, split: Split, rng: np.random.Generator
 ) -> np.ndarray:
-    """A zigzag (arrangement 0) or a closed figure (1) with a length beside each side."""
+    """An open line (arrangement 0) or a closed figure (1) with names and lengths of its sides."""
     background, ink, accent, _ = PALETTES[layout.palette]
     count = len(facts.values)
     if layout.arrangement == 0 or count < 3:
-        tokens = (count, 2)
-        corners = [(n * CELL + 1.0, 30.0 if n % 2 else 52.0) for n in range(count + 1)]
-        places = [((n + 0.5) * CELL, CELL / 2) for n in range(count)]
+        tokens = (count, 1)
+        corners = [(n * CELL + 1.0, 17.0 if n % 2 else 26.0) for n in range(count + 1)]
+        places = [((n + 0.5) * CELL, 8.0) for n in range(count)]
     else:
         tokens = (4, 4)
-        angles = 2 * np.pi * np.arange(count + 1) / count - np.pi / 2
-        corners = [(56 + 36 * np.cos(a), 56 + 36 * np.sin(a)) for a in angles]
-        middles = angles[:-1] + np.pi / count
-        places = [(56 + 46 * np.cos(a), 56 + 46 * np.sin(a)) for a in middles]
+        rim = [_RIM[round(n * len(_RIM) / count)] for n in range(count)]
+        places = [((column + 0.5) * CELL, (row + 0.5) * CELL) for column, row in rim]
+        angles = [np.arctan2(y - 2 * CELL, x - 2 * CELL) for x, y in places]
+        turns = np.unwrap([*angles, angles[0]])
+        middles = (turns[1:] + turns[:-1]) / 2
+        ring = [(2 * CELL + 28 * np.cos(a), 2 * CELL + 28 * np.sin(a)) for a in middles]
+        corners = [*ring, ring[0]]
     line = LineCollection([corners], colors=accent, linewidths=2)
-    texts = [_label(x, y, item, ink) for (x, y), item in zip(places, facts.values, strict=True)]
+    texts = [
+        _label(x, y, name + value, ink, 13)
+        for (x, y), name, value in zip(places, NAMES, facts.values, strict=False)
+    ]
     return _on_canvas([line, *texts], tokens, background)
 
 
@@ -125,12 +144,16 @@ def _picture_shapes(
         corners = _SHAPE_CORNERS[shape]
         angles = 2 * np.pi * np.arange(corners) / corners + _SHAPE_TURNS[shape]
         middle = (np.array([place % columns, place // columns]) + 0.5) * CELL
-        middle = middle + rng.uniform(-2, 2, size=2)
-        radius = rng.uniform(8, 11)
+        middle = middle + 3 + rng.uniform(-1, 1, size=2)
+        radius = rng.uniform(7, 9)
         outlines.append(middle + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))
     fills = [(ink, accent)[int(pick)] for pick in rng.integers(2, size=len(outlines))]
     tokens = (columns, -(-len(facts.values) // columns))
-    return _on_canvas([PolyCollection(outlines, facecolors=fills)], tokens, background)
+    names = [
+        _label(place % columns * CELL + 5, place // columns * CELL + 6, name, ink)
+        for place, name in enumerate(NAMES[: len(outlines)])
+    ]
+    return _on_canvas([PolyCollection(outlines, facecolors=fills), *names], tokens, background)
 
 
 def _picture_clock(

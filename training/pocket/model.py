@@ -104,6 +104,19 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
     )
 
 
+@torch.no_grad()
+def _start_with_quiet_eyes(model: Qwen2_5_VLForConditionalGeneration) -> None:
+    """Removes what drowns a picture's content at the start.
+
+    Filters without a constant part see ink and not the background's colour; and visual tokens as
+    small as the text's embeddings can take up what the first layers add to them.
+    """
+    vision = model.model.visual
+    filters = vision.patch_embed.proj.weight
+    filters -= filters.mean(dim=(2, 3, 4), keepdim=True)
+    vision.merger.mlp[-1].weight *= _INITIAL_DEVIATION
+
+
 def build_model(
     tokenizer: PreTrainedTokenizerFast, generator: torch.Generator
 ) -> Qwen2_5_VLForConditionalGeneration:
@@ -153,6 +166,7 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         model = Qwen2_5_VLForConditionalGeneration(config).float()
+    _start_with_quiet_eyes(model)
     model.generation_config = GenerationConfig(
         do_sample=False,
         eos_token_id=[ids["<|im_end|>"], ids["<|endoftext|>"]],

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -248,42 +249,59 @@ class TestProcesses:
             verifier.verify(["a"], [])
 
 
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def fork_of(verifier):
+    """The process that compares, a child of the first worker."""
+    (fork,) = psutil.Process(verifier._workers[0]._process.pid).children()
+    return fork.pid
+
+
 class TestTimeouts:
     def test_a_hanging_answer_is_killed_counted_and_its_worker_replaced(self):
         with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
             assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
-            first = verifier._workers[0]._process
+            first, fork = verifier._workers[0]._process.pid, fork_of(verifier)
             batch = [boxed(HANGS), boxed("3x"), boxed("7"), boxed(HANGS)]
             references = ["x+1", "x+2x", "7", "x+1"]
             expected = ["timeout", "right", "right", "timeout"]
             assert verifier.verify(batch, references) == expected
             assert verifier.num_timeouts == 1, "the same pair is compared once"
-            assert first.returncode == -signal.SIGALRM
-            second = verifier._workers[0]._process
-            assert second.pid != first.pid and second.poll() is None
+            assert not psutil.pid_exists(fork) and fork_of(verifier) != fork
+            assert verifier._workers[0]._process.pid == first, "math-verify is not imported again"
             assert verifier.verify([boxed("4x")], ["2x+2x"]) == ["right"]
-        assert second.poll() is not None
+            last = fork_of(verifier)
+        assert not psutil.pid_exists(first) and not is_running(last)
 
-    def test_a_worker_that_was_killed_while_idle_is_replaced(self):
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_a_worker_that_was_killed_while_idle_is_replaced(self, whole):
         with Verifier(num_processes=1) as verifier:
             assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
-            os.kill(verifier._workers[0]._process.pid, signal.SIGKILL)
-            verifier._workers[0]._process.wait()
-            assert verifier.verify([boxed("3x")], ["2x+x"]) == ["right"]
+            worker = verifier._workers[0]._process
+            os.kill(worker.pid if whole else fork_of(verifier), signal.SIGKILL)
+            if whole:
+                worker.wait()
+            answers, references = [boxed("3x"), boxed("4x")], ["2x+x", "5x"]
+            assert verifier.verify(answers, references) == ["right", "wrong"]
 
-    def test_a_worker_that_crashes_at_an_answer_does_not_take_the_batch_with_it(self):
-        with Verifier(num_processes=1) as verifier:
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_a_crash_at_an_answer_does_not_take_the_batch_with_it(self, whole):
+        with Verifier(num_processes=1, timeout_seconds=60) as verifier:
             verifier.verify([boxed("2x")], ["x+x"])
-            pid = verifier._workers[0]._process.pid
-            killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+            worker = verifier._workers[0]._process.pid
+            victim = worker if whole else fork_of(verifier)
+            killer = threading.Timer(0.5, os.kill, (victim, signal.SIGKILL))
             killer.start()
-            assert verifier.verify([boxed(HANGS), boxed("3x")], ["x+1", "2x+x"]) == [
-                "unparseable",
-                "right",
-            ]
+            answers, references = [boxed(HANGS), boxed("3x"), boxed("4x")], ["x+1", "2x+x", "5x"]
+            assert verifier.verify(answers, references) == ["unparseable", "right", "wrong"]
             assert (verifier.num_crashes, verifier.num_timeouts) == (1, 0)
 
-    def test_a_worker_dies_by_itself_when_its_parent_is_gone(self):
+    def test_a_hanging_comparison_ends_even_if_nobody_waits_for_it(self):
         worker = subprocess.Popen(
             [sys.executable, "-m", "training.answers.worker", "0.5"],
             cwd=ROOT,
@@ -295,7 +313,8 @@ class TestTimeouts:
             assert worker.stdout.readline() == '"ready"\n'
             worker.stdin.write(f'["{HANGS}", "x+1"]\n')
             worker.stdin.close()
-            assert worker.wait() == -signal.SIGALRM
+            worker.stdout.close()
+            worker.wait()  # else the test's own time limit fails it
 
     def test_a_verifier_that_cannot_start_says_so_instead_of_scoring_zero(self, monkeypatch):
         monkeypatch.setenv("PYTHONHOME", "/nonexistent")
@@ -364,7 +383,7 @@ def test_the_hostile_corpus_never_hangs_nor_crashes_nor_earns_anything():
     assert len(set(corpus)) >= 200
     references = [("41", "x+1", r"\{1, 7\}")[index % 3] for index in range(len(corpus))]
     responses = [boxed(answer) for answer in corpus]
-    with Verifier(num_processes=2, timeout_seconds=0.5) as verifier:
+    with Verifier(num_processes=2, timeout_seconds=1.0) as verifier:
         outcomes = verifier.verify(responses, references)
         assert set(outcomes) <= set(OUTCOMES)
         assert "right" not in outcomes

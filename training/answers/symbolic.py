@@ -9,8 +9,16 @@ from fractions import Fraction
 from training.answers.normal import normalize
 from training.answers.outcome import Outcome
 from training.answers.quick import close
-from training.answers.values import Number
+from training.answers.values import Number, nesting
 from training.answers.values import parse as parse_value
+
+_MAX_CHARS = 400
+_MAX_NESTING = 16
+
+
+def is_reasonable(answer: str) -> bool:
+    """Whether an answer is worth a parser's time: no one's result is longer or nested deeper."""
+    return len(answer) <= _MAX_CHARS and nesting(answer) <= _MAX_NESTING
 
 
 def compare(answer: str, reference: str) -> Outcome:

@@ -57,7 +57,7 @@ Value = Number | Words | Items
 
 def parse(text: str) -> Value | None:
     """Reads a normalised answer; None if it is none of the kinds known here."""
-    return _parse(text) if _nesting(text) <= _MAX_NESTING else None
+    return _parse(text) if nesting(text) <= _MAX_NESTING else None
 
 
 def is_enumeration(text: str) -> bool:
@@ -243,7 +243,7 @@ def _split(text: str) -> list[str] | None:
     return [*parts, text[start:].strip()] if depth == 0 else None
 
 
-def _nesting(text: str) -> int:
+def nesting(text: str) -> int:
     """Deepest nesting of brackets."""
     depth = deepest = 0
     for character in text:

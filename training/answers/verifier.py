@@ -1,6 +1,7 @@
 """Verifying many answers, the slow ones in processes that are killed and replaced on time-out."""
 
 import json
+import os
 import selectors
 import signal
 import subprocess
@@ -11,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import IO
+from typing import IO, cast
 
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
 from training.answers.outcome import Outcome
 from training.answers.quick import decide
-from training.answers.symbolic import compare
+from training.answers.symbolic import compare, is_reasonable
 from training.errors import RevisualError
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def _quickly(response: str, reference: str) -> Outcome | Pair:
         return "right" if answer == reference else "wrong"
     equal = decide(answer, reference)
     if equal is None:
-        return answer, reference
+        return (answer, reference) if is_reasonable(answer) else "unparseable"
     return "right" if equal else "wrong"
 
 
@@ -127,19 +128,20 @@ class Verifier:
             for worker in _wait(self._workers):
                 reply = worker.receive()
                 if reply is None:
+                    worker.kill()
                     self._workers.remove(worker)
-                    reply = self._bury(worker)
                 if worker.pair is not None:
-                    outcomes[worker.pair] = reply
+                    outcomes[worker.pair] = self._count(reply)
         return outcomes
 
-    def _bury(self, worker: "_Worker") -> Outcome:
-        """What the death of a worker says about the pair it was at."""
-        if worker.kill() == -signal.SIGALRM:
+    def _count(self, reply: str | None) -> Outcome:
+        """The outcome that a worker's reply, or its death, stands for."""
+        if reply is None or reply == "crashed":
+            self.num_crashes += 1
+            return "unparseable"
+        if reply == "timeout":
             self.num_timeouts += 1
-            return "timeout"
-        self.num_crashes += 1
-        return "unparseable"
+        return cast(Outcome, reply)
 
 
 class _Worker:
@@ -162,6 +164,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # so that its fork can be killed with it
         )
 
     @property
@@ -182,7 +185,7 @@ class _Worker:
         with suppress(BrokenPipeError):
             print(json.dumps(pair), file=self._process.stdin, flush=True)
 
-    def receive(self) -> Outcome | None:
+    def receive(self) -> str | None:
         """Its reply; None if it has died.
 
         Raises:
@@ -199,16 +202,17 @@ class _Worker:
                 fix="install the project's requirements again (`make install`)",
             )
         self.idle = True
-        return json.loads(line) if line else None
+        return str(json.loads(line)) if line else None
 
-    def kill(self) -> int:
-        """Ends the process if it still runs; its exit status."""
-        self._process.kill()
+    def kill(self) -> None:
+        """Ends the process and its fork."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert pipe is not None
             with suppress(BrokenPipeError):
                 pipe.close()
-        return self._process.wait()
+        self._process.wait()
 
 
 def _wait(workers: list[_Worker]) -> list[_Worker]:

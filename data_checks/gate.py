@@ -181,7 +181,8 @@ def _validate(source: Any, suite: Any, frame: pd.DataFrame) -> list[tuple[GateCh
 def _check(suite: str, validated: Any) -> tuple[GateCheck, list[str]]:  # noqa: ANN401
     """One validated expectation as a check of the report, and the ids of the rows that break it."""
     meta, result = validated.expectation_config.meta, validated.result
-    rows = [str(row["id"]) for row in result.get("unexpected_index_list") or []]
+    broken = result.get("unexpected_index_list") or []
+    rows = ["(no id)" if pd.isna(row["id"]) else str(row["id"]) for row in broken]
     if validated.exception_info.get("raised_exception"):
         observed = f"not checked: {validated.exception_info['exception_message']}"
     elif "observed_value" in result:

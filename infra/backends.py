@@ -130,6 +130,8 @@ class LocalBackend:
                 with (folder / name).open("rb") as source, target.open("xb") as copy:
                     shutil.copyfileobj(source, copy, 4 * MIB)
                     _sync(copy.fileno())
+                # Readers get links to this file: writing to one would damage the store.
+                target.chmod(0o444)
                 _sync_folder(target.parent)
 
     def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:

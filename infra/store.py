@@ -137,10 +137,12 @@ class Store:
         )
         data = manifest.model_dump_json(indent=2).encode()
         self._backend.upload(folder, [file.path for file in files], f"{location}/files")
-        # A PUT whose answer was lost is sent again and then finds its own first try.
-        if not self._backend.create(f"{location}/{MANIFEST}", data):
-            assert self._backend.read(f"{location}/{MANIFEST}") == data
         artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
+        # A PUT whose answer was lost is sent again and then finds its own first try.
+        if not self._backend.create(f"{location}/{MANIFEST}", data) and data != self._backend.read(
+            f"{location}/{MANIFEST}"
+        ):
+            raise _broken(artifact, "somebody else wrote a manifest under its unique name")
         if key is None:
             return artifact
         winner = self.claim(key, artifact)

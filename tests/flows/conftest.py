@@ -26,7 +26,6 @@ sources = [
   { name = "words", kind = "pocket", modality = "text", num_problems = NUM_PROBLEMS },
   { name = "images", kind = "pocket", modality = "multimodal", num_problems = 16 },
 ]
-gates = { evaluation = { severity = "warning" } }
 
 [curation]
 samples_per_problem = 2
@@ -59,6 +58,9 @@ optimizer = { learning_rate = 1e-3 }
 [evaluation]
 benchmarks = [{ name = "pocket_text", num_problems = 4 }]
 max_response_tokens = 4
+
+[gates.evaluation]
+severity = "warning"
 """
 
 

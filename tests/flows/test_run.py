@@ -108,6 +108,20 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert services.cli("report", "no-such-run").returncode == 1
 
 
+def test_a_broken_gate_stops_the_run_before_training(services, recipes, tmp_path):
+    text = (recipes / "tiny.toml").read_text().replace("./base", str(recipes / "base"))
+    strict = tmp_path / "strict.toml"
+    strict.write_text(f"{text}\n[gates.curation]\nmin_families = 1000\n")
+    datasets = services.settings.home / "store" / "artifacts" / "dataset"
+    before = len(list(datasets.glob("*/manifest.json")))
+    # Fresh: the curation is done again although an earlier run may have finished it.
+    done = services.cli("run", "--recipe", str(strict), "--fresh")
+    assert done.returncode == 1
+    assert "GateError: The gate 'curation' found" in done.stdout
+    assert "train-cold_start" not in done.stdout
+    assert len(list(datasets.glob("*/manifest.json"))) == before + 1
+
+
 def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
     typed = services.prefect("deployment", "run", "revisual/full", "-p", "recipe=nowhere")
     assert typed.returncode == 0, typed.stderr

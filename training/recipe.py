@@ -55,7 +55,8 @@ class SourceRecipe(Strict):
     """One source of problems, mapped to the record schema.
 
     `pocket` problems are generated; `parquet` files are read through `datasets`, with `columns`
-    mapping a record's field to the file's column.
+    mapping a record's field to the file's column. `path` is a file, a glob or a hub's id; it
+    starts at the recipe's own folder when it begins with `./` or `../`.
     """
 
     name: Name
@@ -397,12 +398,17 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
     if seed is not None:
         values["seed"] = seed
     recipe = parse_recipe(values, where=str(path))
-    if recipe.model.path.startswith(("./", "../")):
-        absolute = str((path.parent / recipe.model.path).resolve())
-        recipe = recipe.model_copy(
-            update={"model": recipe.model.model_copy(update={"path": absolute})}
-        )
-    return recipe
+    model = recipe.model.model_copy(update={"path": _from_folder(recipe.model.path, path.parent)})
+    sources = tuple(
+        source.model_copy(update={"path": source.path and _from_folder(source.path, path.parent)})
+        for source in recipe.sources
+    )
+    return recipe.model_copy(update={"model": model, "sources": sources})
+
+
+def _from_folder(path: str, folder: Path) -> str:
+    """`./` and `../` start at the recipe's own folder; anything else stays as it is."""
+    return str((folder / path).resolve()) if path.startswith(("./", "../")) else path
 
 
 def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:

@@ -102,7 +102,14 @@ def test_a_missing_file_and_a_file_that_is_no_toml(tmp_path):
         load_recipe(tmp_path / "bad.toml")
 
 
-def test_a_relative_model_path_starts_at_the_recipes_folder(tmp_path):
+def test_relative_paths_start_at_the_recipes_folder(tmp_path):
     text = (RECIPES / "revisual-7b.toml").read_text()
-    (tmp_path / "mine.toml").write_text(text.replace('"Qwen/Qwen2.5-VL-7B-Instruct"', '"./base"'))
-    assert load_recipe(tmp_path / "mine.toml").model.path == str(tmp_path / "base")
+    text = text.replace('"Qwen/Qwen2.5-VL-7B-Instruct"', '"./base"')
+    (tmp_path / "mine.toml").write_text(text.replace('"csfufu/mmrl"', '"./rl/*.parquet"'))
+    recipe = load_recipe(tmp_path / "mine.toml")
+    assert recipe.model.path == str(tmp_path / "base")
+    assert [source.path for source in recipe.sources] == [
+        "csfufu/Grammer_dataset",
+        str(tmp_path / "rl/*.parquet"),
+        "csfufu/textrl",
+    ]

@@ -8,8 +8,8 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from training import device
 from training.answers import verify_one
 from training.encoding import TokenSequence, encode_prompt, encode_response
 from training.evaluation.scores import reads_right
-from training.pocket.lessons import Lesson, draw_lessons
+from training.pocket.lessons import Kind, Lesson, draw_lessons
 from training.pocket.model import build_model, build_processor, train_tokenizer
 from training.pocket.problems import FAMILIES, generate
 from training.policy import Policy
@@ -37,33 +37,68 @@ _CURVE_POINTS = 20  # of the loss, in the written figures
 _LAST_RATE = 0.05  # share of the peak learning rate that the cosine ends at
 
 
+LessonKey = tuple[Modality, Kind]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training.
+
+    Attributes:
+        num_steps: Optimizer steps.
+        shares: How often each sort of lesson is drawn; they sum to 1.
+    """
+
+    num_steps: int
+    shares: Mapping[LessonKey, float]
+
+
 @dataclass(frozen=True)
 class BaseSettings:
     """Size of the training.
 
     Attributes:
-        num_lessons: Different lessons of each modality.
-        num_steps: Optimizer steps.
-        num_text_steps: How many of them, at the beginning, see text only.
+        num_lessons: Different lessons of each sort.
+        phases: What is taught when.
         batch_size: Lessons per step.
         learning_rate: Peak of the cosine schedule.
         num_problems: Held-out problems of each modality that measure the result.
+        warmup_steps: Steps of linear warm-up.
+        seed: Decides lessons, weights and order.
     """
 
-    num_lessons: dict[Modality, int]
-    num_steps: int
-    num_text_steps: int
+    num_lessons: Mapping[LessonKey, int]
+    phases: tuple[Phase, ...]
     batch_size: int
     learning_rate: float
     num_problems: int
     warmup_steps: int = 80
     seed: int = 0
 
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps of all phases."""
+        return sum(phase.num_steps for phase in self.phases)
+
+
+TEXT_GLANCE: LessonKey = ("text", "glance")
+TEXT_DIRECT: LessonKey = ("text", "direct")
+IMAGE_GLANCE: LessonKey = ("multimodal", "glance")
+IMAGE_DIRECT: LessonKey = ("multimodal", "direct")
 
 SHIPPED = BaseSettings(
-    num_lessons={"text": 20_000, "multimodal": 28_000},
-    num_steps=3_000,
-    num_text_steps=400,
+    num_lessons={
+        TEXT_GLANCE: 8_000,
+        TEXT_DIRECT: 20_000,
+        IMAGE_GLANCE: 8_000,
+        IMAGE_DIRECT: 14_000,
+    },
+    phases=(
+        # Copying is learnt fastest from text alone; then seeing; then, slowest, arithmetic.
+        Phase(300, {TEXT_GLANCE: 0.5, TEXT_DIRECT: 0.5}),
+        Phase(1_100, {TEXT_GLANCE: 0.2, TEXT_DIRECT: 0.2, IMAGE_GLANCE: 0.3, IMAGE_DIRECT: 0.3}),
+        Phase(2_600, {TEXT_GLANCE: 0.1, TEXT_DIRECT: 0.4, IMAGE_GLANCE: 0.1, IMAGE_DIRECT: 0.4}),
+    ),
     batch_size=32,
     learning_rate=2e-3,
     num_problems=600,
@@ -91,29 +126,40 @@ def encode_lessons(policy: Policy, lessons: list[Lesson]) -> list[TokenSequence]
     ]
 
 
-def batches(
-    sequences: list[TokenSequence], batch_size: int, rng: np.random.Generator
-) -> Iterator[list[TokenSequence]]:
-    """Endless batches of sequences of similar length, each epoch in a new order."""
+def endless(
+    sequences: Sequence[TokenSequence], rng: np.random.Generator
+) -> Iterator[TokenSequence]:
+    """The sequences again and again, each time in a new order."""
     while True:
-        order = rng.permutation(len(sequences))
-        for start in range(0, len(order), _BATCHES_PER_SORT * batch_size):
-            window = [sequences[i] for i in order[start : start + _BATCHES_PER_SORT * batch_size]]
-            window.sort(key=lambda sequence: sequence.num_tokens)
-            cuts = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
-            for place in rng.permutation(len(cuts)):
-                yield cuts[place]
+        for place in rng.permutation(len(sequences)):
+            yield sequences[place]
 
 
 def curriculum(
-    sequences: list[TokenSequence], settings: BaseSettings
+    sequences: Mapping[LessonKey, Sequence[TokenSequence]], settings: BaseSettings
 ) -> Iterator[list[TokenSequence]]:
-    """All the batches: text alone first, which is where copying is learnt fastest, then both."""
+    """All batches, phase by phase; a batch holds sequences of similar length."""
     rng = np.random.default_rng(settings.seed)
-    text = [sequence for sequence in sequences if not sequence.prompt.images]
-    yield from islice(batches(text, settings.batch_size, rng), settings.num_text_steps)
-    num_mixed_steps = settings.num_steps - settings.num_text_steps
-    yield from islice(batches(sequences, settings.batch_size, rng), num_mixed_steps)
+    streams = {key: endless(lessons, rng) for key, lessons in sequences.items()}
+    for phase in settings.phases:
+        yield from islice(_batches(streams, phase, settings.batch_size, rng), phase.num_steps)
+
+
+def _batches(
+    streams: Mapping[LessonKey, Iterator[TokenSequence]],
+    phase: Phase,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> Iterator[list[TokenSequence]]:
+    keys = list(phase.shares)
+    while True:
+        drawn = rng.choice(
+            len(keys), size=_BATCHES_PER_SORT * batch_size, p=[phase.shares[key] for key in keys]
+        )
+        window = [next(streams[keys[place]]) for place in drawn]
+        window.sort(key=lambda sequence: sequence.num_tokens)
+        for number in rng.permutation(_BATCHES_PER_SORT):
+            yield window[number * batch_size : (number + 1) * batch_size]
 
 
 def _optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
@@ -132,7 +178,7 @@ def _optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Opti
 
 def teach(
     policy: Policy,
-    sequences: list[TokenSequence],
+    sequences: Mapping[LessonKey, Sequence[TokenSequence]],
     settings: BaseSettings,
     report: Callable[[int, float], None],
 ) -> list[float]:
@@ -202,15 +248,10 @@ def train_base(settings: BaseSettings, output: Path) -> dict[str, Any]:
     """Trains a base, writes its model folder and `training.json`; returns the figures."""
     started = time.monotonic()
     rng = np.random.default_rng(settings.seed)
-    lessons = [
-        lesson
-        for modality in FAMILIES
-        for lesson in draw_lessons(modality, settings.num_lessons[modality], rng)
-    ]
-    policy = new_policy(
-        lessons[:: max(1, len(lessons) // 8_000)], torch.Generator().manual_seed(settings.seed)
-    )
-    sequences = encode_lessons(policy, lessons)
+    lessons = {key: draw_lessons(*key, number, rng) for key, number in settings.num_lessons.items()}
+    words = [lesson for drawn in lessons.values() for lesson in drawn[:2_000]]
+    policy = new_policy(words, torch.Generator().manual_seed(settings.seed))
+    sequences = {key: encode_lessons(policy, drawn) for key, drawn in lessons.items()}
 
     def report(step: int, loss: float) -> None:
         if step % 100 == 0:
@@ -224,7 +265,7 @@ def train_base(settings: BaseSettings, output: Path) -> dict[str, Any]:
     seconds = time.monotonic() - started
     policy.save(output)
     figures = {
-        "settings": asdict(settings),
+        "settings": _described(settings),
         "system_prompt": SYSTEM_PROMPT,
         "num_parameters": sum(p.numel() for p in policy.model.parameters()),
         "seconds": round(seconds),
@@ -241,6 +282,24 @@ def train_base(settings: BaseSettings, output: Path) -> dict[str, Any]:
     }
     (output / "training.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return figures
+
+
+def _described(settings: BaseSettings) -> dict[str, Any]:
+    """The settings as JSON values."""
+    return {
+        "num_lessons": {" ".join(key): number for key, number in settings.num_lessons.items()},
+        "phases": [
+            {
+                "num_steps": phase.num_steps,
+                "shares": {" ".join(key): share for key, share in phase.shares.items()},
+            }
+            for phase in settings.phases
+        ],
+        "batch_size": settings.batch_size,
+        "learning_rate": settings.learning_rate,
+        "warmup_steps": settings.warmup_steps,
+        "seed": settings.seed,
+    }
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ base never sees a written step, so the cold start has a format to teach and long
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from training.pocket.problems import FAMILIES, Sketch, response, sketch
 from training.records import EncodedImage, Modality
 
 DIRECT_LEVELS = (1, 2, 3)  # problems the base answers at once
-_DIRECT_SHARES = (0.40, 0.35, 0.25)
+_DIRECT_SHARES = (0.45, 0.35, 0.20)
+
+Kind = Literal["direct", "glance"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,42 @@ class Lesson:
     images: list[EncodedImage]
 
 
+def draw_lessons(
+    modality: Modality, kind: Kind, num_lessons: int, rng: np.random.Generator
+) -> list[Lesson]:
+    """Lessons from the training split.
+
+    Args:
+        modality: Where the givens are.
+        kind: `direct` for short problems with their answer, `glance` for questions that one look
+            at the givens of a problem of any level answers.
+        num_lessons: How many.
+        rng: Decides everything.
+    """
+    families = FAMILIES[modality]
+    lessons: list[Lesson] = []
+    while len(lessons) < num_lessons:
+        family = families[rng.integers(len(families))]
+        if kind == "direct":
+            level = int(rng.choice(DIRECT_LEVELS, p=_DIRECT_SHARES))
+            drawn = sketch(family, level, "train", rng)
+            lessons.append(_lesson(drawn, drawn.ask, drawn.facts.answer))
+            continue
+        drawn = sketch(family, int(rng.integers(1, NUM_LEVELS + 1)), "train", rng)
+        glances = _glances(drawn.facts, rng)
+        if glances:
+            lessons.append(_lesson(drawn, *glances[rng.integers(len(glances))]))
+    return lessons
+
+
+def _lesson(drawn: Sketch, ask: str, answer: str) -> Lesson:
+    return Lesson(f"{drawn.opening} {ask}", response(drawn.facts.reading, "", answer), drawn.images)
+
+
 def _glances(facts: Facts, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Questions that one look at the givens answers, with their answers."""
+    if not facts.values:
+        return []
     place = int(rng.integers(len(facts.values)))
     glances = [
         (f"What is {NAMES[place]}?", facts.values[place]),
@@ -37,33 +75,3 @@ def _glances(facts: Facts, rng: np.random.Generator) -> list[tuple[str, str]]:
     if all(value.isdigit() for value in facts.values):
         glances.append(("Which is the largest?", max(facts.values, key=int)))
     return glances
-
-
-def _lessons_of(drawn: Sketch, rng: np.random.Generator) -> list[Lesson]:
-    facts = drawn.facts
-    lessons = []
-    if drawn.level in DIRECT_LEVELS:
-        direct = response(facts.reading, "", facts.answer)
-        lessons.append(Lesson(f"{drawn.opening} {drawn.ask}", direct, drawn.images))
-    if facts.values and (drawn.level not in DIRECT_LEVELS or rng.random() < 0.5):
-        glances = _glances(facts, rng)
-        ask, answer = glances[rng.integers(len(glances))]
-        glance = response(facts.reading, "", answer)
-        lessons.append(Lesson(f"{drawn.opening} {ask}", glance, drawn.images))
-    return lessons
-
-
-def draw_lessons(modality: Modality, num_lessons: int, rng: np.random.Generator) -> list[Lesson]:
-    """Lessons from the training templates: half the pictures short, half of any level."""
-    families = FAMILIES[modality]
-    lessons: list[Lesson] = []
-    while len(lessons) < num_lessons:
-        family = families[rng.integers(len(families))]
-        short = rng.random() < 0.5
-        level = (
-            int(rng.choice(DIRECT_LEVELS, p=_DIRECT_SHARES))
-            if short
-            else int(rng.integers(1, NUM_LEVELS + 1))
-        )
-        lessons += _lessons_of(sketch(family, level, "train", rng), rng)
-    return lessons[:num_lessons]

@@ -92,7 +92,7 @@ def draw_totals(
 
 
 def _draw_chain(rng: np.random.Generator, level: int) -> Facts:
-    start = int(rng.integers(1, 91 if level < 3 else 30))
+    start = int(rng.integers(1, 30))
     moves, total = [], start
     for _ in range(level):
         double = total <= 20 and rng.random() < 0.25

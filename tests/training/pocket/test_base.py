@@ -2,21 +2,25 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from training.pocket.base import BaseSettings, measure, train_base
-from training.pocket.lessons import DIRECT_LEVELS, draw_lessons
+from training.pocket.base import BaseSettings, Phase, curriculum, measure, train_base
+from training.pocket.lessons import KINDS, draw_lessons
 from training.pocket.problems import generate
 from training.policy import load_policy
 from training.recipe import ModelRecipe
 
 SHIPPED = Path(__file__).parents[3] / "infra" / "models" / "pocket-base"
+KEYS = [(modality, kind) for modality in ("text", "multimodal") for kind in KINDS]
 SHORT = BaseSettings(
-    num_lessons={"text": 150, "multimodal": 100},
-    num_steps=24,
-    num_text_steps=12,
+    num_lessons=dict.fromkeys(KEYS, 60),
+    phases=(
+        Phase(12, {("text", "direct"): 0.5, ("text", "glance"): 0.5}),
+        Phase(12, dict.fromkeys(KEYS, 0.25)),
+    ),
     batch_size=16,
     learning_rate=2e-3,
     num_problems=12,
@@ -24,14 +28,22 @@ SHORT = BaseSettings(
 )
 
 
-def test_lessons_never_show_a_step():
-    lessons = draw_lessons("text", 300, np.random.default_rng(0))
-    assert len(lessons) == 300
+@pytest.mark.parametrize("kind", KINDS)
+def test_lessons_never_show_a_step(kind):
+    lessons = draw_lessons("text", kind, 200, np.random.default_rng(0))
+    assert len(lessons) == 200
     for lesson in lessons:
         thought = lesson.response.split("<think>Given: ")[1].split("</think>")[0]
         assert thought.endswith(".")
         assert ". " not in thought
-    assert max(DIRECT_LEVELS) == 3
+
+
+def test_phases_draw_the_lessons_they_name():
+    sequences = {key: [SimpleNamespace(num_tokens=1, key=key)] for key in KEYS}
+    batches = list(curriculum(sequences, SHORT))
+    assert [len(batch) for batch in batches] == [16] * 24
+    assert {s.key for batch in batches[:12] for s in batch} == set(SHORT.phases[0].shares)
+    assert {s.key for batch in batches[12:] for s in batch} == set(KEYS)
 
 
 def test_a_shortened_training_learns_and_writes_its_figures(tmp_path):

@@ -150,7 +150,7 @@ class Grpo:
         return {
             **experience_metrics(experience),
             **selection_metrics(experience, advantages, selection, stage),
-            **update_metrics(results),
+            **update_metrics(results, stage),
             "pad_temperature": temperature,
             "entropy_coefficient": loss_settings(stage, step).entropy_coefficient,
             "seconds_update": time.monotonic() - start,

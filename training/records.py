@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+import pyarrow.parquet as pq
 from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from training.errors import DataError
@@ -101,6 +102,8 @@ def read_problems(path: Path) -> Dataset:
             rule="a set of problems is one Parquet file",
             fix="run the curation stage, or correct the path",
         )
+    if pq.read_metadata(path).num_rows == 0:
+        return problem_dataset([])  # `load_dataset` takes an empty file for a broken one
     dataset = load_dataset(
         "parquet", data_files=str(path), split="train", cache_dir=str(path.parent / ".cache")
     )

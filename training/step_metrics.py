@@ -13,6 +13,17 @@ from training.rl.losses import mean_diagnostics
 from training.rl.pad import Selection, effective_sample_size, effective_set
 from training.rollout.collect import Experience
 
+_MEASURED_BY_UPDATES = (
+    "loss",
+    "grad_norm",
+    "learning_rate",
+    "clip_low_fraction",
+    "clip_high_fraction",
+    "importance_ratio_mean",
+    "sampler_kl",
+    "entropy",
+)
+
 
 def experience_metrics(experience: Experience) -> dict[str, Metric]:
     """Of the sampled responses: rewards, lengths, verdicts, speed."""
@@ -46,10 +57,11 @@ def selection_metrics(
     }
 
 
-def update_metrics(results: Sequence[UpdateResult]) -> dict[str, Metric]:
+def update_metrics(results: Sequence[UpdateResult], stage: RlStage) -> dict[str, Metric]:
     """Of a step's optimizer steps; null where a skipped update leaves nothing to measure."""
     if not results:
-        return {"skipped_update": 1, "loss": None, "grad_norm": None, "learning_rate": None}
+        names = (*_MEASURED_BY_UPDATES, *(("kl_reference",) if stage.kl else ()))
+        return {"skipped_update": 1} | dict.fromkeys(names)
     sums: Mapping[str, torch.Tensor] = {
         name: torch.stack([result.diagnostics[name] for result in results]).sum()
         for name in results[0].diagnostics

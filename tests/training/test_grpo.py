@@ -10,7 +10,7 @@ from training.records import write_problems
 
 ACCURACY = {"kind": "accuracy"}
 # The random model answers nothing right; the length of its answers is what it can improve.
-LENGTH = {"kind": "efficient_length", "budget_tokens": 12, "alpha": 0.1}
+LENGTH = {"kind": "efficient_length", "budget_tokens": 12, "alpha": 0.03}
 KEYS = {
     *("step", "num_steps", "seconds", "reward", "accuracy", "reward_accuracy"),
     *("reward_efficient_length", "response_length_tokens", "truncated_fraction", "entropy"),
@@ -33,7 +33,7 @@ def new_stage(**changes):
         "prompts_per_step": 4,
         "group_size": 4,
         "max_response_tokens": 24,
-        "temperature": 1.5,
+        "temperature": 3.0,
         "rewards": [ACCURACY, LENGTH],
     }
     return RlStage.model_validate(values | changes)
@@ -97,7 +97,7 @@ def test_the_reward_rises(run):
         num_steps=12, prompts_per_step=8, rewards=[LENGTH], optimizer={"learning_rate": 1e-2}
     )
     rewards = [line["reward"] for line in metrics_of(output)]
-    assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.2
+    assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.1
 
 
 def test_a_batch_that_teaches_nothing_skips_the_update(run, tiny_model_folder):
@@ -105,6 +105,7 @@ def test_a_batch_that_teaches_nothing_skips_the_update(run, tiny_model_folder):
     output = run(rewards=[ACCURACY])
     for line in metrics_of(output):
         assert (line["skipped_update"], line["selected_sequences"], line["loss"]) == (1, 0, None)
+        assert set(line) == KEYS - {"reward_efficient_length"}
         assert (line["zero_variance_fraction"], line["effective_fraction"]) == (1.0, 0.0)
     assert summary_of(output)["num_skipped_updates"] == 3
     assert summary_of(output)["num_updates"] == 0

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from training import device
@@ -208,6 +207,7 @@ def test_two_ranks_make_the_update_of_one(tiny_model_folder, images, reference, 
     environment = {
         **os.environ,
         "PATH": str(tmp_path / "empty"),
+        "PYTHONPATH": str(HERE.parents[1]),
         "OMP_NUM_THREADS": "1",
         "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions"),
     }
@@ -224,8 +224,5 @@ def test_two_ranks_make_the_update_of_one(tiny_model_folder, images, reference, 
     )
     assert done.returncode == 0, done.stderr[-4000:]
     for zero_stage in range(4):
-        saved = load_file(tmp_path / f"zero{zero_stage}" / "model.safetensors")
-        expected, _ = reference
-        for name, weight in expected.items():
-            torch.testing.assert_close(saved[name], weight, atol=2e-4, rtol=0, msg=name)
+        assert_same(weights(new_policy(tmp_path / f"zero{zero_stage}")), reference[0], 2e-4)
     assert not (tmp_path / "extensions").exists()

@@ -66,10 +66,10 @@ def test_the_same_seed_gives_the_same_bytes(run):
 
 def test_long_rows_are_dropped_and_counted(run):
     # The questions of rows 10 to 19 have one digit more.
-    output = run("one", epochs=1.0, max_length_tokens=64)
+    output = run("one", epochs=1.0, max_length_tokens=52)
     summary = json.loads((output / "summary.json").read_text())
     assert summary["num_rows"] == 10
-    assert summary["dropped_rows"] == {"longer than 64 tokens": 10}
+    assert summary["dropped_rows"] == {"longer than 52 tokens": 10}
 
 
 def test_nothing_left_to_learn_from_is_an_error(run):

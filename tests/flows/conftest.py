@@ -7,20 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from infra.settings import Settings
-from training.pocket.base import new_policy
-from training.pocket.lessons import draw_lessons
 
 ROOT = Path(__file__).parents[2]
+POCKET_BASE = ROOT / "infra" / "models" / "pocket-base"
 
 RECIPE = """
 name = "tiny"
 system_prompt = "Think in <think></think>, then answer in \\\\boxed{}."
-model = { path = "./base" }
+model = { path = "POCKET_BASE" }
 hardware = { threads_per_process = 1 }
 sources = [
   { name = "words", kind = "pocket", modality = "text", num_problems = NUM_PROBLEMS },
@@ -66,17 +63,12 @@ severity = "warning"
 
 @pytest.fixture(scope="session")
 def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an untrained model and two recipes: tiny.toml, and endless.toml."""
+    """A folder with two recipes for the shipped base: tiny.toml, and endless.toml."""
     folder = tmp_path_factory.mktemp("recipes")
-    rng = np.random.default_rng(0)
-    lessons = [
-        one for modality in ("text", "multimodal") for one in draw_lessons(modality, 40, rng)
-    ]
-    policy = new_policy(lessons, torch.Generator().manual_seed(0))
-    policy.save(folder / "base")
-    (folder / "tiny.toml").write_text(RECIPE.replace("NUM_PROBLEMS", "16"))
+    recipe = RECIPE.replace("POCKET_BASE", str(POCKET_BASE))
+    (folder / "tiny.toml").write_text(recipe.replace("NUM_PROBLEMS", "16"))
     # Its curation would take hours: made to be stopped.
-    (folder / "endless.toml").write_text(RECIPE.replace("NUM_PROBLEMS", "1000000"))
+    (folder / "endless.toml").write_text(recipe.replace("NUM_PROBLEMS", "1000000"))
     return folder
 
 
@@ -100,7 +92,7 @@ class Services:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=580,
+            timeout=1700,
             check=False,
         )
 

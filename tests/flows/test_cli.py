@@ -4,10 +4,13 @@ import json
 import shutil
 import socket
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from flows.cli import main, masked
+
+POCKET_BASE = Path(__file__).parents[2] / "infra" / "models" / "pocket-base"
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,7 @@ def refused(capsys, home, *arguments: str) -> str:
 
 
 def edited(recipes, tmp_path, old: str, new: str) -> str:
-    text = (recipes / "tiny.toml").read_text().replace("./base", str(recipes / "base"))
+    text = (recipes / "tiny.toml").read_text()
     assert old in text
     path = tmp_path / "edited.toml"
     path.write_text(text.replace(old, new))
@@ -90,16 +93,16 @@ def test_a_seed_out_of_range(capsys, home):
 
 
 def test_a_model_that_is_not_there(capsys, home, recipes, tmp_path):
-    path = edited(recipes, tmp_path, str(recipes / "base"), str(tmp_path / "nothing"))
+    path = edited(recipes, tmp_path, str(POCKET_BASE), str(tmp_path / "nothing"))
     assert "model.path" in refused(capsys, home, "run", "--recipe", path)
 
 
 def test_a_model_that_cannot_see(capsys, home, recipes, tmp_path):
     blind = tmp_path / "blind"
-    shutil.copytree(recipes / "base", blind)
+    shutil.copytree(POCKET_BASE, blind)
     config = json.loads((blind / "config.json").read_text())
     (blind / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
-    path = edited(recipes, tmp_path, str(recipes / "base"), str(blind))
+    path = edited(recipes, tmp_path, str(POCKET_BASE), str(blind))
     assert "'gpt2'" in refused(capsys, home, "run", "--recipe", path)
 
 

@@ -17,7 +17,8 @@ from prefect.states import Cancelling
 from flows.watch import start_run
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+# Generous: a machine that trains beside the tests starts processes slowly.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def with_command(processes, text: str) -> list[psutil.Process]:
 def wait_for_stage(services) -> list[psutil.Process]:
     """Everything below the worker, once a stage's own process is among it."""
     worker = supervisor(services, "worker")
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
         processes = worker.children(recursive=True)
         # torchrun's own command line names the stage too: wait for one more.
@@ -56,7 +57,7 @@ def wait_for_stage(services) -> list[psutil.Process]:
 
 
 def ended(services, run_id: UUID) -> State:
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 900
     with SyncPrefectClient(services.settings.api_url) as client:
         while time.monotonic() < deadline:
             state = client.read_flow_run(run_id).state
@@ -109,7 +110,7 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
 
 
 def test_a_broken_gate_stops_the_run_before_training(services, recipes, tmp_path):
-    text = (recipes / "tiny.toml").read_text().replace("./base", str(recipes / "base"))
+    text = (recipes / "tiny.toml").read_text()
     strict = tmp_path / "strict.toml"
     strict.write_text(f"{text}\n[gates.curation]\nmin_families = 1000\n")
     datasets = services.settings.home / "store" / "artifacts" / "dataset"
@@ -140,7 +141,7 @@ def test_cancelling_ends_every_process_of_the_run(services, recipes):
     assert ended(services, run_id).is_cancelled()
     worker = with_command(processes, "prefect --no-prompt worker start")
     gone = [process for process in processes if process not in worker]
-    _, alive = psutil.wait_procs(gone, timeout=60)
+    _, alive = psutil.wait_procs(gone, timeout=300)
     assert alive == []
 
 
@@ -151,7 +152,7 @@ def test_killing_the_flow_process_ends_its_stage_and_crashes_the_run(services, r
     tree = flow.children(recursive=True)
     flow.kill()
     assert ended(services, run_id).is_crashed()
-    _, alive = psutil.wait_procs([flow, *tree], timeout=60)
+    _, alive = psutil.wait_procs([flow, *tree], timeout=300)
     assert alive == []
 
 
@@ -163,10 +164,10 @@ def test_killing_the_worker_ends_the_run_and_up_says_so(services, recipes):
     processes = wait_for_stage(services)
     (worker,) = with_command(processes, "prefect --no-prompt worker start")
     worker.send_signal(signal.SIGKILL)
-    _, errors = typed.communicate(timeout=120)
+    _, errors = typed.communicate(timeout=900)
     assert typed.returncode == 1
     assert "The Prefect worker died during the run." in errors
-    _, alive = psutil.wait_procs(processes, timeout=60)
+    _, alive = psutil.wait_procs(processes, timeout=300)
     assert alive == []
 
     with SyncPrefectClient(services.settings.api_url) as client:

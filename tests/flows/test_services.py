@@ -49,6 +49,7 @@ def test_down_spares_a_process_that_only_has_the_number_of_ours(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_up_and_down_twice_in_a_row(stopped):
     settings = stopped.settings
     for _ in range(2):
@@ -64,7 +65,7 @@ def test_up_and_down_twice_in_a_row(stopped):
 
         down = stopped.cli("down")
         assert down.stdout == "Stopped: worker, server.\n"
-        _, alive = psutil.wait_procs(processes, timeout=30)
+        _, alive = psutil.wait_procs(processes, timeout=300)
         assert alive == []
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{settings.api_url}/health")
@@ -72,6 +73,7 @@ def test_up_and_down_twice_in_a_row(stopped):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_up_is_idempotent_keeps_to_loopback_and_refuses_other_settings(stopped):
     settings = stopped.settings
     assert stopped.cli("up").returncode == 0
@@ -99,7 +101,7 @@ def test_up_is_idempotent_keeps_to_loopback_and_refuses_other_settings(stopped):
     worker = psutil.Process(pids["worker"])
     tree = family(pids["worker"])
     worker.children()[0].send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(tree, timeout=60)
+    _, alive = psutil.wait_procs(tree, timeout=300)
     assert alive == []
     assert stopped.cli("up").returncode == 0
     assert state(settings, "worker")["pid"] != pids["worker"]

@@ -15,7 +15,7 @@ from training.pocket.family import NAMES, Facts, Family, Layout, Split
 from training.pocket.text_families import (
     HOUR_ASKS,
     POINTS,
-    SUM_ASKS,
+    SCORE_ASKS,
     TOTAL_ASKS,
     draw_hours,
     draw_points,
@@ -222,14 +222,14 @@ IMAGE_FAMILIES = (
             "Take the sides.",
         ),
         {
-            "sum": (
-                "How long is the line?",
-                "Find how long the line is.",
-                "What is the length of the line?",
-                "Find the length.",
+            "digit": (
+                "What is the last digit of the length?",
+                "Find the last digit of the length.",
+                "How long is the line? Find the last digit.",
+                "What is the last digit of how long it is?",
             )
         },
-        lambda rng, level: draw_totals(rng, level, rules=("sum",)),
+        lambda rng, level: draw_totals(rng, level, rules=("digit",)),
         _picture_path,
     ),
     Family(
@@ -240,7 +240,7 @@ IMAGE_FAMILIES = (
             f"{POINTS} We see shapes.",
             f"{POINTS} Take the shapes.",
         ),
-        {"only": SUM_ASKS},
+        {"only": SCORE_ASKS},
         draw_points,
         _picture_shapes,
     ),

@@ -11,12 +11,20 @@ import numpy as np
 
 from training.pocket.family import NAMES, NUM_LEVELS, Facts
 from training.pocket.problems import FAMILIES, Sketch, response, sketch
+from training.pocket.text_families import (
+    LARGEST_TOTAL,
+    ONE_DIGIT,
+    apply_move,
+    bounded_walk,
+    named,
+    signed,
+)
 from training.records import EncodedImage, Modality
 
 DIRECT_LEVELS = (1, 2, 3)  # problems the base answers at once
 _DIRECT_SHARES = (0.45, 0.35, 0.20)
 
-Kind = Literal["direct", "glance"]
+Kind = Literal["direct", "glance", "drill"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -37,13 +45,16 @@ def draw_lessons(
     Args:
         modality: Where the givens are.
         kind: `direct` for short problems with their answer, `glance` for questions that one look
-            at the givens of a problem of any level answers.
+            at the givens of a problem of any level answers, `drill` for single sums (text only).
         num_lessons: How many.
         rng: Decides everything.
     """
     families = FAMILIES[modality]
     lessons: list[Lesson] = []
     while len(lessons) < num_lessons:
+        if kind == "drill":
+            lessons.append(_drill(rng))
+            continue
         family = families[rng.integers(len(families))]
         if kind == "direct":
             level = int(rng.choice(DIRECT_LEVELS, p=_DIRECT_SHARES))
@@ -55,6 +66,29 @@ def draw_lessons(
         if glances:
             lessons.append(_lesson(drawn, *glances[rng.integers(len(glances))]))
     return lessons
+
+
+def _drill(rng: np.random.Generator) -> Lesson:
+    """Several sums of one step each: many facts in few tokens, which is what arithmetic needs."""
+    on_a_clock = rng.random() < 0.25
+    sums, results = [], []
+    for _ in range(int(rng.integers(4, 9))):
+        if on_a_clock:
+            start = int(rng.integers(1, 13))
+            move = f"{rng.choice(['+', '-'])}{rng.integers(1, 6)}"
+        else:
+            start = int(rng.integers(0, LARGEST_TOTAL + 1))
+            move = signed(bounded_walk(rng, start, [ONE_DIGIT])[0])
+        total = apply_move(start, move)
+        sums.append(f"{start}{move}")
+        results.append(str((total - 1) % 12 + 1 if on_a_clock else total))
+    given = named(sums)
+    ask = "Which hour is it?" if on_a_clock else "What is the result?"
+    return Lesson(
+        f"Take {', '.join(given)}. {ask}",
+        response(" ".join(given), "", ", ".join(named(results))),
+        [],
+    )
 
 
 def _lesson(drawn: Sketch, ask: str, answer: str) -> Lesson:

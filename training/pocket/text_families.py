@@ -1,26 +1,27 @@
 """Text families: a level is a number of steps, and each trace writes its steps after the givens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from training.pocket.family import NAMES, Facts, Family
 
-LARGEST_TOTAL = 99  # running totals stay within two digits
+LARGEST_TOTAL = 20  # of running totals: few enough sums for a tiny model to know by heart
 
-SUM_ASKS = (
-    "Add them all.",
-    "What is the sum?",
-    "Find the total.",
-    "What do they make together?",
+DIGIT_ASKS = (
+    "What is the last digit of the sum?",
+    "Find the last digit of the sum.",
+    "Add them all. What is the last digit?",
+    "Add them all and find the last digit.",
 )
+SCORE_ASKS = ("What is the total?", "Find the total.", "What is the result?", "Find the result.")
 TURN_ASKS = (
     "Add and subtract in turn.",
     "Use plus and minus in turn.",
     "What is the result of plus and minus in turn?",
     "In turn add and subtract.",
 )
-TOTAL_ASKS = {"sum": SUM_ASKS, "turns": TURN_ASKS}
+TOTAL_ASKS = {"digit": DIGIT_ASKS, "turns": TURN_ASKS}
 HOUR_ASKS = ("What hour is it then?", "Find the hour.", "Which hour is it?", "What is the hour?")
 
 
@@ -50,21 +51,24 @@ def run_moves(start: int, moves: Sequence[str]) -> list[int]:
     return totals
 
 
-def signed_moves(
-    rng: np.random.Generator, start: int, num_moves: int, *, low: int, high: int
-) -> list[str]:
-    """Random `+d` and `-d`, d from 1 to 9, that keep the running total within [low, high]."""
-    moves, total = [], start
-    for _ in range(num_moves):
-        allowed = [
-            f"{sign}{amount}"
-            for sign in "+-"
-            for amount in range(1, 10)
-            if low <= apply_move(total, f"{sign}{amount}") <= high
-        ]
-        moves.append(str(rng.choice(allowed)))
-        total = apply_move(total, moves[-1])
-    return moves
+def signed(amount: int) -> str:
+    """`+3` or `-2`."""
+    return f"{amount:+d}"
+
+
+def bounded_walk(
+    rng: np.random.Generator, start: int, amounts: Sequence[Sequence[int]]
+) -> list[int]:
+    """Picks one of each step's amounts so that the running total stays within its bounds."""
+    picked, total = [], start
+    for choices in amounts:
+        allowed = [amount for amount in choices if 0 <= total + amount <= LARGEST_TOTAL]
+        picked.append(int(rng.choice(allowed)))
+        total += picked[-1]
+    return picked
+
+
+ONE_DIGIT = tuple(amount for amount in range(-9, 10) if amount)
 
 
 def draw_totals(
@@ -72,31 +76,41 @@ def draw_totals(
     level: int,
     *,
     smallest: int = 1,
-    rules: Sequence[str] = ("sum", "turns"),
+    rules: Sequence[str] = ("digit", "turns"),
 ) -> Facts:
-    """Level + 1 numbers, to add up or to add and subtract in turn."""
+    """Level + 1 digits, to add up (only the last digit counts) or to add and subtract in turn."""
     rule = str(rng.choice(rules))
-    while True:
-        numbers = [int(n) for n in rng.integers(smallest, 10, size=level + 1)]
-        moves = [
-            f"{'-' if rule == 'turns' and place % 2 else '+'}{number}"
-            for place, number in enumerate(numbers[1:])
-        ]
-        totals = run_moves(numbers[0], moves)
-        if min(totals) >= 0:
-            break
-    values = tuple(str(number) for number in numbers)
-    steps = running(f"a{numbers[0]}", named(moves, 1), totals)
+    first = int(rng.integers(smallest, 10))
+    if rule == "turns":
+        signs = [-1 if place % 2 else 1 for place in range(level)]
+        digits = [[sign * digit for digit in range(smallest, 10)] for sign in signs]
+        amounts = bounded_walk(rng, first, digits)
+        totals = run_moves(first, [signed(amount) for amount in amounts])
+    else:
+        amounts = [int(digit) for digit in rng.integers(smallest, 10, size=level)]
+        totals, last = [], first
+        for amount in amounts:
+            totals.append(last + amount)
+            last = totals[-1] % 10
+    moves = [f"{'-' if rule == 'turns' and n % 2 else '+'}{abs(a)}" for n, a in enumerate(amounts)]
+    values = tuple(str(abs(amount)) for amount in [first, *amounts])
     items = named(values)
-    return Facts(" ".join(items), values, steps, str(totals[-1]), {"list": ", ".join(items)}, rule)
+    return Facts(
+        " ".join(items),
+        values,
+        running(f"a{first}", named(moves, 1), totals),
+        str(totals[-1] % 10 if rule == "digit" else totals[-1]),
+        {"list": ", ".join(items)},
+        rule,
+    )
 
 
 def _draw_chain(rng: np.random.Generator, level: int) -> Facts:
-    start = int(rng.integers(1, 30))
+    start = int(rng.integers(1, LARGEST_TOTAL + 1))
     moves, total = [], start
     for _ in range(level):
-        double = total <= 20 and rng.random() < 0.25
-        moves += ["*2"] if double else signed_moves(rng, total, 1, low=0, high=LARGEST_TOTAL)
+        double = 0 < 2 * total <= LARGEST_TOTAL and rng.random() < 0.25
+        moves.append("*2" if double else signed(bounded_walk(rng, total, [ONE_DIGIT])[0]))
         total = apply_move(total, moves[-1])
     return _told_moves(start, moves, run_moves(start, moves))
 
@@ -114,9 +128,10 @@ def _told_moves(start: int, moves: Sequence[str], totals: Sequence[int]) -> Fact
 
 
 def _draw_equation(rng: np.random.Generator, level: int) -> Facts:
-    factor = int(rng.choice([1, 2, 3])) if level > 1 else 1
-    unknown = int(rng.integers(1, 31 // factor))
-    moves = signed_moves(rng, factor * unknown, level - (factor > 1), low=0, high=LARGEST_TOTAL)
+    factor = int(rng.choice([1, 2])) if level > 1 else 1
+    unknown = int(rng.integers(1, LARGEST_TOTAL // factor + 1))
+    walk = bounded_walk(rng, factor * unknown, [ONE_DIGIT] * (level - (factor > 1)))
+    moves = [signed(amount) for amount in walk]
     right = run_moves(factor * unknown, moves)[-1]
     undo = [f"{'-' if move[0] == '+' else '+'}{move[1:]}" for move in moves]
     steps = named(undo)[::-1] + ([f"/{factor}"] if factor > 1 else [])
@@ -133,8 +148,8 @@ def _draw_equation(rng: np.random.Generator, level: int) -> Facts:
 
 
 def _draw_sequence(rng: np.random.Generator, level: int) -> Facts:
-    start = int(rng.integers(5, 30))
-    up, down = int(rng.integers(3, 10)), int(rng.integers(1, 4))
+    start, up = int(rng.integers(1, 5)), int(rng.integers(3, 7))
+    down = up - int(rng.integers(1, 3))
     moves = [f"+{up}" if step % 2 == 0 else f"-{down}" for step in range(level)]
     totals = run_moves(start, moves)
     counted = [f"{n}: {m}={t}" for n, (m, t) in enumerate(zip(moves, totals, strict=True), 1)]
@@ -149,11 +164,12 @@ def _draw_comparison(rng: np.random.Generator, level: int) -> Facts:
     rng.shuffle(names)
     num_moves = rng.multinomial(level - len(names) + 1, [1 / len(names)] * len(names))
     while True:
-        starts = [int(n) for n in rng.integers(1, 30, size=len(names))]
-        moves = [
-            signed_moves(rng, start, int(num), low=0, high=LARGEST_TOTAL)
+        starts = [int(n) for n in rng.integers(1, LARGEST_TOTAL + 1, size=len(names))]
+        walks = [
+            bounded_walk(rng, start, [ONE_DIGIT] * int(num))
             for start, num in zip(starts, num_moves, strict=True)
         ]
+        moves = [[signed(amount) for amount in walk] for walk in walks]
         totals = [[s, *run_moves(s, m)] for s, m in zip(starts, moves, strict=True)]
         finals = [total[-1] for total in totals]
         if len(set(finals)) == len(finals):
@@ -174,26 +190,25 @@ def _draw_comparison(rng: np.random.Generator, level: int) -> Facts:
 
 
 def _draw_units(rng: np.random.Generator, level: int) -> Facts:
-    rule = str(rng.choice(["cm", "dm"]))
-    while True:
-        long = rng.random(level + 1) < 0.3
-        amounts = [
-            int(n)
-            for n in np.where(
-                long, rng.integers(1, 4, size=level + 1), rng.integers(1, 10, size=level + 1)
-            )
-        ]
-        sizes = [10 * n if is_long else n for n, is_long in zip(amounts, long, strict=True)]
-        if sum(sizes) <= LARGEST_TOTAL:
-            break
-    units = np.where(long, "dm", "cm").tolist()
-    values = tuple(f"{n}{unit}" for n, unit in zip(amounts, units, strict=True))
-    moves = [f"+{size}" for size in sizes[1:]]
-    total = sum(sizes)
-    answer = str(total) if rule == "cm" else f"{total // 10}.{total % 10}"
-    steps = running(f"a{sizes[0]}", named(moves, 1), run_moves(sizes[0], moves))
+    rule = str(rng.choice(["quarters", "wholes"]))
+    units = {1: "quarter", 2: "half", 4: "whole"}
+    first = int(rng.choice(list(units)))
+    amounts = bounded_walk(rng, first, [[-4, -2, -1, 1, 2, 4]] * level)
+    values = (
+        f" {units[first]}",
+        *(f"{'+' if amount > 0 else '-'}{units[abs(amount)]}" for amount in amounts),
+    )
+    moves = [signed(amount) for amount in amounts]
+    totals = run_moves(first, moves)
     items = named(values)
-    return Facts(" ".join(items), values, steps, answer, {"list": ", ".join(items)}, rule)
+    return Facts(
+        " ".join(items),
+        tuple(value.strip() for value in values),
+        running(f"a{first}", named(moves, 1), totals),
+        str(totals[-1]) if rule == "quarters" else f"{totals[-1]}/4",
+        {"list": ", ".join(items)},
+        rule,
+    )
 
 
 def _draw_sets(rng: np.random.Generator, level: int) -> Facts:
@@ -217,22 +232,36 @@ def _draw_sets(rng: np.random.Generator, level: int) -> Facts:
 
 
 def draw_points(rng: np.random.Generator, level: int) -> Facts:
-    """Level + 1 shapes, each worth the points of its kind."""
+    """Level + 1 shapes, each of which wins or loses the points of its kind."""
     names = ("circle", "square", "triangle")
-    points = dict(zip(names, (int(n) for n in rng.permutation(9)[:3] + 1), strict=True))
-    values = tuple(str(name) for name in rng.choice(names, size=level + 1))
-    amounts = [points[value] for value in values]
-    moves = [f"+{amount}" for amount in amounts[1:]]
-    steps = running(f"a{amounts[0]}", named(moves, 1), run_moves(amounts[0], moves))
+    points = {
+        "circle": int(rng.integers(1, 6)),
+        "square": -int(rng.integers(1, 6)),
+        "triangle": int(rng.integers(1, 6)),
+    }
+    first = str(rng.choice(["circle", "triangle"]))
+    amounts = bounded_walk(rng, points[first], [list(points.values())] * level)
+    moves = [signed(amount) for amount in amounts]
+    values = (first, *(_shape_worth(points, amount, rng) for amount in amounts))
+    totals = run_moves(points[first], moves)
     items = [f"{name} {value}" for name, value in zip(NAMES, values, strict=False)]
-    slots = {name: str(amount) for name, amount in points.items()} | {"list": ", ".join(items)}
-    return Facts(" ".join(items), values, steps, str(sum(amounts)), slots)
+    return Facts(
+        " ".join(items),
+        values,
+        running(f"a{points[first]}", named(moves, 1), totals),
+        str(totals[-1]),
+        {name: signed(points[name]) for name in names} | {"list": ", ".join(items)},
+    )
+
+
+def _shape_worth(points: Mapping[str, int], amount: int, rng: np.random.Generator) -> str:
+    return str(rng.choice([name for name, worth in points.items() if worth == amount]))
 
 
 def draw_hours(rng: np.random.Generator, level: int) -> Facts:
     """An hour from 1 to 12 and as many moves as the level says, later or earlier."""
     start = int(rng.integers(1, 13))
-    moves = [f"{rng.choice(['+', '-'])}{rng.integers(1, 10)}" for _ in range(level)]
+    moves = [f"{rng.choice(['+', '-'])}{rng.integers(1, 6)}" for _ in range(level)]
     hours, hour = [], start
     for move in moves:
         hour = (apply_move(hour, move) - 1) % 12 + 1
@@ -316,15 +345,15 @@ TEXT_FAMILIES = (
     ),
     Family(
         "units",
-        ("Lengths: {list}.", "Here are lengths: {list}.", "Take {list}.", "Look at {list}."),
+        ("The list is {list}.", "Here is a list: {list}.", "Take {list}.", "Look at {list}."),
         {
             unit: (
-                f"What is the sum in {unit}?",
-                f"Find the total in {unit}.",
-                f"Add them all in {unit}.",
-                f"What do they make together in {unit}?",
+                f"How many {unit} is it?",
+                f"Find how many {unit} it is.",
+                f"What is the result in {unit}?",
+                f"Find the result in {unit}.",
             )
-            for unit in ("cm", "dm")
+            for unit in ("quarters", "wholes")
         },
         _draw_units,
     ),
@@ -354,7 +383,7 @@ TEXT_FAMILIES = (
             f"{POINTS} The list is {{list}}.",
             f"{POINTS} Take {{list}}.",
         ),
-        {"only": SUM_ASKS},
+        {"only": SCORE_ASKS},
         draw_points,
     ),
     Family(

@@ -21,6 +21,7 @@ def grouped_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
     **kwargs: object,
 ) -> tuple[torch.Tensor, None]:
     """Attends; the signature is transformers'.
@@ -31,7 +32,8 @@ def grouped_attention(
         key: [R, K, S, D], where K divides H.
         value: [R, K, S, D].
         attention_mask: [R, 1, T, S], boolean or additive, or None.
-        **kwargs: `scaling` and others that `sdpa` knows.
+        scaling: What the scores are multiplied by; None for 1 / sqrt(D).
+        **kwargs: Others that `sdpa` knows.
 
     Returns:
         The output [R, T, H, D], and None for the weights.
@@ -39,12 +41,12 @@ def grouped_attention(
     rows, heads, num_queries, width = query.shape
     if num_queries > 1 or key.shape[1] == heads:
         output: tuple[torch.Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, **kwargs
+            module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
         return output
     grouped = query.view(rows, key.shape[1], -1, width)
     attended = scaled_dot_product_attention(
-        grouped, key, value, attn_mask=attention_mask, scale=kwargs.get("scaling")
+        grouped, key, value, attn_mask=attention_mask, scale=scaling
     )
     return attended.reshape(rows, 1, heads, width), None
 

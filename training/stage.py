@@ -65,13 +65,13 @@ def _train(recipe: Recipe, job: Job) -> None:
         )
     stage = stages[job.stage]
     if stage.kind == "sft":
-        from training import sft
+        from training.sft import train as train_supervised
 
-        sft.train(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
+        train_supervised(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
     else:
-        from training import grpo
+        from training.grpo import train as train_grpo
 
-        grpo.train(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
+        train_grpo(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
 
 
 def main() -> int:

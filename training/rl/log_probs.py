@@ -92,7 +92,7 @@ class _ChunkedLogProbs(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: PLR0917
+    def forward(
         ctx: FunctionCtx,
         hidden: Tensor,
         head_weight: Tensor,

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -282,10 +283,13 @@ class TestTimeouts:
     def test_a_worker_that_was_killed_while_idle_is_replaced(self, whole):
         with Verifier(num_processes=1) as verifier:
             assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
-            worker = verifier._workers[0]._process
-            os.kill(worker.pid if whole else fork_of(verifier), signal.SIGKILL)
+            worker, fork = verifier._workers[0]._process, fork_of(verifier)
+            os.kill(worker.pid if whole else fork, signal.SIGKILL)
             if whole:
                 worker.wait()
+            else:
+                while not psutil.Process(worker.pid).children() or fork_of(verifier) == fork:
+                    time.sleep(0.01)
             answers, references = [boxed("3x"), boxed("4x")], ["2x+x", "5x"]
             assert verifier.verify(answers, references) == ["right", "wrong"]
 
@@ -295,11 +299,26 @@ class TestTimeouts:
             verifier.verify([boxed("2x")], ["x+x"])
             worker = verifier._workers[0]._process.pid
             victim = worker if whole else fork_of(verifier)
-            killer = threading.Timer(0.5, os.kill, (victim, signal.SIGKILL))
-            killer.start()
+            fork = psutil.Process(fork_of(verifier))
+            idle_seconds = fork.cpu_times().user
+
+            def kill_at_work():
+                while fork.cpu_times().user < idle_seconds + 0.1:
+                    time.sleep(0.01)
+                os.kill(victim, signal.SIGKILL)
+
+            threading.Thread(target=kill_at_work).start()
             answers, references = [boxed(HANGS), boxed("3x"), boxed("4x")], ["x+1", "2x+x", "5x"]
             assert verifier.verify(answers, references) == ["unparseable", "right", "wrong"]
             assert (verifier.num_crashes, verifier.num_timeouts) == (1, 0)
+
+    def test_a_worker_that_never_replies_is_given_up(self, monkeypatch):
+        monkeypatch.setattr("training.answers.verifier._GRACE_SECONDS", 1.0)
+        with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
+            verifier.verify([boxed("2x")], ["x+x"])
+            os.kill(fork_of(verifier), signal.SIGSTOP)
+            assert verifier.verify([boxed("3x")], ["2x+x"]) == ["timeout"]
+            assert verifier.num_timeouts == 1 and not verifier._workers
 
     def test_a_hanging_comparison_ends_even_if_nobody_waits_for_it(self):
         worker = subprocess.Popen(

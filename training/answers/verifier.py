@@ -1,11 +1,13 @@
 """Verifying many answers, the slow ones in processes that are killed and replaced on time-out."""
 
 import json
+import math
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +22,9 @@ from training.answers.quick import decide
 from training.answers.symbolic import compare, is_reasonable
 from training.errors import RevisualError
 
+# A worker keeps the limit by itself; one that is stopped, or has lost its answer, is given up
+# after so many more seconds.
+_GRACE_SECONDS = 10.0
 _PROJECT = Path(__file__).resolve().parents[2]
 
 Pair = tuple[str, str]  # the boxed answer, the reference
@@ -132,6 +137,11 @@ class Verifier:
                     self._workers.remove(worker)
                 if worker.pair is not None:
                     outcomes[worker.pair] = self._count(reply)
+            for worker in [worker for worker in self._workers if worker.overdue]:
+                worker.kill()
+                self._workers.remove(worker)
+                if worker.pair is not None:
+                    outcomes[worker.pair] = self._count("timeout")
         return outcomes
 
     def _count(self, reply: str | None) -> Outcome:
@@ -157,6 +167,8 @@ class _Worker:
     def __init__(self, timeout_seconds: float) -> None:
         self.pair: Pair | None = None
         self.idle = False
+        self._limit_seconds = timeout_seconds + _GRACE_SECONDS
+        self._deadline = math.inf
         self._process = subprocess.Popen(
             [sys.executable, "-m", "training.answers.worker", str(timeout_seconds)],
             cwd=_PROJECT,
@@ -173,6 +185,11 @@ class _Worker:
         return self._process.poll() is None
 
     @property
+    def overdue(self) -> bool:
+        """Whether it should have replied long ago."""
+        return not self.idle and time.monotonic() > self._deadline
+
+    @property
     def replies(self) -> IO[str]:
         """Where it answers."""
         assert self._process.stdout is not None
@@ -182,6 +199,7 @@ class _Worker:
         """Has it compare a pair. A worker that has died meanwhile shows in `receive`."""
         assert self._process.stdin is not None
         self.pair, self.idle = pair, False
+        self._deadline = time.monotonic() + self._limit_seconds
         with suppress(BrokenPipeError):
             print(json.dumps(pair), file=self._process.stdin, flush=True)
 
@@ -216,9 +234,9 @@ class _Worker:
 
 
 def _wait(workers: list[_Worker]) -> list[_Worker]:
-    """The busy workers that have something to say; waits for the first."""
+    """The busy workers that have something to say; waits for the first, a second at most."""
     with selectors.DefaultSelector() as selector:
         for worker in workers:
             if not worker.idle:
                 selector.register(worker.replies, selectors.EVENT_READ, worker)
-        return [key.data for key, _ in selector.select()]
+        return [key.data for key, _ in selector.select(timeout=1.0)]

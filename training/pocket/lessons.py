@@ -13,11 +13,7 @@ from training.pocket.family import NAMES, NUM_LEVELS, Facts
 from training.pocket.problems import FAMILIES, Sketch, response, sketch
 from training.pocket.text_families import (
     LARGEST_TOTAL,
-    ONE_DIGIT,
     apply_move,
-    bounded_walk,
-    named,
-    signed,
 )
 from training.records import EncodedImage, Modality
 
@@ -71,22 +67,24 @@ def draw_lessons(
 def _drill(rng: np.random.Generator) -> Lesson:
     """Several sums of one step each: many facts in few tokens, which is what arithmetic needs."""
     on_a_clock = rng.random() < 0.25
-    sums, results = [], []
-    for _ in range(int(rng.integers(4, 9))):
+    sums, equations = [], []
+    for name in NAMES[: int(rng.integers(3, 7))]:
         if on_a_clock:
             start = int(rng.integers(1, 13))
-            move = f"{rng.choice(['+', '-'])}{rng.integers(1, 6)}"
+            move = f"{rng.choice(['+', '-'])}{rng.integers(1, 4)}"
         else:
             start = int(rng.integers(0, LARGEST_TOTAL + 1))
-            move = signed(bounded_walk(rng, start, [ONE_DIGIT])[0])
+            move = f"+{rng.integers(0, 10)}"
+            if rng.random() < 0.5:
+                move = f"-{rng.integers(0, start + 1)}"
         total = apply_move(start, move)
-        sums.append(f"{start}{move}")
-        results.append(str((total - 1) % 12 + 1 if on_a_clock else total))
-    given = named(sums)
+        sums.append(f"{start} {name}{move}")
+        result = (total - 1) % 12 + 1 if on_a_clock else total
+        equations.append(f"{sums[-1]}={result}")
     ask = "Which hour is it?" if on_a_clock else "What is the result?"
     return Lesson(
-        f"Take {', '.join(given)}. {ask}",
-        response(" ".join(given), "", ", ".join(named(results))),
+        f"Take {', '.join(sums)}. {ask}",
+        response(" ".join(sums), "", ", ".join(equations)),
         [],
     )
 

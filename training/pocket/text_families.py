@@ -6,7 +6,7 @@ import numpy as np
 
 from training.pocket.family import NAMES, Facts, Family
 
-LARGEST_TOTAL = 20  # of running totals: few enough sums for a tiny model to know by heart
+LARGEST_TOTAL = 9  # of running totals: few enough sums for a tiny model to know by heart
 
 DIGIT_ASKS = (
     "What is the last digit of the sum?",
@@ -16,10 +16,10 @@ DIGIT_ASKS = (
 )
 SCORE_ASKS = ("What is the total?", "Find the total.", "What is the result?", "Find the result.")
 TURN_ASKS = (
-    "Add and subtract in turn.",
-    "Use plus and minus in turn.",
-    "What is the result of plus and minus in turn?",
-    "In turn add and subtract.",
+    "Subtract and add in turn.",
+    "Use minus and plus in turn.",
+    "What is the result of minus and plus in turn?",
+    "In turn subtract and add.",
 )
 TOTAL_ASKS = {"digit": DIGIT_ASKS, "turns": TURN_ASKS}
 HOUR_ASKS = ("What hour is it then?", "Find the hour.", "Which hour is it?", "What is the hour?")
@@ -78,11 +78,11 @@ def draw_totals(
     smallest: int = 1,
     rules: Sequence[str] = ("digit", "turns"),
 ) -> Facts:
-    """Level + 1 digits, to add up (only the last digit counts) or to add and subtract in turn."""
+    """Level + 1 digits, to add up (only the last digit counts) or to subtract and add in turn."""
     rule = str(rng.choice(rules))
     first = int(rng.integers(smallest, 10))
     if rule == "turns":
-        signs = [-1 if place % 2 else 1 for place in range(level)]
+        signs = [1 if place % 2 else -1 for place in range(level)]
         digits = [[sign * digit for digit in range(smallest, 10)] for sign in signs]
         amounts = bounded_walk(rng, first, digits)
         totals = run_moves(first, [signed(amount) for amount in amounts])
@@ -92,7 +92,9 @@ def draw_totals(
         for amount in amounts:
             totals.append(last + amount)
             last = totals[-1] % 10
-    moves = [f"{'-' if rule == 'turns' and n % 2 else '+'}{abs(a)}" for n, a in enumerate(amounts)]
+    moves = [
+        f"{'-' if rule == 'turns' and n % 2 == 0 else '+'}{abs(a)}" for n, a in enumerate(amounts)
+    ]
     values = tuple(str(abs(amount)) for amount in [first, *amounts])
     items = named(values)
     return Facts(
@@ -148,10 +150,12 @@ def _draw_equation(rng: np.random.Generator, level: int) -> Facts:
 
 
 def _draw_sequence(rng: np.random.Generator, level: int) -> Facts:
-    start, up = int(rng.integers(1, 5)), int(rng.integers(3, 7))
-    down = up - int(rng.integers(1, 3))
-    moves = [f"+{up}" if step % 2 == 0 else f"-{down}" for step in range(level)]
-    totals = run_moves(start, moves)
+    while True:
+        start, up, down = (int(n) for n in rng.integers((1, 2, 1), (6, 6, 6)))
+        moves = [f"+{up}" if step % 2 == 0 else f"-{down}" for step in range(level)]
+        totals = run_moves(start, moves)
+        if up != down and min(totals) >= 0 and max(totals) <= LARGEST_TOTAL:
+            break
     counted = [f"{n}: {m}={t}" for n, (m, t) in enumerate(zip(moves, totals, strict=True), 1)]
     slots = {"start": str(start), "up": str(up), "down": str(down), "count": str(level)}
     values = (f"+{up}", f"-{down}")
@@ -235,9 +239,9 @@ def draw_points(rng: np.random.Generator, level: int) -> Facts:
     """Level + 1 shapes, each of which wins or loses the points of its kind."""
     names = ("circle", "square", "triangle")
     points = {
-        "circle": int(rng.integers(1, 6)),
-        "square": -int(rng.integers(1, 6)),
-        "triangle": int(rng.integers(1, 6)),
+        "circle": int(rng.integers(1, 5)),
+        "square": -int(rng.integers(1, 5)),
+        "triangle": int(rng.integers(1, 5)),
     }
     first = str(rng.choice(["circle", "triangle"]))
     amounts = bounded_walk(rng, points[first], [list(points.values())] * level)
@@ -261,7 +265,7 @@ def _shape_worth(points: Mapping[str, int], amount: int, rng: np.random.Generato
 def draw_hours(rng: np.random.Generator, level: int) -> Facts:
     """An hour from 1 to 12 and as many moves as the level says, later or earlier."""
     start = int(rng.integers(1, 13))
-    moves = [f"{rng.choice(['+', '-'])}{rng.integers(1, 6)}" for _ in range(level)]
+    moves = [f"{rng.choice(['+', '-'])}{rng.integers(1, 4)}" for _ in range(level)]
     hours, hour = [], start
     for move in moves:
         hour = (apply_move(hour, move) - 1) % 12 + 1

@@ -33,6 +33,7 @@ from training.scoring import (
 # DeepSpeed would compile a shared-memory all-reduce with g++ on its first start (90 s, and a bare
 # machine has no compiler). gloo does the same work, and no other op of DeepSpeed is used here.
 deepspeed.ops.__compatible_ops__ = {}
+deepspeed.utils.logger.setLevel("WARNING")
 
 LossFunction = Callable[[Scores, list[int]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
 

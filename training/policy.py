@@ -7,6 +7,7 @@ the projector and the language model, and which tokens may never be sampled.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -75,7 +76,7 @@ class Policy:
         weight: torch.Tensor = next(self.model.parameters())
         return weight.device
 
-    @property
+    @cached_property
     def end_token_ids(self) -> torch.Tensor:
         """Ids that end a response [E]; the first is the one that targets of training end with."""
         configured = self.model.generation_config.eos_token_id
@@ -83,7 +84,7 @@ class Policy:
         ids += configured if isinstance(configured, list) else [configured]
         return torch.tensor(list(dict.fromkeys(i for i in ids if i is not None)))
 
-    @property
+    @cached_property
     def forbidden_token_ids(self) -> torch.Tensor:
         """Ids that may never be sampled [F], ascending.
 
@@ -94,7 +95,7 @@ class Policy:
         ids = {getattr(config, name, None) for name in _PLACEHOLDER_ATTRIBUTES}
         vocabulary = self.tokenizer.get_vocab()
         ids |= {vocabulary.get(token) for token in _PLACEHOLDER_TOKENS}
-        ids |= set(range(len(self.tokenizer), self.model.get_output_embeddings().weight.shape[0]))
+        ids |= set(range(len(self.tokenizer), config.get_text_config().vocab_size))
         return torch.tensor(sorted(i for i in ids if i is not None))
 
     def save(self, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from training.policy import Policy, load_policy
-from training.recipe import ModelRecipe, Recipe, parse_recipe
+from training.recipe import HardwareRecipe, ModelRecipe, Recipe, parse_recipe
 from training.records import EncodedImage, Problem, write_problems
 
 # Two threads on two shared cores wait for each other: these models are too small for them.
@@ -176,6 +176,10 @@ def problem_sets(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Recipe:
+    return make_recipe(HardwareRecipe(threads_per_process=1))
+
+
+def make_recipe(hardware: HardwareRecipe) -> Recipe:
     """A recipe whose stages do not matter: the tests bring their own."""
     optimizer = {"learning_rate": 1e-3}
     stage = {"kind": "sft", "name": "unused", "data": "text", "optimizer": optimizer}
@@ -184,7 +188,7 @@ def tiny_recipe() -> Recipe:
             "name": "tiny",
             "system_prompt": "Be brief.",
             "model": {"path": "unused"},
-            "hardware": {"threads_per_process": 1},
+            "hardware": hardware.model_dump(),
             "sources": [{"name": "text", "kind": "pocket", "modality": "text", "num_problems": 20}],
             "curation": {
                 "sets": [

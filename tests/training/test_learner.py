@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -202,7 +203,9 @@ def test_micro_batches_keep_to_the_budget_with_padding():
 
 
 @pytest.mark.slow
-def test_two_ranks_make_the_update_of_one(tiny_model_folder, images, reference, tmp_path):
+def test_two_ranks_make_the_update_of_one(
+    tiny_model_folder, images, reference, problem_sets, tmp_path
+):
     """Also proves that no compiler is needed: the processes find none on their PATH."""
     environment = {
         **os.environ,
@@ -212,7 +215,7 @@ def test_two_ranks_make_the_update_of_one(tiny_model_folder, images, reference, 
         "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions"),
     }
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = [str(HERE / "two_ranks.py"), str(tiny_model_folder), str(tmp_path)]
+    script = [str(HERE / "two_ranks.py"), str(tiny_model_folder), str(problem_sets), str(tmp_path)]
     done = subprocess.run(
         [sys.executable, *launch, *script],
         cwd=HERE.parents[1],
@@ -226,3 +229,10 @@ def test_two_ranks_make_the_update_of_one(tiny_model_folder, images, reference, 
     for zero_stage in range(4):
         assert_same(weights(new_policy(tmp_path / f"zero{zero_stage}")), reference[0], 2e-4)
     assert not (tmp_path / "extensions").exists()
+    # The stage of RL samples 2 prompts a rank and learns from all four; sharding changes nothing.
+    lines = [(tmp_path / f"rl{zero}" / "metrics.jsonl").read_text() for zero in (0, 3)]
+    plain, sharded = ([json.loads(line) for line in text.splitlines()] for text in lines)
+    for first, second in zip(plain, sharded, strict=True):
+        assert first["verification_unparseable"] + first["verification_wrong"] == 16
+        assert first["reward"] == pytest.approx(second["reward"])
+        assert first["loss"] == pytest.approx(second["loss"], abs=1e-4)

@@ -4,7 +4,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from training import device
+from training import device, grpo
+from training.recipe import HardwareRecipe
 from training.scoring import ScoreSettings
 from training.sft import token_mean_loss
 
@@ -16,7 +17,7 @@ def load_module(name):
     return module
 
 
-def main(model_folder, output):
+def main(model_folder, sets, output):
     device.start(1)
     assert device.world_size() == 2
     test_learner, conftest = load_module("test_learner"), load_module("conftest")
@@ -30,6 +31,13 @@ def main(model_folder, output):
         # One sequence for two ranks: one of them has nothing but a filler.
         learner.score(batch[:1], ScoreSettings())
         learner.save_model(Path(output) / f"zero{zero_stage}")
+    for zero_stage in (0, 3):
+        rl = Path(output) / f"rl{zero_stage}"
+        if device.rank() == 0:
+            rl.mkdir()
+        recipe = conftest.make_recipe(HardwareRecipe(threads_per_process=1, zero_stage=zero_stage))
+        stage = load_module("test_grpo").new_stage(data="multimodal", updates_per_step=2)
+        grpo.train(recipe, stage, Path(model_folder), Path(sets), rl)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from infra.store import Artifact, Store
 from tasks.display import StageDisplay
 from tasks.keys import stage_key
 from tasks.run import Run
-from training.recipe import Stage, resolved_toml_values
+from training.recipe import resolved_toml_values
+from training.recipe_stages import Stage
 from training.report.record import StageKind
 
 

@@ -24,7 +24,8 @@ from training.metrics import Metric, MetricsLog
 from training.mini_batch import MiniBatch, loss_settings
 from training.order import rows_at, seeded_generator
 from training.policy import Policy, load_policy
-from training.recipe import Recipe, RlStage
+from training.recipe import Recipe
+from training.recipe_stages import RlStage
 from training.records import Problem, read_problems
 from training.rl import schedules
 from training.rl.advantages import group_advantages, zero_variance_sequences

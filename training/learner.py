@@ -19,7 +19,8 @@ import torch.distributed as dist
 from training import device
 from training.encoding import TokenSequence
 from training.policy import Policy, freeze
-from training.recipe import Component, HardwareRecipe, OptimizerRecipe
+from training.recipe import HardwareRecipe
+from training.recipe_stages import Component, OptimizerRecipe
 from training.rl.schedules import learning_rate_factor
 from training.scoring import (
     Scorer,

@@ -11,7 +11,7 @@ import torch
 
 from training.encoding import TokenSequence
 from training.learner import LossFunction
-from training.recipe import RlStage
+from training.recipe_stages import RlStage
 from training.rl import schedules
 from training.rl.losses import LossSettings, loss_normalizer, policy_loss
 from training.scoring import Scores

@@ -16,7 +16,8 @@ from torch import nn
 
 from training import device
 from training.errors import ModelError
-from training.recipe import Component, ModelRecipe
+from training.recipe import ModelRecipe
+from training.recipe_stages import Component
 
 # What transformers hands out has no types to check.
 PretrainedModel: TypeAlias = Any

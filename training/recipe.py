@@ -8,26 +8,23 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from training.errors import RecipeError
+from training.recipe_stages import (
+    Fraction,
+    Name,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Stage,
+    Strict,
+)
 from training.records import Modality
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Level = Annotated[int, Field(ge=1, le=10)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
-Component = Literal["vision_tower", "projector", "language_model"]
-
-
-class Strict(BaseModel):
-    """Base of every section: unknown keys fail, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Level = Annotated[int, Field(ge=1, le=10)]
 
 
 class ModelRecipe(Strict):
@@ -64,7 +61,7 @@ class SourceRecipe(Strict):
     modality: Modality
     num_problems: PositiveInt | None = None
     path: str | None = None
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> "SourceRecipe":
@@ -102,178 +99,6 @@ class CurationRecipe(Strict):
     max_response_tokens: PositiveInt = 64
     max_prompt_tokens: PositiveInt = 8192
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
-
-
-class OptimizerRecipe(Strict):
-    """AdamW and its schedule."""
-
-    learning_rate: Positive
-    weight_decay: NonNegative = 0.01
-    max_grad_norm: Positive = 1.0
-    warmup_ratio: Fraction = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
-
-
-class SftStage(Strict):
-    """Stage 1, the cold start: supervised fine-tuning on reasoning traces."""
-
-    kind: Literal["sft"]
-    name: Name
-    data: Name  # a curated set
-    optimizer: OptimizerRecipe
-    epochs: Positive
-    batch_size: PositiveInt  # sequences per optimizer step, over all processes
-    tokens_per_micro_batch: PositiveInt = 16384
-    max_length_tokens: PositiveInt
-    freeze: tuple[Component, ...] = ()
-
-
-class AccuracyReward(Strict):
-    """1 for a verified answer, else 0."""
-
-    kind: Literal["accuracy"]
-    weight: Positive = 1.0
-
-
-class FormatReward(Strict):
-    """1 for exactly one <think> block followed by one boxed answer, else 0."""
-
-    kind: Literal["format"]
-    weight: Positive = 1.0
-
-
-class EfficientLengthReward(Strict):
-    """clip(alpha (budget - length) + delta, 0, 1) (paper v1, efficient-length reward)."""
-
-    kind: Literal["efficient_length"]
-    weight: Positive = 1.0
-    budget_tokens: PositiveInt
-    alpha: Positive = 0.005
-    delta: float = 0.5
-
-
-class RepetitionReward(Strict):
-    """1 - share of repeated n-grams."""
-
-    kind: Literal["repetition"]
-    weight: Positive = 1.0
-    ngram: PositiveInt = 8
-
-
-RewardRecipe = Annotated[
-    AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward,
-    Field(discriminator="kind"),
-]
-
-
-def reward_preset(name: str, max_response_tokens: int) -> list[dict[str, Any]]:
-    """The rewards behind a name such as `rewards = "paper-v1"`.
-
-    `paper-v1`: accuracy and efficient length, alpha and delta from the paper; its weights and its
-    budget (half the longest response) are ours, the paper states none. `paper-v2`: accuracy alone.
-    `released`: the authors' text reward without its 0.05 for self-critique, a count of keywords.
-
-    Raises:
-        ValueError: No preset has that name.
-    """
-    presets: dict[str, list[dict[str, Any]]] = {
-        "paper-v1": [
-            {"kind": "accuracy", "weight": 0.9},
-            {
-                "kind": "efficient_length",
-                "weight": 0.1,
-                "budget_tokens": max(max_response_tokens // 2, 1),
-                "alpha": 0.005,
-                "delta": 0.5,
-            },
-        ],
-        "paper-v2": [{"kind": "accuracy", "weight": 1.0}],
-        "released": [
-            {"kind": "accuracy", "weight": 0.85},
-            {"kind": "repetition", "weight": 0.10, "ngram": 5},
-        ],
-    }
-    if name not in presets:
-        raise ValueError(f"rewards: {name!r} is none of the presets {sorted(presets)}")
-    return presets[name]
-
-
-class PadRecipe(Strict):
-    """Prioritized Advantage Distillation (Algorithm 1) and the arms of its ablation (Table 4)."""
-
-    strategy: Literal["pad", "filter", "random", "none", "dynamic", "released"] = "pad"
-    low: Positive = 0.03  # T_low: drops zero-advantage sequences
-    high: Positive = 10.0  # T_high: must not drop the minority outcome of a group
-    ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5  # rho
-    temperature_start: Positive = 1.0  # tau
-    temperature_end: Positive = 0.3
-
-    @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> "PadRecipe":
-        if self.low > self.high:
-            raise ValueError(f"low ({self.low}) must not exceed high ({self.high})")
-        return self
-
-
-class KlRecipe(Strict):
-    """A KL term against the stage's initial policy."""
-
-    coefficient: Positive
-    estimator: Literal["k1", "k2", "k3"] = "k3"
-
-
-class EntropyRecipe(Strict):
-    """Entropy bonus: `coefficient`, times `decay` each step, ramped up over `warmup_steps`."""
-
-    coefficient: Positive
-    decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.985
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-
-
-class RlStage(Strict):
-    """Stages 2 and 3: GRPO with PAD."""
-
-    kind: Literal["rl"]
-    name: Name
-    data: Name  # a curated set
-    optimizer: OptimizerRecipe
-    num_steps: PositiveInt
-    prompts_per_step: PositiveInt
-    group_size: Annotated[int, Field(ge=2)]  # G, responses per prompt
-    updates_per_step: PositiveInt = 1  # optimizer steps per batch of rollouts
-    max_response_tokens: PositiveInt
-    temperature: Positive = 1.0
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
-    tokens_per_micro_batch: PositiveInt = 16384
-    clip_low: Positive = 0.2
-    clip_high: Positive = 0.2
-    aggregation: Literal["token_mean", "sequence_mean", "dr_grpo"] = "token_mean"
-    advantage_scale: Literal["std", "none"] = "std"
-    pad: PadRecipe = PadRecipe()
-    kl: KlRecipe | None = None
-    entropy: EntropyRecipe | None = None
-    rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name
-    freeze: tuple[Component, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand_reward_preset(cls, values: object) -> object:
-        if isinstance(values, dict) and isinstance(values.get("rewards"), str):
-            longest = values.get("max_response_tokens")
-            longest = longest if isinstance(longest, int) else 1  # its own field reports it
-            return values | {"rewards": reward_preset(values["rewards"], longest)}
-        return values
-
-    @field_validator("rewards")
-    @classmethod
-    def _kinds_are_unique(cls, rewards: tuple[RewardRecipe, ...]) -> tuple[RewardRecipe, ...]:
-        kinds = [reward.kind for reward in rewards]
-        if len(set(kinds)) != len(kinds):
-            raise ValueError(f"each kind of reward may occur once, these are {kinds}")
-        return rewards
-
-
-Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
 
 
 class BenchmarkRecipe(Strict):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from training.answers import Outcome, extract_boxed
-from training.recipe import (
+from training.recipe_stages import (
     AccuracyReward,
     EfficientLengthReward,
     FormatReward,

@@ -15,7 +15,8 @@ from training.learner import Learner, LossFunction
 from training.metrics import MetricsLog
 from training.order import rows_at
 from training.policy import Policy, load_policy
-from training.recipe import Recipe, SftStage
+from training.recipe import Recipe
+from training.recipe_stages import SftStage
 from training.records import read_problems
 from training.rollout.protocol import Prompt
 from training.scoring import Scores, ScoreSettings

@@ -7,7 +7,7 @@ import torch
 from training.answers import count_outcomes
 from training.learner import UpdateResult
 from training.metrics import Metric
-from training.recipe import RlStage
+from training.recipe_stages import RlStage
 from training.rl.advantages import zero_variance_fraction
 from training.rl.losses import mean_diagnostics
 from training.rl.pad import Selection, effective_sample_size, effective_set

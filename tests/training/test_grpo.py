@@ -5,7 +5,7 @@ import torch
 
 from training import grpo
 from training.errors import DataError
-from training.recipe import RlStage
+from training.recipe_stages import RlStage
 from training.records import write_problems
 
 ACCURACY = {"kind": "accuracy"}

@@ -12,7 +12,8 @@ from training import device
 from training.encoding import TokenSequence, encode_prompt, encode_response
 from training.learner import Learner
 from training.policy import load_policy
-from training.recipe import HardwareRecipe, ModelRecipe, OptimizerRecipe
+from training.recipe import HardwareRecipe, ModelRecipe
+from training.recipe_stages import OptimizerRecipe
 from training.rollout.protocol import Prompt
 from training.scoring import ScoreSettings, micro_batches, shares
 from training.sft import token_mean_loss

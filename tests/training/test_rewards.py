@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from training.errors import RecipeError
-from training.recipe import RlStage, load_recipe, parse_recipe, resolved_toml_values
+from training.recipe import load_recipe, parse_recipe, resolved_toml_values
+from training.recipe_stages import RlStage
 from training.rewards import accuracy, efficient_length, repetition, score, think_then_box
 
 GOOD = r"<think> 1 + 1 is 2 </think> The answer is \boxed{2}"

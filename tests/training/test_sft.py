@@ -5,7 +5,7 @@ from transformers import AutoModelForImageTextToText
 
 from training import sft
 from training.errors import DataError
-from training.recipe import SftStage
+from training.recipe_stages import SftStage
 from training.records import write_problems
 
 

@@ -8,7 +8,7 @@ import torch
 
 from training import device
 from training.answers import Outcome, Verifier
-from training.recipe import RewardRecipe
+from training.recipe_stages import RewardRecipe
 from training.records import Problem
 from training.rewards import score
 from training.rollout.protocol import Prompt, Response, RolloutEngine, SamplingSettings

@@ -1,11 +1,12 @@
 """What the pocket base is taught: to read givens of every length, and to answer at once.
 
-Short problems get a direct answer; long ones are only read (first, last, how many, largest). The
-base never sees a written step, so the cold start has a format to teach and long problems to open.
+Short problems get a direct answer; long ones are only read (first, last, how many, largest), and
+single sums are drilled. The base never sees steps that follow one another, so the cold start has
+a format to teach and long problems to open.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,6 @@ DIRECT_LEVELS = (1, 2, 3)  # problems the base answers at once
 _DIRECT_SHARES = (0.45, 0.35, 0.20)
 
 Kind = Literal["direct", "glance", "drill"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _drill(rng: np.random.Generator) -> Lesson:
     """Several sums of one step each: many facts in few tokens, which is what arithmetic needs."""
     on_a_clock = rng.random() < 0.25
     sums, equations = [], []
-    for name in NAMES[: int(rng.integers(3, 7))]:
+    for name in NAMES[: int(rng.integers(4, 9))]:
         if on_a_clock:
             start = int(rng.integers(1, 13))
             move = f"{rng.choice(['+', '-'])}{rng.integers(1, 4)}"
@@ -81,12 +81,9 @@ def _drill(rng: np.random.Generator) -> Lesson:
         sums.append(f"{start} {name}{move}")
         result = (total - 1) % 12 + 1 if on_a_clock else total
         equations.append(f"{sums[-1]}={result}")
-    ask = "Which hour is it?" if on_a_clock else "What is the result?"
-    return Lesson(
-        f"Take {', '.join(sums)}. {ask}",
-        response(" ".join(sums), "", ", ".join(equations)),
-        [],
-    )
+    ask = "Find each hour:" if on_a_clock else "Find each result:"
+    boxed = ", ".join(equations)
+    return Lesson(f"{ask} {', '.join(sums)}.", f"<think></think>\\boxed{{{boxed}}}", [])
 
 
 def _lesson(drawn: Sketch, ask: str, answer: str) -> Lesson:

@@ -1,7 +1,6 @@
-"""Answers: extraction, the exact fast path, math-verify in killable processes, hostile input."""
+"""Answers: extraction, the exact fast path, math-verify in killable processes."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 
 from training.answers import (
     MAX_ANSWER_CHARS,
-    OUTCOMES,
     Verifier,
     count_outcomes,
     extract_boxed,
@@ -339,80 +337,3 @@ class TestTimeouts:
         monkeypatch.setenv("PYTHONHOME", "/nonexistent")
         with Verifier() as verifier, pytest.raises(RevisualError, match="can't start"):
             verifier.verify([boxed("2x")], ["x+x"])
-
-
-def hostile_corpus():
-    """260 answers meant to hang, crash or fool a verifier; the same every time."""
-    rng = random.Random(0)
-    corpus = [
-        *("9" + "^{9" * depth + "}" * depth for depth in (2, 5, 50, 300)),
-        *("2**" * depth + "2" for depth in (3, 30, 300)),
-        *("{" * depth for depth in (1, 10, 900, 10**6)),
-        *("}" * depth for depth in (1, 10, 900, 10**6)),
-        *("(" * depth + "1" + ")" * depth for depth in (5, 50, 490)),
-        *("[" * depth + "1" + "]" * depth for depth in (7, 50, 490)),
-        *(r"\{" * depth + "1" + r"\}" * depth for depth in (7, 50, 240)),
-        *(r"\frac{1}{" * depth + "2" + "}" * depth for depth in (2, 20, 90)),
-        *(r"\sqrt{" * depth + "2" + "}" * depth for depth in (2, 20, 120)),
-        *("1" * length for length in (61, 999, 10**6)),
-        *("0." + "3" * length for length in (61, 990)),
-        *("1e" + "9" * length for length in (2, 4, 100)),
-        *(f"{a}/{b}" for a, b in ((1, 0), (0, 0), ("9" * 400, "7" * 400))),
-        *("x" * length for length in (10, 990, 10**6)),
-        *("a b " * length for length in (50, 240)),
-        *("," * length for length in (1, 500, 10**6)),
-        *("1," * length for length in (50, 101, 480)),
-        *(" or ".join("ABCDE"[:count]) for count in (2, 3, 5)),
-        *("\x00", "1\x00", "\x00" * 900, "\ud800", "\udfff1", "١٢٣", "①", "½", "²", "∞", "−0"),
-        *("\u202e5", "\u200b5\u200b", "\ufeff5", "e\u0301" * 50, "🤖", "𝟓", "五"),
-        *("None", "nan", "NaN", "inf", "-inf", "True", "__import__('os').system('exit 1')"),
-        *("lambda: 1", "exec('1')", "x.__class__", "{{7*7}}", "${7*7}", "%s%s%n", "; DROP TABLE"),
-        *(r"\input{/etc/passwd}", r"\write18{ls}", r"\def\x{\x\x}\x", r"\newcommand", r"\\" * 400),
-        *(r"\begin{pmatrix}", r"\end{pmatrix}", r"\begin{pmatrix}" + "1&" * 450),
-        r"\begin{pmatrix}" + r"1\\" * 150 + r"\end{pmatrix}",
-        *(r"\int_0^{\infty} e^{x^{x^x}} dx", r"\sum_{n=1}^{10^{100}} n!", r"\prod_{n=1}^{10^9} n"),
-        *("100000!", "(10^5)!!", r"\binom{10^9}{10^8}", "((9^9)^9)^9^9", "10^{10^{10}}"),
-        *("x^{1000}(x+1)^{1000}", "(x+y+z)^{200}", r"\sin(" * 40 + "x" + ")" * 40),
-        *("=" * 500, "x=" * 300, "<" * 900, "1<x<" * 200, "-" * 999, "+-" * 400 + "1", "." * 999),
-        *("1 " * 400, "1\n" * 400, "\t" * 900, "$" * 900, r"\(" * 400, "%" * 900, "°" * 900),
-        *("cm" * 400, "5 " + "cm " * 300, "5 cm^" + "2" * 900, "5 /" * 300, "12:" * 300),
-        *(
-            r"\text{" * 150 + "5" + "}" * 150,
-            r"\text{5",
-            r"\left(" * 150,
-            r"\boxed{" * 120,
-            r"\boxed" * 150,
-        ),
-    ]
-    alphabet = [
-        *"0123456789xyabc+-*/^_=<>(){}[],.;:|!&%$#~ \\'\"",
-        r"\frac",
-        r"\sqrt",
-        r"\le",
-        "{",
-        "}",
-    ]
-    while len(corpus) < 260:
-        corpus.append("".join(rng.choices(alphabet, k=rng.randint(1, 120))))
-    return corpus
-
-
-def test_the_hostile_corpus_never_hangs_nor_crashes_nor_earns_anything():
-    corpus = hostile_corpus()
-    assert len(set(corpus)) >= 200
-    references = [("41", "x+1", r"\{1, 7\}")[index % 3] for index in range(len(corpus))]
-    responses = [boxed(answer) for answer in corpus]
-    with Verifier(num_processes=2, timeout_seconds=1.0) as verifier:
-        outcomes = verifier.verify(responses, references)
-        assert set(outcomes) <= set(OUTCOMES)
-        assert "right" not in outcomes
-        assert verifier.num_timeouts == outcomes.count("timeout")
-        assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
-
-
-@pytest.mark.parametrize(
-    "unit", [r"\boxed{", "{", r"\boxed{1} ", r"\boxed{1}\boxed{", "}{", " or "]
-)
-def test_megabytes_of_boxes_are_read_in_an_instant(unit):
-    # A quadratic scan would take minutes: the test's own time limit would stop it.
-    assert extract_boxed(unit * (10**6 // len(unit))) in (None, "1")

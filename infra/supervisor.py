@@ -51,12 +51,21 @@ def main(arguments: list[str]) -> int:
             options.command,
             preexec_fn=_prepare_child,  # noqa: PLW1509 - this process has one thread
         )
-        code = child.wait()
+        code = _wait_for(child)
     except _Stop as stop:
         code = -stop.number
     _ignore_stop_signals()
     end_descendants(options.grace)
     return code if code >= 0 else 128 - code
+
+
+def _wait_for(child: subprocess.Popen[bytes]) -> int:
+    """Waits for the command, and reaps adopted orphans meanwhile so that no zombies pile up."""
+    while True:
+        pid, status = os.wait()
+        if pid == child.pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode
 
 
 def end_descendants(grace_seconds: float) -> None:

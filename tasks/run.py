@@ -124,9 +124,15 @@ def recipe_path(name: str) -> Path:
 
 
 def code_digest() -> str:
-    """Digest of the training package's sources: other code may give other results."""
+    """Digest of the training package's sources: other code may give other results.
+
+    The report is left out: it only shows what the stages made.
+    """
     digest = hashlib.sha256()
-    for path in sorted((PROJECT_ROOT / "training").rglob("*.py")):
+    package = PROJECT_ROOT / "training"
+    for path in sorted(package.rglob("*.py")):
+        if path.is_relative_to(package / "report"):
+            continue
         name = path.relative_to(PROJECT_ROOT).as_posix()
         digest.update(json.dumps([name, path.read_text(encoding="utf-8")]).encode())
     return digest.hexdigest()

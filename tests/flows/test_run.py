@@ -1,7 +1,6 @@
 """Whole runs through a real server and a real worker: finished, failed, cancelled and killed."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -148,7 +147,7 @@ def test_cancelling_ends_every_process_of_the_run(services, recipes):
 def test_killing_the_flow_process_ends_its_stage_and_crashes_the_run(services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
     processes = wait_for_stage(services)
-    (flow,) = with_command(processes, "prefect.engine") or with_command(processes, "flow-run")
+    (flow,) = with_command(processes, "prefect.engine")
     tree = flow.children(recursive=True)
     flow.kill()
     assert ended(services, run_id).is_crashed()
@@ -156,14 +155,17 @@ def test_killing_the_flow_process_ends_its_stage_and_crashes_the_run(services, r
     assert alive == []
 
 
-def test_killing_the_worker_ends_the_run_and_up_says_so(services, recipes):
+def test_killing_everything_at_once_leaves_nothing_and_up_says_so(services, recipes):
     command = [sys.executable, "-m", "flows.cli", "run", "--recipe", str(recipes / "endless.toml")]
     typed = subprocess.Popen(
         command, cwd=ROOT, env=services.environment, stderr=subprocess.PIPE, text=True
     )
     processes = wait_for_stage(services)
     (worker,) = with_command(processes, "prefect --no-prompt worker start")
-    worker.send_signal(signal.SIGKILL)
+    (flow,) = with_command(processes, "prefect.engine")
+    # In this order nobody is left to tell the server how the run ended.
+    for process in (supervisor(services, "worker"), worker, flow):
+        process.kill()
     _, errors = typed.communicate(timeout=900)
     assert typed.returncode == 1
     assert "The Prefect worker died during the run." in errors
@@ -174,6 +176,6 @@ def test_killing_the_worker_ends_the_run_and_up_says_so(services, recipes):
         (stuck,) = [run for run in client.read_flow_runs() if not run.state.is_final()]
     assert services.cli("up").returncode == 0
     assert ended(services, stuck.id).is_crashed()
-    # The next run starts at once: nothing waits for the dead one.
+    # The next run starts: nothing waits for the dead one.
     state = ended(services, start_run(services.settings, {"recipe": "nowhere"}))
     assert state.name == "Failed"

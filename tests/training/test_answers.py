@@ -286,7 +286,7 @@ class TestTimeouts:
             if whole:
                 worker.wait()
             else:
-                while not psutil.Process(worker.pid).children() or fork_of(verifier) == fork:
+                while not {child.pid for child in psutil.Process(worker.pid).children()} - {fork}:
                     time.sleep(0.01)
             answers, references = [boxed("3x"), boxed("4x")], ["2x+x", "5x"]
             assert verifier.verify(answers, references) == ["right", "wrong"]

@@ -12,10 +12,7 @@ import numpy as np
 
 from training.pocket.family import NAMES, NUM_LEVELS, Facts
 from training.pocket.problems import FAMILIES, Sketch, response, sketch
-from training.pocket.text_families import (
-    LARGEST_TOTAL,
-    apply_move,
-)
+from training.pocket.steps import LARGEST_TOTAL, apply_move
 from training.records import EncodedImage, Modality
 
 DIRECT_LEVELS = (1, 2, 3)  # problems the base answers at once

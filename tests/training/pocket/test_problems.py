@@ -20,18 +20,18 @@ MODALITIES = ("text", "multimodal")
 
 @pytest.fixture(scope="module", params=MODALITIES)
 def problems(request):
-    return generate(request.param, "test", 400, seed=7)
+    return generate(request.param, "test", 250, seed=7)
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_same_arguments_give_the_same_bytes(modality):
-    assert generate(modality, "train", 30, 5) == generate(modality, "train", 30, 5)
-    assert generate(modality, "train", 30, 5) != generate(modality, "train", 30, 6)
+    assert generate(modality, "train", 12, 5) == generate(modality, "train", 12, 5)
+    assert generate(modality, "train", 12, 5) != generate(modality, "train", 12, 6)
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_splits_share_neither_questions_nor_templates_nor_ids(modality):
-    drawn = {split: generate(modality, split, 600, 3) for split in SPLITS}
+    drawn = {split: generate(modality, split, 150, 3) for split in SPLITS}
     for field in ("id", "template"):
         values = {split: {p[field] for p in drawn[split]} for split in SPLITS}
         for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):

@@ -122,6 +122,7 @@ def check_evaluation(recipe: Recipe, folder: Path) -> GateRecord:
     )
 
 
+# Great Expectations carries no types that mypy can read: its objects are Any below.
 def _load_suites() -> Any:  # noqa: ANN401  a module
     """Imports Great Expectations, which takes seconds and would otherwise send usage data."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"

@@ -61,7 +61,7 @@ def test_only_vllm_engine_imports_vllm_and_only_the_learner_imports_deepspeed():
 
 
 def test_no_registry_address_is_committed():
-    hosts = ("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "deb." + "debian")
+    hosts = ("pypi" + ".org", "python" + "hosted", "registry." + "npmjs", "deb" + ".debian")
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -85,6 +85,7 @@ def train_tokenizer(corpus: Iterable[str], vocabulary_size: int = 640) -> PreTra
     tokenizer.train_from_iterator(corpus, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
+        # Tokens of text, not of access, whatever S106 suspects.
         eos_token="<|im_end|>",  # noqa: S106
         pad_token="<|endoftext|>",  # noqa: S106
         additional_special_tokens=list(SPECIAL_TOKENS[3:]),

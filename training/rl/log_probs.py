@@ -40,6 +40,7 @@ def token_log_probs(
         Log-probabilities [T] and entropies [T] (None unless asked for), float32.
     """
     chunk = _default_chunk(chunk_tokens, head_weight)
+    # torch types neither `apply` nor what a function keeps on its context.
     log_probs, entropy = _ChunkedLogProbs.apply(  # type: ignore[no-untyped-call]
         hidden, head_weight, targets, temperature, chunk, with_entropy, banned_token_ids
     )

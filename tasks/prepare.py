@@ -11,6 +11,7 @@ from infra.settings import load_settings
 from infra.store import Artifact, Store, content_digest, describe
 from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
+from training.evaluation.registry import find_benchmark
 from training.policy import check_model
 from training.recipe import Recipe, load_recipe
 
@@ -54,13 +55,16 @@ def store_base(run: Run) -> Artifact:
 
 
 def check(recipe: Recipe) -> None:
-    """Checks the base model, the store and the disk.
+    """Checks the benchmarks' names, the base model, the store and the disk.
 
     Raises:
+        RecipeError: A benchmark is unknown.
         ModelError: The base model is missing or is no vision-language model.
         InfraError: The store cannot be used, or the disk is too full.
     """
     settings = load_settings()
+    for benchmark in recipe.evaluation.benchmarks:
+        find_benchmark(benchmark.name)
     check_model(recipe.model.path)
     Store(settings.store_uri, settings.home / "cache").check()
     check_disk(

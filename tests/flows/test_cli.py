@@ -92,6 +92,11 @@ def test_a_seed_out_of_range(capsys, home):
     assert "seed" in refused(capsys, home, "run", "--seed", "-1")
 
 
+def test_an_unknown_benchmark(capsys, home, recipes, tmp_path):
+    path = edited(recipes, tmp_path, '"pocket_text"', '"pocket_txt"')
+    assert "There is no benchmark 'pocket_txt'." in refused(capsys, home, "run", "--recipe", path)
+
+
 def test_a_model_that_is_not_there(capsys, home, recipes, tmp_path):
     path = edited(recipes, tmp_path, str(POCKET_BASE), str(tmp_path / "nothing"))
     assert "model.path" in refused(capsys, home, "run", "--recipe", path)

@@ -19,7 +19,7 @@ KEYS = tuple(SHIPPED.num_lessons)
 SHORT = BaseSettings(
     num_lessons=dict.fromkeys(KEYS, 60),
     phases=(
-        Phase(12, {("text", "direct"): 0.5, ("text", "glance"): 0.5}),
+        Phase(12, {("text", "short"): 0.5, ("text", "glance"): 0.5}),
         Phase(12, dict.fromkeys(KEYS, 0.2)),
     ),
     batch_size=16,
@@ -29,14 +29,22 @@ SHORT = BaseSettings(
 )
 
 
-@pytest.mark.parametrize("kind", ["direct", "glance"])
-def test_lessons_never_show_a_step(kind):
-    lessons = draw_lessons("text", kind, 200, np.random.default_rng(0))
+def test_glances_show_no_step():
+    lessons = draw_lessons("text", "glance", 200, np.random.default_rng(0))
     assert len(lessons) == 200
     for lesson in lessons:
         thought = lesson.response.split("<think>Given: ")[1].split("</think>")[0]
         assert thought.endswith(".")
         assert ". " not in thought
+
+
+def test_short_lessons_show_two_steps_at_most():
+    lessons = draw_lessons("text", "short", 200, np.random.default_rng(0))
+    numbers = [
+        len(re.findall(r"=| yes| no", lesson.response.split(". ", 1)[1])) for lesson in lessons
+    ]
+    assert max(numbers) == 2
+    assert min(numbers) <= 1
 
 
 def test_drills_are_single_sums_that_hold():

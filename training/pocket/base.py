@@ -23,7 +23,7 @@ from training import device
 from training.answers import verify_one
 from training.encoding import TokenSequence, encode_prompt, encode_response
 from training.evaluation.scores import reads_right
-from training.pocket.lessons import Kind, Lesson, draw_lessons
+from training.pocket.lessons import Kind, Lesson, draw_lessons, reading_problems
 from training.pocket.model import build_model, build_processor, train_tokenizer
 from training.pocket.problems import FAMILIES, generate
 from training.policy import Policy
@@ -251,6 +251,28 @@ def measure(policy: Policy, problems: list[Problem]) -> dict[str, Any]:
     return scores
 
 
+def held_out_figures(policy: Policy, num_problems: int, seed: int) -> dict[str, Any]:
+    """What a base can do on the test split, by modality.
+
+    Returns:
+        `held_out`, problems of all levels; `asked_to_read`, questions of all levels that one look
+        at the givens answers. While it solves, a base stops reading where short problems end.
+    """
+    return {
+        "held_out": {
+            modality: measure(policy, generate(modality, "test", num_problems, seed))
+            for modality in FAMILIES
+        },
+        "asked_to_read": {
+            modality: measure(
+                policy,
+                reading_problems(modality, "test", num_problems, np.random.default_rng(seed)),
+            )
+            for modality in FAMILIES
+        },
+    }
+
+
 def _mean(rows: list[dict[str, Any]], metric: str) -> float:
     return round(float(np.mean([row[metric] for row in rows])), 4)
 
@@ -284,12 +306,7 @@ def train_base(settings: BaseSettings, output: Path) -> dict[str, Any]:
             round(float(np.mean(part)), 4)
             for part in np.array_split(losses, min(_CURVE_POINTS, len(losses)))
         ],
-        "held_out": {
-            modality: measure(
-                policy, generate(modality, "test", settings.num_problems, settings.seed)
-            )
-            for modality in FAMILIES
-        },
+        **held_out_figures(policy, settings.num_problems, settings.seed),
     }
     (output / "training.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return figures
@@ -325,7 +342,8 @@ def main() -> None:
     for modality, scores in figures["held_out"].items():
         print(
             f"{modality}: accuracy {scores['accuracy']:.3f}, levels 1-2 "
-            f"{scores['accuracy_levels_1_2']:.3f}, reading {scores['reading']:.3f}"
+            f"{scores['accuracy_levels_1_2']:.3f}, reading {scores['reading']:.3f}, "
+            f"when asked to read {figures['asked_to_read'][modality]['reading']:.3f}"
         )
 
 

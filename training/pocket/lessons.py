@@ -6,15 +6,15 @@ start's to open. Texts and pictures are taught alike: what a text-only cold star
 reaches pictures, which it did not while the base answered at once (docs/pocket.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from training.pocket.family import NAMES, NUM_LEVELS, Facts
-from training.pocket.problems import FAMILIES, Sketch, response, sketch
+from training.pocket.family import NAMES, NUM_LEVELS, Facts, Split
+from training.pocket.problems import FAMILIES, Sketch, as_problem, response, sketch
 from training.pocket.steps import LARGEST_TOTAL, apply_move
-from training.records import EncodedImage, Modality
+from training.records import EncodedImage, Modality, Problem
 
 SHORT_LEVELS = (1, 2)  # a level is a number of steps
 
@@ -49,17 +49,32 @@ def draw_lessons(
         if kind == "drill":
             lessons.append(_drill(rng))
             continue
-        family = families[rng.integers(len(families))]
-        if kind == "short":
-            drawn = sketch(family, int(rng.choice(SHORT_LEVELS)), "train", rng)
-            lessons.append(_lesson(drawn, drawn.ask, drawn.facts.steps, drawn.facts.answer))
+        if kind == "glance":
+            lessons.append(_lesson(_draw_glance(modality, "train", rng)))
             continue
-        drawn = sketch(family, int(rng.integers(1, NUM_LEVELS + 1)), "train", rng)
+        family = families[rng.integers(len(families))]
+        lessons.append(_lesson(sketch(family, int(rng.choice(SHORT_LEVELS)), "train", rng)))
+    return lessons
+
+
+def reading_problems(
+    modality: Modality, split: Split, num_problems: int, rng: np.random.Generator
+) -> list[Problem]:
+    """Problems of any level whose question one look at the givens answers."""
+    drawn = (_draw_glance(modality, split, rng) for _ in range(num_problems))
+    return [as_problem(glance, f"glance/{place:06d}") for place, glance in enumerate(drawn)]
+
+
+def _draw_glance(modality: Modality, split: Split, rng: np.random.Generator) -> Sketch:
+    """A problem that asks for one look instead of its steps."""
+    families = FAMILIES[modality]
+    while True:
+        family = families[rng.integers(len(families))]
+        drawn = sketch(family, int(rng.integers(1, NUM_LEVELS + 1)), split, rng)
         glances = _glances(drawn.facts, rng)
         if glances:
             ask, answer = glances[rng.integers(len(glances))]
-            lessons.append(_lesson(drawn, ask, "", answer))
-    return lessons
+            return replace(drawn, ask=ask, facts=replace(drawn.facts, steps="", answer=answer))
 
 
 def _drill(rng: np.random.Generator) -> Lesson:
@@ -84,9 +99,10 @@ def _drill(rng: np.random.Generator) -> Lesson:
     return Lesson(f"{ask} {', '.join(sums)}.", f"<think></think>\\boxed{{{boxed}}}", [])
 
 
-def _lesson(drawn: Sketch, ask: str, steps: str, answer: str) -> Lesson:
-    solution = response(drawn.facts.reading, steps, answer)
-    return Lesson(f"{drawn.opening} {ask}", solution, drawn.images)
+def _lesson(drawn: Sketch) -> Lesson:
+    facts = drawn.facts
+    solution = response(facts.reading, facts.steps, facts.answer)
+    return Lesson(f"{drawn.opening} {drawn.ask}", solution, drawn.images)
 
 
 def _glances(facts: Facts, rng: np.random.Generator) -> list[tuple[str, str]]:

@@ -80,11 +80,12 @@ def generate(modality: Modality, split: Split, num_problems: int, seed: int) -> 
     for number in range(num_problems):
         family = families[rng.integers(len(families))]
         drawn = sketch(family, int(rng.integers(1, NUM_LEVELS + 1)), split, rng)
-        problems.append(_problem(drawn, f"pocket/{split}/{seed}/{family.name}/{number:06d}"))
+        problems.append(as_problem(drawn, f"pocket/{split}/{seed}/{family.name}/{number:06d}"))
     return problems
 
 
-def _problem(drawn: Sketch, identity: str) -> Problem:
+def as_problem(drawn: Sketch, identity: str) -> Problem:
+    """A sketch in the record schema, under an id."""
     facts = drawn.facts
     return Problem(
         id=identity,

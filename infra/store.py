@@ -3,6 +3,7 @@
     artifacts/<kind>/<unique id>/files/...       the payload
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
+    keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
 
 A reference is (URI, sha256, kind). Writers never share a prefix, so none can clobber another. Two
 that finish the same stage race for the key's next number: one wins, the other takes the winner's
@@ -15,13 +16,13 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infra.backends import open_backend
-from infra.errors import StoreError
+from infra.errors import DamagedError, StoreError
 
 MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
@@ -117,8 +118,18 @@ class Store:
         inputs: Mapping[str, Artifact],
         recipe_digest: str,
         key: str | None = None,
+        distrusted: Collection[str] = (),
     ) -> Artifact:
         """Stores a folder; hidden files (caches) are no part of it.
+
+        Args:
+            folder: What to store.
+            kind: What it is.
+            producer: Who made it, for the manifest.
+            inputs: What it was made from, for the manifest.
+            recipe_digest: For the manifest.
+            key: The key to enter it under.
+            distrusted: See `claim`.
 
         Returns:
             The new artifact; or, when another writer finished the same key first, his.
@@ -145,13 +156,19 @@ class Store:
             raise _broken(artifact, "somebody else wrote a manifest under its unique name")
         if key is None:
             return artifact
-        winner = self.claim(key, artifact)
+        winner = self.claim(key, artifact, distrusted)
         if winner != artifact:
             self._backend.remove(location)  # nobody else knows of it
         return winner
 
-    def claim(self, key: str, artifact: Artifact) -> Artifact:
+    def claim(self, key: str, artifact: Artifact, distrusted: Collection[str] = ()) -> Artifact:
         """Enters an artifact under a key.
+
+        Args:
+            key: A stage's key, or whatever else it is to be found by.
+            artifact: What to enter.
+            distrusted: URIs of artifacts that give way though all their files are there: they
+                were found damaged when they were read.
 
         Returns:
             The artifact that has the key now: another one if that was there before, and intact.
@@ -164,7 +181,8 @@ class Store:
             name = f"keys/{key}/{number:06d}.json"
             if self._backend.create(name, entry.model_dump_json().encode()):
                 return artifact
-            if winner := self._resolve(name):
+            winner = self._resolve(name)
+            if winner is not None and winner.uri not in distrusted:
                 return winner
         raise AssertionError("the numbers do not end")
 
@@ -182,24 +200,49 @@ class Store:
             log.warning("The local copy %s is damaged (%s): fetching again", folder, damaged[0])
             shutil.rmtree(folder)
         partial = self._cache / f".{artifact.sha256}-{uuid.uuid4().hex}"
-        partial.mkdir(parents=True)
         try:
-            names = [file.path for file in manifest.files]
-            self._backend.download(f"{self._location(artifact)}/files", names, partial)
-            if damaged := damage(partial, manifest.files):
-                raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
+            self.copy(artifact, partial)
             if not folder.is_dir():
                 partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # gone already when it was renamed
         return folder
 
+    def copy(self, artifact: Artifact, folder: Path) -> None:
+        """Copies an artifact into a new folder, past the cache, and verifies it.
+
+        Raises:
+            DamagedError: It is not what the reference says.
+            StoreError: The store cannot be reached.
+        """
+        manifest = self.manifest(artifact)
+        folder.mkdir(parents=True)
+        names = [file.path for file in manifest.files]
+        self._backend.download(f"{self._location(artifact)}/files", names, folder)
+        if damaged := damage(folder, manifest.files):
+            raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
+
     def find(self, key: str) -> Artifact | None:
         """The artifact that a finished stage with this key produced, if it is still all there."""
-        for number in sorted(self._backend.sizes(f"keys/{key}"), reverse=True):
+        entries = [name for name in self._backend.sizes(f"keys/{key}") if "/" not in name]
+        for number in sorted(entries, reverse=True):
             if artifact := self._resolve(f"keys/{key}/{number}"):
                 return artifact
         return None
+
+    def steps(self, key: str) -> list[int]:
+        """Steps of a stage that have been entered under `step_key`, ascending, intact or not."""
+        entries = [name.split("/")[0] for name in self._backend.sizes(f"keys/{key}") if "/" in name]
+        return sorted({int(name.removeprefix("step-")) for name in entries})
+
+    def drop(self, key: str) -> None:
+        """Removes a key's entries, then the artifacts they name: nobody finds half of one."""
+        entries = self._backend.sizes(f"keys/{key}")
+        named = [self._backend.read(f"keys/{key}/{name}") for name in entries]
+        self._backend.remove(f"keys/{key}")
+        for data in named:
+            if data is not None:
+                self._backend.remove(Artifact.model_validate_json(data).uri)
 
     def manifest(self, artifact: Artifact) -> Manifest:
         """Reads an artifact's manifest.
@@ -227,7 +270,7 @@ class Store:
             entry = Artifact.model_validate_json(data)
             artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
             expected = {file.path: file.size for file in self.manifest(artifact).files}
-        except (ValidationError, StoreError) as error:
+        except (ValidationError, DamagedError) as error:
             log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
             return None
         if self._backend.sizes(f"{entry.uri}/files") != expected:
@@ -245,6 +288,11 @@ class Store:
                 fix="set REVISUAL_STORE to the store it was written to",
             )
         return location
+
+
+def step_key(key: str, step: int) -> str:
+    """The key of a step checkpoint of the stage that has `key`."""
+    return f"{key}/step-{step:08d}"
 
 
 def describe(folder: Path) -> tuple[FileEntry, ...]:
@@ -294,8 +342,8 @@ def content_digest(files: Sequence[FileEntry]) -> str:
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def _broken(artifact: Artifact, why: str) -> StoreError:
-    return StoreError(
+def _broken(artifact: Artifact, why: str) -> DamagedError:
+    return DamagedError(
         f"The artifact {artifact.uri} cannot be trusted: {why}.",
         where=artifact.uri,
         rule="an artifact has a manifest, and its files have the digests that are listed there",

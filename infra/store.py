@@ -78,16 +78,19 @@ class Store:
     Args:
         uri: A local folder or `s3://bucket/prefix`.
         cache: Local folder for verified copies.
+
+    Attributes:
+        backend: Where its bytes lie; for those who look after the store as a whole.
     """
 
     def __init__(self, uri: str, cache: Path) -> None:
-        self._backend = open_backend(uri)
+        self.backend = open_backend(uri)
         self._cache = cache
 
     @property
     def root(self) -> str:
         """The store's address."""
-        return self._backend.root
+        return self.backend.root
 
     def check(self) -> None:
         """Proves that the store can be written and keeps its promise.
@@ -95,12 +98,12 @@ class Store:
         Raises:
             StoreError: It cannot be reached or written, or lets one writer overwrite another.
         """
-        self._backend.reach()
+        self.backend.reach()
         prefix = f"probes/{uuid.uuid4().hex}"
-        first = self._backend.create(f"{prefix}/probe", b"first")
-        second = self._backend.create(f"{prefix}/probe", b"second")
-        kept = self._backend.read(f"{prefix}/probe")
-        self._backend.remove(prefix)
+        first = self.backend.create(f"{prefix}/probe", b"first")
+        second = self.backend.create(f"{prefix}/probe", b"second")
+        kept = self.backend.read(f"{prefix}/probe")
+        self.backend.remove(prefix)
         if (first, second, kept) != (True, False, b"first"):
             raise StoreError(
                 f"The store {self.root} let a second writer overwrite the first.",
@@ -147,10 +150,10 @@ class Store:
             recipe_digest=recipe_digest,
         )
         data = manifest.model_dump_json(indent=2).encode()
-        self._backend.upload(folder, [file.path for file in files], f"{location}/files")
+        self.backend.upload(folder, [file.path for file in files], f"{location}/files")
         artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
-        if not self._backend.create(f"{location}/{MANIFEST}", data) and data != self._backend.read(
+        if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
         ):
             raise _broken(artifact, "somebody else wrote a manifest under its unique name")
@@ -158,7 +161,7 @@ class Store:
             return artifact
         winner = self.claim(key, artifact, distrusted)
         if winner != artifact:
-            self._backend.remove(location)  # nobody else knows of it
+            self.backend.remove(location)  # nobody else knows of it
         return winner
 
     def claim(self, key: str, artifact: Artifact, distrusted: Collection[str] = ()) -> Artifact:
@@ -176,10 +179,10 @@ class Store:
         Raises:
             StoreError: The store cannot be written.
         """
-        entry = artifact.model_copy(update={"uri": self._location(artifact)})
+        entry = artifact.model_copy(update={"uri": self.location(artifact)})
         for number in itertools.count(1):
             name = f"keys/{key}/{number:06d}.json"
-            if self._backend.create(name, entry.model_dump_json().encode()):
+            if self.backend.create(name, entry.model_dump_json().encode()):
                 return artifact
             winner = self._resolve(name)
             if winner is not None and winner.uri not in distrusted:
@@ -218,13 +221,13 @@ class Store:
         manifest = self.manifest(artifact)
         folder.mkdir(parents=True)
         names = [file.path for file in manifest.files]
-        self._backend.download(f"{self._location(artifact)}/files", names, folder)
+        self.backend.download(f"{self.location(artifact)}/files", names, folder)
         if damaged := damage(folder, manifest.files):
             raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
 
     def find(self, key: str) -> Artifact | None:
         """The artifact that a finished stage with this key produced, if it is still all there."""
-        entries = [name for name in self._backend.sizes(f"keys/{key}") if "/" not in name]
+        entries = [name for name in self.backend.sizes(f"keys/{key}") if "/" not in name]
         for number in sorted(entries, reverse=True):
             if artifact := self._resolve(f"keys/{key}/{number}"):
                 return artifact
@@ -232,17 +235,17 @@ class Store:
 
     def steps(self, key: str) -> list[int]:
         """Steps of a stage that have been entered under `step_key`, ascending, intact or not."""
-        entries = [name.split("/")[0] for name in self._backend.sizes(f"keys/{key}") if "/" in name]
+        entries = [name.split("/")[0] for name in self.backend.sizes(f"keys/{key}") if "/" in name]
         return sorted({int(name.removeprefix("step-")) for name in entries})
 
     def drop(self, key: str) -> None:
         """Removes a key's entries, then the artifacts they name: nobody finds half of one."""
-        entries = self._backend.sizes(f"keys/{key}")
-        named = [self._backend.read(f"keys/{key}/{name}") for name in entries]
-        self._backend.remove(f"keys/{key}")
+        entries = self.backend.sizes(f"keys/{key}")
+        named = [self.backend.read(f"keys/{key}/{name}") for name in entries]
+        self.backend.remove(f"keys/{key}")
         for data in named:
             if data is not None:
-                self._backend.remove(Artifact.model_validate_json(data).uri)
+                self.backend.remove(Artifact.model_validate_json(data).uri)
 
     def manifest(self, artifact: Artifact) -> Manifest:
         """Reads an artifact's manifest.
@@ -250,20 +253,34 @@ class Store:
         Raises:
             StoreError: There is none, or it does not match the reference.
         """
-        data = self._backend.read(f"{self._location(artifact)}/{MANIFEST}")
-        if data is None:
-            raise _broken(artifact, "it has no manifest")
-        try:
-            manifest = Manifest.model_validate_json(data)
-        except ValidationError as error:
-            raise _broken(artifact, "its manifest is damaged") from error
+        manifest = self._read_manifest(artifact)
         if content_digest(manifest.files) != artifact.sha256:
             raise _broken(artifact, "its manifest lists other files than the reference vouches for")
         return manifest
 
+    def at(self, uri: str) -> Artifact:
+        """The reference to the artifact at an address.
+
+        Raises:
+            StoreError: There is none.
+        """
+        unknown = Artifact(uri=uri.rstrip("/"), sha256="", kind="")
+        manifest = self._read_manifest(unknown)
+        digest = content_digest(manifest.files)
+        return unknown.model_copy(update={"sha256": digest, "kind": manifest.kind})
+
+    def _read_manifest(self, artifact: Artifact) -> Manifest:
+        data = self.backend.read(f"{self.location(artifact)}/{MANIFEST}")
+        if data is None:
+            raise _broken(artifact, "it has no manifest")
+        try:
+            return Manifest.model_validate_json(data)
+        except ValidationError as error:
+            raise _broken(artifact, "its manifest is damaged") from error
+
     def _resolve(self, name: str) -> Artifact | None:
         """The artifact an entry names; None, with a log line, when it is not all there."""
-        data = self._backend.read(name)
+        data = self.backend.read(name)
         if data is None:
             return None
         try:
@@ -273,12 +290,17 @@ class Store:
         except (ValidationError, DamagedError) as error:
             log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
             return None
-        if self._backend.sizes(f"{entry.uri}/files") != expected:
+        if self.backend.sizes(f"{entry.uri}/files") != expected:
             log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
             return None
         return artifact
 
-    def _location(self, artifact: Artifact) -> str:
+    def location(self, artifact: Artifact) -> str:
+        """Its name relative to the store's root.
+
+        Raises:
+            StoreError: It lies in another store.
+        """
         location = artifact.uri.removeprefix(f"{self.root}/")
         if location == artifact.uri:
             raise StoreError(

@@ -93,7 +93,8 @@ def make_artifact(
     finally:
         if start.folder is not None:
             shutil.rmtree(start.folder)
-    shutil.copyfile(work / "log.txt", output / "log.txt")
+    for kept in ("log.txt", "recipe.json"):
+        shutil.copyfile(work / kept, output / kept)
     artifact = store.publish(
         output,
         makes,

@@ -1,4 +1,4 @@
-"""The `revisual` command: run, report, validate and show recipes, start and stop the services."""
+"""The `revisual` command: runs, reports, recipes, the store, and the services."""
 
 import argparse
 import json
@@ -8,9 +8,11 @@ from collections.abc import Callable
 from infra import services
 from infra.errors import InfraError
 from infra.settings import load_settings
+from infra.store import Store
 from training.errors import RevisualError
-from training.recipe import Recipe, load_recipe, resolved_toml_values
+from training.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
+SECONDS_PER_DAY = 86400.0
 SECRET_WORDS = ("secret", "password", "token_id", "api_key", "credential")
 
 
@@ -76,6 +78,37 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def lineage(options: argparse.Namespace) -> int:
+    """Prints where an artifact or a run's results come from, back to the source rows."""
+    from tasks.lineage import find_artifact, lineage_lines
+
+    store = _store()
+    for line in lineage_lines(store, find_artifact(store, options.artifact)):
+        print(line)
+    return 0
+
+
+def gc(options: argparse.Namespace) -> int:
+    """Removes from the store what no finished run refers to."""
+    from tasks.checkpoints import Retention
+    from tasks.garbage import find_garbage, remove
+
+    store = _store()
+    garbage = find_garbage(
+        store,
+        retention=Retention(options.keep_last),
+        min_age_seconds=options.age * SECONDS_PER_DAY,
+    )
+    for one in garbage:
+        print(f"{one.num_bytes / 2**20:10.1f} MiB  {one.uri}  {one.reason}")
+    total = sum(one.num_bytes for one in garbage) / 2**20
+    if not options.dry_run:
+        remove(store, garbage)
+    done = "would go" if options.dry_run else "removed"
+    print(f"{len(garbage)} artifact(s), {total:.1f} MiB {done}.")
+    return 0
+
+
 def masked(value: object, name: str = "") -> object:
     """The value with everything hidden whose name says that it is a secret."""
     if any(word in name.lower() for word in SECRET_WORDS):
@@ -85,6 +118,11 @@ def masked(value: object, name: str = "") -> object:
     if isinstance(value, list | tuple):
         return [masked(part) for part in value]
     return value
+
+
+def _store() -> Store:
+    settings = load_settings()
+    return Store(settings.store_uri, settings.home / "cache")
 
 
 def _load(name: str, seed: int | None) -> Recipe:
@@ -110,6 +148,19 @@ def _parser() -> argparse.ArgumentParser:
     for command in (validate, show):
         add(command).add_argument("recipe", help="a shipped recipe, or a file's path")
     add(report).add_argument("run", help="a run's name or id, or `latest`")
+    add(lineage).add_argument("artifact", help="its URI, or a run's name or id")
+    collected = add(gc)
+    collected.add_argument("--dry-run", action="store_true", help="list what would go")
+    collected.add_argument(
+        "--age", type=float, default=7.0, metavar="DAYS", help="what is younger stays (7)"
+    )
+    collected.add_argument(
+        "--keep-last",
+        type=int,
+        default=CheckpointsRecipe().keep_last,
+        metavar="N",
+        help="step checkpoints of each stage that stay beside the best one",
+    )
     add(up)
     add(down)
     return parser

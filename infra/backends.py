@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,6 +39,10 @@ class Backend(Protocol):
         """Bytes of every object under `prefix/`, by its name relative to it."""
         ...
 
+    def times(self, prefix: str) -> dict[str, float]:
+        """When every object under `prefix/` was made, by the store's clock, seconds."""
+        ...
+
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Copies files of a folder to `prefix/`."""
         ...
@@ -48,7 +52,7 @@ class Backend(Protocol):
         ...
 
     def remove(self, prefix: str) -> None:
-        """Removes whatever lies under `prefix/`."""
+        """Removes whatever lies under `prefix/`, and an object of that name."""
         ...
 
 
@@ -116,10 +120,21 @@ class LocalBackend:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the files below a folder, half-made ones left out."""
+        return {name: status.st_size for name, status in self._list(prefix).items()}
+
+    def times(self, prefix: str) -> dict[str, float]:
+        """When the files below a folder were written."""
+        return {name: status.st_mtime for name, status in self._list(prefix).items()}
+
+    def _list(self, prefix: str) -> dict[str, os.stat_result]:
         base = self._folder / prefix
+        found: dict[str, os.stat_result] = {}
         with self._clear_errors():
-            files = [path for path in base.rglob("*") if path.is_file() and path.name[0] != "."]
-            return {path.relative_to(base).as_posix(): path.stat().st_size for path in files}
+            for path in base.rglob("*"):
+                with suppress(FileNotFoundError):  # somebody removes it at this moment
+                    if path.is_file() and path.name[0] != ".":
+                        found[path.relative_to(base).as_posix()] = path.stat()
+        return found
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Copies, never links: the folder's owner may write to his files again."""
@@ -148,10 +163,13 @@ class LocalBackend:
                     shutil.copyfile(source, target)
 
     def remove(self, prefix: str) -> None:
-        """Removes a folder of the store; none is fine."""
+        """Removes a folder or a file of the store; none is fine."""
         with self._clear_errors():
-            if (self._folder / prefix).exists():
-                shutil.rmtree(self._folder / prefix)
+            path = self._folder / prefix
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -212,12 +230,19 @@ class S3Backend:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the objects under a prefix."""
+        return {name: info["size"] for name, info in self._list(prefix).items()}
+
+    def times(self, prefix: str) -> dict[str, float]:
+        """When the objects under a prefix were written, by the server's clock."""
+        return {name: info["LastModified"].timestamp() for name, info in self._list(prefix).items()}
+
+    def _list(self, prefix: str) -> dict[str, dict[str, Any]]:
         base = f"{self._path}/{prefix}/"
         with self._clear_errors():
             found: dict[str, dict[str, Any]] = self._fs.find(base, detail=True)
         # An emptied prefix may live on as an object of its own name.
         return {
-            name.removeprefix(base): info["size"]
+            name.removeprefix(base): info
             for name, info in found.items()
             if name.startswith(base) and info["type"] == "file"
         }
@@ -246,11 +271,11 @@ class S3Backend:
             )
 
     def remove(self, prefix: str) -> None:
-        """Removes every object under a prefix; none is fine."""
+        """Removes every object under a prefix, and the one of that name; none is fine."""
         names = [f"{self._path}/{prefix}/{name}" for name in self.sizes(prefix)]
-        if names:
-            with self._clear_errors():
-                self._fs.rm(names)
+        with self._clear_errors():
+            # S3 answers that it has removed an object that never was.
+            self._fs.rm([*names, f"{self._path}/{prefix}"])
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:

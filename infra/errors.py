@@ -4,6 +4,7 @@
     ├── SettingsError    an environment variable has a value that cannot be used
     ├── PreflightError   this machine cannot hold the run
     ├── StoreError       the artifact store cannot be reached, written or trusted
+    │   └── DamagedError what lies there is not what its reference says
     ├── StageError       a stage's processes failed
     └── ServiceError     the Prefect server or worker cannot be started or found
 
@@ -41,9 +42,17 @@ class StoreError(InfraError):
     """The artifact store cannot be reached, cannot be written, or holds something else."""
 
 
+class DamagedError(StoreError):
+    """Files of an artifact are missing, cut off or changed."""
+
+
 class ServiceError(InfraError):
     """The Prefect server or worker cannot be started, reached or stopped."""
 
 
 class StageError(Exception):
     """A stage's processes failed; the message is the stage's own error, or the end of its log."""
+
+
+class StagePreempted(StageError):
+    """A stage's processes were told to stop, by SIGTERM; nothing is wrong with them."""

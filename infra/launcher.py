@@ -5,6 +5,7 @@
       recipe.json    the resolved recipe
       log.txt        everything its processes print
       output/        what it writes; metrics.jsonl grows while it runs
+      checkpoints/   its step checkpoints, until somebody takes them
 
 A crash in a collective or an out-of-memory kill fails the stage, not the worker; and whatever ends
 the caller, an exception, a cancellation or SIGKILL, ends the stage's processes too.
@@ -22,12 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.errors import StageError
+from infra.errors import StageError, StagePreempted
 from infra.settings import PROJECT_ROOT
 from infra.supervisor import GRACE_SECONDS
 
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
+CHECKPOINTS = "checkpoints"
+# training.stage saved its state and left; or whoever ran it was told to stop, and passed it on.
+PREEMPTED_CODES = (75, 128 + signal.SIGTERM)
 # A broken rule as `training.stage` prints it: what, where, rule, fix.
 BROKEN_RULE = re.compile(
     r"^\w+Error: .+\n {2}where: .+\n {2}rule:  .+\n {2}fix:   .+$", re.MULTILINE
@@ -45,6 +49,8 @@ class Job:
         inputs: Local folders of its inputs, by name; the order counts.
         num_processes: Training processes to start.
         threads_per_process: CPU threads of each.
+        grace_seconds: From SIGTERM to SIGKILL: time to finish a step and to save it.
+        resume: A step checkpoint to go on from.
     """
 
     stage: str
@@ -52,6 +58,8 @@ class Job:
     inputs: Mapping[str, Path]
     num_processes: int
     threads_per_process: int
+    grace_seconds: float = GRACE_SECONDS
+    resume: Path | None = None
 
 
 def launch(
@@ -74,6 +82,7 @@ def launch(
 
     Raises:
         StageError: The stage failed.
+        StagePreempted: It was told to stop.
     """
     output = work / "output"
     output.mkdir(parents=True)
@@ -84,11 +93,20 @@ def launch(
         *("-m", "training.stage", str(work / "job.json")),
     ]
     environment = stage_environment(job.threads_per_process)
-    log = LineTail(work / "log.txt", on_line)
+    log_path = work / "log.txt"
+    log = LineTail(log_path, on_line)
     metrics = LineTail(output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
-    code = supervise(command, environment, work / "log.txt", poll=lambda: _poll(log, metrics))
+    code = supervise(
+        command,
+        environment,
+        log_path,
+        poll=lambda: _poll(log, metrics),
+        grace_seconds=job.grace_seconds,
+    )
+    if code in PREEMPTED_CODES:
+        raise StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log_path}")
     if code != 0:
-        raise StageError(_failure(job.stage, code, work / "log.txt"))
+        raise StageError(_failure(job.stage, code, log_path))
     return output
 
 
@@ -98,6 +116,7 @@ def supervise(
     log_path: Path,
     *,
     poll: Callable[[], None],
+    grace_seconds: float = GRACE_SECONDS,
 ) -> int:
     """Runs a command under the supervisor and returns its exit code.
 
@@ -106,8 +125,12 @@ def supervise(
         environment: Its whole environment.
         log_path: Where its output goes.
         poll: Called every quarter of a second, and once after the end.
+        grace_seconds: Between telling it to stop and killing it.
     """
-    supervisor = [sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid()), "--"]
+    supervisor = [
+        *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
+        *("--grace", str(grace_seconds), "--"),
+    ]
     with (
         log_path.open("wb") as log,
         subprocess.Popen(
@@ -126,7 +149,7 @@ def supervise(
                 poll()
                 time.sleep(POLL_SECONDS)
         finally:
-            _stop(process)
+            _stop(process, grace_seconds)
         poll()
         return process.returncode
 
@@ -181,6 +204,8 @@ def _job_values(job: Job, work: Path, output: Path) -> dict[str, Any]:
         "recipe": str(work / "recipe.json"),
         "inputs": {name: str(folder) for name, folder in job.inputs.items()},
         "output": str(output),
+        "checkpoints": str(work / CHECKPOINTS),
+        "resume": job.resume and str(job.resume),
     }
 
 
@@ -189,12 +214,12 @@ def _poll(log: LineTail, metrics: LineTail) -> None:
     metrics.read()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the supervisor, which ends its descendants first."""
+def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
+    """Ends the supervisor, which ends its descendants first: one grace to save, one to end."""
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=GRACE_SECONDS + 15)
+    process.wait(timeout=2 * grace_seconds + 15)
 
 
 def _failure(stage: str, code: int, log: Path) -> str:

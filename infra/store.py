@@ -3,6 +3,7 @@
     artifacts/<kind>/<unique id>/files/...       the payload
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
+    keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
 
 A reference is (URI, sha256, kind). Writers never share a prefix, so none can clobber another. Two
 that finish the same stage race for the key's next number: one wins, the other takes the winner's
@@ -15,13 +16,13 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infra.backends import open_backend
-from infra.errors import StoreError
+from infra.errors import DamagedError, StoreError
 
 MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
@@ -77,16 +78,19 @@ class Store:
     Args:
         uri: A local folder or `s3://bucket/prefix`.
         cache: Local folder for verified copies.
+
+    Attributes:
+        backend: Where its bytes lie; for those who look after the store as a whole.
     """
 
     def __init__(self, uri: str, cache: Path) -> None:
-        self._backend = open_backend(uri)
+        self.backend = open_backend(uri)
         self._cache = cache
 
     @property
     def root(self) -> str:
         """The store's address."""
-        return self._backend.root
+        return self.backend.root
 
     def check(self) -> None:
         """Proves that the store can be written and keeps its promise.
@@ -94,12 +98,12 @@ class Store:
         Raises:
             StoreError: It cannot be reached or written, or lets one writer overwrite another.
         """
-        self._backend.reach()
+        self.backend.reach()
         prefix = f"probes/{uuid.uuid4().hex}"
-        first = self._backend.create(f"{prefix}/probe", b"first")
-        second = self._backend.create(f"{prefix}/probe", b"second")
-        kept = self._backend.read(f"{prefix}/probe")
-        self._backend.remove(prefix)
+        first = self.backend.create(f"{prefix}/probe", b"first")
+        second = self.backend.create(f"{prefix}/probe", b"second")
+        kept = self.backend.read(f"{prefix}/probe")
+        self.backend.remove(prefix)
         if (first, second, kept) != (True, False, b"first"):
             raise StoreError(
                 f"The store {self.root} let a second writer overwrite the first.",
@@ -117,8 +121,18 @@ class Store:
         inputs: Mapping[str, Artifact],
         recipe_digest: str,
         key: str | None = None,
+        distrusted: Collection[str] = (),
     ) -> Artifact:
         """Stores a folder; hidden files (caches) are no part of it.
+
+        Args:
+            folder: What to store.
+            kind: What it is.
+            producer: Who made it, for the manifest.
+            inputs: What it was made from, for the manifest.
+            recipe_digest: For the manifest.
+            key: The key to enter it under.
+            distrusted: See `claim`.
 
         Returns:
             The new artifact; or, when another writer finished the same key first, his.
@@ -136,22 +150,28 @@ class Store:
             recipe_digest=recipe_digest,
         )
         data = manifest.model_dump_json(indent=2).encode()
-        self._backend.upload(folder, [file.path for file in files], f"{location}/files")
+        self.backend.upload(folder, [file.path for file in files], f"{location}/files")
         artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
-        if not self._backend.create(f"{location}/{MANIFEST}", data) and data != self._backend.read(
+        if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
         ):
             raise _broken(artifact, "somebody else wrote a manifest under its unique name")
         if key is None:
             return artifact
-        winner = self.claim(key, artifact)
+        winner = self.claim(key, artifact, distrusted)
         if winner != artifact:
-            self._backend.remove(location)  # nobody else knows of it
+            self.backend.remove(location)  # nobody else knows of it
         return winner
 
-    def claim(self, key: str, artifact: Artifact) -> Artifact:
+    def claim(self, key: str, artifact: Artifact, distrusted: Collection[str] = ()) -> Artifact:
         """Enters an artifact under a key.
+
+        Args:
+            key: A stage's key, or whatever else it is to be found by.
+            artifact: What to enter.
+            distrusted: URIs of artifacts that give way though all their files are there: they
+                were found damaged when they were read.
 
         Returns:
             The artifact that has the key now: another one if that was there before, and intact.
@@ -159,12 +179,13 @@ class Store:
         Raises:
             StoreError: The store cannot be written.
         """
-        entry = artifact.model_copy(update={"uri": self._location(artifact)})
+        entry = artifact.model_copy(update={"uri": self.location(artifact)})
         for number in itertools.count(1):
             name = f"keys/{key}/{number:06d}.json"
-            if self._backend.create(name, entry.model_dump_json().encode()):
+            if self.backend.create(name, entry.model_dump_json().encode()):
                 return artifact
-            if winner := self._resolve(name):
+            winner = self._resolve(name)
+            if winner is not None and winner.uri not in distrusted:
                 return winner
         raise AssertionError("the numbers do not end")
 
@@ -182,24 +203,49 @@ class Store:
             log.warning("The local copy %s is damaged (%s): fetching again", folder, damaged[0])
             shutil.rmtree(folder)
         partial = self._cache / f".{artifact.sha256}-{uuid.uuid4().hex}"
-        partial.mkdir(parents=True)
         try:
-            names = [file.path for file in manifest.files]
-            self._backend.download(f"{self._location(artifact)}/files", names, partial)
-            if damaged := damage(partial, manifest.files):
-                raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
+            self.copy(artifact, partial)
             if not folder.is_dir():
                 partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # gone already when it was renamed
         return folder
 
+    def copy(self, artifact: Artifact, folder: Path) -> None:
+        """Copies an artifact into a new folder, past the cache, and verifies it.
+
+        Raises:
+            DamagedError: It is not what the reference says.
+            StoreError: The store cannot be reached.
+        """
+        manifest = self.manifest(artifact)
+        folder.mkdir(parents=True)
+        names = [file.path for file in manifest.files]
+        self.backend.download(f"{self.location(artifact)}/files", names, folder)
+        if damaged := damage(folder, manifest.files):
+            raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
+
     def find(self, key: str) -> Artifact | None:
         """The artifact that a finished stage with this key produced, if it is still all there."""
-        for number in sorted(self._backend.sizes(f"keys/{key}"), reverse=True):
+        entries = [name for name in self.backend.sizes(f"keys/{key}") if "/" not in name]
+        for number in sorted(entries, reverse=True):
             if artifact := self._resolve(f"keys/{key}/{number}"):
                 return artifact
         return None
+
+    def steps(self, key: str) -> list[int]:
+        """Steps of a stage that have been entered under `step_key`, ascending, intact or not."""
+        entries = [name.split("/")[0] for name in self.backend.sizes(f"keys/{key}") if "/" in name]
+        return sorted({int(name.removeprefix("step-")) for name in entries})
+
+    def drop(self, key: str) -> None:
+        """Removes a key's entries, then the artifacts they name: nobody finds half of one."""
+        entries = self.backend.sizes(f"keys/{key}")
+        named = [self.backend.read(f"keys/{key}/{name}") for name in entries]
+        self.backend.remove(f"keys/{key}")
+        for data in named:
+            if data is not None:
+                self.backend.remove(Artifact.model_validate_json(data).uri)
 
     def manifest(self, artifact: Artifact) -> Manifest:
         """Reads an artifact's manifest.
@@ -207,35 +253,54 @@ class Store:
         Raises:
             StoreError: There is none, or it does not match the reference.
         """
-        data = self._backend.read(f"{self._location(artifact)}/{MANIFEST}")
-        if data is None:
-            raise _broken(artifact, "it has no manifest")
-        try:
-            manifest = Manifest.model_validate_json(data)
-        except ValidationError as error:
-            raise _broken(artifact, "its manifest is damaged") from error
+        manifest = self._read_manifest(artifact)
         if content_digest(manifest.files) != artifact.sha256:
             raise _broken(artifact, "its manifest lists other files than the reference vouches for")
         return manifest
 
+    def at(self, uri: str) -> Artifact:
+        """The reference to the artifact at an address.
+
+        Raises:
+            StoreError: There is none.
+        """
+        unknown = Artifact(uri=uri.rstrip("/"), sha256="", kind="")
+        manifest = self._read_manifest(unknown)
+        digest = content_digest(manifest.files)
+        return unknown.model_copy(update={"sha256": digest, "kind": manifest.kind})
+
+    def _read_manifest(self, artifact: Artifact) -> Manifest:
+        data = self.backend.read(f"{self.location(artifact)}/{MANIFEST}")
+        if data is None:
+            raise _broken(artifact, "it has no manifest")
+        try:
+            return Manifest.model_validate_json(data)
+        except ValidationError as error:
+            raise _broken(artifact, "its manifest is damaged") from error
+
     def _resolve(self, name: str) -> Artifact | None:
         """The artifact an entry names; None, with a log line, when it is not all there."""
-        data = self._backend.read(name)
+        data = self.backend.read(name)
         if data is None:
             return None
         try:
             entry = Artifact.model_validate_json(data)
             artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
             expected = {file.path: file.size for file in self.manifest(artifact).files}
-        except (ValidationError, StoreError) as error:
+        except (ValidationError, DamagedError) as error:
             log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
             return None
-        if self._backend.sizes(f"{entry.uri}/files") != expected:
+        if self.backend.sizes(f"{entry.uri}/files") != expected:
             log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
             return None
         return artifact
 
-    def _location(self, artifact: Artifact) -> str:
+    def location(self, artifact: Artifact) -> str:
+        """Its name relative to the store's root.
+
+        Raises:
+            StoreError: It lies in another store.
+        """
         location = artifact.uri.removeprefix(f"{self.root}/")
         if location == artifact.uri:
             raise StoreError(
@@ -245,6 +310,11 @@ class Store:
                 fix="set REVISUAL_STORE to the store it was written to",
             )
         return location
+
+
+def step_key(key: str, step: int) -> str:
+    """The key of a step checkpoint of the stage that has `key`."""
+    return f"{key}/step-{step:08d}"
 
 
 def describe(folder: Path) -> tuple[FileEntry, ...]:
@@ -294,8 +364,8 @@ def content_digest(files: Sequence[FileEntry]) -> str:
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def _broken(artifact: Artifact, why: str) -> StoreError:
-    return StoreError(
+def _broken(artifact: Artifact, why: str) -> DamagedError:
+    return DamagedError(
         f"The artifact {artifact.uri} cannot be trusted: {why}.",
         where=artifact.uri,
         rule="an artifact has a manifest, and its files have the digests that are listed there",

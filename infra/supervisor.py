@@ -4,9 +4,11 @@
 
 Training processes outlive a careless parent: torchrun puts its workers in sessions of their own, so
 a signal to the process group misses them. This small process stands between the two. It adopts
-every orphan (PR_SET_CHILD_SUBREAPER), and when the command ends, when it is told to stop, or when
-the parent it was given dies (PR_SET_PDEATHSIG), it sends TERM to all descendants and, after a
-grace, KILL. It exits with the command's code, or 128 + the number of the signal that ended it.
+every orphan (PR_SET_CHILD_SUBREAPER). When it is told to stop, or when the parent it was given dies
+(PR_SET_PDEATHSIG), it sends TERM to the command and gives it a grace to save what it has: its
+helpers must live as long as it does. When the command has ended, or the grace has, whatever is left
+gets TERM and, after a grace of its own, KILL. It exits with the command's code, or 128 + the number
+of the signal that ended it.
 """
 
 import argparse
@@ -41,6 +43,7 @@ class _Stop(Exception):
 def main(arguments: list[str]) -> int:
     """Supervises the command in `arguments`; returns its exit code."""
     options = _parse(arguments)
+    child: subprocess.Popen[bytes] | None = None
     try:
         for number in STOP_SIGNALS:
             signal.signal(number, _raise_stop)
@@ -55,6 +58,8 @@ def main(arguments: list[str]) -> int:
     except _Stop as stop:
         code = -stop.number
     _ignore_stop_signals()
+    if child is not None:
+        end_command(child, options.grace)
     end_descendants(options.grace)
     return code if code >= 0 else 128 - code
 
@@ -66,6 +71,14 @@ def _wait_for(child: subprocess.Popen[bytes]) -> int:
         if pid == child.pid:
             child.returncode = os.waitstatus_to_exitcode(status)
             return child.returncode
+
+
+def end_command(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
+    """Tells the command to end, if it has not, and waits as long as the grace lasts."""
+    if child.returncode is None:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=grace_seconds)
 
 
 def end_descendants(grace_seconds: float) -> None:

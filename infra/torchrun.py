@@ -12,6 +12,7 @@ import sys
 from datetime import timedelta
 
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import (
     RendezvousHandler,
@@ -91,7 +92,8 @@ def main(arguments: list[str]) -> int:
     """Runs torchrun's command line with the loopback rendezvous selected.
 
     Returns:
-        0, or the exit code of the process that failed first: 128 + the signal that ended it.
+        0; or the exit code of the process that failed first, 128 + the signal that ended it; or
+        128 + the signal that told us to stop, when the processes have ended on it.
     """
     rendezvous_handler_registry.register("loopback", _create)
     fixed = ["--nnodes=1", "--rdzv-backend=loopback", f"--rdzv-endpoint={LOOPBACK}"]
@@ -103,6 +105,8 @@ def main(arguments: list[str]) -> int:
         code = failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
         sys.stderr.write(f"rank {rank} failed first, with exit code {code}\n")
         return code
+    except SignalException as stop:
+        return 128 + stop.sigval.value
     return 0
 
 

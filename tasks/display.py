@@ -58,6 +58,10 @@ class StageDisplay:
         else:
             self._lines_left_out += 1
 
+    def say(self, text: str) -> None:
+        """Logs what the task itself has to say about the stage."""
+        self._logger.info(text)
+
     def show_metrics(self, metrics: Metrics) -> None:
         """Moves the progress bar."""
         self._metrics.append(metrics)

@@ -2,6 +2,8 @@
 
 A key digests what the stage's result depends on: its section of the resolved recipe, the seed, the
 input artifacts' digests and the code. Where the base model lies is left out: its digest counts.
+So is the hardware: a stage that two processes began may be finished by one. What differs then is
+the order of sums, and in RL which responses are drawn: `docs/resume.md` says how much.
 """
 
 import hashlib
@@ -46,7 +48,7 @@ def stage_key(
 def stage_section(recipe: Recipe, stage: str) -> dict[str, Any]:
     """The part of a recipe that decides a stage's result."""
     values = resolved_toml_values(recipe)
-    section = {name: values[name] for name in ("seed", "system_prompt", "hardware", "model")}
+    section = {name: values[name] for name in ("seed", "system_prompt", "model")}
     section["model"] = {name: value for name, value in values["model"].items() if name != "path"}
     if stage == "curate":
         return section | {"sources": values["sources"], "curation": values["curation"]}

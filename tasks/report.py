@@ -1,7 +1,5 @@
 """The report: one self-contained page a run, in the store and on this machine."""
 
-import subprocess
-import tomllib
 from pathlib import Path
 
 from prefect import task
@@ -10,11 +8,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from infra.errors import StoreError
-from infra.settings import PROJECT_ROOT, Settings
+from infra.settings import Settings
 from infra.store import Artifact, Store
 from tasks.display import artifact_key
 from tasks.keys import name_key
-from tasks.run import Run
+from tasks.run import Run, code_version
 from training.report import render
 from training.report.record import ArtifactRef, RunRecord
 
@@ -88,20 +86,6 @@ def render_again(settings: Settings, name: str) -> Path:
         )
     record = (store.fetch(run) / "run.json").read_text(encoding="utf-8")
     return write_report(RunRecord.model_validate_json(record), store, settings.reports) / PAGE
-
-
-def code_version() -> str:
-    """The project's version, with the commit where the sources are a git checkout."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the user has
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    suffix = f"+{commit.stdout.strip()}" if commit.returncode == 0 else ""
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(project["project"]["version"]) + suffix
 
 
 def as_artifact(reference: ArtifactRef) -> Artifact:

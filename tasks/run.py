@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import subprocess
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from infra.settings import PROJECT_ROOT, Settings
@@ -60,7 +63,14 @@ class Run:
 
     def producer(self, stage: str) -> dict[str, str]:
         """Who made an artifact, for its manifest."""
-        return {"run": self.name, "run_id": self.id, "stage": stage, "code": self.code}
+        return {
+            "run": self.name,
+            "run_id": self.id,
+            "stage": stage,
+            "code": self.code,
+            "version": code_version(),
+            "hardware": self.recipe.hardware.model_dump_json(),
+        }
 
     def note_stage(
         self,
@@ -136,3 +146,18 @@ def code_digest() -> str:
         name = path.relative_to(PROJECT_ROOT).as_posix()
         digest.update(json.dumps([name, path.read_text(encoding="utf-8")]).encode())
     return digest.hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """The project's version, with the commit where the sources are a git checkout."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the user has
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    suffix = f"+{commit.stdout.strip()}" if commit.returncode == 0 else ""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"]) + suffix

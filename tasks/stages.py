@@ -1,20 +1,16 @@
 """The stages as tasks: a reference in, a reference out."""
 
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.launcher import Job, launch
-from infra.store import Artifact, Store
+from infra.store import Artifact
 from tasks.display import StageDisplay
 from tasks.keys import stage_key
+from tasks.make import make_artifact
 from tasks.run import Run
-from training.recipe import resolved_toml_values
 from training.recipe_stages import Stage
 from training.report.record import StageKind
 
@@ -45,6 +41,7 @@ def run_stage(
 
     Raises:
         StageError: Its processes failed.
+        StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
         StoreError: An input cannot be fetched or the output cannot be stored.
     """
     start_seconds = time.monotonic()
@@ -52,7 +49,9 @@ def run_stage(
     store = run.store()
     display = StageDisplay(name)
     found = store.find(key)
-    artifact = found or _make(run, store, name, inputs, makes=makes, key=key, display=display)
+    artifact = found or make_artifact(
+        run, store, name, inputs, makes=makes, key=key, display=display
+    )
     run.note_stage(
         name,
         kind,
@@ -63,42 +62,3 @@ def run_stage(
     )
     display.finish(artifact, inputs, reused=found is not None)
     return artifact
-
-
-def _make(
-    run: Run,
-    store: Store,
-    name: str,
-    inputs: dict[str, Artifact],
-    *,
-    makes: str,
-    key: str,
-    display: StageDisplay,
-) -> Artifact:
-    """Runs the stage's processes in a scratch folder, kept when they fail, and publishes."""
-    job = Job(
-        stage=name,
-        recipe=resolved_toml_values(run.recipe),
-        inputs={given: _folder(store.fetch(artifact)) for given, artifact in inputs.items()},
-        num_processes=run.recipe.hardware.num_processes,
-        threads_per_process=run.recipe.hardware.threads_per_process,
-    )
-    run.work.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
-    output = launch(job, work, on_line=display.show_line, on_metrics=display.show_metrics)
-    shutil.copyfile(work / "log.txt", output / "log.txt")
-    artifact = store.publish(
-        output,
-        makes,
-        producer=run.producer(name),
-        inputs=inputs,
-        recipe_digest=run.recipe_digest,
-        key=key,
-    )
-    shutil.rmtree(work)
-    return artifact
-
-
-def _folder(artifact: Path) -> Path:
-    """What a stage reads: a training stage's artifact holds its policy beside its figures."""
-    return artifact / "model" if (artifact / "model").is_dir() else artifact

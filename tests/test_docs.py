@@ -20,6 +20,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "Recipe": [SEVEN_B],
     "ModelRecipe": [SEVEN_B["model"]],
     "HardwareRecipe": [SEVEN_B["hardware"]],
+    "CheckpointsRecipe": [],
     "SourceRecipe": [],
     "CurationRecipe": [SEVEN_B["curation"]],
     "SetRecipe": [],

@@ -86,6 +86,12 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def barrier() -> None:
+    """Waits until every rank is here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def gather_from_all_ranks(value: Value) -> list[Value]:
     """Every rank's `value`, in order of rank, on every rank.
 

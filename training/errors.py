@@ -4,6 +4,8 @@ RevisualError
 ├── RecipeError    the recipe is missing, malformed or out of range
 ├── DataError      a source, a record or a curated set breaks a rule
 └── ModelError     a model path is missing or is not a vision-language model
+
+Preempted is apart: nothing is wrong, the machine is wanted back.
 """
 
 
@@ -43,3 +45,14 @@ class DataError(RevisualError):
 
 class ModelError(RevisualError):
     """A model path is missing or does not hold a vision-language model."""
+
+
+class Preempted(Exception):
+    """The stage was told to stop, and has saved its state.
+
+    Args:
+        step: The step that was saved.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"told to stop by SIGTERM; step {step} is saved")

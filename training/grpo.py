@@ -17,6 +17,7 @@ from datasets import Dataset
 
 from training import device
 from training.answers import Verifier
+from training.checkpoints import Checkpoints, Places
 from training.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.errors import DataError
 from training.learner import Learner, UpdateResult
@@ -58,7 +59,14 @@ class RlState:
     num_skipped_updates: int = 0
 
 
-def train(recipe: Recipe, stage: RlStage, policy: Path, data: Path, output: Path) -> None:
+def train(
+    recipe: Recipe,
+    stage: RlStage,
+    policy: Path,
+    data: Path,
+    output: Path,
+    places: Places = Places(),  # noqa: B008 - frozen
+) -> None:
     """Runs the stage.
 
     Args:
@@ -67,21 +75,29 @@ def train(recipe: Recipe, stage: RlStage, policy: Path, data: Path, output: Path
         policy: Model folder to start from; also the reference of a KL term.
         data: Folder of the curated sets; `<stage.data>.parquet` is read.
         output: Receives `model/`, `metrics.jsonl`, `samples.jsonl` and `summary.json`.
+        places: Where step checkpoints are saved, and which one to go on from.
 
     Raises:
         DataError: The set is missing or empty.
         ModelError: See `load_policy`.
+        Preempted: SIGTERM came; the state is saved.
     """
-    start = time.monotonic()
     device.start(recipe.hardware.threads_per_process)
     problems = _read(data / f"{stage.data}.parquet")
-    log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
     with Verifier() as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
-        grpo.show_samples(output / "samples.jsonl")
-        while grpo.state.step < stage.num_steps:
-            metrics = grpo.step()
-            log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
+        with Checkpoints(
+            recipe.checkpoints, places, output, grpo.learner, grpo.state
+        ) as checkpoints:
+            if checkpoints.resume():
+                grpo.refresh_sampler()
+            else:
+                grpo.show_samples(output / "samples.jsonl")
+            log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
+            while grpo.state.step < stage.num_steps:
+                metrics = grpo.step()
+                log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
+                checkpoints.after_step(score=metrics["reward"])
         grpo.show_samples(output / "samples.jsonl")
     grpo.learner.save_model(output / "model")
     summary = {
@@ -91,7 +107,7 @@ def train(recipe: Recipe, stage: RlStage, policy: Path, data: Path, output: Path
         "num_prompts": grpo.state.data_position,
         "num_updates": grpo.learner.state.num_updates,
         "num_skipped_updates": grpo.state.num_skipped_updates,
-        "seconds": round(time.monotonic() - start, 1),
+        "seconds": round(log.seconds, 1),
     }
     if device.rank() == 0:
         (output / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
@@ -233,9 +249,14 @@ class Grpo:
             self.learner.update(batch.sequences, batch.loss_function(stage, loss), settings)
             for batch in batches
         ]
-        if results and self._sampler is not self._policy:
-            self.learner.copy_weights_to(self._sampler.model)
+        if results:
+            self.refresh_sampler()
         return results
+
+    def refresh_sampler(self) -> None:
+        """Gives the sampler the newest weights, where it has a copy of its own."""
+        if self._sampler is not self._policy:
+            self.learner.copy_weights_to(self._sampler.model)
 
     def _parts(self, rows: torch.Tensor) -> list[list[int]]:
         """Deals the selected rows out to this step's updates, at random if there are several."""

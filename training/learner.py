@@ -1,4 +1,4 @@
-"""The learner: one optimizer step on a global batch, over DeepSpeed. Its only importer.
+"""The learner: one optimizer step on a global batch, over DeepSpeed.
 
 Supervised training and RL differ in the loss alone, so both hand this class the global batch and
 a function from scores to a loss. The batch is dealt out to the ranks and cut into micro-batches
@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from training import device
 from training.encoding import TokenSequence
+from training.learner_state import ShardedState
 from training.policy import Policy, freeze
 from training.recipe import HardwareRecipe
 from training.recipe_stages import Component, OptimizerRecipe
@@ -113,6 +114,15 @@ class Learner:
             config=self._deepspeed_config(hardware.zero_stage),
             dist_init_required=False,
         )
+        self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware.zero_stage)
+
+    def export_state(self) -> dict[str, torch.Tensor]:
+        """This rank's share of weights and moments, in host memory: see `ShardedState`."""
+        return self._sharded.export()
+
+    def restore_state(self, names: set[str], read: Callable[[str], torch.Tensor]) -> None:
+        """Puts weights and moments in place: see `ShardedState`."""
+        self._sharded.restore(names, read)
 
     def _deepspeed_config(self, zero_stage: int) -> dict[str, Any]:
         return {

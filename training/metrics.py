@@ -12,12 +12,18 @@ class MetricsLog:
     """Appends to `metrics.jsonl`.
 
     Args:
-        path: The file; created with the first line. None writes nothing (ranks other than 0).
+        path: The file; created with the first line, or that of a resumed stage, whose seconds
+            are counted on. None writes nothing (ranks other than 0).
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._start_seconds = time.monotonic()
+        self._start_seconds = time.monotonic() - _seconds_so_far(path)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the stage, in the attempts that this one goes on from too."""
+        return time.monotonic() - self._start_seconds
 
     def write(self, *, step: int, num_steps: int, **values: Metric) -> None:
         """Appends one line.
@@ -30,11 +36,18 @@ class MetricsLog:
         """
         if self._path is None:
             return
-        seconds = round(time.monotonic() - self._start_seconds, 3)
+        seconds = round(self.seconds, 3)
         line: dict[str, Metric] = {"step": step, "num_steps": num_steps, "seconds": seconds}
         line |= {name: _finite(value) for name, value in values.items()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def _seconds_so_far(path: Path | None) -> float:
+    if path is None or not path.exists():
+        return 0.0
+    *_, last = path.read_text(encoding="utf-8").splitlines()
+    return float(json.loads(last)["seconds"])
 
 
 def _finite(value: Metric) -> Metric:

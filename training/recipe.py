@@ -48,6 +48,15 @@ class HardwareRecipe(Strict):
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
 
 
+class CheckpointsRecipe(Strict):
+    """Step checkpoints inside a training stage; they change no result."""
+
+    every_steps: PositiveInt = 10
+    keep_last: PositiveInt = 2  # and the one with the best score
+    # From SIGTERM to the end: what a step, and saving it, may take when the machine is wanted back.
+    grace_seconds: Positive = 20.0
+
+
 class SourceRecipe(Strict):
     """One source of problems, mapped to the record schema.
 
@@ -159,6 +168,7 @@ class Recipe(Strict):
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     evaluation: EvaluationRecipe
     gates: GatesRecipe = GatesRecipe()
+    checkpoints: CheckpointsRecipe = CheckpointsRecipe()
 
     @field_validator("sources", "stages")
     @classmethod

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from training import device
+from training.checkpoints import Checkpoints, Places
 from training.encoding import TokenSequence, encode_prompt, encode_response
 from training.errors import DataError
 from training.learner import Learner, LossFunction
@@ -29,13 +30,22 @@ class SftState:
     Attributes:
         step: Optimizer steps done.
         data_position: Rows read, over all epochs.
+        loss: The last step's.
     """
 
     step: int = 0
     data_position: int = 0
+    loss: float = 0.0
 
 
-def train(recipe: Recipe, stage: SftStage, policy: Path, data: Path, output: Path) -> None:
+def train(
+    recipe: Recipe,
+    stage: SftStage,
+    policy: Path,
+    data: Path,
+    output: Path,
+    places: Places = Places(),  # noqa: B008 - frozen
+) -> None:
     """Runs the stage.
 
     Args:
@@ -44,12 +54,13 @@ def train(recipe: Recipe, stage: SftStage, policy: Path, data: Path, output: Pat
         policy: Model folder to start from.
         data: Folder of the curated sets; `<stage.data>.parquet` is read.
         output: Receives `model/`, `metrics.jsonl` and `summary.json`.
+        places: Where step checkpoints are saved, and which one to go on from.
 
     Raises:
         DataError: The set is missing, or no row fits into `max_length_tokens`.
         ModelError: See `load_policy`.
+        Preempted: SIGTERM came; the state is saved.
     """
-    start = time.monotonic()
     device.start(recipe.hardware.threads_per_process)
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)
@@ -63,27 +74,30 @@ def train(recipe: Recipe, stage: SftStage, policy: Path, data: Path, output: Pat
         tokens_per_micro_batch=stage.tokens_per_micro_batch,
         frozen=stage.freeze,
     )
-    log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
-    state, loss = SftState(), 0.0
-    while state.step < num_steps:
-        step_start = time.monotonic()
-        count = min(stage.batch_size, num_samples - state.data_position)
-        order = rows_at(
-            state.data_position, count, num_rows=len(rows), seed=recipe.seed, label=stage.name
-        )
-        batch = [rows[row] for row in order]
-        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
-        state.step, state.data_position = state.step + 1, state.data_position + count
-        loss = result.loss
-        num_tokens = sum(sequence.num_tokens for sequence in batch)
-        log.write(
-            step=state.step,
-            num_steps=num_steps,
-            loss=loss,
-            learning_rate=result.learning_rate,
-            grad_norm=result.grad_norm,
-            tokens_per_second=num_tokens / (time.monotonic() - step_start),
-        )
+    state = SftState()
+    with Checkpoints(recipe.checkpoints, places, output, learner, state) as checkpoints:
+        checkpoints.resume()
+        log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
+        while state.step < num_steps:
+            step_start = time.monotonic()
+            count = min(stage.batch_size, num_samples - state.data_position)
+            order = rows_at(
+                state.data_position, count, num_rows=len(rows), seed=recipe.seed, label=stage.name
+            )
+            batch = [rows[row] for row in order]
+            result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+            state.step, state.data_position = state.step + 1, state.data_position + count
+            state.loss = result.loss
+            num_tokens = sum(sequence.num_tokens for sequence in batch)
+            log.write(
+                step=state.step,
+                num_steps=num_steps,
+                loss=state.loss,
+                learning_rate=result.learning_rate,
+                grad_norm=result.grad_norm,
+                tokens_per_second=num_tokens / (time.monotonic() - step_start),
+            )
+            checkpoints.after_step(score=-state.loss)
     learner.save_model(output / "model")
     summary = {
         "stage": stage.name,
@@ -91,8 +105,8 @@ def train(recipe: Recipe, stage: SftStage, policy: Path, data: Path, output: Pat
         "dropped_rows": {f"longer than {stage.max_length_tokens} tokens": num_too_long},
         "num_steps": num_steps,
         "num_samples": num_samples,
-        "final_loss": loss,
-        "seconds": round(time.monotonic() - start, 1),
+        "final_loss": state.loss,
+        "seconds": round(log.seconds, 1),
     }
     if device.rank() == 0:
         (output / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")

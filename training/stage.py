@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from training.errors import RecipeError, RevisualError
+from training.errors import Preempted, RecipeError, RevisualError
 from training.recipe import Recipe, parse_recipe
+
+PREEMPTED_EXIT_CODE = 75  # sysexits.h, EX_TEMPFAIL: the same job may be tried again
 
 
 class Job(BaseModel):
@@ -23,6 +25,8 @@ class Job(BaseModel):
         inputs: Local folders by name. curate: `policy`; training: `policy`, `data`;
             evaluate: every policy by its name, the base first.
         output: The folder to fill; empty at the start.
+        checkpoints: Folder for step checkpoints; None saves none.
+        resume: A step checkpoint to go on from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +35,8 @@ class Job(BaseModel):
     recipe: Path
     inputs: dict[str, Path]
     output: Path
+    checkpoints: Path | None = None
+    resume: Path | None = None
 
 
 def run(job: Job) -> None:
@@ -63,15 +69,19 @@ def _train(recipe: Recipe, job: Job) -> None:
             rule=f"a job's stage is curate, evaluate or one of {sorted(stages)}",
             fix="name one of these stages",
         )
+    from training.checkpoints import Places
+
     stage = stages[job.stage]
+    inputs = job.inputs["policy"], job.inputs["data"]
+    places = Places(job.checkpoints, job.resume)
     if stage.kind == "sft":
         from training.sft import train as train_supervised
 
-        train_supervised(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
+        train_supervised(recipe, stage, *inputs, job.output, places)
     else:
         from training.grpo import train as train_grpo
 
-        train_grpo(recipe, stage, job.inputs["policy"], job.inputs["data"], job.output)
+        train_grpo(recipe, stage, *inputs, job.output, places)
 
 
 def main() -> int:
@@ -82,6 +92,9 @@ def main() -> int:
     except RevisualError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
+    except Preempted as notice:
+        sys.stderr.write(f"stage {job.stage}: {notice}\n")
+        return PREEMPTED_EXIT_CODE
     return 0
 
 

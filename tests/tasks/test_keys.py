@@ -39,7 +39,6 @@ def test_a_key_is_stable():
         key(of=recipe(seed=1)),
         key(of=recipe(system_prompt="Other.")),
         key(of=changed("model", dtype="bfloat16")),
-        key(of=changed("hardware", num_processes=2)),
         key(code="d"),
         key(salt="this-run-only"),
         key(policy=artifact("a"), data=artifact("c")),
@@ -54,6 +53,8 @@ def test_what_a_stage_does_not_depend_on_leaves_its_key():
     elsewhere = artifact("a", uri="s3://bucket/two")
     assert key(policy=elsewhere, data=artifact("b")) == key()
     assert key(of=changed("model", path="/another/folder")) == key()
+    assert key(of=changed("hardware", num_processes=2, zero_stage=2)) == key()
+    assert key(of=recipe(checkpoints={"every_steps": 1})) == key()
     assert key(of=changed("evaluation", batch_size=1)) == key()
     assert key(of=changed("gates", curation={"severity": "warning"})) == key()
     assert key("evaluate", of=changed("evaluation", batch_size=1)) != key("evaluate")

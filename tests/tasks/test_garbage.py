@@ -1,0 +1,136 @@
+"""What goes and what stays, in real stores; nothing young or referred to is ever listed."""
+
+import json
+import uuid
+
+import pytest
+
+from infra.backends import open_backend
+from infra.store import Store, step_key
+from tasks.checkpoints import Retention
+from tasks.garbage import find_garbage, remove
+from tasks.keys import name_key
+from tasks.lineage import find_artifact, lineage_lines
+from training.records import write_problems
+
+DAY = 86400.0
+STAGE = "5" * 64
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request, tmp_path):
+    uri = str(tmp_path / "store")
+    if request.param == "s3":
+        uri = f"s3://{request.getfixturevalue('seaweed').bucket}/{uuid.uuid4().hex}"
+    return Store(uri, tmp_path / "cache")
+
+
+@pytest.fixture
+def put(store, tmp_path):
+    """Publishes a small artifact and returns its reference."""
+
+    def publish(kind, inputs=(), key=None, files=None, **producer):
+        folder = tmp_path / uuid.uuid4().hex
+        folder.mkdir()
+        for name, text in ({"x": uuid.uuid4().hex} | (files or {})).items():
+            (folder / name).write_text(text)
+        if kind == "dataset":
+            write_problems([row(number) for number in range(5)], folder / "rl.parquet")
+        return store.publish(
+            folder, kind, producer=producer, inputs=dict(inputs), recipe_digest="d" * 64, key=key
+        )
+
+    return publish
+
+
+def row(number):
+    words = {"source": "deepmath", "modality": "text", "family": "f", "template": "t"}
+    texts = {"question": "?", "answer": "1", "solution": None, "reading": None}
+    rest = {"level": 1, "images": [], "pass_rate": None}
+    return {"id": f"deepmath/{number}", **words, **texts, **rest}
+
+
+def listed(store, age=0.0):
+    found = find_garbage(store, retention=Retention(1), min_age_seconds=age)
+    return {one.uri: one for one in found}
+
+
+@pytest.fixture
+def finished(put, store):
+    """A finished run: base -> dataset -> model -> evaluation -> run."""
+    made = {"run": "able-ant", "code": "c" * 64, "version": "0.1.0+abc"}
+    recipe = {"recipe.json": json.dumps({"name": "pocket", "seed": 3})}
+    scores = {
+        "scores": [
+            {"policy": "rl", "benchmark": "pocket_text", "metric": "accuracy", "value": 0.5125}
+            | {"low": 0.4, "high": 0.6, "num_problems": 400}
+        ]
+    }
+    base = put("model", stage="base", **made)
+    data = put("dataset", {"policy": base}, stage="curate", files=recipe, **made)
+    model = put("model", {"policy": base, "data": data}, "1" * 64, recipe, stage="rl", **made)
+    scored = {"base": base, "rl": model}
+    evaluation = put(
+        "evaluation", scored, files={"scores.json": json.dumps(scores)}, stage="evaluate", **made
+    )
+    run = put("run", {"evaluate": evaluation, "rl": model}, name_key("run", "able-ant"))
+    return {"base": base, "data": data, "model": model, "evaluation": evaluation, "run": run}
+
+
+def test_everything_a_finished_run_refers_to_stays_and_the_rest_goes(finished, put, store):
+    given_up = put("model", {"policy": finished["base"]}, "2" * 64)
+    backend = open_backend(store.root)
+    backend.create("artifacts/model/crashed/files/weights", b"half")
+    found = listed(store)
+    assert set(found) == {given_up.uri, f"{store.root}/artifacts/model/crashed"}
+    assert found[given_up.uri].reason == "no finished run refers to it"
+    crashed = found[f"{store.root}/artifacts/model/crashed"]
+    assert (crashed.reason, crashed.num_bytes) == ("an upload that never ended", 4)
+
+    remove(store, found.values())
+    assert store.find("2" * 64) is None and backend.sizes("keys/" + "2" * 64) == {}
+    assert backend.sizes("artifacts/model/crashed") == {}
+    for artifact in finished.values():
+        store.fetch(artifact)
+    assert listed(store) == {}
+
+
+def test_what_is_young_stays(put, store):
+    put("model")
+    open_backend(store.root).create("artifacts/model/crashed/files/weights", b"half")
+    assert len(listed(store)) == 2
+    assert listed(store, age=DAY) == {}
+    assert open_backend(store.root).sizes("probes") == {}
+
+
+def test_of_the_step_checkpoints_the_last_and_the_best_stay_with_their_inputs(put, store):
+    base = put("model")
+    scores = {10: 0.9, 20: 0.1, 30: 0.2}
+    steps = {
+        step: put("checkpoint", {"policy": base}, step_key(STAGE, step), score=json.dumps(score))
+        for step, score in scores.items()
+    }
+    found = listed(store)
+    assert set(found) == {steps[20].uri}
+    assert found[steps[20].uri].reason.startswith("neither its stage's best")
+    remove(store, found.values())
+    assert store.steps(STAGE) == [10, 30]
+
+
+def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, store):
+    lines = list(lineage_lines(store, find_artifact(store, finished["evaluation"].uri)))
+    text = "\n".join(lines)
+    assert "pocket_text, accuracy of rl: 0.5125 [0.4000, 0.6000], 400 problems" in text
+    order = [
+        lines.index(next(line for line in lines if wanted in line))
+        for wanted in (
+            f"evaluation {finished['evaluation'].uri}",
+            f"rl: model {finished['model'].uri}",
+            f"data: dataset {finished['data'].uri}",
+            "rl.parquet: 5 of deepmath; rows deepmath/0, deepmath/1, deepmath/2, ...",
+        )
+    ]
+    assert order == sorted(order)
+    assert "run able-ant, stage rl, version 0.1.0+abc, code cccccccccccc, recipe dddddddd" in text
+    assert "recipe pocket, seed 3" in text
+    assert find_artifact(store, "able-ant") == finished["run"]

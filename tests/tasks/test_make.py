@@ -1,0 +1,73 @@
+"""Whole stages in processes of their own: killed, told to stop, and gone on with by another run."""
+
+import signal
+import uuid
+
+import pytest
+
+import training.stage
+from benchmarks.disturbed import NUM_STEPS, Stage, Watcher, new_recipe, training_processes
+from infra.errors import StageError, StagePreempted
+from infra.launcher import PREEMPTED_CODES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def new_stage(tmp_path):
+    def new(name: str, uri: str | None = None) -> Stage:
+        return Stage(tmp_path / name, uri or str(tmp_path / name / "store"))
+
+    return new
+
+
+def signalling(number: signal.Signals, stage: Stage, after: int) -> Watcher:
+    """Sends a signal to the stage's processes once a later step than `after` is in the store."""
+
+    def on_step(step: int) -> None:
+        if step > after and any(stored > after for stored in stage.store.steps(stage.key)):
+            for process in training_processes():
+                process.send_signal(number)
+
+    return Watcher(on_step)
+
+
+def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage, seaweed):
+    undisturbed = new_stage("undisturbed")
+    expected = undisturbed.weights(undisturbed.make())
+
+    stage = new_stage("disturbed", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}")
+    with pytest.raises(StageError, match="SIGKILL"):
+        stage.make(signalling(signal.SIGKILL, stage, after=0))
+    killed_at = stage.store.steps(stage.key)[-1]
+    assert killed_at < NUM_STEPS
+
+    told = signalling(signal.SIGTERM, stage, after=killed_at)
+    with pytest.raises(StagePreempted, match=r"Preempted: step \d+ is in the store") as caught:
+        stage.make(told)
+    stopped_at = stage.store.steps(stage.key)[-1]
+    assert killed_at < stopped_at < NUM_STEPS
+    assert f"step {stopped_at} is in the store" in str(caught.value)
+    assert f"Going on after step {killed_at}:" in told.said[0]
+    assert told.steps == list(range(1, stopped_at + 1))  # the history is shown again
+
+    last = Watcher()
+    artifact = stage.make(last)
+    assert f"Resumed after step {stopped_at}, saved by 1 rank(s)" in last.lines
+    assert stage.weights(artifact) == expected
+    assert last.steps == list(range(1, NUM_STEPS + 1))
+    assert stage.store.steps(stage.key)[-1] == NUM_STEPS  # uploaded before the stage was finished
+
+
+def test_a_stage_goes_on_with_another_number_of_processes(new_stage):
+    stage = new_stage("one")
+    with pytest.raises(StageError, match="SIGKILL"):
+        stage.make(signalling(signal.SIGKILL, stage, after=0))
+    display = Watcher()
+    artifact = stage.make(display, new_recipe(num_processes=2, zero_stage=2))
+    assert any("saved by 1 rank(s)" in line for line in display.lines)
+    assert stage.store.manifest(artifact).kind == "model"
+
+
+def test_the_launcher_knows_the_exit_code_of_a_stage_that_has_saved():
+    assert training.stage.PREEMPTED_EXIT_CODE in PREEMPTED_CODES

@@ -20,6 +20,8 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "Recipe": [SEVEN_B],
     "ModelRecipe": [SEVEN_B["model"]],
     "HardwareRecipe": [SEVEN_B["hardware"]],
+    "TransformersRollout": [],
+    "VllmRollout": [SEVEN_B["rollout"]],
     "SourceRecipe": [],
     "CurationRecipe": [SEVEN_B["curation"]],
     "SetRecipe": [],

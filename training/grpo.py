@@ -31,8 +31,8 @@ from training.rl import schedules
 from training.rl.advantages import group_advantages, zero_variance_sequences
 from training.rl.pad import Selection, select
 from training.rollout.collect import Experience, append, collect
+from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
-from training.rollout.transformers_engine import TransformersEngine
 from training.scoring import Scorer, ScoreSettings
 from training.step_metrics import experience_metrics, selection_metrics, update_metrics
 
@@ -119,11 +119,13 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self._policy = load()
-        # Sharded weights cannot be sampled from: under ZeRO-3 each rank samples from a whole copy.
-        is_sharded = recipe.hardware.zero_stage == 3
-        self._sampler = load() if is_sharded else self._policy
+        # vLLM has weights of its own. So has the transformers engine under ZeRO-3: shards cannot be
+        # sampled from.
+        in_process = recipe.rollout.engine == "transformers"
+        self._needs_weights = not in_process or recipe.hardware.zero_stage == 3
+        sampled = load() if in_process and self._needs_weights else self._policy
         self._reference = Scorer(load()).eval() if stage.kl else None
-        self._engine = TransformersEngine(self._sampler)
+        self._engine = open_engine(recipe.rollout, sampled)
         self.learner = Learner(
             self._policy,
             optimizer=stage.optimizer,
@@ -233,8 +235,8 @@ class Grpo:
             self.learner.update(batch.sequences, batch.loss_function(stage, loss), settings)
             for batch in batches
         ]
-        if results and self._sampler is not self._policy:
-            self.learner.copy_weights_to(self._sampler.model)
+        if results and self._needs_weights:
+            self._engine.load_weights(self.learner.weights())
         return results
 
     def _parts(self, rows: torch.Tensor) -> list[list[int]]:
@@ -276,14 +278,15 @@ class Grpo:
 
     def show_samples(self, path: Path) -> None:
         """Appends the policy's greedy answers to a few fixed problems."""
-        if device.rank() != 0:
-            return
-        problems = [self._problems[i] for i in range(min(NUM_SHOWN_SAMPLES, len(self._problems)))]
+        num_shown = min(NUM_SHOWN_SAMPLES, len(self._problems)) if device.rank() == 0 else 0
+        problems = [self._problems[i] for i in range(num_shown)]
         responses = self._engine.generate(
             [Prompt(problem["question"], problem["images"]) for problem in problems],
             SamplingSettings(self._stage.max_response_tokens, temperature=0.0),
             torch.Generator(),
         )
+        if not problems:
+            return
         outcomes = self._verifier.verify(
             [response.text for response in responses], [problem["answer"] for problem in problems]
         )

@@ -6,7 +6,7 @@ by a token budget. Losses are sums divided by a normaliser of the whole global b
 the cut nor the number of ranks changes the update (up to rounding).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class Learner:
 
     Args:
         policy: Its model is wrapped, not copied. Under ZeRO-3 its weights are sharded and it can
-            no longer be sampled from: see `copy_weights_to`.
+            no longer be sampled from: see `weights`.
         optimizer: AdamW and its schedule.
         hardware: The ZeRO stage.
         num_updates: Optimizer steps of the whole stage, for the schedule.
@@ -223,13 +223,14 @@ class Learner:
         gathered: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(parameters)
         return gathered
 
-    @torch.no_grad()
-    def copy_weights_to(self, model: torch.nn.Module) -> None:
-        """Copies the newest weights, gathered one by one, into a model of the same shape."""
-        targets = dict(model.named_parameters())
-        for name, parameter in self._policy.model.named_parameters():
-            with self._whole([parameter]):
-                targets[name].copy_(parameter)
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The newest weights for a rollout engine, by every name they have (see `Policy.weights`).
+
+        Shards are gathered one parameter at a time, so all ranks must go through them together.
+        """
+        for name, weight in self._policy.weights():
+            with self._whole([weight]):
+                yield name, weight.detach().clone() if self._is_sharded else weight.detach()
 
     def save_model(self, folder: Path) -> None:
         """Writes the policy as a model folder, from rank 0; all ranks take part."""

@@ -15,6 +15,7 @@ from training.policy import load_policy
 from training.recipe import HardwareRecipe, ModelRecipe
 from training.recipe_stages import OptimizerRecipe
 from training.rollout.protocol import Prompt
+from training.rollout.transformers_engine import TransformersEngine
 from training.scoring import ScoreSettings, micro_batches, shares
 from training.sft import token_mean_loss
 
@@ -70,7 +71,7 @@ def updated(folder, images, *, num_updates=2, **options):
     for _ in range(num_updates):
         result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
     whole = new_policy(folder)
-    learner.copy_weights_to(whole.model)
+    TransformersEngine(whole).load_weights(learner.weights())
     return weights(whole), result
 
 
@@ -181,7 +182,7 @@ def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
     batch = new_batch(policy, images)
     learner.update(batch, token_mean_loss(batch), ScoreSettings())
     copied = new_policy(tiny_model_folder)
-    learner.copy_weights_to(copied.model)
+    TransformersEngine(copied).load_weights(learner.weights())
     learner.save_model(tmp_path)
     saved = AutoModelForImageTextToText.from_pretrained(tmp_path)
     for name, parameter in copied.model.named_parameters():

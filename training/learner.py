@@ -23,6 +23,7 @@ from training.recipe import HardwareRecipe
 from training.recipe_stages import Component, OptimizerRecipe
 from training.rl.schedules import learning_rate_factor
 from training.scoring import (
+    ResponseScores,
     Scorer,
     Scores,
     ScoreSettings,
@@ -132,8 +133,8 @@ class Learner:
         sequences: Sequence[TokenSequence],
         settings: ScoreSettings,
         scorer: Scorer | None = None,
-    ) -> dict[int, torch.Tensor]:
-        """Log-probabilities of this rank's share of a global batch.
+    ) -> dict[int, ResponseScores]:
+        """Scores this rank's share of a global batch, without gradient.
 
         Args:
             sequences: The global batch, as `update` will get it.
@@ -141,8 +142,7 @@ class Learner:
             scorer: Another policy, such as the reference; None for the one being trained.
 
         Returns:
-            By index in `sequences`, the response's log-probabilities [L], for the rows that
-            `update` deals out to this rank.
+            By index in `sequences`, for the rows that `update` deals out to this rank.
         """
         rows, _ = self._cut(sequences)
         return score_without_gradient(scorer or self._engine, sequences, rows, settings)

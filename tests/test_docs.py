@@ -29,6 +29,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "OptimizerRecipe": [COLD_START["optimizer"], MULTIMODAL["optimizer"]],
     "RlStage": [MULTIMODAL, TEXT],
     "PadRecipe": [MULTIMODAL["pad"]],
+    "LoraRecipe": [],
     "CorrectionRecipe": [],
     "KlRecipe": [TEXT["kl"]],
     "EntropyRecipe": [TEXT["entropy"]],

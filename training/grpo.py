@@ -20,6 +20,7 @@ from training.answers import Verifier
 from training.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.errors import DataError
 from training.learner import Learner, UpdateResult
+from training.lora import attach_adapters
 from training.metrics import Metric, MetricsLog
 from training.mini_batch import MiniBatch, loss_settings, normalizer_of
 from training.order import rows_at, seeded_generator
@@ -126,6 +127,9 @@ class Grpo:
         sampled = load() if in_process and self._needs_weights else self._policy
         self._reference = Scorer(load()).eval() if stage.kl else None
         self._engine = open_engine(recipe.rollout, sampled)
+        if stage.lora:
+            generator = seeded_generator(recipe.seed, stage.name, "adapters")
+            attach_adapters(self._policy.model, stage.lora, generator)
         self.learner = Learner(
             self._policy,
             optimizer=stage.optimizer,

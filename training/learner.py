@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from training import device
 from training.encoding import TokenSequence
+from training.lora import has_adapters, merged_weights
 from training.policy import Policy, freeze
 from training.recipe import HardwareRecipe
 from training.recipe_stages import Component, OptimizerRecipe
@@ -75,7 +76,7 @@ class Learner:
         policy: Its model is wrapped, not copied. Under ZeRO-3 its weights are sharded and it can
             no longer be sampled from: see `weights`.
         optimizer: AdamW and its schedule.
-        hardware: The ZeRO stage.
+        hardware: The ZeRO stage, and whether activations are computed again instead of kept.
         num_updates: Optimizer steps of the whole stage, for the schedule.
         tokens_per_micro_batch: Token budget of a forward pass on one rank, padding included.
         frozen: Components that do not learn.
@@ -101,6 +102,8 @@ class Learner:
         self._clips_here = hardware.zero_stage == 0 and policy.model.dtype == torch.float32
         freeze(policy.model, frozen)
         policy.model.train()
+        if hardware.activation_checkpointing:
+            policy.model.gradient_checkpointing_enable({"use_reentrant": False})
         self._trained = [p for p in policy.model.parameters() if p.requires_grad]
         self._adamw = torch.optim.AdamW(
             self._trained,
@@ -228,18 +231,21 @@ class Learner:
 
         Shards are gathered one parameter at a time, so all ranks must go through them together.
         """
-        for name, weight in self._policy.weights():
-            with self._whole([weight]):
-                yield name, weight.detach().clone() if self._is_sharded else weight.detach()
+        model = self._policy.model
+        for name, weight in merged_weights(model, self._whole, remove_duplicate=False):
+            yield name, weight.clone() if self._is_sharded else weight
 
     def save_model(self, folder: Path) -> None:
-        """Writes the policy as a model folder, from rank 0; all ranks take part."""
+        """Writes the policy as a model folder, from rank 0; all ranks take part.
+
+        Adapters are merged: the next stage and the evaluation load a stock model.
+        """
+        model = self._policy.model
         state: dict[str, torch.Tensor] | None = None
-        if self._is_sharded:
-            state = dict(self._policy.model.named_buffers())
-            for name, parameter in self._policy.model.named_parameters():
-                with self._whole([parameter]):
-                    state[name] = parameter.detach().cpu().clone()
+        if self._is_sharded or has_adapters(model):
+            state = dict(model.named_buffers())
+            for name, weight in merged_weights(model, self._whole, remove_duplicate=True):
+                state[name] = weight.cpu().clone()
         if device.rank() == 0:
             self._policy.save(folder, state)
         if device.world_size() > 1:

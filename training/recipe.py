@@ -41,11 +41,13 @@ class ModelRecipe(Strict):
 
 
 class HardwareRecipe(Strict):
-    """How many processes train, and how many CPU threads each may use."""
+    """How many processes train, with how many CPU threads each, and what is done about memory."""
 
     num_processes: PositiveInt = 1
     threads_per_process: PositiveInt = 2
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
+    # Keeps each layer's input alone and computes the rest again in the backward pass.
+    activation_checkpointing: bool = False
 
 
 class TransformersRollout(Strict):

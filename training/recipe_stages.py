@@ -28,6 +28,20 @@ class OptimizerRecipe(Strict):
     schedule: Literal["constant", "cosine"] = "constant"
 
 
+class LoraRecipe(Strict):
+    """Low-rank adapters instead of the whole weights; they are saved merged."""
+
+    rank: PositiveInt = 16
+    alpha: Positive = 32.0  # an adapter's output is multiplied by alpha / rank
+    components: Annotated[tuple[Component, ...], Field(min_length=1)] = ("language_model",)
+
+
+def _require_learning_adapters(lora: LoraRecipe | None, freeze: tuple[Component, ...]) -> None:
+    both = sorted(set(freeze) & set(lora.components if lora else ()))
+    if both:
+        raise ValueError(f"{both} cannot be both in freeze and in lora.components")
+
+
 class SftStage(Strict):
     """Stage 1, the cold start: supervised fine-tuning on reasoning traces."""
 
@@ -40,6 +54,12 @@ class SftStage(Strict):
     tokens_per_micro_batch: PositiveInt = 16384
     max_length_tokens: PositiveInt
     freeze: tuple[Component, ...] = ()
+    lora: LoraRecipe | None = None
+
+    @model_validator(mode="after")
+    def _adapters_learn(self) -> "SftStage":
+        _require_learning_adapters(self.lora, self.freeze)
+        return self
 
 
 class AccuracyReward(Strict):
@@ -190,6 +210,7 @@ class RlStage(Strict):
     entropy: EntropyRecipe | None = None
     rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name
     freeze: tuple[Component, ...] = ()
+    lora: LoraRecipe | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -199,6 +220,11 @@ class RlStage(Strict):
             longest = longest if isinstance(longest, int) else 1  # its own field reports it
             return values | {"rewards": reward_preset(values["rewards"], longest)}
         return values
+
+    @model_validator(mode="after")
+    def _adapters_learn(self) -> "RlStage":
+        _require_learning_adapters(self.lora, self.freeze)
+        return self
 
     @model_validator(mode="after")
     def _cispo_is_a_loss_of_tokens(self) -> "RlStage":

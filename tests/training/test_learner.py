@@ -32,11 +32,11 @@ def new_policy(folder, dtype="float32"):
     return load_policy(folder, ModelRecipe(path="unused", dtype=dtype), system_prompt="Be brief.")
 
 
-def new_learner(policy, *, zero_stage=0, budget=10**6, frozen=(), optimizer=None, num_updates=10):
+def new_learner(policy, *, budget=10**6, frozen=(), optimizer=None, num_updates=10, **hardware):
     return Learner(
         policy,
         optimizer=optimizer or OptimizerRecipe(learning_rate=RATE, max_grad_norm=1.0),
-        hardware=HardwareRecipe(zero_stage=zero_stage),
+        hardware=HardwareRecipe(**hardware),
         num_updates=num_updates,
         tokens_per_micro_batch=budget,
         frozen=frozen,
@@ -144,6 +144,22 @@ def test_zero_changes_where_state_lives_and_not_the_update(
     new, result = updated(tiny_model_folder, images, zero_stage=zero_stage, budget=100)
     assert_same(new, reference[0], 2e-4)
     assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-4)
+
+
+def test_activations_that_are_computed_again_give_the_same_update(
+    tiny_model_folder, images, reference
+):
+    policy = new_policy(tiny_model_folder)
+    calls = []
+    for layers in (policy.model.model.language_model.layers, policy.model.model.visual.blocks):
+        layers[0].mlp.register_forward_pre_hook(lambda module, _: calls.append(module))
+    learner = new_learner(policy, activation_checkpointing=True)
+    batch = new_batch(policy, images)
+    for _ in range(2):
+        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    assert len(calls) == 2 * 2 * 2  # layers x updates x (forward and again)
+    assert_same(weights(policy), reference[0], 1e-6)
+    assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-5)
 
 
 def test_frozen_components_keep_their_bytes(tiny_model_folder, images):

@@ -48,7 +48,7 @@ def stage_key(
 def stage_section(recipe: Recipe, stage: str) -> dict[str, Any]:
     """The part of a recipe that decides a stage's result."""
     values = resolved_toml_values(recipe)
-    section = {name: values[name] for name in ("seed", "system_prompt", "model")}
+    section = {name: values[name] for name in ("seed", "system_prompt", "model", "rollout")}
     section["model"] = {name: value for name, value in values["model"].items() if name != "path"}
     if stage == "curate":
         return section | {"sources": values["sources"], "curation": values["curation"]}

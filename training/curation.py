@@ -27,9 +27,9 @@ from training.metrics import MetricsLog
 from training.policy import Policy, load_policy
 from training.recipe import Recipe
 from training.records import Problem, question_key, write_problems
+from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.sharded import ShardedEngine
-from training.rollout.transformers_engine import TransformersEngine
 
 
 def curate(recipe: Recipe, policy: Path, output: Path) -> None:
@@ -132,7 +132,7 @@ def grade(
     generator = torch.Generator().manual_seed(recipe.seed + device.rank())
     rates = difficulty.measure_pass_rates(
         problems,
-        ShardedEngine(TransformersEngine(base)),
+        ShardedEngine(open_engine(recipe.rollout, base)),
         verifier=verifier,
         settings=settings,
         generator=generator,

@@ -1,6 +1,8 @@
 """The one place where a CPU and a GPU differ: device, process group, attention, memory, threads."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -37,6 +39,43 @@ def kv_cache_bytes() -> int:
     if torch.cuda.is_available():
         return torch.cuda.get_device_properties(current_device()).total_memory // 4
     return 1 * GIBIBYTE
+
+
+def vllm_settings(memory_fraction: float) -> dict[str, Any]:
+    """What vLLM has to know of this device.
+
+    Args:
+        memory_fraction: Of a GPU's memory, for vLLM's weights and KV cache while it is awake.
+    """
+    if torch.cuda.is_available():
+        return {"gpu_memory_utilization": memory_fraction, "enable_sleep_mode": True}
+    # Compiling the model takes a C++ compiler and minutes. Sleep frees nothing on a CPU.
+    return {"kv_cache_memory_bytes": kv_cache_bytes(), "enforce_eager": True}
+
+
+@contextmanager
+def vllm_in_this_process() -> Iterator[None]:
+    """Keeps vLLM's CPU build from changing or slowing down the process it shares with the learner.
+
+    It puts a function that only warns in the place of `torch.set_num_threads`, and compiles two
+    small kernels with a C++ compiler at the first sample (15 s; a bare machine has no compiler).
+    """
+    if torch.cuda.is_available():
+        yield
+        return
+    num_threads, set_num_threads = torch.get_num_threads(), torch.set_num_threads
+    try:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        torch.set_num_threads = set_num_threads
+        torch.set_num_threads(num_threads)
+
+
+def release_cached_memory() -> None:
+    """Hands memory that torch keeps for later back to the GPU, where vLLM can have it."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def sort_descending(values: torch.Tensor) -> torch.Tensor:

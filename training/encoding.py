@@ -81,6 +81,16 @@ def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
     Only an image's header is read, for its size.
 
     Raises:
+        DataError: See `template_ids`.
+    """
+    ids = _expand_placeholders(policy, template_ids(policy, prompt), prompt.images)
+    return EncodedPrompt(torch.tensor(ids), prompt.images)
+
+
+def template_ids(policy: Policy, prompt: Prompt) -> list[int]:
+    """Applies the chat template, which writes one placeholder for each image.
+
+    Raises:
         DataError: The question itself holds an image placeholder.
     """
     content: list[dict[str, str]] = [{"type": "image"} for _ in prompt.images]
@@ -93,26 +103,25 @@ def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
         messages, add_generation_prompt=True, tokenize=False
     )
     # The template writes the model's own begin-of-text token where the family has one.
-    ids = policy.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return EncodedPrompt(
-        torch.tensor(_expand_placeholders(policy, ids, prompt.images)), prompt.images
-    )
+    ids: list[int] = policy.tokenizer(text, add_special_tokens=False)["input_ids"]
+    num_placeholders = ids.count(policy.processor.image_token_id)
+    if num_placeholders != len(prompt.images):
+        raise DataError(
+            f"A prompt has {len(prompt.images)} image(s), but {num_placeholders} placeholder(s).",
+            where=repr(policy.tokenizer.decode(ids)[-200:]),
+            rule="the chat template writes one placeholder per image, and the question none",
+            fix="remove the placeholder from the question, or choose a model that takes images",
+        )
+    return ids
 
 
 def _expand_placeholders(
     policy: Policy, ids: list[int], images: Sequence[EncodedImage]
 ) -> list[int]:
     """Repeats the i-th image's placeholder as often as the image has visual tokens."""
-    placeholder = policy.processor.image_token_id
-    if ids.count(placeholder) != len(images):
-        raise DataError(
-            f"A prompt has {len(images)} image(s), but {ids.count(placeholder)} placeholder(s).",
-            where=repr(policy.tokenizer.decode(ids)[-200:]),
-            rule="the chat template writes one placeholder per image, and the question none",
-            fix="remove the placeholder from the question, or choose a model that takes images",
-        )
     if not images:
         return ids
+    placeholder = policy.processor.image_token_id
     sizes = [_open(image).size for image in images]
     counts = policy.processor._get_num_multimodal_tokens(
         image_sizes=[(height, width) for width, height in sizes]
@@ -134,9 +143,15 @@ def pixel_inputs(policy: Policy, images: Sequence[EncodedImage]) -> dict[str, to
     """Decodes images and cuts them into patches, e.g. `pixel_values` and `image_grid_thw`."""
     if not images:
         return {}
-    decoded = [_open(image).convert("RGB") for image in images]
-    inputs = policy.processor.image_processor(images=decoded, return_tensors="pt")
+    inputs = policy.processor.image_processor(
+        images=[decode_image(image) for image in images], return_tensors="pt"
+    )
     return {name: value.to(policy.device) for name, value in inputs.items()}
+
+
+def decode_image(image: EncodedImage) -> Image.Image:
+    """The pixels of an image, in colour."""
+    return _open(image).convert("RGB")
 
 
 def _open(image: EncodedImage) -> Image.Image:

@@ -9,7 +9,7 @@ How the authors' code differs is said where the difference lies: `training/rl/`.
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,8 +21,9 @@ from training.checkpoints import Checkpoints, Places
 from training.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.errors import DataError
 from training.learner import Learner, UpdateResult
+from training.lora import attach_adapters
 from training.metrics import Metric, MetricsLog
-from training.mini_batch import MiniBatch, loss_settings
+from training.mini_batch import MiniBatch, loss_settings, normalizer_of
 from training.order import rows_at, seeded_generator
 from training.policy import Policy, load_policy
 from training.recipe import Recipe
@@ -30,10 +31,10 @@ from training.recipe_stages import RlStage
 from training.records import Problem, read_problems
 from training.rl import schedules
 from training.rl.advantages import group_advantages, zero_variance_sequences
-from training.rl.pad import Selection, select
+from training.rl.pad import Selection, population, select
 from training.rollout.collect import Experience, append, collect
+from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
-from training.rollout.transformers_engine import TransformersEngine
 from training.scoring import Scorer, ScoreSettings
 from training.step_metrics import experience_metrics, selection_metrics, update_metrics
 
@@ -135,11 +136,16 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self._policy = load()
-        # Sharded weights cannot be sampled from: under ZeRO-3 each rank samples from a whole copy.
-        is_sharded = recipe.hardware.zero_stage == 3
-        self._sampler = load() if is_sharded else self._policy
+        # vLLM has weights of its own. So has the transformers engine under ZeRO-3: shards cannot be
+        # sampled from.
+        in_process = recipe.rollout.engine == "transformers"
+        self._needs_weights = not in_process or recipe.hardware.zero_stage == 3
+        sampled = load() if in_process and self._needs_weights else self._policy
         self._reference = Scorer(load()).eval() if stage.kl else None
-        self._engine = TransformersEngine(self._sampler)
+        self._engine = open_engine(recipe.rollout, sampled)
+        if stage.lora:
+            generator = seeded_generator(recipe.seed, stage.name, "adapters")
+            attach_adapters(self._policy.model, stage.lora, generator)
         self.learner = Learner(
             self._policy,
             optimizer=stage.optimizer,
@@ -236,17 +242,22 @@ class Grpo:
     ) -> list[UpdateResult]:
         """Optimizer steps on the selected sequences; none if nothing was selected."""
         stage = self._stage
-        settings = ScoreSettings(
-            stage.temperature, stage.top_p, with_entropy=True, bans_placeholders=True
-        )
         # A zero advantage has no term in the loss, so it is not worth a forward pass.
-        rows = selection.indices[advantages[selection.indices] != 0.0]
+        chosen = (advantages[selection.indices] != 0.0).nonzero().flatten()
         batches = [
-            self._mini_batch(experience, advantages, part, settings) for part in self._parts(rows)
+            self._mini_batch(experience, advantages, selection, part, share=len(part) / len(chosen))
+            for part in self._parts(chosen)
         ]
         loss = loss_settings(stage, self.state.step)
+        settings = ScoreSettings(
+            stage.temperature,
+            # The nucleus that matters is the sampler's: of old scores where there are any.
+            stage.top_p if stage.updates_per_step == 1 else 1.0,
+            with_entropy=True,
+            bans_placeholders=True,
+        )
         results = [
-            self.learner.update(batch.sequences, batch.loss_function(stage, loss), settings)
+            self.learner.update(batch.sequences, batch.loss_function(loss), settings)
             for batch in batches
         ]
         if results:
@@ -255,41 +266,67 @@ class Grpo:
 
     def refresh_sampler(self) -> None:
         """Gives the sampler the newest weights, where it has a copy of its own."""
-        if self._sampler is not self._policy:
-            self.learner.copy_weights_to(self._sampler.model)
+        if self._needs_weights:
+            self._engine.load_weights(self.learner.weights())
 
-    def _parts(self, rows: torch.Tensor) -> list[list[int]]:
-        """Deals the selected rows out to this step's updates, at random if there are several."""
-        num_parts = min(self._stage.updates_per_step, len(rows))
+    def _parts(self, chosen: torch.Tensor) -> list[list[int]]:
+        """Deals the selection out to this step's updates, at random if there are several."""
+        num_parts = min(self._stage.updates_per_step, len(chosen))
         if num_parts > 1:
             generator = seeded_generator(
                 self._recipe.seed, self._stage.name, "parts", self.state.step
             )
-            rows = rows[torch.randperm(len(rows), generator=generator)]
-        return [part.tolist() for part in rows.tensor_split(num_parts)] if num_parts else []
+            chosen = chosen[torch.randperm(len(chosen), generator=generator)]
+        return [part.tolist() for part in chosen.tensor_split(num_parts)] if num_parts else []
 
     def _mini_batch(
         self,
         experience: Experience,
         advantages: torch.Tensor,
-        rows: list[int],
-        settings: ScoreSettings,
+        selection: Selection,
+        part: list[int],
+        *,
+        share: float,
     ) -> MiniBatch:
-        """The sequences of one update; must be made before the step's first update."""
-        responses = [experience.responses[row] for row in rows]
+        """The `part` of a selection that is one update; made before the step's first update.
+
+        `share` is the part's size, the whole selection's being 1.
+        """
+        stage = self._stage
+        rows = selection.indices[part]
+        responses = [experience.responses[row] for row in rows.tolist()]
         prompts = {
             index: self._encode(experience.problems[index])
             for index in {response.prompt_index for response in responses}
         }
         sequences = [TokenSequence(prompts[r.prompt_index], r.token_ids) for r in responses]
-        first_is_only = self._stage.updates_per_step == 1
-        reference = self._reference
+        # Unweighted, the loss is a mean over what was drawn; weighted, over what was drawn from.
+        averaged = self._population(experience, advantages) if stage.pad.importance_weight else rows
+        normalizer = normalizer_of(experience.lengths_tokens[averaged], advantages[averaged], stage)
+        reference, plain = self._reference, ScoreSettings(stage.temperature, bans_placeholders=True)
         return MiniBatch(
             sequences,
             advantages[rows],
             [response.log_probs for response in responses],
-            None if first_is_only else self.learner.score(sequences, settings),
-            self.learner.score(sequences, settings, reference) if reference else None,
+            normalizer * share if stage.pad.importance_weight else normalizer,
+            weights=selection.weights[part] if stage.pad.importance_weight else None,
+            old=(
+                self.learner.score(sequences, replace(plain, top_p=stage.top_p))
+                if stage.updates_per_step > 1
+                else None
+            ),
+            reference=self.learner.score(sequences, plain, reference) if reference else None,
+        )
+
+    def _population(self, experience: Experience, advantages: torch.Tensor) -> torch.Tensor:
+        """The rows that this step's selection was drawn from."""
+        pad = self._stage.pad
+        return population(
+            advantages,
+            low=pad.low,
+            high=pad.high,
+            strategy=pad.strategy,
+            group_ids=experience.group_ids,
         )
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
@@ -297,14 +334,15 @@ class Grpo:
 
     def show_samples(self, path: Path) -> None:
         """Appends the policy's greedy answers to a few fixed problems."""
-        if device.rank() != 0:
-            return
-        problems = [self._problems[i] for i in range(min(NUM_SHOWN_SAMPLES, len(self._problems)))]
+        num_shown = min(NUM_SHOWN_SAMPLES, len(self._problems)) if device.rank() == 0 else 0
+        problems = [self._problems[i] for i in range(num_shown)]
         responses = self._engine.generate(
             [Prompt(problem["question"], problem["images"]) for problem in problems],
             SamplingSettings(self._stage.max_response_tokens, temperature=0.0),
             torch.Generator(),
         )
+        if not problems:
+            return
         outcomes = self._verifier.verify(
             [response.text for response in responses], [problem["answer"] for problem in problems]
         )

@@ -6,7 +6,7 @@ by a token budget. Losses are sums divided by a normaliser of the whole global b
 the cut nor the number of ranks changes the update (up to rounding).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,13 @@ import torch.distributed as dist
 from training import device
 from training.encoding import TokenSequence
 from training.learner_state import ShardedState
+from training.lora import has_adapters, merged_weights
 from training.policy import Policy, freeze
 from training.recipe import HardwareRecipe
 from training.recipe_stages import Component, OptimizerRecipe
 from training.rl.schedules import learning_rate_factor
 from training.scoring import (
+    ResponseScores,
     Scorer,
     Scores,
     ScoreSettings,
@@ -73,9 +75,9 @@ class Learner:
 
     Args:
         policy: Its model is wrapped, not copied. Under ZeRO-3 its weights are sharded and it can
-            no longer be sampled from: see `copy_weights_to`.
+            no longer be sampled from: see `weights`.
         optimizer: AdamW and its schedule.
-        hardware: The ZeRO stage.
+        hardware: The ZeRO stage, and whether activations are computed again instead of kept.
         num_updates: Optimizer steps of the whole stage, for the schedule.
         tokens_per_micro_batch: Token budget of a forward pass on one rank, padding included.
         frozen: Components that do not learn.
@@ -101,6 +103,8 @@ class Learner:
         self._clips_here = hardware.zero_stage == 0 and policy.model.dtype == torch.float32
         freeze(policy.model, frozen)
         policy.model.train()
+        if hardware.activation_checkpointing:
+            policy.model.gradient_checkpointing_enable({"use_reentrant": False})
         self._trained = [p for p in policy.model.parameters() if p.requires_grad]
         self._adamw = torch.optim.AdamW(
             self._trained,
@@ -142,8 +146,8 @@ class Learner:
         sequences: Sequence[TokenSequence],
         settings: ScoreSettings,
         scorer: Scorer | None = None,
-    ) -> dict[int, torch.Tensor]:
-        """Log-probabilities of this rank's share of a global batch.
+    ) -> dict[int, ResponseScores]:
+        """Scores this rank's share of a global batch, without gradient.
 
         Args:
             sequences: The global batch, as `update` will get it.
@@ -151,8 +155,7 @@ class Learner:
             scorer: Another policy, such as the reference; None for the one being trained.
 
         Returns:
-            By index in `sequences`, the response's log-probabilities [L], for the rows that
-            `update` deals out to this rank.
+            By index in `sequences`, for the rows that `update` deals out to this rank.
         """
         rows, _ = self._cut(sequences)
         return score_without_gradient(scorer or self._engine, sequences, rows, settings)
@@ -233,22 +236,26 @@ class Learner:
         gathered: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(parameters)
         return gathered
 
-    @torch.no_grad()
-    def copy_weights_to(self, model: torch.nn.Module) -> None:
-        """Copies the newest weights, gathered one by one, into a model of the same shape."""
-        targets = dict(model.named_parameters())
-        for name, parameter in self._policy.model.named_parameters():
-            with self._whole([parameter]):
-                targets[name].copy_(parameter)
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The newest weights for a rollout engine, by every name they have (see `Policy.weights`).
+
+        Shards are gathered one parameter at a time, so all ranks must go through them together.
+        """
+        model = self._policy.model
+        for name, weight in merged_weights(model, self._whole, remove_duplicate=False):
+            yield name, weight.clone() if self._is_sharded else weight
 
     def save_model(self, folder: Path) -> None:
-        """Writes the policy as a model folder, from rank 0; all ranks take part."""
+        """Writes the policy as a model folder, from rank 0; all ranks take part.
+
+        Adapters are merged: the next stage and the evaluation load a stock model.
+        """
+        model = self._policy.model
         state: dict[str, torch.Tensor] | None = None
-        if self._is_sharded:
-            state = dict(self._policy.model.named_buffers())
-            for name, parameter in self._policy.model.named_parameters():
-                with self._whole([parameter]):
-                    state[name] = parameter.detach().cpu().clone()
+        if self._is_sharded or has_adapters(model):
+            state = dict(model.named_buffers())
+            for name, weight in merged_weights(model, self._whole, remove_duplicate=True):
+                state[name] = weight.cpu().clone()
         if device.rank() == 0:
             self._policy.save(folder, state)
         if device.world_size() > 1:

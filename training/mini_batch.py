@@ -14,7 +14,7 @@ from training.learner import LossFunction
 from training.recipe_stages import RlStage
 from training.rl import schedules
 from training.rl.losses import LossSettings, loss_normalizer, policy_loss
-from training.scoring import Scores
+from training.scoring import ResponseScores, Scores
 
 
 @dataclass(frozen=True)
@@ -25,52 +25,72 @@ class MiniBatch:
         sequences: Prompt and response, K.
         advantages: None of them zero [K].
         sampler_log_probs: What the rollout engine reported, each [L].
-        old_log_probs: Of the policy before this step's first update, by row; None where this is
-            the first update, whose own log-probabilities are the old ones.
-        reference_log_probs: Of the stage's initial policy, by row; None without a KL term.
+        normalizer: The loss's denominator, see `normalizer_of`.
+        weights: Inverse inclusion probabilities [K]; None where the selection's bias is wanted.
+        old: Scores of the policy before this step's first update, by row; None where this is the
+            first update, whose own scores are the old ones.
+        reference: Scores of the stage's initial policy, by row; None without a KL term.
     """
 
     sequences: Sequence[TokenSequence]
     advantages: torch.Tensor
     sampler_log_probs: Sequence[torch.Tensor]
-    old_log_probs: Mapping[int, torch.Tensor] | None = None
-    reference_log_probs: Mapping[int, torch.Tensor] | None = None
+    normalizer: float
+    weights: torch.Tensor | None = None
+    old: Mapping[int, ResponseScores] | None = None
+    reference: Mapping[int, ResponseScores] | None = None
 
-    def loss_function(self, stage: RlStage, settings: LossSettings) -> LossFunction:
+    def loss_function(self, settings: LossSettings) -> LossFunction:
         """The loss of `training.rl.losses` on this batch, for the learner."""
-        lengths = torch.tensor([len(log_probs) for log_probs in self.sampler_log_probs])
-        normalizer = loss_normalizer(
-            torch.arange(int(lengths.max())) < lengths[:, None],
-            self.advantages,
-            aggregation=stage.aggregation,
-            max_response_tokens=stage.max_response_tokens,
-        )
 
         def loss(scores: Scores, rows: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             device = scores.log_probs.device
 
-            def pad(values: Mapping[int, torch.Tensor] | Sequence[torch.Tensor]) -> torch.Tensor:
-                flat = torch.cat([values[row].to(device) for row in rows])
+            def pad(values: list[torch.Tensor]) -> torch.Tensor:
+                flat = torch.cat(values).to(device)
                 return torch.zeros_like(scores.log_probs).masked_scatter(scores.mask, flat)
 
+            old_log_probs, log_mass = scores.log_probs.detach(), scores.nucleus_log_mass
+            if self.old is not None:
+                old_log_probs = pad([self.old[row].log_probs for row in rows])
+                # The sampler drew from the old policy's nucleus, not from that of this update.
+                masses = [self.old[row].nucleus_log_mass for row in rows]
+                known = [mass for mass in masses if mass is not None]
+                log_mass = pad(known) if known else None
+            reference = self.reference
             return policy_loss(
                 scores.log_probs,
-                scores.log_probs.detach()
-                if self.old_log_probs is None
-                else pad(self.old_log_probs),
+                old_log_probs,
                 self.advantages[rows].to(device),
                 scores.mask,
-                normalizer=normalizer,
+                normalizer=self.normalizer,
                 settings=settings,
                 reference_log_probs=(
-                    None if self.reference_log_probs is None else pad(self.reference_log_probs)
+                    None if reference is None else pad([reference[row].log_probs for row in rows])
                 ),
                 entropy=scores.entropy,
-                sampler_log_probs=pad(self.sampler_log_probs),
-                nucleus_log_mass=scores.nucleus_log_mass,
+                sampler_log_probs=pad([self.sampler_log_probs[row] for row in rows]),
+                nucleus_log_mass=log_mass,
+                sequence_weights=None if self.weights is None else self.weights[rows].to(device),
             )
 
         return loss
+
+
+def normalizer_of(lengths_tokens: torch.Tensor, advantages: torch.Tensor, stage: RlStage) -> float:
+    """The loss's denominator for a set of responses.
+
+    Args:
+        lengths_tokens: Of each response [M].
+        advantages: [M]; responses of none do not count.
+        stage: Says how the loss is aggregated.
+    """
+    return loss_normalizer(
+        torch.arange(int(lengths_tokens.max())) < lengths_tokens[:, None],
+        advantages,
+        aggregation=stage.aggregation,
+        max_response_tokens=stage.max_response_tokens,
+    )
 
 
 def loss_settings(stage: RlStage, step: int) -> LossSettings:
@@ -79,6 +99,8 @@ def loss_settings(stage: RlStage, step: int) -> LossSettings:
     return LossSettings(
         clip_low=stage.clip_low,
         clip_high=stage.clip_high,
+        surrogate=stage.surrogate,
+        ratio_level=stage.ratio_level,
         aggregation=stage.aggregation,
         kl_coefficient=stage.kl.coefficient if stage.kl else 0.0,
         kl_estimator=stage.kl.estimator if stage.kl else "k3",
@@ -90,4 +112,7 @@ def loss_settings(stage: RlStage, step: int) -> LossSettings:
         )
         if entropy
         else 0.0,
+        correction=stage.correction.kind,
+        correction_level=stage.correction.level,
+        correction_cap=stage.correction.cap,
     )

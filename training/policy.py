@@ -5,7 +5,7 @@ the projector and the language model, and which tokens may never be sampled.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +98,16 @@ class Policy:
         ids |= {vocabulary.get(token) for token in _PLACEHOLDER_TOKENS}
         ids |= set(range(len(self.tokenizer), config.get_text_config().vocab_size))
         return torch.tensor(sorted(i for i in ids if i is not None))
+
+    def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The model's parameters by name; a head tied to the embedding comes under both names.
+
+        A rollout engine may keep a converted copy of each: it has to be told of both.
+        """
+        parameters: Iterator[tuple[str, nn.Parameter]] = self.model.named_parameters(
+            remove_duplicate=False
+        )
+        return parameters
 
     def save(self, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:
         """Writes a model folder (safetensors, processor) that the stock classes load.

@@ -41,11 +41,34 @@ class ModelRecipe(Strict):
 
 
 class HardwareRecipe(Strict):
-    """How many processes train, and how many CPU threads each may use."""
+    """How many processes train, with how many CPU threads each, and what is done about memory."""
 
     num_processes: PositiveInt = 1
     threads_per_process: PositiveInt = 2
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
+    # Keeps each layer's input alone and computes the rest again in the backward pass.
+    activation_checkpointing: bool = False
+
+
+class TransformersRollout(Strict):
+    """Sampling with the very model that learns, in its process."""
+
+    engine: Literal["transformers"] = "transformers"
+
+
+class VllmRollout(Strict):
+    """Sampling by vLLM in the processes that learn; on GPUs it sleeps while they do."""
+
+    engine: Literal["vllm"]
+    # Neighbouring processes that share one copy of the sampler's weights.
+    tensor_parallel: PositiveInt = 1
+    # Of each GPU's memory, for vLLM while it is awake; a CPU's share is fixed.
+    memory_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
+    # Longest prompt plus response; None for the model's own bound.
+    max_length_tokens: PositiveInt | None = None
+
+
+RolloutRecipe = Annotated[TransformersRollout | VllmRollout, Field(discriminator="engine")]
 
 
 class CheckpointsRecipe(Strict):
@@ -163,6 +186,7 @@ class Recipe(Strict):
     system_prompt: Annotated[str, Field(min_length=1)]
     model: ModelRecipe
     hardware: HardwareRecipe = HardwareRecipe()
+    rollout: RolloutRecipe = TransformersRollout()
     sources: Annotated[tuple[SourceRecipe, ...], Field(min_length=1)]
     curation: CurationRecipe
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
@@ -177,6 +201,17 @@ class Recipe(Strict):
         if len(set(names)) != len(names):
             raise ValueError(f"names must be unique, these are {names}")
         return parts
+
+    @model_validator(mode="after")
+    def _processes_form_whole_groups(self) -> "Recipe":
+        if self.rollout.engine == "vllm":
+            size, num_processes = self.rollout.tensor_parallel, self.hardware.num_processes
+            if num_processes % size:
+                raise ValueError(
+                    f"rollout.tensor_parallel ({size}) must divide "
+                    f"hardware.num_processes ({num_processes})"
+                )
+        return self
 
     @model_validator(mode="after")
     def _references_resolve(self) -> "Recipe":

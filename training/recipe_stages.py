@@ -28,6 +28,20 @@ class OptimizerRecipe(Strict):
     schedule: Literal["constant", "cosine"] = "constant"
 
 
+class LoraRecipe(Strict):
+    """Low-rank adapters instead of the whole weights; they are saved merged."""
+
+    rank: PositiveInt = 16
+    alpha: Positive = 32.0  # an adapter's output is multiplied by alpha / rank
+    components: Annotated[tuple[Component, ...], Field(min_length=1)] = ("language_model",)
+
+
+def _require_learning_adapters(lora: LoraRecipe | None, freeze: tuple[Component, ...]) -> None:
+    both = sorted(set(freeze) & set(lora.components if lora else ()))
+    if both:
+        raise ValueError(f"{both} cannot be both in freeze and in lora.components")
+
+
 class SftStage(Strict):
     """Stage 1, the cold start: supervised fine-tuning on reasoning traces."""
 
@@ -40,6 +54,12 @@ class SftStage(Strict):
     tokens_per_micro_batch: PositiveInt = 16384
     max_length_tokens: PositiveInt
     freeze: tuple[Component, ...] = ()
+    lora: LoraRecipe | None = None
+
+    @model_validator(mode="after")
+    def _adapters_learn(self) -> "SftStage":
+        _require_learning_adapters(self.lora, self.freeze)
+        return self
 
 
 class AccuracyReward(Strict):
@@ -121,12 +141,31 @@ class PadRecipe(Strict):
     ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5  # rho
     temperature_start: Positive = 1.0  # tau
     temperature_end: Positive = 0.3
+    # Weighs sequences by their inverse inclusion probabilities: no bias, more variance.
+    importance_weight: bool = False
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> "PadRecipe":
         if self.low > self.high:
             raise ValueError(f"low ({self.low}) must not exceed high ({self.high})")
         return self
+
+    @model_validator(mode="after")
+    def _weights_have_a_draw_to_undo(self) -> "PadRecipe":
+        if self.importance_weight and self.strategy not in ("pad", "random", "released"):
+            raise ValueError(
+                f"importance_weight undoes the bias of a random draw, and strategy "
+                f"{self.strategy!r} draws nothing: remove it, or choose pad, random or released"
+            )
+        return self
+
+
+class CorrectionRecipe(Strict):
+    """What is done about the ratio of trainer to sampler, whose numbers never quite agree."""
+
+    kind: Literal["truncate", "mask", "none"] = "truncate"
+    level: Literal["token", "sequence"] = "token"
+    cap: Positive = 2.0  # largest ratio kept
 
 
 class KlRecipe(Strict):
@@ -161,6 +200,9 @@ class RlStage(Strict):
     tokens_per_micro_batch: PositiveInt = 16384
     clip_low: Positive = 0.2
     clip_high: Positive = 0.2
+    surrogate: Literal["clip", "cispo"] = "clip"
+    ratio_level: Literal["token", "sequence"] = "token"  # sequence: GSPO
+    correction: CorrectionRecipe = CorrectionRecipe()
     aggregation: Literal["token_mean", "sequence_mean", "dr_grpo"] = "token_mean"
     advantage_scale: Literal["std", "none"] = "std"
     pad: PadRecipe = PadRecipe()
@@ -168,6 +210,7 @@ class RlStage(Strict):
     entropy: EntropyRecipe | None = None
     rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name
     freeze: tuple[Component, ...] = ()
+    lora: LoraRecipe | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -177,6 +220,20 @@ class RlStage(Strict):
             longest = longest if isinstance(longest, int) else 1  # its own field reports it
             return values | {"rewards": reward_preset(values["rewards"], longest)}
         return values
+
+    @model_validator(mode="after")
+    def _adapters_learn(self) -> "RlStage":
+        _require_learning_adapters(self.lora, self.freeze)
+        return self
+
+    @model_validator(mode="after")
+    def _cispo_is_a_loss_of_tokens(self) -> "RlStage":
+        if self.surrogate == "cispo" and self.ratio_level == "sequence":
+            raise ValueError(
+                'ratio_level "sequence" (GSPO) has no CISPO form: '
+                'choose surrogate "clip" or ratio_level "token"'
+            )
+        return self
 
     @field_validator("rewards")
     @classmethod

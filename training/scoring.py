@@ -49,6 +49,18 @@ class Scores(NamedTuple):
     nucleus_log_mass: torch.Tensor | None
 
 
+class ResponseScores(NamedTuple):
+    """Measurements of one response, without gradient.
+
+    Attributes:
+        log_probs: Of each token [L].
+        nucleus_log_mass: Log-probability of the top-p nucleus [L], if `top_p` is below 1.
+    """
+
+    log_probs: torch.Tensor
+    nucleus_log_mass: torch.Tensor | None
+
+
 class Scorer(nn.Module):
     """A policy's forward pass with the LM head in chunks, over response positions only."""
 
@@ -136,8 +148,8 @@ def score_without_gradient(
     sequences: Sequence[TokenSequence],
     rows: Sequence[Sequence[int]],
     settings: ScoreSettings,
-) -> dict[int, torch.Tensor]:
-    """Log-probabilities [L] of some sequences' responses, by row.
+) -> dict[int, ResponseScores]:
+    """Scores some sequences' responses; returns them by row.
 
     Args:
         scorer: A `Scorer`, bare or wrapped by the learner.
@@ -145,9 +157,13 @@ def score_without_gradient(
         rows: The micro-batches to score, as indices of `sequences`.
         settings: See `ScoreSettings`.
     """
-    log_probs: dict[int, torch.Tensor] = {}
+    scored: dict[int, ResponseScores] = {}
     for micro in rows:
         scores = scorer([sequences[row] for row in micro], settings)
-        for row, values, mask in zip(micro, scores.log_probs, scores.mask, strict=True):
-            log_probs[row] = values[mask]
-    return log_probs
+        log_mass = scores.nucleus_log_mass
+        for i, row in enumerate(micro):
+            mask = scores.mask[i]
+            scored[row] = ResponseScores(
+                scores.log_probs[i][mask], None if log_mass is None else log_mass[i][mask]
+            )
+    return scored

@@ -13,8 +13,9 @@ from training.checkpoints import Checkpoints, Places
 from training.encoding import TokenSequence, encode_prompt, encode_response
 from training.errors import DataError
 from training.learner import Learner, LossFunction
+from training.lora import attach_adapters
 from training.metrics import MetricsLog
-from training.order import rows_at
+from training.order import rows_at, seeded_generator
 from training.policy import Policy, load_policy
 from training.recipe import Recipe
 from training.recipe_stages import SftStage
@@ -64,6 +65,9 @@ def train(
     device.start(recipe.hardware.threads_per_process)
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)
+    if stage.lora:
+        generator = seeded_generator(recipe.seed, stage.name, "adapters")
+        attach_adapters(model.model, stage.lora, generator)
     num_samples = math.ceil(stage.epochs * len(rows))
     num_steps = math.ceil(num_samples / stage.batch_size)
     learner = Learner(

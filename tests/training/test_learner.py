@@ -15,6 +15,7 @@ from training.policy import load_policy
 from training.recipe import HardwareRecipe, ModelRecipe
 from training.recipe_stages import OptimizerRecipe
 from training.rollout.protocol import Prompt
+from training.rollout.transformers_engine import TransformersEngine
 from training.scoring import ScoreSettings, micro_batches, shares
 from training.sft import token_mean_loss
 
@@ -31,11 +32,11 @@ def new_policy(folder, dtype="float32"):
     return load_policy(folder, ModelRecipe(path="unused", dtype=dtype), system_prompt="Be brief.")
 
 
-def new_learner(policy, *, zero_stage=0, budget=10**6, frozen=(), optimizer=None, num_updates=10):
+def new_learner(policy, *, budget=10**6, frozen=(), optimizer=None, num_updates=10, **hardware):
     return Learner(
         policy,
         optimizer=optimizer or OptimizerRecipe(learning_rate=RATE, max_grad_norm=1.0),
-        hardware=HardwareRecipe(zero_stage=zero_stage),
+        hardware=HardwareRecipe(**hardware),
         num_updates=num_updates,
         tokens_per_micro_batch=budget,
         frozen=frozen,
@@ -70,7 +71,7 @@ def updated(folder, images, *, num_updates=2, **options):
     for _ in range(num_updates):
         result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
     whole = new_policy(folder)
-    learner.copy_weights_to(whole.model)
+    TransformersEngine(whole).load_weights(learner.weights())
     return weights(whole), result
 
 
@@ -145,6 +146,22 @@ def test_zero_changes_where_state_lives_and_not_the_update(
     assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-4)
 
 
+def test_activations_that_are_computed_again_give_the_same_update(
+    tiny_model_folder, images, reference
+):
+    policy = new_policy(tiny_model_folder)
+    calls = []
+    for layers in (policy.model.model.language_model.layers, policy.model.model.visual.blocks):
+        layers[0].mlp.register_forward_pre_hook(lambda module, _: calls.append(module))
+    learner = new_learner(policy, activation_checkpointing=True)
+    batch = new_batch(policy, images)
+    for _ in range(2):
+        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    assert len(calls) == 2 * 2 * 2  # layers x updates x (forward and again)
+    assert_same(weights(policy), reference[0], 1e-6)
+    assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-5)
+
+
 def test_frozen_components_keep_their_bytes(tiny_model_folder, images):
     before = weights(new_policy(tiny_model_folder))
     after, _ = updated(tiny_model_folder, images, frozen=("vision_tower", "projector"))
@@ -181,7 +198,7 @@ def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
     batch = new_batch(policy, images)
     learner.update(batch, token_mean_loss(batch), ScoreSettings())
     copied = new_policy(tiny_model_folder)
-    learner.copy_weights_to(copied.model)
+    TransformersEngine(copied).load_weights(learner.weights())
     learner.save_model(tmp_path)
     saved = AutoModelForImageTextToText.from_pretrained(tmp_path)
     for name, parameter in copied.model.named_parameters():

@@ -72,6 +72,10 @@ BROKEN = {
     "no prompt": (lambda v: v.update(system_prompt=""), "system_prompt"),
     "negative seed": (lambda v: v.update(seed=-1), "seed"),
     "missing section": (lambda v: v.pop("model"), "model"),
+    "unknown engine": (lambda v: v["rollout"].update(engine="sglang"), "sglang"),
+    "unknown rollout key": (lambda v: v["rollout"].update(sleep=1), "sleep: unknown key"),
+    "tensor parallel": (lambda v: v["rollout"].update(tensor_parallel=3), "tensor_parallel (3)"),
+    "vllm's key": (lambda v: v["rollout"].update(engine="transformers"), "unknown key"),
     "parquet without path": (lambda v: v["sources"][0].pop("path"), "path"),
 }
 

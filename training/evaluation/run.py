@@ -23,9 +23,9 @@ from training.metrics import MetricsLog
 from training.policy import load_policy
 from training.recipe import Recipe
 from training.records import Problem
+from training.rollout.engine import open_engine
 from training.rollout.protocol import Response, RolloutEngine, SamplingSettings
 from training.rollout.sharded import ShardedEngine
-from training.rollout.transformers_engine import TransformersEngine
 
 
 def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None:
@@ -52,9 +52,12 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
     num_responses = len(policies) * sum(len(rows) for rows in problems.values())
     num_done = 0
     predictions: dict[tuple[str, str], list[Prediction]] = {}
+    engine: RolloutEngine | None = None
     with Verifier() as verifier:
         for policy, folder in policies.items():
-            for name, rows in answer(policy, folder, problems, verifier, recipe):
+            loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
+            engine = open_engine(recipe.rollout, loaded, previous=engine)
+            for name, rows in answer(policy, engine, problems, verifier, recipe):
                 predictions[policy, name] = rows
                 num_done += len(rows)
                 log.write(step=num_done, num_steps=num_responses)
@@ -69,16 +72,15 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
 
 def answer(
     policy: str,
-    folder: Path,
+    engine: RolloutEngine,
     problems: Mapping[str, Sequence[Problem]],
     verifier: Verifier,
     recipe: Recipe,
 ) -> Iterator[tuple[str, list[Prediction]]]:
-    """Loads one policy and yields each benchmark's name and judged responses."""
-    loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
-    engine = ShardedEngine(TransformersEngine(loaded))
+    """Yields each benchmark's name and one policy's judged responses."""
+    sharded = ShardedEngine(engine)
     for name, rows in problems.items():
-        responses = respond(find_benchmark(name), rows, engine, recipe)
+        responses = respond(find_benchmark(name), rows, sharded, recipe)
         yield name, judge(policy, name, rows, responses, verifier)
 
 

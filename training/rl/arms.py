@@ -28,6 +28,12 @@ def live_groups(advantages: Tensor, group_ids: Tensor | None) -> Tensor:
     return torch.isin(group_ids, group_ids[advantages != 0]).nonzero().flatten()
 
 
+def released_set(advantages: Tensor, *, low: float, high: float) -> Tensor:
+    """The rows that the authors' code draws from: strict bounds, and everything if none is left."""
+    inside = _strictly_inside(advantages.abs(), low, high)
+    return inside if len(inside) else torch.arange(len(advantages))
+
+
 def released_draw(
     advantages: Tensor, *, low: float, high: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -41,7 +47,7 @@ def released_draw(
         Indices, ascending, possibly repeated; and the inverse of each one's expected count.
     """
     magnitudes = advantages.abs()
-    effective = ((magnitudes > low) & (magnitudes < high)).nonzero().flatten()
+    effective = _strictly_inside(magnitudes, low, high)
     if len(effective) == 0:
         return torch.arange(len(advantages)), torch.ones(len(advantages))
     powered = (magnitudes[effective].double() + 1e-8) ** RELEASED_EXPONENT
@@ -50,3 +56,7 @@ def released_draw(
     drawn = torch.multinomial(probabilities, size, replacement=True, generator=generator)
     drawn = drawn.sort().values
     return effective[drawn], (1 / (size * probabilities[drawn])).float()
+
+
+def _strictly_inside(magnitudes: Tensor, low: float, high: float) -> Tensor:
+    return ((magnitudes > low) & (magnitudes < high)).nonzero().flatten()

@@ -70,6 +70,28 @@ def prioritized_draw(
     return Selection(chosen, (1 / passed).float())
 
 
+def population(
+    advantages: Tensor,
+    *,
+    low: float,
+    high: float,
+    strategy: Strategy = "pad",
+    group_ids: Tensor | None = None,
+) -> Tensor:
+    """The rows that `select` draws from [M], ascending; see there for the arguments.
+
+    Over many draws a selection, weighted, stands for these rows: an unbiased gradient divides by
+    the normaliser of all of them.
+    """
+    if strategy == "released":
+        return arms.released_set(advantages, low=low, high=high)
+    if strategy in ("pad", "filter"):
+        return effective_set(advantages, low=low, high=high)
+    if strategy == "dynamic":
+        return arms.live_groups(advantages, group_ids)
+    return torch.arange(len(advantages))
+
+
 def select(
     advantages: Tensor,
     *,
@@ -96,6 +118,8 @@ def select(
             (DAPO; refilling the batch is the caller's loop); `released` the authors' code.
         group_ids: Which prompt each sequence answers [N]; needed by `dynamic`.
     """
+    if strategy == "released":
+        return Selection(*arms.released_draw(advantages, low=low, high=high, generator=generator))
     effective = effective_set(advantages, low=low, high=high)
     size = num_selected(len(advantages), len(effective), ratio=ratio)
     if strategy == "pad":
@@ -106,14 +130,7 @@ def select(
     if strategy == "random":
         indices = arms.uniform_draw(len(advantages), size=size, generator=generator)
         return Selection(indices, torch.full((size,), len(advantages) / max(size, 1)))
-    if strategy == "released":
-        return Selection(*arms.released_draw(advantages, low=low, high=high, generator=generator))
-    if strategy == "filter":
-        indices = effective
-    elif strategy == "dynamic":
-        indices = arms.live_groups(advantages, group_ids)
-    else:
-        indices = torch.arange(len(advantages))
+    indices = population(advantages, low=low, high=high, strategy=strategy, group_ids=group_ids)
     return Selection(indices, torch.ones(len(indices)))
 
 

@@ -1,6 +1,6 @@
 """What every rollout engine does: sample responses to prompts, and take new weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,7 +60,10 @@ class Response:
 
 
 class RolloutEngine(Protocol):
-    """Samples responses from the newest weights it was given."""
+    """Samples responses from the newest weights it was given.
+
+    The processes of a stage call it together, each with prompts of its own.
+    """
 
     def generate(
         self,
@@ -69,4 +72,8 @@ class RolloutEngine(Protocol):
         generator: torch.Generator,
     ) -> list[Response]:
         """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order."""
+        ...
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Takes new weights, by the names of `training.policy.Policy.weights`."""
         ...

@@ -1,6 +1,6 @@
 """Rollout spread over the processes of a stage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -37,3 +37,7 @@ class ShardedEngine:
         responses = [response for share in gathered for response in share]
         # Each share holds whole groups, so a stable sort by prompt restores the caller's order.
         return sorted(responses, key=lambda response: response.prompt_index)
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """See `RolloutEngine.load_weights`."""
+        self._engine.load_weights(weights)

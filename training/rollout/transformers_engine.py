@@ -7,7 +7,7 @@ ended leave the batch at once, where `generate` computes padding until the longe
 on two cores that is most of a rollout's time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,13 @@ class TransformersEngine:
         self._policy.model.train(was_training)
         # A batch holds whole groups, so a stable sort by prompt restores the caller's order.
         return sorted(responses, key=lambda response: response.prompt_index)
+
+    @torch.no_grad()
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Copies new weights into the policy; needless where a learner trains that very policy."""
+        own = dict(self._policy.weights())
+        for name, weight in weights:
+            own[name].copy_(weight)
 
     def _batches(
         self, encoded: Sequence[EncodedPrompt], settings: SamplingSettings

@@ -1,0 +1,249 @@
+"""vLLM's CPU build for real, started once for all of these tests, on the shipped pocket base."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import device, grpo
+from training.encoding import TokenSequence, encode_prompt
+from training.errors import DataError
+from training.learner import Learner
+from training.policy import Policy, load_policy
+from training.recipe import HardwareRecipe, ModelRecipe, VllmRollout
+from training.recipe_stages import OptimizerRecipe, RlStage
+from training.rollout.engine import open_engine
+from training.rollout.protocol import Prompt, SamplingSettings
+from training.rollout.transformers_engine import TransformersEngine
+from training.scoring import Scorer, ScoreSettings, score_without_gradient
+from training.sft import token_mean_loss
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+BASE = ROOT / "infra/models/pocket-base"
+ROLLOUT = VllmRollout(engine="vllm", max_length_tokens=256)
+TOLERANCE = 1e-3
+
+
+def new_policy() -> Policy:
+    # The bound is below the largest image's size: vLLM must shrink it as the trainer does.
+    recipe = ModelRecipe(path="unused", max_pixels=4 * 28 * 28)
+    return load_policy(BASE, recipe, system_prompt="Be brief.")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    device.start(1)
+    num_threads, set_num_threads = torch.get_num_threads(), torch.set_num_threads
+    opened = open_engine(ROLLOUT, new_policy())
+    assert torch.get_num_threads() == num_threads
+    assert torch.set_num_threads is set_num_threads
+    return opened
+
+
+@pytest.fixture
+def prompts(images):
+    return [
+        Prompt("2+3?"),
+        Prompt("What is shown?", images[:1]),
+        Prompt("Two images, and a question that is longer than the others.", images[3:5]),
+        Prompt("7-4?"),
+    ]
+
+
+def sample(engine, prompts, seed=0, **changes):
+    settings = {"max_response_tokens": 24, "samples_per_prompt": 3} | changes
+    generator = torch.Generator().manual_seed(seed)
+    return engine.generate(prompts, SamplingSettings(**settings), generator)
+
+
+def sequences_of(policy, prompts, responses):
+    encoded = [encode_prompt(policy, prompt) for prompt in prompts]
+    return [TokenSequence(encoded[r.prompt_index], r.token_ids) for r in responses]
+
+
+def largest_gap(policy, prompts, responses, scorer, temperature=1.0):
+    """Largest distance of the sampler's log-probabilities from the trainer's."""
+    settings = ScoreSettings(temperature=temperature, bans_placeholders=True)
+    sequences = sequences_of(policy, prompts, responses)
+    scores = scorer(sequences, settings)
+    return max(float((scores[row] - r.log_probs).abs().max()) for row, r in enumerate(responses))
+
+
+def plain_scorer(policy):
+    def score(sequences, settings):
+        rows = [[row] for row in range(len(sequences))]
+        return score_without_gradient(Scorer(policy), sequences, rows, settings)
+
+    return score
+
+
+@pytest.mark.parametrize("zero_stage", [0, 3])
+def test_after_each_sync_sampler_and_trainer_agree(engine, prompts, zero_stage):
+    """Also from sharded weights; before a sync the sampler is stale, and the gap shows it."""
+    policy = new_policy()
+    engine.load_weights(policy.weights())
+    learner = Learner(
+        policy,
+        optimizer=OptimizerRecipe(learning_rate=1e-3),
+        hardware=HardwareRecipe(zero_stage=zero_stage),
+        num_updates=2,
+        tokens_per_micro_batch=10**6,
+    )
+    responses = sample(engine, prompts, temperature=0.8)
+    assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) < TOLERANCE
+    for _ in range(2):
+        batch = sequences_of(policy, prompts, responses)
+        learner.update(batch, token_mean_loss(batch), ScoreSettings())
+        assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) > TOLERANCE
+        engine.load_weights(learner.weights())
+        responses = sample(engine, prompts, temperature=0.8)
+        assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) < TOLERANCE
+
+
+def test_the_nucleus_is_the_trainers(engine, prompts):
+    policy = new_policy()
+    engine.load_weights(policy.weights())
+    responses = sample(engine, prompts, temperature=1.3, top_p=0.8)
+    settings = ScoreSettings(temperature=1.3, top_p=0.8, bans_placeholders=True)
+    with torch.no_grad():
+        scores = Scorer(policy)(sequences_of(policy, prompts, responses), settings)
+    renormalised = scores.log_probs - scores.nucleus_log_mass
+    gaps = (renormalised[scores.mask] - torch.cat([r.log_probs for r in responses])).abs()
+    # Where a token's cumulative mass is top_p up to rounding, either nucleus is right.
+    assert (gaps < TOLERANCE).float().mean() > 0.98
+    assert scores.nucleus_log_mass[scores.mask].min() < -0.1
+
+
+def test_greedy_answers_are_those_of_the_transformers_engine(engine, prompts):
+    policy = new_policy()
+    engine.load_weights(policy.weights())
+    ours, theirs = (
+        sample(each, prompts, temperature=0.0, samples_per_prompt=1)
+        for each in (engine, TransformersEngine(policy))
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.token_ids.tolist() == other.token_ids.tolist()
+        assert (one.text, one.truncated) == (other.text, other.truncated)
+        assert torch.equal(one.log_probs, other.log_probs)
+
+
+def test_the_same_seed_gives_the_same_samples_whatever_was_sampled_before(engine, prompts):
+    first = sample(engine, prompts, seed=3)
+    other = sample(engine, prompts, seed=4)
+    again = sample(engine, prompts, seed=3)
+    assert [r.token_ids.tolist() for r in first] == [r.token_ids.tolist() for r in again]
+    assert all(torch.equal(a.log_probs, b.log_probs) for a, b in zip(first, again, strict=True))
+    assert [r.token_ids.tolist() for r in first] != [r.token_ids.tolist() for r in other]
+
+
+def test_groups_come_in_order_and_end_or_are_truncated(engine, prompts):
+    policy = new_policy()
+    responses = sample(
+        engine, prompts, temperature=2.0, samples_per_prompt=8, max_response_tokens=8
+    )
+    assert [r.prompt_index for r in responses] == [i for i in range(4) for _ in range(8)]
+    # The samples of a group are drawn apart.
+    assert len({tuple(r.token_ids.tolist()) for r in responses[:8]}) > 1
+    ends = set(policy.end_token_ids.tolist())
+    for response in responses:
+        *body, last = response.token_ids.tolist()
+        assert not ends & set(body)
+        assert (last in ends) == (not response.truncated)
+        assert len(response.token_ids) == 8 or not response.truncated
+        assert len(response.log_probs) == len(response.token_ids)
+        assert response.text == policy.tokenizer.decode(
+            response.token_ids, skip_special_tokens=True
+        )
+    assert {response.truncated for response in responses} == {True, False}
+
+
+def test_placeholders_are_never_sampled(engine, images):
+    policy = new_policy()
+    forbidden = policy.forbidden_token_ids
+    with torch.no_grad():
+        # Their rows of the head (and embedding) are those of the likeliest token, only longer.
+        head = policy.model.get_output_embeddings().weight
+        head[forbidden] = 3.0 * head[policy.end_token_ids[0]]
+    engine.load_weights(policy.weights())
+    prompts = [Prompt("2+3?"), Prompt("What is shown?", images[:1])]
+    responses = sample(engine, prompts, samples_per_prompt=16)
+    assert not torch.isin(torch.cat([r.token_ids for r in responses]), forbidden).any()
+    # Allowed, they would be drawn: the likeliest token at the end of a response is one of them.
+    allowed = ScoreSettings(bans_placeholders=False)
+    scores = plain_scorer(policy)(sequences_of(policy, prompts, responses), allowed)
+    gaps = [(r.log_probs - scores[row]).max() for row, r in enumerate(responses)]
+    assert max(gaps) > 1.0
+
+
+def test_a_prompt_is_never_truncated(engine):
+    fits, too_long = Prompt("1+" * 40 + "1?"), Prompt("1+" * 200 + "1?")
+    assert len(sample(engine, [fits])) == 3
+    with pytest.raises(DataError, match="leaves no room"):
+        sample(engine, [too_long])
+
+
+def test_an_engine_goes_on_with_another_policy(engine, prompts):
+    policy = new_policy()
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter.mul_(1.1)
+    assert open_engine(ROLLOUT, policy, previous=engine) is engine
+    responses = sample(engine, prompts)
+    assert largest_gap(policy, prompts, responses, plain_scorer(policy)) < TOLERANCE
+    old = new_policy()
+    assert largest_gap(old, prompts, responses, plain_scorer(old)) > TOLERANCE
+
+
+def test_a_stage_of_rl_samples_from_vllm(engine, tiny_recipe, problem_sets, tmp_path):
+    """Its log-probabilities stay the trainer's while the weights move, and a seed fixes all."""
+    rewards = [{"kind": "efficient_length", "budget_tokens": 12, "alpha": 0.03}]
+    stage = RlStage.model_validate(
+        {"kind": "rl", "name": "rl", "data": "multimodal", "optimizer": {"learning_rate": 1e-3}}
+        | {"num_steps": 3, "prompts_per_step": 4, "group_size": 4, "max_response_tokens": 16}
+        | {"temperature": 1.5, "rewards": rewards}
+    )
+    recipe = tiny_recipe.model_copy(update={"rollout": ROLLOUT})
+    outputs = [tmp_path / "first", tmp_path / "second"]
+    for output in outputs:
+        output.mkdir()
+        grpo.train(recipe, stage, BASE, problem_sets, output)
+    lines = [json.loads(line) for line in (outputs[0] / "metrics.jsonl").read_text().splitlines()]
+    assert [line["skipped_update"] for line in lines] == [0, 0, 0]
+    for line in lines:
+        assert line["sampler_kl"] < 1e-5
+        assert line["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-2)
+    for name in ("model/model.safetensors", "samples.jsonl"):
+        assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
+
+
+def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
+    """Tensor parallelism for vLLM, ZeRO-3 for the learner."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            *launch,
+            str(Path(__file__).with_name("vllm_two_ranks.py")),
+            str(tmp_path),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    for rank, num_prompts in ((0, 2), (1, 1)):
+        result = json.loads((tmp_path / f"rank{rank}.json").read_text())
+        before, stale, after = result["gaps"]
+        assert before < TOLERANCE < stale
+        assert after < TOLERANCE
+        assert result["prompt_indices"] == [i for i in range(num_prompts) for _ in range(3)]
+        assert result["repeats"]

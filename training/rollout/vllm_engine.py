@@ -1,0 +1,221 @@
+"""Rollout by vLLM inside the process that learns, on a GPU and on a CPU alike. Its only importer.
+
+vLLM runs as a library here ("external launcher"): one worker a process, in the process group of
+the learner. New weights are handed over as tensors, without a restart, a file or a copy between
+processes; requests are scheduled in the order of the calls, so that a seed fixes the samples; and
+nothing is left behind when the process ends. On a GPU vLLM gives its memory back between
+rollouts. With tensor parallelism neighbouring processes answer all their prompts together.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import torch
+import torch.distributed as dist
+
+from training import device
+from training.encoding import decode_image, encode_prompt, template_ids
+from training.errors import DataError
+from training.policy import Policy
+from training.recipe import VllmRollout
+from training.rollout.protocol import Prompt, Response, SamplingSettings
+
+# Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+from vllm import LLM, SamplingParams
+from vllm.distributed.parallel_state import get_tp_group
+from vllm.sampling_params import RequestOutputKind
+
+# Of vLLM, which has no types to check here.
+RequestOutput: TypeAlias = Any
+CompletionOutput: TypeAlias = Any
+Request: TypeAlias = tuple[dict[str, Any], SamplingParams]
+
+
+class VllmEngine:
+    """Samples from its own copy of a policy's weights.
+
+    Args:
+        policy: Its files are sampled from until `load_weights`; its processor prepares the prompts.
+        rollout: The recipe's section.
+    """
+
+    def __init__(self, policy: Policy, rollout: VllmRollout) -> None:
+        self._policy = policy
+        self._group_size = rollout.tensor_parallel
+        with device.vllm_in_this_process():
+            self._llm = _start(policy, rollout)
+        # Left alone, vLLM would destroy the learner's process group together with its engine.
+        self._llm.llm_engine.engine_core._finalizer.detach()
+        self._max_length: int = self._llm.model_config.max_model_len
+        self._asleep: set[str] = set()
+        self._sleep()
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        settings: SamplingSettings,
+        generator: torch.Generator,
+    ) -> list[Response]:
+        """See `RolloutEngine.generate`; a response depends on weights, prompts and seed alone.
+
+        Raises:
+            DataError: A prompt and its longest response exceed the engine's length.
+        """
+        self._check_lengths(prompts, settings)
+        seeds = torch.randint(2**62, (len(prompts),), generator=generator).tolist()
+        shares = self._shares_of_group((list(prompts), seeds))
+        pairs = [pair for share in shares for pair in zip(*share, strict=True)]
+        requests = (self._request(prompt, settings, seed) for prompt, seed in pairs)
+        device.release_cached_memory()
+        self._wake("weights")
+        self._wake("kv_cache")
+        self._forget()
+        with device.vllm_in_this_process():
+            outputs = self._run(requests, settings.samples_per_prompt)
+        self._sleep()
+        position = device.rank() % self._group_size
+        start = sum(len(prompts) for prompts, _ in shares[:position])
+        return [
+            self._response(index, sample, settings)
+            for index, output in enumerate(outputs[start : start + len(prompts)])
+            for sample in output.outputs
+        ]
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """See `RolloutEngine.load_weights`; every process gives the whole weights."""
+        device.release_cached_memory()
+        # Only the weights wake up: the KV cache would be in the way of gathering them.
+        self._wake("weights")
+        with device.vllm_in_this_process():
+            # A model's own `load_weights` fails on CPUs, whose kernels keep repacked copies.
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+
+    def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
+        for prompt in prompts:
+            num_tokens = len(encode_prompt(self._policy, prompt).token_ids)
+            if num_tokens + settings.max_response_tokens > self._max_length:
+                raise DataError(
+                    f"A prompt of {num_tokens} tokens leaves no room for a response of "
+                    f"{settings.max_response_tokens} in {self._max_length}.",
+                    where=repr(prompt.question[:200]),
+                    rule="prompts are never truncated",
+                    fix="raise rollout.max_length_tokens, or lower curation.max_prompt_tokens",
+                )
+
+    def _shares_of_group(self, share: tuple[list[Prompt], list[int]]) -> list[Any]:
+        """The prompts and seeds of all processes that hold one copy of the weights together."""
+        if self._group_size == 1:
+            return [share]
+        shares: list[Any] = [None] * self._group_size
+        dist.all_gather_object(shares, share, group=get_tp_group().cpu_group)
+        return shares
+
+    def _request(self, prompt: Prompt, settings: SamplingSettings, seed: int) -> Request:
+        inputs: dict[str, Any] = {"prompt_token_ids": template_ids(self._policy, prompt)}
+        if prompt.images:
+            images = [decode_image(image) for image in prompt.images]
+            inputs["multi_modal_data"] = {"image": images}
+        return inputs, SamplingParams(
+            n=settings.samples_per_prompt,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_response_tokens,
+            seed=seed,
+            stop_token_ids=self._policy.end_token_ids.tolist(),
+            logit_bias=dict.fromkeys(self._policy.forbidden_token_ids.tolist(), -torch.inf),
+            logprobs=0,  # of the sampled token alone
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _run(self, requests: Iterator[Request], num_samples: int) -> list[RequestOutput]:
+        """Answers all requests; returns their outputs in order.
+
+        Images are decoded when their request enters, and only so many enter that the engine stays
+        busy: the pixels of a whole rollout would not fit into a host's memory.
+        """
+        engine = self._llm.llm_engine
+        max_sequences = 2 * engine.vllm_config.scheduler_config.max_num_seqs
+        max_open = max(max_sequences // num_samples, 1)
+        num_entered = 0
+        outputs: list[RequestOutput] = []
+        request = next(requests, None)
+        while request is not None or engine.has_unfinished_requests():
+            while request is not None and num_entered - len(outputs) < max_open:
+                prompt, params = request
+                self._llm.enqueue([prompt], params, use_tqdm=False)
+                num_entered += 1
+                request = next(requests, None)
+            outputs += [output for output in engine.step() if output.finished]
+        return sorted(outputs, key=lambda output: int(output.request_id))  # vLLM counts them
+
+    def _response(
+        self, index: int, sample: CompletionOutput, settings: SamplingSettings
+    ) -> Response:
+        token_ids = torch.tensor(sample.token_ids)
+        log_probs = [
+            step[token].logprob
+            for step, token in zip(sample.logprobs, sample.token_ids, strict=True)
+        ]
+        return Response(
+            prompt_index=index,
+            token_ids=token_ids,
+            # A greedy draw is certain, whatever the model's distribution.
+            log_probs=torch.tensor(log_probs) * (settings.temperature > 0.0),
+            text=self._policy.tokenizer.decode(token_ids, skip_special_tokens=True),
+            truncated=sample.finish_reason == "length",
+        )
+
+    def _forget(self) -> None:
+        """Drops what earlier weights and prompts left: images, their features, keys and values.
+
+        Loading weights empties the worker's cache of image features, but the scheduler would still
+        count on it ("Encoder cache miss").
+        """
+        self._llm.reset_mm_cache()
+        self._llm.llm_engine.reset_encoder_cache()
+        self._llm.reset_prefix_cache()
+
+    def _sleep(self) -> None:
+        """Hands the device's memory to the learner (CPUs ignore it); the weights are kept."""
+        self._llm.sleep(level=1)
+        self._asleep = {"weights", "kv_cache"}
+
+    def _wake(self, part: str) -> None:
+        if part in self._asleep:
+            self._llm.wake_up(tags=[part])
+            self._asleep.remove(part)
+
+
+def _start(policy: Policy, rollout: VllmRollout) -> LLM:
+    """Starts vLLM on the files that the policy was loaded from.
+
+    Not on made-up weights to be replaced at once (`load_format="dummy"`): these would also
+    overwrite the constants that images are normalised with, which no later weights bring back.
+    """
+    ranks = {"RANK": str(device.rank()), "LOCAL_RANK": os.environ.get("LOCAL_RANK", "0")}
+    before = {name: os.environ.get(name) for name in ranks}
+    try:
+        os.environ.update(ranks)  # vLLM asks for them also where no torchrun has set them
+        return LLM(
+            model=policy.model.name_or_path,
+            # The bounds on an image's size may be the recipe's and not the file's.
+            mm_processor_kwargs={"size": dict(policy.processor.image_processor.size)},
+            dtype=str(policy.model.dtype).removeprefix("torch."),
+            distributed_executor_backend="external_launcher",
+            tensor_parallel_size=rollout.tensor_parallel,
+            mm_encoder_tp_mode="data",  # vision towers are small, and their heads seldom divide
+            max_model_len=rollout.max_length_tokens,
+            logprobs_mode="processed_logprobs",  # after temperature and top-p
+            generation_config="vllm",  # no sampling settings but ours
+            **device.vllm_settings(rollout.memory_fraction),
+        )
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

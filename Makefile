@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 LOCKS := infra/requirements/bootstrap.txt infra/requirements/cpu.txt
 
-.PHONY: help install run up down test check pocket-base seeds bench lock clean
+.PHONY: help install run up down test check pocket-base seeds bench faults lock clean
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ pocket-base: install  ## Trains the pocket world's base model again and writes i
 
 seeds: install  ## Runs the pocket recipe for three seeds and prints the README's table.
 	$(BIN)/python -m benchmarks.seeds
+
+faults: install  ## Kills a training stage at random moments and prints the counts.
+	$(BIN)/python -m benchmarks.faults
 
 lock:  ## Compiles the requirements again, with hashes and without an index address.
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

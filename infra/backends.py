@@ -5,17 +5,28 @@ object only if there is none of that name, which is all the locking the store ne
 """
 
 import errno
+import logging
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from infra.errors import StoreError
 
 MIB = 2**20
+# Of a whole request as well as of a read: an upload that waits to be told to go on (Expect:
+# 100-continue) reads nothing, and would wait for ever.
+TIMEOUT_SECONDS = 60.0
+SLOWEST_BYTES_PER_SECOND = MIB
+PATIENCE_SECONDS = 180.0
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10.0
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
@@ -188,7 +199,8 @@ class S3Backend:
     """A prefix of an S3 bucket, through s3fs.
 
     Not fork-safe: open it in the process that uses it. The endpoint and the credentials come from
-    the usual AWS_* variables.
+    the usual AWS_* variables. A server that is away, slow or overloaded is asked again for
+    `PATIENCE_SECONDS`: long enough for a restart.
     """
 
     def __init__(self, path: str) -> None:
@@ -200,33 +212,41 @@ class S3Backend:
             # With a listings cache even `exists` is stale after another writer.
             use_listings_cache=False,
             skip_instance_cache=True,
-            config_kwargs={"connect_timeout": 10, "read_timeout": 60},
+            config_kwargs={"connect_timeout": 10, "read_timeout": TIMEOUT_SECONDS},
         )
 
     def reach(self) -> None:
-        """Asks for the bucket; it is never made, though some servers would with the first PUT."""
-        with self._clear_errors():
-            self._fs.call_s3("head_bucket", Bucket=self._path.partition("/")[0])
+        """Asks for the bucket, once; it is never made, though some servers would with a PUT."""
+        bucket = self._path.partition("/")[0]
+        self._call(lambda: self._fs.call_s3("head_bucket", Bucket=bucket), patience_seconds=0)
 
     def create(self, name: str, data: bytes) -> bool:
         """A PUT with `If-None-Match: *`."""
-        with self._clear_errors():
+
+        def put() -> bool:
             try:
-                self._fs.pipe_file(f"{self._path}/{name}", data, mode="create")
+                self._fs.pipe_file(
+                    f"{self._path}/{name}", data, mode="create", timeout=TIMEOUT_SECONDS
+                )
             except OSError as error:
                 if isinstance(error, FileExistsError) or _status(error) in (409, 412):
                     return False
                 raise
-        return True
+            return True
+
+        return self._call(put)
 
     def read(self, name: str) -> bytes | None:
         """An object's bytes, or None."""
-        with self._clear_errors():
+
+        def get() -> bytes | None:
             try:
-                data: bytes = self._fs.cat_file(f"{self._path}/{name}")
+                data: bytes = self._fs.cat_file(f"{self._path}/{name}", timeout=TIMEOUT_SECONDS)
             except FileNotFoundError:
                 return None
-        return data
+            return data
+
+        return self._call(get)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the objects under a prefix."""
@@ -238,8 +258,9 @@ class S3Backend:
 
     def _list(self, prefix: str) -> dict[str, dict[str, Any]]:
         base = f"{self._path}/{prefix}/"
-        with self._clear_errors():
-            found: dict[str, dict[str, Any]] = self._fs.find(base, detail=True)
+        found: dict[str, dict[str, Any]] = self._call(
+            lambda: self._fs.find(base, detail=True, timeout=TIMEOUT_SECONDS)
+        )
         # An emptied prefix may live on as an object of its own name.
         return {
             name.removeprefix(base): info
@@ -249,56 +270,96 @@ class S3Backend:
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Multipart, with little memory: at most 16 parts of 16 MiB at once."""
-        with self._clear_errors():
-            self._fs.put(
+        num_bytes = sum((folder / name).stat().st_size for name in names)
+        self._call(
+            lambda: self._fs.put(
                 [str(folder / name) for name in names],
                 [f"{self._path}/{prefix}/{name}" for name in names],
                 chunksize=16 * MIB,
                 max_concurrency=4,
                 batch_size=4,
+                timeout=_transfer_seconds(num_bytes),
             )
+        )
 
     def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
         """Four files at once, each in one stream."""
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with self._clear_errors():
-            self._fs.get(
+        sizes = self.sizes(prefix)
+        num_bytes = sum(sizes.get(name, 0) for name in names)
+        self._call(
+            lambda: self._fs.get(
                 [f"{self._path}/{prefix}/{name}" for name in names],
                 [str(folder / name) for name in names],
                 max_concurrency=1,
                 batch_size=4,
+                timeout=_transfer_seconds(num_bytes),
             )
+        )
 
     def remove(self, prefix: str) -> None:
         """Removes every object under a prefix, and the one of that name; none is fine."""
         names = [f"{self._path}/{prefix}/{name}" for name in self.sizes(prefix)]
-        with self._clear_errors():
-            # S3 answers that it has removed an object that never was.
-            self._fs.rm([*names, f"{self._path}/{prefix}"])
+        # S3 answers that it has removed an object that never was.
+        self._call(lambda: self._fs.rm([*names, f"{self._path}/{prefix}"], timeout=TIMEOUT_SECONDS))
 
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        from botocore.exceptions import (  # type: ignore[import-untyped]
-            BotoCoreError,
-            ClientError,
+    def _call(
+        self, operation: Callable[[], Result], patience_seconds: float | None = None
+    ) -> Result:
+        """Runs an operation, which may be run twice, until the server has had its chance.
+
+        Raises:
+            StoreError: The server refuses, or is not there for longer than the patience.
+        """
+        from aiohttp import ClientError as TransportError
+        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+        patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
+        deadline = time.monotonic() + patience
+        wait_seconds = FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return operation()
+            except (OSError, BotoCoreError, ClientError, TransportError) as error:
+                if not _may_pass(error) or time.monotonic() + wait_seconds > deadline:
+                    raise self._unusable(error) from error
+                log.warning("%s: %s; trying again", self.root, _reason(error))
+            time.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+
+    def _unusable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"The store {self.root} cannot be used: {_reason(error)}.",
+            where=f"{self.root} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}",
+            rule="the bucket exists, answers, and these credentials may list, read and write",
+            fix="check REVISUAL_STORE, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY",
         )
 
-        try:
-            yield
-        except (OSError, BotoCoreError, ClientError) as error:
-            raise StoreError(
-                f"The store {self.root} cannot be used: {_reason(error)}.",
-                where=f"{self.root} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}",
-                rule="the bucket exists, answers, and these credentials may list, read and write",
-                fix="check REVISUAL_STORE, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY",
-            ) from error
+
+def _transfer_seconds(num_bytes: int) -> float:
+    """How long a transfer may take."""
+    return TIMEOUT_SECONDS + num_bytes / SLOWEST_BYTES_PER_SECOND
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed later: the server is away, slow or overloaded."""
+    from aiohttp import ClientError as TransportError
+    from botocore.exceptions import ConnectionError as Unreachable
+    from botocore.exceptions import HTTPClientError
+
+    status = _status(error)
+    if status is not None:
+        return status == 429 or status >= 500
+    away = (HTTPClientError, Unreachable, TransportError, ConnectionError, TimeoutError)
+    return isinstance(error, away)
 
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status S3 answered with; s3fs hides it in the cause."""
-    response = getattr(error.__cause__, "response", None) or {}
+    answered = error if hasattr(error, "response") else error.__cause__
+    response = getattr(answered, "response", None) or {}
     status: int | None = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status
 

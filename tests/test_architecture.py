@@ -15,6 +15,7 @@ ALGORITHMS = (
     "training.rl.schedules",
     "training.rewards",
     "training.answers",
+    "training.rollout.engine",  # loads vLLM when a recipe asks for it, and not before
 )
 HEAVY = ("prefect", "vllm", "deepspeed", "s3fs")
 OWNERS = {"vllm": ["vllm_engine.py"], "deepspeed": ["learner.py", "learner_state.py"]}

@@ -36,7 +36,12 @@ from training.rollout.collect import Experience, append, collect
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.scoring import Scorer, ScoreSettings
-from training.step_metrics import experience_metrics, selection_metrics, update_metrics
+from training.step_metrics import (
+    experience_metrics,
+    selection_metrics,
+    update_metrics,
+    update_speed,
+)
 
 # How often `dynamic` replaces the groups that teach nothing before it goes on with fewer: DAPO
 # refills without a bound, and hangs once every prompt is solved.
@@ -176,7 +181,7 @@ class Grpo:
             **update_metrics(results, stage),
             "pad_temperature": temperature,
             "entropy_coefficient": loss_settings(stage, step).entropy_coefficient,
-            "seconds_update": time.monotonic() - start,
+            **update_speed(experience, selection, time.monotonic() - start),
         }
 
     def _collect(self) -> Experience:

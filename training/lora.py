@@ -6,6 +6,7 @@ Nobody else knows of them: weights leave here merged, under the stock model's na
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import nn
@@ -79,7 +80,7 @@ def merged_weights(
             with whole([parameter]):
                 yield name.replace(".base_layer.", "."), parameter.detach()
             continue
-        layer = model.get_submodule(layer_name)
+        layer: Any = model.get_submodule(layer_name)  # peft's, which has no types
         factors = [p for other, p in layer.named_parameters() if other.startswith("lora_")]
         with whole([parameter, *factors]):
             yield f"{layer_name}.weight", parameter + layer.get_delta_weight(_NAME)

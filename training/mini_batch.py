@@ -109,6 +109,7 @@ def loss_settings(stage: RlStage, step: int) -> LossSettings:
             coefficient=entropy.coefficient,
             decay=entropy.decay,
             warmup_steps=entropy.warmup_steps,
+            warmup=entropy.warmup,
         )
         if entropy
         else 0.0,

@@ -176,11 +176,15 @@ class KlRecipe(Strict):
 
 
 class EntropyRecipe(Strict):
-    """Entropy bonus: `coefficient`, times `decay` each step, ramped up over `warmup_steps`."""
+    """Entropy bonus: `coefficient`, times `decay` each step after `warmup_steps`.
+
+    Until then it rises linearly (`ramp`) or is zero, as in the authors' code (`zero`).
+    """
 
     coefficient: Positive
     decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.985
     warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup: Literal["ramp", "zero"] = "ramp"
 
 
 class RlStage(Strict):

@@ -41,6 +41,7 @@ def experience_metrics(experience: Experience) -> dict[str, Metric]:
         "seconds_rollout": experience.seconds_rollout,
         "seconds_reward": experience.seconds_reward,
         "rollout_tokens_per_second": float(lengths.sum()) / experience.seconds_rollout,
+        "reward_tokens_per_second": float(lengths.sum()) / experience.seconds_reward,
     }
 
 
@@ -55,6 +56,12 @@ def selection_metrics(
         "selected_sequences": len(selection.indices),
         "effective_sample_size": effective_sample_size(selection.weights),
     }
+
+
+def update_speed(experience: Experience, selection: Selection, seconds: float) -> dict[str, Metric]:
+    """Of selection, scoring and updates, in response tokens that were selected."""
+    num_tokens = float(experience.lengths_tokens[selection.indices].sum())
+    return {"seconds_update": seconds, "update_tokens_per_second": num_tokens / seconds}
 
 
 def update_metrics(results: Sequence[UpdateResult], stage: RlStage) -> dict[str, Metric]:

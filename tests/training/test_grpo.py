@@ -19,7 +19,8 @@ KEYS = {
     *("clip_low_fraction", "clip_high_fraction", "sampler_kl", "importance_ratio_mean"),
     *("entropy_coefficient", "learning_rate", "verification_right", "verification_wrong"),
     *("verification_unparseable", "verification_timeout", "seconds_rollout", "seconds_reward"),
-    *("seconds_update", "rollout_tokens_per_second"),
+    *("seconds_update", "rollout_tokens_per_second", "reward_tokens_per_second"),
+    "update_tokens_per_second",
 }
 
 
@@ -75,6 +76,11 @@ def test_every_step_is_measured(run):
         assert line["verification_unparseable"] + line["verification_wrong"] == 16
         assert line["selected_sequences"] <= 8  # rho = 0.5 of 16
         assert line["entropy"] > 0.0
+        speeds = [line[f"{phase}_tokens_per_second"] for phase in ("rollout", "reward", "update")]
+        seconds = [line[f"seconds_{phase}"] for phase in ("rollout", "reward", "update")]
+        num_tokens = [speed * time for speed, time in zip(speeds, seconds, strict=True)]
+        assert num_tokens[:2] == pytest.approx([16 * line["response_length_tokens"]] * 2)
+        assert 0 < num_tokens[2] < num_tokens[0]
         # Sampler and trainer are one model: the ratio differs by rounding only.
         assert line["sampler_kl"] < 1e-6
         assert line["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-2)

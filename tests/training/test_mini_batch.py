@@ -115,6 +115,10 @@ def test_every_choice_of_the_recipe_reaches_the_loss():
     assert (settings.correction, settings.correction_level) == ("mask", "sequence")
     assert (settings.correction_cap, settings.clip_high) == (3.0, 0.3)
     assert loss_settings(new_stage(surrogate="cispo"), 0).surrogate == "cispo"
+    for warmup, expected in (("ramp", 0.01), ("zero", 0.0)):
+        entropy = {"coefficient": 0.02, "warmup_steps": 1, "warmup": warmup}
+        coefficient = loss_settings(new_stage(entropy=entropy), 0).entropy_coefficient
+        assert coefficient == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

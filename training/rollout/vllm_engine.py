@@ -155,7 +155,7 @@ class VllmEngine:
     def _response(
         self, index: int, sample: CompletionOutput, settings: SamplingSettings
     ) -> Response:
-        token_ids = torch.tensor(sample.token_ids)
+        token_ids = torch.LongTensor(sample.token_ids)
         log_probs = [
             step[token].logprob
             for step, token in zip(sample.logprobs, sample.token_ids, strict=True)

@@ -93,7 +93,7 @@ class Checkpoints:
             self._stack.enter_context(self._notice)
             if device.rank() == 0:
                 # Of a crashed attempt. No rank saves before rank 0 has taken part in a step.
-                for partial in self._places.save.glob(".step-*"):
+                for partial in self._places.save.glob(".*step-*"):
                     shutil.rmtree(partial)
         return self
 
@@ -142,7 +142,7 @@ class Checkpoints:
 
         Raises:
             Preempted: The stage was told to stop; its state is saved.
-                DataError: An earlier checkpoint could not be written.
+            DataError: An earlier checkpoint could not be written.
         """
         if self._places.save is None:
             return

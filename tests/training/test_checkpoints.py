@@ -287,9 +287,9 @@ def test_a_folder_that_is_taken_is_never_touched_again(
 
 
 def test_what_a_crash_left_in_the_folder_does_not_count(finished, tiny_recipe, tmp_path):
-    left = tmp_path / "saved" / ".step-00000002"
-    left.mkdir(parents=True)
-    (left / "learner-1.safetensors").write_bytes(b"torn")
+    for name in (".step-00000002", ".removed-step-00000002"):
+        (tmp_path / "saved" / name).mkdir(parents=True)
+        (tmp_path / "saved" / name / "learner-1.safetensors").write_bytes(b"torn")
     finished(STAGES["sft"], "one", save=tmp_path / "saved")
     assert names(tmp_path / "saved") == ["step-00000006"]
 

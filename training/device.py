@@ -41,16 +41,24 @@ def kv_cache_bytes() -> int:
     return 1 * GIBIBYTE
 
 
-def vllm_settings(memory_fraction: float) -> dict[str, Any]:
+def vllm_settings(memory_fraction: float, max_length_tokens: int) -> dict[str, Any]:
     """What vLLM has to know of this device.
 
     Args:
         memory_fraction: Of a GPU's memory, for vLLM's weights and KV cache while it is awake.
+        max_length_tokens: Of a prompt and its response.
     """
     if torch.cuda.is_available():
         return {"gpu_memory_utilization": memory_fraction, "enable_sleep_mode": True}
     # Compiling the model takes a C++ compiler and minutes. Sleep frees nothing on a CPU.
-    return {"kv_cache_memory_bytes": kv_cache_bytes(), "enforce_eager": True}
+    # A prompt that is cut into chunks fails there if its draws are seeded ("CPU Generator does not
+    # use offset"), so no prompt is.
+    return {
+        "kv_cache_memory_bytes": kv_cache_bytes(),
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(max_length_tokens, 4096),
+    }
 
 
 @contextmanager

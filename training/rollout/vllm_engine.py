@@ -196,6 +196,9 @@ def _start(policy: Policy, rollout: VllmRollout) -> LLM:
     Not on made-up weights to be replaced at once (`load_format="dummy"`): these would also
     overwrite the constants that images are normalised with, which no later weights bring back.
     """
+    max_length: int | None = rollout.max_length_tokens
+    if max_length is None:
+        max_length = policy.model.config.get_text_config().max_position_embeddings
     ranks = {"RANK": str(device.rank()), "LOCAL_RANK": os.environ.get("LOCAL_RANK", "0")}
     before = {name: os.environ.get(name) for name in ranks}
     try:
@@ -208,10 +211,10 @@ def _start(policy: Policy, rollout: VllmRollout) -> LLM:
             distributed_executor_backend="external_launcher",
             tensor_parallel_size=rollout.tensor_parallel,
             mm_encoder_tp_mode="data",  # vision towers are small, and their heads seldom divide
-            max_model_len=rollout.max_length_tokens,
+            max_model_len=max_length,
             logprobs_mode="processed_logprobs",  # after temperature and top-p
             generation_config="vllm",  # no sampling settings but ours
-            **device.vllm_settings(rollout.memory_fraction),
+            **device.vllm_settings(rollout.memory_fraction, max_length),
         )
     finally:
         for name, value in before.items():

@@ -72,7 +72,9 @@ def largest_gap(policy, prompts, responses, scorer, temperature=1.0):
     settings = ScoreSettings(temperature=temperature, bans_placeholders=True)
     sequences = sequences_of(policy, prompts, responses)
     scores = scorer(sequences, settings)
-    return max(float((scores[row] - r.log_probs).abs().max()) for row, r in enumerate(responses))
+    return max(
+        float((scores[row].log_probs - r.log_probs).abs().max()) for row, r in enumerate(responses)
+    )
 
 
 def plain_scorer(policy):
@@ -163,6 +165,18 @@ def test_groups_come_in_order_and_end_or_are_truncated(engine, prompts):
     assert {response.truncated for response in responses} == {True, False}
 
 
+def test_more_prompts_than_are_read_at_once(engine, images):
+    """Together 6,000 tokens and 120 images: vLLM reads about 4,096 tokens a step."""
+    policy = new_policy()
+    engine.load_weights(policy.weights())
+    prompts = [Prompt(f"{i}+" * 28 + "1?", [images[i % 5], images[i % 3]]) for i in range(10, 70)]
+    num_tokens = [len(encode_prompt(policy, prompt).token_ids) for prompt in prompts]
+    assert sum(num_tokens) > 6000
+    responses = sample(engine, prompts, samples_per_prompt=2, max_response_tokens=4)
+    assert [r.prompt_index for r in responses] == [i for i in range(60) for _ in range(2)]
+    assert largest_gap(policy, prompts, responses, plain_scorer(policy)) < TOLERANCE
+
+
 def test_placeholders_are_never_sampled(engine, images):
     policy = new_policy()
     forbidden = policy.forbidden_token_ids
@@ -177,7 +191,7 @@ def test_placeholders_are_never_sampled(engine, images):
     # Allowed, they would be drawn: the likeliest token at the end of a response is one of them.
     allowed = ScoreSettings(bans_placeholders=False)
     scores = plain_scorer(policy)(sequences_of(policy, prompts, responses), allowed)
-    gaps = [(r.log_probs - scores[row]).max() for row, r in enumerate(responses)]
+    gaps = [(r.log_probs - scores[row].log_probs).max() for row, r in enumerate(responses)]
     assert max(gaps) > 1.0
 
 

@@ -144,10 +144,11 @@ def test_the_same_seed_gives_the_same_samples_whatever_was_sampled_before(engine
     assert [r.token_ids.tolist() for r in first] != [r.token_ids.tolist() for r in other]
 
 
-def test_groups_come_in_order_and_end_or_are_truncated(engine, prompts):
+@pytest.mark.parametrize("longest", [8, 96])
+def test_groups_come_in_order_and_end_or_are_truncated(engine, prompts, longest):
     policy = new_policy()
     responses = sample(
-        engine, prompts, temperature=2.0, samples_per_prompt=8, max_response_tokens=8
+        engine, prompts, temperature=1.5, samples_per_prompt=8, max_response_tokens=longest
     )
     assert [r.prompt_index for r in responses] == [i for i in range(4) for _ in range(8)]
     # The samples of a group are drawn apart.
@@ -157,12 +158,13 @@ def test_groups_come_in_order_and_end_or_are_truncated(engine, prompts):
         *body, last = response.token_ids.tolist()
         assert not ends & set(body)
         assert (last in ends) == (not response.truncated)
-        assert len(response.token_ids) == 8 or not response.truncated
+        assert len(response.token_ids) == longest or not response.truncated
         assert len(response.log_probs) == len(response.token_ids)
         assert response.text == policy.tokenizer.decode(
             response.token_ids, skip_special_tokens=True
         )
-    assert {response.truncated for response in responses} == {True, False}
+    # Eight tokens are too few for most responses, 96 are enough for most.
+    assert (longest == 8) in {response.truncated for response in responses}
 
 
 def test_more_prompts_than_are_read_at_once(engine, images):

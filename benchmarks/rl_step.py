@@ -110,7 +110,7 @@ def trl_seconds(
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Clock(TrainerCallback):  # type: ignore[misc] - TRL has no types
         def __init__(self) -> None:
             self.seconds: list[float] = []
 

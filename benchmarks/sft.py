@@ -56,7 +56,7 @@ def trl_seconds(recipe: Recipe, problems: Sequence[Problem]) -> float:
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Clock(TrainerCallback):  # type: ignore[misc] - TRL has no types
         def on_step_end(self, *_: object, **__: object) -> None:
             self.ends.append(perf_counter())
 

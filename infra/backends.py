@@ -313,6 +313,8 @@ class S3Backend:
             StoreError: The server refuses, or is not there for longer than the patience.
         """
         from aiohttp import ClientError as TransportError
+
+        # botocore ships no types.
         from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
         patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds

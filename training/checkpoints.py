@@ -233,6 +233,7 @@ def _read_tensors(folder: Path, learner: Learner) -> None:
             stack.enter_context(safe_open(path, framework="pt"))
             for path in sorted(folder.glob("learner-*.safetensors"))
         ]
+        # safetensors' files have keys() but cannot be iterated, whatever SIM118 suggests.
         owners = {name: file for file in files for name in file.keys()}  # noqa: SIM118
 
         def read(name: str) -> torch.Tensor:
@@ -244,6 +245,7 @@ def _read_tensors(folder: Path, learner: Learner) -> None:
         if not own.exists():
             return  # more ranks than before: the new ones keep the generators they started with
         with safe_open(own, framework="pt") as file:
+            # As above: not iterable.
             names = [name for name in file.keys() if name.startswith("random/")]  # noqa: SIM118
             generators = {name: file.get_tensor(name) for name in names}
             restore_random_state(generators, file.metadata())

@@ -77,7 +77,7 @@ def interrupt_after(step, monkeypatch):
     monkeypatch.setattr(MetricsLog, "write", writing)
 
 
-def train(stage, recipe, model, sets, output, places=Places()):  # noqa: B008
+def train(stage, recipe, model, sets, output, places=Places()):  # noqa: B008 - frozen
     output.mkdir()
     loop = sft if stage.kind == "sft" else grpo
     loop.train(recipe, stage, model, sets, output, places)
@@ -111,7 +111,7 @@ def assert_equal_outputs(first, second):
 def assert_close_weights(first, second):
     model = "model/model.safetensors"
     with safe_open(first / model, "pt") as one, safe_open(second / model, "pt") as other:
-        for name in other.keys():  # noqa: SIM118 - under ZeRO-3 there are buffers, too
+        for name in other.keys():  # noqa: SIM118 - not iterable itself; under ZeRO-3: buffers, too
             torch.testing.assert_close(
                 one.get_tensor(name), other.get_tensor(name), atol=TOLERANCE, rtol=0, msg=name
             )

@@ -1,8 +1,9 @@
 """One RL step, ours and TRL's GRPOTrainer's, on the same weights, prompts, rewards and lengths.
 
 16 prompts x 8 samples x 64 tokens; the end of text is never sampled, so every response has 64. Both
-sample, verify the answers with the same verifier, score, and take one AdamW step; no KL term. TRL
-runs without activation checkpointing, which would slow it down.
+sample, verify the answers with the same verifier, score, and take one AdamW step; no KL term. Both
+run one process with a thread a core, and cut the update into micro-batches, never slower here than
+one large batch. TRL runs without activation checkpointing, which would slow it down.
 
 Rounds of both alternate, so that a change of the machine's load reaches both.
 """
@@ -21,6 +22,7 @@ from unittest.mock import patch
 import torch
 from datasets import Dataset
 
+from benchmarks.peer import NUM_THREADS, StepClock, in_new_process
 from benchmarks.table import Row
 from infra.settings import PROJECT_ROOT
 from training import device, grpo
@@ -38,6 +40,8 @@ from training.scoring import Scorer, ScoreSettings
 
 MODEL = PROJECT_ROOT / "infra/models/pocket-base"
 NUM_PROMPTS, GROUP_SIZE, NUM_TOKENS, RATE = 16, 8, 64, 1e-5
+# About the same on both sides: TRL counts sequences, we count tokens.
+TOKENS_PER_MICRO_BATCH, SEQUENCES_PER_MICRO_BATCH = 4096, 32
 # Random in most responses, so that every group teaches something, on both sides.
 REWARDS = [RepetitionReward(kind="repetition", ngram=1)]
 
@@ -70,6 +74,7 @@ def new_stage(**changes: object) -> RlStage:
         "group_size": GROUP_SIZE,
         "max_response_tokens": NUM_TOKENS,
         "top_p": 1.0,
+        "tokens_per_micro_batch": TOKENS_PER_MICRO_BATCH,
         "rewards": [reward.model_dump() for reward in REWARDS],
     }
     return RlStage.model_validate(values | changes)
@@ -103,22 +108,16 @@ def ours(recipe: Recipe, stage: RlStage, problems: Sequence[Problem], verifier: 
         )
 
 
-def trl_seconds(
+def trl_seconds(problems: Sequence[Problem], system_prompt: str, num_steps: int) -> list[float]:
+    """Of each step of a new GRPOTrainer after its first, which warms up."""
+    with Verifier() as verifier:
+        return _trl_seconds(problems, system_prompt, verifier, num_steps)
+
+
+def _trl_seconds(
     problems: Sequence[Problem], system_prompt: str, verifier: Verifier, num_steps: int
 ) -> list[float]:
-    """Of each step of a new GRPOTrainer after its first, which warms up."""
-    from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
-
-    class Clock(TrainerCallback):  # type: ignore[misc] - TRL has no types
-        def __init__(self) -> None:
-            self.seconds: list[float] = []
-
-        def on_step_begin(self, *_: object, **__: object) -> None:
-            self.start = perf_counter()
-
-        def on_step_end(self, *_: object, **__: object) -> None:
-            self.seconds.append(perf_counter() - self.start)
 
     def reward(completions: list[Any], answer: list[str], **_: object) -> list[float]:
         texts = [completion[0]["content"] for completion in completions]
@@ -131,7 +130,8 @@ def trl_seconds(
     with tempfile.TemporaryDirectory() as folder:
         settings = GRPOConfig(
             output_dir=folder,
-            per_device_train_batch_size=NUM_PROMPTS * GROUP_SIZE,
+            per_device_train_batch_size=SEQUENCES_PER_MICRO_BATCH,
+            gradient_accumulation_steps=NUM_PROMPTS * GROUP_SIZE // SEQUENCES_PER_MICRO_BATCH,
             num_generations=GROUP_SIZE,
             max_completion_length=NUM_TOKENS,
             generation_kwargs={"min_new_tokens": NUM_TOKENS},
@@ -145,7 +145,7 @@ def trl_seconds(
             save_strategy="no",
             disable_tqdm=True,
         )
-        clock = Clock()
+        clock = StepClock()
         trainer = GRPOTrainer(
             policy.model,
             reward,
@@ -155,7 +155,7 @@ def trl_seconds(
             callbacks=[clock],
         )
         trainer.train()
-    return clock.seconds[1:]
+    return [end - begin for begin, end in zip(clock.begins, clock.ends, strict=True)][1:]
 
 
 def trl_row(problem: Problem, system_prompt: str) -> dict[str, Any]:
@@ -171,9 +171,9 @@ def trl_row(problem: Problem, system_prompt: str) -> dict[str, Any]:
 
 
 @contextmanager
-def prepared(num_threads: int) -> Iterator[Verifier]:
-    """The process group, the threads and a verifier."""
-    device.start(num_threads)
+def prepared() -> Iterator[Verifier]:
+    """The process group, a thread a core, and a verifier."""
+    device.start(NUM_THREADS)
     with Verifier() as verifier:
         yield verifier
 
@@ -182,13 +182,13 @@ def compare(modality: Modality, *, num_rounds: int, steps_per_round: int, vllm: 
     """Times every variant against TRL; a row each."""
     recipe = load_recipe(PROJECT_ROOT / "infra/recipes/pocket.toml")
     problems = generate(modality, "train", NUM_PROMPTS * 8, seed=0)
-    variants: dict[str, tuple[Literal["transformers", "vllm"], RlStage, float]] = {
+    variants: dict[str, tuple[Literal["transformers", "vllm"], RlStage, float | None]] = {
         "PAD, rho 0.5": ("transformers", new_stage(pad={"ratio": 0.5}), 0.5),
         "no selection": ("transformers", new_stage(pad={"strategy": "none"}), 0.8),
     }
     if vllm:
-        variants["PAD, rho 0.5, vLLM"] = ("vllm", new_stage(pad={"ratio": 0.5}), 0.5)
-    with prepared(recipe.hardware.threads_per_process) as verifier:
+        variants["PAD, rho 0.5, vLLM"] = ("vllm", new_stage(pad={"ratio": 0.5}), None)
+    with prepared() as verifier:
         running = {}
         for name, (engine, stage, _) in variants.items():
             rollout = {"rollout": {"engine": engine}}
@@ -198,7 +198,7 @@ def compare(modality: Modality, *, num_rounds: int, steps_per_round: int, vllm: 
         times: dict[str, list[float]] = {name: [] for name in variants}
         trl: list[float] = []
         for _ in range(num_rounds):
-            trl += trl_seconds(problems, recipe.system_prompt, verifier, steps_per_round)
+            trl += in_new_process(trl_seconds, problems, recipe.system_prompt, steps_per_round)
             for name, one in running.items():
                 times[name] += one.seconds(steps_per_round)
     return [
@@ -213,7 +213,7 @@ def selection_saving(modality: Modality) -> Row:
     policy, reference = (
         endless_policy(MODEL, recipe.model, system_prompt=recipe.system_prompt) for _ in range(2)
     )
-    with prepared(recipe.hardware.threads_per_process):
+    with prepared():
         learner = Learner(
             policy,
             optimizer=OptimizerRecipe(learning_rate=RATE),

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from benchmarks.rl_step import MODEL, RATE
+from benchmarks.peer import NUM_THREADS, StepClock, in_new_process
+from benchmarks.rl_step import MODEL, RATE, SEQUENCES_PER_MICRO_BATCH, TOKENS_PER_MICRO_BATCH
 from benchmarks.table import Row
 from infra.settings import PROJECT_ROOT
 from training import device
@@ -35,7 +36,7 @@ def ours(recipe: Recipe, problems: Sequence[Problem]) -> tuple[float, int]:
         optimizer=OptimizerRecipe(learning_rate=RATE),
         hardware=recipe.hardware,
         num_updates=NUM_STEPS + 1,
-        tokens_per_micro_batch=4096,
+        tokens_per_micro_batch=TOKENS_PER_MICRO_BATCH,
     )
 
     def encoded(problem: Problem) -> TokenSequence:
@@ -53,15 +54,7 @@ def ours(recipe: Recipe, problems: Sequence[Problem]) -> tuple[float, int]:
 
 def trl_seconds(recipe: Recipe, problems: Sequence[Problem]) -> float:
     """Of an epoch of SFTTrainer over the same rows, its first step left out and scaled for."""
-    from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
-
-    class Clock(TrainerCallback):  # type: ignore[misc] - TRL has no types
-        def on_step_end(self, *_: object, **__: object) -> None:
-            self.ends.append(perf_counter())
-
-        def __init__(self) -> None:
-            self.ends: list[float] = []
 
     policy = load_policy(MODEL, recipe.model, system_prompt=recipe.system_prompt)
     rows: list[dict[str, Any]] = [
@@ -77,7 +70,8 @@ def trl_seconds(recipe: Recipe, problems: Sequence[Problem]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         settings = SFTConfig(
             output_dir=folder,
-            per_device_train_batch_size=BATCH_SIZE,
+            per_device_train_batch_size=SEQUENCES_PER_MICRO_BATCH,
+            gradient_accumulation_steps=BATCH_SIZE // SEQUENCES_PER_MICRO_BATCH,
             max_steps=NUM_STEPS + 1,
             learning_rate=RATE,
             max_length=None,
@@ -88,7 +82,7 @@ def trl_seconds(recipe: Recipe, problems: Sequence[Problem]) -> float:
             save_strategy="no",
             disable_tqdm=True,
         )
-        clock = Clock()
+        clock = StepClock()
         trainer = SFTTrainer(
             policy.model,
             args=settings,
@@ -103,11 +97,11 @@ def trl_seconds(recipe: Recipe, problems: Sequence[Problem]) -> float:
 def compare(num_rounds: int) -> list[Row]:
     """One row: the same number of rows a second is the same number of tokens a second."""
     recipe = load_recipe(PROJECT_ROOT / "infra/recipes/pocket.toml")
-    device.start(recipe.hardware.threads_per_process)
+    device.start(NUM_THREADS)
     problems = generate("text", "train", BATCH_SIZE * NUM_STEPS, seed=0)
     times, peers, num_tokens = [], [], 0
     for _ in range(num_rounds):
-        peers.append(trl_seconds(recipe, problems))
+        peers.append(in_new_process(trl_seconds, recipe, problems))
         seconds, num_tokens = ours(recipe, problems)
         times.append(seconds)
     speeds = num_tokens / median(times), num_tokens / median(peers)

@@ -7,10 +7,11 @@ All other calls go to `sdpa`.
 """
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from training import device
 
 GROUPED_SDPA = "grouped_sdpa"
 
@@ -45,9 +46,7 @@ def grouped_attention(
         )
         return output
     grouped = query.view(rows, key.shape[1], -1, width)
-    attended = scaled_dot_product_attention(
-        grouped, key, value, attn_mask=attention_mask, scale=scaling
-    )
+    attended = device.attend(grouped, key, value, attention_mask, scaling)
     return attended.reshape(rows, 1, heads, width), None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.nn.functional import scaled_dot_product_attention
 
 GIBIBYTE = 1024**3
 Value = TypeVar("Value")
@@ -91,6 +92,36 @@ def sort_descending(values: torch.Tensor) -> torch.Tensor:
     if values.device.type == "cpu":
         return torch.from_numpy(np.sort(values.numpy(), axis=-1)).flip(-1)
     return values.sort(dim=-1, descending=True).values
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float | None,
+) -> torch.Tensor:
+    """Attention of the few queries of a decoding step.
+
+    On CPUs by two batched products: the fused kernel starts anew for every row and head there,
+    which takes three times as long.
+
+    Args:
+        query: [R, K, Q, D].
+        key: [R, K, S, D].
+        value: [R, K, S, D].
+        mask: Added to the scores [R, 1, 1, S], boolean, or None.
+        scale: What the scores are multiplied by; None for 1 / sqrt(D).
+    """
+    if query.device.type != "cpu" or mask is None or not mask.is_floating_point():
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    rows, heads, _, width = query.shape
+    query, key, value = (states.flatten(0, 1) for states in (query, key, value))
+    added = mask[:, 0].expand(rows, 1, -1).repeat_interleave(heads, dim=0)
+    alpha = width**-0.5 if scale is None else scale
+    scores = torch.baddbmm(added, query, key.transpose(1, 2), alpha=alpha)
+    attended = scores.float().softmax(-1).to(value.dtype).bmm(value)
+    return attended.view(rows, heads, -1, width)
 
 
 def start(num_threads: int) -> torch.device:

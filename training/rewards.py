@@ -57,10 +57,7 @@ def _value(reward: Reward, text: str, length_tokens: int, outcome: Outcome) -> f
         return think_then_box(text)
     if reward.kind == "efficient_length":
         return efficient_length(
-            length_tokens,
-            budget_tokens=reward.budget_tokens,
-            alpha=reward.alpha,
-            delta=reward.delta,
+            length_tokens, reward.budget_tokens, alpha=reward.alpha, delta=reward.delta
         )
     return repetition(text, ngram=reward.ngram)
 
@@ -79,14 +76,12 @@ def think_then_box(text: str) -> float:
     return float(bool(closing) and is_thought and tags == (1, 1) and is_answer)
 
 
-def efficient_length(
-    length_tokens: int, *, budget_tokens: int, alpha: float, delta: float
-) -> float:
-    """Returns clip(alpha (budget - length) + delta, 0, 1) (paper v1, efficient-length reward).
+def efficient_length(length: int, budget: int, alpha: float, delta: float) -> float:
+    """Returns clip(alpha (budget - length) + delta, 0, 1), both in tokens (paper v1).
 
     It rewards brevity in wrong answers as well: keep its weight small beside accuracy's.
     """
-    return min(max(alpha * (budget_tokens - length_tokens) + delta, 0.0), 1.0)
+    return min(max(alpha * (budget - length) + delta, 0.0), 1.0)
 
 
 def repetition(text: str, *, ngram: int) -> float:

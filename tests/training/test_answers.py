@@ -18,7 +18,8 @@ from training.answers import (
     Verifier,
     count_outcomes,
     extract_boxed,
-    verify_one,
+    verify,
+    verify_in_process,
 )
 from training.answers.quick import decide
 from training.errors import RevisualError
@@ -72,7 +73,7 @@ class TestExtraction:
     )
     def test_no_answer(self, text):
         assert extract_boxed(text) is None
-        assert verify_one(text, "42") == "unparseable"
+        assert verify_in_process(text, "42") == "unparseable"
 
     def test_the_longest_answer_that_counts(self):
         answer = "1" * MAX_ANSWER_CHARS
@@ -163,13 +164,13 @@ class TestFastPath:
 
     @pytest.mark.parametrize(("answer", "reference"), UNEVALUATED + OTHER_AMOUNTS)
     def test_unevaluated_arithmetic_and_other_amounts_earn_nothing(self, answer, reference):
-        assert verify_one(boxed(answer), reference) != "right"
+        assert verify_in_process(boxed(answer), reference) != "right"
 
     def test_a_computer_algebra_system_is_not_even_imported(self):
         program = (
-            "import sys; from training.answers import Verifier, verify_one;"
+            "import sys; from training.answers import Verifier, verify_in_process;"
             "found = Verifier().verify([r'\\boxed{7}', 'x'], ['7', '7']);"
-            "print(found, verify_one('', '1'));"
+            "print(found, verify_in_process('', '1'));"
             "assert not {'sympy', 'math_verify', 'torch'} & set(sys.modules)"
         )
         done = subprocess.run(
@@ -218,7 +219,7 @@ class TestProcesses:
     def test_in_process_and_in_workers_agree(self, verifier):
         responses = [boxed(answer) for answer, _, _ in SYMBOLIC]
         references = [reference for _, reference, _ in SYMBOLIC]
-        expected = [verify_one(*pair) for pair in zip(responses, references, strict=True)]
+        expected = [verify_in_process(*pair) for pair in zip(responses, references, strict=True)]
         assert verifier.verify(responses, references) == expected
 
     def test_threads_may_verify(self, verifier):
@@ -268,6 +269,13 @@ def fork_of(verifier):
 
 
 class TestTimeouts:
+    def test_one_answer_is_verified_by_itself(self):
+        before = set(psutil.Process().children(recursive=True))
+        assert verify(boxed("2x"), "x+x") == "right"
+        assert verify(boxed(HANGS), "x+1", timeout_seconds=1.0) == "timeout"
+        left = set(psutil.Process().children(recursive=True)) - before
+        assert all(has_ended(process.pid) for process in left)
+
     def test_a_hanging_answer_is_killed_counted_and_its_worker_replaced(self):
         with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
             assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]

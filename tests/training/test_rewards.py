@@ -19,10 +19,10 @@ def test_accuracy_is_for_right_answers_only():
 @pytest.mark.parametrize("length_tokens, reward", [(0, 1.0), (150, 0.75), (200, 0.5), (280, 0.1)])
 def test_efficient_length_of_the_paper(length_tokens, reward):
     # alpha 0.005, delta 0.5, a budget of 200: one half at the budget, nothing 100 tokens past it.
-    value = efficient_length(length_tokens, budget_tokens=200, alpha=0.005, delta=0.5)
+    value = efficient_length(length_tokens, budget=200, alpha=0.005, delta=0.5)
     assert value == pytest.approx(reward)
-    assert efficient_length(300, budget_tokens=200, alpha=0.005, delta=0.5) == 0.0
-    assert efficient_length(10**6, budget_tokens=200, alpha=0.005, delta=0.5) == 0.0
+    assert efficient_length(300, budget=200, alpha=0.005, delta=0.5) == 0.0
+    assert efficient_length(10**6, budget=200, alpha=0.005, delta=0.5) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ hang on hostile input and therefore runs in the killable processes of `verifier`
 
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
 from training.answers.outcome import OUTCOMES, Outcome, count_outcomes
-from training.answers.verifier import Verifier, verify_one
+from training.answers.verifier import Verifier, verify, verify_in_process
 
 __all__ = [
     "MAX_ANSWER_CHARS",
@@ -16,5 +16,6 @@ __all__ = [
     "Verifier",
     "count_outcomes",
     "extract_boxed",
-    "verify_one",
+    "verify",
+    "verify_in_process",
 ]

@@ -30,8 +30,8 @@ _PROJECT = Path(__file__).resolve().parents[2]
 Pair = tuple[str, str]  # the boxed answer, the reference
 
 
-def verify_one(response: str, reference: str) -> Outcome:
-    """Verifies one response in this process; hostile input may hang it: see `Verifier`.
+def verify_in_process(response: str, reference: str) -> Outcome:
+    """Verifies one response in this process; hostile input may hang it: see `verify`.
 
     Args:
         response: The whole response; its last box counts.
@@ -39,6 +39,21 @@ def verify_one(response: str, reference: str) -> Outcome:
     """
     found = _quickly(response, reference)
     return compare(*found) if isinstance(found, tuple) else found
+
+
+def verify(prediction: str, reference: str, *, timeout_seconds: float = 5.0) -> Outcome:
+    """Verifies one response safely; for many, a `Verifier` keeps its processes between calls.
+
+    Args:
+        prediction: The whole response; its last box counts.
+        reference: The reference answer.
+        timeout_seconds: Wall-clock limit of the comparison.
+
+    Raises:
+        RevisualError: See `Verifier.verify`.
+    """
+    with Verifier(num_processes=1, timeout_seconds=timeout_seconds) as verifier:
+        return verifier.verify([prediction], [reference])[0]
 
 
 def _quickly(response: str, reference: str) -> Outcome | Pair:

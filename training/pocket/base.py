@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from training import device
-from training.answers import verify_one
+from training.answers import verify_in_process
 from training.encoding import TokenSequence, encode_prompt, encode_response
 from training.evaluation.scores import reads_right
 from training.pocket.lessons import Kind, Lesson, draw_lessons, reading_problems
@@ -233,7 +233,7 @@ def measure(policy: Policy, problems: list[Problem]) -> dict[str, Any]:
         {
             "level": problem["level"],
             "family": problem["family"],
-            "accuracy": verify_one(response.text, problem["answer"]) == "right",
+            "accuracy": verify_in_process(response.text, problem["answer"]) == "right",
             "reading": bool(reads_right(problem["reading"], response.text)),
         }
         for problem, response in zip(problems, responses, strict=True)

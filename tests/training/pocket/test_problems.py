@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.answers import verify_one
+from training.answers import verify_in_process
 from training.pocket.drawing import CELL, digit_indices
 from training.pocket.family import NAMES, NUM_LEVELS, SPLITS, cells
 from training.pocket.problems import FAMILIES, generate, sketch
@@ -64,7 +64,7 @@ def test_all_families_and_levels_occur(problems):
 
 def test_solutions_end_in_the_verified_answer_and_hold_the_reading(problems):
     for problem in problems:
-        assert verify_one(problem["solution"], problem["answer"]) == "right"
+        assert verify_in_process(problem["solution"], problem["answer"]) == "right"
         assert problem["solution"].startswith(f"<think>Given: {problem['reading']}. ")
         assert problem["solution"].count("<think>") == problem["solution"].count("</think>") == 1
 

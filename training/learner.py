@@ -253,7 +253,8 @@ class Learner:
         model = self._policy.model
         state: dict[str, torch.Tensor] | None = None
         if self._is_sharded or has_adapters(model):
-            state = dict(model.named_buffers())
+            kept = model.state_dict().keys()  # without buffers that a model computes by itself
+            state = {name: buffer for name, buffer in model.named_buffers() if name in kept}
             for name, weight in merged_weights(model, self._whole, remove_duplicate=True):
                 state[name] = weight.cpu().clone()
         if device.rank() == 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForImageTextToText
 
 from training import device
@@ -192,6 +193,11 @@ def test_bfloat16_learns(tiny_model_folder, images, zero_stage):
     assert losses[-1] < losses[0] - 0.5
 
 
+def tensor_names(folder):
+    with safe_open(folder / "model.safetensors", framework="pt") as tensors:
+        return set(tensors.keys())
+
+
 def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
     policy = new_policy(tiny_model_folder)
     learner = new_learner(policy, zero_stage=3)
@@ -203,6 +209,8 @@ def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
     saved = AutoModelForImageTextToText.from_pretrained(tmp_path)
     for name, parameter in copied.model.named_parameters():
         assert torch.equal(saved.get_parameter(name), parameter), name
+    copied.save(tmp_path / "plain")
+    assert tensor_names(tmp_path) == tensor_names(tmp_path / "plain")
 
 
 def test_shares_are_balanced_and_complete():

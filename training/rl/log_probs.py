@@ -1,9 +1,13 @@
 """Log-probabilities of tokens without the logits of the whole batch.
 
 With a vocabulary of 152,064, float32 logits of 8,192 tokens take 5 GB, their log-softmax and
-gradient as much again. Here the head, the log-softmax and their gradients are computed for a few
-hundred tokens at a time; the backward pass recomputes a chunk's logits instead of keeping them.
+gradient as much again. Here the head, the log-softmax and their gradients are computed for a slice
+of the vocabulary at a time; the backward pass recomputes a slice's logits instead of keeping them.
+Slices of the vocabulary and not of the tokens: the products stay large enough to be fast, and each
+slice of the head's gradient, the largest tensor here, is written once.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,8 +15,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from training.nucleus import nucleus_floor
 
-_CHUNK_LOGITS = 2**25  # float32 elements, 128 MiB
+_CHUNK_LOGITS = 2**24  # float32 elements, 64 MiB
 _SMALLEST_LOG = -1000.0  # stands for log 0: its exponential is 0 too, its products are finite
+_LEAST = -1e30  # below every logit that a token can have
 
 
 def token_log_probs(
@@ -21,7 +26,7 @@ def token_log_probs(
     targets: Tensor,
     *,
     temperature: float = 1.0,
-    chunk_tokens: int | None = None,
+    chunk_vocabulary: int | None = None,
     with_entropy: bool = False,
     banned_token_ids: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
@@ -32,14 +37,15 @@ def token_log_probs(
         head_weight: Weight of the LM head [V, D].
         targets: Token ids [T].
         temperature: The sampler's temperature, so that both mean the same distribution.
-        chunk_tokens: Tokens whose logits exist at one time; by default 128 MiB of logits' worth.
+        chunk_vocabulary: Entries of the vocabulary for which the logits of all tokens exist at one
+            time; by default 64 MiB of logits' worth.
         with_entropy: Also compute the entropy, in nats; costs one more pass over the logits.
         banned_token_ids: Ids that the sampler can't draw; they get probability zero.
 
     Returns:
         Log-probabilities [T] and entropies [T] (None unless asked for), float32.
     """
-    chunk = _default_chunk(chunk_tokens, head_weight)
+    chunk = chunk_vocabulary or _default_chunk(len(hidden))
     # torch types neither `apply` nor what a function keeps on its context.
     log_probs, entropy = _ChunkedLogProbs.apply(  # type: ignore[no-untyped-call]
         hidden, head_weight, targets, temperature, chunk, with_entropy, banned_token_ids
@@ -69,7 +75,7 @@ def nucleus_log_mass(
         temperature: The sampler's temperature.
         top_p: The nucleus is the smallest set of most likely tokens whose probabilities sum to
             at least this.
-        chunk_tokens: Tokens whose logits exist at one time; by default 128 MiB of logits' worth.
+        chunk_tokens: Tokens whose logits exist at one time; by default 64 MiB of logits' worth.
         banned_token_ids: Ids that the sampler can't draw.
 
     Returns:
@@ -78,7 +84,7 @@ def nucleus_log_mass(
     masses = torch.zeros(len(hidden), device=hidden.device)
     if top_p >= 1.0:
         return masses
-    for rows in _chunks(len(hidden), _default_chunk(chunk_tokens, head_weight)):
+    for rows in _chunks(len(hidden), chunk_tokens or _default_chunk(len(head_weight))):
         logits = _logits(hidden[rows], head_weight, temperature, banned_token_ids)
         probs = logits.softmax(-1)
         outside = probs < nucleus_floor(probs, top_p)
@@ -99,22 +105,23 @@ class _ChunkedLogProbs(torch.autograd.Function):
         head_weight: Tensor,
         targets: Tensor,
         temperature: float,
-        chunk_tokens: int,
+        chunk_vocabulary: int,
         with_entropy: bool,
         banned: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        normalizers = torch.empty(len(hidden), device=hidden.device)
-        log_probs = torch.empty_like(normalizers)
-        entropy = torch.zeros_like(normalizers)
-        for rows in _chunks(len(hidden), chunk_tokens):
-            logits = _logits(hidden[rows], head_weight, temperature, banned)
-            normalizers[rows] = logits.logsumexp(-1)
-            log_probs[rows] = logits.gather(-1, targets[rows, None]).squeeze(-1)
-            if with_entropy:
-                entropy[rows] = _entropy(logits.sub_(normalizers[rows, None]))
+        log_probs = torch.zeros(len(hidden), device=hidden.device)
+        zeros = torch.zeros_like(log_probs)
+        sums = _Sums(torch.full_like(zeros, _LEAST), zeros, zeros)
+        for columns in _chunks(len(head_weight), chunk_vocabulary):
+            logits = _logits(hidden, head_weight[columns], temperature, _inside(banned, columns))
+            rows, entries = _hits(targets, columns)
+            log_probs[rows] = logits[rows, entries]
+            sums = _add(sums, logits, with_entropy=with_entropy)
+        normalizers = sums.maximum + sums.total.log()
+        entropy = sums.total.log() - sums.moment / sums.total if with_entropy else zeros
         log_probs -= normalizers
         ctx.save_for_backward(hidden, head_weight, targets, normalizers, entropy)
-        ctx.settings = temperature, chunk_tokens, with_entropy, banned  # type: ignore[attr-defined]
+        ctx.settings = temperature, chunk_vocabulary, with_entropy, banned  # type: ignore[attr-defined]
         if not with_entropy:
             ctx.mark_non_differentiable(entropy)
         return log_probs, entropy
@@ -125,13 +132,10 @@ class _ChunkedLogProbs(torch.autograd.Function):
         ctx: FunctionCtx, grad_log_probs: Tensor, grad_entropy: Tensor
     ) -> tuple[Tensor | None, ...]:
         hidden, head_weight, targets, normalizers, entropy = ctx.saved_tensors  # type: ignore[attr-defined]
-        temperature, chunk_tokens, with_entropy, banned = ctx.settings  # type: ignore[attr-defined]
+        temperature, chunk_vocabulary, with_entropy, banned = ctx.settings  # type: ignore[attr-defined]
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
         grad_hidden = torch.zeros_like(hidden, dtype=torch.float32) if needs_hidden else None
         grad_weight = torch.empty_like(head_weight) if needs_weight else None
-        # With the normalisers known, the vocabulary can be cut instead of the tokens: each slice
-        # of the weight's gradient, the largest tensor here, is then written once.
-        chunk_vocabulary = max(chunk_tokens * len(head_weight) // max(len(hidden), 1), 1)
         for columns in _chunks(len(head_weight), chunk_vocabulary):
             weight = head_weight[columns]
             log_p = _logits(hidden, weight, temperature, _inside(banned, columns))
@@ -141,34 +145,63 @@ class _ChunkedLogProbs(torch.autograd.Function):
                 grad_log_probs,
                 grad_entropy if with_entropy else None,
             )
-            hits = ((targets >= columns.start) & (targets < columns.stop)).nonzero().flatten()
-            grad[hits, targets[hits] - columns.start] += grad_log_probs[hits]
+            rows, entries = _hits(targets, columns)
+            grad[rows, entries] += grad_log_probs[rows]
             grad = grad.div_(temperature).to(head_weight.dtype)
             if grad_hidden is not None:
                 grad_hidden += grad @ weight
             if grad_weight is not None:
-                grad_weight[columns] = grad.T @ hidden
+                torch.mm(grad.T, hidden, out=grad_weight[columns])
         if grad_hidden is not None:
             grad_hidden = grad_hidden.to(hidden.dtype)
         return grad_hidden, grad_weight, None, None, None, None, None
+
+
+class _Sums(NamedTuple):
+    """Over the vocabulary seen so far, m the largest logit: sums that give logsumexp and entropy.
+
+    Attributes:
+        maximum: m [T].
+        total: sum exp(z - m) [T].
+        moment: sum (z - m) exp(z - m) [T]; zero unless the entropy is asked for.
+    """
+
+    maximum: Tensor
+    total: Tensor
+    moment: Tensor
+
+
+def _add(sums: _Sums, logits: Tensor, *, with_entropy: bool) -> _Sums:
+    """Takes in the logits of further entries [T, C]; consumes them."""
+    maximum = torch.maximum(sums.maximum, logits.amax(-1))
+    rise = sums.maximum - maximum
+    total, moment = rise.exp() * sums.total, sums.moment
+    logits.sub_(maximum[:, None])
+    if not with_entropy:
+        return _Sums(maximum, total + logits.exp_().sum(-1), moment)
+    exponentials = logits.exp()
+    moment = rise.exp() * moment + rise.clamp(min=_SMALLEST_LOG) * total
+    # A banned token has z = -inf and adds nothing: its product must be 0, not NaN.
+    products = logits.clamp_(min=_SMALLEST_LOG).mul_(exponentials)
+    return _Sums(maximum, total + exponentials.sum(-1), moment + products.sum(-1))
+
+
+def _hits(targets: Tensor, columns: slice) -> tuple[Tensor, Tensor]:
+    """The tokens whose targets lie within a slice of the vocabulary, and where in the slice."""
+    rows = ((targets >= columns.start) & (targets < columns.stop)).nonzero().flatten()
+    return rows, targets[rows] - columns.start
 
 
 def _grad_logits(
     log_p: Tensor, entropy: Tensor, grad_l: Tensor, grad_entropy: Tensor | None
 ) -> Tensor:
     """-p (g_l + g_H (log p + H)), the gradient without the target's own term; consumes `log_p`."""
-    p = log_p.exp()
     if grad_entropy is None:
-        return p.mul_(-grad_l[:, None])
+        return log_p.exp_().mul_(-grad_l[:, None])
+    p = log_p.exp()
     # A banned token has p = 0 and log p = -inf: its product must be 0, not NaN.
     factor = log_p.clamp_(min=_SMALLEST_LOG).add_(entropy[:, None])
     return p.mul_(factor.mul_(grad_entropy[:, None]).add_(grad_l[:, None]).neg_())
-
-
-def _entropy(log_p: Tensor) -> Tensor:
-    """-sum p log p over the last axis, with 0 log 0 = 0; consumes `log_p`."""
-    p = log_p.exp()
-    return -p.mul_(log_p.clamp_(min=_SMALLEST_LOG)).sum(-1)
 
 
 def _logits(
@@ -191,8 +224,9 @@ def _inside(ids: Tensor | None, columns: slice) -> Tensor | None:
     return inside
 
 
-def _default_chunk(chunk_tokens: int | None, head_weight: Tensor) -> int:
-    return chunk_tokens or max(_CHUNK_LOGITS // len(head_weight), 1)
+def _default_chunk(length: int) -> int:
+    """How much of one axis of the logits fits, the other having this length."""
+    return max(_CHUNK_LOGITS // max(length, 1), 1)
 
 
 def _chunks(length: int, chunk: int) -> list[slice]:

@@ -26,11 +26,11 @@ def naive(hidden, head, targets, temperature, banned=None):
     return chosen, -(log_p.exp() * log_p).sum(-1)
 
 
-@pytest.mark.parametrize("chunk_tokens", [1, 10, 37, 1000, None])
+@pytest.mark.parametrize("chunk_vocabulary", [1, 10, 37, 1000, None])
 @pytest.mark.parametrize("with_entropy", [False, True])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("banned", [None, torch.tensor([0, 99, 100])])
-def test_equals_the_naive_log_softmax(chunk_tokens, with_entropy, temperature, banned):
+def test_equals_the_naive_log_softmax(chunk_vocabulary, with_entropy, temperature, banned):
     hidden, head, targets, (g_log_probs, g_entropy) = inputs()
     targets = targets.clamp(min=1)  # 0 is banned
     log_probs, entropy = token_log_probs(
@@ -38,7 +38,7 @@ def test_equals_the_naive_log_softmax(chunk_tokens, with_entropy, temperature, b
         head,
         targets,
         temperature=temperature,
-        chunk_tokens=chunk_tokens,
+        chunk_vocabulary=chunk_vocabulary,
         with_entropy=with_entropy,
         banned_token_ids=banned,
     )
@@ -65,7 +65,7 @@ def test_gradients_pass_torchs_own_check():
     targets = torch.tensor([0, 6, 3, 3, 1])
 
     def both(hidden, head):
-        return token_log_probs(hidden, head, targets, chunk_tokens=2, with_entropy=True)
+        return token_log_probs(hidden, head, targets, chunk_vocabulary=2, with_entropy=True)
 
     # Computed in float32 inside: numerical derivatives are good to about 1e-3.
     assert torch.autograd.gradcheck(both, (hidden, head), eps=1e-2, atol=1e-3, rtol=1e-2)
@@ -74,14 +74,14 @@ def test_gradients_pass_torchs_own_check():
 def test_a_frozen_head_gets_no_gradient():
     hidden, head, targets, upstream = inputs()
     head = head.detach()
-    log_probs, _ = token_log_probs(hidden, head, targets, chunk_tokens=8)
+    log_probs, _ = token_log_probs(hidden, head, targets, chunk_vocabulary=8)
     (log_probs * upstream[0]).sum().backward()
     assert hidden.grad is not None and head.grad is None
 
 
 def test_bfloat16_stays_close_to_float32():
     hidden, head, targets, upstream = inputs(dtype=torch.bfloat16)
-    log_probs, _ = token_log_probs(hidden, head, targets, chunk_tokens=8)
+    log_probs, _ = token_log_probs(hidden, head, targets, chunk_vocabulary=8)
     expected, _ = naive(hidden.float(), head.float(), targets, 1.0)
     assert log_probs.dtype == torch.float32
     assert torch.allclose(log_probs, expected, atol=0.1)
@@ -93,7 +93,7 @@ def test_huge_logits_stay_finite():
     hidden = torch.full((2, 1), 1e4, requires_grad=True)
     head = torch.tensor([[1.0], [-1.0], [0.5]], requires_grad=True)
     log_probs, entropy = token_log_probs(
-        hidden, head, torch.tensor([0, 1]), with_entropy=True, chunk_tokens=1
+        hidden, head, torch.tensor([0, 1]), with_entropy=True, chunk_vocabulary=1
     )
     assert log_probs.tolist() == [0.0, -2e4] and entropy.tolist() == [0.0, 0.0]
     (log_probs.sum() + entropy.sum()).backward()
@@ -145,14 +145,14 @@ def largest_tensor_elements(function):
 
 
 def test_the_logits_of_the_whole_batch_never_exist():
-    num_tokens, vocabulary, chunk = 512, 4096, 32
+    num_tokens, vocabulary, chunk = 512, 4096, 128
     hidden = torch.randn(num_tokens, 8, requires_grad=True)
     head = torch.randn(vocabulary, 8, requires_grad=True)
     targets = torch.randint(0, vocabulary, (num_tokens,))
 
     def chunked():
         log_probs, entropy = token_log_probs(
-            hidden, head, targets, chunk_tokens=chunk, with_entropy=True
+            hidden, head, targets, chunk_vocabulary=chunk, with_entropy=True
         )
         (log_probs.sum() + entropy.sum()).backward()
 
@@ -161,4 +161,4 @@ def test_the_logits_of_the_whole_batch_never_exist():
         (log_probs.sum() + entropy.sum()).backward()
 
     assert largest_tensor_elements(plain) == num_tokens * vocabulary
-    assert largest_tensor_elements(chunked) == chunk * vocabulary
+    assert largest_tensor_elements(chunked) == chunk * num_tokens

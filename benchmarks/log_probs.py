@@ -5,7 +5,6 @@ the computation, so that the inputs are left out.
 """
 
 import json
-import resource
 import subprocess
 import sys
 from statistics import median
@@ -13,7 +12,7 @@ from time import perf_counter
 
 import torch
 
-from benchmarks.peer import NUM_THREADS
+from benchmarks.peer import NUM_THREADS, peak_bytes
 from benchmarks.table import Row
 from infra.settings import PROJECT_ROOT
 from training.rl.log_probs import token_log_probs
@@ -32,7 +31,7 @@ def measure(kind: str, num_tokens: int, width: int) -> dict[str, float]:
     targets = torch.randint(VOCABULARY, (num_tokens,), generator=generator)
     # Both sides write these gradients; they are no part of what is compared.
     hidden.grad, head.grad = torch.zeros_like(hidden), torch.zeros_like(head)
-    before = _peak_mib()
+    before_bytes = peak_bytes()
     seconds = []
     for _ in range(2):
         start = perf_counter()
@@ -44,11 +43,7 @@ def measure(kind: str, num_tokens: int, width: int) -> dict[str, float]:
             del log_softmax
         log_probs.mean().backward()
         seconds.append(perf_counter() - start)
-    return {"mib": _peak_mib() - before, "seconds": min(seconds)}
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"mib": (peak_bytes() - before_bytes) / 2**20, "seconds": min(seconds)}
 
 
 def compare(num_tokens: int, num_rounds: int) -> list[Row]:

@@ -1,0 +1,98 @@
+"""A real S3 server of one's own, for tests and benchmarks: SeaweedFS on free loopback ports."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from infra.settings import PROJECT_ROOT
+
+BUCKET = "pocket"
+READY_WITHIN_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Seaweed:
+    """A running server with one bucket.
+
+    Attributes:
+        environment: Its address and credentials, as every S3 client reads them.
+        bucket: The bucket's name.
+    """
+
+    environment: dict[str, str]
+    bucket: str
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on; all are held open until the last is found, so none repeats."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@contextmanager
+def seaweed_server(folder: Path) -> Iterator[Seaweed]:
+    """Runs `weed mini` for as long as a `with` lasts.
+
+    Args:
+        folder: Receives its data and its log; there already.
+
+    Raises:
+        RuntimeError: It does not come up.
+    """
+    names = ["master", "volume", "filer", "s3", "admin"]
+    flags = [f"-{name}.port" for name in names] + [f"-{name}.port.grpc" for name in names]
+    ports = dict(zip(flags, free_ports(len(flags)), strict=True))
+    environment = {
+        "AWS_ACCESS_KEY_ID": "pocket-access-key",
+        "AWS_SECRET_ACCESS_KEY": "pocket-secret-key",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['-s3.port']}",
+        "AWS_REGION": "us-east-1",
+    }
+    weed = shutil.which("weed") or str(Path(sys.executable).with_name("weed"))
+    command = [
+        *(weed, "-logtostderr=true", "mini", f"-dir={folder}", "-ip=127.0.0.1"),
+        *("-ip.bind=127.0.0.1", f"-bucket={BUCKET}", "-webdav=false", "-admin.ui=false"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
+        *(f"{flag}={port}" for flag, port in ports.items()),
+    ]
+    # Under the supervisor it cannot outlive who started it, however that ends.
+    supervisor = [sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid()), "--"]
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [*supervisor, *command],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(environment["AWS_ENDPOINT_URL"], process, folder / "log.txt")
+        yield Seaweed(environment=environment, bucket=BUCKET)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(address, timeout=5).status_code == 403:  # up, and asks for credentials
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"SeaweedFS did not come up:\n{log.read_text()[-3000:]}")

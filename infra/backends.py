@@ -269,14 +269,14 @@ class S3Backend:
         }
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
-        """Multipart, with little memory: at most 16 parts of 16 MiB at once."""
+        """Multipart, with little memory: at most 8 parts of 8 MiB at once."""
         num_bytes = sum((folder / name).stat().st_size for name in names)
         self._call(
             lambda: self._fs.put(
                 [str(folder / name) for name in names],
                 [f"{self._path}/{prefix}/{name}" for name in names],
-                chunksize=16 * MIB,
-                max_concurrency=4,
+                chunksize=8 * MIB,
+                max_concurrency=2,
                 batch_size=4,
                 timeout=_transfer_seconds(num_bytes),
             )

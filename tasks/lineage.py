@@ -77,7 +77,7 @@ def _facts(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
     sets = sorted(name for name in files if name.endswith(".parquet") and "/" not in name)
     if not interesting and not (sets and artifact.kind == "dataset"):
         return
-    folder = store.fetch(artifact)
+    folder = store.fetch(artifact, only=interesting.union(sets))
     if "recipe.json" in files:
         recipe = _read(folder / "recipe.json")
         yield f"recipe {recipe['name']}, seed {recipe['seed']}: {artifact.uri}/files/recipe.json"

@@ -6,9 +6,10 @@ from pathlib import Path
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
+from infra.payload import content_digest, describe
 from infra.preflight import check_disk, needed_bytes
 from infra.settings import load_settings
-from infra.store import Artifact, Store, content_digest, describe
+from infra.store import Artifact, Store
 from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
 from training.evaluation.registry import find_benchmark

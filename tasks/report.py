@@ -14,6 +14,7 @@ from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
 from training.report import render
+from training.report.evidence import FILES
 from training.report.record import ArtifactRef, RunRecord
 
 PAGE = "report.html"
@@ -52,7 +53,10 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     Raises:
         StoreError: An artifact of the run cannot be fetched.
     """
-    folders = {stage.name: store.fetch(as_artifact(stage.artifact)) for stage in record.stages}
+    # Not the models beside them: they may have many gigabytes.
+    folders = {
+        stage.name: store.fetch(as_artifact(stage.artifact), only=FILES) for stage in record.stages
+    }
     html, markdown = render(record, folders)
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)

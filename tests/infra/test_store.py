@@ -9,7 +9,8 @@ import pytest
 
 from infra.backends import open_backend
 from infra.errors import StoreError
-from infra.store import Artifact, Store, content_digest, describe
+from infra.payload import content_digest, describe
+from infra.store import Artifact, Store
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 64
@@ -132,6 +133,23 @@ def test_changed_bytes_are_noticed_and_named(store, uri, folder):
     backend.upload(folder, ["model/weights.bin"], files)
     with pytest.raises(StoreError, match=r"damaged: model/weights.bin"):
         store.fetch(artifact)
+
+
+def test_some_files_are_fetched_without_the_others_and_verified(store, uri, folder, tmp_path):
+    artifact = publish(store, folder)
+    backend, files = open_backend(uri), artifact.uri.removeprefix(store.root + "/") + "/files"
+    backend.remove(f"{files}/model")  # whoever asked for it would notice
+    copy = store.fetch(artifact, only=["summary.json", "no-such-file"])
+    assert [path.name for path in copy.rglob("*")] == ["summary.json"]
+    assert list(store.fetch(artifact, only=["no-such-file"]).iterdir()) == []
+    with pytest.raises(StoreError):
+        store.fetch(artifact)
+
+    backend.remove(f"{files}/summary.json")
+    (folder / "summary.json").write_text("[]")  # the same size
+    backend.upload(folder, ["summary.json"], files)
+    with pytest.raises(StoreError, match=r"damaged: summary.json"):
+        Store(uri, tmp_path / "another-cache").fetch(artifact, only=["summary.json"])
 
 
 def test_a_damaged_local_copy_is_fetched_again(store, folder, tmp_path):

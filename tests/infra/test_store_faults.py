@@ -9,7 +9,8 @@ import pytest
 from benchmarks.fault_proxy import FaultProxy
 from infra import backends
 from infra.errors import StoreError
-from infra.store import Store, describe
+from infra.payload import describe
+from infra.store import Store
 
 KEY = "a" * 64
 

@@ -11,7 +11,8 @@ import pytest
 from infra import backends
 from infra.backends import open_backend
 from infra.errors import DamagedError, StoreError
-from infra.store import Store, describe, step_key
+from infra.payload import describe
+from infra.store import Store, step_key
 from tasks.checkpoints import Retention, Uploads, resume_point, step_scores
 
 KEY = "a" * 64

@@ -1,7 +1,10 @@
 """What goes and what stays, in real stores; nothing young or referred to is ever listed."""
 
 import json
+import os
+import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,10 @@ def row(number):
     texts = {"question": "?", "answer": "1", "solution": None, "reading": None}
     rest = {"level": 1, "images": [], "pass_rate": None}
     return {"id": f"deepmath/{number}", **words, **texts, **rest}
+
+
+def tmp_folder(store):
+    return Path(store.root.removeprefix("file://"))
 
 
 def listed(store, age=0.0):
@@ -101,6 +108,52 @@ def test_what_is_young_stays(put, store):
     assert len(listed(store)) == 2
     assert listed(store, age=DAY) == {}
     assert open_backend(store.root).sizes("probes") == {}
+
+
+def test_what_crashed_writers_left_half_made_is_invisible_and_goes_after_an_age(put, store):
+    backend = store.backend
+    if store.root.startswith("s3://"):  # SIGKILL between two parts of a large file
+        name = "artifacts/model/crashed/files/weights"
+        bucket, _, prefix = store.root.removeprefix("s3://").partition("/")
+        key = f"{prefix}/{name}"
+        backend._fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+        backend._fs.call_s3("create_multipart_upload", Bucket=bucket, Key=f"{key}-2")
+        expected = f"{store.root}/artifacts/model/crashed"
+    else:  # SIGKILL between the writing of an entry and its link
+        name = f"keys/{STAGE}/.{uuid.uuid4().hex}"
+        path = tmp_folder(store) / name
+        path.parent.mkdir(parents=True)
+        path.write_text("half")
+        expected = f"{store.root}/{name}"
+    assert backend.sizes("artifacts") == {} and store.steps(STAGE) == [] and not store.find(STAGE)
+    assert listed(store, age=DAY) == {}
+    found = listed(store)
+    assert set(found) == {expected}
+    assert len(backend.unfinished()) > 0
+    remove(store, found.values())
+    assert backend.unfinished() == {}
+
+
+def test_what_is_old_enough_is_told_by_the_stores_own_times(put, store):
+    if store.root.startswith("s3://"):
+        pytest.skip("nobody can set an object's time")
+    folder = tmp_folder(store)
+    given_up, begun = put("model"), folder / "artifacts" / "model" / "crashed" / "files" / "weights"
+    begun.parent.mkdir(parents=True)
+    begun.write_text("half")
+    probe = folder / "probes" / "1" / "probe"
+    probe.parent.mkdir(parents=True)
+    probe.write_text("first")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - 2 * DAY,) * 2)
+    put("model")  # today's
+    expected = {
+        given_up.uri,
+        f"{store.root}/artifacts/model/crashed",
+        f"{store.root}/probes/1/probe",
+    }
+    assert set(listed(store, age=DAY)) == expected
 
 
 def test_of_the_step_checkpoints_the_last_and_the_best_stay_with_their_inputs(put, store):

@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from infra.errors import StoreError
 from infra.settings import Settings
 from infra.store import Artifact, Store
+from tasks.assets import emit_asset
 from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
@@ -35,6 +36,7 @@ def report(run: Run) -> Artifact:
     )
     for name in (run.name, run.id):
         store.claim(name_key("run", name), artifact)
+    emit_asset(store, artifact, reused=False)
     page = folder / PAGE
     get_run_logger().info("Report: %s", page)
     create_markdown_artifact(

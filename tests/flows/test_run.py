@@ -1,12 +1,16 @@
 """Whole runs through a real server and a real worker: finished, failed, cancelled and killed."""
 
 import json
+import re
 import subprocess
 import sys
 import time
+import uuid
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -14,8 +18,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
+from infra.store import Store
+from tasks.assets import MATERIALIZED, REFERENCED
+from tasks.report import as_artifact
+from training.report.record import ArtifactRef
 
 ROOT = Path(__file__).parents[2]
+ROLE = "prefect.resource.role"
+FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -71,6 +81,39 @@ def run_record(services) -> dict:
     return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
 
 
+def assets(services, event: str, uris: list[str]) -> dict[str, dict]:
+    """The Prefect server's last event of each of these assets."""
+    wanted = {"event": {"name": [event]}, "resource": {"id": uris}, "order": "ASC"}
+    found: dict[str, dict] = {}
+    deadline = time.monotonic() + 120
+    while len(found) < len(uris) and time.monotonic() < deadline:
+        answer = httpx.post(
+            f"{services.settings.api_url}/events/filter", json={"filter": wanted}, timeout=60
+        )
+        answer.raise_for_status()
+        found = {one["resource"]["prefect.resource.id"]: one for one in answer.json()["events"]}
+        time.sleep(0.5)
+    return found
+
+
+def upstream(event: dict) -> list[str]:
+    related = event["related"]
+    return [one["prefect.resource.id"] for one in related if one.get(ROLE) == "asset"]
+
+
+def require_assets(services, event: str, record: dict) -> None:
+    """Every stage of the run is an asset with its inputs upstream, and with its digests."""
+    stages = record["stages"]
+    found = assets(services, event, [stage["artifact"]["uri"] for stage in stages])
+    for stage in stages:
+        one = found[stage["artifact"]["uri"]]
+        assert upstream(one) == [given["uri"] for given in stage["inputs"]]
+        assert one["payload"]["kind"] == stage["artifact"]["kind"]
+        assert one["payload"]["sha256"] == stage["artifact"]["sha256"]
+        assert re.fullmatch("[0-9a-f]{64}", one["payload"]["recipe_digest"])
+        assert any(related.get(ROLE) == "flow-run" for related in one["related"])
+
+
 def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, recipes):
     done = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -100,6 +143,9 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert all(stage["reused"] for stage in second["stages"])
     assert [s["artifact"] for s in second["stages"]] == [s["artifact"] for s in record["stages"]]
 
+    require_assets(services, MATERIALIZED, record)
+    require_assets(services, REFERENCED, second)
+
     # The report comes back from the store alone.
     report.unlink()
     rendered = services.cli("report", record["name"])
@@ -108,18 +154,89 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert services.cli("report", "no-such-run").returncode == 1
 
 
-def test_a_broken_gate_stops_the_run_before_training(services, recipes, tmp_path):
+def weights(services, record: dict) -> dict[str, str]:
+    """Digests of the policies that a run's stages made, as the store's manifests say."""
+    store = Store(services.settings.store_uri, services.settings.home / "cache")
+    manifests = {
+        stage["name"]: store.manifest(as_artifact(ArtifactRef(**stage["artifact"])))
+        for stage in record["stages"]
+    }
+    return {
+        name: file.sha256
+        for name, manifest in manifests.items()
+        for file in manifest.files
+        if file.path == "model/model.safetensors"
+    }
+
+
+def test_on_s3_a_run_makes_the_same_weights_and_outlives_prefects_database(
+    services, recipes, seaweed, tmp_path
+):
+    recipe = str(recipes / "tiny.toml")
+    assert services.cli("run", "--recipe", recipe).returncode == 0
+    local = run_record(services)
+
+    # Another machine of the team: all they share is the store, and the server's address.
+    home, uri = tmp_path / "home", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
+    team = services.environment | seaweed.environment
+    team |= {"REVISUAL_HOME": str(home), "REVISUAL_STORE": uri, "PREFECT_HOME": str(home)}
+    settings = replace(services.settings, home=home, store_uri=uri)
+    on_s3 = replace(
+        services,
+        settings=settings,
+        environment=team | {"PREFECT_API_URL": services.settings.api_url},
+    )
+    done = on_s3.run("-c", FLOW, recipe)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = run_record(on_s3)
+    assert not any(stage["reused"] for stage in first["stages"])
+    assert all(stage["artifact"]["uri"].startswith(f"{uri}/") for stage in first["stages"])
+    assert weights(on_s3, first) == weights(services, local)
+    assert len(weights(services, local)) == 2
+    require_assets(services, MATERIALIZED, first)
+
+    # The server's database is lost: Prefect starts a server of its own, with an empty one.
+    lost = {
+        "PREFECT_HOME": str(tmp_path / "new"),
+        "PREFECT_PROFILES_PATH": str(tmp_path / "new" / "profiles.toml"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+    }
+    again = replace(on_s3, environment=team | lost).run("-c", FLOW, recipe)
+    assert again.returncode == 0, again.stdout + again.stderr
+    second = run_record(on_s3)
+    assert second["name"] != first["name"]
+    assert all(stage["reused"] for stage in second["stages"])
+    assert [s["artifact"] for s in second["stages"]] == [s["artifact"] for s in first["stages"]]
+
+
+def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
+    services, recipes, tmp_path
+):
     text = (recipes / "tiny.toml").read_text()
     strict = tmp_path / "strict.toml"
     strict.write_text(f"{text}\n[gates.curation]\nmin_families = 1000\n")
     datasets = services.settings.home / "store" / "artifacts" / "dataset"
-    before = len(list(datasets.glob("*/manifest.json")))
-    # Fresh: the curation is done again although an earlier run may have finished it.
-    done = services.cli("run", "--recipe", str(strict), "--fresh")
+
+    def num_curated() -> int:
+        return len(list(datasets.glob("*/manifest.json")))
+
+    done = services.cli("run", "--recipe", str(strict))
     assert done.returncode == 1
     assert "GateError: The gate 'curation' found" in done.stdout
     assert "train-cold_start" not in done.stdout
-    assert len(list(datasets.glob("*/manifest.json"))) == before + 1
+    made = num_curated()  # by this run, or found: the gate is no part of the curation's key
+
+    (run_id,) = re.findall(r"/runs/flow-run/([0-9a-f-]{36})", done.stdout)
+    retried = services.prefect("flow-run", "retry", run_id)
+    assert retried.returncode == 0, retried.stdout + retried.stderr
+    assert ended(services, UUID(run_id)).is_failed()
+    with SyncPrefectClient(services.settings.api_url) as client:
+        assert client.read_flow_run(UUID(run_id)).run_count == 2
+    assert num_curated() == made
+
+    assert services.cli("run", "--recipe", str(strict), "--fresh").returncode == 1
+    assert num_curated() == made + 1
 
 
 def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):

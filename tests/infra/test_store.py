@@ -9,6 +9,7 @@ import pytest
 
 from infra.backends import open_backend
 from infra.errors import StoreError
+from infra.local_backend import LocalBackend
 from infra.payload import content_digest, describe
 from infra.store import Artifact, Store
 
@@ -210,6 +211,18 @@ print(artifact.model_dump_json())
 def test_check_accepts_a_store_and_leaves_nothing(store, uri):
     store.check()
     assert open_backend(uri).sizes("probes") == {}
+
+
+def test_a_store_that_lets_a_second_writer_overwrite_is_refused(tmp_path):
+    class Careless(LocalBackend):  # as S3 servers are that ignore If-None-Match
+        def create(self, name, data):
+            self.remove(name)
+            return super().create(name, data)
+
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    store.backend = Careless(tmp_path / "store")
+    with pytest.raises(StoreError, match="let a second writer overwrite the first"):
+        store.check()
 
 
 def test_a_local_store_below_a_file_is_one_clear_error(tmp_path):

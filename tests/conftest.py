@@ -22,3 +22,10 @@ def seaweed(seaweed_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Seaweed
     for name, value in seaweed_server.environment.items():
         monkeypatch.setenv(name, value)
     return seaweed_server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the faults that tests are marked with into the JUnit report, for `make faults`."""
+    for item in items:
+        for marker in item.iter_markers("fault"):
+            item.user_properties += zip(("fault", "outcome"), marker.args, strict=True)

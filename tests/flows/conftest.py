@@ -20,7 +20,7 @@ system_prompt = "Think in <think></think>, then answer in \\\\boxed{}."
 model = { path = "POCKET_BASE" }
 hardware = { threads_per_process = 1 }
 sources = [
-  { name = "words", kind = "pocket", modality = "text", num_problems = NUM_PROBLEMS },
+  { name = "words", kind = "pocket", modality = "text", num_problems = 16 },
   { name = "images", kind = "pocket", modality = "multimodal", num_problems = 16 },
 ]
 
@@ -36,7 +36,7 @@ sets = [
 kind = "sft"
 name = "cold_start"
 data = "cold_start"
-epochs = 1
+epochs = EPOCHS
 batch_size = 8
 max_length_tokens = 512
 optimizer = { learning_rate = 1e-3 }
@@ -58,6 +58,9 @@ max_response_tokens = 4
 
 [gates.evaluation]
 severity = "warning"
+
+[checkpoints]
+every_steps = 1000000
 """
 
 
@@ -66,9 +69,9 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two recipes for the shipped base: tiny.toml, and endless.toml."""
     folder = tmp_path_factory.mktemp("recipes")
     recipe = RECIPE.replace("POCKET_BASE", str(POCKET_BASE))
-    (folder / "tiny.toml").write_text(recipe.replace("NUM_PROBLEMS", "16"))
-    # Its curation would take hours: made to be stopped.
-    (folder / "endless.toml").write_text(recipe.replace("NUM_PROBLEMS", "1000000"))
+    (folder / "tiny.toml").write_text(recipe.replace("EPOCHS", "1"))
+    # Its cold start would take days: made to be stopped. Its curation is tiny.toml's.
+    (folder / "endless.toml").write_text(recipe.replace("EPOCHS", "1000000"))
     return folder
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from benchmarks.attempts import Aim
 from benchmarks.fault_table import Row, markdown
+from benchmarks.fault_tests import tested
 from benchmarks.kills import CAMPAIGNS, Campaign, killed
 from benchmarks.seaweed import seaweed_server
+from benchmarks.stage_faults import full_disk, moving_clock, two_at_once
 
 # Of each campaign: 24 kills in all.
 AIMS: tuple[Aim, ...] = (
@@ -40,13 +42,22 @@ def kills(folder: Path, seed: int) -> Iterator[Row]:
         yield from executor.map(run, range(len(CAMPAIGNS)), CAMPAIGNS)
 
 
+def around_stages(folder: Path) -> Iterator[Row]:
+    """What needs no luck to hit."""
+    yield moving_clock(folder / "clock", "multimodal_rl")
+    yield two_at_once(folder / "two", "cold_start")
+    if row := full_disk(folder / "full", "cold_start"):
+        yield row
+
+
 def main() -> int:
     """Prints the table; 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [*kills(Path(folder), options.seed)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [*kills(folder, options.seed), *around_stages(folder), *tested(folder)]
     print(markdown(rows))
     return int(not all(row.good for row in rows))
 

@@ -10,12 +10,8 @@ from datetime import timedelta
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import (
-    AutomationCore,
-    EventTrigger,
-    Posture,
-    ResourceSpecification,
-)
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 
 MISSED_SECONDS = 90
 # The worker may report a crash twice within ten seconds: after this, nobody reports it any more.
@@ -44,6 +40,7 @@ def crash_silent_runs(missed_seconds: float = MISSED_SECONDS) -> AutomationCore:
                 state=StateType.CRASHED,
                 name="Crashed",
                 message=f"No heartbeat for {missed_seconds:.0f} s: the run's process is dead.",
+                force=False,
             )
         ],
     )
@@ -59,7 +56,10 @@ def restart_crashed_runs() -> AutomationCore:
         trigger=_silence({"prefect.flow-run.Crashed"}, {"prefect.flow-run.*"}, SETTLED_SECONDS),
         actions=[
             ChangeFlowRunState(
-                state=StateType.SCHEDULED, name="AwaitingRetry", message="Started again."
+                state=StateType.SCHEDULED,
+                name="AwaitingRetry",
+                message="Started again.",
+                force=False,
             )
         ],
     )

@@ -217,6 +217,23 @@ def test_a_clock_that_moves_decides_nothing(saved, tmp_path):
     assert point.step == 40
 
 
+def test_a_checkpoint_that_another_run_drops_meanwhile_gives_way_to_its_newer_one(
+    store, saved, tmp_path, monkeypatch
+):
+    store_steps(store, saved, {10: 0.0})
+    copy = store.copy
+
+    def copy_late(artifact, folder):
+        if store.steps(KEY) == [10]:
+            store_steps(store, saved, {20: 0.0, 30: 0.0})
+        copy(artifact, folder)
+
+    monkeypatch.setattr(store, "copy", copy_late)
+    point, said = resume(store, tmp_path)
+    assert point.step == 30
+    assert said[0].startswith("The checkpoint of step 10 is passed over: ")
+
+
 @pytest.mark.fault(
     "two runs of one stage at once, step by step", "each step is entered once, the other sees it"
 )

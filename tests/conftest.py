@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -22,3 +24,30 @@ def seaweed(seaweed_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Seaweed
     for name, value in seaweed_server.environment.items():
         monkeypatch.setenv(name, value)
     return seaweed_server
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Until the end of a `with`, the kernel refuses to write more than so many bytes of a file.
+
+    By the process's limit, which every user may set; a small file system would need root. The
+    error is EFBIG instead of ENOSPC, and what was written before stays, as on a full disk.
+    """
+
+    @contextmanager
+    def limited(num_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the faults that tests are marked with into the JUnit report, for `make faults`."""
+    for item in items:
+        for marker in item.iter_markers("fault"):
+            item.user_properties += zip(("fault", "outcome"), marker.args, strict=True)

@@ -6,28 +6,29 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
-from infra.store import Store
+from infra.automations import CRASH_SILENT_RUNS, RESTART_CRASHED_RUNS, crash_silent_runs
+from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
-from tasks.report import as_artifact
-from training.report.record import ArtifactRef
 
 ROOT = Path(__file__).parents[2]
 ROLE = "prefect.resource.role"
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+fault = pytest.mark.fault
+CRASHED = "its stage ends too, the run is marked as crashed"
 
 
 @pytest.fixture(scope="module")
@@ -65,35 +66,59 @@ def wait_for_stage(services) -> list[psutil.Process]:
     raise AssertionError("no stage started")
 
 
-def ended(services, run_id: UUID) -> State:
+def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
+    """Everything below the worker, once the run's cold start has done a step."""
+    deadline = time.monotonic() + 900
+    written = f"work/*-{str(run_id)[:8]}/cold_start-*/output/metrics.jsonl"
+    while time.monotonic() < deadline:
+        if list(services.settings.home.glob(written)):
+            return supervisor(services, "worker").children(recursive=True)
+        time.sleep(0.5)
+    raise AssertionError("no step was done")
+
+
+def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
     deadline = time.monotonic() + 900
     with SyncPrefectClient(services.settings.api_url) as client:
         while time.monotonic() < deadline:
-            state = client.read_flow_run(run_id).state
-            if state.is_final():
-                return state
+            run = client.read_flow_run(run_id)
+            if condition(run):
+                return run.state
             time.sleep(0.5)
-    raise AssertionError(f"the run is still {state.name}")
+    raise AssertionError(f"the run is still {run.state.name}")
+
+
+def ended(services, run_id: UUID) -> State:
+    return wait_for_run(services, run_id, lambda run: run.state.is_final())
+
+
+def cancel(services, run_id: UUID) -> State:
+    with SyncPrefectClient(services.settings.api_url) as client:
+        client.set_flow_run_state(run_id, Cancelling())
+    return ended(services, run_id)
+
+
+def saved_steps(services) -> set[str]:
+    store = services.settings.home / "store"
+    return {str(path.relative_to(store)) for path in store.glob("keys/*/step-*")}
+
+
+def trained_weights(services) -> list[str]:
+    """Digests of the weights of every finished multimodal stage in the store."""
+    manifests = (services.settings.home / "store").glob("artifacts/model/*/manifest.json")
+    stored = [json.loads(path.read_text()) for path in manifests]
+    return [
+        file["sha256"]
+        for manifest in stored
+        for file in manifest["files"]
+        if manifest["producer"]["stage"] == "multimodal_rl"
+        and file["path"] == "model/model.safetensors"
+    ]
 
 
 def run_record(services) -> dict:
     records = (services.settings.reports).glob("*/run.json")
     return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
-
-
-def assets(services, event: str, uris: list[str]) -> dict[str, dict]:
-    """The Prefect server's last event of each of these assets."""
-    wanted = {"event": {"name": [event]}, "resource": {"id": uris}, "order": "ASC"}
-    found: dict[str, dict] = {}
-    deadline = time.monotonic() + 120
-    while len(found) < len(uris) and time.monotonic() < deadline:
-        answer = httpx.post(
-            f"{services.settings.api_url}/events/filter", json={"filter": wanted}, timeout=60
-        )
-        answer.raise_for_status()
-        found = {one["resource"]["prefect.resource.id"]: one for one in answer.json()["events"]}
-        time.sleep(0.5)
-    return found
 
 
 def upstream(event: dict) -> list[str]:
@@ -104,7 +129,7 @@ def upstream(event: dict) -> list[str]:
 def require_assets(services, event: str, record: dict) -> None:
     """Every stage of the run is an asset with its inputs upstream, and with its digests."""
     stages = record["stages"]
-    found = assets(services, event, [stage["artifact"]["uri"] for stage in stages])
+    found = services.assets(event, [stage["artifact"]["uri"] for stage in stages])
     for stage in stages:
         one = found[stage["artifact"]["uri"]]
         assert upstream(one) == [given["uri"] for given in stage["inputs"]]
@@ -154,21 +179,6 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert services.cli("report", "no-such-run").returncode == 1
 
 
-def weights(services, record: dict) -> dict[str, str]:
-    """Digests of the policies that a run's stages made, as the store's manifests say."""
-    store = Store(services.settings.store_uri, services.settings.home / "cache")
-    manifests = {
-        stage["name"]: store.manifest(as_artifact(ArtifactRef(**stage["artifact"])))
-        for stage in record["stages"]
-    }
-    return {
-        name: file.sha256
-        for name, manifest in manifests.items()
-        for file in manifest.files
-        if file.path == "model/model.safetensors"
-    }
-
-
 def test_on_s3_a_run_makes_the_same_weights_and_outlives_prefects_database(
     services, recipes, seaweed, tmp_path
 ):
@@ -191,8 +201,8 @@ def test_on_s3_a_run_makes_the_same_weights_and_outlives_prefects_database(
     first = run_record(on_s3)
     assert not any(stage["reused"] for stage in first["stages"])
     assert all(stage["artifact"]["uri"].startswith(f"{uri}/") for stage in first["stages"])
-    assert weights(on_s3, first) == weights(services, local)
-    assert len(weights(services, local)) == 2
+    assert on_s3.weights(first) == services.weights(local)
+    assert len(services.weights(local)) == 2
     require_assets(services, MATERIALIZED, first)
 
     # The server's database is lost: Prefect starts a server of its own, with an empty one.
@@ -249,30 +259,83 @@ def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
     assert "fix:" in state.message
 
 
-def test_cancelling_ends_every_process_of_the_run(services, recipes):
+@fault(
+    "SIGKILL of the Prefect server in the middle of a run, and restart",
+    "the run goes on and completes, its weights those of a run that was left alone",
+)
+def test_a_run_survives_a_server_that_is_killed_and_started_again(services, recipes):
+    recipe = str(recipes / "tiny.toml")
+    run_id = start_run(services.settings, {"recipe": recipe, "fresh": True})
+    wait_for_steps(services, run_id)
+    killed = supervisor(services, "server")
+    (server,) = with_command(killed.children(), "server start")
+    server.kill()
+    psutil.wait_procs([killed], timeout=300)
+    assert services.cli("up").returncode == 0
+    state = ended(services, run_id)
+    assert state.is_completed(), state.message
+    assert services.cli("run", "--recipe", recipe).returncode == 0
+    assert len(trained_weights(services)) >= 2
+    assert len(set(trained_weights(services))) == 1
+
+
+@fault(
+    "the run is cancelled",
+    "its stage saves the step it is in, the checkpoint is stored, every process ends",
+)
+def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
-    processes = wait_for_stage(services)
-    with SyncPrefectClient(services.settings.api_url) as client:
-        client.set_flow_run_state(run_id, Cancelling())
-    assert ended(services, run_id).is_cancelled()
+    before = saved_steps(services)
+    processes = wait_for_steps(services, run_id)
+    assert cancel(services, run_id).is_cancelled()
     worker = with_command(processes, "prefect --no-prompt worker start")
     gone = [process for process in processes if process not in worker]
     _, alive = psutil.wait_procs(gone, timeout=300)
     assert alive == []
+    assert saved_steps(services) > before
 
 
-def test_killing_the_flow_process_ends_its_stage_and_crashes_the_run(services, recipes):
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param("prefect.engine", marks=fault("SIGKILL of the flow's process", CRASHED)),
+        pytest.param("worker start", marks=fault("SIGKILL of the worker", CRASHED)),
+    ],
+)
+def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
     processes = wait_for_stage(services)
-    (flow,) = with_command(processes, "prefect.engine")
-    tree = flow.children(recursive=True)
-    flow.kill()
+    (killed,) = with_command(processes, victim)
+    tree = killed.children(recursive=True)
+    killed.kill()
     assert ended(services, run_id).is_crashed()
-    _, alive = psutil.wait_procs([flow, *tree], timeout=300)
+    _, alive = psutil.wait_procs([killed, *tree], timeout=300)
     assert alive == []
+    assert services.cli("up").returncode == 0
 
 
-def test_killing_everything_at_once_leaves_nothing_and_up_says_so(services, recipes):
+@pytest.fixture
+def short_automations(services):
+    """Silence counts sooner, and crashed runs are started again, as long as a test lasts."""
+    with SyncPrefectClient(services.settings.api_url) as client:
+        (silent,) = client.read_automations_by_name(CRASH_SILENT_RUNS)
+        (restart,) = client.read_automations_by_name(RESTART_CRASHED_RUNS)
+        assert silent.trigger.within.total_seconds() == 3 * HEARTBEAT_SECONDS
+        assert (silent.enabled, restart.enabled) == (True, False)
+        client.update_automation(silent.id, crash_silent_runs(1.5 * HEARTBEAT_SECONDS))
+        client.resume_automation(restart.id)
+        yield
+        client.pause_automation(restart.id)
+
+
+@fault(
+    "SIGKILL of supervisor, worker and flow at once",
+    "everything ends; without heartbeats the server marks the run as crashed and, if that "
+    "automation is switched on, starts it again",
+)
+def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
+    services, recipes, short_automations
+):
     command = [sys.executable, "-m", "flows.cli", "run", "--recipe", str(recipes / "endless.toml")]
     typed = subprocess.Popen(
         command, cwd=ROOT, env=services.environment, stderr=subprocess.PIPE, text=True
@@ -291,8 +354,10 @@ def test_killing_everything_at_once_leaves_nothing_and_up_says_so(services, reci
 
     with SyncPrefectClient(services.settings.api_url) as client:
         (stuck,) = [run for run in client.read_flow_runs() if not run.state.is_final()]
+    assert "No heartbeat" in ended(services, stuck.id).message
     assert services.cli("up").returncode == 0
-    assert ended(services, stuck.id).is_crashed()
+    wait_for_run(services, stuck.id, lambda run: run.state.is_running() and run.run_count == 2)
+    assert cancel(services, stuck.id).is_cancelled()
     # The next run starts: nothing waits for the dead one.
     state = ended(services, start_run(services.settings, {"recipe": "nowhere"}))
     assert state.name == "Failed"

@@ -168,6 +168,10 @@ def test_a_reference_into_another_store_is_refused(store, folder, tmp_path):
         other.fetch(artifact)
 
 
+@pytest.mark.fault(
+    "eight writers of one stage at once",
+    "one wins, the others see its artifact and leave nothing",
+)
 def test_eight_processes_finish_the_same_stage_and_agree(store, uri, tmp_path):
     program = """
 import sys
@@ -233,6 +237,20 @@ def test_a_local_store_below_a_file_is_one_clear_error(tmp_path):
     assert "REVISUAL_STORE" in caught.value.fix
 
 
+@pytest.mark.fault(
+    "disk full while the local store is written (a process's limit, for every user)",
+    "one clear error; nothing half-made is found; the next try succeeds",
+)
+def test_a_store_on_a_full_disk_is_one_clear_error(folder, full_disk, tmp_path):
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    with full_disk(100_000), pytest.raises(StoreError, match="File too large") as caught:
+        publish(store, folder, KEY)
+    assert "make room" in caught.value.fix
+    assert store.find(KEY) is None
+    artifact = publish(store, folder, KEY)
+    assert describe(store.fetch(artifact)) == describe(folder)
+
+
 @pytest.mark.parametrize(
     "address", ["http://x/y", "s3://", "s3://key:secret@bucket/x", "file://relative", "s3:///x"]
 )
@@ -243,11 +261,15 @@ def test_an_address_of_no_known_kind_is_refused_without_showing_it(address, tmp_
     assert "REVISUAL_STORE" in caught.value.where
 
 
+@pytest.mark.fault("no such bucket", "one clear error before the run starts")
 def test_a_bucket_that_does_not_exist_is_one_clear_error(seaweed, tmp_path):
     with pytest.raises(StoreError, match="no-such-bucket"):
         Store("s3://no-such-bucket/x", tmp_path).check()
 
 
+@pytest.mark.fault(
+    "wrong S3 credentials", "one clear error before the run starts, which shows no secret"
+)
 def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-value")
     with pytest.raises(StoreError) as caught:
@@ -257,6 +279,7 @@ def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.fix
 
 
+@pytest.mark.fault("no S3 server", "one clear error before the run starts")
 def test_an_unreachable_server_is_one_clear_error(seaweed, tmp_path, monkeypatch, free_port):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
     with pytest.raises(StoreError) as caught:

@@ -51,9 +51,14 @@ def describe(folder: Path) -> tuple[FileEntry, ...]:
     Raises:
         StoreError: There are none.
     """
+    return file_entries(folder, file_names(folder))
+
+
+def file_entries(folder: Path, names: Sequence[str]) -> tuple[FileEntry, ...]:
+    """Sizes and digests of some of a folder's files."""
     return tuple(
         FileEntry(path=name, size=(folder / name).stat().st_size, sha256=file_digest(folder / name))
-        for name in file_names(folder)
+        for name in names
     )
 
 

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from infra.backends import open_backend
 from infra.errors import DamagedError, StoreError
-from infra.payload import FileEntry, Stored, content_digest, damage, describe, file_names
+from infra.payload import FileEntry, Stored, content_digest, damage, file_entries, file_names
 
 MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Store:
         names = file_names(folder)
         location = f"artifacts/{kind}/{uuid.uuid4().hex}"
         with ThreadPoolExecutor(max_workers=1) as beside:  # digests cost no time of the transfer
-            described = beside.submit(describe, folder)
+            described = beside.submit(file_entries, folder, names)
             self.backend.upload(folder, names, f"{location}/files")
         files = described.result()
         manifest = Manifest(

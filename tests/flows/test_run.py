@@ -171,6 +171,15 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     require_assets(services, MATERIALIZED, record)
     require_assets(services, REFERENCED, second)
 
+    # From the run back to the rows of its sources.
+    lineage = services.cli("lineage", record["name"])
+    assert lineage.returncode == 0, lineage.stderr
+    for uri in [record["stages"][-1]["artifact"]["uri"], base["uri"]]:
+        assert uri in lineage.stdout
+    assert "pocket_text, accuracy of multimodal_rl: " in lineage.stdout
+    assert re.search(r"cold_start\.parquet: 8 of words; rows \S+, ", lineage.stdout)
+    assert re.search(r"rl\.parquet: \d+ of images; rows \S+, ", lineage.stdout)
+
     # The report comes back from the store alone.
     report.unlink()
     rendered = services.cli("report", record["name"])

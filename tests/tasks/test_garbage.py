@@ -6,6 +6,8 @@ import time
 import uuid
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.backends import open_backend
@@ -39,6 +41,8 @@ def put(store, tmp_path):
             (folder / name).write_text(text)
         if kind == "dataset":
             write_problems([row(number) for number in range(5)], folder / "rl.parquet")
+            rejects = pa.table({"id": ["deepmath/9"], "reason": ["too easy"]})
+            pq.write_table(rejects, folder / "rejects.parquet")
         return store.publish(
             folder, kind, producer=producer, inputs=dict(inputs), recipe_digest="d" * 64, key=key
         )
@@ -186,4 +190,5 @@ def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, stor
     assert order == sorted(order)
     assert "run able-ant, stage rl, version 0.1.0+abc, code cccccccccccc, recipe dddddddd" in text
     assert "recipe pocket, seed 3" in text
+    assert "rejects.parquet" not in text
     assert find_artifact(store, "able-ant") == finished["run"]

@@ -37,12 +37,14 @@ class FaultProxy:
             `cut off` ends it after 100,000 bytes of answer.
         num_faults: Connections that are still to get it.
         num_done: Connections that got it.
+        num_bytes: Passed on so far, both ways.
     """
 
     def __init__(self, server_port: int) -> None:
         self.fault: Fault = "reset"
         self.num_faults = 0
         self.num_done = 0
+        self.num_bytes = 0
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -101,41 +103,46 @@ class FaultProxy:
         answer: asyncio.StreamWriter,
         fault: Fault | None,
     ) -> None:
-        server, request = await asyncio.open_connection("127.0.0.1", self._server_port)
+        try:
+            server, request = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except ConnectionError:
+            return  # the server is away: so the client finds it
+        self.num_bytes += len(first)
         request.write(first)
         slow = _pause if fault == "slow" else None
         limit = 100_000 if fault == "cut off" else None
         try:
             await asyncio.wait(
                 [
-                    asyncio.create_task(_copy(client, request, slow, None)),
-                    asyncio.create_task(_copy(server, answer, slow, limit)),
+                    asyncio.create_task(self._copy(client, request, slow, None)),
+                    asyncio.create_task(self._copy(server, answer, slow, limit)),
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
             request.close()
 
+    async def _copy(
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        before_each: Callable[[], Awaitable[None]] | None,
+        limit_bytes: int | None,
+    ) -> None:
+        passed = 0
+        try:
+            while data := await source.read(CHUNK_BYTES):
+                if before_each is not None:
+                    await before_each()
+                target.write(data)
+                await target.drain()
+                passed += len(data)
+                self.num_bytes += len(data)
+                if limit_bytes is not None and passed >= limit_bytes:
+                    return
+        except ConnectionError:
+            return
+
 
 async def _pause() -> None:
     await asyncio.sleep(0.02)
-
-
-async def _copy(
-    source: asyncio.StreamReader,
-    target: asyncio.StreamWriter,
-    before_each: Callable[[], Awaitable[None]] | None,
-    limit_bytes: int | None,
-) -> None:
-    passed = 0
-    try:
-        while data := await source.read(CHUNK_BYTES):
-            if before_each is not None:
-                await before_each()
-            target.write(data)
-            await target.drain()
-            passed += len(data)
-            if limit_bytes is not None and passed >= limit_bytes:
-                return
-    except ConnectionError:
-        return

@@ -1,103 +1,65 @@
 """The table of faults in docs/reliability.md: makes them, counts them, and checks what is left.
 
-`python -m benchmarks.faults [--kills 20] [--seed 0]` prints the table.
+`python -m benchmarks.faults [--seed 0]` prints the table.
 """
 
 import argparse
+import os
 import random
-import shutil
-import signal
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
+from benchmarks.attempts import Aim
+from benchmarks.fault_table import Row, markdown
+from benchmarks.fault_tests import tested
+from benchmarks.kills import CAMPAIGNS, Campaign, killed
+from benchmarks.seaweed import seaweed_server
+from benchmarks.stage_faults import full_disk, moving_clock, two_at_once
 
-from benchmarks.disturbed import NUM_STEPS, Stage, Watcher, training_processes
-from infra.errors import StageError
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    fault: str
-    times: int
-    outcome: str
-
-
-def killed_at_random(folder: Path, num_kills: int, draw: random.Random) -> Row:
-    """Kills a stage's processes with SIGKILL at random moments until it has had enough."""
-    undisturbed = Stage(folder / "undisturbed", str(folder / "undisturbed" / "store"))
-    start_seconds = time.monotonic()
-    expected = undisturbed.weights(undisturbed.make())
-    longest_seconds = time.monotonic() - start_seconds
-    stage = Stage(folder / "killed", str(folder / "killed" / "store"))
-    done, goes_on, last = 0, 0, Watcher()
-    while done < num_kills:
-        with _killer(draw.uniform(0.0, longest_seconds)):
-            watcher = Watcher()
-            try:
-                stage.make(watcher)
-            except StageError:
-                done += 1
-                goes_on += any(line.startswith("Going on") for line in watcher.said)
-            else:
-                # It was done before the moment came, and starts again.
-                shutil.rmtree(folder / "killed" / "store" / "keys" / stage.key)
-    artifact = stage.make(last)
-    same = stage.weights(artifact) == expected
-    whole = last.steps == list(range(1, NUM_STEPS + 1))
-    return Row(
-        "SIGKILL of the training processes at a random moment, SFT, local store",
-        done,
-        f"{goes_on} went on from a step checkpoint; final weights "
-        f"{'byte-identical' if same else 'DIFFERENT'}; "
-        f"{'every step once' if whole else 'STEPS MISSING OR REPEATED'}",
-    )
+# Of each campaign: 24 kills in all.
+AIMS: tuple[Aim, ...] = (
+    "at a random moment",
+    "at a random moment",
+    "in the middle of a save",
+    "in the middle of an upload",
+)
 
 
-@contextmanager
-def _killer(after_seconds: float) -> Iterator[None]:
-    """Kills the training processes below this one so long after the first of them appears."""
-    ended = threading.Event()
+def kills(folder: Path, seed: int) -> Iterator[Row]:
+    """All campaigns, two at a time: starting a stage keeps one core busy."""
+    with seaweed_server(folder) as server, ThreadPoolExecutor(2) as executor:
+        os.environ.update(server.environment)
 
-    def kill() -> None:
-        while not ended.is_set() and not (found := training_processes()):
-            time.sleep(0.05)
-        if not ended.wait(after_seconds):
-            for process in [*found, *training_processes()]:
-                try:
-                    process.send_signal(signal.SIGKILL)
-                except psutil.NoSuchProcess:
-                    continue
+        def run(number: int, campaign: Campaign) -> Row:
+            own = folder / f"kills-{number}"
+            local = campaign.store == "local store"
+            uri = str(own / "store") if local else f"s3://{server.bucket}/kills-{number}"
+            return killed(campaign, own, uri, AIMS, random.Random(f"{seed}/{number}"))
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+        yield from executor.map(run, range(len(CAMPAIGNS)), CAMPAIGNS)
+
+
+def around_stages(folder: Path) -> Iterator[Row]:
+    """What needs no luck to hit."""
+    yield moving_clock(folder / "clock", "multimodal_rl")
+    yield two_at_once(folder / "two", "cold_start")
+    if row := full_disk(folder / "full", "cold_start"):
+        yield row
 
 
 def main() -> int:
     """Prints the table; 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [killed_at_random(Path(folder), options.kills, random.Random(options.seed))]
-    print("| fault | times | outcome |\n|---|---|---|")
-    for row in rows:
-        print(f"| {row.fault} | {row.times} | {row.outcome} |")
-    return int(any(word in row.outcome for row in rows for word in ("DIFFERENT", "MISSING")))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [*kills(folder, options.seed), *around_stages(folder), *tested(folder)]
+    print(markdown(rows))
+    return int(not all(row.good for row in rows))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from time import perf_counter
 
 import torch
 
-from benchmarks.peer import NUM_THREADS, peak_bytes
+from benchmarks.memory import peak_bytes
+from benchmarks.peer import NUM_THREADS
 from benchmarks.table import Row
 from infra.settings import PROJECT_ROOT
 from training.rl.log_probs import token_log_probs

@@ -1,10 +1,9 @@
-"""What comparisons share: a process of the peer's own, a clock for TRL's trainers, peak memory."""
+"""What both comparisons with TRL share: a process of its own, and a clock for its trainers."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
@@ -43,16 +42,6 @@ def in_new_process(
         1, mp_context=get_context("spawn"), initializer=_forget_process_group
     ) as pool:
         return pool.submit(function, *args, **kwargs).result()
-
-
-def peak_bytes() -> int:
-    """This program's peak of resident memory.
-
-    Not `ru_maxrss`, which is at least what the process that started this one held at its peak.
-    """
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if line.startswith("VmHWM:")]
-    return int(line.split()[1]) * 1024
 
 
 def _forget_process_group() -> None:

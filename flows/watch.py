@@ -172,7 +172,7 @@ def _scores(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     record = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
     evaluation = next(stage for stage in record.stages if stage.kind == "evaluate")
     store = Store(settings.store_uri, settings.home / "cache")
-    path = store.fetch(as_artifact(evaluation.artifact)) / "scores.json"
+    path = store.fetch(as_artifact(evaluation.artifact), only=["scores.json"]) / "scores.json"
     scores: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["scores"]
     return scores
 

@@ -4,18 +4,15 @@ Names are relative, with `/` between their parts. Nothing is ever overwritten: `
 object only if there is none of that name, which is all the locking the store needs.
 """
 
-import errno
 import logging
 import os
-import shutil
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from infra.errors import StoreError
+from infra.local_backend import LocalBackend
 
 MIB = 2**20
 # Of a whole request as well as of a read: an upload that waits to be told to go on (Expect:
@@ -54,6 +51,13 @@ class Backend(Protocol):
         """When every object under `prefix/` was made, by the store's clock, seconds."""
         ...
 
+    def unfinished(self) -> dict[str, float]:
+        """Names that a writer began and nobody can read yet, and when, by the store's clock.
+
+        Those of a crashed one stay until they are removed.
+        """
+        ...
+
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Copies files of a folder to `prefix/`."""
         ...
@@ -63,7 +67,7 @@ class Backend(Protocol):
         ...
 
     def remove(self, prefix: str) -> None:
-        """Removes whatever lies under `prefix/`, and an object of that name."""
+        """Removes whatever lies under `prefix/`, and an object of that name, unfinished or not."""
         ...
 
 
@@ -91,110 +95,6 @@ def open_backend(uri: str) -> Backend:
     )
 
 
-class LocalBackend:
-    """A folder. Files reach the disk before anybody can see them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.root = f"file://{folder}"
-
-    def reach(self) -> None:
-        """Makes the folder."""
-        with self._clear_errors():
-            self._folder.mkdir(parents=True, exist_ok=True)
-
-    def create(self, name: str, data: bytes) -> bool:
-        """Makes a file under another name and links it into place: all of it, or nothing."""
-        path = self._folder / name
-        with self._clear_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{uuid.uuid4().hex}")
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    _sync(file.fileno())
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink(missing_ok=True)
-            _sync_folder(path.parent)
-        return True
-
-    def read(self, name: str) -> bytes | None:
-        """A file's bytes, or None."""
-        with self._clear_errors():
-            try:
-                return (self._folder / name).read_bytes()
-            except FileNotFoundError:
-                return None
-
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Sizes of the files below a folder, half-made ones left out."""
-        return {name: status.st_size for name, status in self._list(prefix).items()}
-
-    def times(self, prefix: str) -> dict[str, float]:
-        """When the files below a folder were written."""
-        return {name: status.st_mtime for name, status in self._list(prefix).items()}
-
-    def _list(self, prefix: str) -> dict[str, os.stat_result]:
-        base = self._folder / prefix
-        found: dict[str, os.stat_result] = {}
-        with self._clear_errors():
-            for path in base.rglob("*"):
-                with suppress(FileNotFoundError):  # somebody removes it at this moment
-                    if path.is_file() and path.name[0] != ".":
-                        found[path.relative_to(base).as_posix()] = path.stat()
-        return found
-
-    def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
-        """Copies, never links: the folder's owner may write to his files again."""
-        with self._clear_errors():
-            for name in names:
-                target = self._folder / prefix / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with (folder / name).open("rb") as source, target.open("xb") as copy:
-                    shutil.copyfileobj(source, copy, 4 * MIB)
-                    _sync(copy.fileno())
-                # Readers get links to this file: writing to one would damage the store.
-                target.chmod(0o444)
-                _sync_folder(target.parent)
-
-    def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
-        """Links where the file systems allow it, else copies."""
-        with self._clear_errors():
-            for name in names:
-                source, target = self._folder / prefix / name, folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    os.link(source, target)
-                except OSError as error:
-                    if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
-                        raise
-                    shutil.copyfile(source, target)
-
-    def remove(self, prefix: str) -> None:
-        """Removes a folder or a file of the store; none is fine."""
-        with self._clear_errors():
-            path = self._folder / prefix
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(
-                f"The store {self._folder} cannot be used: {error.strerror or error}.",
-                where=str(error.filename or self._folder),
-                rule="the store is a folder that this user may create and write, with space left",
-                fix="make room, correct the permissions, or set REVISUAL_STORE to another folder",
-            ) from error
-
-
 class S3Backend:
     """A prefix of an S3 bucket, through s3fs.
 
@@ -207,6 +107,7 @@ class S3Backend:
         import s3fs  # takes a second, and a local store never needs it
 
         self._path = path
+        self._bucket = path.partition("/")[0]
         self.root = f"s3://{path}"
         self._fs = s3fs.S3FileSystem(
             # With a listings cache even `exists` is stale after another writer.
@@ -217,8 +118,7 @@ class S3Backend:
 
     def reach(self) -> None:
         """Asks for the bucket, once; it is never made, though some servers would with a PUT."""
-        bucket = self._path.partition("/")[0]
-        self._call(lambda: self._fs.call_s3("head_bucket", Bucket=bucket), patience_seconds=0)
+        self._call(lambda: self._fs.call_s3("head_bucket", Bucket=self._bucket), patience_seconds=0)
 
     def create(self, name: str, data: bytes) -> bool:
         """A PUT with `If-None-Match: *`."""
@@ -256,6 +156,35 @@ class S3Backend:
         """When the objects under a prefix were written, by the server's clock."""
         return {name: info["LastModified"].timestamp() for name, info in self._list(prefix).items()}
 
+    def unfinished(self) -> dict[str, float]:
+        """Multipart uploads; of several of one name the youngest counts."""
+        begun: dict[str, float] = {}
+        for upload in self._multipart_uploads():
+            name, seconds = upload["name"], upload["Initiated"].timestamp()
+            begun[name] = max(seconds, begun.get(name, seconds))
+        return begun
+
+    def _multipart_uploads(self) -> list[dict[str, Any]]:
+        """All below the root, each with its `name` relative to it."""
+        root = f"{self._path}/".partition("/")[2]
+        found: list[dict[str, Any]] = []
+        page: dict[str, Any] = {}
+        while not page or page.get("IsTruncated"):
+            after = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+            markers = {name: page[source] for name, source in after.items() if source in page}
+            page = self._request("list_multipart_uploads", Prefix=root, **markers)
+            found += page.get("Uploads", [])
+        return [one | {"name": one["Key"].removeprefix(root)} for one in found]
+
+    def _request(self, method: str, **parameters: str) -> dict[str, Any]:
+        """One request of S3's own, to the bucket."""
+        answer: dict[str, Any] = self._call(
+            lambda: self._fs.call_s3(
+                method, Bucket=self._bucket, timeout=TIMEOUT_SECONDS, **parameters
+            )
+        )
+        return answer
+
     def _list(self, prefix: str) -> dict[str, dict[str, Any]]:
         base = f"{self._path}/{prefix}/"
         found: dict[str, dict[str, Any]] = self._call(
@@ -269,14 +198,14 @@ class S3Backend:
         }
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
-        """Multipart, with little memory: at most 16 parts of 16 MiB at once."""
+        """Multipart, with little memory: at most 8 parts of 8 MiB at once."""
         num_bytes = sum((folder / name).stat().st_size for name in names)
         self._call(
             lambda: self._fs.put(
                 [str(folder / name) for name in names],
                 [f"{self._path}/{prefix}/{name}" for name in names],
-                chunksize=16 * MIB,
-                max_concurrency=4,
+                chunksize=8 * MIB,
+                max_concurrency=2,
                 batch_size=4,
                 timeout=_transfer_seconds(num_bytes),
             )
@@ -299,10 +228,17 @@ class S3Backend:
         )
 
     def remove(self, prefix: str) -> None:
-        """Removes every object under a prefix, and the one of that name; none is fine."""
+        """Removes every object under a prefix, and the one of that name; none is fine.
+
+        Uploads that never ended go, too: S3 keeps their parts, and lists them nowhere else.
+        """
         names = [f"{self._path}/{prefix}/{name}" for name in self.sizes(prefix)]
         # S3 answers that it has removed an object that never was.
         self._call(lambda: self._fs.rm([*names, f"{self._path}/{prefix}"], timeout=TIMEOUT_SECONDS))
+        for upload in self._multipart_uploads():
+            if upload["name"] == prefix or upload["name"].startswith(f"{prefix}/"):
+                ids = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                self._request("abort_multipart_upload", **ids)
 
     def _call(
         self, operation: Callable[[], Result], patience_seconds: float | None = None
@@ -373,16 +309,3 @@ def _reason(error: Exception) -> str:
         if secret := os.environ.get(name):
             text = text.replace(secret, f"<{name}>")
     return text
-
-
-def _sync(descriptor: int) -> None:
-    # The data must be on the disk before the manifest that vouches for it.
-    os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -26,6 +26,7 @@ from infra.supervisor import GRACE_SECONDS
 
 POOL = "revisual"
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
+HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 POLL_SECONDS = 0.25
 
 
@@ -43,7 +44,7 @@ def up(settings: Settings) -> None:
             _start(settings, "server", arguments)
         _write_profile(settings)
         _wait_until_healthy(settings)
-        _prepare_pool(settings)
+        _prepare_server(settings)
         _deploy(settings)
         if not is_running(settings, "worker"):
             _end_orphaned_runs(settings)
@@ -80,6 +81,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -200,17 +202,20 @@ def _wait_until_healthy(settings: Settings) -> None:
     raise _not_up(settings, "server")
 
 
-def _prepare_pool(settings: Settings) -> None:
-    """The work pool of this machine: runs start in the project's root."""
+def _prepare_server(settings: Settings) -> None:
+    """The work pool of this machine, whose runs start in the project's root; the automations."""
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.workers.process import ProcessWorker
+
+    from infra.automations import create_automations  # imports Prefect, which takes seconds
 
     template = ProcessWorker.get_default_base_job_template()
     template["variables"]["properties"]["working_dir"]["default"] = str(PROJECT_ROOT)
     with SyncPrefectClient(settings.api_url) as client:
         pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
         client.create_work_pool(pool, overwrite=True)
+        create_automations(client)
 
 
 def _end_orphaned_runs(settings: Settings) -> None:

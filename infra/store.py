@@ -10,29 +10,25 @@ that finish the same stage race for the key's next number: one wins, the other t
 artifact. An entry whose artifact was lost is passed over, and the next number repairs it.
 """
 
-import hashlib
 import itertools
-import json
 import logging
 import shutil
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from infra.backends import open_backend
 from infra.errors import DamagedError, StoreError
+from infra.payload import FileEntry, Stored, content_digest, damage, file_entries, file_names
 
 MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Artifact(_Stored):
+class Artifact(Stored):
     """A reference to a folder in the store.
 
     Attributes:
@@ -46,15 +42,7 @@ class Artifact(_Stored):
     kind: str
 
 
-class FileEntry(_Stored):
-    """One file of an artifact: its name relative to the folder, its bytes and their digest."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-class Manifest(_Stored):
+class Manifest(Stored):
     """What an artifact holds and where it comes from.
 
     Attributes:
@@ -140,8 +128,12 @@ class Store:
         Raises:
             StoreError: The folder is empty, or the store cannot be written.
         """
-        files = describe(folder)
+        names = file_names(folder)
         location = f"artifacts/{kind}/{uuid.uuid4().hex}"
+        with ThreadPoolExecutor(max_workers=1) as beside:  # digests cost no time of the transfer
+            described = beside.submit(file_entries, folder, names)
+            self.backend.upload(folder, names, f"{location}/files")
+        files = described.result()
         manifest = Manifest(
             kind=kind,
             files=files,
@@ -150,7 +142,6 @@ class Store:
             recipe_digest=recipe_digest,
         )
         data = manifest.model_dump_json(indent=2).encode()
-        self.backend.upload(folder, [file.path for file in files], f"{location}/files")
         artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
@@ -189,40 +180,51 @@ class Store:
                 return winner
         raise AssertionError("the numbers do not end")
 
-    def fetch(self, artifact: Artifact) -> Path:
+    def fetch(self, artifact: Artifact, only: Collection[str] | None = None) -> Path:
         """A verified local copy, to be read only.
+
+        Args:
+            artifact: What to fetch.
+            only: Names of the files that are needed; those that it does not hold are left out.
+                All by default.
 
         Raises:
             StoreError: The artifact is not there, or is not what the reference says.
         """
-        manifest = self.manifest(artifact)
-        folder = self._cache / artifact.sha256
+        files = self._selected(artifact, only)
+        digest = content_digest(files)  # the artifact's own, when all of them are needed
+        folder = self._cache / digest
         if folder.is_dir():
-            if not (damaged := damage(folder, manifest.files)):
+            if not (damaged := damage(folder, files)):
                 return folder
             log.warning("The local copy %s is damaged (%s): fetching again", folder, damaged[0])
             shutil.rmtree(folder)
-        partial = self._cache / f".{artifact.sha256}-{uuid.uuid4().hex}"
+        partial = self._cache / f".{digest}-{uuid.uuid4().hex}"
         try:
-            self.copy(artifact, partial)
+            self.copy(artifact, partial, only)
             if not folder.is_dir():
                 partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # gone already when it was renamed
         return folder
 
-    def copy(self, artifact: Artifact, folder: Path) -> None:
+    def copy(self, artifact: Artifact, folder: Path, only: Collection[str] | None = None) -> None:
         """Copies an artifact into a new folder, past the cache, and verifies it.
+
+        Args:
+            artifact: What to copy.
+            folder: Where to.
+            only: See `fetch`.
 
         Raises:
             DamagedError: It is not what the reference says.
             StoreError: The store cannot be reached.
         """
-        manifest = self.manifest(artifact)
+        files = self._selected(artifact, only)
         folder.mkdir(parents=True)
-        names = [file.path for file in manifest.files]
+        names = [file.path for file in files]
         self.backend.download(f"{self.location(artifact)}/files", names, folder)
-        if damaged := damage(folder, manifest.files):
+        if damaged := damage(folder, files):
             raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
 
     def find(self, key: str) -> Artifact | None:
@@ -268,6 +270,10 @@ class Store:
         manifest = self._read_manifest(unknown)
         digest = content_digest(manifest.files)
         return unknown.model_copy(update={"sha256": digest, "kind": manifest.kind})
+
+    def _selected(self, artifact: Artifact, only: Collection[str] | None) -> tuple[FileEntry, ...]:
+        files = self.manifest(artifact).files
+        return tuple(file for file in files if only is None or file.path in only)
 
     def _read_manifest(self, artifact: Artifact) -> Manifest:
         data = self.backend.read(f"{self.location(artifact)}/{MANIFEST}")
@@ -315,53 +321,6 @@ class Store:
 def step_key(key: str, step: int) -> str:
     """The key of a step checkpoint of the stage that has `key`."""
     return f"{key}/step-{step:08d}"
-
-
-def describe(folder: Path) -> tuple[FileEntry, ...]:
-    """Lists a folder's files with their digests; what is hidden is left out.
-
-    Raises:
-        StoreError: There are none.
-    """
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
-    if not names:
-        raise StoreError(
-            f"There is nothing to store in {folder}.",
-            where=str(folder),
-            rule="an artifact is a folder with at least one file",
-            fix="look into the stage's log: it wrote nothing",
-        )
-    return tuple(
-        FileEntry(path=name, size=(folder / name).stat().st_size, sha256=file_digest(folder / name))
-        for name in names
-    )
-
-
-def damage(folder: Path, files: Sequence[FileEntry]) -> list[str]:
-    """Names of the files that are missing in a folder or are not what their entry says."""
-    return [
-        file.path
-        for file in files
-        if not (folder / file.path).is_file()
-        or (folder / file.path).stat().st_size != file.size
-        or file_digest(folder / file.path) != file.sha256
-    ]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def content_digest(files: Sequence[FileEntry]) -> str:
-    """SHA-256, in hex, of what a folder holds, whoever wrote it and when."""
-    lines = [[file.path, file.size, file.sha256] for file in files]
-    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
 def _broken(artifact: Artifact, why: str) -> DamagedError:

@@ -56,7 +56,9 @@ def resume_point(store: Store, key: str, work: Path, say: Say) -> ResumePoint:
     """
     damaged: dict[int, str] = {}
     distrusted: list[str] = []
-    for step in reversed(store.steps(key)):
+    # Looked for anew each time: another run of the stage may drop one, and has a newer one then.
+    while untried := set(store.steps(key)) - set(damaged):
+        step = max(untried)
         artifact = store.find(step_key(key, step))
         if artifact is None:
             damaged[step] = "its files are not all there"

@@ -1,16 +1,19 @@
 """What a running stage shows in the Prefect UI: its log, its progress and its figures."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from infra.launcher import Metrics
@@ -24,6 +27,9 @@ TABLE_ROWS = 25
 class StageDisplay:
     """Relays a stage to the Prefect API, never faster than a person reads.
 
+    Prefect's client asks a server that is away again for a minute. What could not be shown then is
+    left out, with a warning: a training is worth more than its progress bar.
+
     Args:
         stage: The stage's name.
     """
@@ -36,11 +42,13 @@ class StageDisplay:
         self._lines_left_out = 0
         self._shown_at = 0.0
         self._metrics: list[Metrics] = []
-        self._progress_id = _created(
-            create_progress_artifact(
-                0.0, key=artifact_key(stage, "progress"), description=f"{stage}: starting"
+        self._progress_id: UUID | None = None
+        with self._unless_the_server_is_away():
+            self._progress_id = _created(
+                create_progress_artifact(
+                    0.0, key=artifact_key(stage, "progress"), description=f"{stage}: starting"
+                )
             )
-        )
 
     def show_line(self, line: str) -> None:
         """Logs a line, or counts it when there are too many a second: the log file has them all."""
@@ -75,17 +83,27 @@ class StageDisplay:
         self._report_left_out()
         last = "found in the store" if reused else "done"
         self._update(100.0, f"{self._stage}: {last}")
-        create_markdown_artifact(
-            references(self._stage, artifact, inputs, reused=reused),
-            key=artifact_key(self._stage, "references"),
-        )
-        if self._metrics:
-            create_table_artifact(
-                thinned(self._metrics, TABLE_ROWS), key=artifact_key(self._stage, "metrics")
+        with self._unless_the_server_is_away():
+            create_markdown_artifact(
+                references(self._stage, artifact, inputs, reused=reused),
+                key=artifact_key(self._stage, "references"),
             )
+            if self._metrics:
+                create_table_artifact(
+                    thinned(self._metrics, TABLE_ROWS), key=artifact_key(self._stage, "metrics")
+                )
 
     def _update(self, progress: float, description: str) -> None:
-        update_progress_artifact(self._progress_id, progress, description)
+        if self._progress_id is not None:
+            with self._unless_the_server_is_away():
+                update_progress_artifact(self._progress_id, progress, description)
+
+    @contextmanager
+    def _unless_the_server_is_away(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.warning("Not shown in the Prefect UI: %s: %s", type(error).__name__, error)
 
     def _report_left_out(self) -> None:
         if self._lines_left_out:

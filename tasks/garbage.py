@@ -8,7 +8,7 @@ upload left behind, which has no manifest. The store's own clock decides what is
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ class Garbage:
 
     Attributes:
         uri: The artifact, or what is left of one.
-        num_bytes: Its size.
+        num_bytes: Its size, as far as the store tells.
         reason: Why it may go.
         entries: Names of the key entries that point to it; they go first.
     """
@@ -34,6 +34,12 @@ class Garbage:
     num_bytes: int
     reason: str
     entries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    num_bytes: int
+    written: float
 
 
 def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) -> list[Garbage]:
@@ -48,29 +54,28 @@ def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) 
         StoreError: The store cannot be reached.
     """
     now = _now(store)
-    times = store.backend.times("artifacts")
-    files: dict[str, dict[str, int]] = defaultdict(dict)
-    for name, size in store.backend.sizes("artifacts").items():
-        kind, unique, path = name.split("/", 2)
-        files[f"artifacts/{kind}/{unique}"][path] = size
+    half_made = store.backend.unfinished()
     entries = _entries(store)
     roots = [*_kept_steps(store, retention, entries), *_finished_runs(store, entries)]
     kept = _with_inputs(store, roots)
     garbage: list[Garbage] = []
-    for location, sizes in sorted(files.items()):
-        place = location.removeprefix("artifacts/")
-        newest = max(times.get(f"{place}/{path}", now) for path in sizes)
+    for location, files in sorted(_locations(store, half_made).items()):
+        newest = max(file.written for file in files.values())
         if location in kept or now - newest < min_age_seconds:
             continue
         reason = "no finished run refers to it"
-        if MANIFEST not in sizes:
+        if MANIFEST not in files:
             reason = "an upload that never ended"
-        elif place.startswith(f"{CHECKPOINT}/"):
+        elif location.startswith(f"artifacts/{CHECKPOINT}/"):
             reason = (
                 f"neither its stage's best checkpoint nor one of the last {retention.keep_last}"
             )
+        num_bytes = sum(file.num_bytes for file in files.values())
         pointing = tuple(name for name, named in entries.items() if named.uri == location)
-        garbage.append(Garbage(f"{store.root}/{location}", sum(sizes.values()), reason, pointing))
+        garbage.append(Garbage(f"{store.root}/{location}", num_bytes, reason, pointing))
+    for name, begun in sorted(_strays(store, half_made).items()):
+        if now - begun >= min_age_seconds:
+            garbage.append(Garbage(f"{store.root}/{name}", 0, "left by a writer that crashed", ()))
     return garbage
 
 
@@ -80,6 +85,28 @@ def remove(store: Store, garbage: Iterable[Garbage]) -> None:
         for name in one.entries:
             store.backend.remove(name)
         store.backend.remove(one.uri.removeprefix(f"{store.root}/"))
+
+
+def _locations(store: Store, half_made: Mapping[str, float]) -> dict[str, dict[str, _File]]:
+    """Every artifact's files, and those that are still to come, by its location."""
+    sizes, times = store.backend.sizes("artifacts"), store.backend.times("artifacts")
+    # Listed one after the other: what is in one list only came or went meanwhile.
+    files = {
+        f"artifacts/{name}": _File(sizes[name], times[name]) for name in sizes.keys() & times.keys()
+    }
+    begun = {name: _File(0, when) for name, when in half_made.items()}
+    found: dict[str, dict[str, _File]] = defaultdict(dict)
+    for name, file in (begun | files).items():
+        if name.startswith("artifacts/"):
+            top, kind, unique, path = name.split("/", 3)
+            found[f"{top}/{kind}/{unique}"][path] = file
+    return found
+
+
+def _strays(store: Store, half_made: Mapping[str, float]) -> dict[str, float]:
+    """What a crash left outside the artifacts: half-made entries, and probes of `Store.check`."""
+    probes = {f"probes/{name}": when for name, when in store.backend.times("probes").items()}
+    return probes | {n: when for n, when in half_made.items() if not n.startswith("artifacts/")}
 
 
 def _now(store: Store) -> float:

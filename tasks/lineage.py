@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from infra.errors import StoreError
 from infra.store import Artifact, Store
 from tasks.keys import name_key
+from training.records import PROBLEM_FEATURES
 
 INDENT = "    "
 NUM_SHOWN_ROWS = 3
@@ -77,7 +78,7 @@ def _facts(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
     sets = sorted(name for name in files if name.endswith(".parquet") and "/" not in name)
     if not interesting and not (sets and artifact.kind == "dataset"):
         return
-    folder = store.fetch(artifact)
+    folder = store.fetch(artifact, only=interesting.union(sets))
     if "recipe.json" in files:
         recipe = _read(folder / "recipe.json")
         yield f"recipe {recipe['name']}, seed {recipe['seed']}: {artifact.uri}/files/recipe.json"
@@ -90,7 +91,9 @@ def _facts(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
             )
     if artifact.kind == "dataset":
         for name in sets:
-            yield _rows(artifact, folder / name)
+            # A curation leaves other tables, too: what it rejected, what the benchmarks ask.
+            if set(pq.read_schema(folder / name).names) == set(PROBLEM_FEATURES):
+                yield _rows(artifact, folder / name)
 
 
 def _rows(artifact: Artifact, path: Path) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
+from infra.payload import content_digest, describe
 from infra.preflight import check_disk, needed_bytes
 from infra.settings import load_settings
-from infra.store import Artifact, Store, content_digest, describe
+from infra.store import Artifact, Store
+from tasks.assets import emit_asset
 from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
 from training.evaluation.registry import find_benchmark
@@ -44,7 +46,8 @@ def store_base(run: Run) -> Artifact:
     folder = base_folder(run.recipe.model.path)
     key = name_key("base", content_digest(describe(folder)))
     store = run.store()
-    return store.find(key) or store.publish(
+    found = store.find(key)
+    artifact = found or store.publish(
         folder,
         "model",
         producer=run.producer("base"),
@@ -52,6 +55,8 @@ def store_base(run: Run) -> Artifact:
         recipe_digest=run.recipe_digest,
         key=key,
     )
+    emit_asset(store, artifact, reused=found is not None)
+    return artifact
 
 
 def check(recipe: Recipe) -> None:

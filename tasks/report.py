@@ -10,10 +10,12 @@ from prefect.logging import get_run_logger
 from infra.errors import StoreError
 from infra.settings import Settings
 from infra.store import Artifact, Store
+from tasks.assets import emit_asset
 from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
 from training.report import render
+from training.report.evidence import FILES
 from training.report.record import ArtifactRef, RunRecord
 
 PAGE = "report.html"
@@ -34,6 +36,7 @@ def report(run: Run) -> Artifact:
     )
     for name in (run.name, run.id):
         store.claim(name_key("run", name), artifact)
+    emit_asset(store, artifact, reused=False)
     page = folder / PAGE
     get_run_logger().info("Report: %s", page)
     create_markdown_artifact(
@@ -52,7 +55,10 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     Raises:
         StoreError: An artifact of the run cannot be fetched.
     """
-    folders = {stage.name: store.fetch(as_artifact(stage.artifact)) for stage in record.stages}
+    # Not the models beside them: they may have many gigabytes.
+    folders = {
+        stage.name: store.fetch(as_artifact(stage.artifact), only=FILES) for stage in record.stages
+    }
     html, markdown = render(record, folders)
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)

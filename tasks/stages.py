@@ -7,6 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from infra.store import Artifact
+from tasks.assets import emit_asset
 from tasks.display import StageDisplay
 from tasks.keys import stage_key
 from tasks.make import make_artifact
@@ -61,4 +62,5 @@ def run_stage(
         inputs=list(inputs.values()),
     )
     display.finish(artifact, inputs, reused=found is not None)
+    emit_asset(store, artifact, reused=found is not None)
     return artifact

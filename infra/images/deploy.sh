@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the work pool and registers the deployments; runs start in the project's folder.
+# Makes the work pool and the automations, and registers the deployments; runs start in the project's folder.
 set -eu
 cd "$(dirname "$0")/../.."
 template=$(mktemp)
@@ -11,3 +11,4 @@ template["variables"]["properties"]["working_dir"]["default"] = os.getcwd()
 json.dump(template, sys.stdout)' > "$template"
 prefect --no-prompt work-pool create revisual --type process --overwrite --base-job-template "$template"
 prefect --no-prompt deploy --all
+python -m infra.automations

@@ -2,14 +2,18 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from infra.settings import Settings
+from infra.store import Artifact, Store
 
 ROOT = Path(__file__).parents[2]
 POCKET_BASE = ROOT / "infra" / "models" / "pocket-base"
@@ -20,7 +24,7 @@ system_prompt = "Think in <think></think>, then answer in \\\\boxed{}."
 model = { path = "POCKET_BASE" }
 hardware = { threads_per_process = 1 }
 sources = [
-  { name = "words", kind = "pocket", modality = "text", num_problems = NUM_PROBLEMS },
+  { name = "words", kind = "pocket", modality = "text", num_problems = 16 },
   { name = "images", kind = "pocket", modality = "multimodal", num_problems = 16 },
 ]
 
@@ -36,7 +40,7 @@ sets = [
 kind = "sft"
 name = "cold_start"
 data = "cold_start"
-epochs = 1
+epochs = EPOCHS
 batch_size = 8
 max_length_tokens = 512
 optimizer = { learning_rate = 1e-3 }
@@ -58,6 +62,9 @@ max_response_tokens = 4
 
 [gates.evaluation]
 severity = "warning"
+
+[checkpoints]
+every_steps = 1000000
 """
 
 
@@ -66,9 +73,9 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two recipes for the shipped base: tiny.toml, and endless.toml."""
     folder = tmp_path_factory.mktemp("recipes")
     recipe = RECIPE.replace("POCKET_BASE", str(POCKET_BASE))
-    (folder / "tiny.toml").write_text(recipe.replace("NUM_PROBLEMS", "16"))
-    # Its curation would take hours: made to be stopped.
-    (folder / "endless.toml").write_text(recipe.replace("NUM_PROBLEMS", "1000000"))
+    (folder / "tiny.toml").write_text(recipe.replace("EPOCHS", "1"))
+    # Its cold start would take days: made to be stopped. Its curation is tiny.toml's.
+    (folder / "endless.toml").write_text(recipe.replace("EPOCHS", "1000000"))
     return folder
 
 
@@ -84,6 +91,29 @@ class Services:
 
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "prefect", "--no-prompt", *arguments)
+
+    def weights(self, record: dict[str, Any]) -> dict[str, str]:
+        """Digests of the weights that a run's stages made, as the store's manifests say."""
+        store = Store(self.settings.store_uri, self.settings.home / "cache")
+        return {
+            stage["name"]: file.sha256
+            for stage in record["stages"]
+            for file in store.manifest(Artifact(**stage["artifact"])).files
+            if file.path == "model/model.safetensors"
+        }
+
+    def assets(self, event: str, uris: list[str]) -> dict[str, dict[str, Any]]:
+        """The Prefect server's last event of this name about each of these assets."""
+        wanted = {"event": {"name": [event]}, "resource": {"id": uris}, "order": "ASC"}
+        found: dict[str, dict[str, Any]] = {}
+        deadline = time.monotonic() + 120
+        while len(found) < len(uris) and time.monotonic() < deadline:
+            address = f"{self.settings.api_url}/events/filter"
+            answer = httpx.post(address, json={"filter": wanted}, timeout=60).raise_for_status()
+            events = answer.json()["events"]
+            found = {one["resource"]["prefect.resource.id"]: one for one in events}
+            time.sleep(0.5)
+        return found
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

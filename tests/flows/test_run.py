@@ -1,23 +1,34 @@
 """Whole runs through a real server and a real worker: finished, failed, cancelled and killed."""
 
 import json
+import re
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
+from infra.automations import CRASH_SILENT_RUNS, RESTART_CRASHED_RUNS, crash_silent_runs
+from infra.services import HEARTBEAT_SECONDS
+from tasks.assets import MATERIALIZED, REFERENCED
 
 ROOT = Path(__file__).parents[2]
+ROLE = "prefect.resource.role"
+FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+fault = pytest.mark.fault
+CRASHED = "its stage ends too, the run is marked as crashed"
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +66,77 @@ def wait_for_stage(services) -> list[psutil.Process]:
     raise AssertionError("no stage started")
 
 
-def ended(services, run_id: UUID) -> State:
+def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
+    """Everything below the worker, once the run's cold start has done a step."""
+    deadline = time.monotonic() + 900
+    written = f"work/*-{str(run_id)[:8]}/cold_start-*/output/metrics.jsonl"
+    while time.monotonic() < deadline:
+        if list(services.settings.home.glob(written)):
+            return supervisor(services, "worker").children(recursive=True)
+        time.sleep(0.5)
+    raise AssertionError("no step was done")
+
+
+def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
     deadline = time.monotonic() + 900
     with SyncPrefectClient(services.settings.api_url) as client:
         while time.monotonic() < deadline:
-            state = client.read_flow_run(run_id).state
-            if state.is_final():
-                return state
+            run = client.read_flow_run(run_id)
+            if condition(run):
+                return run.state
             time.sleep(0.5)
-    raise AssertionError(f"the run is still {state.name}")
+    raise AssertionError(f"the run is still {run.state.name}")
+
+
+def ended(services, run_id: UUID) -> State:
+    return wait_for_run(services, run_id, lambda run: run.state.is_final())
+
+
+def cancel(services, run_id: UUID) -> State:
+    with SyncPrefectClient(services.settings.api_url) as client:
+        client.set_flow_run_state(run_id, Cancelling())
+    return ended(services, run_id)
+
+
+def saved_steps(services) -> set[str]:
+    store = services.settings.home / "store"
+    return {str(path.relative_to(store)) for path in store.glob("keys/*/step-*")}
+
+
+def trained_weights(services) -> list[str]:
+    """Digests of the weights of every finished multimodal stage in the store."""
+    manifests = (services.settings.home / "store").glob("artifacts/model/*/manifest.json")
+    stored = [json.loads(path.read_text()) for path in manifests]
+    return [
+        file["sha256"]
+        for manifest in stored
+        for file in manifest["files"]
+        if manifest["producer"]["stage"] == "multimodal_rl"
+        and file["path"] == "model/model.safetensors"
+    ]
 
 
 def run_record(services) -> dict:
     records = (services.settings.reports).glob("*/run.json")
     return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
+
+
+def upstream(event: dict) -> list[str]:
+    related = event["related"]
+    return [one["prefect.resource.id"] for one in related if one.get(ROLE) == "asset"]
+
+
+def require_assets(services, event: str, record: dict) -> None:
+    """Every stage of the run is an asset with its inputs upstream, and with its digests."""
+    stages = record["stages"]
+    found = services.assets(event, [stage["artifact"]["uri"] for stage in stages])
+    for stage in stages:
+        one = found[stage["artifact"]["uri"]]
+        assert upstream(one) == [given["uri"] for given in stage["inputs"]]
+        assert one["payload"]["kind"] == stage["artifact"]["kind"]
+        assert one["payload"]["sha256"] == stage["artifact"]["sha256"]
+        assert re.fullmatch("[0-9a-f]{64}", one["payload"]["recipe_digest"])
+        assert any(related.get(ROLE) == "flow-run" for related in one["related"])
 
 
 def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, recipes):
@@ -100,6 +168,18 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert all(stage["reused"] for stage in second["stages"])
     assert [s["artifact"] for s in second["stages"]] == [s["artifact"] for s in record["stages"]]
 
+    require_assets(services, MATERIALIZED, record)
+    require_assets(services, REFERENCED, second)
+
+    # From the run back to the rows of its sources.
+    lineage = services.cli("lineage", record["name"])
+    assert lineage.returncode == 0, lineage.stderr
+    for uri in [record["stages"][-1]["artifact"]["uri"], base["uri"]]:
+        assert uri in lineage.stdout
+    assert "pocket_text, accuracy of multimodal_rl: " in lineage.stdout
+    assert re.search(r"cold_start\.parquet: 8 of words; rows \S+, ", lineage.stdout)
+    assert re.search(r"rl\.parquet: \d+ of images; rows \S+, ", lineage.stdout)
+
     # The report comes back from the store alone.
     report.unlink()
     rendered = services.cli("report", record["name"])
@@ -108,18 +188,74 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert services.cli("report", "no-such-run").returncode == 1
 
 
-def test_a_broken_gate_stops_the_run_before_training(services, recipes, tmp_path):
+def test_on_s3_a_run_makes_the_same_weights_and_outlives_prefects_database(
+    services, recipes, seaweed, tmp_path
+):
+    recipe = str(recipes / "tiny.toml")
+    assert services.cli("run", "--recipe", recipe).returncode == 0
+    local = run_record(services)
+
+    # Another machine of the team: all they share is the store, and the server's address.
+    home, uri = tmp_path / "home", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
+    team = services.environment | seaweed.environment
+    team |= {"REVISUAL_HOME": str(home), "REVISUAL_STORE": uri, "PREFECT_HOME": str(home)}
+    settings = replace(services.settings, home=home, store_uri=uri)
+    on_s3 = replace(
+        services,
+        settings=settings,
+        environment=team | {"PREFECT_API_URL": services.settings.api_url},
+    )
+    done = on_s3.run("-c", FLOW, recipe)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = run_record(on_s3)
+    assert not any(stage["reused"] for stage in first["stages"])
+    assert all(stage["artifact"]["uri"].startswith(f"{uri}/") for stage in first["stages"])
+    assert on_s3.weights(first) == services.weights(local)
+    assert len(services.weights(local)) == 2
+    require_assets(services, MATERIALIZED, first)
+
+    # The server's database is lost: Prefect starts a server of its own, with an empty one.
+    lost = {
+        "PREFECT_HOME": str(tmp_path / "new"),
+        "PREFECT_PROFILES_PATH": str(tmp_path / "new" / "profiles.toml"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+    }
+    again = replace(on_s3, environment=team | lost).run("-c", FLOW, recipe)
+    assert again.returncode == 0, again.stdout + again.stderr
+    second = run_record(on_s3)
+    assert second["name"] != first["name"]
+    assert all(stage["reused"] for stage in second["stages"])
+    assert [s["artifact"] for s in second["stages"]] == [s["artifact"] for s in first["stages"]]
+
+
+def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
+    services, recipes, tmp_path
+):
     text = (recipes / "tiny.toml").read_text()
     strict = tmp_path / "strict.toml"
     strict.write_text(f"{text}\n[gates.curation]\nmin_families = 1000\n")
     datasets = services.settings.home / "store" / "artifacts" / "dataset"
-    before = len(list(datasets.glob("*/manifest.json")))
-    # Fresh: the curation is done again although an earlier run may have finished it.
-    done = services.cli("run", "--recipe", str(strict), "--fresh")
+
+    def num_curated() -> int:
+        return len(list(datasets.glob("*/manifest.json")))
+
+    done = services.cli("run", "--recipe", str(strict))
     assert done.returncode == 1
     assert "GateError: The gate 'curation' found" in done.stdout
     assert "train-cold_start" not in done.stdout
-    assert len(list(datasets.glob("*/manifest.json"))) == before + 1
+    made = num_curated()  # by this run, or found: the gate is no part of the curation's key
+
+    (run_id,) = re.findall(r"/runs/flow-run/([0-9a-f-]{36})", done.stdout)
+    retried = services.prefect("flow-run", "retry", run_id)
+    assert retried.returncode == 0, retried.stdout + retried.stderr
+    assert ended(services, UUID(run_id)).is_failed()
+    with SyncPrefectClient(services.settings.api_url) as client:
+        assert client.read_flow_run(UUID(run_id)).run_count == 2
+    assert num_curated() == made
+
+    assert services.cli("run", "--recipe", str(strict), "--fresh").returncode == 1
+    assert num_curated() == made + 1
 
 
 def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
@@ -132,30 +268,83 @@ def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
     assert "fix:" in state.message
 
 
-def test_cancelling_ends_every_process_of_the_run(services, recipes):
+@fault(
+    "SIGKILL of the Prefect server in the middle of a run, and restart",
+    "the run goes on and completes, its weights those of a run that was left alone",
+)
+def test_a_run_survives_a_server_that_is_killed_and_started_again(services, recipes):
+    recipe = str(recipes / "tiny.toml")
+    run_id = start_run(services.settings, {"recipe": recipe, "fresh": True})
+    wait_for_steps(services, run_id)
+    killed = supervisor(services, "server")
+    (server,) = with_command(killed.children(), "server start")
+    server.kill()
+    psutil.wait_procs([killed], timeout=300)
+    assert services.cli("up").returncode == 0
+    state = ended(services, run_id)
+    assert state.is_completed(), state.message
+    assert services.cli("run", "--recipe", recipe).returncode == 0
+    assert len(trained_weights(services)) >= 2
+    assert len(set(trained_weights(services))) == 1
+
+
+@fault(
+    "the run is cancelled",
+    "its stage saves the step it is in, the checkpoint is stored, every process ends",
+)
+def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
-    processes = wait_for_stage(services)
-    with SyncPrefectClient(services.settings.api_url) as client:
-        client.set_flow_run_state(run_id, Cancelling())
-    assert ended(services, run_id).is_cancelled()
+    before = saved_steps(services)
+    processes = wait_for_steps(services, run_id)
+    assert cancel(services, run_id).is_cancelled()
     worker = with_command(processes, "prefect --no-prompt worker start")
     gone = [process for process in processes if process not in worker]
     _, alive = psutil.wait_procs(gone, timeout=300)
     assert alive == []
+    assert saved_steps(services) > before
 
 
-def test_killing_the_flow_process_ends_its_stage_and_crashes_the_run(services, recipes):
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param("prefect.engine", marks=fault("SIGKILL of the flow's process", CRASHED)),
+        pytest.param("worker start", marks=fault("SIGKILL of the worker", CRASHED)),
+    ],
+)
+def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
     processes = wait_for_stage(services)
-    (flow,) = with_command(processes, "prefect.engine")
-    tree = flow.children(recursive=True)
-    flow.kill()
+    (killed,) = with_command(processes, victim)
+    tree = killed.children(recursive=True)
+    killed.kill()
     assert ended(services, run_id).is_crashed()
-    _, alive = psutil.wait_procs([flow, *tree], timeout=300)
+    _, alive = psutil.wait_procs([killed, *tree], timeout=300)
     assert alive == []
+    assert services.cli("up").returncode == 0
 
 
-def test_killing_everything_at_once_leaves_nothing_and_up_says_so(services, recipes):
+@pytest.fixture
+def short_automations(services):
+    """Silence counts sooner, and crashed runs are started again, as long as a test lasts."""
+    with SyncPrefectClient(services.settings.api_url) as client:
+        (silent,) = client.read_automations_by_name(CRASH_SILENT_RUNS)
+        (restart,) = client.read_automations_by_name(RESTART_CRASHED_RUNS)
+        assert silent.trigger.within.total_seconds() == 3 * HEARTBEAT_SECONDS
+        assert (silent.enabled, restart.enabled) == (True, False)
+        client.update_automation(silent.id, crash_silent_runs(1.5 * HEARTBEAT_SECONDS))
+        client.resume_automation(restart.id)
+        yield
+        client.pause_automation(restart.id)
+
+
+@fault(
+    "SIGKILL of supervisor, worker and flow at once",
+    "everything ends; without heartbeats the server marks the run as crashed and, if that "
+    "automation is switched on, starts it again",
+)
+def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
+    services, recipes, short_automations
+):
     command = [sys.executable, "-m", "flows.cli", "run", "--recipe", str(recipes / "endless.toml")]
     typed = subprocess.Popen(
         command, cwd=ROOT, env=services.environment, stderr=subprocess.PIPE, text=True
@@ -174,8 +363,10 @@ def test_killing_everything_at_once_leaves_nothing_and_up_says_so(services, reci
 
     with SyncPrefectClient(services.settings.api_url) as client:
         (stuck,) = [run for run in client.read_flow_runs() if not run.state.is_final()]
+    assert "No heartbeat" in ended(services, stuck.id).message
     assert services.cli("up").returncode == 0
-    assert ended(services, stuck.id).is_crashed()
+    wait_for_run(services, stuck.id, lambda run: run.state.is_running() and run.run_count == 2)
+    assert cancel(services, stuck.id).is_cancelled()
     # The next run starts: nothing waits for the dead one.
     state = ended(services, start_run(services.settings, {"recipe": "nowhere"}))
     assert state.name == "Failed"

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from infra.services import POOL
+from infra.services import HEARTBEAT_SECONDS, POOL
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -142,6 +142,14 @@ def test_the_worker_polls_the_pool_that_the_deployment_names(services) -> None:
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     assert {pool} == {one["work_pool"]["name"] for one in deployments} == {POOL}
     assert f"work-pool create {pool} " in (ROOT / "infra/images/deploy.sh").read_text()
+
+
+def test_a_worker_in_a_container_sends_the_heartbeats_that_the_automations_wait_for(
+    services,
+) -> None:
+    environment = services["worker"]["environment"]
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+    assert "python -m infra.automations" in (ROOT / "infra/images/deploy.sh").read_text()
 
 
 def test_what_the_images_are_built_from_exists(services) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from infra.backends import open_backend
 from infra.errors import StoreError
-from infra.store import Artifact, Store, content_digest, describe
+from infra.local_backend import LocalBackend
+from infra.payload import content_digest, describe
+from infra.store import Artifact, Store
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 64
@@ -134,6 +136,23 @@ def test_changed_bytes_are_noticed_and_named(store, uri, folder):
         store.fetch(artifact)
 
 
+def test_some_files_are_fetched_without_the_others_and_verified(store, uri, folder, tmp_path):
+    artifact = publish(store, folder)
+    backend, files = open_backend(uri), artifact.uri.removeprefix(store.root + "/") + "/files"
+    backend.remove(f"{files}/model")  # whoever asked for it would notice
+    copy = store.fetch(artifact, only=["summary.json", "no-such-file"])
+    assert [path.name for path in copy.rglob("*")] == ["summary.json"]
+    assert list(store.fetch(artifact, only=["no-such-file"]).iterdir()) == []
+    with pytest.raises(StoreError):
+        store.fetch(artifact)
+
+    backend.remove(f"{files}/summary.json")
+    (folder / "summary.json").write_text("[]")  # the same size
+    backend.upload(folder, ["summary.json"], files)
+    with pytest.raises(StoreError, match=r"damaged: summary.json"):
+        Store(uri, tmp_path / "another-cache").fetch(artifact, only=["summary.json"])
+
+
 def test_a_damaged_local_copy_is_fetched_again(store, folder, tmp_path):
     artifact = publish(store, folder)
     copy = store.fetch(artifact)
@@ -149,6 +168,10 @@ def test_a_reference_into_another_store_is_refused(store, folder, tmp_path):
         other.fetch(artifact)
 
 
+@pytest.mark.fault(
+    "eight writers of one stage at once",
+    "one wins, the others see its artifact and leave nothing",
+)
 def test_eight_processes_finish_the_same_stage_and_agree(store, uri, tmp_path):
     program = """
 import sys
@@ -194,12 +217,38 @@ def test_check_accepts_a_store_and_leaves_nothing(store, uri):
     assert open_backend(uri).sizes("probes") == {}
 
 
+def test_a_store_that_lets_a_second_writer_overwrite_is_refused(tmp_path):
+    class Careless(LocalBackend):  # as S3 servers are that ignore If-None-Match
+        def create(self, name, data):
+            self.remove(name)
+            return super().create(name, data)
+
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    store.backend = Careless(tmp_path / "store")
+    with pytest.raises(StoreError, match="let a second writer overwrite the first"):
+        store.check()
+
+
 def test_a_local_store_below_a_file_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError) as caught:
         Store(str(tmp_path / "file" / "store"), tmp_path / "cache").check()
     assert "Not a directory" in caught.value.what
     assert "REVISUAL_STORE" in caught.value.fix
+
+
+@pytest.mark.fault(
+    "disk full while the local store is written (a process's limit, for every user)",
+    "one clear error; nothing half-made is found; the next try succeeds",
+)
+def test_a_store_on_a_full_disk_is_one_clear_error(folder, full_disk, tmp_path):
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    with full_disk(100_000), pytest.raises(StoreError, match="File too large") as caught:
+        publish(store, folder, KEY)
+    assert "make room" in caught.value.fix
+    assert store.find(KEY) is None
+    artifact = publish(store, folder, KEY)
+    assert describe(store.fetch(artifact)) == describe(folder)
 
 
 @pytest.mark.parametrize(
@@ -212,11 +261,15 @@ def test_an_address_of_no_known_kind_is_refused_without_showing_it(address, tmp_
     assert "REVISUAL_STORE" in caught.value.where
 
 
+@pytest.mark.fault("no such bucket", "one clear error before the run starts")
 def test_a_bucket_that_does_not_exist_is_one_clear_error(seaweed, tmp_path):
     with pytest.raises(StoreError, match="no-such-bucket"):
         Store("s3://no-such-bucket/x", tmp_path).check()
 
 
+@pytest.mark.fault(
+    "wrong S3 credentials", "one clear error before the run starts, which shows no secret"
+)
 def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-value")
     with pytest.raises(StoreError) as caught:
@@ -226,6 +279,7 @@ def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.fix
 
 
+@pytest.mark.fault("no S3 server", "one clear error before the run starts")
 def test_an_unreachable_server_is_one_clear_error(seaweed, tmp_path, monkeypatch, free_port):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
     with pytest.raises(StoreError) as caught:

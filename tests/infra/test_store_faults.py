@@ -1,15 +1,19 @@
 """A store behind a server that is away, overloaded or cuts its answers off: nothing is lost."""
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks.fault_proxy import FaultProxy
+from benchmarks.seaweed import seaweed_server
 from infra import backends
 from infra.errors import StoreError
-from infra.store import Store, describe
+from infra.payload import describe
+from infra.store import Store
 
 KEY = "a" * 64
 
@@ -41,6 +45,10 @@ def publish(store: Store, folder: Path):
     return store.publish(folder, "model", producer={}, inputs={}, recipe_digest="", key=KEY)
 
 
+@pytest.mark.fault(
+    "S3 answers 503, resets, never answers, is slow, cuts answers off",
+    "asked again; what is published and fetched is whole",
+)
 @pytest.mark.parametrize("fault", ["unavailable", "reset", "silent", "slow", "cut off"])
 def test_what_is_published_and_fetched_through_faults_is_whole(fault, proxy, store, folder):
     num_faults = 3 if fault == "silent" else 8
@@ -52,6 +60,10 @@ def test_what_is_published_and_fetched_through_faults_is_whole(fault, proxy, sto
     assert describe(store.fetch(artifact)) == describe(folder)
 
 
+@pytest.mark.fault(
+    "S3 answers 503 for longer than three minutes",
+    "one clear error; nothing half-made is found",
+)
 def test_a_server_that_stays_away_is_one_clear_error(proxy, store, folder, monkeypatch):
     monkeypatch.setattr(backends, "PATIENCE_SECONDS", 3.0)
     proxy.fault, proxy.num_faults = "unavailable", 10**6
@@ -60,3 +72,31 @@ def test_a_server_that_stays_away_is_one_clear_error(proxy, store, folder, monke
     proxy.num_faults = 0
     assert store.find(KEY) is None  # half an artifact is none
     assert store.find(KEY) != publish(store, folder)
+
+
+@pytest.mark.fault(
+    "SIGKILL of the S3 server in the middle of an upload, and restart",
+    "the upload goes on when the server is back; what is fetched is whole",
+)
+def test_an_upload_outlives_the_server_that_it_goes_to(tmp_path, monkeypatch):
+    (tmp_path / "server").mkdir()
+    (tmp_path / "made").mkdir()
+    for number in range(4):
+        (tmp_path / "made" / str(number)).write_bytes(bytes([number]) * 10_000_000)
+    with seaweed_server(tmp_path / "server") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        port = urlsplit(server.environment["AWS_ENDPOINT_URL"]).port
+        with FaultProxy(port) as proxy, ThreadPoolExecutor(1) as executor:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+            store = Store(f"s3://{server.bucket}/store", tmp_path / "cache")
+            published = executor.submit(publish, store, tmp_path / "made")
+            while proxy.num_bytes < 15_000_000:
+                time.sleep(0.001)
+            server.kill()
+            assert not published.done()
+            server.start()
+            artifact = published.result()
+            assert store.find(KEY) == artifact
+            assert describe(store.fetch(artifact)) == describe(tmp_path / "made")
+            assert len(store.backend.sizes("artifacts")) == 5  # four files and the manifest

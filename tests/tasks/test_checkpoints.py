@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 import uuid
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from infra import backends
 from infra.backends import open_backend
 from infra.errors import DamagedError, StoreError
-from infra.store import Store, describe, step_key
+from infra.payload import describe
+from infra.store import Store, step_key
 from tasks.checkpoints import Retention, Uploads, resume_point, step_scores
 
 KEY = "a" * 64
@@ -134,6 +136,10 @@ def test_the_last_ones_and_the_best_stay_and_the_others_files_go(store, uri, sav
     assert (found[20], found[60]) == (0.9, 0.2) and math.isnan(found[50])
 
 
+@pytest.mark.fault(
+    "newest checkpoint missing files, cut off, or with changed bytes",
+    "named in the log; the one before it is used; replaced when its step comes again",
+)
 @pytest.mark.parametrize("fault", ["missing", "cut off", "changed"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used_and_it_is_replaced(
     fault, store, uri, saved, tmp_path
@@ -159,6 +165,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used_and_it_is_r
     assert point.step == 20 and describe(point.folder) == original
 
 
+@pytest.mark.fault("no checkpoint is valid", "an error that names them all")
 def test_when_none_is_valid_the_error_names_them_all(store, uri, saved, tmp_path):
     store_steps(store, saved, {10: 0.0, 20: 0.0})
     lose_file(store, uri, 10, "history")
@@ -193,6 +200,44 @@ def test_an_upload_that_fails_is_told_and_the_stage_goes_on(saved, tmp_path):
     assert "step 10 could not be stored" in said[0] and "Not a directory" in said[0]
 
 
+@pytest.mark.fault(
+    "the clock moves 400 days on, then back, between the steps of a stage",
+    "the same checkpoints stay, and the newest step is gone on from",
+)
+def test_a_clock_that_moves_decides_nothing(saved, tmp_path):
+    folder = tmp_path / "store"
+    store = Store(str(folder), tmp_path / "cache")
+    for step, days in ((10, 0), (20, 400), (30, -400), (40, 0)):
+        before = set(folder.rglob("*"))
+        store_steps(store, saved, {step: 0.0})
+        moved = time.time() + days * 86400  # what the files carry when the clock had been moved
+        for path in set(folder.rglob("*")) - before:
+            os.utime(path, (moved, moved))
+    assert store.steps(KEY) == [30, 40]
+    point, _ = resume(store, tmp_path)
+    assert point.step == 40
+
+
+def test_a_checkpoint_that_another_run_drops_meanwhile_gives_way_to_its_newer_one(
+    store, saved, tmp_path, monkeypatch
+):
+    store_steps(store, saved, {10: 0.0})
+    copy = store.copy
+
+    def copy_late(artifact, folder):
+        if store.steps(KEY) == [10]:
+            store_steps(store, saved, {20: 0.0, 30: 0.0})
+        copy(artifact, folder)
+
+    monkeypatch.setattr(store, "copy", copy_late)
+    point, said = resume(store, tmp_path)
+    assert point.step == 30
+    assert said[0].startswith("The checkpoint of step 10 is passed over: ")
+
+
+@pytest.mark.fault(
+    "two runs of one stage at once, step by step", "each step is entered once, the other sees it"
+)
 def test_two_runs_of_one_stage_share_its_checkpoints(store, uri, saved, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

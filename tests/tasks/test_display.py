@@ -1,7 +1,14 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from infra.store import Artifact
 from tasks.display import artifact_key, describe, references, thinned
+
+ROOT = Path(__file__).parents[2]
 
 
 def rows(count: int) -> list[dict[str, int]]:
@@ -33,3 +40,27 @@ def test_references_name_the_output_and_every_input():
     assert "found in the store" in shown
     assert "| output | model | `s3://b/made` | `111111111111` |" in shown
     assert "| policy | model | `s3://b/base` | `222222222222` |" in shown
+
+
+def test_a_server_that_is_away_does_not_end_a_stage(free_port):
+    program = """
+from prefect.logging import disable_run_logger
+from infra.store import Artifact
+from tasks.display import StageDisplay
+with disable_run_logger():
+    display = StageDisplay("cold_start")
+    display.show_metrics({"step": 1, "num_steps": 2})
+    display.finish(Artifact(uri="s3://b/made", sha256="1" * 64, kind="model"), {}, reused=False)
+print("done")
+"""
+    away = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port}/api"}
+    # A process of its own: Prefect's threads go on asking for the server.
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, **away, "PREFECT_CLIENT_MAX_RETRIES": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == ["done"], done.stderr

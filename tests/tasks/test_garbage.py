@@ -1,8 +1,13 @@
 """What goes and what stays, in real stores; nothing young or referred to is ever listed."""
 
 import json
+import os
+import time
 import uuid
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.backends import open_backend
@@ -36,6 +41,8 @@ def put(store, tmp_path):
             (folder / name).write_text(text)
         if kind == "dataset":
             write_problems([row(number) for number in range(5)], folder / "rl.parquet")
+            rejects = pa.table({"id": ["deepmath/9"], "reason": ["too easy"]})
+            pq.write_table(rejects, folder / "rejects.parquet")
         return store.publish(
             folder, kind, producer=producer, inputs=dict(inputs), recipe_digest="d" * 64, key=key
         )
@@ -48,6 +55,10 @@ def row(number):
     texts = {"question": "?", "answer": "1", "solution": None, "reading": None}
     rest = {"level": 1, "images": [], "pass_rate": None}
     return {"id": f"deepmath/{number}", **words, **texts, **rest}
+
+
+def tmp_folder(store):
+    return Path(store.root.removeprefix("file://"))
 
 
 def listed(store, age=0.0):
@@ -103,6 +114,52 @@ def test_what_is_young_stays(put, store):
     assert open_backend(store.root).sizes("probes") == {}
 
 
+def test_what_crashed_writers_left_half_made_is_invisible_and_goes_after_an_age(put, store):
+    backend = store.backend
+    if store.root.startswith("s3://"):  # SIGKILL between two parts of a large file
+        name = "artifacts/model/crashed/files/weights"
+        bucket, _, prefix = store.root.removeprefix("s3://").partition("/")
+        key = f"{prefix}/{name}"
+        backend._fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+        backend._fs.call_s3("create_multipart_upload", Bucket=bucket, Key=f"{key}-2")
+        expected = f"{store.root}/artifacts/model/crashed"
+    else:  # SIGKILL between the writing of an entry and its link
+        name = f"keys/{STAGE}/.{uuid.uuid4().hex}"
+        path = tmp_folder(store) / name
+        path.parent.mkdir(parents=True)
+        path.write_text("half")
+        expected = f"{store.root}/{name}"
+    assert backend.sizes("artifacts") == {} and store.steps(STAGE) == [] and not store.find(STAGE)
+    assert listed(store, age=DAY) == {}
+    found = listed(store)
+    assert set(found) == {expected}
+    assert len(backend.unfinished()) > 0
+    remove(store, found.values())
+    assert backend.unfinished() == {}
+
+
+def test_what_is_old_enough_is_told_by_the_stores_own_times(put, store):
+    if store.root.startswith("s3://"):
+        pytest.skip("nobody can set an object's time")
+    folder = tmp_folder(store)
+    given_up, begun = put("model"), folder / "artifacts" / "model" / "crashed" / "files" / "weights"
+    begun.parent.mkdir(parents=True)
+    begun.write_text("half")
+    probe = folder / "probes" / "1" / "probe"
+    probe.parent.mkdir(parents=True)
+    probe.write_text("first")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - 2 * DAY,) * 2)
+    put("model")  # today's
+    expected = {
+        given_up.uri,
+        f"{store.root}/artifacts/model/crashed",
+        f"{store.root}/probes/1/probe",
+    }
+    assert set(listed(store, age=DAY)) == expected
+
+
 def test_of_the_step_checkpoints_the_last_and_the_best_stay_with_their_inputs(put, store):
     base = put("model")
     scores = {10: 0.9, 20: 0.1, 30: 0.2}
@@ -133,4 +190,5 @@ def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, stor
     assert order == sorted(order)
     assert "run able-ant, stage rl, version 0.1.0+abc, code cccccccccccc, recipe dddddddd" in text
     assert "recipe pocket, seed 3" in text
+    assert "rejects.parquet" not in text
     assert find_artifact(store, "able-ant") == finished["run"]

@@ -6,7 +6,15 @@ import uuid
 import pytest
 
 import training.stage
-from benchmarks.disturbed import NUM_STEPS, Stage, Watcher, new_recipe, training_processes
+from benchmarks.disturbed import (
+    NUM_STEPS,
+    Stage,
+    StageName,
+    Watcher,
+    new_recipe,
+    training_processes,
+)
+from benchmarks.seaweed import seaweed_server
 from infra.errors import StageError, StagePreempted
 from infra.launcher import PREEMPTED_CODES
 
@@ -15,8 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def new_stage(tmp_path):
-    def new(name: str, uri: str | None = None) -> Stage:
-        return Stage(tmp_path / name, uri or str(tmp_path / name / "store"))
+    def new(name: str, uri: str | None = None, stage: StageName = "cold_start") -> Stage:
+        return Stage(tmp_path / name, uri or str(tmp_path / name / "store"), stage)
 
     return new
 
@@ -32,6 +40,10 @@ def signalling(number: signal.Signals, stage: Stage, after: int) -> Watcher:
     return Watcher(on_step)
 
 
+@pytest.mark.fault(
+    "SIGTERM of a stage's processes, after a SIGKILL",
+    "the step is finished, saved and stored; the task fails as preempted; same bytes in the end",
+)
 def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage, seaweed):
     undisturbed = new_stage("undisturbed")
     expected = undisturbed.weights(undisturbed.make())
@@ -40,13 +52,14 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     with pytest.raises(StageError, match="SIGKILL"):
         stage.make(signalling(signal.SIGKILL, stage, after=0))
     killed_at = stage.store.steps(stage.key)[-1]
-    assert killed_at < NUM_STEPS
+    num_steps = NUM_STEPS["cold_start"]
+    assert killed_at < num_steps
 
     told = signalling(signal.SIGTERM, stage, after=killed_at)
     with pytest.raises(StagePreempted, match=r"Preempted: step \d+ is in the store") as caught:
         stage.make(told)
     stopped_at = stage.store.steps(stage.key)[-1]
-    assert killed_at < stopped_at < NUM_STEPS
+    assert killed_at < stopped_at < num_steps
     assert f"step {stopped_at} is in the store" in str(caught.value)
     assert f"Going on after step {killed_at}:" in told.said[0]
     assert told.steps == list(range(1, stopped_at + 1))  # the history is shown again
@@ -55,8 +68,42 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     artifact = stage.make(last)
     assert f"Resumed after step {stopped_at}, saved by 1 rank(s)" in last.lines
     assert stage.weights(artifact) == expected
-    assert last.steps == list(range(1, NUM_STEPS + 1))
-    assert stage.store.steps(stage.key)[-1] == NUM_STEPS  # uploaded before the stage was finished
+    assert last.steps == list(range(1, num_steps + 1))
+    assert stage.store.steps(stage.key)[-1] == num_steps  # uploaded before the stage was finished
+
+
+@pytest.mark.fault(
+    "SIGKILL of the S3 server while a stage uploads, and restart; then of the stage's processes",
+    "the upload goes on, then the stage, from a whole checkpoint; same bytes",
+)
+def test_rl_survives_its_s3_server_and_then_its_own_death(new_stage, tmp_path, monkeypatch, caplog):
+    undisturbed = new_stage("undisturbed", stage="multimodal_rl")
+    expected = undisturbed.weights(undisturbed.make())
+
+    (tmp_path / "server").mkdir()
+    with seaweed_server(tmp_path / "server") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        stage = new_stage("disturbed", f"s3://{server.bucket}/store", "multimodal_rl")
+        uploaded_on: list[int] = []
+
+        def on_step(step: int) -> None:
+            if not uploaded_on and list(tmp_path.glob("disturbed/home/**/checkpoints/taken-*")):
+                server.kill()
+                uploaded_on.append(step)
+                server.start()
+            elif uploaded_on and stage.store.steps(stage.key):
+                for process in training_processes():
+                    process.kill()
+
+        with pytest.raises(StageError, match="SIGKILL"):
+            stage.make(Watcher(on_step))
+        assert "trying again" in caplog.text
+        last = Watcher()
+        artifact = stage.make(last)
+        assert last.said[0].startswith("Going on after step")
+        assert last.steps == list(range(1, NUM_STEPS["multimodal_rl"] + 1))
+        assert stage.weights(artifact) == expected
 
 
 def test_a_stage_goes_on_with_another_number_of_processes(new_stage):

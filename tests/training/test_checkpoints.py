@@ -1,19 +1,19 @@
 """A stage that was stopped anywhere goes on and ends with the bytes of one that never stopped."""
 
-import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 
-from training import checkpoints, grpo, sft
+from training import grpo, sft
 from training.checkpoints import Places
 from training.errors import DataError, Preempted
 from training.metrics import MetricsLog
@@ -294,22 +294,29 @@ def test_what_a_crash_left_in_the_folder_does_not_count(finished, tiny_recipe, t
     assert names(tmp_path / "saved") == ["step-00000006"]
 
 
+@pytest.mark.fault(
+    "disk full while a checkpoint is written (a process's limit, for every user)",
+    "the stage fails with the reason; the checkpoint before it stays, and is gone on from",
+)
 def test_a_disk_that_is_full_ends_the_stage_and_leaves_the_last_checkpoint(
-    finished, tiny_recipe, tmp_path, monkeypatch
+    finished, full_disk, tmp_path, monkeypatch
 ):
-    """The fault is made: a file system that fills up needs root."""
-    saved, save_file = tmp_path / "saved", checkpoints.save_file
+    saved, stage = tmp_path / "saved", STAGES["sft"]
+    write = MetricsLog.write
+    with ExitStack() as stack:
 
-    def full_from_step_4(tensors, path, texts):
-        if "step-00000004" in str(path):
-            Path(path).write_bytes(b"half")
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        save_file(tensors, path, texts)
+        def filling(log, **values):
+            write(log, **values)
+            if values["step"] == 3:
+                whole = complete(saved / "step-00000002") / "learner-0.safetensors"
+                stack.enter_context(full_disk(whole.stat().st_size // 2))
 
-    monkeypatch.setattr(checkpoints, "save_file", full_from_step_4)
-    with pytest.raises(DataError, match="No space left on device"):
-        finished(STAGES["sft"], "one", save=saved)
+        stack.enter_context(monkeypatch.context()).setattr(MetricsLog, "write", filling)
+        with pytest.raises(DataError, match=r"step-00000004 .*File too large"):
+            finished(stage, "one", save=saved)
     assert [name for name in names(saved) if not name.startswith(".")] == ["step-00000002"]
+    resumed = finished(stage, "resumed", saved / "step-00000002", save=saved)
+    assert_equal_outputs(resumed, finished(stage, "whole"))
 
 
 @pytest.mark.slow

@@ -22,6 +22,14 @@ PREDICTION_COLUMNS = [
     "response",
     "outcome",
 ]
+# Whatever stage they are in: no other file of an artifact is needed.
+FILES = (
+    "metrics.jsonl",
+    "scores.json",
+    "predictions.parquet",
+    "problems.parquet",
+    "summary.json",
+)
 Metrics = tuple[dict[str, float], ...]
 Read = TypeVar("Read")
 

@@ -1,0 +1,174 @@
+"""Attempts at a stage in processes of their own, and the moments at which they are killed."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from types import TracebackType
+from typing import Any, Literal
+
+import psutil
+
+from benchmarks.disturbed import Stage, training_processes
+from infra.settings import PROJECT_ROOT
+from infra.store import Artifact
+
+POLL_SECONDS = 0.002  # a save takes some ten milliseconds
+Aim = Literal["at a random moment", "in the middle of a save", "in the middle of an upload"]
+
+
+class Attempt:
+    """A stage made by a process of its own, as by a run; a context manager that ends all of it.
+
+    Args:
+        stage: What to make, or to go on with.
+        environment: Changes to this process's.
+    """
+
+    def __init__(self, stage: Stage, environment: dict[str, str] | None = None) -> None:
+        self._stage = stage
+        self._work = stage.folder / "home" / "work"
+        self._earlier = set(self._work.glob("*/*"))
+        self._log = Path(mkdtemp(dir=stage.folder)) / "log.txt"
+        supervisor = [sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid()), "--"]
+        arguments = [str(stage.folder), stage.uri, stage.name, str(stage.num_processes)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*supervisor, sys.executable, "-m", "benchmarks.disturbed", *arguments],
+                cwd=PROJECT_ROOT,
+                env={**os.environ, **(environment or {})},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> "Attempt":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    @property
+    def said(self) -> list[str]:
+        """What the task and its stage's last lines said."""
+        return self._log.read_text(errors="replace").splitlines()
+
+    @property
+    def went_on_after(self) -> int:
+        """The step it went on after; 0 if it began."""
+        steps = [line.split()[4] for line in self.said if line.startswith("Going on after step")]
+        return int(steps[0].rstrip(":")) if steps else 0
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self) -> int:
+        """Waits for its end; 0 if it made the stage."""
+        return self._process.wait()
+
+    def kill_training(self) -> None:
+        """SIGKILL to the stage's own processes."""
+        _kill(training_processes(self._process.pid))
+
+    def kill_everything(self) -> None:
+        """SIGKILL to the task's process, its supervisors and its stage, as if power were lost."""
+        supervisor = psutil.Process(self._process.pid)
+        while processes := supervisor.children(recursive=True):
+            _kill(processes)
+        _kill([supervisor])
+
+    def wait_for_training(self) -> bool:
+        """Waits until the stage's own processes are there; False if it ended first."""
+        while self.lives() and not training_processes(self._process.pid):
+            time.sleep(0.05)
+        return self.lives()
+
+    def wait_for_folder(self, pattern: str, number: int) -> Path | None:
+        """Waits for the `number`th folder of that name among those it saves."""
+        seen: set[str] = set()
+        while self.lives():
+            for work in set(self._work.glob("*/*")) - self._earlier:
+                for folder in work.glob(f"checkpoints/{pattern}"):
+                    seen.add(folder.name)
+                    if len(seen) == number:
+                        return folder
+            time.sleep(POLL_SECONDS)
+        return None
+
+
+def kill(attempt: Attempt, aim: Aim, draw: random.Random, longest_seconds: float) -> Aim | None:
+    """Kills an attempt.
+
+    Returns:
+        When it was hit, which may be another moment than the aim; None if it ended before.
+    """
+    if aim == "at a random moment":
+        deadline = draw.uniform(0.0, longest_seconds)
+        if not attempt.wait_for_training():
+            return None
+        deadline += time.monotonic()
+        while attempt.lives() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        if not attempt.lives():
+            return None
+        attempt.kill_training()
+        return aim if attempt.wait() else None
+    pattern = ".step-*" if aim == "in the middle of a save" else "taken-*"
+    folder = attempt.wait_for_folder(pattern, draw.randint(1, 3))
+    if folder is None:
+        return None
+    if aim == "in the middle of a save":
+        attempt.kill_training()
+    else:
+        time.sleep(draw.uniform(0.0, 0.05))
+        attempt.kill_everything()
+    # What was under way has left its folder behind.
+    return (aim if folder.exists() else "at a random moment") if attempt.wait() else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What must be the same, however often the stage was disturbed."""
+
+    weights: bytes
+    metrics: list[dict[str, Any]]
+    samples: bytes | None
+
+    @property
+    def steps(self) -> list[int]:
+        return [line["step"] for line in self.metrics]
+
+
+def result(stage: Stage, artifact: Artifact) -> Result:
+    folder = stage.store.fetch(artifact)
+    samples = folder / "samples.jsonl"
+    return Result(
+        stage.weights(artifact),
+        [untimed(line) for line in (folder / "metrics.jsonl").read_text().splitlines()],
+        samples.read_bytes() if samples.exists() else None,
+    )
+
+
+def untimed(line: str) -> dict[str, Any]:
+    """A step's metrics without what a clock measures."""
+    values: dict[str, Any] = json.loads(line)
+    return {k: v for k, v in values.items() if "seconds" not in k and "per_second" not in k}
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # it ended by itself
+            process.kill()

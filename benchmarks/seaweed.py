@@ -1,0 +1,121 @@
+"""A real S3 server of one's own, for tests and benchmarks: SeaweedFS on free loopback ports."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from infra.settings import PROJECT_ROOT
+
+BUCKET = "pocket"
+READY_WITHIN_SECONDS = 60
+
+
+class Seaweed:
+    """A server with one bucket, on ports of its own.
+
+    Args:
+        folder: Receives its data and its log; there already.
+
+    Attributes:
+        environment: Its address and credentials, as every S3 client reads them.
+        bucket: The bucket's name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        names = ["master", "volume", "filer", "s3", "admin"]
+        flags = [f"-{name}.port" for name in names] + [f"-{name}.port.grpc" for name in names]
+        self._ports = dict(zip(flags, free_ports(len(flags)), strict=True))
+        self._folder = folder
+        self.bucket = BUCKET
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": "pocket-access-key",
+            "AWS_SECRET_ACCESS_KEY": "pocket-secret-key",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._ports['-s3.port']}",
+            "AWS_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        """Starts it with what is in its folder, and waits until it answers.
+
+        Raises:
+            RuntimeError: It does not come up.
+        """
+        weed = shutil.which("weed") or str(Path(sys.executable).with_name("weed"))
+        command = [
+            *(weed, "-logtostderr=true", "mini", f"-dir={self._folder}", "-ip=127.0.0.1"),
+            *("-ip.bind=127.0.0.1", f"-bucket={BUCKET}", "-webdav=false", "-admin.ui=false"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
+            *(f"{flag}={port}" for flag, port in self._ports.items()),
+        ]
+        # Under the supervisor it cannot outlive who started it, however that ends.
+        supervisor = [sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid()), "--"]
+        log_path = self._folder / "log.txt"
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*supervisor, *command],
+                cwd=PROJECT_ROOT,
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _wait_for(self.environment["AWS_ENDPOINT_URL"], self._process, log_path)
+
+    def kill(self) -> None:
+        """SIGKILL; `start` brings it back with what it had."""
+        for process in psutil.Process(self._process.pid).children():
+            process.kill()
+        self._process.wait(timeout=60)
+
+    def stop(self) -> None:
+        """Ends it, if it lives."""
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on; all are held open until the last is found, so none repeats."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@contextmanager
+def seaweed_server(folder: Path) -> Iterator[Seaweed]:
+    """Runs a server for as long as a `with` lasts.
+
+    Args:
+        folder: Receives its data and its log; there already.
+
+    Raises:
+        RuntimeError: It does not come up.
+    """
+    server = Seaweed(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(address, timeout=5).status_code == 403:  # up, and asks for credentials
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"SeaweedFS did not come up:\n{log.read_text()[-3000:]}")

@@ -1,0 +1,64 @@
+"""The report is made of small files: it needs none of the models in the store."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from infra.backends import open_backend
+from infra.errors import DamagedError
+from infra.store import Store
+from tasks.report import write_report
+from tasks.run import as_reference
+from training.report import render
+
+CONFTEST = Path(__file__).parents[1] / "training" / "report" / "conftest.py"
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A made-up run whose stages lie in a store: its record, its folders, and the store."""
+    spec = importlib.util.spec_from_file_location("made_up", CONFTEST)
+    made_up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made_up)
+    run, folders = made_up.make_run(tmp_path / "made")
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    stages = []
+    for stage in run.stages:
+        if stage.artifact.kind == "model":
+            (folders[stage.name] / "model").mkdir()
+            (folders[stage.name] / "model" / "model.safetensors").write_bytes(b"weights")
+        artifact = store.publish(
+            folders[stage.name], stage.artifact.kind, producer={}, inputs={}, recipe_digest=""
+        )
+        stages.append(stage.model_copy(update={"artifact": as_reference(artifact)}))
+    return run.model_copy(update={"stages": tuple(stages)}), folders, store
+
+
+def files_of(store, stage):
+    return stage.artifact.uri.removeprefix(f"{store.root}/") + "/files"
+
+
+def test_a_report_fetches_no_model_and_misses_nothing(finished, tmp_path):
+    record, folders, store = finished
+    backend, models = open_backend(store.root), 0
+    for stage in record.stages:
+        if stage.artifact.kind == "model":
+            backend.remove(f"{files_of(store, stage)}/model")
+            models += 1
+    assert models == 3
+    written = write_report(record, store, tmp_path / "reports")
+    assert (written / "report.html").read_text() == render(record, folders).html
+    assert (written / "report.md").read_text() == render(record, folders).markdown
+
+
+def test_what_a_report_does_fetch_is_verified(finished, tmp_path):
+    record, folders, store = finished
+    stage = next(stage for stage in record.stages if stage.kind == "sft")
+    path = folders[stage.name] / "metrics.jsonl"
+    path.write_text(path.read_text().replace("1", "2"))
+    backend = open_backend(store.root)
+    backend.remove(f"{files_of(store, stage)}/metrics.jsonl")
+    backend.upload(folders[stage.name], ["metrics.jsonl"], files_of(store, stage))
+    with pytest.raises(DamagedError, match=r"damaged: metrics.jsonl"):
+        write_report(record, store, tmp_path / "reports")

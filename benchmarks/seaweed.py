@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
+import botocore.session
 import psutil
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.settings import PROJECT_ROOT
 
@@ -68,7 +69,26 @@ class Seaweed:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        _wait_for(self.environment["AWS_ENDPOINT_URL"], self._process, log_path)
+        self._wait(log_path)
+
+    def _wait(self, log: Path) -> None:
+        """Until its bucket is there, which is later than its first answer."""
+        names = ("aws_access_key_id", "aws_secret_access_key")
+        client = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_REGION"],
+            **{name: self.environment[name.upper()] for name in names},
+        )
+        deadline = time.monotonic() + READY_WITHIN_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                client.head_bucket(Bucket=BUCKET)
+            except (ClientError, BotoCoreError):
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError(f"SeaweedFS did not come up:\n{log.read_text()[-3000:]}")
 
     def kill(self) -> None:
         """SIGKILL; `start` brings it back with what it had."""
@@ -107,15 +127,3 @@ def seaweed_server(folder: Path) -> Iterator[Seaweed]:
         yield server
     finally:
         server.stop()
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(address, timeout=5).status_code == 403:  # up, and asks for credentials
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError(f"SeaweedFS did not come up:\n{log.read_text()[-3000:]}")

@@ -18,7 +18,7 @@ from unittest.mock import patch
 from benchmarks.attempts import Aim
 from benchmarks.fault_table import Row, markdown
 from benchmarks.fault_tests import tested
-from benchmarks.kills import CAMPAIGNS, Campaign, killed
+from benchmarks.kills import CAMPAIGNS, Campaign, killed, undisturbed
 from benchmarks.seaweed import seaweed_server
 from benchmarks.stage_faults import full_disk, moving_clock, two_at_once
 
@@ -35,6 +35,7 @@ AIMS: tuple[Aim, ...] = (
 def kills(folder: Path, seed: int) -> Iterator[Row]:
     """All campaigns, two at a time: starting a stage keeps one core busy."""
     (folder / "server").mkdir()
+    undisturbed(CAMPAIGNS[0].stage, CAMPAIGNS[0].num_processes)  # imports, in one thread at first
     with (
         seaweed_server(folder / "server") as server,
         patch.dict(os.environ, server.environment),
@@ -45,7 +46,9 @@ def kills(folder: Path, seed: int) -> Iterator[Row]:
             own = folder / f"kills-{number}"
             local = campaign.store == "local store"
             uri = str(own / "store") if local else f"s3://{server.bucket}/kills-{number}"
-            return killed(campaign, own, uri, AIMS, random.Random(f"{seed}/{number}"))
+            row = killed(campaign, own, uri, AIMS, random.Random(f"{seed}/{number}"))
+            print(row, file=sys.stderr, flush=True)
+            return row
 
         yield from executor.map(run, range(len(CAMPAIGNS)), CAMPAIGNS)
 

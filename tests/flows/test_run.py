@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 fault = pytest.mark.fault
+LEASES = "concurrency_leases/*-*.json"
 CRASHED = "its stage ends too, the run is marked as crashed"
 
 
@@ -189,6 +190,10 @@ def test_a_run_survives_a_server_that_is_killed_and_started_again(services, reci
     server.kill()
     psutil.wait_procs([killed], timeout=300)
     assert services.cli("up").returncode == 0
+    # The run renews its lease every few minutes, and would be ended if the server had lost it.
+    leases = [UUID(path.stem) for path in services.settings.prefect_home.glob(LEASES)]
+    with SyncPrefectClient(services.settings.api_url) as client:
+        assert [client.renew_concurrency_lease(lease, 300).is_success for lease in leases] == [True]
     state = ended(services, run_id)
     assert state.is_completed(), state.message
     assert services.cli("run", "--recipe", recipe).returncode == 0

@@ -185,15 +185,13 @@ def test_a_run_survives_a_server_that_is_killed_and_started_again(services, reci
     recipe = str(recipes / "tiny.toml")
     run_id = start_run(services.settings, {"recipe": recipe, "fresh": True})
     wait_for_steps(services, run_id)
+    # The run renews its lease every few minutes; a server that had lost it would end the run.
+    assert len(list(services.settings.prefect_home.glob(LEASES))) == 1
     killed = supervisor(services, "server")
     (server,) = with_command(killed.children(), "server start")
     server.kill()
     psutil.wait_procs([killed], timeout=300)
     assert services.cli("up").returncode == 0
-    # The run renews its lease every few minutes, and would be ended if the server had lost it.
-    leases = [UUID(path.stem) for path in services.settings.prefect_home.glob(LEASES)]
-    with SyncPrefectClient(services.settings.api_url) as client:
-        assert [client.renew_concurrency_lease(lease, 300).is_success for lease in leases] == [True]
     state = ended(services, run_id)
     assert state.is_completed(), state.message
     assert services.cli("run", "--recipe", recipe).returncode == 0

@@ -47,7 +47,7 @@ pocket-base: install  ## Trains the pocket world's base model again and writes i
 seeds: install  ## Runs the pocket recipe for three seeds and prints the README's table.
 	$(BIN)/python -m benchmarks.seeds
 
-faults: install  ## Kills a training stage at random moments and prints the counts.
+faults: install  ## Makes every fault of docs/reliability.md and prints its table.
 	$(BIN)/python -m benchmarks.faults
 
 bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.

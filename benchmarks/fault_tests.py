@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 from benchmarks.fault_table import Row
 from infra.settings import PROJECT_ROOT
 
+BAD = ("failure", "error", "skipped")
+
 
 def tested(folder: Path, *, processes: int = 2) -> list[Row]:
     """Runs them all; a test that did not pass, for whatever reason, is a failure.
@@ -17,10 +19,14 @@ def tested(folder: Path, *, processes: int = 2) -> list[Row]:
         processes: Tests that run at once.
     """
     report = folder / "tests.xml"
-    options = ["-m", "fault", "-n", str(processes), "--dist", "loadfile", "--junitxml", str(report)]
+    options = [
+        *("-q", "-m", "fault", "-n", str(processes), "--dist", "loadfile"),
+        # Not among pytest's usual folders: it removes all but the last three sessions'.
+        *(f"--basetemp={folder / 'tests'}", f"--junitxml={report}"),
+    ]
     # What it prints goes past the table, to standard error.
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options],
+        [sys.executable, "-m", "pytest", *options],
         cwd=PROJECT_ROOT,
         stdout=sys.stderr,
         check=False,
@@ -29,7 +35,7 @@ def tested(folder: Path, *, processes: int = 2) -> list[Row]:
 
 
 def rows(report: ElementTree.Element) -> list[Row]:
-    """One row for every fault in a JUnit report, in the order of their first tests."""
+    """One row for every fault in a JUnit report, sorted."""
     cases: dict[tuple[str, str], list[ElementTree.Element]] = {}
     for case in report.iter("testcase"):
         marks = {one.get("name"): one.get("value") for one in case.iter("property")}
@@ -47,9 +53,6 @@ def _row(fault: str, outcome: str, tests: list[ElementTree.Element]) -> Row:
         ", ".join(f"`{file}`" for file in files),
         not failed,
     )
-
-
-BAD = ("failure", "error", "skipped")
 
 
 def _file(classname: str) -> str:

@@ -82,6 +82,7 @@ def killed(
             hit = kill(attempt, left[0], draw, expected.seconds)
             went_on.append(attempt.went_on_after)
         if hit is None:  # it was done before the moment came, and begins again
+            assert attempt.wait() == 0, attempt.said[-30:]
             stage.store.backend.remove(f"keys/{stage.key}")
             continue
         hits[hit] += 1

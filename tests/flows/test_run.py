@@ -250,7 +250,9 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
     (run_id,) = re.findall(r"/runs/flow-run/([0-9a-f-]{36})", done.stdout)
     retried = services.prefect("flow-run", "retry", run_id)
     assert retried.returncode == 0, retried.stdout + retried.stderr
-    assert ended(services, UUID(run_id)).is_failed()
+    # The worker, which sees the process end with code 1, may report that as a crash afterwards.
+    state = ended(services, UUID(run_id))
+    assert state.is_failed() or state.is_crashed()
     with SyncPrefectClient(services.settings.api_url) as client:
         assert client.read_flow_run(UUID(run_id)).run_count == 2
     assert num_curated() == made

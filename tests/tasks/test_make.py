@@ -3,9 +3,11 @@
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 import training.stage
@@ -46,6 +48,13 @@ def signalling(number: signal.Signals, stage: Stage, after: int) -> Watcher:
 def uploading(stage: Stage) -> list[Path]:
     """The checkpoint that is being uploaded; it is removed when it is stored."""
     return list(stage.folder.glob("home/work/*/*/checkpoints/taken-*"))
+
+
+def tell(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Sends a signal to those that have not ended meanwhile, as a stage's helpers may."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -105,18 +114,15 @@ def test_rl_survives_its_s3_server_and_then_its_own_death(new_stage, tmp_path, m
             if not (processes := training_processes()):
                 return  # killed, but not all their steps were shown yet
             wait_until(lambda: uploading(stage))
-            for process in processes:
-                process.suspend()  # else the stage might end before the server is back
+            tell(processes, signal.SIGSTOP)  # else the stage might end before the server is back
             server.kill()
             caught = uploading(stage)
             server.start()
             if not caught:  # the upload was quicker; the next one may be slower
-                for process in processes:
-                    process.resume()
+                tell(processes, signal.SIGCONT)
                 return
             wait_until(lambda: stage.store.steps(stage.key))
-            for process in processes:
-                process.kill()
+            tell(processes, signal.SIGKILL)
 
         with pytest.raises(StageError, match="SIGKILL"):
             stage.make(Watcher(on_step))

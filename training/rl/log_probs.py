@@ -46,7 +46,7 @@ def token_log_probs(
         Log-probabilities [T] and entropies [T] (None unless asked for), float32.
     """
     chunk = chunk_vocabulary or _default_chunk(len(hidden))
-    # torch types neither `apply` nor what a function keeps on its context.
+    # torch does not type `apply`.
     log_probs, entropy = _ChunkedLogProbs.apply(  # type: ignore[no-untyped-call]
         hidden, head_weight, targets, temperature, chunk, with_entropy, banned_token_ids
     )
@@ -92,6 +92,14 @@ def nucleus_log_mass(
     return masses
 
 
+class _Context(FunctionCtx):
+    """Types of what a function's context holds; torch declares none of them."""
+
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+    settings: tuple[float, int, bool, Tensor | None]
+
+
 class _ChunkedLogProbs(torch.autograd.Function):
     """With z the logits, p = softmax(z), l = z_target - logsumexp(z) and H = -sum p log p.
 
@@ -100,7 +108,7 @@ class _ChunkedLogProbs(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: _Context,
         hidden: Tensor,
         head_weight: Tensor,
         targets: Tensor,
@@ -121,7 +129,7 @@ class _ChunkedLogProbs(torch.autograd.Function):
         entropy = sums.total.log() - sums.moment / sums.total if with_entropy else zeros
         log_probs -= normalizers
         ctx.save_for_backward(hidden, head_weight, targets, normalizers, entropy)
-        ctx.settings = temperature, chunk_vocabulary, with_entropy, banned  # type: ignore[attr-defined]
+        ctx.settings = temperature, chunk_vocabulary, with_entropy, banned
         if not with_entropy:
             ctx.mark_non_differentiable(entropy)
         return log_probs, entropy
@@ -129,25 +137,23 @@ class _ChunkedLogProbs(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: FunctionCtx, grad_log_probs: Tensor, grad_entropy: Tensor
+        ctx: _Context, grad_log_probs: Tensor, grad_entropy: Tensor
     ) -> tuple[Tensor | None, ...]:
-        hidden, head_weight, targets, normalizers, entropy = ctx.saved_tensors  # type: ignore[attr-defined]
-        temperature, chunk_vocabulary, with_entropy, banned = ctx.settings  # type: ignore[attr-defined]
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
+        hidden, head_weight, targets, normalizers, entropy = ctx.saved_tensors
+        temperature, chunk_vocabulary, with_entropy, banned = ctx.settings
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         grad_hidden = torch.zeros_like(hidden, dtype=torch.float32) if needs_hidden else None
         grad_weight = torch.empty_like(head_weight) if needs_weight else None
+        # Of the logits over temperature, so that the large tensors need not be divided.
+        grad_l = grad_log_probs / temperature
+        grad_h = grad_entropy / temperature if with_entropy else None
         for columns in _chunks(len(head_weight), chunk_vocabulary):
             weight = head_weight[columns]
             log_p = _logits(hidden, weight, temperature, _inside(banned, columns))
-            grad = _grad_logits(
-                log_p.sub_(normalizers[:, None]),
-                entropy,
-                grad_log_probs,
-                grad_entropy if with_entropy else None,
-            )
+            grad = _grad_logits(log_p.sub_(normalizers[:, None]), entropy, grad_l, grad_h)
             rows, entries = _hits(targets, columns)
-            grad[rows, entries] += grad_log_probs[rows]
-            grad = grad.div_(temperature).to(head_weight.dtype)
+            grad[rows, entries] += grad_l[rows]
+            grad = grad.to(head_weight.dtype)
             if grad_hidden is not None:
                 grad_hidden += grad @ weight
             if grad_weight is not None:

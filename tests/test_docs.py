@@ -79,6 +79,7 @@ def test_reward_and_gate_fields_are_explained() -> None:
         recipe_stages.FormatReward,
         recipe_stages.EfficientLengthReward,
         recipe_stages.RepetitionReward,
+        recipe_stages.KeywordsReward,
     ]
     for section, models in {
         "Rewards": rewards,

@@ -94,8 +94,22 @@ class RepetitionReward(Strict):
     ngram: PositiveInt = 8
 
 
+class KeywordsReward(Strict):
+    """`value` for every occurrence of a word or phrase, whatever its case, up to 1."""
+
+    kind: Literal["keywords"]
+    weight: Positive = 1.0
+    words: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    value: Positive = 0.05
+
+
+# Of the kind that the authors' code counts as self-critique; the choice is ours.
+SELF_CRITIQUE = (
+    *("wait", "but", "however", "maybe", "perhaps", "alternatively", "mistake", "wrong"),
+    *("let me check", "recheck", "reconsider", "rethink", "on second thought"),
+)
 RewardRecipe = Annotated[
-    AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward,
+    AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward | KeywordsReward,
     Field(discriminator="kind"),
 ]
 
@@ -105,7 +119,7 @@ def reward_preset(name: str, max_response_tokens: int) -> list[dict[str, Any]]:
 
     `paper-v1`: accuracy and efficient length, alpha and delta from the paper; its weights and its
     budget (half the longest response) are ours, the paper states none. `paper-v2`: accuracy alone.
-    `released`: the authors' text reward without its 0.05 for self-critique, a count of keywords.
+    `released`: the authors' text reward; their self-critique counts more phrases, and by kinds.
 
     Raises:
         ValueError: No preset has that name.
@@ -125,6 +139,7 @@ def reward_preset(name: str, max_response_tokens: int) -> list[dict[str, Any]]:
         "released": [
             {"kind": "accuracy", "weight": 0.85},
             {"kind": "repetition", "weight": 0.10, "ngram": 5},
+            {"kind": "keywords", "weight": 0.05, "words": list(SELF_CRITIQUE), "value": 0.05},
         ],
     }
     if name not in presets:

@@ -1,9 +1,10 @@
 """Rewards by rule: the weighted list of the recipe (`training.recipe.RewardRecipe`).
 
-Sources: accuracy and the efficient-length reward, paper v1 (v2 drops the latter); repetition, the
-authors' code. Format is ours.
+Sources: accuracy and the efficient-length reward, paper v1 (v2 drops the latter); repetition and
+keywords, the authors' code. Format is ours.
 """
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -14,10 +15,11 @@ from training.recipe_stages import (
     AccuracyReward,
     EfficientLengthReward,
     FormatReward,
+    KeywordsReward,
     RepetitionReward,
 )
 
-Reward = AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward
+Reward = AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward | KeywordsReward
 
 
 def score(
@@ -59,6 +61,8 @@ def _value(reward: Reward, text: str, length_tokens: int, outcome: Outcome) -> f
         return efficient_length(
             length_tokens, reward.budget_tokens, alpha=reward.alpha, delta=reward.delta
         )
+    if reward.kind == "keywords":
+        return keywords(text, words=reward.words, value=reward.value)
     return repetition(text, ngram=reward.ngram)
 
 
@@ -89,3 +93,12 @@ def repetition(text: str, *, ngram: int) -> float:
     words = text.split()
     ngrams = [tuple(words[i : i + ngram]) for i in range(len(words) - ngram + 1)]
     return len(set(ngrams)) / len(ngrams) if ngrams else 1.0
+
+
+def keywords(text: str, *, words: Sequence[str], value: float) -> float:
+    """`value` for every occurrence of one of the words, whole and whatever its case, up to 1.
+
+    It pays for words, not for thoughts: for comparison with the authors' code, at a small weight.
+    """
+    found = re.findall(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", text, re.IGNORECASE)
+    return min(value * len(found), 1.0)

@@ -6,7 +6,14 @@ import torch
 from training.errors import RecipeError
 from training.recipe import load_recipe, parse_recipe, resolved_toml_values
 from training.recipe_stages import RlStage
-from training.rewards import accuracy, efficient_length, repetition, score, think_then_box
+from training.rewards import (
+    accuracy,
+    efficient_length,
+    keywords,
+    repetition,
+    score,
+    think_then_box,
+)
 
 GOOD = r"<think> 1 + 1 is 2 </think> The answer is \boxed{2}"
 
@@ -91,6 +98,21 @@ def test_the_total_is_the_weighted_sum_of_the_parts():
     assert total.dtype == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 0.0),
+        ("Waiting, butter and awaited: no word is whole.", 0.0),
+        ("Wait. But WAIT, let me check.", 0.4),
+        ("a.b a+b axb", 0.1),  # no pattern is read into a word
+        ("wait " * 30, 1.0),
+    ],
+)
+def test_keywords_are_counted_whole_and_in_any_case_up_to_one(text, expected):
+    words = ("wait", "but", "let me check", "a.b")
+    assert keywords(text, words=words, value=0.1) == pytest.approx(expected)
+
+
 def test_no_responses():
     total, parts = score([], [], [], stage("paper-v1").rewards)
     assert total.shape == (0,) and parts["accuracy"].shape == (0,)
@@ -104,7 +126,7 @@ def test_presets():
     assert kinds == {
         "paper-v1": [("accuracy", 0.9), ("efficient_length", 0.1)],
         "paper-v2": [("accuracy", 1.0)],
-        "released": [("accuracy", 0.85), ("repetition", 0.10)],
+        "released": [("accuracy", 0.85), ("repetition", 0.10), ("keywords", 0.05)],
     }
     length = stage("paper-v1").rewards[1]
     assert (length.alpha, length.delta, length.budget_tokens) == (0.005, 0.5, 200)

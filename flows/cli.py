@@ -11,9 +11,9 @@ from infra.settings import load_settings
 from infra.store import Store
 from training.errors import RevisualError
 from training.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
+from training.report.text import masked
 
 SECONDS_PER_DAY = 86400.0
-SECRET_WORDS = ("secret", "password", "token_id", "api_key", "credential")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,17 +107,6 @@ def gc(options: argparse.Namespace) -> int:
     done = "would go" if options.dry_run else "removed"
     print(f"{len(garbage)} artifact(s), {total:.1f} MiB {done}.")
     return 0
-
-
-def masked(value: object, name: str = "") -> object:
-    """The value with everything hidden whose name says that it is a secret."""
-    if any(word in name.lower() for word in SECRET_WORDS):
-        return "***"
-    if isinstance(value, dict):
-        return {key: masked(part, key) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(part) for part in value]
-    return value
 
 
 def _store() -> Store:

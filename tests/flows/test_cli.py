@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main, masked
+from flows.cli import main
 
 POCKET_BASE = Path(__file__).parents[2] / "infra" / "models" / "pocket-base"
 
@@ -56,15 +56,6 @@ def test_show_prints_every_default_filled_in(capsys, recipes):
     given = tomllib.loads((recipes / "tiny.toml").read_text())
     assert shown["name"] == given["name"]
     assert shown["stages"][1]["pad"]["strategy"] == "pad"  # a default
-
-
-def test_secrets_are_masked_wherever_they_are():
-    values = {"a": [{"api_key": "x", "b": 1}], "secret_name": "y", "tokens_per_micro_batch": 5}
-    assert masked(values) == {
-        "a": [{"api_key": "***", "b": 1}],
-        "secret_name": "***",
-        "tokens_per_micro_batch": 5,
-    }
 
 
 @pytest.mark.parametrize("command", ["run", "validate", "show"])

@@ -1,10 +1,13 @@
 import resource
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
 from benchmarks.seaweed import Seaweed, free_ports, seaweed_server
+from infra.store import Store
 
 
 @pytest.fixture
@@ -24,6 +27,21 @@ def seaweed(seaweed_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Seaweed
     for name, value in seaweed_server.environment.items():
         monkeypatch.setenv(name, value)
     return seaweed_server
+
+
+@pytest.fixture(params=["local", "s3"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new store lies: of each kind, one after the other."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    bucket = request.getfixturevalue("seaweed").bucket
+    return f"s3://{bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def store(uri: str, tmp_path: Path) -> Store:
+    """A new store of each kind."""
+    return Store(uri, tmp_path / "cache")
 
 
 @pytest.fixture

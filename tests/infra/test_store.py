@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,6 @@ from infra.store import Artifact, Store
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 64
-
-
-@pytest.fixture(params=["local", "s3"])
-def uri(request, tmp_path):
-    if request.param == "local":
-        return str(tmp_path / "store")
-    seaweed = request.getfixturevalue("seaweed")
-    return f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def store(uri, tmp_path):
-    return Store(uri, tmp_path / "cache")
 
 
 @pytest.fixture

@@ -19,19 +19,6 @@ from tasks.checkpoints import Retention, Uploads, resume_point, step_scores
 KEY = "a" * 64
 
 
-@pytest.fixture(params=["local", "s3"])
-def uri(request, tmp_path):
-    if request.param == "local":
-        return str(tmp_path / "store")
-    seaweed = request.getfixturevalue("seaweed")
-    return f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def store(uri, tmp_path):
-    return Store(uri, tmp_path / "cache")
-
-
 @pytest.fixture
 def saved(tmp_path):
     folder = tmp_path / "saved"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.backends import open_backend
-from infra.store import Store, step_key
+from infra.store import step_key
 from tasks.checkpoints import Retention
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
@@ -20,14 +20,6 @@ from training.records import write_problems
 
 DAY = 86400.0
 STAGE = "5" * 64
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request, tmp_path):
-    uri = str(tmp_path / "store")
-    if request.param == "s3":
-        uri = f"s3://{request.getfixturevalue('seaweed').bucket}/{uuid.uuid4().hex}"
-    return Store(uri, tmp_path / "cache")
 
 
 @pytest.fixture

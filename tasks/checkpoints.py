@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from types import TracebackType
 
 from infra.errors import DamagedError, StoreError
 from infra.store import Artifact, Store, step_key
@@ -149,6 +148,8 @@ class Uploads:
         self._retention, self._distrusted = retention, distrusted
         self._producer, self._inputs = producer, inputs
         self._recipe_digest = recipe_digest
+        # Read once: on a small machine every request takes time from the training.
+        self._scores: dict[int, float] | None = None
         self._stopping = Event()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
 
@@ -156,12 +157,7 @@ class Uploads:
         self._running = self._executor.submit(self._run)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._executor.shutdown()
         self._running.result()  # an error nobody expected
@@ -208,8 +204,12 @@ class Uploads:
             key=step_key(self._key, step),
             distrusted=self._distrusted,
         )
-        for outdated in self._retention.outdated(step_scores(self._store, self._key)):
+        if self._scores is None:
+            self._scores = step_scores(self._store, self._key)
+        self._scores[step] = _number(score)
+        for outdated in self._retention.outdated(self._scores):
             self._store.drop(step_key(self._key, outdated))
+            del self._scores[outdated]
 
 
 def step_scores(store: Store, key: str) -> dict[int, float]:
@@ -218,9 +218,12 @@ def step_scores(store: Store, key: str) -> dict[int, float]:
     for step in store.steps(key):
         artifact = store.find(step_key(key, step))
         if artifact is not None:
-            score = json.loads(store.manifest(artifact).producer["score"])
-            scores[step] = math.nan if score is None else score
+            scores[step] = _number(json.loads(store.manifest(artifact).producer["score"]))
     return scores
+
+
+def _number(score: float | None) -> float:
+    return math.nan if score is None else score
 
 
 def _comparable(score: float) -> float:

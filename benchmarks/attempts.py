@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from types import TracebackType
 from typing import Any, Literal
 
 import psutil
@@ -21,6 +20,7 @@ from infra.settings import PROJECT_ROOT
 from infra.store import Artifact
 
 POLL_SECONDS = 0.002  # a save takes some ten milliseconds
+TIMED = ("log.txt", "metrics.jsonl", "summary.json")
 Aim = Literal["at a random moment", "in the middle of a save", "in the middle of an upload"]
 
 
@@ -52,12 +52,7 @@ class Attempt:
     def __enter__(self) -> "Attempt":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
 
@@ -141,11 +136,15 @@ def kill(attempt: Attempt, aim: Aim, draw: random.Random, longest_seconds: float
 
 @dataclass(frozen=True)
 class Result:
-    """What must be the same, however often the stage was disturbed."""
+    """What must be the same, however often the stage was disturbed.
 
-    weights: bytes
+    Attributes:
+        files: Digests by name: weights, samples, data, scores.
+        metrics: Of every step, without what a clock measures.
+    """
+
+    files: dict[str, str]
     metrics: list[dict[str, Any]]
-    samples: bytes | None
 
     @property
     def steps(self) -> list[int]:
@@ -153,12 +152,11 @@ class Result:
 
 
 def result(stage: Stage, artifact: Artifact) -> Result:
-    folder = stage.store.fetch(artifact)
-    samples = folder / "samples.jsonl"
+    files = {file.path: file.sha256 for file in stage.store.manifest(artifact).files}
+    lines = (stage.store.fetch(artifact) / "metrics.jsonl").read_text().splitlines()
     return Result(
-        stage.weights(artifact),
-        [untimed(line) for line in (folder / "metrics.jsonl").read_text().splitlines()],
-        samples.read_bytes() if samples.exists() else None,
+        {name: digest for name, digest in files.items() if name not in TIMED},
+        [untimed(line) for line in lines],
     )
 
 

@@ -1,4 +1,4 @@
-"""Small training stages to be disturbed, in a store of their own: for tests and the fault table.
+"""Small stages to be disturbed, in a store of their own: for tests and the fault table.
 
 `python -m benchmarks.disturbed FOLDER URI STAGE NUM_PROCESSES` makes one, as a run's task does.
 """
@@ -24,7 +24,7 @@ from training.recipe import Recipe, parse_recipe
 from training.records import Modality, write_problems
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
-StageName = Literal["cold_start", "multimodal_rl", "text_rl"]
+StageName = Literal["curate", "cold_start", "multimodal_rl", "text_rl", "evaluate"]
 STAGES = get_args(StageName)
 MODALITIES: tuple[Modality, ...] = ("text", "multimodal")
 NUM_PROBLEMS = 32
@@ -56,7 +56,7 @@ def new_recipe(name: StageName = "cold_start", **hardware: int) -> Recipe:
             "stages": [_cold_start(), _rl("multimodal_rl", "multimodal"), _rl("text_rl", "text")],
             "evaluation": {"benchmarks": [{"name": "pocket_text"}], "max_response_tokens": 8},
             # The grace is far above what a step takes: the machine may be busy.
-            "checkpoints": {"every_steps": SAVE_EVERY[name], "grace_seconds": 300.0},
+            "checkpoints": {"every_steps": SAVE_EVERY.get(name, 1), "grace_seconds": 300.0},
         },
         where="benchmarks.disturbed",
     )
@@ -137,7 +137,12 @@ class Stage:
         for modality in MODALITIES:
             problems = generate(modality, "train", NUM_PROBLEMS, seed=0)
             write_problems(problems, folder / "sets" / f"{modality}.parquet")
-        self._inputs = {"policy": self._put(BASE), "data": self._put(folder / "sets")}
+        base, self._makes = self._put(BASE), "model"
+        self._inputs = {"policy": base, "data": self._put(folder / "sets")}
+        if name == "curate":
+            self._inputs, self._makes = {"policy": base}, "dataset"
+        elif name == "evaluate":
+            self._inputs, self._makes = {"base": base}, "evaluation"
         self.key = stage_key(self.recipe, name, self._inputs, code="c")
 
     def _put(self, folder: Path) -> Artifact:
@@ -158,7 +163,7 @@ class Stage:
             self.store,
             self.name,
             self._inputs,
-            makes="model",
+            makes=self._makes,
             key=self.key,
             display=display or Watcher(),
         )

@@ -11,7 +11,6 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Literal
 
 Fault = Literal["unavailable", "reset", "silent", "slow", "cut off"]
@@ -57,12 +56,7 @@ class FaultProxy:
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._end_connections(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,7 +1,7 @@
 """SIGTERM as a notice: the machine is wanted back, finish the step, save, and go."""
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 
 from training import device
 
@@ -16,12 +16,7 @@ class Notice:
         self._before = signal.signal(signal.SIGTERM, self._note)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self._before)
 
     def came(self) -> bool:

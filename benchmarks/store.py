@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import files
 from pathlib import Path
 from statistics import median
@@ -37,18 +38,28 @@ def compare(num_rounds: int) -> list[Row]:
         artifact = folder / "artifact"
         _write_artifact(artifact)
         rows = verification_rows(artifact, num_rounds)
-        (folder / "weed").mkdir()
-        with (
-            seaweed_server(folder / "weed") as server,
-            patch.dict(os.environ, server.environment),
-        ):
+        with _server(folder / "transfers") as server:
             rows += transfer_rows(artifact, folder, server, num_rounds)
-            rows += saving_rows(f"s3://{server.bucket}/{uuid.uuid4().hex}", folder, num_rounds)
+        rows += saving_rows(str(folder / "local"), "local store", folder, num_rounds)
+        # A server of its own: the other one is still clearing away gigabytes.
+        with _server(folder / "saving") as server:
+            rows += saving_rows(f"s3://{server.bucket}/store", "SeaweedFS", folder, num_rounds)
     return rows
 
 
+@contextmanager
+def _server(folder: Path) -> Iterator[Seaweed]:
+    """A new S3 server, with its address and credentials in the environment."""
+    folder.mkdir()
+    with seaweed_server(folder) as server, patch.dict(os.environ, server.environment):
+        yield server
+
+
 def transfer_rows(artifact: Path, folder: Path, server: Seaweed, num_rounds: int) -> list[Row]:
-    """Rounds of both alternate; medians of the seconds, the worst of the memory."""
+    """Rounds of both alternate; the quickest of each counts, and the worst of the memory.
+
+    A virtual machine's new pages cost either side up to seconds, now and then.
+    """
     store, cache, copy = f"s3://{server.bucket}/store", folder / "cache", folder / "copy"
     peer = f"s3://{server.bucket}/peer"
     up, up_peer, down, down_peer = [], [], [], []
@@ -74,11 +85,11 @@ def transfer_rows(artifact: Path, folder: Path, server: Seaweed, num_rounds: int
         _s5cmd("rm", f"{store}/*")
     rows = []
     for name, ours, peers, bar in (("up", up, up_peer, 1.3), ("down", down, down_peer, 2.0)):
-        seconds = median(one["seconds"] for one in ours)
+        seconds = min(one["seconds"] for one in ours)
         extra = max(one["extra_mb"] for one in ours)
         size = f"{NUM_FILES * FILE_BYTES / 1e9:g} GB in {NUM_FILES} files {name}"
         rows += [
-            Row(f"store, {size}, S3 / s5cmd", "s", seconds, median(peers), "at most", bar),
+            Row(f"store, {size}, S3 / s5cmd", "s", seconds, min(peers), "at most", bar),
             Row(f"its extra peak memory, {name} / allowed", "MB", extra, MEMORY_MB, "at most", 1),
         ]
     return rows

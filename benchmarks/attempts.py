@@ -75,8 +75,10 @@ class Attempt:
         return self._process.wait()
 
     def kill_training(self) -> None:
-        """SIGKILL to the stage's own processes."""
-        _kill(training_processes(self._process.pid))
+        """SIGKILL to the stage's own processes, and waits until they are gone."""
+        processes = training_processes(self._process.pid)
+        _kill(processes)
+        psutil.wait_procs(processes)
 
     def kill_everything(self) -> None:
         """SIGKILL to the task's process, its supervisors and its stage, as if power were lost."""
@@ -130,8 +132,8 @@ def kill(attempt: Attempt, aim: Aim, draw: random.Random, longest_seconds: float
     else:
         time.sleep(draw.uniform(0.0, 0.05))
         attempt.kill_everything()
-    # What was under way has left its folder behind.
-    return (aim if folder.exists() else "at a random moment") if attempt.wait() else None
+    hit = folder.exists()  # what was under way is left behind, until the task tidies up
+    return (aim if hit else "at a random moment") if attempt.wait() else None
 
 
 @dataclass(frozen=True)

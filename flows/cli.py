@@ -89,23 +89,23 @@ def lineage(options: argparse.Namespace) -> int:
 
 
 def gc(options: argparse.Namespace) -> int:
-    """Removes from the store what no finished run refers to."""
+    """Removes what no finished run refers to from the store, and old scratch from this machine."""
     from tasks.checkpoints import Retention
     from tasks.garbage import find_garbage, remove
+    from tasks.scratch import find_scratch, remove_scratch
 
-    store = _store()
-    garbage = find_garbage(
-        store,
-        retention=Retention(options.keep_last),
-        min_age_seconds=options.age * SECONDS_PER_DAY,
-    )
-    for one in garbage:
+    store, age_seconds = _store(), options.age * SECONDS_PER_DAY
+    retention = Retention(options.keep_last)
+    garbage = find_garbage(store, retention=retention, min_age_seconds=age_seconds)
+    scratch = find_scratch(load_settings().home, min_age_seconds=age_seconds)
+    for one in [*garbage, *scratch]:
         print(f"{one.num_bytes / 2**20:10.1f} MiB  {one.uri}  {one.reason}")
-    total = sum(one.num_bytes for one in garbage) / 2**20
+    total = sum(one.num_bytes for one in [*garbage, *scratch]) / 2**20
     if not options.dry_run:
         remove(store, garbage)
+        remove_scratch(scratch)
     done = "would go" if options.dry_run else "removed"
-    print(f"{len(garbage)} artifact(s), {total:.1f} MiB {done}.")
+    print(f"{len(garbage)} artifact(s), {len(scratch)} local folder(s), {total:.1f} MiB {done}.")
     return 0
 
 

@@ -12,6 +12,7 @@ artifact. An entry whose artifact was lost is passed over, and the next number r
 
 import itertools
 import logging
+import os
 import shutil
 import uuid
 from collections.abc import Collection, Mapping
@@ -196,6 +197,7 @@ class Store:
         folder = self._cache / digest
         if folder.is_dir():
             if not (damaged := damage(folder, files)):
+                os.utime(folder)  # the age that `revisual gc` goes by counts from here
                 return folder
             log.warning("The local copy %s is damaged (%s): fetching again", folder, damaged[0])
             shutil.rmtree(folder)

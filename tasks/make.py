@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -40,7 +41,7 @@ def make_artifact(
     key: str,
     display: Display,
 ) -> Artifact:
-    """Runs a stage in a scratch folder, kept when it fails, and publishes what it wrote.
+    """Runs a stage in a scratch folder, its log kept when it fails, and publishes what it wrote.
 
     A training stage goes on from its newest step checkpoint in the store, whichever run put it
     there, and stores its own while it runs.
@@ -91,6 +92,9 @@ def make_artifact(
             f"{notice}\nPreempted: step {step} is in the store; the next run goes on after it."
         ) from notice
     finally:
+        # In the store by now, or never; a large model's would soon fill the disk.
+        with suppress(FileNotFoundError):  # not every stage saves, nor lives to
+            shutil.rmtree(work / CHECKPOINTS)
         if start.folder is not None:
             shutil.rmtree(start.folder)
     for kept in ("log.txt", "recipe.json"):

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.backends import open_backend
-from infra.store import step_key
+from infra.store import Store, step_key
 from tasks.checkpoints import Retention
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
 from tasks.lineage import find_artifact, lineage_lines
+from tasks.scratch import find_scratch, remove_scratch
 from training.records import write_problems
 
 DAY = 86400.0
@@ -184,3 +185,31 @@ def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, stor
     assert "recipe pocket, seed 3" in text
     assert "rejects.parquet" not in text
     assert find_artifact(store, "able-ant") == finished["run"]
+
+
+def test_local_scratch_and_copies_go_when_nobody_has_written_or_fetched_them_for_long(tmp_path):
+    home = tmp_path / "home"
+    store = Store(str(home / "store"), home / "cache")
+    stored, copies = [], []
+    for name in ("fetched again", "not fetched again"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_text(name)
+        stored.append(
+            store.publish(tmp_path / name, "model", producer={}, inputs={}, recipe_digest="d" * 64)
+        )
+        copies.append(store.fetch(stored[-1]))
+    for name in ("died", "runs"):
+        (home / "work" / name).mkdir(parents=True)
+        (home / "work" / name / "log.txt").write_text("a line")
+    for path in [*copies, *(home / "work").rglob("*")]:
+        os.utime(path, (0, time.time() - 3 * DAY))
+    (home / "work" / "runs" / "log.txt").write_text("another line")
+    store.fetch(stored[0])
+
+    scratch = find_scratch(home, min_age_seconds=DAY)
+    assert [Path(one.uri) for one in scratch] == [home / "work" / "died", copies[1]]
+    assert [one.num_bytes for one in scratch] == [len("a line"), 0]  # the copy is a link
+    remove_scratch(scratch)
+    assert copies[0].is_dir() and not copies[1].exists()
+    assert [path.name for path in (home / "work").iterdir()] == ["runs"]
+    assert store.fetch(stored[1]) == copies[1]

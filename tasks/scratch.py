@@ -1,0 +1,50 @@
+"""What this machine may forget: scratch folders of attempts that died, and copies of artifacts."""
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISDIR
+
+from tasks.garbage import Garbage
+
+REASONS = {
+    "work": "scratch of a run",
+    "cache": "a copy of what is in the store",
+}
+
+
+def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
+    """Lists what may go; removes nothing.
+
+    Args:
+        home: Where this machine's runs keep their things.
+        min_age_seconds: What was written, or fetched, more lately stays.
+    """
+    oldest = time.time() - min_age_seconds
+    found: list[Garbage] = []
+    for top, reason in REASONS.items():
+        for folder in sorted((home / top).glob("*")):
+            times, sizes = zip(*_own(folder), strict=True)
+            if max(times) <= oldest:
+                found.append(Garbage(str(folder), sum(sizes), reason, ()))
+    return found
+
+
+def remove_scratch(scratch: Iterable[Garbage]) -> None:
+    """Removes what `find_scratch` listed."""
+    for one in scratch:
+        shutil.rmtree(one.uri)
+
+
+def _own(folder: Path) -> Iterator[tuple[float, int]]:
+    """Times and sizes of a folder and of all in it but links: a local store's files are links."""
+    yield folder.stat().st_mtime, 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # somebody removes it at this moment
+            state = path.lstat()
+            if S_ISDIR(state.st_mode):
+                yield state.st_mtime, 0
+            elif state.st_nlink == 1:
+                yield state.st_mtime, state.st_size

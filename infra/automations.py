@@ -16,6 +16,12 @@ from prefect.events.schemas.events import ResourceSpecification
 MISSED_SECONDS = 90
 # The worker may report a crash twice within ten seconds: after this, nobody reports it any more.
 SETTLED_SECONDS = 30
+# Names of states, as events are named after them, of a run that has not stayed crashed.
+OTHER_STATES = (
+    *("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Pending", "Submitting"),
+    *("InfrastructurePending", "Running", "Retrying", "Paused", "Suspended", "Resuming"),
+    *("Cancelling", "Cancelled", "Completed", "Failed", "TimedOut"),
+)
 CRASH_SILENT_RUNS = "revisual: mark runs without heartbeats as crashed"
 RESTART_CRASHED_RUNS = "revisual: start crashed runs again"
 
@@ -46,14 +52,16 @@ def crash_silent_runs(missed_seconds: float = MISSED_SECONDS) -> AutomationCore:
     )
 
 
-def restart_crashed_runs() -> AutomationCore:
+def restart_crashed_runs(settled_seconds: float = SETTLED_SECONDS) -> AutomationCore:
     """Schedules a run again that has crashed and stayed so; switched off."""
+    # Not whatever a run's events are called: its worker sends more after the crash.
+    others = {f"prefect.flow-run.{name}" for name in OTHER_STATES}
     return AutomationCore(
         name=RESTART_CRASHED_RUNS,
         description="The run goes on after its newest step checkpoint. It is started again as "
         "often as it crashes.",
         enabled=False,
-        trigger=_silence({"prefect.flow-run.Crashed"}, {"prefect.flow-run.*"}, SETTLED_SECONDS),
+        trigger=_silence({"prefect.flow-run.Crashed"}, others, settled_seconds),
         actions=[
             ChangeFlowRunState(
                 state=StateType.SCHEDULED,

@@ -18,7 +18,13 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
-from infra.automations import CRASH_SILENT_RUNS, RESTART_CRASHED_RUNS, crash_silent_runs
+from infra.automations import (
+    CRASH_SILENT_RUNS,
+    RESTART_CRASHED_RUNS,
+    SETTLED_SECONDS,
+    crash_silent_runs,
+    restart_crashed_runs,
+)
 from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
 
@@ -337,15 +343,16 @@ def short_automations(services):
         assert silent.trigger.within.total_seconds() == 3 * HEARTBEAT_SECONDS
         assert (silent.enabled, restart.enabled) == (True, False)
         client.update_automation(silent.id, crash_silent_runs(1.5 * HEARTBEAT_SECONDS))
+        client.update_automation(restart.id, restart_crashed_runs(SETTLED_SECONDS / 2))
         client.resume_automation(restart.id)
         yield
         client.pause_automation(restart.id)
 
 
 @fault(
-    "SIGKILL of supervisor, worker and flow at once",
+    "SIGKILL of supervisor, worker and flow at once, then of the flow alone",
     "everything ends; without heartbeats the server marks the run as crashed and, if that "
-    "automation is switched on, starts it again",
+    "automation is switched on, starts it again, both times",
 )
 def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     services, recipes, short_automations
@@ -371,6 +378,10 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     assert "No heartbeat" in ended(services, stuck.id).message
     assert services.cli("up").returncode == 0
     wait_for_run(services, stuck.id, lambda run: run.state.is_running() and run.run_count == 2)
+    # Once more, and now the worker lives and says that the run has crashed.
+    (flow,) = with_command(wait_for_stage(services), "prefect.engine")
+    flow.kill()
+    wait_for_run(services, stuck.id, lambda run: run.state.is_running() and run.run_count == 3)
     assert cancel(services, stuck.id).is_cancelled()
     # The next run starts: nothing waits for the dead one.
     state = ended(services, start_run(services.settings, {"recipe": "nowhere"}))

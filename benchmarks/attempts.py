@@ -20,6 +20,7 @@ from infra.settings import PROJECT_ROOT
 from infra.store import Artifact
 
 POLL_SECONDS = 0.002  # a save takes some ten milliseconds
+STARTING_SECONDS, STEP_SECONDS = 8.0, 0.3  # about what these take
 TIMED = ("log.txt", "metrics.jsonl", "summary.json")
 Aim = Literal["at a random moment", "in the middle of a save", "in the middle of an upload"]
 
@@ -93,34 +94,45 @@ class Attempt:
             time.sleep(0.05)
         return self.lives()
 
+    def wait_for_share(self, share: float) -> bool:
+        """Waits until that share of the steps it had left is done; False if it ended first."""
+        while self.lives():
+            for metrics in self._new("output/metrics.jsonl"):
+                done, total = _progress(metrics)
+                first = self.went_on_after
+                if done > first and done >= first + share * (total - first):
+                    return True
+            time.sleep(0.05)
+        return False
+
     def wait_for_folder(self, pattern: str, number: int) -> Path | None:
         """Waits for the `number`th folder of that name among those it saves."""
         seen: set[str] = set()
         while self.lives():
-            for work in set(self._work.glob("*/*")) - self._earlier:
-                for folder in work.glob(f"checkpoints/{pattern}"):
-                    seen.add(folder.name)
-                    if len(seen) == number:
-                        return folder
+            for folder in self._new(f"checkpoints/{pattern}"):
+                seen.add(folder.name)
+                if len(seen) == number:
+                    return folder
             time.sleep(POLL_SECONDS)
         return None
 
+    def _new(self, pattern: str) -> list[Path]:
+        """What this attempt, and no earlier one, has in its scratch folder."""
+        works = set(self._work.glob("*/*")) - self._earlier
+        return [path for work in works for path in work.glob(pattern)]
 
-def kill(attempt: Attempt, aim: Aim, draw: random.Random, longest_seconds: float) -> Aim | None:
+
+def kill(attempt: Attempt, aim: Aim, draw: random.Random) -> Aim | None:
     """Kills an attempt.
 
     Returns:
         When it was hit, which may be another moment than the aim; None if it ended before.
     """
     if aim == "at a random moment":
-        deadline = draw.uniform(0.0, longest_seconds)
-        if not attempt.wait_for_training():
+        share = draw.uniform(-0.2, 1.0)  # evenly over what is left; below 0 while it starts
+        if not attempt.wait_for_training() or (share >= 0 and not attempt.wait_for_share(share)):
             return None
-        deadline += time.monotonic()
-        while attempt.lives() and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        if not attempt.lives():
-            return None
+        time.sleep(draw.uniform(0.0, STARTING_SECONDS if share < 0 else STEP_SECONDS))
         attempt.kill_training()
         return aim if attempt.wait() else None
     pattern = ".step-*" if aim == "in the middle of a save" else "taken-*"
@@ -166,6 +178,16 @@ def untimed(line: str) -> dict[str, Any]:
     """A step's metrics without what a clock measures."""
     values: dict[str, Any] = json.loads(line)
     return {k: v for k, v in values.items() if "seconds" not in k and "per_second" not in k}
+
+
+def _progress(metrics: Path) -> tuple[int, int]:
+    """Steps done, and of how many; zeros before the first, and when the file is gone."""
+    with suppress(FileNotFoundError):  # the stage has just been published
+        *_, last, _ = ["", *metrics.read_text().split("\n")]  # what follows is still being written
+        if last:
+            values = json.loads(last)
+            return values["step"], values["num_steps"]
+    return 0, 0
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 from typing import Literal
 
 from benchmarks.attempts import Aim, Attempt, Result, kill, result
@@ -51,24 +50,15 @@ CAMPAIGNS = (
 )
 
 
-@dataclass(frozen=True)
-class Undisturbed:
-    """A stage that nobody disturbs."""
-
-    result: Result
-    seconds: float
-
-
 @cache
-def undisturbed(stage: StageName, num_processes: int) -> Undisturbed:
-    """Makes it once."""
+def undisturbed(stage: StageName, num_processes: int) -> Result:
+    """Of a stage that nobody disturbs; made once."""
     with TemporaryDirectory() as folder:
         whole = Stage(Path(folder), f"{folder}/store", stage, num_processes)
-        start_seconds = monotonic()
         made = result(whole, whole.make())
         if stage in NUM_STEPS:
             assert made.steps == list(range(1, NUM_STEPS[stage] + 1))
-        return Undisturbed(made, monotonic() - start_seconds)
+        return made
 
 
 def killed(
@@ -88,7 +78,7 @@ def killed(
     left, hits, went_on = draw.sample(aims, len(aims)), Counter[Aim](), list[int]()
     while left:
         with Attempt(stage) as attempt:
-            hit = kill(attempt, left[0], draw, expected.seconds)
+            hit = kill(attempt, left[0], draw)
             went_on.append(attempt.went_on_after)
         if hit is None:  # it was done before the moment came, and begins again
             assert attempt.wait() == 0, attempt.said[-30:]
@@ -100,7 +90,7 @@ def killed(
     with Attempt(stage) as attempt:
         attempt.wait()
         went_on.append(attempt.went_on_after)
-    outcome, good = compared(expected.result, stage)
+    outcome, good = compared(expected, stage)
     began = "began again every time"
     if campaign.stage in NUM_STEPS:
         steps = ", ".join(map(str, went_on))

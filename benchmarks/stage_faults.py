@@ -31,7 +31,7 @@ def moving_clock(folder: Path, name: StageName) -> Row:
     with Attempt(stage, environment) as attempt:
         attempt.wait()
         went_on = attempt.went_on_after
-    outcome, good = compared(undisturbed(name, 1).result, stage)
+    outcome, good = compared(undisturbed(name, 1), stage)
     return Row(
         f"`time.time()` jumps 20 days every half second, and SIGKILL: {NAMES[name]}",
         "1",
@@ -46,7 +46,7 @@ def two_at_once(folder: Path, name: StageName) -> Row:
     stages = [Stage(folder / who, str(folder / "store"), name) for who in ("one", "other")]
     with Attempt(stages[0]) as one, Attempt(stages[1]) as other:
         codes = one.wait(), other.wait()
-    outcome, good = compared(undisturbed(name, 1).result, stages[0])
+    outcome, good = compared(undisturbed(name, 1), stages[0])
     models = {name.split("/")[0] for name in stages[0].store.backend.sizes("artifacts/model")}
     return Row(
         f"two runs of one stage at once: {NAMES[name]}",
@@ -71,7 +71,7 @@ def full_disk(folder: Path, name: StageName) -> Row | None:
     with Attempt(stage) as attempt:
         attempt.wait()
         went_on = attempt.went_on_after
-    outcome, good = compared(undisturbed(name, 1).result, stage)
+    outcome, good = compared(undisturbed(name, 1), stage)
     told = "No space left on device" in said
     return Row(
         f"disk full while saving, a real one (tmpfs): {NAMES[name]}",

@@ -26,9 +26,9 @@ def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
     found: list[Garbage] = []
     for top, reason in REASONS.items():
         for folder in sorted((home / top).glob("*")):
-            times, sizes = zip(*_own(folder), strict=True)
-            if max(times) <= oldest:
-                found.append(Garbage(str(folder), sum(sizes), reason, ()))
+            own = list(_own(folder))
+            if own and max(when for when, _ in own) <= oldest:
+                found.append(Garbage(str(folder), sum(size for _, size in own), reason, ()))
     return found
 
 
@@ -39,9 +39,8 @@ def remove_scratch(scratch: Iterable[Garbage]) -> None:
 
 
 def _own(folder: Path) -> Iterator[tuple[float, int]]:
-    """Times and sizes of a folder and of all in it but links: a local store's files are links."""
-    yield folder.stat().st_mtime, 0
-    for path in folder.rglob("*"):
+    """Times (s) and sizes (bytes) of a folder and what is in it; a local store's links left out."""
+    for path in (folder, *folder.rglob("*")):
         with suppress(FileNotFoundError):  # somebody removes it at this moment
             state = path.lstat()
             if S_ISDIR(state.st_mode):

@@ -42,16 +42,16 @@ check: install  ## Style, types and import direction.
 	$(BIN)/lint-imports
 
 pocket-base: install  ## Trains the pocket world's base model again and writes its figures.
-	$(BIN)/python -m training.pocket.base --output infra/models/pocket-base
+	$(BIN)/python -m experiments.pocket_base --output infra/models/pocket-base
 
 seeds: install  ## Runs the pocket recipe for three seeds and prints the README's table.
-	$(BIN)/python -m benchmarks.seeds
+	$(BIN)/python -m experiments.seeds
 
 faults: install  ## Makes every fault of docs/reliability.md and prints its table.
-	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m drills
 
 bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m bench $(ARGS)
 
 lock:  ## Compiles the requirements again, with hashes and without an index address.
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

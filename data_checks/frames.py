@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from training.errors import DataError
+from contracts.errors import DataError
 from training.records import PROBLEM_FEATURES, question_key
 
 _BATCH_ROWS = 1024  # images are read and forgotten batch by batch

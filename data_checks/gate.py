@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from contracts.errors import RevisualError
+from contracts.run_record import GateCheck, GateRecord
 from data_checks import frames
-from training.errors import RevisualError
-from training.recipe import Recipe
-from training.report.record import GateCheck, GateRecord
+from training.recipe.recipe import Recipe
 
 _MAX_NAMED_ROWS = 20  # of one expectation, in the error's message
 Broken = dict[str, list[str]]  # name of a check -> ids of the rows that break it
@@ -52,7 +52,7 @@ def check_curation(recipe: Recipe, folder: Path) -> GateRecord:
 
     Args:
         recipe: The run's recipe; `gates.curation` holds what it demands.
-        folder: The artifact of `training.curation.curate`.
+        folder: The artifact of `training.curation.curate.curate`.
 
     Returns:
         Every check with what was seen.

@@ -12,7 +12,7 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from training.recipe import CurationGate, EvaluationGate, SetRecipe
+from training.recipe.recipe import CurationGate, EvaluationGate, SetRecipe
 
 # Stated here anew, not imported: a gate that shares the code it checks would share its faults.
 OUTCOMES = ("right", "wrong", "unparseable", "timeout")

@@ -5,13 +5,12 @@ import json
 import sys
 from collections.abc import Callable
 
+from contracts.errors import RevisualError
 from infra import services
-from infra.errors import InfraError
 from infra.settings import load_settings
 from infra.store import Store
-from training.errors import RevisualError
-from training.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
-from training.report.text import masked
+from report.text import masked
+from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
 SECONDS_PER_DAY = 86400.0
 
@@ -22,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (RevisualError, InfraError) as error:
+    except RevisualError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
 
@@ -90,9 +89,9 @@ def lineage(options: argparse.Namespace) -> int:
 
 def gc(options: argparse.Namespace) -> int:
     """Removes what no finished run refers to from the store, and old scratch from this machine."""
-    from tasks.checkpoints import Retention
     from tasks.garbage import find_garbage, remove
     from tasks.scratch import find_scratch, remove_scratch
+    from tasks.uploads import Retention
 
     store, age_seconds = _store(), options.age * SECONDS_PER_DAY
     retention = Retention(options.keep_last)

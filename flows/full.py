@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from infra.store import Artifact
+from contracts.artifact import Artifact
 from tasks.gates import check_curation, check_evaluation
 from tasks.prepare import prepare, store_base
 from tasks.report import report

@@ -22,12 +22,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from contracts.errors import ServiceError
+from contracts.run_record import RunRecord
 from infra import services
-from infra.errors import ServiceError
 from infra.settings import Settings
 from infra.store import Store
-from tasks.report import as_artifact
-from training.report.record import RunRecord
 
 DEPLOYMENT = "revisual/full"
 POLL_SECONDS = 1.0
@@ -172,7 +171,7 @@ def _scores(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     record = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
     evaluation = next(stage for stage in record.stages if stage.kind == "evaluate")
     store = Store(settings.store_uri, settings.home / "cache")
-    path = store.fetch(as_artifact(evaluation.artifact), only=["scores.json"]) / "scores.json"
+    path = store.fetch(evaluation.artifact, only=["scores.json"]) / "scores.json"
     scores: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["scores"]
     return scores
 

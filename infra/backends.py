@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from infra.errors import StoreError
+from contracts.errors import StoreError
 from infra.local_backend import LocalBackend
 
 MIB = 2**20
@@ -251,7 +251,7 @@ class S3Backend:
         from aiohttp import ClientError as TransportError
 
         # botocore ships no types.
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError
 
         patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
         deadline = time.monotonic() + patience

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.errors import StageError, StagePreempted
+from contracts.errors import StageError, StagePreempted
 from infra.settings import PROJECT_ROOT
 from infra.supervisor import GRACE_SECONDS
 

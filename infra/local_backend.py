@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infra.errors import StoreError
+from contracts.errors import StoreError
 
 MIB = 2**20
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from infra.errors import PreflightError
+from contracts.errors import PreflightError
 
 GIB = 2**30
 

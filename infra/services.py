@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import psutil
 
-from infra.errors import ServiceError
+from contracts.errors import ServiceError
 from infra.settings import PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 

@@ -21,29 +21,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from contracts.artifact import Artifact, Record
+from contracts.errors import DamagedError, StoreError
 from infra.backends import open_backend
-from infra.errors import DamagedError, StoreError
-from infra.payload import FileEntry, Stored, content_digest, damage, file_entries, file_names
+from infra.digests import FileEntry, content_digest, damage, file_entries, file_names
 
 MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
 
 
-class Artifact(Stored):
-    """A reference to a folder in the store.
-
-    Attributes:
-        uri: Where it lies.
-        sha256: Digest of its files' names, sizes and digests: equal content, equal digest.
-        kind: What it is: `model`, `dataset`, `evaluation`, `run`.
-    """
-
-    uri: str
-    sha256: str
-    kind: str
-
-
-class Manifest(Stored):
+class Manifest(Record):
     """What an artifact holds and where it comes from.
 
     Attributes:

@@ -8,7 +8,8 @@ artifact's address is known when it ends.
 
 from prefect.events import emit_event
 
-from infra.store import Artifact, Store
+from contracts.artifact import Artifact
+from infra.store import Store
 
 MATERIALIZED = "prefect.asset.materialization.succeeded"
 REFERENCED = "prefect.asset.referenced"

@@ -16,8 +16,8 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
+from contracts.artifact import Artifact
 from infra.launcher import Metrics
-from infra.store import Artifact
 
 PROGRESS_SECONDS = 2.0
 LINES_PER_SECOND = 20

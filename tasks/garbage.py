@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from infra.errors import DamagedError
-from infra.store import MANIFEST, Artifact, Store, step_key
-from tasks.checkpoints import KIND as CHECKPOINT
-from tasks.checkpoints import Retention, step_scores
+from contracts.artifact import Artifact
+from contracts.errors import DamagedError
+from infra.store import MANIFEST, Store, step_key
+from tasks.uploads import KIND as CHECKPOINT
+from tasks.uploads import Retention, step_scores
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from contracts.artifact import Artifact
+from contracts.run_record import GateRecord
 from data_checks import gate
-from infra.store import Artifact
 from tasks.display import artifact_key
 from tasks.run import Run
-from training.recipe import Recipe
-from training.report.record import GateRecord
+from training.recipe.recipe import Recipe
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check-curation")

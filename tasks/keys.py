@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from infra.store import Artifact
-from training.recipe import Recipe, resolved_toml_values
+from contracts.artifact import Artifact
+from training.recipe.recipe import Recipe, resolved_toml_values
 
 
 def stage_key(

@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from infra.errors import StoreError
-from infra.store import Artifact, Store
+from contracts.artifact import Artifact
+from contracts.errors import StoreError
+from infra.store import Store
 from tasks.keys import name_key
 from training.records import PROBLEM_FEATURES
 

@@ -7,12 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from infra.errors import StagePreempted
+from contracts.artifact import Artifact
+from contracts.errors import StagePreempted
 from infra.launcher import CHECKPOINTS, Job, Metrics, launch
-from infra.store import Artifact, Store
-from tasks.checkpoints import Retention, Uploads, resume_point
+from infra.store import Store
 from tasks.run import Run
-from training.recipe import resolved_toml_values
+from tasks.uploads import Retention, Uploads, resume_point
+from training.recipe.recipe import resolved_toml_values
 
 
 class Display(Protocol):

@@ -6,16 +6,17 @@ from pathlib import Path
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
-from infra.payload import content_digest, describe
+from contracts.artifact import Artifact
+from infra.digests import content_digest, describe
 from infra.preflight import check_disk, needed_bytes
 from infra.settings import load_settings
-from infra.store import Artifact, Store
+from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
 from training.evaluation.registry import find_benchmark
-from training.policy import check_model
-from training.recipe import Recipe, load_recipe
+from training.model.policy import check_model
+from training.recipe.recipe import Recipe, load_recipe
 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare")
@@ -25,7 +26,7 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
     Raises:
         RecipeError: The recipe is missing or breaks a rule.
         ModelError: The base model is missing or is no vision-language model.
-        InfraError: The store or the disk will not do.
+        RevisualError: The store or the disk will not do.
     """
     run = Run(
         id=str(runtime.flow_run.id),
@@ -65,7 +66,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: A benchmark is unknown.
         ModelError: The base model is missing or is no vision-language model.
-        InfraError: The store cannot be used, or the disk is too full.
+        RevisualError: The store cannot be used, or the disk is too full.
     """
     settings = load_settings()
     for benchmark in recipe.evaluation.benchmarks:

@@ -7,16 +7,17 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from infra.errors import StoreError
+from contracts.artifact import Artifact
+from contracts.errors import StoreError
+from contracts.run_record import RunRecord
 from infra.settings import Settings
-from infra.store import Artifact, Store
+from infra.store import Store
+from report import render
+from report.evidence import FILES
 from tasks.assets import emit_asset
 from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
-from training.report import render
-from training.report.evidence import FILES
-from training.report.record import ArtifactRef, RunRecord
 
 PAGE = "report.html"
 
@@ -31,7 +32,7 @@ def report(run: Run) -> Artifact:
         folder,
         "run",
         producer=run.producer("report"),
-        inputs={stage.name: as_artifact(stage.artifact) for stage in record.stages},
+        inputs={stage.name: stage.artifact for stage in record.stages},
         recipe_digest=run.recipe_digest,
     )
     for name in (run.name, run.id):
@@ -56,9 +57,7 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
         StoreError: An artifact of the run cannot be fetched.
     """
     # Not the models beside them: they may have many gigabytes.
-    folders = {
-        stage.name: store.fetch(as_artifact(stage.artifact), only=FILES) for stage in record.stages
-    }
+    folders = {stage.name: store.fetch(stage.artifact, only=FILES) for stage in record.stages}
     html, markdown = render(record, folders)
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,8 +91,3 @@ def render_again(settings: Settings, name: str) -> Path:
         )
     record = (store.fetch(run) / "run.json").read_text(encoding="utf-8")
     return write_report(RunRecord.model_validate_json(record), store, settings.reports) / PAGE
-
-
-def as_artifact(reference: ArtifactRef) -> Artifact:
-    """The report's reference as the store knows it."""
-    return Artifact(uri=reference.uri, sha256=reference.sha256, kind=reference.kind)

@@ -10,17 +10,17 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from infra.settings import PROJECT_ROOT, Settings
-from infra.store import Artifact, Store
-from training.recipe import Recipe, resolved_toml_values
-from training.report.record import (
-    ArtifactRef,
+from contracts.artifact import Artifact
+from contracts.run_record import (
     GateRecord,
     RunRecord,
     StageKind,
     StageRecord,
     recipe_digest,
 )
+from infra.settings import PROJECT_ROOT, Settings
+from infra.store import Store
+from training.recipe.recipe import Recipe, resolved_toml_values
 
 RECIPES = PROJECT_ROOT / "infra" / "recipes"
 
@@ -88,8 +88,8 @@ class Run:
             kind=kind,
             seconds=seconds,
             reused=reused,
-            artifact=as_reference(artifact),
-            inputs=tuple(as_reference(one) for one in inputs),
+            artifact=artifact,
+            inputs=tuple(inputs),
         )
         self._note("stages", name, record.model_dump_json())
 
@@ -120,11 +120,6 @@ class Run:
 
     def _notes(self, chapter: str) -> list[str]:
         return [path.read_text() for path in sorted((self.work / "diary" / chapter).glob("*.json"))]
-
-
-def as_reference(artifact: Artifact) -> ArtifactRef:
-    """The store's reference as the report knows it."""
-    return ArtifactRef(uri=artifact.uri, sha256=artifact.sha256, kind=artifact.kind)
 
 
 def recipe_path(name: str) -> Path:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.store import Artifact
+from contracts.artifact import Artifact
+from contracts.run_record import StageKind
 from tasks.assets import emit_asset
 from tasks.display import StageDisplay
 from tasks.keys import stage_key
 from tasks.make import make_artifact
 from tasks.run import Run
-from training.recipe_stages import Stage
-from training.report.record import StageKind
+from training.recipe.stages import Stage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="curate")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.seaweed import Seaweed, free_ports, seaweed_server
+from infra.seaweed import Seaweed, free_ports, seaweed_server
 from infra.store import Store
 
 

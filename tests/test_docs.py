@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from training import recipe, recipe_stages
+from training.recipe import recipe
+from training.recipe import stages as recipe_stages
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Image, List, Value, load_dataset
 
-from training.errors import DataError
+from contracts.errors import DataError
 
 Modality = Literal["text", "multimodal"]
 

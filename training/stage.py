@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from training.errors import Preempted, RecipeError, RevisualError
-from training.recipe import Recipe, parse_recipe
+from contracts.errors import Preempted, RecipeError, RevisualError
+from training.recipe.recipe import Recipe, parse_recipe
 
 PREEMPTED_EXIT_CODE = 75  # sysexits.h, EX_TEMPFAIL: the same job may be tried again
 
@@ -49,7 +49,7 @@ def run(job: Job) -> None:
     recipe = parse_recipe(json.loads(job.recipe.read_text(encoding="utf-8")), where=str(job.recipe))
     # Each stage imports only what it needs: process start is a good part of a pocket run's time.
     if job.stage == "curate":
-        from training.curation import curate
+        from training.curation.curate import curate
 
         curate(recipe, job.inputs["policy"], job.output)
     elif job.stage == "evaluate":
@@ -69,17 +69,17 @@ def _train(recipe: Recipe, job: Job) -> None:
             rule=f"a job's stage is curate, evaluate or one of {sorted(stages)}",
             fix="name one of these stages",
         )
-    from training.checkpoints import Places
+    from training.learner.checkpoints import Places
 
     stage = stages[job.stage]
     inputs = job.inputs["policy"], job.inputs["data"]
     places = Places(job.checkpoints, job.resume)
     if stage.kind == "sft":
-        from training.sft import train as train_supervised
+        from training.sft.train import train as train_supervised
 
         train_supervised(recipe, stage, *inputs, job.output, places)
     else:
-        from training.grpo import train as train_grpo
+        from training.grpo.train import train as train_grpo
 
         train_grpo(recipe, stage, *inputs, job.output, places)
 

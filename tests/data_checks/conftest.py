@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from training.recipe import parse_recipe
+from training.recipe.recipe import parse_recipe
 from training.records import question_key, write_problems
 
 PNG = b"\x89PNG some bytes"

@@ -4,10 +4,10 @@ import pickle
 
 import pytest
 
+from contracts.errors import DataError, RevisualError
+from contracts.run_record import GateRecord
 from data_checks.gate import GateError, check_curation, check_evaluation
-from training.errors import DataError, RevisualError
-from training.recipe import parse_recipe
-from training.report.record import GateRecord
+from training.recipe.recipe import parse_recipe
 
 
 def failures(error):

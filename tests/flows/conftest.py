@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.artifact import Artifact
 from infra.settings import Settings
-from infra.store import Artifact, Store
+from infra.store import Store
 
 ROOT = Path(__file__).parents[2]
 POCKET_BASE = ROOT / "infra" / "models" / "pocket-base"

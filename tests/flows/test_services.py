@@ -10,8 +10,8 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Running
 
+from contracts.errors import ServiceError
 from infra import services
-from infra.errors import ServiceError
 from infra.settings import Settings
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.errors import StageError
+from contracts.errors import StageError
 from infra.launcher import Job, LineTail, launch, stage_environment, supervise
-from training.recipe import load_recipe, resolved_toml_values
+from training.recipe.recipe import load_recipe, resolved_toml_values
 
 ROOT = Path(__file__).parents[2]
 

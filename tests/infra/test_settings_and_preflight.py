@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import PreflightError, SettingsError
+from contracts.errors import PreflightError, SettingsError
 from infra.preflight import check_disk, needed_bytes
 from infra.settings import PROJECT_ROOT, load_settings
 

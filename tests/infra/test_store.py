@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from contracts.artifact import Artifact
+from contracts.errors import StoreError
 from infra.backends import open_backend
-from infra.errors import StoreError
+from infra.digests import content_digest, describe
 from infra.local_backend import LocalBackend
-from infra.payload import content_digest, describe
-from infra.store import Artifact, Store
+from infra.store import Store
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 64

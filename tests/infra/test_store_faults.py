@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.fault_proxy import FaultProxy
-from benchmarks.seaweed import seaweed_server
+from contracts.errors import StoreError
+from drills.fault_proxy import FaultProxy
 from infra import backends
-from infra.errors import StoreError
-from infra.payload import describe
+from infra.digests import describe
+from infra.seaweed import seaweed_server
 from infra.store import Store
 
 KEY = "a" * 64

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.store import Artifact
+from contracts.artifact import Artifact
 from tasks.display import artifact_key, describe, references, thinned
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_references_name_the_output_and_every_input():
 def test_a_server_that_is_away_does_not_end_a_stage(free_port):
     program = """
 from prefect.logging import disable_run_logger
-from infra.store import Artifact
+from contracts.artifact import Artifact
 from tasks.display import StageDisplay
 with disable_run_logger():
     display = StageDisplay("cold_start")

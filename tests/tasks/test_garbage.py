@@ -12,11 +12,11 @@ import pytest
 
 from infra.backends import open_backend
 from infra.store import Store, step_key
-from tasks.checkpoints import Retention
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
 from tasks.lineage import find_artifact, lineage_lines
 from tasks.scratch import find_scratch, remove_scratch
+from tasks.uploads import Retention
 from training.records import write_problems
 
 DAY = 86400.0

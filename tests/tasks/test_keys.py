@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.store import Artifact
+from contracts.artifact import Artifact
 from tasks.keys import name_key, stage_key
-from training.recipe import Recipe, load_recipe
+from training.recipe.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[2]
 

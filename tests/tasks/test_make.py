@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 import training.stage
-from benchmarks.disturbed import (
+from contracts.errors import StageError, StagePreempted
+from drills.disturbed import (
     NUM_STEPS,
     Stage,
     StageName,
@@ -19,9 +20,8 @@ from benchmarks.disturbed import (
     new_recipe,
     training_processes,
 )
-from benchmarks.seaweed import seaweed_server
-from infra.errors import StageError, StagePreempted
 from infra.launcher import PREEMPTED_CODES
+from infra.seaweed import seaweed_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

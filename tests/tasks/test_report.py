@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import DamagedError
 from infra.backends import open_backend
-from infra.errors import DamagedError
 from infra.store import Store
+from report import render
 from tasks.report import write_report
-from tasks.run import as_reference
-from training.report import render
 
-CONFTEST = Path(__file__).parents[1] / "training" / "report" / "conftest.py"
+CONFTEST = Path(__file__).parents[1] / "report" / "conftest.py"
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def finished(tmp_path):
         artifact = store.publish(
             folders[stage.name], stage.artifact.kind, producer={}, inputs={}, recipe_digest=""
         )
-        stages.append(stage.model_copy(update={"artifact": as_reference(artifact)}))
+        stages.append(stage.model_copy(update={"artifact": artifact}))
     return run.model_copy(update={"stages": tuple(stages)}), folders, store
 
 

@@ -16,8 +16,8 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from training.policy import Policy, load_policy
-from training.recipe import HardwareRecipe, ModelRecipe, Recipe, parse_recipe
+from training.model.policy import Policy, load_policy
+from training.recipe.recipe import HardwareRecipe, ModelRecipe, Recipe, parse_recipe
 from training.records import EncodedImage, Problem, write_problems
 
 # Two threads on two shared cores wait for each other: these models are too small for them.

@@ -15,11 +15,11 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, cast
 
+from contracts.errors import RevisualError
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
 from training.answers.outcome import Outcome
 from training.answers.quick import decide
 from training.answers.symbolic import compare, is_reasonable
-from training.errors import RevisualError
 
 # A worker keeps the limit by itself; one that is stopped, or has lost its answer, is given up
 # after so many more seconds.

@@ -1,9 +1,9 @@
 """Which benchmarks there are; light enough to check a recipe before a run."""
 
-from training.errors import RecipeError
+from contracts.errors import RecipeError
 from training.evaluation import pocket_multimodal, pocket_text
 from training.evaluation.benchmark import Benchmark
-from training.recipe import EvaluationRecipe
+from training.recipe.recipe import EvaluationRecipe
 from training.records import Problem
 
 BENCHMARKS: dict[str, Benchmark] = {

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training import device
 from training.answers import Verifier
-from training.data.difficulty import prompt_length_order
+from training.curation.difficulty import prompt_length_order
 from training.evaluation.benchmark import Benchmark
 from training.evaluation.registry import find_benchmark, load_benchmarks
 from training.evaluation.scores import (
@@ -19,13 +18,14 @@ from training.evaluation.scores import (
     prediction_dataset,
     reads_right,
 )
-from training.metrics import MetricsLog
-from training.policy import load_policy
-from training.recipe import Recipe
+from training.model.policy import load_policy
+from training.recipe.recipe import Recipe
 from training.records import Problem
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Response, RolloutEngine, SamplingSettings
 from training.rollout.sharded import ShardedEngine
+from training.runtime import device
+from training.runtime.metrics import MetricsLog
 
 
 def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None:

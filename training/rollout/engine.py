@@ -2,9 +2,9 @@
 
 from importlib.util import find_spec
 
-from training.errors import RecipeError
-from training.policy import Policy
-from training.recipe import RolloutRecipe
+from contracts.errors import RecipeError
+from training.model.policy import Policy
+from training.recipe.recipe import RolloutRecipe
 from training.rollout.protocol import RolloutEngine
 from training.rollout.transformers_engine import TransformersEngine
 

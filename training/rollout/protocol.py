@@ -75,5 +75,5 @@ class RolloutEngine(Protocol):
         ...
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Takes new weights, by the names of `training.policy.Policy.weights`."""
+        """Takes new weights, by the names of `training.model.policy.Policy.weights`."""
         ...

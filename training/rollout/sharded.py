@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from training import device
 from training.rollout.protocol import Prompt, Response, RolloutEngine, SamplingSettings
+from training.runtime import device
 
 
 class ShardedEngine:

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from training import device
-from training.encoding import (
+from training.model.encoding import (
     EncodedPrompt,
     encode_prompt,
     image_features,
@@ -24,9 +23,10 @@ from training.encoding import (
     pixel_inputs,
     position_inputs,
 )
-from training.policy import Policy
+from training.model.policy import Policy
+from training.rollout.draw import draw_tokens
 from training.rollout.protocol import Prompt, Response, SamplingSettings
-from training.rollout.sampling import draw_tokens
+from training.runtime import device
 
 
 class TransformersEngine:

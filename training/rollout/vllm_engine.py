@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 import torch
 import torch.distributed as dist
 
-from training import device
-from training.encoding import decode_image, encode_prompt, template_ids
-from training.errors import DataError
-from training.policy import Policy
-from training.recipe import VllmRollout
+from contracts.errors import DataError
+from training.model.encoding import decode_image, encode_prompt, template_ids
+from training.model.policy import Policy
+from training.recipe.recipe import VllmRollout
 from training.rollout.protocol import Prompt, Response, SamplingSettings
+from training.runtime import device
 
 # Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")

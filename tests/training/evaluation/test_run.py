@@ -3,12 +3,12 @@ import json
 import pytest
 from datasets import load_dataset
 
+from contracts.errors import RecipeError
 from data_checks.gate import check_evaluation
-from training.errors import RecipeError
 from training.evaluation import pocket_multimodal, pocket_text
 from training.evaluation.registry import find_benchmark
 from training.evaluation.run import evaluate
-from training.recipe import parse_recipe
+from training.recipe.recipe import parse_recipe
 
 
 @pytest.fixture(scope="module")

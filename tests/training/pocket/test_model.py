@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from training.pocket.base import SYSTEM_PROMPT
+from experiments.pocket_base import SYSTEM_PROMPT
 from training.pocket.model import SPECIAL_TOKENS, build_model, build_processor, train_tokenizer
 from training.pocket.problems import generate
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from training.rl.log_probs import nucleus_log_mass, token_log_probs
+from training.model.log_probs import nucleus_log_mass, token_log_probs
 from training.rl.losses import (
     LossSettings,
     kl_divergence,

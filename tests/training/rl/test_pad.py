@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from training.recipe_stages import PadRecipe
+from training.recipe.stages import PadRecipe
 from training.rl.advantages import group_advantages
 from training.rl.pad import (
     distill,

@@ -1,7 +1,7 @@
 import pytest
 
-from training.errors import RecipeError
-from training.recipe import TransformersRollout, VllmRollout
+from contracts.errors import RecipeError
+from training.recipe.recipe import TransformersRollout, VllmRollout
 from training.rollout.engine import open_engine
 from training.rollout.transformers_engine import TransformersEngine
 

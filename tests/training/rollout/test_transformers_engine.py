@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from training.encoding import TokenSequence, collate, encode_prompt, hidden_states
-from training.policy import Policy
+from training.model.encoding import TokenSequence, collate, encode_prompt, hidden_states
+from training.model.policy import Policy
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 

@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import device, grpo
-from training.encoding import TokenSequence, encode_prompt
-from training.errors import DataError
-from training.learner import Learner
-from training.policy import Policy, load_policy
-from training.recipe import HardwareRecipe, ModelRecipe, VllmRollout
-from training.recipe_stages import OptimizerRecipe, RlStage
+from contracts.errors import DataError
+from training.grpo import train as grpo
+from training.learner.learner import Learner
+from training.model.encoding import TokenSequence, encode_prompt
+from training.model.forward import Scorer, ScoreSettings, score_without_gradient
+from training.model.policy import Policy, load_policy
+from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
+from training.recipe.stages import OptimizerRecipe, RlStage
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
-from training.scoring import Scorer, ScoreSettings, score_without_gradient
-from training.sft import token_mean_loss
+from training.runtime import device
+from training.sft.train import token_mean_loss
 
 pytestmark = pytest.mark.slow
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from training import device
-from training.learner import Learner
-from training.recipe import HardwareRecipe, VllmRollout
-from training.recipe_stages import OptimizerRecipe
+from training.learner.learner import Learner
+from training.model.forward import ScoreSettings
+from training.recipe.recipe import HardwareRecipe, VllmRollout
+from training.recipe.stages import OptimizerRecipe
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt
 from training.rollout.transformers_engine import TransformersEngine
-from training.scoring import ScoreSettings
-from training.sft import token_mean_loss
+from training.runtime import device
+from training.sft.train import token_mean_loss
 
 
 def load_module(path):

@@ -1,0 +1,1 @@
+"""What crosses the border between the orchestration and the machine learning, defined once."""

@@ -1,0 +1,1 @@
+"""Kills and faults around stages, made on purpose: python -m drills."""

@@ -1,0 +1,126 @@
+"""SIGKILL at random and at chosen moments, until a stage has had enough; then it must be whole."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from contracts.artifact import Artifact
+from drills.attempts import Aim, Attempt, Result, kill, result
+from drills.disturbed import NUM_STEPS, Stage, StageName
+from drills.fault_table import Row
+from infra.store import MANIFEST
+
+MADE_BY = "`drills/kills.py`"
+NAMES = {
+    "curate": "curation",
+    "cold_start": "SFT",
+    "multimodal_rl": "multimodal RL",
+    "text_rl": "text RL",
+    "evaluate": "evaluation",
+}
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One stage, on some processes and some store, killed at every aim."""
+
+    stage: StageName
+    num_processes: int
+    store: Literal["local store", "SeaweedFS"]
+
+    @property
+    def name(self) -> str:
+        ranks = "one rank" if self.num_processes == 1 else "two ranks"
+        return f"{NAMES[self.stage]}, {ranks}, {self.store}"
+
+
+CAMPAIGNS = (
+    Campaign("cold_start", 1, "SeaweedFS"),
+    Campaign("multimodal_rl", 1, "SeaweedFS"),
+    Campaign("text_rl", 1, "local store"),
+    Campaign("cold_start", 2, "local store"),
+    Campaign("multimodal_rl", 2, "local store"),
+    Campaign("text_rl", 2, "SeaweedFS"),
+    Campaign("curate", 1, "local store"),
+    Campaign("evaluate", 1, "SeaweedFS"),
+)
+
+
+@cache
+def undisturbed(stage: StageName, num_processes: int) -> Result:
+    """Of a stage that nobody disturbs; made once."""
+    with TemporaryDirectory() as folder:
+        whole = Stage(Path(folder), f"{folder}/store", stage, num_processes)
+        made = result(whole, whole.make())
+        if stage in NUM_STEPS:
+            assert made.steps == list(range(1, NUM_STEPS[stage] + 1))
+        return made
+
+
+def killed(
+    campaign: Campaign, folder: Path, uri: str, aims: Sequence[Aim], draw: random.Random
+) -> Row:
+    """Kills a stage once for every aim, and lets it end.
+
+    Args:
+        campaign: The stage, its processes and its store.
+        folder: For its files.
+        uri: The store.
+        aims: When to kill it, in any order.
+        draw: Chooses the order and the moments.
+    """
+    expected = undisturbed(campaign.stage, campaign.num_processes)
+    stage = Stage(folder, uri, campaign.stage, campaign.num_processes)
+    left, hits, went_on = draw.sample(aims, len(aims)), Counter[Aim](), list[int]()
+    while left:
+        with Attempt(stage) as attempt:
+            hit = kill(attempt, left[0], draw)
+            went_on.append(attempt.went_on_after)
+        if hit is None:  # it was done before the moment came, and begins again
+            assert attempt.wait() == 0, attempt.said[-30:]
+            stage.store.backend.remove(f"keys/{stage.key}")
+            continue
+        hits[hit] += 1
+        if hit == left[0]:
+            left.pop(0)
+    with Attempt(stage) as attempt:
+        attempt.wait()
+        went_on.append(attempt.went_on_after)
+    outcome, good = compared(expected, stage)
+    began = "began again every time"
+    if campaign.stage in NUM_STEPS:
+        steps = ", ".join(map(str, went_on))
+        began = f"went on after steps {steps} of {NUM_STEPS[campaign.stage]}"
+    return Row(
+        f"SIGKILL: {campaign.name}",
+        f"{hits.total()}: " + ", ".join(f"{count} {aim}" for aim, count in hits.items()),
+        f"{began}; {outcome}; {len(half_uploads(stage))} half uploads in the store, none read",
+        MADE_BY,
+        good,
+    )
+
+
+def compared(expected: Result, stage: Stage) -> tuple[str, bool]:
+    """In words, whether a stage ended like the undisturbed one."""
+    artifact: Artifact | None = stage.store.find(stage.key)
+    if artifact is None:
+        return "it did not end", False
+    made = result(stage, artifact)
+    different = [
+        name for name in ("files", "metrics") if getattr(made, name) != getattr(expected, name)
+    ]
+    if different:
+        return f"other {' and '.join(different)} than undisturbed", False
+    return "same bytes, same metrics of every step, once each", True
+
+
+def half_uploads(stage: Stage) -> set[str]:
+    """Prefixes in the store without a manifest."""
+    names = stage.store.backend.sizes("artifacts")
+    whole = {name.rpartition("/")[0] for name in names if name.endswith(f"/{MANIFEST}")}
+    return {"/".join(name.split("/")[:2]) for name in names} - whole

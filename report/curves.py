@@ -1,0 +1,101 @@
+"""The sections about training: the SFT loss and the RL curves, each with its table."""
+
+import math
+from collections.abc import Sequence
+
+from contracts.run_record import RunRecord
+from report.blocks import Block, Figure, Prose, Section, Table
+from report.evidence import Evidence, Metrics
+from report.numbers import figure, percent_tick
+from report.svg import Series, line_chart
+
+SFT_CURVES = (("loss", "Loss", "mean negative log-likelihood of a target token"),)
+RL_CURVES = (
+    ("reward", "Reward", "mean weighted reward of a response"),
+    ("accuracy", "Accuracy", "share of sampled responses whose answer is right"),
+    ("response_length_tokens", "Response length", "mean tokens of a response"),
+    ("entropy", "Entropy", "mean entropy of the policy per token, in nats"),
+    ("effective_fraction", "PAD effective set", "|E| / |B|, sequences that PAD may draw"),
+    ("zero_variance_fraction", "Zero-variance groups", "share of groups with equal rewards"),
+)
+FRACTIONS = {"accuracy", "effective_fraction", "zero_variance_fraction"}
+
+
+def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
+    """One section for supervised fine-tuning and one for reinforcement learning."""
+    kinds = {stage.name: stage.kind for stage in run.stages}
+    sections = []
+    for kind, title, curves in (
+        ("sft", "Cold start", SFT_CURVES),
+        ("rl", "Reinforcement learning", RL_CURVES),
+    ):
+        stages = {
+            name: steps for name, steps in evidence.metrics.items() if kinds.get(name) == kind
+        }
+        blocks: list[Block] = []
+        for key, name, meaning in curves:
+            blocks += _curve(stages, key, name, meaning) if stages else []
+        if not stages:
+            blocks = [Prose("No stage of this kind logged any step.", "bad")]
+        else:
+            blocks.append(_steps_table(stages, [(key, name) for key, name, _ in curves]))
+        sections.append(Section(title, kind, tuple(blocks)))
+    return tuple(sections)
+
+
+def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> list[Block]:
+    series = [
+        Series(stage, tuple((step["step"], step.get(key, math.nan)) for step in steps))
+        for stage, steps in stages.items()
+        if any(key in step for step in steps)
+    ]
+    if not series:
+        return [Prose(f"{name}: no stage logged `{key}`.", "bad")]
+    title = f"{name}: {meaning}"
+    description = "; ".join(
+        f"{line.name} goes from {figure(line.points[0][1])} to {figure(line.points[-1][1])} "
+        f"in {len(line.points)} steps"
+        for line in series
+    )
+    svg = line_chart(
+        title,
+        description,
+        series,
+        x_name="step",
+        write=percent_tick if key in FRACTIONS else "{:.6g}".format,
+        y_range=(0.0, 1.0) if key in FRACTIONS else None,
+        first_colour=1,
+    )
+    return [Figure(title, description, svg, wide=False)]
+
+
+def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) -> Table:
+    rows = []
+    for stage, steps in stages.items():
+        for key, name in curves:
+            values = [step.get(key, math.nan) for step in steps]
+            finite = [value for value in values if math.isfinite(value)]
+            fifth = max(1, len(finite) // 5)
+            cells = (
+                _mean(finite[:fifth]),
+                _mean(finite[-fifth:]),
+                min(finite, default=None),
+                max(finite, default=None),
+            )
+            num_gaps = len(values) - len(finite)
+            rows.append((stage, name, str(len(values)), *map(figure, cells), str(num_gaps)))
+    columns = (
+        "stage",
+        "curve",
+        "steps",
+        "first fifth",
+        "last fifth",
+        "least",
+        "most",
+        "no value",
+    )
+    return Table("The curves in numbers (means over fifths)", columns, "llrrrrrr", tuple(rows))
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

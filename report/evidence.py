@@ -1,0 +1,265 @@
+"""What the stages left on disk, read for the report; whatever is missing becomes a sentence."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.run_record import RunRecord, StageRecord
+
+PREDICTION_COLUMNS = [
+    "policy",
+    "benchmark",
+    "problem_id",
+    "level",
+    "family",
+    "question",
+    "answer",
+    "response",
+    "outcome",
+]
+# Whatever stage they are in: no other file of an artifact is needed.
+FILES = (
+    "metrics.jsonl",
+    "scores.json",
+    "predictions.parquet",
+    "problems.parquet",
+    "summary.json",
+)
+Metrics = tuple[dict[str, float], ...]
+Read = TypeVar("Read")
+
+
+class Breakdown(BaseModel):
+    """Accuracy on one level or family."""
+
+    model_config = ConfigDict(frozen=True)
+    value: float
+    n: int
+
+
+class Score(BaseModel):
+    """One row of scores.json: one policy on one benchmark; accuracies are fractions."""
+
+    model_config = ConfigDict(frozen=True)
+    policy: str
+    benchmark: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    num_problems: int
+    outcomes: dict[str, int] = {}
+    truncated: float | None = None
+    mean_tokens: float | None = None
+    by_level: dict[str, Breakdown] = {}
+    by_family: dict[str, Breakdown] = {}
+    reading: float | None = None
+
+
+class ScoredGain(BaseModel):
+    """One policy against another on the same problems, as the evaluation worked it out."""
+
+    model_config = ConfigDict(frozen=True)
+    policy: str
+    over: str
+    benchmark: str
+    points: float
+    low_points: float
+    high_points: float
+
+
+class Scores(BaseModel):
+    """The whole of scores.json."""
+
+    model_config = ConfigDict(frozen=True)
+    scores: tuple[Score, ...] = Field(min_length=1)
+    gains: tuple[ScoredGain, ...] = ()
+
+
+class CuratedSet(BaseModel):
+    """One curated set in the curation's summary."""
+
+    model_config = ConfigDict(frozen=True)
+    num_problems: int
+    shortfall: int
+    by_family: dict[str, int]
+    by_level: dict[str, int]
+
+
+class CurationSummary(BaseModel):
+    """The curation's summary.json; `rejected` counts rows by source, step and reason."""
+
+    model_config = ConfigDict(frozen=True)
+    rows_in: int
+    rows_in_sets: int
+    rows_rejected: int
+    rejected: dict[str, dict[str, dict[str, int]]]
+    sets: dict[str, CuratedSet]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found.
+
+    Fields:
+        metrics: Steps of each training stage that logged any, in order.
+        scores: Empty when there was no readable evaluation.
+        gains: The gains that the evaluation worked out itself.
+        predictions: One row per answer (`PREDICTION_COLUMNS`), or None.
+        problems: Parquet file of the evaluated problems with their images, or None.
+        curation: summary.json of the curation, or None.
+        missing: One sentence per thing the report had to do without.
+    """
+
+    metrics: Mapping[str, Metrics]
+    scores: tuple[Score, ...]
+    gains: tuple[ScoredGain, ...]
+    predictions: pd.DataFrame | None
+    problems: Path | None
+    curation: CurationSummary | None
+    missing: tuple[str, ...]
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Policies in the order they were evaluated, base first."""
+        return tuple(dict.fromkeys(score.policy for score in self.scores))
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Benchmarks in the order they were evaluated."""
+        return tuple(dict.fromkeys(score.benchmark for score in self.scores))
+
+    def score(self, benchmark: str, policy: str) -> Score | None:
+        """One policy's score on one benchmark, or None when it was not evaluated."""
+        for score in self.scores:
+            if (score.benchmark, score.policy) == (benchmark, policy):
+                return score
+        return None
+
+
+def gather(run: RunRecord, folders: Mapping[str, Path]) -> Evidence:
+    """Reads the stages' files.
+
+    Args:
+        run: The run's record.
+        folders: Stage name -> local copy of its artifact.
+    """
+    missing: list[str] = []
+    metrics: dict[str, Metrics] = {}
+    for stage in run.stages:
+        if stage.kind in ("sft", "rl"):
+            steps = _read(stage, folders, "metrics.jsonl", read_metrics, missing)
+            if steps:
+                metrics[stage.name] = steps
+    evaluation = _last_of_kind(run, "evaluate")
+    curation = _last_of_kind(run, "curate")
+    if evaluation is None:
+        missing.append("No evaluation finished, so there are no accuracies.")
+    scores = _read(evaluation, folders, "scores.json", read_scores, missing)
+    return Evidence(
+        metrics=metrics,
+        scores=scores.scores if scores else (),
+        gains=scores.gains if scores else (),
+        predictions=_read(evaluation, folders, "predictions.parquet", _read_predictions, missing),
+        problems=_read(evaluation, folders, "problems.parquet", Path, missing),
+        curation=_read(curation, folders, "summary.json", _read_summary, missing),
+        missing=(*_absent_stages(run), *missing),
+    )
+
+
+def read_scores(path: Path) -> Scores:
+    """Reads scores.json.
+
+    Raises:
+        ValidationError: The file is not what `training.evaluation` writes.
+        OSError: The file cannot be read.
+    """
+    return Scores.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Reads metrics.jsonl: the numbers of each step, ordered by step.
+
+    A stage that was resumed may have logged a step twice; the later line counts.
+
+    Raises:
+        ValueError: A line is no JSON object with a step.
+        OSError: The file cannot be read.
+    """
+    by_step: dict[int, dict[str, float]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        row = json.loads(line)
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            raise ValueError(f"line {number} is no JSON object with an integer `step`")
+        by_step[row["step"]] = {
+            key: float(value) for key, value in row.items() if isinstance(value, int | float)
+        }
+    if not by_step:
+        raise ValueError("it holds no step")
+    return tuple(by_step[step] for step in sorted(by_step))
+
+
+def _read_predictions(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path, columns=PREDICTION_COLUMNS)
+
+
+def _read_summary(path: Path) -> CurationSummary:
+    return CurationSummary.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def _read(
+    stage: StageRecord | None,
+    folders: Mapping[str, Path],
+    file: str,
+    reader: Callable[[Path], Read],
+    missing: list[str],
+) -> Read | None:
+    """Reads one file of one stage, or says in `missing` why it could not."""
+    if stage is None:
+        return None
+    if stage.name not in folders:
+        missing.append(f"Stage {stage.name}: its artifact is not at hand, so {file} is not shown.")
+        return None
+    path = folders[stage.name] / file
+    if not path.is_file():
+        missing.append(f"Stage {stage.name}: its artifact holds no {file}.")
+        return None
+    try:
+        return reader(path)
+    except (OSError, ValueError, ValidationError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        missing.append(f"Stage {stage.name}: {file} cannot be read ({reason}).")
+        return None
+
+
+def _last_of_kind(run: RunRecord, kind: str) -> StageRecord | None:
+    found = [stage for stage in run.stages if stage.kind == kind]
+    return found[-1] if found else None
+
+
+def planned_stages(run: RunRecord) -> tuple[tuple[str, str], ...]:
+    """Name and kind of each stage that the recipe asks for, in order."""
+    stages = run.recipe.get("stages")
+    planned = [
+        (str(stage.get("name")), str(stage.get("kind")))
+        for stage in (stages if isinstance(stages, list) else [])
+        if isinstance(stage, dict)
+    ]
+    names = {stage.kind: stage.name for stage in run.stages}
+    first = (names.get("curate", "curate"), "curate")
+    last = (names.get("evaluate", "evaluate"), "evaluate")
+    return (first, *planned, last)
+
+
+def _absent_stages(run: RunRecord) -> list[str]:
+    finished = {stage.name for stage in run.stages}
+    return [
+        f"Stage {name} ({kind}) did not finish."
+        for name, kind in planned_stages(run)
+        if name not in finished
+    ]

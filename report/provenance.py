@@ -1,0 +1,167 @@
+"""The sections about the run itself: the pipeline, the gates, where everything came from."""
+
+import json
+
+from contracts.artifact import Artifact
+from contracts.run_record import GateRecord, RunRecord, recipe_digest
+from report.blocks import Block, Cell, Code, Figure, Prose, Section, Table
+from report.evidence import Evidence, planned_stages
+from report.numbers import duration
+from report.svg import drawing, element, label, shorten
+from report.text import masked, without_secrets
+
+TITLES = {
+    "curate": "curation",
+    "sft": "supervised fine-tuning",
+    "rl": "reinforcement learning",
+    "evaluate": "evaluation",
+}
+GATE_AFTER = {"curate": "curat", "evaluate": "evalu"}  # stage kind -> start of the gate's name
+
+
+def pipeline(run: RunRecord) -> Section:
+    """The stages as boxes with their durations, and as a table."""
+    finished = {stage.name: stage for stage in run.stages}
+    boxes: list[tuple[str, str, str, str, GateRecord | None]] = []
+    rows: list[tuple[str | Cell, ...]] = []
+    for name, kind in planned_stages(run):
+        stage = finished.get(name)
+        if stage is None:
+            state = "did not finish"
+            rows.append((name, TITLES.get(kind, kind), Cell(state, "bad"), "–"))
+        else:
+            state = "reused" if stage.reused else "ran"
+            rows.append((name, TITLES[kind], state, duration(stage.seconds)))
+        spent = "" if stage is None else duration(stage.seconds)
+        boxes.append((name, TITLES.get(kind, kind), state, spent, _gate_after(run, kind)))
+    total = duration(sum(stage.seconds for stage in run.stages))
+    description = "; ".join(
+        f"{name}: {state} {spent}".strip() for name, _, state, spent, _ in boxes
+    )
+    title = "The pipeline of this run"
+    blocks: tuple[Block, ...] = (
+        Figure(title, description, _boxes(title, description, boxes)),
+        Table("Stages in order", ("stage", "what it does", "state", "time"), "lllr", tuple(rows)),
+        Prose(f"The stages took {total} in all."),
+    )
+    return Section("Pipeline", "pipeline", blocks)
+
+
+def _gate_after(run: RunRecord, kind: str) -> GateRecord | None:
+    start = GATE_AFTER.get(kind)
+    gates = [gate for gate in run.gates if start and gate.name.startswith(start)]
+    return gates[-1] if gates else None
+
+
+def _boxes(
+    title: str, description: str, boxes: list[tuple[str, str, str, str, GateRecord | None]]
+) -> str:
+    box, gap = 150.0, 44.0
+    parts = []
+    for index, (name, what, state, spent, gate) in enumerate(boxes):
+        x = 4 + index * (box + gap)
+        class_ = {"ran": "box", "reused": "box reused"}.get(state, "box absent")
+        parts.append(element("rect", x=x, y=8, width=box, height=84, rx=8, class_=class_))
+        middle = x + box / 2
+        parts.append(label(middle, 32, shorten(name, 18), "middle", "label strong"))
+        parts.append(label(middle, 52, what, "middle", "tick"))
+        parts.append(label(middle, 76, f"{state} {spent}".strip(), "middle"))
+        if index < len(boxes) - 1:
+            line = f"M{x + box + 4:g} 50h{gap - 14:g}"
+            parts.append(element("path", d=line, class_="arrow"))
+            parts.append(
+                element("path", d=f"M{x + box + gap - 10:g} 45l7 5l-7 5z", class_="arrowhead")
+            )
+        if gate is not None:
+            word = "passed" if gate.passed else "failed"
+            tone = "good" if gate.passed else "bad"
+            parts.append(label(middle, 114, f"gate {word}", "middle", f"label {tone}"))
+    width = 8 + len(boxes) * box + (len(boxes) - 1) * gap
+    return drawing(width, 124, title, description, *parts)
+
+
+def gates(run: RunRecord) -> Section:
+    """Every gate with each check's observed and expected value; one that passed is folded."""
+    if not run.gates:
+        return Section("Gates", "gates", (Prose("The run record names no gate.", "bad"),))
+    summary = tuple(
+        (
+            gate.name,
+            Cell("passed", "good") if gate.passed else Cell("failed", "bad"),
+            "stops the run" if gate.severity == "error" else "only warns",
+            str(len(gate.checks)),
+            ", ".join(check.name for check in gate.checks if not check.passed) or "none",
+        )
+        for gate in run.gates
+    )
+    columns = ("gate", "result", "a failure", "checks", "failed checks")
+    blocks = (Table("Gates", columns, "lllrl", summary), *map(_checks, run.gates))
+    return Section("Gates", "gates", blocks)
+
+
+def _checks(gate: GateRecord) -> Table:
+    rows = tuple(
+        (
+            check.name,
+            _value(check.observed),
+            _value(check.expected),
+            Cell("passed", "good") if check.passed else Cell("failed", "bad"),
+        )
+        for check in gate.checks
+    )
+    columns = ("check", "observed", "expected", "result")
+    return Table(f"Checks of gate {gate.name}", columns, "llll", rows, folded=gate.passed)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def provenance(run: RunRecord) -> Section:
+    """URI, hash and inputs of every artifact."""
+    rows = tuple(
+        (
+            stage.name,
+            stage.artifact.kind,
+            without_secrets(stage.artifact.uri),
+            stage.artifact.sha256,
+            "\n".join(map(_reference, stage.inputs)) or "none",
+        )
+        for stage in run.stages
+    )
+    facts = (
+        ("run", run.name),
+        ("seed", str(run.seed)),
+        ("created", run.created.isoformat(sep=" ", timespec="seconds")),
+        ("code version", run.code_version),
+        ("recipe digest (SHA-256)", recipe_digest(run.recipe)),
+    )
+    blocks = (
+        Table("The run", ("fact", "value"), "ll", facts),
+        Table("Artifacts", ("stage", "kind", "URI", "SHA-256", "made from"), "lllll", rows),
+    )
+    return Section("Provenance", "provenance", blocks)
+
+
+def _reference(artifact: Artifact) -> str:
+    return f"{artifact.kind} {artifact.sha256[:12]} {without_secrets(artifact.uri)}"
+
+
+def recipe(run: RunRecord) -> Section:
+    """The resolved recipe, with anything that looks like a secret masked."""
+    text = json.dumps(masked(dict(run.recipe)), indent=2, ensure_ascii=False)
+    return Section(
+        "Recipe", "recipe", (Code("The resolved recipe, every default filled in", text),)
+    )
+
+
+def missing(evidence: Evidence) -> Section:
+    """What the report had to do without."""
+    blocks: tuple[Block, ...] = tuple(Prose(one, "bad") for one in evidence.missing)
+    return Section(
+        "What is missing", "missing", blocks or (Prose("Nothing: every file was found."),)
+    )

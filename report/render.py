@@ -1,0 +1,51 @@
+"""Renders a run's report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from contracts.run_record import RunRecord
+from report import provenance, results
+from report.blocks import Document
+from report.curated import curation
+from report.curves import training_curves
+from report.evidence import gather
+from report.samples import sample_answers
+from report.write_html import html_page
+from report.write_markdown import markdown_page
+
+
+class Report(NamedTuple):
+    """The same report in two formats."""
+
+    html: str
+    markdown: str
+
+
+def render(run: RunRecord, folders: Mapping[str, Path]) -> Report:
+    """Renders the report of a run, finished or not; what is missing is said in it.
+
+    Args:
+        run: The run's record.
+        folders: Stage name -> local copy of its artifact (metrics.jsonl, scores.json...).
+    """
+    evidence = gather(run, folders)
+    created = run.created.isoformat(sep=" ", timespec="seconds")
+    document = Document(
+        title=f"Run {run.name}",
+        subtitle=f"Seed {run.seed}, started {created}, code version {run.code_version}.",
+        sections=(
+            results.headline(evidence),
+            provenance.pipeline(run),
+            results.accuracy(evidence),
+            results.breakdown(evidence),
+            *training_curves(run, evidence),
+            sample_answers(run, evidence),
+            curation(evidence),
+            provenance.gates(run),
+            provenance.provenance(run),
+            provenance.recipe(run),
+            provenance.missing(evidence),
+        ),
+    )
+    return Report(html=html_page(document), markdown=markdown_page(document))

@@ -1,0 +1,231 @@
+"""The sections about accuracy: the headline, each stage's gain, levels and families."""
+
+from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
+from report.evidence import Breakdown, Evidence, Score
+from report.gains import Gain, gain, stage_gains
+from report.numbers import figure, interval, percent, percent_tick, points, points_interval
+from report.svg import Estimate, Series, change_chart, dot_chart, line_chart
+
+OUTCOMES = ("right", "wrong", "unparseable", "timeout")
+TONES: dict[str, Tone] = {"up": "good", "down": "bad"}
+
+
+def headline(evidence: Evidence) -> Section:
+    """What the run gained in all, and whether each stage earned its place."""
+    if len(evidence.policies) < 2:
+        text = "No two policies were evaluated, so there is no gain to report."
+        return Section("What came out", "headline", (Prose(text, "bad"),))
+    base, final = evidence.policies[0], evidence.policies[-1]
+    whole = [gain(evidence, benchmark, base, final) for benchmark in evidence.benchmarks]
+    found = [one for one in whole if one is not None]
+    by_stage = stage_gains(evidence)
+    places = {policy: _place(gains) for policy, gains in by_stage.items()}
+    earned = [policy for policy, place in places.items() if place.tone == "good"]
+    verdict = f"{len(earned)} of {len(places)} stages earned their place"
+    blocks: tuple[Block, ...] = (
+        Prose(_headline_text(found, base, final)),
+        Prose(f"{verdict}: {', '.join(earned)}." if earned else f"{verdict}."),
+        _gain_table(f"From {base} to {final}", evidence, found),
+        Prose(
+            "Gains are in points of accuracy on the same problems. Brackets hold the 95 % interval "
+            "of the mean difference per problem (paired bootstrap). A stage earned its place where "
+            "that interval lies above 0; “not shown” means that it includes 0."
+        ),
+        _stage_table(evidence.benchmarks, by_stage, places),
+    )
+    return Section("What came out", "headline", blocks)
+
+
+def _headline_text(gains: list[Gain], base: str, final: str) -> str:
+    parts = [
+        f"{one.benchmark} {points(one.value)}"
+        + (
+            f" ({points_interval(one.low, one.high)})"
+            if one.low is not None and one.high is not None
+            else ""
+        )
+        for one in gains
+    ]
+    return f"From {base} to {final}, in points of accuracy: {'; '.join(parts)}."
+
+
+def _gain_table(caption: str, evidence: Evidence, gains: list[Gain]) -> Table:
+    rows = []
+    for one in gains:
+        before = evidence.score(one.benchmark, one.before)
+        after = evidence.score(one.benchmark, one.after)
+        rows.append(
+            (
+                one.benchmark,
+                percent(before.value) if before else "–",
+                percent(after.value) if after else "–",
+                points(one.value),
+                _bounds(one),
+                Cell(one.verdict, TONES.get(one.verdict, "muted")),
+            )
+        )
+    columns = ("benchmark", "before", "after", "gain", "95 % interval", "verdict")
+    return Table(caption, columns, "lrrrrl", tuple(rows))
+
+
+def _bounds(one: Gain) -> str:
+    if one.low is None or one.high is None:
+        return "–"
+    return points_interval(one.low, one.high)
+
+
+def _stage_table(
+    benchmarks: tuple[str, ...], by_stage: dict[str, list[Gain]], places: dict[str, Cell]
+) -> Table:
+    rows = []
+    for policy, gains in by_stage.items():
+        by_benchmark = {one.benchmark: one for one in gains}
+        cells: list[str | Cell] = [policy]
+        for benchmark in benchmarks:
+            one = by_benchmark.get(benchmark)
+            text = "–" if one is None else f"{points(one.value)} [{_bounds(one)}]"
+            cells.append(Cell(text, TONES.get(one.verdict, "plain") if one else "muted"))
+        rows.append((*cells, places[policy]))
+    columns = ("stage", *benchmarks, "earned its place")
+    caption = "Each stage against the policy evaluated before it"
+    return Table(caption, columns, "l" + "r" * len(benchmarks) + "l", tuple(rows))
+
+
+def _place(gains: list[Gain]) -> Cell:
+    up = [one.benchmark for one in gains if one.verdict == "up"]
+    down = [one.benchmark for one in gains if one.verdict == "down"]
+    loss = f", but lost on {', '.join(down)}" if down else ""
+    if up:
+        return Cell(f"yes, on {', '.join(up)}{loss}", "good")
+    if down:
+        return Cell(f"no, it lost on {', '.join(down)}", "bad")
+    if any(one.low is None for one in gains) or not gains:
+        return Cell("cannot be told: no intervals", "muted")
+    return Cell("not shown", "muted")
+
+
+def accuracy(evidence: Evidence) -> Section:
+    """Every policy on every benchmark, with its interval, as pictures and as a table."""
+    figures: list[Block] = []
+    for benchmark in evidence.benchmarks:
+        scores = [score for score in evidence.scores if score.benchmark == benchmark]
+        rows = [Estimate(one.policy, one.value, one.low, one.high) for one in scores]
+        metric = ", ".join(dict.fromkeys(one.metric for one in scores))
+        told = "; ".join(f"{row.name} {percent(row.value)}" for row in rows)
+        description = f"{metric} with 95 % intervals. {told}. The dashed line is the first policy."
+        title = f"{benchmark}: {metric} after each stage"
+        svg = dot_chart(title, description, rows, write=percent_tick)
+        figures.append(Figure(title, description, svg, wide=False))
+    if not figures:
+        text = "There are no scores."
+        return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
+    return Section("Accuracy after each stage", "accuracy", (*figures, *_score_tables(evidence)))
+
+
+def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
+    ordered = sorted(evidence.scores, key=lambda one: evidence.benchmarks.index(one.benchmark))
+    scores = tuple(
+        (
+            one.benchmark,
+            one.policy,
+            one.metric,
+            percent(one.value),
+            interval(one.low, one.high),
+            str(one.num_problems),
+            percent(one.reading) if one.reading is not None else "–",
+        )
+        for one in ordered
+    )
+    answers = tuple(
+        (
+            one.benchmark,
+            one.policy,
+            *(str(one.outcomes.get(name, 0)) for name in OUTCOMES),
+            percent(one.truncated) if one.truncated is not None else "–",
+            figure(one.mean_tokens),
+        )
+        for one in ordered
+    )
+    names = ("benchmark", "policy")
+    first = (*names, "metric", "value", "95 % interval", "problems", "reading")
+    second = (*names, *OUTCOMES, "truncated", "mean tokens")
+    return (
+        Table("Scores; “reading” is perception scored alone", first, "lllrrrr", scores),
+        Table("What became of the answers", second, "llrrrrrr", answers),
+    )
+
+
+def breakdown(evidence: Evidence) -> Section:
+    """Accuracy by difficulty level and by family, first policy against last."""
+    blocks: list[Block] = []
+    for benchmark in evidence.benchmarks:
+        scores = [score for score in evidence.scores if score.benchmark == benchmark]
+        if len(scores) > 1:
+            blocks += _by_level(benchmark, scores)
+            blocks += _by_family(benchmark, scores)
+    if not blocks:
+        blocks = [Prose("No score says how it splits into levels or families.", "bad")]
+    return Section("By level and by family", "breakdown", tuple(blocks))
+
+
+def _by_level(benchmark: str, scores: list[Score]) -> list[Block]:
+    keys = sorted({key for one in scores for key in one.by_level}, key=_level_order)
+    if not keys:
+        return [Prose(f"{benchmark}: no accuracies by level.", "muted")]
+    ends = [scores[0], scores[-1]]
+    series = [
+        Series(
+            one.policy,
+            tuple(
+                (float(key), one.by_level[key].value)
+                for key in keys
+                if key in one.by_level and key.isdecimal()
+            ),
+        )
+        for one in ends
+    ]
+    title = f"{benchmark}: accuracy by level, {ends[0].policy} and {ends[1].policy}"
+    description = "Level 1 is the easiest, 10 the hardest; the table below holds every policy."
+    svg = line_chart(
+        title, description, series, x_name="level", write=percent_tick, y_range=(0.0, 1.0)
+    )
+    levels = {one.policy: one.by_level for one in scores}
+    table = _split_table(f"{benchmark} by level", "level", keys, levels)
+    return [Beside(Figure(title, description, svg), table)]
+
+
+def _by_family(benchmark: str, scores: list[Score]) -> list[Block]:
+    keys = sorted({key for one in scores for key in one.by_family})
+    if not keys:
+        return [Prose(f"{benchmark}: no accuracies by family.", "muted")]
+    first, last = scores[0], scores[-1]
+    rows = [
+        (key, first.by_family[key].value, last.by_family[key].value)
+        for key in keys
+        if key in first.by_family and key in last.by_family
+    ]
+    title = f"{benchmark}: accuracy by family, {first.policy} to {last.policy}"
+    description = f"Hollow dots are {first.policy}, filled dots and the figures {last.policy}."
+    svg = change_chart(title, description, rows, write=percent_tick)
+    families = {one.policy: one.by_family for one in scores}
+    table = _split_table(f"{benchmark} by family", "family", keys, families)
+    return [Beside(Figure(title, description, svg), table)]
+
+
+def _split_table(
+    caption: str, name: str, keys: list[str], parts: dict[str, dict[str, Breakdown]]
+) -> Table:
+    rows = tuple(
+        (
+            key,
+            str(max(split[key].n for split in parts.values() if key in split)),
+            *(percent(split[key].value) if key in split else "–" for split in parts.values()),
+        )
+        for key in keys
+    )
+    columns = (name, "n", *parts)
+    return Table(caption, columns, "lr" + "r" * len(parts), rows)
+
+
+def _level_order(key: str) -> tuple[int, str]:
+    return (int(key), key) if key.isdecimal() else (10**6, key)

@@ -1,0 +1,232 @@
+"""Step checkpoints between a running stage and the store.
+
+The stage's processes write them to this machine's disk (`training.learner.checkpoints`), and know
+no store. While the stage runs, a thread here takes the newest, uploads it and forgets it: one at a
+time, so that at most three lie on the disk: being written, waiting, being uploaded. Step 20 of a
+stage is entered under the stage's own key, as `keys/<stage key>/step-00000020`: there the next run
+looks.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from contracts.artifact import Artifact
+from contracts.errors import DamagedError, StoreError
+from infra.store import Store, step_key
+
+POLL_SECONDS = 0.5
+KIND = "checkpoint"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a stage goes on.
+
+    Attributes:
+        step: The step that is done; 0 for a stage that starts from its beginning.
+        folder: The verified copy of its checkpoint.
+        distrusted: URIs of newer checkpoints that turned out to be damaged.
+    """
+
+    step: int = 0
+    folder: Path | None = None
+    distrusted: tuple[str, ...] = ()
+
+
+def resume_point(store: Store, key: str, work: Path, say: Say) -> ResumePoint:
+    """Finds and fetches the newest valid step checkpoint of a stage.
+
+    Args:
+        store: Where they lie.
+        key: The stage's key.
+        work: Receives the copy.
+        say: Told of each one that is passed over.
+
+    Raises:
+        DamagedError: There are some, and none is valid.
+        StoreError: The store cannot be reached.
+    """
+    damaged: dict[int, str] = {}
+    distrusted: list[str] = []
+    # Looked for anew each time: another run of the stage may drop one, and has a newer one then.
+    while untried := set(store.steps(key)) - set(damaged):
+        step = max(untried)
+        artifact = store.find(step_key(key, step))
+        if artifact is None:
+            damaged[step] = "its files are not all there"
+        else:
+            folder = work / f"resume-{step:08d}"
+            try:
+                store.copy(artifact, folder)
+            except DamagedError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                damaged[step] = error.what
+                distrusted.append(artifact.uri)
+            else:
+                say(f"Going on after step {step}: {artifact.uri}")
+                return ResumePoint(step, folder, tuple(distrusted))
+        say(f"The checkpoint of step {step} is passed over: {damaged[step]}")
+    if damaged:
+        raise DamagedError(
+            "\n  ".join(
+                [
+                    "None of the stage's step checkpoints is valid:",
+                    *(f"step {step}: {why}" for step, why in damaged.items()),
+                ]
+            ),
+            where=f"{store.root}/keys/{key}",
+            rule="a stage that has step checkpoints goes on from the newest that is intact",
+            fix="bring the files back; or remove that folder: the stage then starts at its first "
+            "step",
+        )
+    return ResumePoint()
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which step checkpoints of a stage stay in the store.
+
+    Attributes:
+        keep_last: So many of the newest; the one with the best score stays, too.
+    """
+
+    keep_last: int
+
+    def outdated(self, scores: Mapping[int, float]) -> list[int]:
+        """The steps to drop.
+
+        Args:
+            scores: By step; a step without a score counts as the worst.
+        """
+        newest = sorted(scores)[-self.keep_last :]
+        best = max(scores, key=lambda step: (_comparable(scores[step]), step), default=None)
+        return [step for step in sorted(scores) if step not in newest and step != best]
+
+
+class Uploads:
+    """Uploads a running stage's step checkpoints in the background; a context manager.
+
+    Leaving it waits for the upload in progress and makes the last one.
+
+    Args:
+        store: Where to.
+        key: The stage's key.
+        folder: Where the stage's processes save.
+        retention: What stays.
+        distrusted: URIs of checkpoints that must give way to those uploaded now.
+        producer: For the manifests.
+        inputs: For the manifests.
+        recipe_digest: For the manifests.
+        say: Told of uploads that fail.
+
+    Attributes:
+        step: The newest step in the store; 0 if this stage has put none there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        folder: Path,
+        *,
+        retention: Retention,
+        distrusted: Sequence[str],
+        producer: Mapping[str, str],
+        inputs: Mapping[str, Artifact],
+        recipe_digest: str,
+        say: Say,
+    ) -> None:
+        self.step = 0
+        self._store, self._key, self._folder, self._say = store, key, folder, say
+        self._retention, self._distrusted = retention, distrusted
+        self._producer, self._inputs = producer, inputs
+        self._recipe_digest = recipe_digest
+        # Read once: on a small machine every request takes time from the training.
+        self._scores: dict[int, float] | None = None
+        self._stopping = Event()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
+
+    def __enter__(self) -> "Uploads":
+        self._running = self._executor.submit(self._run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._executor.shutdown()
+        self._running.result()  # an error nobody expected
+
+    def _run(self) -> None:
+        """Uploads until told to stop, and what is there then."""
+        while not self._stopping.wait(POLL_SECONDS):
+            self._upload_newest()
+        self._upload_newest()
+
+    def _upload_newest(self) -> None:
+        taken = self._take()
+        if taken is None:
+            return
+        start_seconds = time.monotonic()
+        step = int(taken.name.removeprefix("taken-"))
+        try:
+            self._publish(taken, step)
+        except StoreError as error:
+            # The stage goes on: it is the next checkpoint's turn, and the artifact's at the end.
+            self._say(f"The checkpoint of step {step} could not be stored: {error}")
+        else:
+            self.step = step
+            seconds = time.monotonic() - start_seconds
+            self._say(f"The checkpoint of step {step} is stored, after {seconds:.1f} s")
+        shutil.rmtree(taken)
+
+    def _take(self) -> Path | None:
+        """Renames the newest complete checkpoint: its writer removes what is called `step-...`."""
+        for folder in sorted(self._folder.glob("step-*"), reverse=True):
+            taken = folder.with_name(folder.name.replace("step-", "taken-"))
+            with suppress(FileNotFoundError):  # a newer one has just replaced it
+                return folder.rename(taken)
+        return None
+
+    def _publish(self, folder: Path, step: int) -> None:
+        score = json.loads((folder / "state.json").read_text(encoding="utf-8"))["score"]
+        self._store.publish(
+            folder,
+            KIND,
+            producer={**self._producer, "step": str(step), "score": json.dumps(score)},
+            inputs=self._inputs,
+            recipe_digest=self._recipe_digest,
+            key=step_key(self._key, step),
+            distrusted=self._distrusted,
+        )
+        if self._scores is None:
+            self._scores = step_scores(self._store, self._key)
+        self._scores[step] = _number(score)
+        for outdated in self._retention.outdated(self._scores):
+            self._store.drop(step_key(self._key, outdated))
+            del self._scores[outdated]
+
+
+def step_scores(store: Store, key: str) -> dict[int, float]:
+    """The scores of a stage's intact step checkpoints; NaN where there is none."""
+    scores: dict[int, float] = {}
+    for step in store.steps(key):
+        artifact = store.find(step_key(key, step))
+        if artifact is not None:
+            scores[step] = _number(json.loads(store.manifest(artifact).producer["score"]))
+    return scores
+
+
+def _number(score: float | None) -> float:
+    return math.nan if score is None else score
+
+
+def _comparable(score: float) -> float:
+    return -math.inf if math.isnan(score) else score

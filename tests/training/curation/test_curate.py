@@ -1,0 +1,173 @@
+import json
+from collections import Counter
+
+import pytest
+from datasets import Dataset, load_dataset
+
+from data_checks.gate import check_curation
+from training.curation.curate import curate
+from training.recipe.recipe import parse_recipe
+from training.records import read_problems
+
+REAL = {
+    "problem": [
+        "How many legs have 3 cats?",
+        "Prove that 2 is prime.",
+        "how many legs have  3 cats?",
+        "Which colour does red with blue give?",
+        "x " * 900,
+        "What is left of 5 apples after 2?",
+    ],
+    "gold": ["12", "2", "12", "violet", "1", None],
+}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, tiny_model_folder):
+    """A pocket source and a real one with a proof, a duplicate, a long prompt and no answer."""
+    path = tmp_path_factory.mktemp("real") / "real.parquet"
+    Dataset.from_dict(REAL).to_parquet(str(path))
+    values = {
+        "name": "small",
+        "seed": 5,
+        "system_prompt": "Answer.",
+        "model": {"path": str(tiny_model_folder)},
+        "hardware": {"threads_per_process": 1},
+        "sources": [
+            {"name": "text", "kind": "pocket", "modality": "text", "num_problems": 40},
+            {"name": "seen", "kind": "pocket", "modality": "multimodal", "num_problems": 16},
+            {
+                "name": "real",
+                "kind": "parquet",
+                "modality": "text",
+                "path": str(path),
+                "columns": {"question": "problem", "answer": "gold"},
+            },
+        ],
+        "curation": {
+            "samples_per_problem": 2,
+            "max_response_tokens": 4,
+            "max_prompt_tokens": 1500,
+            "sets": [
+                {"name": "cold", "modality": "text", "num_problems": 20, "needs_solution": True},
+                {"name": "seeing", "modality": "multimodal", "num_problems": 10},
+                {"name": "rest", "modality": "text", "num_problems": 40, "max_pass_rate": 0.9},
+            ],
+        },
+        "stages": [
+            {
+                "kind": "sft",
+                "name": "cold_start",
+                "data": "cold",
+                "optimizer": {"learning_rate": 1e-4},
+                "epochs": 1,
+                "batch_size": 8,
+                "max_length_tokens": 64,
+            }
+        ],
+        "evaluation": {
+            "benchmarks": [
+                {"name": "pocket_text", "num_problems": 20},
+                {"name": "pocket_multimodal", "num_problems": 10},
+            ],
+            "max_response_tokens": 4,
+        },
+        "gates": {"curation": {"max_missing_rows": 0.5}},
+    }
+    return parse_recipe(values, where="test")
+
+
+@pytest.fixture(scope="module")
+def curated(recipe, tiny_model_folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("curated")
+    curate(recipe, tiny_model_folder, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def sets(curated, tmp_path_factory):
+    return {name: read_problems(curated / f"{name}.parquet") for name in ("cold", "seeing", "rest")}
+
+
+@pytest.fixture(scope="module")
+def rejects(curated, tmp_path_factory):
+    return load_dataset(
+        "parquet",
+        data_files=str(curated / "rejects.parquet"),
+        split="train",
+        cache_dir=str(tmp_path_factory.mktemp("cache")),
+    ).to_list()
+
+
+def test_every_row_that_came_in_is_in_one_set_or_rejected(sets, rejects, curated):
+    out = [(row["source"], row["id"]) for problems in sets.values() for row in problems]
+    out += [(row["source"], row["id"]) for row in rejects]
+    assert Counter(source for source, _ in out) == {"text": 40, "seen": 16, "real": 6}
+    assert len(set(out)) == 62
+    summary = json.loads((curated / "summary.json").read_text())
+    assert summary["rows_in"] == summary["rows_in_sets"] + summary["rows_rejected"] == 62
+
+
+def test_every_reject_says_why(rejects):
+    reasons = {
+        row["question"][:12]: row["reject_reason"] for row in rejects if row["source"] == "real"
+    }
+    assert reasons["Prove that 2"] == "asks for a proof"
+    assert reasons["how many leg"] == "duplicate question"
+    assert reasons["x x x x x x "] == "prompt longer than 1500 tokens"
+    assert reasons["What is left"] == "no reference answer"
+    assert all(row["reject_step"] for row in rejects)
+
+
+def test_the_sets_are_full_or_say_what_they_lack(sets, curated):
+    assert {name: len(rows) for name, rows in sets.items()}.items() >= {
+        "cold": 20,
+        "seeing": 10,
+    }.items()
+    summary = json.loads((curated / "summary.json").read_text())["sets"]
+    assert summary["rest"]["shortfall"] == 40 - len(sets["rest"])
+    assert sum(summary["cold"]["by_family"].values()) == 20
+    assert sum(summary["cold"]["by_level"].values()) == 20
+
+
+def test_problems_are_graded_and_images_stay_encoded(sets):
+    for problems in sets.values():
+        assert all(0.0 <= row["pass_rate"] <= 1.0 and 1 <= row["level"] <= 10 for row in problems)
+    assert all(row["images"][0]["bytes"].startswith(b"\x89PNG") for row in sets["seeing"])
+    # The pocket world grades its problems; the random model's pass rate of 0 means level 10.
+    real = [row for row in sets["rest"] if row["source"] == "real"]
+    assert [row["level"] for row in real] == [10] * len(real)
+
+
+def test_progress_counts_the_problems_and_their_outcomes(curated, rejects):
+    lines = [json.loads(line) for line in (curated / "metrics.jsonl").read_text().splitlines()]
+    filtered = [row for row in rejects if row["reject_step"] not in ("selection", "difficulty")]
+    assert lines[-1]["step"] == lines[-1]["num_steps"] == 62 - len(filtered)
+    counted = sum(lines[-1][f"verification_{name}"] for name in ("right", "wrong", "unparseable"))
+    assert counted == 2 * (62 - len(filtered))
+
+
+def test_the_gate_passes_what_curation_makes(recipe, curated):
+    record = check_curation(recipe, curated)
+    assert record.passed
+
+
+def test_the_same_recipe_writes_the_same_bytes(recipe, curated, tiny_model_folder, tmp_path):
+    curate(recipe, tiny_model_folder, tmp_path)
+    names = sorted(path.name for path in curated.glob("*.parquet"))
+    assert len(names) == 5
+    for name in [*names, "summary.json"]:
+        assert (tmp_path / name).read_bytes() == (curated / name).read_bytes(), name
+
+
+def test_the_output_holds_nothing_else(curated):
+    names = {path.name for path in curated.iterdir() if path.name != ".cache"}
+    assert names == {
+        "benchmark_questions.parquet",
+        "cold.parquet",
+        "metrics.jsonl",
+        "rejects.parquet",
+        "rest.parquet",
+        "seeing.parquet",
+        "summary.json",
+    }

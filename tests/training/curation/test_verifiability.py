@@ -1,0 +1,152 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.curation.verifiability import (
+    drop_benchmark_questions,
+    drop_duplicates,
+    drop_long_prompts,
+    keep_verifiable,
+)
+from training.records import question_key
+
+FAULTS = {
+    "no question": {"question": "  "},
+    "no reference answer": {"answer": ""},
+    "images in a text problem": {"images": [{"bytes": b"?", "path": None}]},
+    "special tokens in the text": {"question": "What is <|image_pad|> 1 + 1?"},
+    "asks for a proof": {"question": "Show that 1 + 1 = 2."},
+    "open-ended question": {"question": "Explain in words how much 1 + 1 is."},
+    "several questions in one": {"question": "Let x = 2. (a) Find 2x. (b) Find 3x."},
+    "several answers in one": {"answer": "(a) 4; (b) 6"},
+    "answer in prose": {"answer": "as many as there are primes"},
+    "answer too long": {"answer": "+".join("123456789" * 6)},
+    "answer that cannot be parsed": {"answer": "\\frac{1}{"},
+    "solution contradicts the answer": {"answer": "2", "solution": "1 + 1 = \\boxed{3}"},
+}
+
+
+@pytest.mark.parametrize("reason", FAULTS)
+def test_each_fault_is_dropped_for_its_reason(reason, make, png, verifier):
+    change = FAULTS[reason]
+    if reason == "images in a text problem":
+        change = {"images": [{"bytes": png(), "path": None}]}
+    result = keep_verifiable([make(1), make(2, **change)], verifier)
+    assert [problem["id"] for problem in result.kept] == ["p1"]
+    assert [(each.problem["id"], each.step, each.reason) for each in result.rejects] == [
+        ("p2", "verifiability", reason)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"images": []}, "images missing"),
+        ({"images": [{"bytes": None, "path": "gone.png"}]}, "images missing"),
+        ({"images": [{"bytes": b"no image", "path": None}]}, "image that cannot be decoded"),
+    ],
+)
+def test_a_multimodal_problem_needs_readable_images(change, reason, make_seen, verifier):
+    result = keep_verifiable([make_seen(1), make_seen(2, **change)], verifier)
+    assert [problem["id"] for problem in result.kept] == ["p1"]
+    assert [each.reason for each in result.rejects] == [reason]
+
+
+def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
+    whole = png()
+    cut = make_seen(1, images=[{"bytes": whole[: len(whole) // 2], "path": None}])
+    assert keep_verifiable([cut], verifier).rejects[0].reason == "image that cannot be decoded"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"question": "Which improves the proofreading rate? (A) 3 (B) 4", "answer": "B"},
+        {"question": "Solve for a) the greatest value."},
+        {"answer": "red"},
+        {"answer": "not enough information"},
+        {"answer": "\\frac{\\sqrt{3}}{2}"},
+        {"answer": "x^2+1"},
+        {"answer": "(1, 2)"},
+        {"answer": "12 cm"},
+        {"answer": "10:30"},
+        {"answer": "4", "solution": "<think>2 + 2</think>\\boxed{4.0}"},
+    ],
+)
+def test_verifiable_problems_stay(change, make, verifier):
+    result = keep_verifiable([make(1, **change)], verifier)
+    assert result.rejects == []
+
+
+def test_equal_questions_with_equal_answers_leave_the_first(make):
+    rows = [make(1), make(2, question="WHAT is  1 + 1?", answer="2"), make(3)]
+    result = drop_duplicates(rows)
+    assert [problem["id"] for problem in result.kept] == ["p1", "p3"]
+    assert [each.reason for each in result.rejects] == ["duplicate question"]
+
+
+def test_equal_questions_with_other_answers_all_go(make):
+    rows = [make(1), make(2, question="What is 1 + 1?", answer="3"), make(3)]
+    result = drop_duplicates(rows)
+    assert [problem["id"] for problem in result.kept] == ["p3"]
+    assert [each.reason for each in result.rejects] == ["duplicates with conflicting answers"] * 2
+
+
+def test_the_same_question_about_other_images_is_no_duplicate(make_seen):
+    rows = [make_seen(n, question="How many?", answer=str(n)) for n in range(3)]
+    assert len(drop_duplicates(rows).kept) == 3
+    rows.append(make_seen(2, id="again", question="How many?", answer="2"))
+    assert [each.problem["id"] for each in drop_duplicates(rows).rejects] == ["again"]
+
+
+def test_an_id_is_given_once(make):
+    result = drop_duplicates([make(1), make(2, id="p1")])
+    assert [(each.problem["question"], each.reason) for each in result.rejects] == [
+        ("What is 2 + 1?", "duplicate id")
+    ]
+
+
+def test_questions_of_a_benchmark_are_dropped(make):
+    keys = {question_key("what is 2 + 1?", [])}
+    result = drop_benchmark_questions([make(1), make(2)], keys)
+    assert [problem["id"] for problem in result.kept] == ["p1"]
+    assert [each.reason for each in result.rejects] == ["question of a benchmark"]
+
+
+def test_a_prompt_at_the_limit_stays_and_one_token_more_goes(make):
+    lengths = {"What is 1 + 1?": 8, "What is 2 + 1?": 9}
+    result = drop_long_prompts(
+        [make(1), make(2)], lambda prompts: [lengths[each.question] for each in prompts], 8
+    )
+    assert [problem["id"] for problem in result.kept] == ["p1"]
+    assert [each.reason for each in result.rejects] == ["prompt longer than 8 tokens"]
+
+
+texts = st.sampled_from(
+    ["", " ", "What is 1 + 1?", "what is  1 + 1?", "Prove it.", "(a) x (b) y ", "<image>"]
+)
+answers = st.sampled_from(["", "2", "3", "x^2", "\\frac{", "a; b", "red", "?"])
+solutions = st.sampled_from([None, "", "\\boxed{2}", "\\boxed{3}", "no box"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(st.tuples(texts, answers, solutions), max_size=12))
+def test_rows_in_are_rows_kept_and_rejected(rows, verifier):
+    problems = [
+        {
+            "id": f"p{number % 9}",
+            "modality": "text",
+            "question": question,
+            "images": [],
+            "answer": answer,
+            "solution": solution,
+        }
+        for number, (question, answer, solution) in enumerate(rows)
+    ]
+    for step in (lambda each: keep_verifiable(each, verifier), drop_duplicates):
+        result = step(problems)
+        out = [*result.kept, *(reject.problem for reject in result.rejects)]
+        assert sorted(map(id, out)) == sorted(map(id, problems))
+        problems = result.kept
+    keys = [question_key(problem["question"], []) for problem in problems]
+    assert len(set(keys)) == len(keys)

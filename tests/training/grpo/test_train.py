@@ -1,0 +1,177 @@
+import json
+
+import pytest
+import torch
+
+from contracts.errors import DataError
+from training.grpo import train as grpo
+from training.recipe.stages import RlStage
+from training.records import write_problems
+
+ACCURACY = {"kind": "accuracy"}
+# The random model answers nothing right; the length of its answers is what it can improve.
+LENGTH = {"kind": "efficient_length", "budget_tokens": 12, "alpha": 0.03}
+KEYS = {
+    *("step", "num_steps", "seconds", "reward", "accuracy", "reward_accuracy"),
+    *("reward_efficient_length", "response_length_tokens", "truncated_fraction", "entropy"),
+    *("effective_fraction", "zero_variance_fraction", "selected_sequences"),
+    *("effective_sample_size", "skipped_update", "pad_temperature", "loss", "grad_norm"),
+    *("clip_low_fraction", "clip_high_fraction", "sampler_kl", "importance_ratio_mean"),
+    *("entropy_coefficient", "learning_rate", "verification_right", "verification_wrong"),
+    *("verification_unparseable", "verification_timeout", "seconds_rollout", "seconds_reward"),
+    *("seconds_update", "rollout_tokens_per_second", "reward_tokens_per_second"),
+    "update_tokens_per_second",
+}
+
+
+def new_stage(**changes):
+    values = {
+        "kind": "rl",
+        "name": "rl",
+        "data": "text",
+        "optimizer": {"learning_rate": 3e-3},
+        "num_steps": 3,
+        "prompts_per_step": 4,
+        "group_size": 4,
+        "max_response_tokens": 24,
+        "temperature": 3.0,
+        "rewards": [ACCURACY, LENGTH],
+    }
+    return RlStage.model_validate(values | changes)
+
+
+@pytest.fixture
+def run(tiny_model_folder, tiny_recipe, problem_sets, tmp_path):
+    def train(name="one", recipe=tiny_recipe, **changes):
+        output = tmp_path / name
+        output.mkdir()
+        grpo.train(recipe, new_stage(**changes), tiny_model_folder, problem_sets, output)
+        return output
+
+    return train
+
+
+def metrics_of(output):
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+
+def summary_of(output):
+    return json.loads((output / "summary.json").read_text())
+
+
+@pytest.mark.parametrize("data", ["text", "multimodal"])
+def test_the_same_seed_gives_the_same_bytes(run, data):
+    first, second = run("first", data=data), run("second", data=data)
+    name = "model/model.safetensors"
+    assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert (first / "samples.jsonl").read_bytes() == (second / "samples.jsonl").read_bytes()
+
+
+def test_every_step_is_measured(run):
+    output = run(data="multimodal")
+    metrics = metrics_of(output)
+    assert [line["step"] for line in metrics] == [1, 2, 3]
+    for line in metrics:
+        assert set(line) == KEYS
+        assert line["verification_unparseable"] + line["verification_wrong"] == 16
+        assert line["selected_sequences"] <= 8  # rho = 0.5 of 16
+        assert line["entropy"] > 0.0
+        speeds = [line[f"{phase}_tokens_per_second"] for phase in ("rollout", "reward", "update")]
+        seconds = [line[f"seconds_{phase}"] for phase in ("rollout", "reward", "update")]
+        num_tokens = [speed * time for speed, time in zip(speeds, seconds, strict=True)]
+        assert num_tokens[:2] == pytest.approx([16 * line["response_length_tokens"]] * 2)
+        assert 0 < num_tokens[2] < num_tokens[0]
+        # Sampler and trainer are one model: the ratio differs by rounding only.
+        assert line["sampler_kl"] < 1e-6
+        assert line["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-2)
+        assert line["clip_low_fraction"] == line["clip_high_fraction"] == 0.0
+    assert [line["pad_temperature"] for line in metrics] == pytest.approx([1.0, 0.65, 0.3])
+    assert summary_of(output)["num_prompts"] == 12
+
+
+def test_samples_show_the_same_problems_before_and_after(run):
+    lines = (run() / "samples.jsonl").read_text().splitlines()
+    samples = [json.loads(line) for line in lines]
+    assert [sample["step"] for sample in samples] == [0] * 4 + [3] * 4
+    ids = [sample["problem_id"] for sample in samples]
+    assert ids[:4] == ids[4:] == ["p0", "p1", "p2", "p3"]
+    assert all(sample["outcome"] != "right" for sample in samples)
+
+
+def test_the_reward_rises(run):
+    output = run(
+        num_steps=12, prompts_per_step=8, rewards=[LENGTH], optimizer={"learning_rate": 1e-2}
+    )
+    rewards = [line["reward"] for line in metrics_of(output)]
+    assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.1
+
+
+def test_a_batch_that_teaches_nothing_skips_the_update(run, tiny_model_folder):
+    # No answer is right, so every group's advantages are zero.
+    output = run(rewards=[ACCURACY])
+    for line in metrics_of(output):
+        assert (line["skipped_update"], line["selected_sequences"], line["loss"]) == (1, 0, None)
+        assert set(line) == KEYS - {"reward_efficient_length"}
+        assert (line["zero_variance_fraction"], line["effective_fraction"]) == (1.0, 0.0)
+    assert summary_of(output)["num_skipped_updates"] == 3
+    assert summary_of(output)["num_updates"] == 0
+    name = "model.safetensors"
+    assert (output / "model" / name).read_bytes() == (tiny_model_folder / name).read_bytes()
+
+
+def test_dynamic_refills_a_bounded_number_of_times(run):
+    output = run(rewards=[ACCURACY], pad={"strategy": "dynamic"}, num_steps=1)
+    assert summary_of(output)["num_prompts"] == 4 * (1 + grpo.MAX_REFILL_ROUNDS)
+    assert metrics_of(output)[0]["skipped_update"] == 1
+
+
+def test_dynamic_trains_on_live_groups_alone(run):
+    line = metrics_of(run(pad={"strategy": "dynamic"}, num_steps=1))[0]
+    num_groups = 4 / (1 - line["zero_variance_fraction"])
+    assert line["selected_sequences"] == 16
+    assert summary_of(run("two", pad={"strategy": "dynamic"}, num_steps=1))["num_prompts"] == round(
+        num_groups
+    )
+
+
+@pytest.mark.parametrize("zero_stage", [0, 3])
+def test_all_options_together(run, tiny_recipe, zero_stage):
+    hardware = tiny_recipe.hardware.model_copy(update={"zero_stage": zero_stage})
+    output = run(
+        recipe=tiny_recipe.model_copy(update={"hardware": hardware}),
+        num_steps=2,
+        updates_per_step=2,
+        kl={"coefficient": 0.01},
+        entropy={"coefficient": 0.01, "warmup_steps": 1},
+        pad={"strategy": "none"},
+        aggregation="dr_grpo",
+        freeze=["vision_tower"],
+        tokens_per_micro_batch=200,
+    )
+    first, second = metrics_of(output)
+    assert set(first) == KEYS | {"kl_reference"}
+    assert first["kl_reference"] < second["kl_reference"]
+    assert [first["entropy_coefficient"], second["entropy_coefficient"]] == [0.005, 0.01]
+    assert summary_of(output)["num_updates"] == 4
+
+
+def test_an_empty_set_is_an_error(run, problem_sets):
+    write_problems([], problem_sets / "empty.parquet")
+    with pytest.raises(DataError, match="holds no problem"):
+        run(data="empty")
+
+
+def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
+    num_scored = []
+    forward = grpo.Scorer.forward
+
+    def counting(scorer, sequences, settings):
+        num_scored.append(len(sequences))
+        return forward(scorer, sequences, settings)
+
+    monkeypatch.setattr(grpo.Scorer, "forward", counting)
+    output = run(num_steps=1, updates_per_step=2, kl={"coefficient": 0.01}, pad={"ratio": 0.25})
+    # Old, reference and update: three passes over a quarter of 16 sequences, not over all.
+    assert metrics_of(output)[0]["selected_sequences"] == 4
+    assert sum(num_scored) == 3 * 4
+    assert torch.is_grad_enabled()

@@ -1,0 +1,264 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForImageTextToText
+
+from training.learner.learner import Learner
+from training.model.encoding import TokenSequence, encode_prompt, encode_response
+from training.model.forward import ScoreSettings, micro_batches, shares
+from training.model.policy import load_policy
+from training.recipe.recipe import HardwareRecipe, ModelRecipe
+from training.recipe.stages import OptimizerRecipe
+from training.rollout.protocol import Prompt
+from training.rollout.transformers_engine import TransformersEngine
+from training.runtime import device
+from training.sft.train import token_mean_loss
+
+RATE = 1e-2
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True, scope="module")
+def process_group():
+    device.start(1)
+
+
+def new_policy(folder, dtype="float32"):
+    return load_policy(folder, ModelRecipe(path="unused", dtype=dtype), system_prompt="Be brief.")
+
+
+def new_learner(policy, *, budget=10**6, frozen=(), optimizer=None, num_updates=10, **hardware):
+    return Learner(
+        policy,
+        optimizer=optimizer or OptimizerRecipe(learning_rate=RATE, max_grad_norm=1.0),
+        hardware=HardwareRecipe(**hardware),
+        num_updates=num_updates,
+        tokens_per_micro_batch=budget,
+        frozen=frozen,
+    )
+
+
+def new_batch(policy, images):
+    """Seven sequences of different lengths; two share a prompt with an image."""
+    one = encode_prompt(policy, Prompt("What is shown?", images[:1]))
+    two = encode_prompt(policy, Prompt("Compare.", images[1:3]))
+    texts = ["7", "seven", "<think>a</think>", "a longer answer than the others", "b", "cc", "ddd"]
+    prompts = [
+        one,
+        one,
+        two,
+        *(encode_prompt(policy, Prompt(f"{i}+1?", images[3:4])) for i in range(4)),
+    ]
+    return [
+        TokenSequence(prompt, encode_response(policy, text))
+        for prompt, text in zip(prompts, texts, strict=True)
+    ]
+
+
+def weights(policy):
+    return {name: p.detach().clone() for name, p in policy.model.named_parameters()}
+
+
+def updated(folder, images, *, num_updates=2, **options):
+    policy = new_policy(folder)
+    learner = new_learner(policy, **options)
+    batch = new_batch(policy, images)
+    for _ in range(num_updates):
+        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    whole = new_policy(folder)
+    TransformersEngine(whole).load_weights(learner.weights())
+    return weights(whole), result
+
+
+def assert_same(first, second, tolerance):
+    assert first.keys() == second.keys()
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], atol=tolerance, rtol=0, msg=name)
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_model_folder, images):
+    """Two updates with the whole batch as one micro-batch, without ZeRO."""
+    return updated(tiny_model_folder, images)
+
+
+def test_an_update_is_that_of_plain_torch(tiny_model_folder, images, reference):
+    # No padding, no chunks, no DeepSpeed: one sequence after the other through transformers' loss.
+    policy = new_policy(tiny_model_folder)
+    batch = new_batch(policy, images)
+    num_tokens = sum(len(sequence.response_ids) for sequence in batch)
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=RATE, weight_decay=0.01)
+    for _ in range(2):
+        total = 0.0
+        for sequence in batch:
+            ids = torch.cat([sequence.prompt.token_ids, sequence.response_ids])[None]
+            labels = ids.clone()
+            labels[:, : len(sequence.prompt.token_ids)] = -100
+            pixels = policy.processor.image_processor(
+                images=[_decoded(image) for image in sequence.prompt.images], return_tensors="pt"
+            )
+            loss = policy.model(
+                input_ids=ids,
+                labels=labels,
+                mm_token_type_ids=(ids == policy.processor.image_token_id).int(),
+                **pixels,
+            ).loss
+            share = loss * len(sequence.response_ids) / num_tokens
+            share.backward()
+            total += share.item()
+        norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    expected, result = reference
+    assert result.loss == pytest.approx(total, abs=1e-5)
+    assert result.grad_norm == pytest.approx(norm.item(), rel=1e-4)
+    # Adam divides by the gradient's size: an element of almost no gradient keeps less precision.
+    assert_same(weights(policy), expected, 2e-4)
+
+
+def _decoded(image):
+    import io
+
+    from PIL import Image
+
+    return Image.open(io.BytesIO(image["bytes"])).convert("RGB")
+
+
+@pytest.mark.parametrize("budget", [1, 100])
+def test_the_cut_into_micro_batches_does_not_matter(tiny_model_folder, images, reference, budget):
+    new, result = updated(tiny_model_folder, images, budget=budget)
+    assert_same(new, reference[0], 2e-4)
+    assert result.loss == pytest.approx(reference[1].loss, abs=1e-5)
+    assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-4)
+
+
+@pytest.mark.parametrize("zero_stage", [1, 2, 3])
+def test_zero_changes_where_state_lives_and_not_the_update(
+    tiny_model_folder, images, reference, zero_stage
+):
+    new, result = updated(tiny_model_folder, images, zero_stage=zero_stage, budget=100)
+    assert_same(new, reference[0], 2e-4)
+    assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-4)
+
+
+def test_activations_that_are_computed_again_give_the_same_update(
+    tiny_model_folder, images, reference
+):
+    policy = new_policy(tiny_model_folder)
+    calls = []
+    for layers in (policy.model.model.language_model.layers, policy.model.model.visual.blocks):
+        layers[0].mlp.register_forward_pre_hook(lambda module, _: calls.append(module))
+    learner = new_learner(policy, activation_checkpointing=True)
+    batch = new_batch(policy, images)
+    for _ in range(2):
+        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    assert len(calls) == 2 * 2 * 2  # layers x updates x (forward and again)
+    assert_same(weights(policy), reference[0], 1e-6)
+    assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-5)
+
+
+def test_frozen_components_keep_their_bytes(tiny_model_folder, images):
+    before = weights(new_policy(tiny_model_folder))
+    after, _ = updated(tiny_model_folder, images, frozen=("vision_tower", "projector"))
+    for name, weight in after.items():
+        assert torch.equal(weight, before[name]) == name.startswith("model.visual."), name
+
+
+def test_the_learning_rate_follows_its_schedule(tiny_model_folder, images):
+    policy = new_policy(tiny_model_folder)
+    optimizer = OptimizerRecipe(learning_rate=1.0, warmup_ratio=0.5, schedule="cosine")
+    learner = new_learner(policy, optimizer=optimizer, num_updates=4)
+    batch = new_batch(policy, images)[:1]
+    rates = [
+        learner.update(batch, token_mean_loss(batch), ScoreSettings()).learning_rate
+        for _ in range(4)
+    ]
+    # Two steps of warm-up, then half a cosine over two steps: cos(0) and cos(pi / 2).
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("zero_stage", [0, 2])
+def test_bfloat16_learns(tiny_model_folder, images, zero_stage):
+    policy = new_policy(tiny_model_folder, dtype="bfloat16")
+    learner = new_learner(policy, zero_stage=zero_stage)
+    batch = new_batch(policy, images)
+    losses = [learner.update(batch, token_mean_loss(batch), ScoreSettings()).loss for _ in range(6)]
+    assert policy.model.dtype == torch.bfloat16
+    assert losses[-1] < losses[0] - 0.5
+
+
+def tensor_names(folder):
+    with safe_open(folder / "model.safetensors", framework="pt") as tensors:
+        return set(tensors.keys())
+
+
+def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
+    policy = new_policy(tiny_model_folder)
+    learner = new_learner(policy, zero_stage=3)
+    batch = new_batch(policy, images)
+    learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    copied = new_policy(tiny_model_folder)
+    TransformersEngine(copied).load_weights(learner.weights())
+    learner.save_model(tmp_path)
+    saved = AutoModelForImageTextToText.from_pretrained(tmp_path)
+    for name, parameter in copied.model.named_parameters():
+        assert torch.equal(saved.get_parameter(name), parameter), name
+    copied.save(tmp_path / "plain")
+    assert tensor_names(tmp_path) == tensor_names(tmp_path / "plain")
+
+
+def test_shares_are_balanced_and_complete():
+    lengths = [5, 9, 2, 7, 7, 1, 3]
+    dealt = shares(lengths, 3)
+    assert sorted(row for share in dealt for row in share) == list(range(7))
+    assert [sum(lengths[row] for row in share) for share in dealt] == [11, 12, 11]
+
+
+def test_micro_batches_keep_to_the_budget_with_padding():
+    lengths = [5, 9, 2, 7, 7, 1, 3]
+    order = shares(lengths, 1)[0]
+    cut = micro_batches(order, lengths, 14)
+    assert cut == [[1], [3, 4], [0, 6], [2, 5]]
+    assert micro_batches(order, lengths, 1) == [[row] for row in order]
+
+
+@pytest.mark.slow
+def test_two_ranks_make_the_update_of_one(
+    tiny_model_folder, images, reference, problem_sets, tmp_path
+):
+    """Also proves that no compiler is needed: the processes find none on their PATH."""
+    environment = {
+        **os.environ,
+        "PATH": str(tmp_path / "empty"),
+        "PYTHONPATH": str(HERE.parents[2]),
+        "OMP_NUM_THREADS": "1",
+        "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions"),
+    }
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = [str(HERE / "two_ranks.py"), str(tiny_model_folder), str(problem_sets), str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, *launch, *script],
+        cwd=HERE.parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    for zero_stage in range(4):
+        assert_same(weights(new_policy(tmp_path / f"zero{zero_stage}")), reference[0], 2e-4)
+    assert not (tmp_path / "extensions").exists()
+    # The stage of RL samples 2 prompts a rank and learns from all four; sharding changes nothing.
+    lines = [(tmp_path / f"rl{zero}" / "metrics.jsonl").read_text() for zero in (0, 3)]
+    plain, sharded = ([json.loads(line) for line in text.splitlines()] for text in lines)
+    for first, second in zip(plain, sharded, strict=True):
+        assert first["verification_unparseable"] + first["verification_wrong"] == 16
+        assert first["reward"] == pytest.approx(second["reward"])
+        assert first["loss"] == pytest.approx(second["loss"], abs=1e-4)

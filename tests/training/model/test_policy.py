@@ -1,0 +1,123 @@
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    Gemma3Config,
+    InternVLConfig,
+    LlavaConfig,
+    Qwen2_5_VLConfig,
+    Qwen2VLConfig,
+    Qwen3VLConfig,
+    SmolVLMConfig,
+)
+
+from contracts.errors import ModelError
+from training.model.policy import check_model, component_of, freeze, load_policy
+from training.recipe.recipe import ModelRecipe
+
+
+def test_a_missing_model_is_one_clear_error(tmp_path):
+    with pytest.raises(ModelError, match="There is no model") as caught:
+        check_model(tmp_path / "nowhere")
+    assert "nowhere" in caught.value.where
+
+
+def test_a_language_model_is_refused_by_name(tiny_model_folder, tmp_path):
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2"}))
+    with pytest.raises(ModelError, match="'qwen2', which is no vision-language model"):
+        load_policy(folder, ModelRecipe(path="unused"), system_prompt="")
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer_config.json", "processor_config.json"]
+)
+def test_an_incomplete_folder_names_what_is_missing(tiny_model_folder, tmp_path, name):
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name.replace("model.", r"\*.")):
+        check_model(folder)
+
+
+def test_a_torn_config_is_one_clear_error(tiny_model_folder, tmp_path):
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    (folder / "config.json").write_text('{"model_type": "qwen2_')
+    with pytest.raises(ModelError, match="not valid JSON"):
+        check_model(folder)
+
+
+def test_a_good_model_passes(tiny_model_folder):
+    check_model(tiny_model_folder)
+
+
+def test_placeholders_and_rows_without_a_token_are_forbidden(tiny_policy):
+    forbidden = set(tiny_policy.forbidden_token_ids.tolist())
+    vocabulary = tiny_policy.tokenizer.get_vocab()
+    for token in ("image_pad", "video_pad", "vision_start", "vision_end", "vision_pad"):
+        assert vocabulary[f"<|{token}|>"] in forbidden
+    assert vocabulary["<|im_end|>"] not in forbidden
+    assert len(tiny_policy.tokenizer) in forbidden
+    assert len(forbidden) == 5 + 8
+
+
+def test_responses_end_with_the_tokenizers_end_token(tiny_policy):
+    vocabulary = tiny_policy.tokenizer.get_vocab()
+    ends = [vocabulary["<|im_end|>"], vocabulary["<|endoftext|>"]]
+    assert tiny_policy.end_token_ids.tolist() == ends
+
+
+@pytest.mark.parametrize("component", ["vision_tower", "projector", "language_model"])
+def test_freezing_stops_a_component_and_nothing_else(tiny_policy, component):
+    freeze(tiny_policy.model, [component])
+    for name, parameter in tiny_policy.model.named_parameters():
+        assert parameter.requires_grad == (component_of(name) != component)
+    frozen = [n for n, p in tiny_policy.model.named_parameters() if not p.requires_grad]
+    prefix = {
+        "vision_tower": "model.visual.blocks.0.",
+        "projector": "model.visual.merger.",
+        "language_model": "model.language_model.",
+    }[component]
+    assert any(name.startswith(prefix) for name in frozen)
+
+
+def test_freezing_what_is_not_there_fails():
+    with pytest.raises(ModelError, match="belongs to the projector"):
+        freeze(torch.nn.Linear(2, 2), ["projector"])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Qwen2VLConfig,
+        Qwen2_5_VLConfig,
+        Qwen3VLConfig,
+        LlavaConfig,
+        InternVLConfig,
+        Gemma3Config,
+        lambda: SmolVLMConfig(pad_token_id=0),
+    ],
+)
+def test_every_parameter_of_a_known_family_has_a_component(config):
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config())
+    components = {name: component_of(name) for name, _ in model.named_parameters()}
+    assert [name for name, component in components.items() if component is None] == []
+    assert set(components.values()) == {"vision_tower", "projector", "language_model"}
+
+
+def test_max_pixels_is_saved_with_the_policy(tiny_model_folder, tmp_path):
+    recipe = ModelRecipe(path="unused", max_pixels=28 * 28 * 4)
+    load_policy(tiny_model_folder, recipe, system_prompt="").save(tmp_path)
+    assert AutoProcessor.from_pretrained(tmp_path).image_processor.size["longest_edge"] == 3136
+
+
+def test_a_saved_policy_is_loaded_by_the_stock_classes(tiny_policy, tmp_path):
+    tiny_policy.save(tmp_path)
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path)
+    for name, weight in tiny_policy.model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight), name
+    assert not (tmp_path / "pytorch_model.bin").exists()

@@ -1,0 +1,119 @@
+"""Recipes: every shipped one parses, every broken one names the field, the rule and the fix."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import RecipeError
+from training.recipe.recipe import load_recipe, parse_recipe
+
+RECIPES = Path(__file__).parents[3] / "infra" / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_recipes_parse_and_are_named_after_their_file(path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert [stage.name for stage in recipe.stages] == ["cold_start", "multimodal_rl", "text_rl"]
+
+
+def test_all_three_recipes_are_shipped():
+    assert {path.stem for path in RECIPES.glob("*.toml")} == {
+        "pocket",
+        "revisual-3b",
+        "revisual-7b",
+    }
+
+
+def test_the_7b_recipe_holds_the_papers_table_5():
+    multimodal, text = load_recipe(RECIPES / "revisual-7b.toml").stages[1:]
+    for stage in (multimodal, text):
+        assert stage.optimizer.learning_rate == 1e-6
+        assert stage.optimizer.weight_decay == 1e-2
+        assert stage.optimizer.max_grad_norm == 1.0
+        assert (stage.prompts_per_step, stage.group_size, stage.updates_per_step) == (512, 8, 4)
+        assert (stage.temperature, stage.top_p, stage.max_response_tokens) == (1.0, 0.95, 8192)
+    assert multimodal.kl is None and multimodal.freeze == ()
+    assert text.kl.coefficient == 2e-3 and text.freeze == ("vision_tower",)
+    assert (text.entropy.coefficient, text.entropy.decay, text.entropy.warmup_steps) == (
+        0.02,
+        0.985,
+        140,
+    )
+
+
+def test_a_resolved_recipe_parses_to_itself():
+    recipe = load_recipe(RECIPES / "revisual-7b.toml", seed=7)
+    assert recipe.seed == 7
+    assert parse_recipe(recipe.model_dump(mode="json"), where="resolved") == recipe
+
+
+def broken(change):
+    values = tomllib.loads((RECIPES / "revisual-7b.toml").read_text())
+    change(values)
+    return values
+
+
+BROKEN = {
+    "unknown key": (lambda v: v.update(sed=1), "sed: unknown key"),
+    "unknown nested key": (lambda v: v["stages"][1].update(grop_size=8), "grop_size: unknown key"),
+    "wrong type": (lambda v: v["stages"][1].update(num_steps="many"), "num_steps"),
+    "out of range": (lambda v: v["stages"][1].update(group_size=1), "group_size"),
+    "top-p above one": (lambda v: v["stages"][1].update(top_p=1.5), "top_p"),
+    "bounds crossed": (lambda v: v["stages"][1]["pad"].update(low=2.0, high=1.0), "low (2.0)"),
+    "unknown kind": (lambda v: v["stages"][0].update(kind="dpo"), "dpo"),
+    "unknown set": (lambda v: v["stages"][1].update(data="nowhere"), "'nowhere'"),
+    "sft without traces": (lambda v: v["stages"][0].update(data="text_rl"), "needs_solution"),
+    "two stages of one name": (lambda v: v["stages"][2].update(name="cold_start"), "unique"),
+    "stage called base": (lambda v: v["stages"][0].update(name="base"), "base"),
+    "stage called curate": (lambda v: v["stages"][0].update(name="curate"), "curate"),
+    "no stages": (lambda v: v.update(stages=[]), "stages"),
+    "no prompt": (lambda v: v.update(system_prompt=""), "system_prompt"),
+    "negative seed": (lambda v: v.update(seed=-1), "seed"),
+    "missing section": (lambda v: v.pop("model"), "model"),
+    "unknown engine": (lambda v: v["rollout"].update(engine="sglang"), "sglang"),
+    "unknown rollout key": (lambda v: v["rollout"].update(sleep=1), "sleep: unknown key"),
+    "tensor parallel": (lambda v: v["rollout"].update(tensor_parallel=3), "tensor_parallel (3)"),
+    "vllm's key": (lambda v: v["rollout"].update(engine="transformers"), "unknown key"),
+    "parquet without path": (lambda v: v["sources"][0].pop("path"), "path"),
+}
+
+
+@pytest.mark.parametrize(("change", "named"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_recipe_names_what_is_wrong(change, named):
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(broken(change), where="my.toml")
+    assert named in str(caught.value)
+    assert "my.toml" in str(caught.value)
+
+
+def test_every_fault_is_listed_at_once():
+    def change(values):
+        values["stages"][1]["group_size"] = 1
+        values["stages"][2]["top_p"] = 2.0
+
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(broken(change), where="my.toml")
+    assert "group_size" in caught.value.rule and "top_p" in caught.value.rule
+
+
+def test_a_missing_file_and_a_file_that_is_no_toml(tmp_path):
+    with pytest.raises(RecipeError, match="There is no recipe"):
+        load_recipe(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        load_recipe(tmp_path / "bad.toml")
+
+
+def test_relative_paths_start_at_the_recipes_folder(tmp_path):
+    text = (RECIPES / "revisual-7b.toml").read_text()
+    text = text.replace('"Qwen/Qwen2.5-VL-7B-Instruct"', '"./base"')
+    (tmp_path / "mine.toml").write_text(text.replace('"csfufu/mmrl"', '"./rl/*.parquet"'))
+    recipe = load_recipe(tmp_path / "mine.toml")
+    assert recipe.model.path == str(tmp_path / "base")
+    assert [source.path for source in recipe.sources] == [
+        "csfufu/Grammer_dataset",
+        str(tmp_path / "rl/*.parquet"),
+        "csfufu/textrl",
+    ]

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from training.rollout.draw import draw_tokens
+
+# Four tokens of probability 0.5, 0.3, 0.15, 0.05, in no order.
+LOGITS = torch.tensor([[0.15, 0.5, 0.05, 0.3]]).log()
+
+
+def draws(num, temperature=1.0, top_p=1.0, logits=LOGITS):
+    uniforms = torch.rand(num, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return draw_tokens(logits.expand(num, -1), uniforms, temperature, top_p)
+
+
+def test_a_draw_inverts_the_cumulative_distribution():
+    uniforms = torch.tensor([0.0, 0.149, 0.151, 0.649, 0.651, 0.699, 0.701, 0.999999])
+    tokens, _ = draw_tokens(LOGITS.expand(8, -1), uniforms.double(), 1.0, 1.0)
+    assert tokens.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_frequencies_are_the_probabilities():
+    tokens, log_probs = draws(40_000)
+    frequencies = torch.bincount(tokens, minlength=4) / 40_000
+    torch.testing.assert_close(frequencies, LOGITS[0].exp(), atol=0.01, rtol=0)
+    torch.testing.assert_close(log_probs, LOGITS[0][tokens])
+
+
+def test_temperature_sharpens():
+    _, log_probs = draws(100, temperature=0.5)
+    squares = LOGITS[0].exp() ** 2
+    allowed = (squares / squares.sum()).log()
+    assert all(torch.isclose(value, allowed, atol=1e-5).any() for value in log_probs)
+
+
+@pytest.mark.parametrize(("top_p", "inside"), [(0.4, [1]), (0.79, [1, 3]), (0.9, [0, 1, 3])])
+def test_the_nucleus_is_renormalised(top_p, inside):
+    tokens, log_probs = draws(2000, top_p=top_p)
+    assert sorted(set(tokens.tolist())) == inside
+    mass = LOGITS[0].exp()[inside].sum()
+    torch.testing.assert_close(log_probs, (LOGITS[0].exp()[tokens] / mass).log())
+
+
+def test_forbidden_tokens_are_never_drawn_at_the_edges():
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
+    edges = torch.tensor([0.0, 0.5, 1.0 - 2**-53], dtype=torch.float64)
+    tokens, _ = draw_tokens(logits.expand(3, -1), edges, 1.0, 1.0)
+    assert tokens.tolist() == [1, 3, 3]
+
+
+def test_greedy_takes_the_most_likely():
+    tokens, log_probs = draws(3, temperature=0.0)
+    assert tokens.tolist() == [1, 1, 1]
+    assert log_probs.tolist() == [0.0, 0.0, 0.0]

@@ -1,0 +1,1 @@
+"""Stage 0, GRAMMAR curation (paper section 3.1)."""

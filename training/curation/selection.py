@@ -1,0 +1,131 @@
+"""Balanced selection: fills the recipe's sets with equal shares of every family and level.
+
+Paper section 3.1 (GRAMMAR): balanced sampling over topic x difficulty.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.curation.step import Reject
+from training.recipe.recipe import SetRecipe
+from training.records import Problem
+
+STEP = "selection"
+NOT_SELECTED = "not selected"  # every set that admits it was full
+OTHER_MODALITY = "no set of its modality"
+Cell = tuple[str, int]  # family, level
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The curated sets and what was left over.
+
+    Attributes:
+        sets: Problems of each set, by id; no problem is in two sets.
+        shortfall: How many problems each set lacks to `num_problems`.
+        rejects: Every problem that no set took, with the reason.
+    """
+
+    sets: dict[str, list[Problem]]
+    shortfall: dict[str, int]
+    rejects: list[Reject]
+
+
+def select(problems: Sequence[Problem], sets: Sequence[SetRecipe], seed: int) -> Selection:
+    """Fills the sets in their order, each balanced over family x level, never sharing a problem.
+
+    A set holds exactly `num_problems` whenever that many admissible problems are left. The draw
+    depends on the seed and on the problems, not on their order.
+
+    Args:
+        problems: Problems with unique ids, a level and a pass rate.
+        sets: The recipe's sets, in their order.
+        seed: Seeds the draw.
+    """
+    left = {problem["id"]: problem for problem in sorted(problems, key=lambda row: row["id"])}
+    chosen: dict[str, list[Problem]] = {}
+    for index, curated in enumerate(sets):
+        generator = np.random.default_rng([seed, index])
+        cells: dict[Cell, list[str]] = defaultdict(list)
+        for problem in left.values():
+            if refusal(problem, curated) is None:
+                cells[_cell(problem)].append(problem["id"])
+        ids = _draw(cells, curated.num_problems, generator)
+        chosen[curated.name] = [left.pop(id_) for id_ in sorted(ids)]
+    return Selection(
+        sets=chosen,
+        shortfall={each.name: each.num_problems - len(chosen[each.name]) for each in sets},
+        rejects=[Reject(problem, STEP, _why_left(problem, sets)) for problem in left.values()],
+    )
+
+
+def refusal(problem: Problem, curated: SetRecipe) -> str | None:
+    """Why a set does not admit a problem, or None if it does."""
+    level, pass_rate = problem["level"], problem["pass_rate"]
+    assert level is not None and pass_rate is not None  # the difficulty step gives every row both
+    if problem["modality"] != curated.modality:
+        return OTHER_MODALITY
+    if curated.needs_solution and not problem["solution"]:
+        return "no solution trace"
+    if pass_rate > curated.max_pass_rate:
+        return "too easy for the base model"
+    if pass_rate < curated.min_pass_rate:
+        return "too hard for the base model"
+    if not curated.min_level <= level <= curated.max_level:
+        return "level out of range"
+    return None
+
+
+def fair_quotas(
+    sizes: Mapping[Cell, int], num: int, generator: np.random.Generator
+) -> dict[Cell, int]:
+    """How many to take of each cell: equal shares, small cells give all they have.
+
+    Cells are served from the smallest to the largest, each an equal share of what is still
+    missing; so cells that could give more never differ by more than one.
+
+    Args:
+        sizes: Number of problems in each cell.
+        num: How many to take over all cells.
+        generator: Decides which of equally large cells give one more.
+
+    Returns:
+        Quotas that sum to min(num, sum of sizes).
+    """
+    names = sorted(sizes)
+    shuffled = [names[index] for index in generator.permutation(len(names))]
+    quotas: dict[Cell, int] = {}
+    missing = num
+    for position, cell in enumerate(sorted(shuffled, key=lambda name: sizes[name])):
+        share = missing // (len(sizes) - position)
+        quotas[cell] = min(sizes[cell], share)
+        missing -= quotas[cell]
+    return quotas
+
+
+def _draw(
+    cells: Mapping[Cell, Sequence[str]], num: int, generator: np.random.Generator
+) -> list[str]:
+    quotas = fair_quotas({cell: len(ids) for cell, ids in cells.items()}, num, generator)
+    drawn: list[str] = []
+    for cell, quota in sorted(quotas.items()):
+        ids = cells[cell]
+        drawn += [ids[i] for i in generator.choice(len(ids), size=quota, replace=False)]
+    return drawn
+
+
+def _cell(problem: Problem) -> Cell:
+    assert problem["level"] is not None  # the difficulty step gives every row a level
+    return problem["family"], problem["level"]
+
+
+def _why_left(problem: Problem, sets: Sequence[SetRecipe]) -> str:
+    """Why no set took a problem: for refusals, in the words of the first set of its modality."""
+    refusals = [refusal(problem, curated) for curated in sets]
+    if None in refusals:
+        return NOT_SELECTED
+    reasons = [reason for reason in refusals if reason is not None and reason != OTHER_MODALITY]
+    return reasons[0] if reasons else OTHER_MODALITY

@@ -1,0 +1,185 @@
+"""Sources of problems: generated pocket problems, and Parquet files mapped to the record schema.
+
+Both come back as `Problem` rows. Whatever can be said about a whole file (a missing column, an
+unreadable path) is a DataError; whatever concerns one row is left for the verifiability filter,
+so that no row is lost without a reason.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from datasets import Dataset, Image, List, load_dataset
+from datasets.exceptions import DatasetNotFoundError
+
+from contracts.errors import DataError
+from training.pocket.problems import generate
+from training.recipe.recipe import SourceRecipe
+from training.records import EncodedImage, Problem, read_problems, write_problems
+
+# A record's field -> what a file without that column gets. `source` and `modality` come from the
+# recipe; `question` and `answer` (and `images`, for multimodal problems) must be in the file.
+_OPTIONAL = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
+_FROM_RECIPE = ("source", "modality")
+
+
+def load_source(source: SourceRecipe, seed: int) -> list[Problem]:
+    """Reads every row of one source.
+
+    Args:
+        source: The recipe's source.
+        seed: Seeds the generated problems; Parquet files do not depend on it.
+
+    Returns:
+        The source's rows in their order, `source.num_problems` at most, each with `source.name`
+        as its source. A Parquet row without a value holds None there.
+
+    Raises:
+        DataError: The file is missing or unreadable, or a column is missing or misnamed.
+    """
+    if source.kind == "pocket":
+        return _pocket_problems(source, seed)
+    return _parquet_problems(source)
+
+
+def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
+    """Generates problems and reads them back from Parquet, the way real data comes."""
+    assert source.num_problems is not None  # the recipe's own rule for pocket sources
+    problems = generate(source.modality, "train", source.num_problems, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{source.name}.parquet"
+        write_problems(problems, path)
+        rows = cast(list[Problem], read_problems(path).to_list())
+    return [{**row, "source": source.name} for row in rows]
+
+
+def _parquet_problems(source: SourceRecipe) -> list[Problem]:
+    assert source.path is not None  # the recipe's own rule for parquet sources
+    with tempfile.TemporaryDirectory() as cache:
+        dataset = _load_files(source.path, source.name, cache)
+        columns = _columns(source, dataset)
+        if source.num_problems is not None:
+            dataset = dataset.select(range(min(source.num_problems, len(dataset))))
+        dataset = _keep_images_encoded(dataset.select_columns(sorted(set(columns.values()))))
+        rows: list[dict[str, Any]] = dataset.to_list()
+    _check_pass_rates(source, [row[columns["pass_rate"]] for row in rows if "pass_rate" in columns])
+    return [
+        _problem({field: row[column] for field, column in columns.items()}, source, index)
+        for index, row in enumerate(rows)
+    ]
+
+
+def _load_files(path: str, name: str, cache: str) -> Dataset:
+    """Local files (one, a glob, or a folder's `*.parquet`), else the hub's `train` split."""
+    local = Path(path)
+    pattern = local / "*.parquet" if local.is_dir() else local
+    files = sorted(map(str, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
+    looks_local = path.endswith(".parquet") or path.startswith((".", "/")) or "*" in path
+    if not files and (looks_local or local.is_dir()):
+        raise DataError(
+            f"The source {name} names no Parquet file.",
+            where=f"recipe, sources.{name}.path = {path!r}",
+            rule="`path` is a Parquet file, a folder or glob of them, or a hub id",
+            fix="correct the path; a relative one starts where the run was started",
+        )
+    try:
+        if files:
+            return load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
+        return load_dataset(path, split="train", cache_dir=cache)
+    except (DatasetNotFoundError, OSError, ValueError) as error:
+        # An OSError or ValueError is how `datasets` reports an unreachable hub or a broken file.
+        raise DataError(
+            f"The source {name} cannot be read: {error}",
+            where=f"recipe, sources.{name}.path = {path!r}",
+            rule="`path` is a Parquet file, a folder or glob of them, or a hub id",
+            fix="check the path, or that the hub can be reached and the dataset may be read",
+        ) from error
+
+
+def _columns(source: SourceRecipe, dataset: Dataset) -> dict[str, str]:
+    """Which column of the file fills which field of the record."""
+    fields = set(Problem.__annotations__)
+    where = f"recipe, sources.{source.name}.columns"
+    unknown = sorted(set(source.columns) - fields)
+    fixed = sorted(set(source.columns) & set(_FROM_RECIPE))
+    if unknown or fixed:
+        raise DataError(
+            f"The source {source.name} maps fields that cannot be mapped: {unknown + fixed}.",
+            where=where,
+            rule=f"`columns` maps one of {sorted(fields - set(_FROM_RECIPE))} to a column",
+            fix="rename the key; `source` and `modality` are set by the source itself",
+        )
+    needed = ["question", "answer", *(["images"] if source.modality == "multimodal" else [])]
+    columns: dict[str, str] = {}
+    for field in [*needed, *_OPTIONAL, *source.columns]:
+        column = source.columns.get(field, field)
+        if column in dataset.column_names:
+            columns[field] = column
+        elif field in needed or field in source.columns:
+            raise DataError(
+                f"The source {source.name} has no column {column!r} for the field `{field}`.",
+                where=f"{where}; the file has {sorted(dataset.column_names)}",
+                rule=f"a {source.modality} source needs {needed}, and every column it maps",
+                fix=f'add `{field} = "<column>"` to the source\'s `columns`',
+            )
+    return columns
+
+
+def _keep_images_encoded(dataset: Dataset) -> Dataset:
+    """Switches off the decoding of images; columns of plain structs or bytes stay as they are."""
+    for name, feature in dataset.features.items():
+        if isinstance(feature, Image):
+            dataset = dataset.cast_column(name, Image(decode=False))
+        elif isinstance(feature, List) and isinstance(feature.feature, Image):
+            dataset = dataset.cast_column(name, List(Image(decode=False)))
+    return dataset
+
+
+def _check_pass_rates(source: SourceRecipe, rates: list[Any]) -> None:
+    odd = [rate for rate in rates if rate is not None and not 0.0 <= float(rate) <= 1.0]
+    if odd:
+        raise DataError(
+            f"The source {source.name} has pass rates such as {odd[0]!r}.",
+            where=f"recipe, sources.{source.name}.columns.pass_rate",
+            rule="a pass rate is a share from 0 to 1",
+            fix="convert the column, or leave it out to have the base model's rate measured",
+        )
+
+
+def _problem(values: dict[str, Any], source: SourceRecipe, index: int) -> Problem:
+    """One row in the record schema; a value that is missing or unreadable becomes None."""
+    question = _text(values.get("question")) or ""
+    return {
+        "id": _text(values.get("id")) or f"{source.name}/{index:09d}",
+        "source": source.name,
+        "modality": source.modality,
+        "family": _text(values.get("family")) or source.name,
+        "template": _text(values.get("template")) or source.name,
+        "level": _level(values.get("level")),
+        # Many sets write `<image>` where the images stand; here they always stand first.
+        "question": question.replace("<image>", "").strip(),
+        "images": _images(values.get("images")),
+        "answer": _text(values.get("answer")) or "",
+        "solution": _text(values.get("solution")),
+        "reading": _text(values.get("reading")),
+        "pass_rate": values.get("pass_rate"),
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or not str(value).strip() else str(value).strip()
+
+
+def _level(value: object) -> int | None:
+    """A level from 1 to 10; any other grading is left to the pass rate."""
+    text = str(value)
+    return int(text) if text.isdecimal() and 1 <= int(text) <= 10 else None
+
+
+def _images(value: object) -> list[EncodedImage]:
+    """One image or several, as structs of `bytes` and `path` or as bare bytes."""
+    images = value if isinstance(value, list) else [] if value is None else [value]
+    return [
+        {"bytes": image, "path": None} if isinstance(image, bytes) else cast(EncodedImage, image)
+        for image in images
+    ]

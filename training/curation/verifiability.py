@@ -1,0 +1,186 @@
+"""The rule-based filter of curation: keeps problems whose answer a rule can verify.
+
+Paper section 3.1 (GRAMMAR): drop proofs and whatever is hard to verify. Added here: duplicates,
+problems of the evaluation's benchmarks, and prompts too long for the policy. A prompt is never
+truncated: cutting it would part image placeholders from their features.
+"""
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence, Set
+from typing import Protocol
+
+from PIL import Image
+
+from training.answers import Outcome
+from training.answers.normal import normalize
+from training.answers.values import parse
+from training.curation.step import StepResult, split
+from training.records import Problem, question_key
+from training.rollout.protocol import Prompt
+
+STEP = "verifiability"
+MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
+MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
+
+_PROOF = re.compile(r"\b(prove|disprove|show that|proof of|demonstrate that)\b", re.IGNORECASE)
+_OPEN_ENDED = re.compile(
+    r"\b(explain|describe|discuss|justify|give an example|in your own words|what do you think"
+    r"|write an essay|sketch|draw)\b",
+    re.IGNORECASE,
+)
+# `(a) ... (b) ...` or `(i) ... (ii) ...`; choices are labelled with capitals, parts are not.
+_PARTS = re.compile(r"(?:^|\W)(?:\(?a\)|\(i\))\s.*?(?:\W)(?:\(?b\)|\(ii\))\s", re.DOTALL)
+_SEVERAL_ANSWERS = re.compile(r";|\n|(?:^|\W)\(?[a-z]\)\s|\d\s+and\s+\S*\d")
+
+_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+# Compared with this, the verifier says whether an answer can be parsed, right or not.
+_ANY_EXPRESSION = "q+w"
+# In a prompt, `<|image_pad|>` and its like would stand for pixels that are not there.
+_SPECIAL_TOKEN = re.compile(r"<\|\w+\|>|<image>|<video>")
+
+
+class AnswerVerifier(Protocol):
+    """What this filter needs of `training.answers.Verifier`."""
+
+    def verify(self, responses: Sequence[str], references: Sequence[str]) -> list[Outcome]:
+        """One outcome for each response."""
+        ...
+
+
+Rule = Callable[[Problem], bool]
+
+# Reason -> whether a problem has that fault. The first that holds is the reason kept.
+RULES: dict[str, Rule] = {
+    "no question": lambda problem: not problem["question"].strip(),
+    "no reference answer": lambda problem: not problem["answer"].strip(),
+    "images missing": lambda problem: (
+        problem["modality"] == "multimodal"
+        and not (problem["images"] and all(image["bytes"] for image in problem["images"]))
+    ),
+    "image that cannot be decoded": lambda problem: (
+        not all(_decodes(image["bytes"]) for image in problem["images"])
+    ),
+    "images in a text problem": lambda problem: (
+        problem["modality"] == "text" and bool(problem["images"])
+    ),
+    "special tokens in the text": lambda problem: any(
+        _SPECIAL_TOKEN.search(text) for text in (problem["question"], problem["solution"] or "")
+    ),
+    "asks for a proof": lambda problem: bool(_PROOF.search(problem["question"])),
+    "open-ended question": lambda problem: bool(_OPEN_ENDED.search(problem["question"])),
+    "several questions in one": lambda problem: bool(_PARTS.search(problem["question"])),
+    "several answers in one": lambda problem: bool(_SEVERAL_ANSWERS.search(problem["answer"])),
+    "answer in prose": lambda problem: _num_words(problem["answer"]) > MAX_ANSWER_WORDS,
+    "answer too long": lambda problem: len(problem["answer"]) > MAX_ANSWER_CHARACTERS,
+}
+
+
+def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
+    """Drops problems that break a rule, or whose answer the verifier cannot work with.
+
+    The verifier knows numbers, choices, words, sets and the like by itself, and leaves the rest to
+    math-verify: what neither can read is dropped. A trace must end in the reference answer, or it
+    would teach something wrong.
+    """
+    reasons = [_broken_rule(problem) for problem in problems]
+    unknown = [i for i in _kept(reasons) if parse(normalize(problems[i]["answer"])) is None]
+    boxed = [f"\\boxed{{{problems[i]['answer']}}}" for i in unknown]
+    outcomes = verifier.verify(boxed, [_ANY_EXPRESSION] * len(boxed))
+    for i, outcome in zip(unknown, outcomes, strict=True):
+        if outcome in ("unparseable", "timeout"):
+            reasons[i] = "answer that cannot be parsed"
+
+    traced = [i for i in _kept(reasons) if problems[i]["solution"] is not None]
+    traces = [problems[i]["solution"] or "" for i in traced]
+    outcomes = verifier.verify(traces, [problems[i]["answer"] for i in traced])
+    for i, outcome in zip(traced, outcomes, strict=True):
+        if outcome != "right":
+            reasons[i] = "solution contradicts the answer"
+    return split(problems, reasons, STEP)
+
+
+def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
+    """Keeps one of each group of equal problems, and none where their answers differ.
+
+    Equal are problems with the same question, apart from case and white space, and the same
+    images. Ids must be unique as well: the first problem keeps a shared id.
+    """
+    answers: dict[str, set[str]] = defaultdict(set)
+    keys = [question_key(problem["question"], problem["images"]) for problem in problems]
+    for key, problem in zip(keys, problems, strict=True):
+        answers[key].add(" ".join(problem["answer"].split()))
+    seen_keys: set[str] = set()
+    seen_ids: set[str] = set()
+    reasons: list[str | None] = []
+    for key, problem in zip(keys, problems, strict=True):
+        if len(answers[key]) > 1:
+            reasons.append("duplicates with conflicting answers")
+        elif key in seen_keys:
+            reasons.append("duplicate question")
+        elif problem["id"] in seen_ids:
+            reasons.append("duplicate id")
+        else:
+            reasons.append(None)
+            seen_keys.add(key)
+            seen_ids.add(problem["id"])
+    return split(problems, reasons, "duplicates")
+
+
+def drop_benchmark_questions(problems: Sequence[Problem], benchmark_keys: Set[str]) -> StepResult:
+    """Drops problems whose question (and images) a benchmark of the evaluation asks.
+
+    Args:
+        problems: The problems.
+        benchmark_keys: `question_key` of every benchmark problem.
+    """
+    reasons = [
+        "question of a benchmark"
+        if question_key(problem["question"], problem["images"]) in benchmark_keys
+        else None
+        for problem in problems
+    ]
+    return split(problems, reasons, "decontamination")
+
+
+def drop_long_prompts(
+    problems: Sequence[Problem],
+    count_tokens: Callable[[Sequence[Prompt]], Sequence[int]],
+    max_prompt_tokens: int,
+) -> StepResult:
+    """Drops problems whose prompt, images included, has too many tokens.
+
+    Args:
+        problems: The problems.
+        count_tokens: Length of each prompt as the policy sees it, tokens.
+        max_prompt_tokens: The longest prompt that stays.
+    """
+    lengths = count_tokens([Prompt(row["question"], row["images"]) for row in problems])
+    reasons = [
+        f"prompt longer than {max_prompt_tokens} tokens" if length > max_prompt_tokens else None
+        for length in lengths
+    ]
+    return split(problems, reasons, "prompt length")
+
+
+def _kept(reasons: Sequence[str | None]) -> list[int]:
+    return [index for index, reason in enumerate(reasons) if reason is None]
+
+
+def _num_words(text: str) -> int:
+    """Words outside LaTeX commands."""
+    return len(_WORD.findall(text))
+
+
+def _decodes(encoded: bytes) -> bool:
+    """Whether all of an image can be read: a file cut short passes every cheaper check."""
+    try:
+        Image.open(io.BytesIO(encoded)).load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def _broken_rule(problem: Problem) -> str | None:
+    return next((reason for reason, broken in RULES.items() if broken(problem)), None)

@@ -1,1 +1,0 @@
-"""Problems: where they come from, which are verifiable, how hard they are, which are selected."""

@@ -1,0 +1,1 @@
+"""The RL stages: rollout, reward, advantage, distillation, update."""

@@ -1,0 +1,119 @@
+"""One optimizer step's sequences in RL, with what the loss needs to know of each.
+
+Only selected sequences get here, so that old and reference log-probabilities cost a forward pass
+for these alone; and of these only the live ones, since a zero advantage contributes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from training.learner.learner import LossFunction
+from training.model.encoding import TokenSequence
+from training.model.forward import ResponseScores, Scores
+from training.recipe.stages import RlStage
+from training.rl import schedules
+from training.rl.losses import LossSettings, loss_normalizer, policy_loss
+
+
+@dataclass(frozen=True)
+class MiniBatch:
+    """K sequences of all ranks.
+
+    Attributes:
+        sequences: Prompt and response, K.
+        advantages: None of them zero [K].
+        sampler_log_probs: What the rollout engine reported, each [L].
+        normalizer: The loss's denominator, see `normalizer_of`.
+        weights: Inverse inclusion probabilities [K]; None where the selection's bias is wanted.
+        old: Scores of the policy before this step's first update, by row; None where this is the
+            first update, whose own scores are the old ones.
+        reference: Scores of the stage's initial policy, by row; None without a KL term.
+    """
+
+    sequences: Sequence[TokenSequence]
+    advantages: torch.Tensor
+    sampler_log_probs: Sequence[torch.Tensor]
+    normalizer: float
+    weights: torch.Tensor | None = None
+    old: Mapping[int, ResponseScores] | None = None
+    reference: Mapping[int, ResponseScores] | None = None
+
+    def loss_function(self, settings: LossSettings) -> LossFunction:
+        """The loss of `training.rl.losses` on this batch, for the learner."""
+
+        def loss(scores: Scores, rows: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            device = scores.log_probs.device
+
+            def pad(values: list[torch.Tensor]) -> torch.Tensor:
+                flat = torch.cat(values).to(device)
+                return torch.zeros_like(scores.log_probs).masked_scatter(scores.mask, flat)
+
+            old_log_probs, log_mass = scores.log_probs.detach(), scores.nucleus_log_mass
+            if self.old is not None:
+                old_log_probs = pad([self.old[row].log_probs for row in rows])
+                # The sampler drew from the old policy's nucleus, not from that of this update.
+                masses = [self.old[row].nucleus_log_mass for row in rows]
+                known = [mass for mass in masses if mass is not None]
+                log_mass = pad(known) if known else None
+            reference = self.reference
+            return policy_loss(
+                scores.log_probs,
+                old_log_probs,
+                self.advantages[rows].to(device),
+                scores.mask,
+                normalizer=self.normalizer,
+                settings=settings,
+                reference_log_probs=(
+                    None if reference is None else pad([reference[row].log_probs for row in rows])
+                ),
+                entropy=scores.entropy,
+                sampler_log_probs=pad([self.sampler_log_probs[row] for row in rows]),
+                nucleus_log_mass=log_mass,
+                sequence_weights=None if self.weights is None else self.weights[rows].to(device),
+            )
+
+        return loss
+
+
+def normalizer_of(lengths_tokens: torch.Tensor, advantages: torch.Tensor, stage: RlStage) -> float:
+    """The loss's denominator for a set of responses.
+
+    Args:
+        lengths_tokens: Of each response [M].
+        advantages: [M]; responses of none do not count.
+        stage: Says how the loss is aggregated.
+    """
+    return loss_normalizer(
+        torch.arange(int(lengths_tokens.max())) < lengths_tokens[:, None],
+        advantages,
+        aggregation=stage.aggregation,
+        max_response_tokens=stage.max_response_tokens,
+    )
+
+
+def loss_settings(stage: RlStage, step: int) -> LossSettings:
+    """The recipe's loss at one step (from 0)."""
+    entropy = stage.entropy
+    return LossSettings(
+        clip_low=stage.clip_low,
+        clip_high=stage.clip_high,
+        surrogate=stage.surrogate,
+        ratio_level=stage.ratio_level,
+        aggregation=stage.aggregation,
+        kl_coefficient=stage.kl.coefficient if stage.kl else 0.0,
+        kl_estimator=stage.kl.estimator if stage.kl else "k3",
+        entropy_coefficient=schedules.entropy_coefficient(
+            step,
+            coefficient=entropy.coefficient,
+            decay=entropy.decay,
+            warmup_steps=entropy.warmup_steps,
+            warmup=entropy.warmup,
+        )
+        if entropy
+        else 0.0,
+        correction=stage.correction.kind,
+        correction_level=stage.correction.level,
+        correction_cap=stage.correction.cap,
+    )

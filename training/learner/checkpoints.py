@@ -1,0 +1,262 @@
+"""Step checkpoints: what a training stage needs to go on as if it had never stopped.
+
+    folder/step-00000020/
+      state.json              counts of the loop and of the learner: data position, schedules
+      learner-0.safetensors   rank 0's share of weights and moments, and its random generators
+      learner-1.safetensors   ...
+      history/                the output's files so far: metrics.jsonl, samples.jsonl
+
+Data order, draws and schedules are functions of the seed and of these counts
+(`training.runtime.seeds`, `training.rl.schedules`), so counts, weights and moments are all there
+is to keep.
+
+Saving copies to host memory and returns; a thread writes the files, one save at a time, and the
+folder gets its name last: what is called `step-...` is complete. Whoever keeps checkpoints renames
+such a folder to take it; of those not taken, only the newest stays.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from contracts.errors import DataError, Preempted
+from training.learner.learner import Learner
+from training.recipe.recipe import CheckpointsRecipe
+from training.runtime import device
+from training.runtime.metrics import Metric
+from training.runtime.preemption import Notice
+from training.runtime.random_state import random_state, restore_random_state
+
+STATE = "state.json"
+HISTORY = "history"
+POLL_SECONDS = 0.05
+
+
+class LoopState(Protocol):
+    """A dataclass with the loop's counts; `step` counts the steps that are done."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    step: int
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a stage's step checkpoints lie; nothing is saved or read where there is None.
+
+    Attributes:
+        save: Receives `step-...` folders.
+        resume: One such folder to go on from.
+    """
+
+    save: Path | None = None
+    resume: Path | None = None
+
+
+class Checkpoints:
+    """Saves a stage's state every few steps and when it is told to stop; a context manager.
+
+    Args:
+        recipe: How often.
+        places: Where.
+        output: The stage's output; its files so far belong to the state.
+        learner: Weights, moments and their counts.
+        state: The loop's counts.
+    """
+
+    def __init__(
+        self,
+        recipe: CheckpointsRecipe,
+        places: Places,
+        output: Path,
+        learner: Learner,
+        state: LoopState,
+    ) -> None:
+        self._recipe, self._places, self._output = recipe, places, output
+        self._learner, self._state = learner, state
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+        self._notice = Notice()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Checkpoints":
+        if self._places.save is not None:
+            self._stack.enter_context(self._notice)
+            if device.rank() == 0:
+                # Of a crashed attempt. No rank saves before rank 0 has taken part in a step.
+                for partial in self._places.save.glob(".*step-*"):
+                    shutil.rmtree(partial)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._stack:
+            if error is None:
+                self.wait()
+            # After an error another rank's file may never come: leave that thread behind.
+            self._writer.shutdown(wait=error is None, cancel_futures=True)
+
+    def resume(self) -> bool:
+        """Goes on from the given checkpoint, if there is one; all ranks take part.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            DataError: It is not a checkpoint of this stage.
+        """
+        folder = self._places.resume
+        if folder is None:
+            return False
+        saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        _require_fields(folder, self._state, saved["loop"])
+        vars(self._state).update(saved["loop"])
+        vars(self._learner.state).update(saved["learner"])
+        _read_tensors(folder, self._learner)
+        if device.rank() == 0:
+            shutil.copytree(folder / HISTORY, self._output, dirs_exist_ok=True)
+            print(  # noqa: T201 - a stage's standard output is its log
+                f"Resumed after step {self._state.step}, saved by {saved['num_ranks']} rank(s)",
+                flush=True,
+            )
+        return True
+
+    def after_step(self, *, score: Metric) -> None:
+        """Saves if it is time to; called by all ranks after every step.
+
+        Args:
+            score: How good the step was; the best step's checkpoint is kept longer.
+
+        Raises:
+            Preempted: The stage was told to stop; its state is saved.
+            DataError: An earlier checkpoint could not be written.
+        """
+        if self._places.save is None:
+            return
+        step = self._state.step
+        is_last = self._notice.came()
+        if is_last or step % self._recipe.every_steps == 0:
+            self.wait()
+            self._writing = self._writer.submit(self._copied(self._places.save, score))
+        if is_last:
+            self.wait()
+            device.barrier()  # a rank that ends early would have the others ended, too
+            raise Preempted(step)
+
+    def wait(self) -> None:
+        """Waits until the last checkpoint is written; raises what went wrong with it."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _copied(self, folder: Path, score: Metric) -> Callable[[], None]:
+        """Copies the state to host memory; returns what writes the copy."""
+        generators, texts = random_state()
+        tensors = self._learner.export_state() | generators
+        values = {
+            "num_ranks": device.world_size(),
+            "score": score,
+            "loop": asdict(self._state),
+            "learner": asdict(self._learner.state),
+        }
+        name, rank = f"step-{self._state.step:08d}", device.rank()
+        files = sorted(self._output.iterdir()) if rank == 0 else []
+        history = {path.name: path.read_bytes() for path in files}
+
+        def write() -> None:
+            partial = folder / f".{name}"
+            with _clear_errors(folder, name):
+                partial.mkdir(parents=True, exist_ok=True)
+                unnamed = partial / f".learner-{rank}"
+                save_file(tensors, unnamed, texts)
+                unnamed.rename(partial / f"learner-{rank}.safetensors")
+                if rank == 0:
+                    _commit(partial, folder / name, values, history)
+
+        return write
+
+
+def _commit(partial: Path, target: Path, values: dict[str, Any], history: dict[str, bytes]) -> None:
+    """Completes a checkpoint once every rank has written its share, and names it."""
+    (partial / HISTORY).mkdir()
+    for name, data in history.items():
+        (partial / HISTORY / name).write_bytes(data)
+    (partial / STATE).write_text(json.dumps(values, indent=1), encoding="utf-8")
+    # Ranks that died are not waited for long: the launcher ends those that are left.
+    while len(list(partial.glob("learner-*.safetensors"))) < values["num_ranks"]:
+        time.sleep(POLL_SECONDS)
+    _remove(target)  # of an earlier attempt in the same folder
+    partial.rename(target)
+    for older in target.parent.glob("step-*"):
+        if older.name < target.name:
+            _remove(older)
+
+
+@contextmanager
+def _clear_errors(folder: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"The checkpoint {name} cannot be written: {error}.",
+            where=str(folder),
+            rule="step checkpoints are written to this machine's disk first, with space left",
+            fix="make room and start the run again: it goes on from the checkpoint before",
+        ) from error
+
+
+def _remove(folder: Path) -> None:
+    """Renames first: whoever takes checkpoints must never get half of one."""
+    doomed = folder.with_name(f".removed-{folder.name}")
+    with suppress(FileNotFoundError):  # there is none, or it has just been taken
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _read_tensors(folder: Path, learner: Learner) -> None:
+    """Restores the learner from all ranks' files, and this rank's random generators."""
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(safe_open(path, framework="pt"))
+            for path in sorted(folder.glob("learner-*.safetensors"))
+        ]
+        # safetensors' files have keys() but cannot be iterated, whatever SIM118 suggests.
+        owners = {name: file for file in files for name in file.keys()}  # noqa: SIM118
+
+        def read(name: str) -> torch.Tensor:
+            tensor: torch.Tensor = owners[name].get_tensor(name)
+            return tensor
+
+        learner.restore_state(set(owners), read)
+        own = folder / f"learner-{device.rank()}.safetensors"
+        if not own.exists():
+            return  # more ranks than before: the new ones keep the generators they started with
+        with safe_open(own, framework="pt") as file:
+            # As above: not iterable.
+            names = [name for name in file.keys() if name.startswith("random/")]  # noqa: SIM118
+            generators = {name: file.get_tensor(name) for name in names}
+            restore_random_state(generators, file.metadata())
+
+
+def _require_fields(folder: Path, state: LoopState, saved: dict[str, Any]) -> None:
+    if set(saved) != set(state.__dataclass_fields__):
+        raise DataError(
+            f"{folder} holds the counts of another kind of stage: {', '.join(sorted(saved))}.",
+            where=str(folder / STATE),
+            rule=f"the stage counts {', '.join(sorted(state.__dataclass_fields__))}",
+            fix="resume from a checkpoint of the same stage, written by the same code",
+        )

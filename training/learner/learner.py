@@ -1,0 +1,272 @@
+"""The learner: one optimizer step on a global batch, over DeepSpeed.
+
+Supervised training and RL differ in the loss alone, so both hand this class the global batch and
+a function from scores to a loss. The batch is dealt out to the ranks and cut into micro-batches
+by a token budget. Losses are sums divided by a normaliser of the whole global batch, so neither
+the cut nor the number of ranks changes the update (up to rounding).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+import torch.distributed as dist
+
+from training.learner.state import ShardedState
+from training.model.adapters import has_adapters, merged_weights
+from training.model.encoding import TokenSequence
+from training.model.forward import (
+    ResponseScores,
+    Scorer,
+    Scores,
+    ScoreSettings,
+    micro_batches,
+    score_without_gradient,
+    shares,
+)
+from training.model.policy import Policy, freeze
+from training.recipe.recipe import HardwareRecipe
+from training.recipe.stages import Component, OptimizerRecipe
+from training.rl.schedules import learning_rate_factor
+from training.runtime import device
+
+# DeepSpeed would compile a shared-memory all-reduce with g++ on its first start (90 s, and a bare
+# machine has no compiler). gloo does the same work, and no other op of DeepSpeed is used here.
+deepspeed.ops.__compatible_ops__ = {}
+deepspeed.utils.logger.setLevel("WARNING")
+
+LossFunction = Callable[[Scores, list[int]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+
+
+@dataclass
+class LearnerState:
+    """What an update changes besides the weights and the optimizer's moments.
+
+    Attributes:
+        num_updates: Optimizer steps so far; it decides the learning rate.
+    """
+
+    num_updates: int = 0
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """What one optimizer step did, over all ranks.
+
+    Attributes:
+        loss: The global batch's loss.
+        grad_norm: Of the whole gradient, before clipping.
+        learning_rate: The rate of this step.
+        diagnostics: Sums over the global batch of what the loss function reported.
+    """
+
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    diagnostics: dict[str, torch.Tensor]
+
+
+class Learner:
+    """Trains a policy in place.
+
+    Args:
+        policy: Its model is wrapped, not copied. Under ZeRO-3 its weights are sharded and it can
+            no longer be sampled from: see `weights`.
+        optimizer: AdamW and its schedule.
+        hardware: The ZeRO stage, and whether activations are computed again instead of kept.
+        num_updates: Optimizer steps of the whole stage, for the schedule.
+        tokens_per_micro_batch: Token budget of a forward pass on one rank, padding included.
+        frozen: Components that do not learn.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        optimizer: OptimizerRecipe,
+        hardware: HardwareRecipe,
+        num_updates: int,
+        tokens_per_micro_batch: int,
+        frozen: Sequence[Component] = (),
+    ) -> None:
+        self.state = LearnerState()
+        self._policy = policy
+        self._recipe = optimizer
+        self._num_updates = num_updates
+        self._budget_tokens = tokens_per_micro_batch
+        self._is_sharded = hardware.zero_stage == 3
+        # DeepSpeed clips and measures the norm itself, save for plain float32 without ZeRO.
+        self._clips_here = hardware.zero_stage == 0 and policy.model.dtype == torch.float32
+        freeze(policy.model, frozen)
+        policy.model.train()
+        if hardware.activation_checkpointing:
+            policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self._trained = [p for p in policy.model.parameters() if p.requires_grad]
+        self._adamw = torch.optim.AdamW(
+            self._trained,
+            lr=optimizer.learning_rate,
+            weight_decay=optimizer.weight_decay,
+            fused=True,
+        )
+        self._engine, *_ = deepspeed.initialize(
+            model=Scorer(policy),
+            optimizer=self._adamw,
+            config=self._deepspeed_config(hardware.zero_stage),
+            dist_init_required=False,
+        )
+        self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware.zero_stage)
+
+    def export_state(self) -> dict[str, torch.Tensor]:
+        """This rank's share of weights and moments, in host memory: see `ShardedState`."""
+        return self._sharded.export()
+
+    def restore_state(self, names: set[str], read: Callable[[str], torch.Tensor]) -> None:
+        """Puts weights and moments in place: see `ShardedState`."""
+        self._sharded.restore(names, read)
+
+    def _deepspeed_config(self, zero_stage: int) -> dict[str, Any]:
+        return {
+            # Micro-batches are cut by tokens; DeepSpeed only needs numbers that agree.
+            "train_micro_batch_size_per_gpu": 1,
+            "gradient_accumulation_steps": 1,
+            "gradient_clipping": 0.0 if self._clips_here else self._recipe.max_grad_norm,
+            "bf16": {"enabled": self._policy.model.dtype == torch.bfloat16},
+            "zero_optimization": {"stage": zero_stage},
+            "zero_allow_untested_optimizer": True,
+            "zero_force_ds_cpu_optimizer": False,
+            "steps_per_print": None,
+        }
+
+    def score(
+        self,
+        sequences: Sequence[TokenSequence],
+        settings: ScoreSettings,
+        scorer: Scorer | None = None,
+    ) -> dict[int, ResponseScores]:
+        """Scores this rank's share of a global batch, without gradient.
+
+        Args:
+            sequences: The global batch, as `update` will get it.
+            settings: What the forward pass computes.
+            scorer: Another policy, such as the reference; None for the one being trained.
+
+        Returns:
+            By index in `sequences`, for the rows that `update` deals out to this rank.
+        """
+        rows, _ = self._cut(sequences)
+        return score_without_gradient(scorer or self._engine, sequences, rows, settings)
+
+    def update(
+        self,
+        sequences: Sequence[TokenSequence],
+        loss_function: LossFunction,
+        settings: ScoreSettings,
+    ) -> UpdateResult:
+        """Takes one optimizer step.
+
+        Args:
+            sequences: The global batch, the same on every rank; not empty.
+            loss_function: Maps a micro-batch's scores [S, L] and its rows in `sequences` to a
+                loss, already divided by the global batch's normaliser, and to sums to report.
+            settings: What the forward pass computes.
+        """
+        learning_rate = self._set_learning_rate()
+        loss_sum, sums = 0.0, dict[str, torch.Tensor]()
+        batches, num_own = self._cut(sequences)
+        for number, rows in enumerate(batches):
+            self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
+            scores = self._engine([sequences[row] for row in rows], settings)
+            loss, diagnostics = loss_function(scores, rows)
+            share = 1.0 if number < num_own else 0.0
+            # DeepSpeed averages over the ranks, but the ranks' losses are parts of one sum.
+            self._engine.backward(loss * (share * device.world_size()))
+            loss_sum += share * float(loss.detach())
+            for name, value in diagnostics.items():
+                sums[name] = sums.get(name, torch.zeros(())) + share * value.detach().cpu()
+        grad_norm = self._step()
+        self.state.num_updates += 1
+        sums["loss"] = torch.tensor(loss_sum)
+        sums = _sum_over_ranks(sums)
+        return UpdateResult(float(sums.pop("loss")), grad_norm, learning_rate, sums)
+
+    def _cut(self, sequences: Sequence[TokenSequence]) -> tuple[list[list[int]], int]:
+        """This rank's micro-batches, and how many of them count.
+
+        Sharded weights are gathered by all ranks together, so each runs as many forward passes
+        as the rank that has most; the surplus passes repeat the shortest sequence, weightless.
+        """
+        lengths = [sequence.num_tokens for sequence in sequences]
+        cuts = [
+            micro_batches(share, lengths, self._budget_tokens)
+            for share in shares(lengths, device.world_size())
+        ]
+        own = cuts[device.rank()]
+        shortest = min(range(len(lengths)), key=lengths.__getitem__)
+        fillers = [[shortest]] * (max(map(len, cuts)) - len(own))
+        return own + fillers, len(own)
+
+    def _set_learning_rate(self) -> float:
+        rate = self._recipe.learning_rate * learning_rate_factor(
+            self.state.num_updates,
+            self._num_updates,
+            warmup_ratio=self._recipe.warmup_ratio,
+            schedule=self._recipe.schedule,
+        )
+        for group in self._adamw.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self) -> float:
+        """Clips, steps and clears the gradient; returns its norm."""
+        if self._clips_here:
+            norm = torch.nn.utils.clip_grad_norm_(self._trained, self._recipe.max_grad_norm)
+            self._engine.step()
+            return float(norm)
+        self._engine.step()
+        return float(self._engine.get_global_grad_norm())
+
+    def _whole(self, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[None]:
+        """Makes sharded parameters whole on every rank for a moment."""
+        if not self._is_sharded:
+            return nullcontext()
+        gathered: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(parameters)
+        return gathered
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The newest weights for a rollout engine, by every name they have (see `Policy.weights`).
+
+        Shards are gathered one parameter at a time, so all ranks must go through them together.
+        """
+        model = self._policy.model
+        for name, weight in merged_weights(model, self._whole, remove_duplicate=False):
+            yield name, weight.clone() if self._is_sharded else weight
+
+    def save_model(self, folder: Path) -> None:
+        """Writes the policy as a model folder, from rank 0; all ranks take part.
+
+        Adapters are merged: the next stage and the evaluation load a stock model.
+        """
+        model = self._policy.model
+        state: dict[str, torch.Tensor] | None = None
+        if self._is_sharded or has_adapters(model):
+            kept = model.state_dict().keys()  # without buffers that a model computes by itself
+            state = {name: buffer for name, buffer in model.named_buffers() if name in kept}
+            for name, weight in merged_weights(model, self._whole, remove_duplicate=True):
+                state[name] = weight.cpu().clone()
+        if device.rank() == 0:
+            self._policy.save(folder, state)
+        if device.world_size() > 1:
+            dist.barrier()
+
+
+def _sum_over_ranks(sums: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Adds scalars up over the ranks, in float64."""
+    names = sorted(sums)
+    total = torch.stack([sums[name].double() for name in names]).to(device.current_device())
+    if device.world_size() > 1:
+        dist.all_reduce(total)
+    return dict(zip(names, total.cpu(), strict=True))

@@ -1,0 +1,1 @@
+"""The policy: loading, encoding, attention, adapters, forward pass and log-probabilities."""

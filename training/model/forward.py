@@ -1,0 +1,169 @@
+"""Scoring: a policy as a function from sequences to log-probabilities of their responses.
+
+Also how a global batch is dealt out to ranks and cut into micro-batches; both are pure functions
+of the lengths, so that every rank knows every other rank's share without asking.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from training.model.encoding import TokenSequence, collate, hidden_states
+from training.model.log_probs import nucleus_log_mass, token_log_probs
+from training.model.policy import Policy
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What a forward pass computes.
+
+    Attributes:
+        temperature: The sampler's temperature, so that both mean one distribution.
+        top_p: The sampler's nucleus; below 1 its log-mass is computed as well.
+        with_entropy: Whether to compute the entropy.
+        bans_placeholders: Whether the tokens that a sampler can never draw have probability 0.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    with_entropy: bool = False
+    bans_placeholders: bool = False
+
+
+class Scores(NamedTuple):
+    """Measurements of the responses of a micro-batch, zero where `mask` is False.
+
+    Attributes:
+        log_probs: Of each response token [S, L], differentiable.
+        mask: True where there is a token [S, L].
+        entropy: Of the distribution each token was drawn from, nats [S, L].
+        nucleus_log_mass: Log-probability of the top-p nucleus [S, L].
+    """
+
+    log_probs: torch.Tensor
+    mask: torch.Tensor
+    entropy: torch.Tensor | None
+    nucleus_log_mass: torch.Tensor | None
+
+
+class ResponseScores(NamedTuple):
+    """Measurements of one response, without gradient.
+
+    Attributes:
+        log_probs: Of each token [L].
+        nucleus_log_mass: Log-probability of the top-p nucleus [L], if `top_p` is below 1.
+    """
+
+    log_probs: torch.Tensor
+    nucleus_log_mass: torch.Tensor | None
+
+
+class Scorer(nn.Module):
+    """A policy's forward pass with the LM head in chunks, over response positions only."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.model = policy.model
+        self._policy = policy
+        self._banned = policy.forbidden_token_ids.to(policy.device)
+
+    def forward(self, sequences: Sequence[TokenSequence], settings: ScoreSettings) -> Scores:
+        """Scores one micro-batch."""
+        batch = collate(self._policy, sequences)
+        mask = batch.response_mask
+        rows, offsets = mask.nonzero(as_tuple=True)
+        # The hidden state before a token predicts it.
+        hidden = hidden_states(self._policy, batch)[
+            rows, batch.prompt_lengths_tokens[rows] - 1 + offsets
+        ]
+        head_weight = self.model.get_output_embeddings().weight
+        banned = self._banned if settings.bans_placeholders else None
+        log_probs, entropy = token_log_probs(
+            hidden,
+            head_weight,
+            batch.response_ids[mask],
+            temperature=settings.temperature,
+            with_entropy=settings.with_entropy,
+            banned_token_ids=banned,
+        )
+        log_mass = None
+        if settings.top_p < 1.0:
+            log_mass = nucleus_log_mass(
+                hidden.detach(),
+                head_weight,
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                banned_token_ids=banned,
+            )
+        return Scores(
+            _spread(log_probs, mask),
+            mask,
+            None if entropy is None else _spread(entropy, mask),
+            None if log_mass is None else _spread(log_mass, mask),
+        )
+
+
+def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Puts flat values [T] where the mask [S, L] is True, zero elsewhere."""
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)
+
+
+def shares(lengths: Sequence[int], num_ranks: int) -> list[list[int]]:
+    """Deals sequences out to ranks, balanced by tokens: longest first, to the least laden rank."""
+    dealt: list[list[int]] = [[] for _ in range(num_ranks)]
+    loads = [0] * num_ranks
+    for row in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        rank = loads.index(min(loads))
+        dealt[rank].append(row)
+        loads[rank] += lengths[row]
+    return dealt
+
+
+def micro_batches(
+    rows: Sequence[int], lengths: Sequence[int], budget_tokens: int
+) -> list[list[int]]:
+    """Cuts rows, longest first, so that padded micro-batches stay within a token budget.
+
+    Args:
+        rows: Indices of sequences, longest first as `shares` gives them.
+        lengths: Tokens of every sequence.
+        budget_tokens: A sequence that is longer is a micro-batch of its own.
+    """
+    cut: list[list[int]] = []
+    for row in rows:
+        # The first row of a micro-batch is its longest: the others are padded to it.
+        if cut and (len(cut[-1]) + 1) * lengths[cut[-1][0]] <= budget_tokens:
+            cut[-1].append(row)
+        else:
+            cut.append([row])
+    return cut
+
+
+@torch.no_grad()
+def score_without_gradient(
+    scorer: nn.Module,
+    sequences: Sequence[TokenSequence],
+    rows: Sequence[Sequence[int]],
+    settings: ScoreSettings,
+) -> dict[int, ResponseScores]:
+    """Scores some sequences' responses; returns them by row.
+
+    Args:
+        scorer: A `Scorer`, bare or wrapped by the learner.
+        sequences: The global batch.
+        rows: The micro-batches to score, as indices of `sequences`.
+        settings: See `ScoreSettings`.
+    """
+    scored: dict[int, ResponseScores] = {}
+    for micro in rows:
+        scores = scorer([sequences[row] for row in micro], settings)
+        log_mass = scores.nucleus_log_mass
+        for i, row in enumerate(micro):
+            mask = scores.mask[i]
+            scored[row] = ResponseScores(
+                scores.log_probs[i][mask], None if log_mass is None else log_mass[i][mask]
+            )
+    return scored

@@ -1,0 +1,318 @@
+"""The recipe: every number of a run, strict, frozen and saved with the run.
+
+A recipe is a TOML file. Unknown keys, wrong types and values out of range fail at once, with the
+field, the rule and the fix. The order of the training stages is data: the list `stages`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from contracts.errors import RecipeError
+from training.recipe.stages import (
+    Fraction,
+    Name,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Stage,
+    Strict,
+)
+from training.records import Modality
+
+RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
+Level = Annotated[int, Field(ge=1, le=10)]
+
+
+class ModelRecipe(Strict):
+    """The base policy: any image-text-to-text model that transformers can load.
+
+    `path` is a folder, relative to the recipe's own folder when it starts with `./` or `../`,
+    or else a model hub's id.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    # Pixels an image may have after resizing; None keeps the processor's own bound.
+    max_pixels: PositiveInt | None = None
+
+
+class HardwareRecipe(Strict):
+    """How many processes train, with how many CPU threads each, and what is done about memory."""
+
+    num_processes: PositiveInt = 1
+    threads_per_process: PositiveInt = 2
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
+    # Keeps each layer's input alone and computes the rest again in the backward pass.
+    activation_checkpointing: bool = False
+
+
+class TransformersRollout(Strict):
+    """Sampling with the very model that learns, in its process."""
+
+    engine: Literal["transformers"] = "transformers"
+
+
+class VllmRollout(Strict):
+    """Sampling by vLLM in the processes that learn; on GPUs it sleeps while they do."""
+
+    engine: Literal["vllm"]
+    # Neighbouring processes that share one copy of the sampler's weights.
+    tensor_parallel: PositiveInt = 1
+    # Of each GPU's memory, for vLLM while it is awake; a CPU's share is fixed.
+    memory_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
+    # Longest prompt plus response; None for the model's own bound.
+    max_length_tokens: PositiveInt | None = None
+
+
+RolloutRecipe = Annotated[TransformersRollout | VllmRollout, Field(discriminator="engine")]
+
+
+class CheckpointsRecipe(Strict):
+    """Step checkpoints inside a training stage; they change no result."""
+
+    every_steps: PositiveInt = 10
+    keep_last: PositiveInt = 2  # and the one with the best score
+    # From SIGTERM to the end: what a step, and saving it, may take when the machine is wanted back.
+    grace_seconds: Positive = 20.0
+
+
+class SourceRecipe(Strict):
+    """One source of problems, mapped to the record schema.
+
+    `pocket` problems are generated; `parquet` files are read through `datasets`, with `columns`
+    mapping a record's field to the file's column. `path` is a file, a glob or a hub's id; it
+    starts at the recipe's own folder when it begins with `./` or `../`.
+    """
+
+    name: Name
+    kind: Literal["pocket", "parquet"]
+    modality: Modality
+    num_problems: PositiveInt | None = None
+    path: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _kind_has_what_it_needs(self) -> "SourceRecipe":
+        if self.kind == "parquet" and self.path is None:
+            raise ValueError("a parquet source needs `path`")
+        if self.kind == "pocket" and (self.path is not None or self.columns):
+            raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
+        if self.kind == "pocket" and self.num_problems is None:
+            raise ValueError("a pocket source needs `num_problems`")
+        return self
+
+
+class SetRecipe(Strict):
+    """One curated set: which problems it admits, and how many it holds.
+
+    Sets are filled in the order of the recipe and never share a problem. `max_pass_rate` prunes
+    what the base model finds too easy, `min_pass_rate` what it finds too hard.
+    """
+
+    name: Name
+    modality: Modality
+    num_problems: PositiveInt
+    needs_solution: bool = False
+    min_pass_rate: Fraction = 0.0
+    max_pass_rate: Fraction = 1.0
+    min_level: Level = 1
+    max_level: Level = 10
+
+
+class CurationRecipe(Strict):
+    """Stage 0, GRAMMAR (paper section 3.1): verifiability, difficulty, balanced selection."""
+
+    samples_per_problem: PositiveInt = 4
+    temperature: Positive = 1.0
+    max_response_tokens: PositiveInt = 64
+    max_prompt_tokens: PositiveInt = 8192
+    sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
+
+
+class BenchmarkRecipe(Strict):
+    """One held-out set; `name` is a module of training.evaluation."""
+
+    name: Name
+    num_problems: PositiveInt | None = None
+
+
+class EvaluationRecipe(Strict):
+    """Benchmark evaluation of the base and of every stage's checkpoint."""
+
+    benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
+    max_response_tokens: PositiveInt
+    batch_size: PositiveInt = 64
+    temperature: NonNegative = 0.0  # 0 decodes greedily
+
+
+class GateRecipe(Strict):
+    """What a gate demands, and whether breaking it stops the run."""
+
+    severity: Literal["error", "warning"] = "error"
+
+
+class CurationGate(GateRecipe):
+    """Between curation and training."""
+
+    min_rows_per_set: PositiveInt = 1
+    min_families: PositiveInt = 1
+    max_missing_rows: Fraction = 0.0  # share of a set's `num_problems` that may be missing
+
+
+class EvaluationGate(GateRecipe):
+    """After the evaluation; gains are in points of accuracy, final checkpoint minus base."""
+
+    min_gain_points: float = 0.0
+    max_unparseable: Fraction = 1.0
+
+
+class GatesRecipe(Strict):
+    """The Great Expectations gates."""
+
+    curation: CurationGate = CurationGate()
+    evaluation: EvaluationGate = EvaluationGate()
+
+
+class Recipe(Strict):
+    """A whole run."""
+
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    # The system prompt: asks for <think> </think> and the final answer in \boxed{}.
+    system_prompt: Annotated[str, Field(min_length=1)]
+    model: ModelRecipe
+    hardware: HardwareRecipe = HardwareRecipe()
+    rollout: RolloutRecipe = TransformersRollout()
+    sources: Annotated[tuple[SourceRecipe, ...], Field(min_length=1)]
+    curation: CurationRecipe
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    evaluation: EvaluationRecipe
+    gates: GatesRecipe = GatesRecipe()
+    checkpoints: CheckpointsRecipe = CheckpointsRecipe()
+
+    @field_validator("sources", "stages")
+    @classmethod
+    def _names_are_unique(cls, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [part.name for part in parts]
+        if len(set(names)) != len(names):
+            raise ValueError(f"names must be unique, these are {names}")
+        return parts
+
+    @model_validator(mode="after")
+    def _processes_form_whole_groups(self) -> "Recipe":
+        if self.rollout.engine == "vllm":
+            size, num_processes = self.rollout.tensor_parallel, self.hardware.num_processes
+            if num_processes % size:
+                raise ValueError(
+                    f"rollout.tensor_parallel ({size}) must divide "
+                    f"hardware.num_processes ({num_processes})"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _references_resolve(self) -> "Recipe":
+        sets = {curated.name: curated for curated in self.curation.sets}
+        if len(sets) != len(self.curation.sets):
+            raise ValueError("curation.sets: names must be unique")
+        for stage in self.stages:
+            if stage.data not in sets:
+                raise ValueError(
+                    f"stage {stage.name}: `data` is {stage.data!r}, "
+                    f"which is none of curation.sets {sorted(sets)}"
+                )
+            if stage.kind == "sft" and not sets[stage.data].needs_solution:
+                raise ValueError(
+                    f"stage {stage.name}: supervised fine-tuning needs traces; "
+                    f"set `needs_solution = true` in the set {stage.data!r}"
+                )
+        for stage in self.stages:
+            if stage.name in RESERVED_NAMES:
+                raise ValueError(f"a training stage may not be called `{stage.name}`")
+        modalities = {source.modality for source in self.sources}
+        for curated in self.curation.sets:
+            if curated.modality not in modalities:
+                raise ValueError(f"set {curated.name}: no source has modality {curated.modality!r}")
+        return self
+
+
+def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
+    """Reads and checks a recipe.
+
+    Args:
+        path: The TOML file.
+        seed: Replaces the recipe's seed when given.
+
+    Raises:
+        RecipeError: The file is missing, is no TOML, or breaks a rule; all faults are listed.
+    """
+    if not path.is_file():
+        raise RecipeError(
+            f"There is no recipe {path}.",
+            where=str(path),
+            rule="a recipe is a TOML file",
+            fix="name a shipped recipe (pocket, revisual-3b, revisual-7b) or the path of your own",
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"{path} is not valid TOML: {error}.",
+            where=str(path),
+            rule="a recipe is a TOML file",
+            fix="correct the line that the message names",
+        ) from error
+    if seed is not None:
+        values["seed"] = seed
+    recipe = parse_recipe(values, where=str(path))
+    model = recipe.model.model_copy(update={"path": _from_folder(recipe.model.path, path.parent)})
+    sources = tuple(
+        source.model_copy(update={"path": source.path and _from_folder(source.path, path.parent)})
+        for source in recipe.sources
+    )
+    return recipe.model_copy(update={"model": model, "sources": sources})
+
+
+def _from_folder(path: str, folder: Path) -> str:
+    """`./` and `../` start at the recipe's own folder; anything else stays as it is."""
+    return str((folder / path).resolve()) if path.startswith(("./", "../")) else path
+
+
+def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
+    """Checks a recipe's values.
+
+    Args:
+        values: The parsed TOML or JSON.
+        where: The file's name, for the message.
+
+    Raises:
+        RecipeError: Names every field that breaks a rule.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()]
+        raise RecipeError(
+            f"The recipe breaks {len(faults)} rule(s).",
+            where=where,
+            rule="; ".join(faults),
+            fix="correct the fields named above; `revisual show pocket` prints a complete recipe",
+        ) from error
+
+
+def _describe(fault: ErrorDetails) -> str:
+    """One fault as `field: message (got value)`, without the discriminator tags pydantic adds."""
+    field = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    if fault["type"] == "extra_forbidden":
+        return f"{field}: unknown key"
+    given = fault.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{field}: {fault['msg']}{shown}"
+
+
+def resolved_toml_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe with every default filled in, as plain JSON-compatible values."""
+    return recipe.model_dump(mode="json")

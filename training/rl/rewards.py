@@ -1,0 +1,104 @@
+"""Rewards by rule: the weighted list of the recipe (`training.recipe.recipe.RewardRecipe`).
+
+Sources: accuracy and the efficient-length reward, paper v1 (v2 drops the latter); repetition and
+keywords, the authors' code. Format is ours.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from training.answers import Outcome, extract_boxed
+from training.recipe.stages import (
+    AccuracyReward,
+    EfficientLengthReward,
+    FormatReward,
+    KeywordsReward,
+    RepetitionReward,
+)
+
+Reward = AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward | KeywordsReward
+
+
+def score(
+    texts: Sequence[str],
+    lengths_tokens: Sequence[int],
+    outcomes: Sequence[Outcome],
+    rewards: Sequence[Reward],
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Rewards of B responses.
+
+    Args:
+        texts: The responses.
+        lengths_tokens: Their lengths, the end token included.
+        outcomes: What verifying them came to (`training.answers.Verifier`).
+        rewards: The recipe's list; each kind at most once.
+
+    Returns:
+        The weighted sum [B], float32, and each part before weighting [B], by its kind.
+    """
+    responses = list(zip(texts, lengths_tokens, outcomes, strict=True))
+    parts: dict[str, Tensor] = {
+        reward.kind: torch.tensor(
+            [_value(reward, *response) for response in responses], dtype=torch.float32
+        )
+        for reward in rewards
+    }
+    total = torch.zeros(len(responses))
+    for reward in rewards:
+        total += reward.weight * parts[reward.kind]
+    return total, parts
+
+
+def _value(reward: Reward, text: str, length_tokens: int, outcome: Outcome) -> float:
+    if reward.kind == "accuracy":
+        return accuracy(outcome)
+    if reward.kind == "format":
+        return think_then_box(text)
+    if reward.kind == "efficient_length":
+        return efficient_length(
+            length_tokens, reward.budget_tokens, alpha=reward.alpha, delta=reward.delta
+        )
+    if reward.kind == "keywords":
+        return keywords(text, words=reward.words, value=reward.value)
+    return repetition(text, ngram=reward.ngram)
+
+
+def accuracy(outcome: Outcome) -> float:
+    """1 for a verified answer, else 0."""
+    return float(outcome == "right")
+
+
+def think_then_box(text: str) -> float:
+    r"""1 for one `<think>...</think>` block, not empty, then exactly one `\boxed{}`; else 0."""
+    thought, closing, answer = text.strip().partition("</think>")
+    is_thought = thought.startswith("<think>") and bool(thought.removeprefix("<think>").strip())
+    tags = text.count("<think>"), text.count("</think>")
+    is_answer = answer.count("\\boxed") == 1 and extract_boxed(answer) is not None
+    return float(bool(closing) and is_thought and tags == (1, 1) and is_answer)
+
+
+def efficient_length(length: int, budget: int, alpha: float, delta: float) -> float:
+    """Returns clip(alpha (budget - length) + delta, 0, 1), both in tokens (paper v1).
+
+    It rewards brevity in wrong answers as well: keep its weight small beside accuracy's.
+    """
+    return min(max(alpha * (budget - length) + delta, 0.0), 1.0)
+
+
+def repetition(text: str, *, ngram: int) -> float:
+    """1 - share of the n-grams of words that occurred before; 1 if there is none."""
+    words = text.split()
+    ngrams = [tuple(words[i : i + ngram]) for i in range(len(words) - ngram + 1)]
+    return len(set(ngrams)) / len(ngrams) if ngrams else 1.0
+
+
+def keywords(text: str, *, words: Sequence[str], value: float) -> float:
+    """`value` for every occurrence of one of the words, whole and whatever its case, up to 1.
+
+    It pays for words, not for thoughts: for comparison with the authors' code, at a small weight.
+    """
+    found = re.findall(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", text, re.IGNORECASE)
+    return min(value * len(found), 1.0)

@@ -1,0 +1,1 @@
+"""What every stage's process needs: device, seeds, random state, preemption, metrics."""

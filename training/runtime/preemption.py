@@ -1,0 +1,27 @@
+"""SIGTERM as a notice: the machine is wanted back, finish the step, save, and go."""
+
+import signal
+from types import FrameType
+
+from training.runtime import device
+
+
+class Notice:
+    """Catches SIGTERM while it lasts; a context manager, for the main thread."""
+
+    def __init__(self) -> None:
+        self._came = False
+
+    def __enter__(self) -> "Notice":
+        self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def came(self) -> bool:
+        """Whether any rank has been told; all ranks ask, between the same two steps."""
+        return any(device.gather_from_all_ranks(self._came))
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came = True

@@ -4,24 +4,26 @@ from prefect import flow
 
 from contracts.artifact import Artifact
 from tasks.gates import check_curation, check_evaluation
+from tasks.keys import Reuse
 from tasks.prepare import prepare, store_base
 from tasks.report import report
 from tasks.stages import curate, evaluate, train
 
 
 @flow(name="revisual", log_prints=True)
-def full(recipe: str = "pocket", seed: int | None = None, fresh: bool = False) -> Artifact:
+def full(recipe: str = "pocket", seed: int | None = None, reuse: Reuse = "code") -> Artifact:
     """Runs the whole recipe.
 
     Args:
         recipe: A shipped recipe's name, or the path of a recipe file.
         seed: Replaces the recipe's seed.
-        fresh: Runs every stage, also those that an earlier run finished.
+        reuse: What it takes from the store: `code`, what the same recipe, inputs and code made;
+            `recipe`, what the same recipe and inputs made with whatever code; `none`, nothing.
 
     Returns:
         The run's record and report.
     """
-    run = prepare(recipe, seed, fresh)
+    run = prepare(recipe, seed, reuse)
     base = store_base(run)
 
     # Stage 0, GRAMMAR: verifiable problems, hard for the base, balanced (paper, section 3.1).

@@ -12,15 +12,15 @@ from infra.preflight import check_disk, needed_bytes
 from infra.settings import load_settings
 from infra.store import Store
 from tasks.assets import emit_asset
-from tasks.keys import name_key
-from tasks.run import Run, code_digest, recipe_path
+from tasks.keys import Reuse, name_key
+from tasks.run import Run, recipe_path
 from training.evaluation.registry import find_benchmark
 from training.model.policy import check_model
 from training.recipe.recipe import Recipe, load_recipe
 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare")
-def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
+def prepare(recipe: str, seed: int | None, reuse: Reuse) -> Run:
     """Resolves the recipe and checks what it needs.
 
     Raises:
@@ -32,10 +32,9 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
         recipe=load_recipe(recipe_path(recipe), seed=seed),
-        fresh=fresh,
+        reuse=reuse,
         settings=load_settings(),
         created=datetime.now(UTC),
-        code=code_digest(),
     )
     check(run.recipe)
     return run
@@ -51,9 +50,7 @@ def store_base(run: Run) -> Artifact:
     artifact = found or store.publish(
         folder,
         "model",
-        producer=run.producer("base"),
-        inputs={},
-        recipe_digest=run.recipe_digest,
+        run.provenance("base", {}),
         key=key,
     )
     emit_asset(store, artifact, reused=found is not None)

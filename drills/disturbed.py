@@ -17,6 +17,7 @@ from contracts.errors import StageError
 from infra.launcher import Metrics
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
+from tasks.inputs import resolve
 from tasks.keys import stage_key
 from tasks.make import make_artifact
 from tasks.run import Run
@@ -141,7 +142,8 @@ class Stage:
         base, self._makes = self._put(BASE), "model"
         self._inputs = {"policy": base, "data": self._put(folder / "sets")}
         if name == "curate":
-            self._inputs, self._makes = {"policy": base}, "dataset"
+            sources = resolve(self._run(self.recipe), lambda *_: None, print).sources
+            self._inputs, self._makes = {"policy": base, **sources}, "dataset"
         elif name == "evaluate":
             self._inputs, self._makes = {"base": base}, "evaluation"
         self.key = stage_key(self.recipe, name, self._inputs, code="c")
@@ -149,18 +151,20 @@ class Stage:
     def _put(self, folder: Path) -> Artifact:
         return self.store.publish(folder, "input", producer={}, inputs={}, recipe_digest="")
 
-    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
-        run = Run(
+    def _run(self, recipe: Recipe) -> Run:
+        return Run(
             id="0" * 8,
             name="test",
-            recipe=recipe or self.recipe,
+            recipe=recipe,
             fresh=False,
             settings=self._settings,
             created=datetime.now(UTC),
             code="c",
         )
+
+    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
         return make_artifact(
-            run,
+            self._run(recipe or self.recipe),
             self.store,
             self.name,
             self._inputs,

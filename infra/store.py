@@ -1,6 +1,6 @@
 """The artifact store: folders that are written once, verified when read, and found by stage key.
 
-    artifacts/<kind>/<unique id>/files/...       the payload
+    artifacts/<kind>/<unique id>/files/...       the payload, unless it lies elsewhere (`refer`)
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
     keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from contracts.artifact import Artifact, Record
 from contracts.errors import DamagedError, StoreError
+from contracts.places import Place
 from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, damage, file_entries, file_names
 
@@ -39,6 +40,7 @@ class Manifest(Record):
         producer: Which run and stage made it, with which code.
         inputs: What it was made from, by the name the stage knew it by.
         recipe_digest: Digest of the resolved recipe.
+        place: Where the files lie, if not in the store.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Manifest(Record):
     producer: dict[str, str]
     inputs: dict[str, Artifact]
     recipe_digest: str
+    place: Place | None = None
 
 
 class Store:
@@ -121,16 +124,59 @@ class Store:
         with ThreadPoolExecutor(max_workers=1) as beside:  # digests cost no time of the transfer
             described = beside.submit(file_entries, folder, names)
             self.backend.upload(folder, names, f"{location}/files")
-        files = described.result()
         manifest = Manifest(
             kind=kind,
-            files=files,
+            files=described.result(),
             producer=dict(producer),
             inputs=dict(inputs),
             recipe_digest=recipe_digest,
         )
+        return self._enter(location, manifest, key, distrusted)
+
+    def refer(
+        self,
+        files: Collection[FileEntry],
+        place: Place,
+        kind: str,
+        *,
+        producer: Mapping[str, str],
+        recipe_digest: str,
+        key: str,
+    ) -> Artifact:
+        """Stores what files are and where they lie, instead of the files.
+
+        Args:
+            files: Sorted by path.
+            place: Where they lie.
+            kind: What they are.
+            producer: Who resolved them, for the manifest.
+            recipe_digest: For the manifest.
+            key: The key to enter it under.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        manifest = Manifest(
+            kind=kind,
+            files=tuple(files),
+            producer=dict(producer),
+            inputs={},
+            recipe_digest=recipe_digest,
+            place=place,
+        )
+        return self._enter(f"artifacts/{kind}/{uuid.uuid4().hex}", manifest, key)
+
+    def _enter(
+        self,
+        location: str,
+        manifest: Manifest,
+        key: str | None,
+        distrusted: Collection[str] = (),
+    ) -> Artifact:
+        """Commits a manifest, which makes the artifact, and enters it under its key."""
+        digest = content_digest(manifest.files)
         data = manifest.model_dump_json(indent=2).encode()
-        artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
+        artifact = Artifact(uri=f"{self.root}/{location}", sha256=digest, kind=manifest.kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
@@ -209,6 +255,13 @@ class Store:
             DamagedError: It is not what the reference says.
             StoreError: The store cannot be reached.
         """
+        if (place := self.manifest(artifact).place) is not None:
+            raise StoreError(
+                f"The files of {artifact.uri} are not in the store.",
+                where=str(place),
+                rule="an input is read where it lies; the store holds its manifest",
+                fix="read it through infra.inputs.folder",
+            )
         files = self._selected(artifact, only)
         folder.mkdir(parents=True)
         names = [file.path for file in files]
@@ -246,7 +299,9 @@ class Store:
         """
         manifest = self._read_manifest(artifact.uri)
         if content_digest(manifest.files) != artifact.sha256:
-            raise _broken(artifact.uri, "its manifest lists other files than the reference vouches for")
+            raise _broken(
+                artifact.uri, "its manifest lists other files than the reference vouches for"
+            )
         return manifest
 
     def at(self, uri: str) -> Artifact:
@@ -281,10 +336,11 @@ class Store:
         try:
             entry = Artifact.model_validate_json(data)
             artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
-            expected = {file.path: file.size for file in self.manifest(artifact).files}
+            manifest = self.manifest(artifact)
         except (ValidationError, DamagedError) as error:
             log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
             return None
+        expected = {file.path: file.size for file in manifest.files if manifest.place is None}
         if self.backend.sizes(f"{entry.uri}/files") != expected:
             log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
             return None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from contracts.artifact import Artifact
 from contracts.errors import StagePreempted
+from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Job, Metrics, launch
 from infra.store import Store
 from tasks.run import Run
@@ -59,6 +60,7 @@ def make_artifact(
     Raises:
         StageError: Its processes failed.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
+        InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
     run.work.mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,10 @@ def make_artifact(
     job = Job(
         stage=name,
         recipe=resolved_toml_values(run.recipe),
-        inputs={given: _folder(store.fetch(artifact)) for given, artifact in inputs.items()},
+        inputs={
+            given: _folder(local_folder(store, artifact, run.settings))
+            for given, artifact in inputs.items()
+        },
         num_processes=run.recipe.hardware.num_processes,
         threads_per_process=run.recipe.hardware.threads_per_process,
         grace_seconds=run.recipe.checkpoints.grace_seconds,

@@ -10,6 +10,7 @@ from contracts.artifact import Artifact
 from contracts.run_record import StageKind
 from tasks.assets import emit_asset
 from tasks.display import StageDisplay
+from tasks.inputs import Inputs
 from tasks.keys import stage_key
 from tasks.make import make_artifact
 from tasks.run import Run
@@ -17,9 +18,10 @@ from training.recipe.stages import Stage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="curate")
-def curate(run: Run, base: Artifact) -> Artifact:
+def curate(run: Run, inputs: Inputs) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
-    return run_stage(run, "curate", "curate", {"policy": base}, makes="dataset")
+    given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
+    return run_stage(run, "curate", "curate", given, makes="dataset")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train-{stage.name}")
@@ -30,9 +32,10 @@ def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate")
-def evaluate(run: Run, policies: Mapping[str, Artifact]) -> Artifact:
+def evaluate(run: Run, policies: Mapping[str, Artifact], inputs: Inputs) -> Artifact:
     """Every policy on every benchmark."""
-    return run_stage(run, "evaluate", "evaluate", dict(policies), makes="evaluation")
+    given = {**policies, **inputs.benchmarks}
+    return run_stage(run, "evaluate", "evaluate", given, makes="evaluation")
 
 
 def run_stage(

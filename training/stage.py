@@ -22,8 +22,9 @@ class Job(BaseModel):
     Attributes:
         stage: `curate`, `evaluate` or the name of a training stage of the recipe.
         recipe: The resolved recipe, a JSON file.
-        inputs: Local folders by name. curate: `policy`; training: `policy`, `data`;
-            evaluate: every policy by its name, the base first.
+        inputs: Local folders by name. curate: `policy`, `source:<name>` and `benchmark:<name>`;
+            training: `policy`, `data`; evaluate: every policy by its name, the base first, then
+            `benchmark:<name>`.
         output: The folder to fill; empty at the start.
         checkpoints: Folder for step checkpoints; None saves none.
         resume: A step checkpoint to go on from.
@@ -51,11 +52,13 @@ def run(job: Job) -> None:
     if job.stage == "curate":
         from training.curation.curate import curate
 
-        curate(recipe, job.inputs["policy"], job.output)
+        curate(recipe, job.inputs, job.output)
     elif job.stage == "evaluate":
         from training.evaluation.run import evaluate
 
-        evaluate(recipe, job.inputs, job.output)
+        benchmarks = {benchmark.input_name for benchmark in recipe.evaluation.benchmarks}
+        policies = {name: job.inputs[name] for name in job.inputs if name not in benchmarks}
+        evaluate(recipe, policies, job.output)
     else:
         _train(recipe, job)
 

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
-from contracts.artifact import Record
+from pydantic import Field
+
+from contracts.artifact import Record, Sha256
 from contracts.errors import StoreError
+from contracts.paths import FilePath, is_file_of_artifact, leads_out
 
 DIGEST_THREADS = 4  # enough for any disk; a training may run beside them
 
@@ -15,22 +20,28 @@ DIGEST_THREADS = 4  # enough for any disk; a training may run beside them
 class FileEntry(Record):
     """One file of an artifact: its name relative to the folder, its bytes and their digest."""
 
-    path: str
-    size: int
-    sha256: str
+    path: FilePath
+    size: Annotated[int, Field(ge=0)]
+    sha256: Sha256
 
 
 def file_names(folder: Path) -> list[str]:
     """A folder's files, relative to it, sorted; what is hidden is left out.
 
     Raises:
-        StoreError: There are none.
+        StoreError: There are none, a link leads out of the folder, or a name cannot be stored.
     """
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
+    names = []
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if any(part.startswith(".") for part in inner.parts):
+            continue
+        if path.is_symlink() and leads_out(path, folder):
+            raise _not_to_be_stored(folder, inner, "a link to something that is no file of it")
+        if path.is_file():
+            names.append(inner.as_posix())
+            if not is_file_of_artifact(names[-1]):
+                raise _not_to_be_stored(folder, inner, "a file whose name cannot be printed")
     if not names:
         raise StoreError(
             f"There is nothing to store in {folder}.",
@@ -38,7 +49,17 @@ def file_names(folder: Path) -> list[str]:
             rule="an artifact is a folder with at least one file",
             fix="look into the stage's log: it wrote nothing",
         )
-    return names
+    return sorted(names)
+
+
+def _not_to_be_stored(folder: Path, inner: Path, what: str) -> StoreError:
+    return StoreError(
+        f"There is {what} in {folder}.",
+        where=f"{str(inner)!r} in {folder}",
+        rule="what is stored are files below one folder, with printable names; a model hub's links "
+        "to its own blobs are fine",
+        fix="put a copy of the file there, or remove it",
+    )
 
 
 def describe(folder: Path) -> tuple[FileEntry, ...]:
@@ -66,7 +87,12 @@ def damage(folder: Path, files: Sequence[FileEntry]) -> list[str]:
 
 
 def _is_whole(path: Path, file: FileEntry) -> bool:
-    return path.is_file() and path.stat().st_size == file.size and file_digest(path) == file.sha256
+    try:
+        state = path.lstat()  # a link is no copy, wherever it leads
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    regular = stat.S_ISREG(state.st_mode) and state.st_size == file.size
+    return regular and file_digest(path) == file.sha256
 
 
 def file_digest(path: Path) -> str:

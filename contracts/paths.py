@@ -1,5 +1,6 @@
 """Paths that somebody else wrote: data, until these functions have looked at them."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,12 +40,27 @@ def _require_file_of_artifact(path: str) -> str:
 FilePath = Annotated[str, AfterValidator(_require_file_of_artifact)]
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a file or folder may be called so: one part of a path, not hidden."""
+    return is_file_of_artifact(name) and "/" not in name
+
+
+def _require_file_name(name: str) -> str:
+    if not is_file_name(name):
+        raise ValueError("a name that becomes a folder's is one printable part of a path")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_require_file_name)]
+
+
 def leads_out(link: Path, folder: Path) -> bool:
     """Whether a symbolic link in a model folder leads to anything but a file of that folder.
 
     A model hub's cache links from `snapshots/<revision>/` to its own `blobs/`: those may be read,
     too.
     """
-    target, home = link.resolve(), folder.resolve()
+    # Unlike Path.resolve, this gives a link to itself back as it is.
+    target, home = Path(os.path.realpath(link)), Path(os.path.realpath(folder))
     homes = [home, home.parents[1] / "blobs"] if home.parent.name == "snapshots" else [home]
     return not target.is_file() or not any(target.is_relative_to(one) for one in homes)

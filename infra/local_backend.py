@@ -98,7 +98,8 @@ class LocalBackend:
             StoreError: Not to something in the folder, or by way of a link.
         """
         path = self._folder / inner(name, self.root)
-        if path.resolve() != self._folder.resolve() / name:
+        # Path.resolve would end at a link to itself.
+        if os.path.realpath(path) != str(Path(os.path.realpath(self._folder)) / name):
             raise outside(name, self.root)
         return path
 

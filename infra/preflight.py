@@ -4,8 +4,26 @@ import shutil
 from pathlib import Path
 
 from contracts.errors import PreflightError
+from contracts.paths import is_file_name
 
 GIB = 2**30
+MAX_RUN_NAME_BYTES = 200  # the scratch folder adds a part of the run's id
+
+
+def check_run_name(name: str) -> None:
+    """Checks that folders may be called after a run.
+
+    Raises:
+        PreflightError: Its name would lead elsewhere.
+    """
+    if not is_file_name(name) or len(name.encode()) > MAX_RUN_NAME_BYTES:
+        raise PreflightError(
+            f"A run cannot be called {name[:MAX_RUN_NAME_BYTES]!r}.",
+            where="the flow run's name",
+            rule=f"its folders are called after it: no `/`, no dot in front, printable characters, "
+            f"{MAX_RUN_NAME_BYTES} bytes at most",
+            fix="start the run with another name, or without one",
+        )
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:

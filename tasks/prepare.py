@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from contracts.artifact import Artifact
 from infra.digests import content_digest, describe
-from infra.preflight import check_disk, needed_bytes
+from infra.preflight import check_disk, check_run_name, needed_bytes
 from infra.settings import load_settings
 from infra.store import Store
 from tasks.assets import emit_asset
@@ -28,6 +28,7 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
         ModelError: The base model is missing or is no vision-language model.
         RevisualError: The store or the disk will not do.
     """
+    check_run_name(str(runtime.flow_run.name))
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),

@@ -193,6 +193,9 @@ def test_links_in_a_local_store_are_not_followed(tmp_path):
     (root / "artifacts" / "model" / "1" / "manifest.json").symlink_to(secret / "manifest.json")
     (root / "artifacts" / "model" / "2").symlink_to(secret)
     (root / "artifacts" / "model" / ".half").symlink_to(secret / "manifest.json")
+    (root / "artifacts" / "model" / "3").symlink_to("3")
+    with pytest.raises(StoreError):
+        store.at(f"{store.root}/artifacts/model/3")
     for number in "12":
         with pytest.raises(StoreError, match="is no name in the store"):
             store.at(f"{store.root}/artifacts/model/{number}")
@@ -222,7 +225,7 @@ def test_a_link_out_of_a_folder_is_not_stored(tmp_path):
     (folder / "weights").write_text("x")
     (folder / "same").symlink_to("weights")
     assert file_names(folder) == ["same", "weights"]
-    for target in ("../secret", "/etc/passwd", "nowhere", "/etc"):
+    for target in ("../secret", "/etc/passwd", "nowhere", "/etc", "link"):
         (folder / "link").symlink_to(target)
         with pytest.raises(StoreError, match="a link to something that is no file of it"):
             file_names(folder)

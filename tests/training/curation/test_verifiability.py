@@ -43,7 +43,10 @@ def test_each_fault_is_dropped_for_its_reason(reason, make, png, verifier):
     [
         ({"images": []}, "images missing"),
         ({"images": [{"bytes": None, "path": "gone.png"}]}, "images missing"),
-        ({"images": [{"bytes": b"no image", "path": None}]}, "image that cannot be decoded"),
+        (
+            {"images": [{"bytes": b"no image", "path": None}]},
+            "image that is no PNG, JPEG, WebP or GIF",
+        ),
     ],
 )
 def test_a_multimodal_problem_needs_readable_images(change, reason, make_seen, verifier):

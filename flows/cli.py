@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from contracts.errors import RevisualError
 from infra import services
@@ -56,10 +57,20 @@ def down(_options: argparse.Namespace) -> int:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Checks a recipe."""
+    """Checks a recipe, and its model's files where they are on this machine."""
+    from training.model.check import check_model, may_be_on_a_hub
+    from training.model.template import try_template
+
     recipe = _load(options.recipe, None)
     stages = " -> ".join(stage.name for stage in recipe.stages)
     print(f"{options.recipe}: valid; curate -> {stages} -> evaluate")
+    model = Path(recipe.model.path)
+    if model.is_dir() or not may_be_on_a_hub(recipe.model.path):
+        check_model(model)
+        try_template(model)
+        print(f"{model}: files, configuration and chat template are in order")
+    else:
+        print(f"{model}: not checked; it is no folder here, a run looks for it on a model hub")
     return 0
 
 

@@ -15,7 +15,8 @@ from tasks.assets import emit_asset
 from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
 from training.evaluation.registry import find_benchmark
-from training.model.policy import check_model
+from training.model.check import check_model
+from training.model.template import try_template
 from training.recipe.recipe import Recipe, load_recipe
 
 
@@ -62,7 +63,7 @@ def store_base(run: Run) -> Artifact:
 
 
 def check(recipe: Recipe) -> None:
-    """Checks the benchmarks' names, the base model, the store and the disk.
+    """Checks the benchmarks' names, the base model and its template, the store and the disk.
 
     Raises:
         RecipeError: A benchmark is unknown.
@@ -73,10 +74,11 @@ def check(recipe: Recipe) -> None:
     for benchmark in recipe.evaluation.benchmarks:
         find_benchmark(benchmark.name)
     check_model(recipe.model.path)
+    base = base_folder(recipe.model.path)
+    check_model(base)  # what a hub sent
+    try_template(base)
     Store(settings.store_uri, settings.home / "cache").check()
-    check_disk(
-        settings.home, needed_bytes(base_folder(recipe.model.path), num_stages=len(recipe.stages))
-    )
+    check_disk(settings.home, needed_bytes(base, num_stages=len(recipe.stages)))
 
 
 def base_folder(path: str) -> Path:

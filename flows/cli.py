@@ -101,13 +101,20 @@ def lineage(options: argparse.Namespace) -> int:
 def gc(options: argparse.Namespace) -> int:
     """Removes what no finished run refers to from the store, and old scratch from this machine."""
     from tasks.garbage import find_garbage, remove
-    from tasks.scratch import find_scratch, remove_scratch
+    from tasks.scratch import find_scratch, live_runs, remove_scratch
     from tasks.uploads import Retention
 
-    store, age_seconds = _store(), options.age * SECONDS_PER_DAY
-    retention = Retention(options.keep_last)
-    garbage = find_garbage(store, retention=retention, min_age_seconds=age_seconds)
-    scratch = find_scratch(load_settings().home, min_age_seconds=age_seconds)
+    store, home, age_seconds = _store(), load_settings().home, options.age * SECONDS_PER_DAY
+    live = live_runs(home)
+    for run in live:
+        print(f"{run.name} is at work: what it needs, or has begun since it started, stays")
+    garbage = find_garbage(
+        store,
+        retention=Retention(options.keep_last),
+        min_age_seconds=max([age_seconds, *(run.age_seconds for run in live)]),
+        in_use=[artifact for run in live for artifact in run.artifacts],
+    )
+    scratch = find_scratch(home, min_age_seconds=age_seconds)
     for one in [*garbage, *scratch]:
         print(f"{one.num_bytes / 2**20:10.1f} MiB  {one.uri}  {one.reason}")
     total = sum(one.num_bytes for one in [*garbage, *scratch]) / 2**20

@@ -8,14 +8,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 from contracts.errors import StoreError
 from contracts.paths import is_inner_path
 from infra.names import inner, outside
 
 MIB = 2**20
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
+NUM_TRIES = 5
 
 
 class LocalBackend:
@@ -37,19 +36,10 @@ class LocalBackend:
         """Makes a file under another name and links it into place: all of it, or nothing."""
         with self._clear_errors():
             path = self._path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{uuid.uuid4().hex}")
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    _sync(file.fileno())
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink(missing_ok=True)
-            _sync_folder(path.parent)
-        return True
+            for _ in range(NUM_TRIES - 1):
+                with suppress(FileNotFoundError):  # a collector of garbage took the folder away
+                    return _create(path, data)
+            return _create(path, data)
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None."""
@@ -73,22 +63,24 @@ class LocalBackend:
         return {
             f"{top}/{name}": status.st_mtime
             for top in ("artifacts", "keys", "probes")
-            for name, status in self._files(top, ".*").items()
+            for name, status in self._files(top).items()
+            if _is_hidden(name)
         }
 
     def _list(self, prefix: str) -> dict[str, os.stat_result]:
-        files = self._files(prefix, "*").items()
-        return {name: status for name, status in files if name.rpartition("/")[2][0] != "."}
+        files = self._files(prefix).items()
+        return {name: status for name, status in files if not _is_hidden(name)}
 
-    def _files(self, prefix: str, pattern: str) -> dict[str, os.stat_result]:
+    def _files(self, prefix: str) -> dict[str, os.stat_result]:
         """Regular files below a folder, by their names relative to it; links are not followed."""
         found: dict[str, os.stat_result] = {}
         with self._clear_errors():
             base = self._path(prefix)
-            for path in base.rglob(pattern):
-                with suppress(FileNotFoundError):  # removed, or linked into place, at this moment
-                    if stat.S_ISREG((status := path.lstat()).st_mode):
-                        found[path.relative_to(base).as_posix()] = status
+            for folder, _, names in os.walk(base, onerror=_unless_gone):
+                for path in (Path(folder) / name for name in names):
+                    with suppress(FileNotFoundError):  # removed, or linked into place, just now
+                        if stat.S_ISREG((status := path.lstat()).st_mode):
+                            found[path.relative_to(base).as_posix()] = status
         return {name: status for name, status in found.items() if is_inner_path(name)}
 
     def _path(self, name: str) -> Path:
@@ -133,11 +125,11 @@ class LocalBackend:
         """Removes a folder or a file of the store; none is fine."""
         with self._clear_errors():
             path = self._path(prefix)
-            if path.is_dir():
-                # Two may remove it at once, and a writer may still put something there.
-                shutil.rmtree(path, onerror=_unless_gone)
-            else:
+            try:
                 path.unlink(missing_ok=True)
+            except IsADirectoryError:
+                # Two may remove it at once, and a writer may still put something there.
+                shutil.rmtree(path, onerror=lambda _, __, error: _unless_gone(error[1]))
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -152,9 +144,32 @@ class LocalBackend:
             ) from error
 
 
-def _unless_gone(_function: object, _path: str, error: ExcInfo) -> None:
-    if not isinstance(error[1], FileNotFoundError):
-        raise error[1]
+def _create(path: Path, data: bytes) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            _sync(file.fileno())
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return True
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
+
+
+def _unless_gone(error: BaseException) -> None:
+    """Of a folder that somebody else removes, makes again, or puts something into, just now."""
+    # Without a number: `rmtree` has found another folder of that name than a moment ago.
+    filled = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, None)
+    if not filled and not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _sync(descriptor: int) -> None:

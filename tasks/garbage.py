@@ -42,13 +42,20 @@ class _File:
     written: float
 
 
-def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) -> list[Garbage]:
+def find_garbage(
+    store: Store,
+    *,
+    retention: Retention,
+    min_age_seconds: float,
+    in_use: Iterable[Artifact] = (),
+) -> list[Garbage]:
     """Lists what may go; removes nothing.
 
     Args:
         store: The store.
         retention: Which step checkpoints stay.
         min_age_seconds: What is younger stays.
+        in_use: What else stays, with its inputs.
 
     Raises:
         StoreError: The store cannot be reached.
@@ -56,7 +63,7 @@ def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) 
     now = _now(store)
     half_made = store.backend.unfinished()
     entries = _entries(store)
-    roots = [*_kept_steps(store, retention, entries), *_finished_runs(entries)]
+    roots = [*_kept_steps(store, retention, entries), *_finished_runs(entries), *in_use]
     kept = _with_inputs(store, roots)
     garbage: list[Garbage] = []
     for location, files in sorted(_locations(store, half_made).items()):

@@ -14,6 +14,7 @@ from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
+from tasks.scratch import hold, note_base
 from training.evaluation.registry import find_benchmark
 from training.model.check import check_model
 from training.model.template import try_template
@@ -40,6 +41,7 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
         code=code_digest(),
     )
     check(run.recipe)
+    hold(run.work)
     return run
 
 
@@ -58,6 +60,7 @@ def store_base(run: Run) -> Artifact:
         recipe_digest=run.recipe_digest,
         key=key,
     )
+    note_base(run.work, artifact)
     emit_asset(store, artifact, reused=found is not None)
     return artifact
 

@@ -4,6 +4,8 @@ import re
 
 from pydantic import JsonValue
 
+from training.texts import marked
+
 MASK = "(secret, not shown)"
 _SECRET_KEY = re.compile(
     r"(?:^|_)(?:secret|password|passwd|token|api_?key|access_?key|credentials?)(?:_|$)", re.I
@@ -12,15 +14,11 @@ _USER_IN_URI = re.compile(r"(?<=://)[^/\s@]+@")
 _SECRET_IN_QUERY = re.compile(
     r"(?<=[?&])([\w.-]*(?:signature|secret|token|key|credential|password)[\w.-]*)=[^&#\s]+", re.I
 )
-_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421}
-# Reordering marks could make an answer read as something else than it is.
-_BIDI = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 
 
 def printable(text: str) -> str:
-    """The text with control characters made visible and lone surrogates replaced."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    return whole.replace("\r\n", "\n").translate(_CONTROLS).translate(_BIDI)
+    """The text with marks in place of what nobody sees or what would reorder it."""
+    return marked(text.replace("\r\n", "\n").replace("\r", "\\r"))
 
 
 def without_secrets(text: str) -> str:

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
-from infra.preflight import check_disk, needed_bytes
+from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import load_settings
 from infra.store import Store
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
 from tasks.run import Run, recipe_path
+from tasks.scratch import hold
 from training.evaluation.registry import find_benchmark
 from training.recipe.recipe import Recipe, load_recipe
 
@@ -25,6 +26,7 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse) -> Run:
         ModelError: The base model is no vision-language model.
         RevisualError: The store or the disk will not do.
     """
+    check_run_name(str(runtime.flow_run.name))
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
@@ -34,6 +36,7 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse) -> Run:
         created=datetime.now(UTC),
     )
     check(run.recipe)
+    hold(run.work)
     return run
 
 
@@ -50,5 +53,5 @@ def check(recipe: Recipe) -> None:
     for benchmark in recipe.evaluation.benchmarks:
         find_benchmark(benchmark.name)
     model_bytes = list_inputs(recipe, settings)
-    Store(settings.store_uri, settings.home / "cache").check()
+    check_store(Store(settings.store_uri, settings.home / "cache"))
     check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))

@@ -47,7 +47,23 @@ def edited(recipes, tmp_path, old: str, new: str) -> str:
 
 def test_a_valid_recipe_is_said_to_be_valid(capsys):
     assert main(["validate", "pocket"]) == 0
-    assert "curate -> cold_start -> multimodal_rl -> text_rl -> evaluate" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "curate -> cold_start -> multimodal_rl -> text_rl -> evaluate" in told
+    assert "pocket-base: files, configuration and chat template are in order" in told
+
+
+def test_what_was_not_checked_is_said(capsys):
+    assert main(["validate", "revisual-7b"]) == 0
+    assert "Qwen/Qwen2.5-VL-7B-Instruct: not checked" in capsys.readouterr().out
+
+
+def test_a_valid_recipe_with_a_bad_model_is_not_valid(capsys, recipes, tmp_path):
+    text = (recipes / "tiny.toml").read_text()
+    path = tomllib.loads(text)["model"]["path"]
+    for bad in (tmp_path / "nowhere", tmp_path):
+        (tmp_path / "bad.toml").write_text(text.replace(f'"{path}"', f'"{bad}"'))
+        assert main(["validate", str(tmp_path / "bad.toml")]) == 1
+        assert "ModelError" in capsys.readouterr().err
 
 
 def test_show_prints_every_default_filled_in(capsys, recipes):

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 
 from contracts.errors import RevisualError
 from infra import services
+from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
 from infra.store import Store
 from report.text import masked
@@ -17,6 +19,7 @@ SECONDS_PER_DAY = 86400.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; a broken rule is one clear message and exit code 1."""
+    os.umask(PRIVATE_UMASK)
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -44,6 +47,7 @@ def up(_options: argparse.Namespace) -> int:
     print("Starting the Prefect server and a worker ...", flush=True)
     services.up(settings)
     print(f"Prefect UI: {settings.ui_url}   (stop it with: make down)")
+    print(f"It asks once for a password: the line in {credential_path(settings)}")
     print("Start a run: .venv/bin/prefect deployment run revisual/full -p recipe=pocket -p seed=3")
     return 0
 

@@ -25,6 +25,7 @@ from rich.table import Table
 from contracts.errors import ServiceError
 from contracts.run_record import RunRecord
 from infra import services
+from infra.access import api_client
 from infra.settings import Settings
 from infra.store import Store
 
@@ -45,7 +46,7 @@ class Step:
 
 def start_run(settings: Settings, parameters: dict[str, Any]) -> UUID:
     """What `prefect deployment run revisual/full` does; returns the flow run's id."""
-    with SyncPrefectClient(settings.api_url) as client:
+    with api_client(settings) as client:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
         given = {name: value for name, value in parameters.items() if value is not None}
         return client.create_flow_run_from_deployment(deployment.id, parameters=given).id
@@ -61,7 +62,7 @@ def watch(settings: Settings, run_id: UUID) -> int:
         ServiceError: The server or the worker died meanwhile.
     """
     console = Console()
-    with SyncPrefectClient(settings.api_url) as client:
+    with api_client(settings) as client:
         try:
             run = _follow(settings, client, run_id, console)
         except KeyboardInterrupt:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from contracts.artifact import Artifact
+from infra.access import credential
 from infra.settings import Settings
 from infra.store import Store
 
@@ -87,6 +88,11 @@ class Services:
     settings: Settings
     environment: dict[str, str]
 
+    @property
+    def credential(self) -> tuple[str, str]:
+        user, _, password = credential(self.settings).partition(":")
+        return user, password
+
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "flows.cli", *arguments)
 
@@ -110,7 +116,9 @@ class Services:
         deadline = time.monotonic() + 120
         while len(found) < len(uris) and time.monotonic() < deadline:
             address = f"{self.settings.api_url}/events/filter"
-            answer = httpx.post(address, json={"filter": wanted}, timeout=60).raise_for_status()
+            answer = httpx.post(
+                address, json={"filter": wanted}, timeout=60, auth=self.credential
+            ).raise_for_status()
             events = answer.json()["events"]
             found = {one["resource"]["prefect.resource.id"]: one for one in events}
             time.sleep(0.5)

@@ -13,11 +13,11 @@ from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
+from infra.access import api_client
 from infra.automations import (
     CRASH_SILENT_RUNS,
     RESTART_CRASHED_RUNS,
@@ -86,7 +86,7 @@ def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
 
 def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
     deadline = time.monotonic() + 900
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         while time.monotonic() < deadline:
             run = client.read_flow_run(run_id)
             if condition(run):
@@ -100,7 +100,7 @@ def ended(services, run_id: UUID) -> State:
 
 
 def cancel(services, run_id: UUID) -> State:
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         client.set_flow_run_state(run_id, Cancelling())
     return ended(services, run_id)
 
@@ -261,7 +261,7 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
         assert retried.returncode == 0, retried.stdout + retried.stderr
         state = ended(services, UUID(run_id))
         assert state.is_failed() or state.is_crashed()
-        with SyncPrefectClient(services.settings.api_url) as client:
+        with api_client(services.settings) as client:
             if (run_count := client.read_flow_run(UUID(run_id)).run_count) == 2:
                 break
     assert run_count == 2
@@ -312,7 +312,7 @@ def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     before = saved_steps(services)
     processes = wait_for_steps(services, run_id)
     assert cancel(services, run_id).is_cancelled()
-    worker = with_command(processes, "prefect --no-prompt worker start")
+    worker = with_command(processes, "-m infra.worker")
     gone = [process for process in processes if process not in worker]
     _, alive = psutil.wait_procs(gone, timeout=300)
     assert alive == []
@@ -323,7 +323,7 @@ def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     "victim",
     [
         pytest.param("prefect.engine", marks=fault("SIGKILL of the flow's process", CRASHED)),
-        pytest.param("worker start", marks=fault("SIGKILL of the worker", CRASHED)),
+        pytest.param("-m infra.worker", marks=fault("SIGKILL of the worker", CRASHED)),
     ],
 )
 def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services, recipes):
@@ -341,7 +341,7 @@ def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services
 @pytest.fixture
 def short_automations(services):
     """Silence counts sooner, and crashed runs are started again, as long as a test lasts."""
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         (silent,) = client.read_automations_by_name(CRASH_SILENT_RUNS)
         (restart,) = client.read_automations_by_name(RESTART_CRASHED_RUNS)
         assert silent.trigger.within.total_seconds() == 3 * HEARTBEAT_SECONDS
@@ -366,7 +366,7 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
         command, cwd=ROOT, env=services.environment, stderr=subprocess.PIPE, text=True
     )
     processes = wait_for_stage(services)
-    (worker,) = with_command(processes, "prefect --no-prompt worker start")
+    (worker,) = with_command(processes, "-m infra.worker")
     (flow,) = with_command(processes, "prefect.engine")
     # In this order nobody is left to tell the server how the run ended.
     for process in (supervisor(services, "worker"), worker, flow):
@@ -377,7 +377,7 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     _, alive = psutil.wait_procs(processes, timeout=300)
     assert alive == []
 
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         (stuck,) = [run for run in client.read_flow_runs() if not run.state.is_final()]
     assert "No heartbeat" in ended(services, stuck.id).message
     assert services.cli("up").returncode == 0

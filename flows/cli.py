@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 
 from contracts.errors import RevisualError
+from contracts.secrets import masked, without_secrets
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
 from infra.store import Store
-from report.text import masked
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
 SECONDS_PER_DAY = 86400.0
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return command(options)
     except RevisualError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(without_secrets(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return 1
 
 

@@ -22,6 +22,7 @@ from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from contracts.errors import ServiceError
+from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
 from infra.services import POOL
 from infra.settings import PROJECT_ROOT
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--with-healthcheck", action="store_true", help="answer on port 8080")
     options = parser.parse_args()
     os.umask(PRIVATE_UMASK)
+    mask_logs_and_tracebacks()
     setup_signal_handlers_worker(os.getpid(), "the worker", print)
     with suppress(KeyboardInterrupt):
         asyncio.run(

@@ -7,6 +7,7 @@ from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
 from contracts.artifact import Artifact
+from contracts.secrets import masks_secrets
 from infra.digests import content_digest, describe
 from infra.preflight import check_disk, needed_bytes
 from infra.settings import load_settings
@@ -20,6 +21,7 @@ from training.recipe.recipe import Recipe, load_recipe
 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare")
+@masks_secrets
 def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
     """Resolves the recipe and checks what it needs.
 
@@ -42,6 +44,7 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="store-base")
+@masks_secrets
 def store_base(run: Run) -> Artifact:
     """Puts the base policy into the store, once, so that its bytes are known from then on."""
     folder = base_folder(run.recipe.model.path)

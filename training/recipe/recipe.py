@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
+from contracts.secrets import find_secrets
 from training.recipe.stages import (
     Fraction,
     Name,
@@ -291,6 +292,7 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
     Raises:
         RecipeError: Names every field that breaks a rule.
     """
+    _refuse_secrets(values, where)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -301,6 +303,17 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
             rule="; ".join(faults),
             fix="correct the fields named above; `revisual show pocket` prints a complete recipe",
         ) from error
+
+
+def _refuse_secrets(values: dict[str, Any], where: str) -> None:
+    """A recipe is stored with every run, and shown in its report."""
+    if fields := list(find_secrets(values)):
+        raise RecipeError(
+            f"The recipe holds what looks like a password, a key or a token: {', '.join(fields)}.",
+            where=where,
+            rule="a recipe is saved with the run and shown in its report: it holds no secrets",
+            fix="remove it from the recipe; credentials belong in the environment",
+        )
 
 
 def _describe(fault: ErrorDetails) -> str:

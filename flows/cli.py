@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from contracts.errors import RevisualError
+from contracts.run_record import recipe_digest
 from contracts.secrets import masked, without_secrets
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
@@ -33,11 +34,18 @@ def run(options: argparse.Namespace) -> int:
     """Runs a recipe through the deployment and shows it until it ends."""
     from flows.watch import start_run, watch
     from tasks.prepare import check
+    from tasks.run import absolute_name
 
     settings = load_settings()
-    check(_load(options.recipe, options.seed))
+    recipe = _load(options.recipe, options.seed)
+    check(recipe)
     up(options)
-    parameters = {"recipe": options.recipe, "seed": options.seed, "fresh": options.fresh}
+    parameters = {
+        "recipe": absolute_name(options.recipe),
+        "seed": options.seed,
+        "fresh": options.fresh,
+        "digest": recipe_digest(resolved_toml_values(recipe)),
+    }
     return watch(settings, start_run(settings, parameters))
 
 

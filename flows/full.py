@@ -10,18 +10,24 @@ from tasks.stages import curate, evaluate, train
 
 
 @flow(name="revisual", log_prints=True)
-def full(recipe: str = "pocket", seed: int | None = None, fresh: bool = False) -> Artifact:
+def full(
+    recipe: str = "pocket",
+    seed: int | None = None,
+    fresh: bool = False,
+    digest: str | None = None,
+) -> Artifact:
     """Runs the whole recipe.
 
     Args:
         recipe: A shipped recipe's name, or the path of a recipe file.
         seed: Replaces the recipe's seed.
         fresh: Runs every stage, also those that an earlier run finished.
+        digest: Of the recipe that was checked; another one is refused.
 
     Returns:
         The run's record and report.
     """
-    run = prepare(recipe, seed, fresh)
+    run = prepare(recipe, seed, fresh, digest)
     base = store_base(run)
 
     # Stage 0, GRAMMAR: verifiable problems, hard for the base, balanced (paper, section 3.1).

@@ -56,8 +56,7 @@ def up(settings: Settings) -> None:
             _refuse_taken_port(settings)
             make_credential(settings)
             make_private(temporary_folder(settings))
-            address = ["--host", "127.0.0.1", "--port", str(settings.port)]
-            _start(settings, "server", [*_python("prefect"), "server", "start", *address])
+            _start(settings, "server", [*_python("infra.server"), str(settings.port)])
         _write_profile(settings)
         _wait_until_healthy(settings)
         _prepare_server(settings)

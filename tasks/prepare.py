@@ -7,6 +7,8 @@ from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
 from contracts.artifact import Artifact
+from contracts.errors import RecipeError
+from contracts.run_record import recipe_digest
 from contracts.secrets import masks_secrets
 from infra.digests import content_digest, describe
 from infra.preflight import check_disk, needed_bytes
@@ -17,23 +19,23 @@ from tasks.keys import name_key
 from tasks.run import Run, code_digest, recipe_path
 from training.evaluation.registry import find_benchmark
 from training.model.policy import check_model
-from training.recipe.recipe import Recipe, load_recipe
+from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare")
 @masks_secrets
-def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
+def prepare(recipe: str, seed: int | None, fresh: bool, digest: str | None) -> Run:
     """Resolves the recipe and checks what it needs.
 
     Raises:
-        RecipeError: The recipe is missing or breaks a rule.
+        RecipeError: The recipe is missing, breaks a rule or is not the one of the digest.
         ModelError: The base model is missing or is no vision-language model.
         RevisualError: The store or the disk will not do.
     """
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
-        recipe=load_recipe(recipe_path(recipe), seed=seed),
+        recipe=read_recipe(recipe, seed, digest),
         fresh=fresh,
         settings=load_settings(),
         created=datetime.now(UTC),
@@ -41,6 +43,23 @@ def prepare(recipe: str, seed: int | None, fresh: bool) -> Run:
     )
     check(run.recipe)
     return run
+
+
+def read_recipe(name: str, seed: int | None, digest: str | None) -> Recipe:
+    """Reads a recipe, and refuses another one than was checked, if that one's digest is given.
+
+    Raises:
+        RecipeError: It is another one, or it is missing or breaks a rule.
+    """
+    recipe = load_recipe(recipe_path(name), seed=seed)
+    if digest not in (None, recipe_digest(resolved_toml_values(recipe))):
+        raise RecipeError(
+            "The recipe is not the one that was checked when the run was asked for.",
+            where=name,
+            rule=f"the resolved recipe's digest is {digest}",
+            fix="start the run again, with the recipe as it is now",
+        )
+    return recipe
 
 
 @task(cache_policy=NO_CACHE, task_run_name="store-base")

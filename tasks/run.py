@@ -128,6 +128,12 @@ def recipe_path(name: str) -> Path:
     return shipped if shipped.is_file() else Path(name)
 
 
+def absolute_name(name: str) -> str:
+    """The recipe's name for a process in another folder, such as the worker's."""
+    path = recipe_path(name)
+    return name if path.parent == RECIPES else str(path.resolve())
+
+
 def code_digest() -> str:
     """Digest of the training package's sources: other code may give other results.
 

@@ -93,8 +93,8 @@ class Services:
         user, _, password = credential(self.settings).partition(":")
         return user, password
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "flows.cli", *arguments)
+    def cli(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "flows.cli", *arguments, cwd=cwd)
 
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "prefect", "--no-prompt", *arguments)
@@ -124,10 +124,10 @@ class Services:
             time.sleep(0.5)
         return found
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -155,11 +155,12 @@ def started_services():
     """Starts a server and a worker for as long as a `with` lasts."""
 
     @contextmanager
-    def start(home: Path) -> Iterator[Services]:
+    def start(home: Path, **variables: str) -> Iterator[Services]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         services = isolated(home, port)
+        services.environment.update(variables)
         up = services.cli("up")
         try:
             assert up.returncode == 0, up.stderr

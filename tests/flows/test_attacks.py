@@ -1,6 +1,7 @@
 """Attacks on the Prefect server of `make up`, replayed: without its credential nothing is run.
 
-And what a credential gives: this project's flow, and no command that a request brings along.
+And what a credential gives: this project's flow, and no command that a request brings along. Last,
+runs that fail with secrets planted around them (`test_run.py` has one that completes).
 """
 
 import asyncio
@@ -8,9 +9,11 @@ import http.client
 import json
 import os
 import re
+import socket
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -28,6 +31,13 @@ from websockets.sync.client import connect
 from infra.access import api_client, credential, credential_path
 from infra.worker import FLOW, STEPS
 from tests.flows.conftest import ROOT, Services
+from tests.flows.planted import (
+    ENDPOINT,
+    IN_ENVIRONMENT,
+    SECRETIVE_FIELDS,
+    require_hidden,
+    secretive,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NOBODY = 65534
@@ -47,17 +57,18 @@ REQUESTS = {
     "without a credential": {},
     "a form in a foreign page": PAGE,
     "a foreign page that is told nothing of where it runs": PAGE | {"Origin": "null"},
-    "a foreign name for our address": {"Host": "evil.example"},
-    "a page under a foreign name": PAGE | {"Host": "evil.example", "Origin": FOREIGN},
     "a wrong password": {"Authorization": httpx.BasicAuth("revisual", "x")._auth_header},
     "an empty password": {"Authorization": httpx.BasicAuth("revisual", "")._auth_header},
     "another scheme": {"Authorization": "Bearer revisual"},
 }
+# A page that has its name lead to our address, once it is loaded, is no foreign origin there.
+REBOUND = {"Host": "evil.example:4200", "Origin": f"{FOREIGN}:4200"}
 
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory, started_services):
-    with started_services(tmp_path_factory.mktemp("attack") / "home") as services:
+    home = tmp_path_factory.mktemp("attack") / "home"
+    with started_services(home, **IN_ENVIRONMENT) as services:
         yield services
 
 
@@ -74,7 +85,7 @@ def shell_steps(marker: Path) -> list[dict]:
 def attack(post: Callable[[str, dict], httpx.Response], marker: Path) -> list[httpx.Response]:
     """A deployment in the project's pool whose steps run a command, and a run of it at once."""
     flow = post("/flows/", {"name": "harmless"})
-    flow_id = flow.json().get("id", str(UUID(int=1)))
+    flow_id = flow.json()["id"] if flow.is_success else str(UUID(int=1))
     deployment = post(
         "/deployments/",
         {
@@ -85,7 +96,7 @@ def attack(post: Callable[[str, dict], httpx.Response], marker: Path) -> list[ht
             "pull_steps": shell_steps(marker),
         },
     )
-    deployment_id = deployment.json().get("id", str(UUID(int=2)))
+    deployment_id = deployment.json()["id"] if deployment.is_success else str(UUID(int=2))
     run = post(f"/deployments/{deployment_id}/create_flow_run", {})
     return [flow, deployment, run]
 
@@ -136,6 +147,18 @@ def test_nobody_without_the_credential_creates_anything(services, marker, header
         assert client.read_flow_runs() == []
 
 
+def test_a_foreign_name_for_our_address_gets_nothing_even_with_the_credential(services, marker):
+    for known in (None, services.credential):
+        answers = attack(sender(services, REBOUND, auth=known), marker)
+        assert [answer.status_code for answer in answers] == [400, 400, 400]
+    assert httpx.get(services.settings.ui_url, headers=REBOUND).status_code == 400
+    with (
+        socket.create_connection(("127.0.0.1", services.settings.port)) as ours,
+        pytest.raises(InvalidStatus, match="400"),
+    ):
+        connect("ws://evil.example/api/events/in", sock=ours, subprotocols=["prefect"])
+
+
 def test_every_address_of_the_api_asks_for_the_credential(services):
     """Also those that a later version of Prefect adds."""
     paths = httpx.get(f"{services.settings.ui_url}/openapi.json").json()["paths"]
@@ -155,11 +178,11 @@ def test_every_address_of_the_api_asks_for_the_credential(services):
 def test_every_socket_asks_for_the_credential(services, path):
     address = services.settings.api_url.replace("http:", "ws:") + path
     for token in (None, "", "revisual:x"):
-        with pytest.raises(ConnectionClosed), connect(address, subprotocols=["prefect"]) as socket:
-            socket.send(json.dumps({"type": "auth", "token": token}))
-            socket.recv(timeout=60)
-    with pytest.raises((ConnectionClosed, InvalidStatus)), connect(address) as socket:
-        socket.recv(timeout=60)
+        with pytest.raises(ConnectionClosed), connect(address, subprotocols=["prefect"]) as opened:
+            opened.send(json.dumps({"type": "auth", "token": token}))
+            opened.recv(timeout=60)
+    with pytest.raises((ConnectionClosed, InvalidStatus)), connect(address) as opened:
+        opened.recv(timeout=60)
 
 
 def test_the_sockets_that_are_tried_are_all():
@@ -211,12 +234,7 @@ def test_files_are_their_owners_alone_and_the_credential_is_in_no_command_line(s
     shared = {str(path) for path in written if stat.S_IMODE(path.lstat().st_mode) & 0o077}
     assert {path for path in shared if "/prefect/ui/" not in path} == set()  # Prefect's own pages
     assert stat.S_IMODE(credential_path(services.settings).stat().st_mode) == 0o600
-    password = services.credential[1]
-    for process in psutil.process_iter():
-        try:
-            assert password not in " ".join(process.cmdline())
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
+    require_hidden(services, [])
 
 
 def test_the_command_of_these_attacks_works(marker):
@@ -257,8 +275,34 @@ def test_with_the_credential_a_run_brings_no_command_of_its_own(services, marker
         unknown = client.create_flow_run_from_deployment(deployment.id, parameters={"nonsense": 1})
         message = ended(client, unknown.id).message
     assert "The flow has no parameter nonsense." in message
-    assert "its parameters are fresh, recipe, seed" in message
+    assert "its parameters are digest, fresh, recipe, seed" in message
     assert not marker.exists()
+
+
+def test_a_recipe_that_holds_secrets_is_refused_and_shown_nowhere(services, recipes, tmp_path):
+    """Given by hand: it is the worker that finds it, and the message goes to the database."""
+    path = secretive(recipes, tmp_path)
+    with api_client(services.settings) as client:
+        deployment = client.read_deployment_by_name("revisual/full")
+        run = client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": path})
+        state = ended(client, run.id)
+    assert all(field in state.message for field in SECRETIVE_FIELDS)
+    require_hidden(services, [state.message])
+
+
+def test_a_run_that_fails_shows_no_secret(services, recipes, free_port):
+    """Nothing answers at the endpoint whose address has the keys in it."""
+    away = {
+        "REVISUAL_STORE": "s3://bucket/prefix",
+        "AWS_ENDPOINT_URL": f"{ENDPOINT}:{free_port}",
+        "PREFECT_API_URL": services.settings.api_url,
+    }
+    elsewhere = replace(services, environment=services.environment | away)
+    flow = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
+    done = elsewhere.run("-c", flow, str(recipes / "tiny.toml"))
+    assert done.returncode == 1
+    assert "StoreError: The store s3://bucket/prefix cannot be used" in done.stderr
+    require_hidden(services, [done.stdout, done.stderr])
 
 
 def test_the_deployment_that_the_worker_knows_is_the_one_of_prefect_yaml():

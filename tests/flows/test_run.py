@@ -27,6 +27,7 @@ from infra.automations import (
 )
 from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
+from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
 ROLE = "prefect.resource.role"
@@ -40,7 +41,7 @@ CRASHED = "its stage ends too, the run is marked as crashed"
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory, started_services):
-    with started_services(tmp_path_factory.mktemp("run") / "home") as services:
+    with started_services(tmp_path_factory.mktemp("run") / "home", **IN_ENVIRONMENT) as services:
         yield services
 
 
@@ -168,8 +169,10 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert inputs["multimodal_rl"] == [outputs["cold_start"], outputs["curate"]]
     assert inputs["evaluate"] == [base, outputs["cold_start"], outputs["multimodal_rl"]]
 
-    again = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
+    # As a person would type it, in the recipe's folder.
+    again = services.cli("run", "--recipe", "tiny.toml", cwd=recipes)
     assert again.returncode == 0, again.stdout + again.stderr
+    require_hidden(services, [done.stdout, done.stderr, again.stdout, again.stderr])
     second = run_record(services)
     assert second["name"] != record["name"]
     assert all(stage["reused"] for stage in second["stages"])
@@ -292,7 +295,7 @@ def test_a_run_survives_a_server_that_is_killed_and_started_again(services, reci
     # The run renews its lease every few minutes; a server that had lost it would end the run.
     assert len(list(services.settings.prefect_home.glob(LEASES))) == 1
     killed = supervisor(services, "server")
-    (server,) = with_command(killed.children(), "server start")
+    (server,) = with_command(killed.children(), "-m infra.server")
     server.kill()
     psutil.wait_procs([killed], timeout=300)
     assert services.cli("up").returncode == 0
@@ -329,6 +332,7 @@ def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
 def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
     processes = wait_for_stage(services)
+    require_hidden(services, [])
     (killed,) = with_command(processes, victim)
     tree = killed.children(recursive=True)
     killed.kill()

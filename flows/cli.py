@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from contracts.errors import RevisualError
 from contracts.run_record import recipe_digest
-from contracts.secrets import masked, without_secrets
+from contracts.secrets import masked
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return command(options)
     except RevisualError as error:
-        print(without_secrets(f"{type(error).__name__}: {error}"), file=sys.stderr)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
 
 

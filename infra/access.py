@@ -7,6 +7,7 @@ its owner can read it: the file, and the home around it.
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,18 @@ def api_client(settings: Settings) -> "SyncPrefectClient":
     """A client of this machine's server; a context manager."""
     from prefect.client.orchestration import SyncPrefectClient  # takes seconds
 
-    return SyncPrefectClient(settings.api_url, auth_string=credential(settings))
+    return SyncPrefectClient(
+        settings.api_url,
+        auth_string=credential(settings),
+        httpx_settings={"trust_env": False},  # no proxy hears of the credential
+    )
+
+
+def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """What keeps a proxy of the environment from what goes to this machine itself."""
+    names = [environment.get("NO_PROXY"), environment.get("no_proxy"), "127.0.0.1,localhost"]
+    listed = ",".join(name for name in names if name)
+    return {"NO_PROXY": listed, "no_proxy": listed}
 
 
 def temporary_folder(settings: Settings) -> Path:

@@ -28,6 +28,7 @@ from infra.access import (
     make_credential,
     make_private,
     temporary_folder,
+    without_proxy,
     write_private,
 )
 from infra.settings import PROJECT_ROOT, Settings
@@ -50,12 +51,12 @@ def up(settings: Settings) -> None:
         ServiceError: The port is taken, or a service does not come up.
     """
     make_private(settings.home)
+    make_private(temporary_folder(settings))
     with _lock(settings):
         _refuse_other_settings(settings)
         if not is_running(settings, "server"):
             _refuse_taken_port(settings)
             make_credential(settings)
-            make_private(temporary_folder(settings))
             _start(settings, "server", [*_python("infra.server"), str(settings.port)])
         _write_profile(settings)
         _wait_until_healthy(settings)
@@ -87,6 +88,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """The environment of the server, the worker and whatever they start."""
     return {
         **os.environ,
+        **without_proxy(os.environ),
         "REVISUAL_HOME": str(settings.home),
         "REVISUAL_STORE": settings.store_uri,
         "REVISUAL_PORT": str(settings.port),
@@ -221,7 +223,7 @@ def _wait_until_healthy(settings: Settings) -> None:
     deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
     while time.monotonic() < deadline and is_running(settings, "server"):
         try:
-            if httpx.get(f"{settings.api_url}/health", timeout=5).is_success:
+            if httpx.get(f"{settings.api_url}/health", timeout=5, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             pass  # not listening yet

@@ -22,6 +22,7 @@ IN_ENVIRONMENT = {
     "AWS_ENDPOINT_URL": ENDPOINT,
     "HF_TOKEN": planted("hub_token"),
     "SOME_PASSWORD": planted("some_password"),
+    # Nothing listens there: what Prefect sent this way to its own server would be lost.
     "HTTPS_PROXY": f"http://me:{planted('proxy')}@127.0.0.1:9",
 }
 PLANTED = (

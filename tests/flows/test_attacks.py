@@ -296,6 +296,7 @@ def test_a_run_that_fails_shows_no_secret(services, recipes, free_port):
         "REVISUAL_STORE": "s3://bucket/prefix",
         "AWS_ENDPOINT_URL": f"{ENDPOINT}:{free_port}",
         "PREFECT_API_URL": services.settings.api_url,
+        "NO_PROXY": "127.0.0.1",
     }
     elsewhere = replace(services, environment=services.environment | away)
     flow = "import sys; from flows.full import full; full(recipe=sys.argv[1])"

@@ -207,7 +207,7 @@ def test_on_s3_a_run_makes_the_same_weights_and_outlives_prefects_database(
 
     # Another machine of the team: all they share is the store, and the server's address.
     home, uri = tmp_path / "home", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
-    team = services.environment | seaweed.environment
+    team = services.environment | seaweed.environment | {"NO_PROXY": "127.0.0.1"}
     team |= {"REVISUAL_HOME": str(home), "REVISUAL_STORE": uri, "PREFECT_HOME": str(home)}
     settings = replace(services.settings, home=home, store_uri=uri)
     on_s3 = replace(

@@ -1,6 +1,8 @@
 import os
 import stat
+import urllib.request
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -12,6 +14,7 @@ from infra.access import (
     make_credential,
     make_private,
     temporary_folder,
+    without_proxy,
     write_private,
 )
 from infra.settings import Settings
@@ -76,3 +79,11 @@ def test_temporary_files_lie_in_the_home_unless_sockets_would_have_no_room(lengt
     assert inside == (length <= 55)
     assert inside or folder == Path(f"/tmp/revisual-{os.getuid()}")
     assert len(os.fsencode(folder)) + 48 <= 107
+
+
+def test_no_proxy_is_asked_for_the_way_to_this_machine():
+    assert without_proxy({"no_proxy": ".example"})["NO_PROXY"] == ".example,127.0.0.1,localhost"
+    proxies = {"http_proxy": "http://proxy:1", "HTTP_PROXY": "http://proxy:1"}
+    with patch.dict(os.environ, proxies | without_proxy(proxies), clear=True):
+        assert urllib.request.proxy_bypass("127.0.0.1:4200")
+        assert not urllib.request.proxy_bypass("example.org")

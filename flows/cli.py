@@ -2,16 +2,19 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 from contracts.errors import RevisualError
+from contracts.run_record import recipe_digest
+from contracts.secrets import masked
 from infra import services
+from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
 from infra.store import Store
-from report.text import masked
 from tasks.keys import Reuse
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
@@ -20,6 +23,7 @@ SECONDS_PER_DAY = 86400.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; a broken rule is one clear message and exit code 1."""
+    os.umask(PRIVATE_UMASK)
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -33,11 +37,18 @@ def run(options: argparse.Namespace) -> int:
     """Runs a recipe through the deployment and shows it until it ends."""
     from flows.watch import start_run, watch
     from tasks.prepare import check
+    from tasks.run import absolute_name
 
     settings = load_settings()
-    check(_load(options.recipe, options.seed))
+    recipe = _load(options.recipe, options.seed)
+    check(recipe)
     up(options)
-    parameters = {"recipe": options.recipe, "seed": options.seed, "reuse": options.reuse}
+    parameters = {
+        "recipe": absolute_name(options.recipe),
+        "seed": options.seed,
+        "reuse": options.reuse,
+        "digest": recipe_digest(resolved_toml_values(recipe)),
+    }
     return watch(settings, start_run(settings, parameters))
 
 
@@ -47,6 +58,7 @@ def up(_options: argparse.Namespace) -> int:
     print("Starting the Prefect server and a worker ...", flush=True)
     services.up(settings)
     print(f"Prefect UI: {settings.ui_url}   (stop it with: make down)")
+    print(f"It asks once for a password: the line in {credential_path(settings)}")
     print("Start a run: .venv/bin/prefect deployment run revisual/full -p recipe=pocket -p seed=3")
     return 0
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from contracts.errors import StoreError
 from contracts.paths import is_inner_path
+from contracts.secrets import without_secrets
 from infra.local_backend import LocalBackend
 from infra.names import inner
 
@@ -330,9 +331,6 @@ def _status(error: BaseException) -> int | None:
 
 
 def _reason(error: Exception) -> str:
-    """The error's text on one line, the credentials masked should it quote them."""
+    """The error's text on one line."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
-        if secret := os.environ.get(name):
-            text = text.replace(secret, f"<{name}>")
-    return text
+    return without_secrets(text)

@@ -19,6 +19,7 @@ from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
 from contracts.places import HubPlace, Place, is_commit
+from contracts.secrets import masks_secrets
 from infra.digests import content_digest
 from infra.inputs.folder import digest_files, list_files, local_folder
 from infra.inputs.hub import UnreachableHub, repo_type
@@ -58,6 +59,7 @@ class Inputs:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="resolve-inputs")
+@masks_secrets
 def resolve_inputs(run: Run) -> Inputs:
     """Resolves everything that the stages will read, and shows what it is.
 

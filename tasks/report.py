@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from contracts.artifact import Artifact
 from contracts.errors import StoreError
 from contracts.run_record import RunRecord
+from contracts.secrets import masks_secrets
 from infra.settings import Settings
 from infra.store import Store
 from report import render
@@ -24,6 +25,7 @@ PAGE, RECORD = "report.html", "run.json"
 
 
 @task(cache_policy=NO_CACHE, task_run_name="report")
+@masks_secrets
 def report(run: Run) -> Artifact:
     """Writes the report, stores it with the run's record, and shows it in the UI."""
     store = run.store()

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import RecipeError
+from contracts.run_record import recipe_digest
 from flows.cli import main
+from tasks.prepare import read_recipe
+from tasks.run import absolute_name
+from tests.flows.planted import (
+    HUB_TOKEN,
+    IN_ENVIRONMENT,
+    PLANTED,
+    SECRETIVE_FIELDS,
+    planted,
+    secretive,
+)
+from training.recipe.recipe import load_recipe, resolved_toml_values
 
 POCKET_BASE = Path(__file__).parents[2] / "infra" / "models" / "pocket-base"
 
@@ -142,3 +155,36 @@ def test_a_port_that_is_taken(capsys, home, recipes, monkeypatch):
 
 def test_a_report_of_no_run(capsys, home):
     assert "There is no finished run 'latest'." in refused(capsys, home, "report", "latest")
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "show"])
+def test_a_recipe_that_holds_secrets(capsys, home, recipes, tmp_path, monkeypatch, command):
+    for name, value in IN_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    path = secretive(recipes, tmp_path)
+    arguments = ["run", "--recipe", path] if command == "run" else [command, path]
+    message = refused(capsys, home, *arguments)
+    assert all(field in message for field in SECRETIVE_FIELDS)
+    assert not [name for name in PLANTED if planted(name) in message]
+    assert HUB_TOKEN not in message
+
+
+def test_a_store_whose_address_holds_a_secret(capsys, home, monkeypatch):
+    monkeypatch.setenv("REVISUAL_STORE", f"s3://me:{planted('in_url')}@bucket/prefix")
+    message = refused(capsys, home, "run")
+    assert "REVISUAL_STORE holds a password" in message
+    assert planted("in_url") not in message
+
+
+def test_the_recipe_that_is_run_is_the_one_that_was_checked(recipes, monkeypatch):
+    monkeypatch.chdir(recipes)
+    assert absolute_name("pocket") == "pocket"
+    assert absolute_name("tiny.toml") == str(recipes / "tiny.toml")
+
+    checked = recipe_digest(resolved_toml_values(load_recipe(recipes / "tiny.toml", seed=3)))
+    path = str(recipes / "tiny.toml")
+    assert read_recipe(path, 3, checked).seed == read_recipe(path, 3, None).seed == 3
+    with pytest.raises(RecipeError, match="not the one that was checked"):
+        read_recipe(path, 4, checked)
+    with pytest.raises(RecipeError, match="not the one that was checked"):
+        read_recipe(str(recipes / "endless.toml"), 3, checked)

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
 from contracts.places import place_kind
+from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
     Level,
@@ -325,6 +326,7 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
         RecipeError: Names every field that breaks a rule.
     """
     check_texts(values, where=where)
+    _refuse_secrets(values, where)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -336,6 +338,17 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
             rule="; ".join(faults[:MAX_SHOWN_FAULTS]) + more,
             fix="correct the fields named above; `revisual show pocket` prints a complete recipe",
         ) from error
+
+
+def _refuse_secrets(values: dict[str, Any], where: str) -> None:
+    """A recipe is stored with every run, and shown in its report."""
+    if fields := list(find_secrets(values)):
+        raise RecipeError(
+            f"The recipe holds what looks like a password, a key or a token: {', '.join(fields)}.",
+            where=where,
+            rule="a recipe is saved with the run and shown in its report: it holds no secrets",
+            fix="remove it from the recipe; credentials belong in the environment",
+        )
 
 
 def _describe(fault: ErrorDetails) -> str:

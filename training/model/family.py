@@ -242,6 +242,14 @@ def masks_by_layer(
     return {"full_attention": full, "sliding_attention": sliding}
 
 
+def sliding_window(model: PretrainedModel) -> int | None:
+    """The least number of tokens that a layer attends to, itself included; None without a bound."""
+    config = model.config.get_text_config(decoder=True)
+    layers = DynamicCache(config=config).layers
+    windows = (getattr(layer, "sliding_window", None) for layer in layers)
+    return min((window for window in windows if window is not None), default=None)
+
+
 def cache_values_per_token(model: PretrainedModel) -> int:
     """Numbers that all layers keep of one token: its keys and values."""
     config = model.config.get_text_config(decoder=True)

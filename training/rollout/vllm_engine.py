@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import torch
 import torch.distributed as dist
 
-from contracts.errors import DataError
+from contracts.errors import DataError, ModelError
+from training.model import family
 from training.model.encoding import decode_image, encode_prompt, template_ids
 from training.model.policy import Policy
 from training.recipe.recipe import VllmRollout
@@ -63,6 +64,7 @@ class VllmEngine:
 
         Raises:
             DataError: A prompt and its longest response exceed the engine's length.
+            ModelError: vLLM makes other tokens of a prompt than the model's processor.
         """
         self._check_lengths(prompts, settings)
         seeds = torch.randint(2**62, (len(prompts),), generator=generator).tolist()
@@ -78,9 +80,11 @@ class VllmEngine:
         self._sleep()
         position = device.rank() % self._group_size
         start = sum(len(prompts) for prompts, _ in shares[:position])
+        own = outputs[start : start + len(prompts)]
+        self._check_tokens(prompts, own)
         return [
             self._response(index, sample, settings)
-            for index, output in enumerate(outputs[start : start + len(prompts)])
+            for index, output in enumerate(own)
             for sample in output.outputs
         ]
 
@@ -103,6 +107,19 @@ class VllmEngine:
                     where=repr(prompt.question[:200]),
                     rule="prompts are never truncated",
                     fix="raise rollout.max_length_tokens, or lower curation.max_prompt_tokens",
+                )
+
+    def _check_tokens(self, prompts: Sequence[Prompt], outputs: Sequence[RequestOutput]) -> None:
+        for prompt, output in zip(prompts, outputs, strict=True):
+            ours = encode_prompt(self._policy, prompt).token_ids.tolist()
+            theirs = list(output.prompt_token_ids)
+            if ours != theirs:
+                raise ModelError(
+                    f"vLLM makes {len(theirs)} tokens of a prompt, the model's processor "
+                    f"{len(ours)}; they agree up to token {len(os.path.commonprefix([ours, theirs]))}.",
+                    where=repr(prompt.question[:200]),
+                    rule="sampler and learner see the same tokens",
+                    fix="choose the engine transformers, or a family of docs/models.md",
                 )
 
     def _shares_of_group(self, share: tuple[list[Prompt], list[int]]) -> list[Any]:
@@ -206,7 +223,7 @@ def _start(policy: Policy, rollout: VllmRollout) -> LLM:
         return LLM(
             model=policy.model.name_or_path,
             # The bounds on an image's size may be the recipe's and not the file's.
-            mm_processor_kwargs={"size": dict(policy.processor.image_processor.size)},
+            mm_processor_kwargs=family.processor_settings(policy.model.config, policy.processor),
             dtype=str(policy.model.dtype).removeprefix("torch."),
             distributed_executor_backend="external_launcher",
             tensor_parallel_size=rollout.tensor_parallel,

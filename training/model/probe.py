@@ -31,9 +31,9 @@ from training.model.policy import Policy
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
 
-# What rounding may do to log-probabilities, nats: in float32 to any token, in bfloat16 to a prompt's
-# median token. There a rounded number may choose another expert, which moves single tokens by a
-# nat; a fault of the kind that the probe is for moves them all.
+# What rounding may do to log-probabilities, nats: in float32 to any token, in bfloat16 to the
+# median token of a prompt. There a rounded number may choose another expert, which moves single
+# tokens by a nat; a fault of the kind that the probe is for moves them all.
 BOUNDS_NATS = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 _NUM_SAMPLES = 2
 _RESPONSE_TOKENS = 8

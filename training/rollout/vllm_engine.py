@@ -114,9 +114,11 @@ class VllmEngine:
             ours = encode_prompt(self._policy, prompt).token_ids.tolist()
             theirs = list(output.prompt_token_ids)
             if ours != theirs:
+                pairs = enumerate(zip(ours, theirs, strict=False))
+                first = next((i for i, (one, other) in pairs if one != other), None)
                 raise ModelError(
                     f"vLLM makes {len(theirs)} tokens of a prompt, the model's processor "
-                    f"{len(ours)}; they agree up to token {len(os.path.commonprefix([ours, theirs]))}.",
+                    f"{len(ours)}; the first that differs is token {first}.",
                     where=repr(prompt.question[:200]),
                     rule="sampler and learner see the same tokens",
                     fix="choose the engine transformers, or a family of docs/models.md",

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from contracts.errors import RevisualError
 from infra import services
@@ -56,10 +57,16 @@ def down(_options: argparse.Namespace) -> int:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Checks a recipe."""
+    """Checks a recipe, and its model where that is on this machine."""
     recipe = _load(options.recipe, None)
     stages = " -> ".join(stage.name for stage in recipe.stages)
     print(f"{options.recipe}: valid; curate -> {stages} -> evaluate")
+    if not Path(recipe.model.path).is_dir():
+        print(f"{recipe.model.path} is no folder here: each stage probes it when it loads it.")
+        return 0
+    from training.rollout.engine import prove  # seconds, which other commands need not pay
+
+    print(f"{recipe.model.path} on {recipe.rollout.engine}: {prove(recipe)}")
     return 0
 
 

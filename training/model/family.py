@@ -108,6 +108,18 @@ def processor_settings(config: Config, processor: Processor) -> dict[str, Any]:
     return {"size": dict(processor.image_processor.size)}
 
 
+def completed_config(config: Config) -> Config:
+    """A configuration that says what the code of transformers takes for granted, for vLLM.
+
+    Qwen3-VL's language model interleaves the three axes of M-RoPE. transformers always does so, and
+    vLLM where the configuration has `mrope_interleaved`: without it, it rotates by the sections of
+    Qwen2-VL (0.03 to 0.7 nats on prompts with images, none on texts).
+    """
+    if config.model_type in ("qwen3_vl", "qwen3_vl_moe"):
+        config.get_text_config().rope_parameters["mrope_interleaved"] = True
+    return config
+
+
 def special_token_settings(tokenizer: Tokenizer, text: str) -> dict[str, bool]:
     """How to cut a rendered conversation: templates that write a begin-of-text token want no other.
 

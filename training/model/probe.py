@@ -28,6 +28,7 @@ from training.model.encoding import (
 )
 from training.model.forward import Scorer, ScoreSettings
 from training.model.policy import Policy
+from training.recipe.recipe import RolloutRecipe, VllmRollout
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
 
@@ -69,14 +70,14 @@ class Figures:
 
 
 def probe(
-    policy: Policy, engine: RolloutEngine | None = None, max_length_tokens: int | None = None
+    policy: Policy, engine: RolloutEngine | None = None, rollout: RolloutRecipe | None = None
 ) -> Figures:
     """Compares, and refuses a model that our code would train or sample wrongly.
 
     Args:
         policy: As loaded; neither wrapped by a learner nor with adapters.
         engine: The sampler that a stage opened for the policy.
-        max_length_tokens: Of a prompt and its response, if the engine has a bound.
+        rollout: The recipe's section that the engine was opened for.
 
     Returns:
         The figures, all within the bound.
@@ -87,8 +88,9 @@ def probe(
     model = policy.model
     was_training = model.training
     model.eval()
+    longest = rollout.max_length_tokens if isinstance(rollout, VllmRollout) else None
     try:
-        figures = _compare(policy, engine, max_length_tokens)
+        figures = _compare(policy, engine, longest)
     except RevisualError:
         raise
     except _FAULTS as error:

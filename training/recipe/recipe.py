@@ -28,10 +28,10 @@ Level = Annotated[int, Field(ge=1, le=10)]
 
 
 class ModelRecipe(Strict):
-    """The base policy: any image-text-to-text model that transformers can load.
+    """The base policy: an image-text-to-text model of transformers that the start-up probe passes.
 
-    `path` is a folder, relative to the recipe's own folder when it starts with `./` or `../`,
-    or else a model hub's id.
+    docs/models.md says which families do. `path` is a folder, relative to the recipe's own folder
+    when it starts with `./` or `../`, or else a model hub's id.
     """
 
     path: Annotated[str, Field(min_length=1)]

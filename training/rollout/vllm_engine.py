@@ -226,6 +226,7 @@ def _start(policy: Policy, rollout: VllmRollout) -> LLM:
             model=policy.model.name_or_path,
             # The bounds on an image's size may be the recipe's and not the file's.
             mm_processor_kwargs=family.processor_settings(policy.model.config, policy.processor),
+            hf_overrides=family.completed_config,
             dtype=str(policy.model.dtype).removeprefix("torch."),
             distributed_executor_backend="external_launcher",
             tensor_parallel_size=rollout.tensor_parallel,

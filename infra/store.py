@@ -135,7 +135,7 @@ class Store:
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
         ):
-            raise _broken(artifact, "somebody else wrote a manifest under its unique name")
+            raise _broken(artifact.uri, "somebody else wrote a manifest under its unique name")
         if key is None:
             return artifact
         winner = self.claim(key, artifact, distrusted)
@@ -214,7 +214,7 @@ class Store:
         names = [file.path for file in files]
         self.backend.download(f"{self.location(artifact)}/files", names, folder)
         if damaged := damage(folder, files):
-            raise _broken(artifact, f"these files are damaged: {', '.join(damaged)}")
+            raise _broken(artifact.uri, f"these files are damaged: {', '.join(damaged)}")
 
     def find(self, key: str) -> Artifact | None:
         """The artifact that a finished stage with this key produced, if it is still all there."""
@@ -244,9 +244,9 @@ class Store:
         Raises:
             StoreError: There is none, or it does not match the reference.
         """
-        manifest = self._read_manifest(artifact)
+        manifest = self._read_manifest(artifact.uri)
         if content_digest(manifest.files) != artifact.sha256:
-            raise _broken(artifact, "its manifest lists other files than the reference vouches for")
+            raise _broken(artifact.uri, "its manifest lists other files than the reference vouches for")
         return manifest
 
     def at(self, uri: str) -> Artifact:
@@ -255,23 +255,23 @@ class Store:
         Raises:
             StoreError: There is none.
         """
-        unknown = Artifact(uri=uri.rstrip("/"), sha256="", kind="")
-        manifest = self._read_manifest(unknown)
+        address = uri.rstrip("/")
+        manifest = self._read_manifest(address)
         digest = content_digest(manifest.files)
-        return unknown.model_copy(update={"sha256": digest, "kind": manifest.kind})
+        return Artifact(uri=address, sha256=digest, kind=manifest.kind)
 
     def _selected(self, artifact: Artifact, only: Collection[str] | None) -> tuple[FileEntry, ...]:
         files = self.manifest(artifact).files
         return tuple(file for file in files if only is None or file.path in only)
 
-    def _read_manifest(self, artifact: Artifact) -> Manifest:
-        data = self.backend.read(f"{self.location(artifact)}/{MANIFEST}")
+    def _read_manifest(self, uri: str) -> Manifest:
+        data = self.backend.read(f"{self._relative(uri)}/{MANIFEST}")
         if data is None:
-            raise _broken(artifact, "it has no manifest")
+            raise _broken(uri, "it has no manifest")
         try:
             return Manifest.model_validate_json(data)
         except ValidationError as error:
-            raise _broken(artifact, "its manifest is damaged") from error
+            raise _broken(uri, "its manifest is damaged") from error
 
     def _resolve(self, name: str) -> Artifact | None:
         """The artifact an entry names; None, with a log line, when it is not all there."""
@@ -296,11 +296,14 @@ class Store:
         Raises:
             StoreError: It lies in another store.
         """
-        location = artifact.uri.removeprefix(f"{self.root}/")
-        if location == artifact.uri:
+        return self._relative(artifact.uri)
+
+    def _relative(self, uri: str) -> str:
+        location = uri.removeprefix(f"{self.root}/")
+        if location == uri:
             raise StoreError(
-                f"{artifact.uri} lies in another store.",
-                where=artifact.uri,
+                f"{uri} lies in another store.",
+                where=uri,
                 rule=f"a reference lies in the store it is read from, {self.root}",
                 fix="set REVISUAL_STORE to the store it was written to",
             )
@@ -312,10 +315,10 @@ def step_key(key: str, step: int) -> str:
     return f"{key}/step-{step:08d}"
 
 
-def _broken(artifact: Artifact, why: str) -> DamagedError:
+def _broken(uri: str, why: str) -> DamagedError:
     return DamagedError(
-        f"The artifact {artifact.uri} cannot be trusted: {why}.",
-        where=artifact.uri,
+        f"The artifact {uri} cannot be trusted: {why}.",
+        where=uri,
         rule="an artifact has a manifest, and its files have the digests that are listed there",
         fix="run again: a stage whose artifact is damaged is run anew",
     )

@@ -111,12 +111,15 @@ def processor_settings(config: Config, processor: Processor) -> dict[str, Any]:
 def completed_config(config: Config) -> Config:
     """A configuration that says what the code of transformers takes for granted, for vLLM.
 
-    Qwen3-VL's language model interleaves the three axes of M-RoPE. transformers always does so, and
-    vLLM where the configuration has `mrope_interleaved`: without it, it rotates by the sections of
-    Qwen2-VL (0.03 to 0.7 nats on prompts with images, none on texts).
+    In Qwen3-VL the three axes of M-RoPE are interleaved, and in its MoE the chosen experts' weights
+    sum to 1. transformers always does so; vLLM only where the configuration says it. Without the
+    first it rotates by the sections of Qwen2-VL: 0.03 to 0.7 nats on prompts with images, none on
+    texts.
     """
     if config.model_type in ("qwen3_vl", "qwen3_vl_moe"):
         config.get_text_config().rope_parameters["mrope_interleaved"] = True
+    if config.model_type == "qwen3_vl_moe":
+        config.get_text_config().norm_topk_prob = True
     return config
 
 

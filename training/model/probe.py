@@ -97,7 +97,8 @@ def probe(
         raise _refusal(policy, f"{type(error).__name__}: {error}") from error
     finally:
         model.train(was_training)
-    if not max(figures.learner_nats, figures.sampler_nats or 0.0) <= figures.bound_nats:
+    gaps = (figures.learner_nats, figures.sampler_nats or 0.0)
+    if not all(gap <= figures.bound_nats for gap in gaps):  # NaN is no small gap
         raise _refusal(policy, f"{figures}")
     return figures
 

@@ -246,7 +246,9 @@ class Store:
         """
         manifest = self._read_manifest(artifact.uri)
         if content_digest(manifest.files) != artifact.sha256:
-            raise _broken(artifact.uri, "its manifest lists other files than the reference vouches for")
+            raise _broken(
+                artifact.uri, "its manifest lists other files than the reference vouches for"
+            )
         return manifest
 
     def at(self, uri: str) -> Artifact:

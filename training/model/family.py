@@ -111,16 +111,41 @@ def processor_settings(config: Config, processor: Processor) -> dict[str, Any]:
 def completed_config(config: Config) -> Config:
     """A configuration that says what the code of transformers takes for granted, for vLLM.
 
-    In Qwen3-VL the three axes of M-RoPE are interleaved, and in its MoE the chosen experts' weights
-    sum to 1. transformers always does so; vLLM only where the configuration says it. Without the
-    first it rotates by the sections of Qwen2-VL: 0.03 to 0.7 nats on prompts with images, none on
-    texts.
+    In Qwen3-VL the three axes of M-RoPE are interleaved, in its MoE the chosen experts' weights sum
+    to 1, and GLM-4V's projections of queries, keys and values have biases. transformers always does
+    so; vLLM only where the configuration says it, as the published ones do. Without the first it
+    rotates by the sections of Qwen2-VL: 0.03 to 0.7 nats on prompts with images, none on texts.
     """
+    text = config.get_text_config()
     if config.model_type in ("qwen3_vl", "qwen3_vl_moe"):
-        config.get_text_config().rope_parameters["mrope_interleaved"] = True
+        text.rope_parameters["mrope_interleaved"] = True
     if config.model_type == "qwen3_vl_moe":
-        config.get_text_config().norm_topk_prob = True
+        text.norm_topk_prob = True
+    if config.model_type == "glm4v":
+        text.attention_bias = True
     return config
+
+
+def as_published(
+    model: PretrainedModel, name: str, weight: torch.Tensor
+) -> tuple[str, torch.Tensor]:
+    """A parameter as the family's published files name and lay it out, where vLLM knows no other.
+
+    CLIP's and SigLIP's towers have one module less in transformers since version 5, and Qwen3-VL's
+    experts are transposed.
+    """
+    prefix = "model.vision_tower."
+    tower = getattr(model.base_model, "vision_tower", None)
+    if name.startswith(prefix) and type(tower).__name__ in ("CLIPVisionModel", "SiglipVisionModel"):
+        return f"{prefix}vision_model.{name.removeprefix(prefix)}", weight
+    if transposes_experts(model) and ".mlp.experts." in name:
+        return name, weight.transpose(1, 2)
+    return name, weight
+
+
+def transposes_experts(model: PretrainedModel) -> bool:
+    """Whether transformers would save the experts as vLLM cannot read them: Qwen3-VL-MoE."""
+    return bool(model.config.model_type == "qwen3_vl_moe")
 
 
 def special_token_settings(tokenizer: Tokenizer, text: str) -> dict[str, bool]:

@@ -95,7 +95,16 @@ class Policy:
             folder: Created if it is missing.
             state: The weights to write; None for the model's own.
         """
-        self.model.save_pretrained(folder, state_dict=state)
+        if family.transposes_experts(self.model):
+            own = self.model.state_dict() if state is None else state
+            published = dict(
+                family.as_published(self.model, name, weight) for name, weight in own.items()
+            )
+            contiguous = {name: weight.contiguous() for name, weight in published.items()}
+            # transformers would turn them back again.
+            self.model.save_pretrained(folder, state_dict=contiguous, save_original_format=False)
+        else:
+            self.model.save_pretrained(folder, state_dict=state)
         self.processor.save_pretrained(folder)
 
 

@@ -90,12 +90,14 @@ class VllmEngine:
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """See `RolloutEngine.load_weights`; every process gives the whole weights."""
+        model = self._policy.model
+        published = (family.as_published(model, name, weight) for name, weight in weights)
         device.release_cached_memory()
         # Only the weights wake up: the KV cache would be in the way of gathering them.
         self._wake("weights")
         with device.vllm_in_this_process():
             # A model's own `load_weights` fails on CPUs, whose kernels keep repacked copies.
-            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": published})
 
     def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
         for prompt in prompts:

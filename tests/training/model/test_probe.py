@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig, Gemma3TextConfig, Llama4TextConfig, Qwen3_5TextConfig
 
 from contracts.errors import ModelError
-from experiments.tiny_families import FAMILIES
+from experiments.tiny_families import PROVEN
 from training.model import encoding, family
 from training.model.encoding import EncodedPrompt
 from training.model.family import attention_windows
@@ -18,7 +18,7 @@ from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt
 from training.rollout.transformers_engine import TransformersEngine
 
-BY_TYPE = {family.model_type: family for family in FAMILIES}
+BY_TYPE = {family.model_type: family for family in PROVEN}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_features_dealt_to_the_wrong_response_are_found(tiny_policy, monkeypatch
 def test_the_images_of_other_pixels_are_found(tiny_policy, monkeypatch):
     decode = encoding.decode_image
     monkeypatch.setattr(encoding, "decode_image", lambda image: decode(image).rotate(180))
-    with pytest.raises(ModelError, match="learner .* nats from the stock forward pass"):
+    with pytest.raises(ModelError, match=r"learner .* nats from the stock forward pass"):
         probe(tiny_policy)
 
 

@@ -139,7 +139,7 @@ def as_published(
     if name.startswith(prefix) and type(tower).__name__ in ("CLIPVisionModel", "SiglipVisionModel"):
         return f"{prefix}vision_model.{name.removeprefix(prefix)}", weight
     if transposes_experts(model) and ".mlp.experts." in name:
-        return name, weight.transpose(1, 2)
+        return name, weight.transpose(1, 2).contiguous()
     return name, weight
 
 

@@ -26,8 +26,7 @@ def open_engine(
         RecipeError: The recipe asks for vLLM, and it is not installed.
         ModelError: See `training.model.probe.probe`.
     """
-    engine = _open(rollout, policy, previous)
-    probe(policy, engine, rollout)
+    engine, _ = _open_probed(rollout, policy, previous)
     return engine
 
 
@@ -40,7 +39,18 @@ def prove(recipe: Recipe) -> Figures:
     """
     device.start(recipe.hardware.threads_per_process)
     policy = load_policy(recipe.model.path, recipe.model, system_prompt=recipe.system_prompt)
-    return probe(policy, _open(recipe.rollout, policy, None), recipe.rollout)
+    return _open_probed(recipe.rollout, policy, None)[1]
+
+
+def _open_probed(
+    rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None
+) -> tuple[RolloutEngine, Figures]:
+    engine = _open(rollout, policy, previous)
+    if rollout.engine != "transformers":
+        # A copy is probed with weights that were handed over, as it will have them from the first
+        # update on: vLLM reads a file's weights and these by different ways.
+        engine.load_weights(policy.weights())
+    return engine, probe(policy, engine, rollout)
 
 
 def _open(rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None) -> RolloutEngine:
@@ -48,7 +58,6 @@ def _open(rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None
     if rollout.engine == "transformers":
         return TransformersEngine(policy)
     if previous is not None:
-        previous.load_weights(policy.weights())
         return previous
     if find_spec("vllm") is None:
         raise RecipeError(

@@ -26,11 +26,12 @@ def run(job: Job) -> None:
     if job.stage == "curate":
         from training.curation.curate import curate
 
-        curate(recipe, job.inputs["policy"], job.output)
+        policy = job.inputs["policy"]
+        curate(recipe, policy, job.output, save=job.checkpoints, resume=job.resume)
     elif job.stage == "evaluate":
         from training.evaluation.run import evaluate
 
-        evaluate(recipe, job.inputs, job.output)
+        evaluate(recipe, job.inputs, job.output, save=job.checkpoints, resume=job.resume)
     else:
         _train(recipe, job)
 

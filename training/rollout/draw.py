@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from training.rollout.protocol import Prompt
-
 from training.model.nucleus import nucleus_floor
-
+from training.rollout.protocol import Prompt
 
 # Step of a batch -> a random number in [0, 1) for each of its rows [R], float64.
 Uniforms = Callable[[int], torch.Tensor]

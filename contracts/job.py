@@ -15,8 +15,9 @@ class Job(Record):
     Attributes:
         stage: `curate`, `evaluate` or the name of a training stage of the recipe.
         recipe: The resolved recipe, a JSON file.
-        inputs: Local folders by name. curate: `policy`; training: `policy`, `data`;
-            evaluate: every policy by its name, the base first.
+        inputs: Local folders by name. curate: `policy`, `source:<name>` and `benchmark:<name>`;
+            training: `policy`, `data`; evaluate: every policy by its name, the base first, then
+            `benchmark:<name>`.
         output: The folder to fill; empty at the start.
         outcome: Where to write how it ended, an `Outcome`.
         checkpoints: Folder for step checkpoints, or chunks of responses; None saves none.

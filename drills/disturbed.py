@@ -19,6 +19,7 @@ from contracts.run_record import StageKind
 from infra.launcher import Metrics
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
+from tasks.inputs import resolve
 from tasks.keys import ingredients, input_digests, stage_key
 from tasks.make import make_artifact
 from tasks.run import Run
@@ -150,7 +151,8 @@ class Stage:
         base, self._kind = self._put(BASE), KINDS[name]
         self._inputs = {"policy": base, "data": self._put(folder / "sets")}
         if name == "curate":
-            self._inputs = {"policy": base}
+            sources = resolve(self._run(self.recipe), lambda *_: None, print).sources
+            self._inputs = {"policy": base, **sources}
         elif name == "evaluate":
             self._inputs = {"base": base}
         digests = input_digests(self.store, self.recipe, name, self._inputs)
@@ -160,17 +162,24 @@ class Stage:
     def _put(self, folder: Path) -> Artifact:
         return self.store.publish(folder, "input", Provenance())
 
-    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
-        run = Run(
+    def _run(self, recipe: Recipe) -> Run:
+        return Run(
             id="0" * 8,
             name="test",
-            recipe=recipe or self.recipe,
+            recipe=recipe,
             reuse="code",
             settings=self._settings,
             created=datetime.now(UTC),
         )
+
+    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
         return make_artifact(
-            run, self.store, self._kind, self._made_of, self._inputs, display or Watcher()
+            self._run(recipe or self.recipe),
+            self.store,
+            self._kind,
+            self._made_of,
+            self._inputs,
+            display or Watcher(),
         )
 
     def weights(self, artifact: Artifact) -> bytes:

@@ -4,8 +4,9 @@ from prefect import flow
 
 from contracts.artifact import Artifact
 from tasks.gates import check_curation, check_evaluation
+from tasks.inputs import resolve_inputs
 from tasks.keys import Reuse
-from tasks.prepare import prepare, store_base
+from tasks.prepare import prepare
 from tasks.report import report
 from tasks.stages import curate, evaluate, train
 
@@ -24,20 +25,21 @@ def full(recipe: str = "pocket", seed: int | None = None, reuse: Reuse = "code")
         The run's record and report.
     """
     run = prepare(recipe, seed, reuse)
-    base = store_base(run)
+    # Every source, benchmark and model at a known digest; the network is used here alone.
+    inputs = resolve_inputs(run)
 
     # Stage 0, GRAMMAR: verifiable problems, hard for the base, balanced (paper, section 3.1).
-    data = check_curation(run, curate(run, base))
+    data = check_curation(run, curate(run, inputs))
 
     # Cold start on text, then multimodal RL, then text RL: the order is the recipe's (section 4).
-    policies = {"base": base}
-    policy = base
+    policy = inputs.base
+    policies = {"base": policy}
     for stage in run.recipe.stages:
         policy = train(run, stage, policy, data)
         policies[stage.name] = policy
 
     # Base and every stage's checkpoint on the held-out benchmarks (section 5).
-    scores = evaluate(run, policies)
+    scores = evaluate(run, policies, inputs)
     try:
         check_evaluation(run, scores)
     finally:

@@ -1,6 +1,6 @@
 """The artifact store: folders that are written once, verified when read, and found by stage key.
 
-    artifacts/<kind>/<unique id>/files/...       the payload
+    artifacts/<kind>/<unique id>/files/...       the payload, unless it lies elsewhere (`refer`)
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
     keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from contracts.artifact import Artifact
 from contracts.errors import DamagedError, StoreError
+from contracts.places import Place
 from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, damage, file_entries, file_names, matches
@@ -38,11 +39,13 @@ class Manifest(Provenance):
         kind: What it is.
         files: Its results, sorted by path; the artifact's digest covers them.
         attachments: Logs, figures and times that lie beside them; another run may leave others.
+        place: Where the files lie, if not in the store.
     """
 
     kind: str
     files: tuple[FileEntry, ...]
     attachments: tuple[FileEntry, ...] = ()
+    place: Place | None = None
 
     @property
     def all_files(self) -> tuple[FileEntry, ...]:
@@ -130,8 +133,48 @@ class Store:
             attachments=tuple(file for file in entries if file not in files),
             **dict(provenance),
         )
+        return self._enter(location, manifest, key, distrusted)
+
+    def refer(
+        self,
+        files: Collection[FileEntry],
+        place: Place,
+        kind: str,
+        provenance: Provenance,
+        *,
+        key: str,
+    ) -> Artifact:
+        """Stores what files are and where they lie, instead of the files.
+
+        Args:
+            files: Sorted by path.
+            place: Where they lie.
+            kind: What they are.
+            provenance: Who resolved them, for the manifest.
+            key: The key to enter it under.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        manifest = Manifest(
+            kind=kind,
+            files=tuple(files),
+            place=place,
+            **dict(provenance),
+        )
+        return self._enter(f"artifacts/{kind}/{uuid.uuid4().hex}", manifest, key)
+
+    def _enter(
+        self,
+        location: str,
+        manifest: Manifest,
+        key: str | None,
+        distrusted: Collection[str] = (),
+    ) -> Artifact:
+        """Commits a manifest, which makes the artifact, and enters it under its key."""
+        digest = content_digest(manifest.files)
         data = manifest.model_dump_json(indent=2).encode()
-        artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
+        artifact = Artifact(uri=f"{self.root}/{location}", sha256=digest, kind=manifest.kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
@@ -229,7 +272,7 @@ class Store:
             DamagedError: It is not what the reference says.
             StoreError: The store cannot be reached.
         """
-        self._download(artifact, self.manifest(artifact).all_files, folder)
+        self._download(artifact, self._selected(artifact, None, attachments=True), folder)
 
     def _download(self, artifact: Artifact, files: Sequence[FileEntry], folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -289,6 +332,13 @@ class Store:
         self, artifact: Artifact, only: Collection[str] | None, *, attachments: bool
     ) -> tuple[FileEntry, ...]:
         manifest = self.manifest(artifact)
+        if manifest.place is not None:
+            raise StoreError(
+                f"The files of {artifact.uri} are not in the store.",
+                where=str(manifest.place),
+                rule="an input is read where it lies; the store holds its manifest",
+                fix="read it through infra.inputs.folder",
+            )
         files = manifest.all_files if attachments else manifest.files
         return tuple(file for file in files if only is None or file.path in only)
 
@@ -309,10 +359,11 @@ class Store:
         try:
             entry = Artifact.model_validate_json(data)
             artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
-            expected = {file.path: file.size for file in self.manifest(artifact).all_files}
+            manifest = self.manifest(artifact)
         except (ValidationError, DamagedError) as error:
             log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
             return None
+        expected = {file.path: file.size for file in manifest.all_files if manifest.place is None}
         if self.backend.sizes(f"{entry.uri}/files") != expected:
             log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
             return None

@@ -12,6 +12,7 @@ from contracts.artifact import Artifact
 from contracts.errors import StagePreempted
 from contracts.provenance import Ingredients
 from contracts.run_record import StageKind
+from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
 from infra.store import Store
 from tasks.keys import stage_key
@@ -85,13 +86,14 @@ def make_artifact(
     Raises:
         StageError: Its processes failed.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
+        InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
     name, key = made_of.stage, stage_key(made_of)
     run.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
     start = resume_point(store, key, work, display.say)
-    folders = {given: _folder(store, artifact) for given, artifact in inputs.items()}
+    folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
     job = new_job(name, resolved_toml_values(run.recipe), folders, work, start.folder)
     resources = Resources(
         run.recipe.hardware.num_processes,
@@ -130,7 +132,7 @@ def make_artifact(
     return artifact
 
 
-def _folder(store: Store, artifact: Artifact) -> Path:
+def _folder(run: Run, store: Store, artifact: Artifact) -> Path:
     """What a stage reads: a training stage's artifact holds its policy in a folder of its own."""
-    folder = store.fetch(artifact, attachments=False)
+    folder = local_folder(store, artifact, run.settings)
     return folder / "model" if (folder / "model").is_dir() else folder

@@ -12,6 +12,7 @@ from contracts.run_record import StageKind
 from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.display import StageDisplay
+from tasks.inputs import Inputs
 from tasks.keys import history_key, ingredients, input_digests, library_versions, recipe_key
 from tasks.make import make_artifact
 from tasks.run import Run
@@ -20,9 +21,10 @@ from training.recipe.stages import Stage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="curate")
-def curate(run: Run, base: Artifact) -> Artifact:
+def curate(run: Run, inputs: Inputs) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
-    return run_stage(run, "curate", "curate", {"policy": base})
+    given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
+    return run_stage(run, "curate", "curate", given)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train-{stage.name}")
@@ -32,9 +34,9 @@ def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate")
-def evaluate(run: Run, policies: Mapping[str, Artifact]) -> Artifact:
+def evaluate(run: Run, policies: Mapping[str, Artifact], inputs: Inputs) -> Artifact:
     """Every policy on every benchmark."""
-    return run_stage(run, "evaluate", "evaluate", dict(policies))
+    return run_stage(run, "evaluate", "evaluate", {**policies, **inputs.benchmarks})
 
 
 def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact]) -> Artifact:

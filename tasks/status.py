@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.store import Store
+from tasks.inputs import Inputs
 from tasks.keys import Reuse, history_key, ingredients, input_digests, recipe_key, stage_key
 from training.recipe.recipe import Recipe
 
@@ -47,7 +48,7 @@ class _Known:
 
 
 def recipe_status(
-    store: Store, recipe: Recipe, base: Artifact, reuse: Reuse = "code"
+    store: Store, recipe: Recipe, inputs: Inputs, reuse: Reuse = "code"
 ) -> Iterator[StageStatus]:
     """What would become of each stage of a recipe, in their order.
 
@@ -57,21 +58,23 @@ def recipe_status(
     Args:
         store: Where earlier runs' artifacts are.
         recipe: The resolved recipe.
-        base: The base policy.
+        inputs: What the recipe's sources, benchmarks and model are now.
         reuse: What the run would take from the store.
 
     Raises:
         StoreError: The store cannot be reached.
     """
-    known = _Known({"base": base})
-    yield from _stage_status(store, recipe, "curate", "curate", {"policy": "base"}, known, reuse)
+    known = _Known({"base": inputs.base, **inputs.sources, **inputs.benchmarks})
+    read = {"policy": "base"} | {name: name for name in (*inputs.sources, *inputs.benchmarks)}
+    yield from _stage_status(store, recipe, "curate", "curate", read, known, reuse)
     policy = "base"
     for stage in recipe.stages:
-        inputs = {"policy": policy, "data": "curate"}
-        yield from _stage_status(store, recipe, stage.name, stage.kind, inputs, known, reuse)
+        read = {"policy": policy, "data": "curate"}
+        yield from _stage_status(store, recipe, stage.name, stage.kind, read, known, reuse)
         policy = stage.name
-    policies = {name: name for name in ("base", *(stage.name for stage in recipe.stages))}
-    yield from _stage_status(store, recipe, "evaluate", "evaluate", policies, known, reuse)
+    policies = ("base", *(stage.name for stage in recipe.stages))
+    read = {name: name for name in (*policies, *inputs.benchmarks)}
+    yield from _stage_status(store, recipe, "evaluate", "evaluate", read, known, reuse)
 
 
 def _stage_status(
@@ -79,17 +82,17 @@ def _stage_status(
     recipe: Recipe,
     stage: str,
     kind: str,
-    inputs: Mapping[str, str],
+    reads: Mapping[str, str],
     known: _Known,
     reuse: Reuse,
 ) -> Iterator[StageStatus]:
     """One stage's status; `known` learns what it makes, or would make."""
-    missing = [given for given in inputs.values() if given not in known.artifacts]
+    missing = [given for given in reads.values() if given not in known.artifacts]
     if missing:
         yield StageStatus(stage, "runs", f"after {missing[0]}, which was never made before")
         return
-    given = {name: known.artifacts[source] for name, source in inputs.items()}
-    assumes = tuple(one for one in known.assumed if one in inputs.values())
+    given = {name: known.artifacts[source] for name, source in reads.items()}
+    assumes = tuple(one for one in known.assumed if one in reads.values())
     digests = input_digests(store, recipe, stage, given)
     made_of = ingredients(recipe, stage, kind, digests)
     if reuse != "none" and (found := find_finished(store, made_of, reuse)):

@@ -166,7 +166,9 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     base = inputs["curate"][0]
     assert inputs["cold_start"] == [base, outputs["curate"]]
     assert inputs["multimodal_rl"] == [outputs["cold_start"], outputs["curate"]]
-    assert inputs["evaluate"] == [base, outputs["cold_start"], outputs["multimodal_rl"]]
+    *policies, benchmark = inputs["evaluate"]
+    assert policies == [base, outputs["cold_start"], outputs["multimodal_rl"]]
+    assert len(inputs["curate"]) == 4 and inputs["curate"][-1] == benchmark  # after two sources
 
     again = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
     assert again.returncode == 0, again.stdout + again.stderr

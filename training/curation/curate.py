@@ -34,7 +34,7 @@ from training.sampling.verdicts import AnswerVerifier, compare_with_reference
 
 def curate(
     recipe: Recipe,
-    policy: Path,
+    inputs: Mapping[str, Path],
     output: Path,
     *,
     save: Path | None = None,
@@ -51,7 +51,8 @@ def curate(
 
     Args:
         recipe: The run's recipe.
-        policy: Model folder of the base model, whose pass rate is the difficulty.
+        inputs: Folders: `policy`, the base model's, whose pass rate is the difficulty; and the
+            files of each source.
         output: The folder to write to.
         save: Where chunks of responses are left while it runs; None saves none.
         resume: A folder with the chunks of earlier attempts.
@@ -63,7 +64,7 @@ def curate(
         Preempted: The stage was told to stop.
     """
     device.start(recipe.hardware.threads_per_process)
-    base = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
+    base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
 
@@ -83,7 +84,11 @@ def curate(
         if not is_writer:
             job.ask([], open_base)
             return
-        rows = [row for source in recipe.sources for row in load_source(source, recipe.seed)]
+        rows = [
+            row
+            for source in recipe.sources
+            for row in load_source(source, inputs[source.input_name], recipe.seed)
+        ]
         benchmarks = load_benchmarks(recipe.evaluation)
         usable = keep_usable(rows, recipe, base, benchmarks, verifier)
         requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))

@@ -64,10 +64,10 @@ RESULTS: Mapping[str, str] = {
 
 # Section -> its fields that change none.
 NO_RESULTS: Mapping[str, str] = {
-    "ModelRecipe": "path",  # the digest of what lies there counts
+    "ModelRecipe": "path revision",  # the digest of what lies there counts
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
     "VllmRollout": "tensor_parallel memory_fraction",
-    "SourceRecipe": "path",  # as the model's
+    "SourceRecipe": "path revision config split",  # as the model's
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
     "CheckpointsRecipe": "every_steps keep_last grace_seconds",

@@ -3,7 +3,8 @@
     artifacts/<kind>/<unique id>/files/...       the payload, unless it lies elsewhere (`refer`)
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
-    keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
+    keys/<key>/step-<step>/<number>.json         its step checkpoints
+    keys/<key>/chunks/<number>.json              its responses so far, until it is finished
 
 A reference is (URI, sha256, kind). Writers never share a prefix, so none can clobber another. Two
 that finish the same stage race for the key's next number: one wins, the other takes the winner's
@@ -29,6 +30,7 @@ from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, damage, file_entries, file_names, matches
 
 MANIFEST = "manifest.json"
+STEP = "step-"
 log = logging.getLogger(__name__)
 
 
@@ -294,8 +296,12 @@ class Store:
 
     def steps(self, key: str) -> list[int]:
         """Steps of a stage that have been entered under `step_key`, ascending, intact or not."""
-        entries = [name.split("/")[0] for name in self.backend.sizes(f"keys/{key}") if "/" in name]
-        return sorted({int(name.removeprefix("step-")) for name in entries})
+        entries = {name.split("/")[0] for name in self.backend.sizes(f"keys/{key}")}
+        return sorted(int(name.removeprefix(STEP)) for name in entries if name.startswith(STEP))
+
+    def has_entries(self, key: str) -> bool:
+        """Whether something has been entered under a key, intact or not."""
+        return bool(self.backend.sizes(f"keys/{key}"))
 
     def drop(self, key: str) -> None:
         """Removes a key's entries, then the artifacts they name: nobody finds half of one."""
@@ -391,7 +397,12 @@ class Store:
 
 def step_key(key: str, step: int) -> str:
     """The key of a step checkpoint of the stage that has `key`."""
-    return f"{key}/step-{step:08d}"
+    return f"{key}/{STEP}{step:08d}"
+
+
+def chunks_key(key: str) -> str:
+    """The key of the responses that the stage that has `key` has collected."""
+    return f"{key}/chunks"
 
 
 def _broken(uri: str, why: str) -> DamagedError:

@@ -29,7 +29,7 @@ from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
-from training.sampling.verdicts import AnswerVerifier, compare_with_reference
+from training.sampling.verdicts import REFERENCE, AnswerVerifier, compare_with_reference
 
 
 def curate(
@@ -75,7 +75,7 @@ def curate(
         Verifier() as verifier,
         SamplingJob(
             seed=recipe.seed,
-            judges={difficulty.JUDGE: compare_with_reference(verifier)},
+            judges={REFERENCE: compare_with_reference(verifier)},
             log=log,
             save=save,
             resume=resume,

@@ -11,25 +11,15 @@ from math import floor
 from training.answers import Outcome
 from training.curation.step import StepResult, split
 from training.records import Problem
-from training.rollout.protocol import Prompt, Request, SamplingSettings
+from training.rollout.protocol import Request, SamplingSettings
+from training.sampling.problems import request_of
 
 STEP = "difficulty"
-JUDGE = "reference"
 
 
 def pass_rate_requests(problems: Sequence[Problem], settings: SamplingSettings) -> list[Request]:
     """What to ask the base model; a problem that already has a pass rate is not asked."""
-    return [
-        Request(
-            id=problem["id"],
-            prompt=Prompt(problem["question"], problem["images"]),
-            settings=settings,
-            reference=problem["answer"],
-            judge=JUDGE,
-        )
-        for problem in problems
-        if problem["pass_rate"] is None
-    ]
+    return [request_of(row, settings) for row in problems if row["pass_rate"] is None]
 
 
 def pass_rates(

@@ -59,7 +59,7 @@ class VllmEngine:
         # Left alone, vLLM would destroy the learner's process group together with its engine.
         self._llm.llm_engine.engine_core._finalizer.detach()
         self._max_length: int = self._llm.model_config.max_model_len
-        self._num_enqueued = 0  # vLLM's own names of them
+        self._num_enqueued = 0  # questions so far; vLLM names each by its number
         self._asleep: set[str] = set()
         self._sleep()
 

@@ -61,7 +61,7 @@ def write_chunk(answers: Sequence[Answer], folder: Path, name: str) -> Path:
 def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -> list[list[Any]]:
     """Reads every chunk below some folders.
 
-    Where two attempts have answered the same request, one of them counts.
+    Where two attempts have answered the same request, the first of their files counts.
 
     Args:
         folders: Where they lie.
@@ -76,5 +76,6 @@ def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -
         own: dict[str, list[Any]] = {}
         for row in pq.read_table(path, columns=wanted).to_pylist():
             own.setdefault(row["request"], []).append(row)
-        found = own | found
+        for request, rows in own.items():
+            found.setdefault(request, rows)
     return [sorted(rows, key=lambda row: int(row["sample"])) for rows in found.values()]

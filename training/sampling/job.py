@@ -2,8 +2,8 @@
 
 The first process knows the requests. It writes those that no earlier attempt has answered into a
 file of lots, from which every process takes one lot after the other as its engine has room. Each
-verifies what it has answered and writes it in chunks. In the end the first process reads them all:
-in which order they were answered, and by whom, is forgotten.
+verifies what it has answered and writes it in chunks. In the end they are read together: in which
+order they were answered, and by whom, is forgotten.
 """
 
 import shutil
@@ -69,8 +69,10 @@ class SamplingJob:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None and device.rank() == 0:  # after an error others may still write
-            shutil.rmtree(self._folder)
+        if error is None:  # after an error others may still write, and nobody may wait for them
+            device.barrier()
+            if device.rank() == 0:
+                shutil.rmtree(self._folder)
 
     def start(self, requests: Sequence[Request]) -> None:
         """Counts what earlier attempts have answered; for the first process, before it asks.
@@ -86,7 +88,7 @@ class SamplingJob:
         self._progress.start(num_expected, (row for rows in kept for row in rows))
 
     def ask(self, requests: Sequence[Request], open_engine: Callable[[], RolloutEngine]) -> None:
-        """Has all requests answered that are not; on the first process all are in the end.
+        """Has all requests answered that are not yet; in the end all are, by whichever process.
 
         Args:
             requests: What to ask; only the first process's count.
@@ -106,13 +108,12 @@ class SamplingJob:
                 self._answer(lots, path, open_engine())
             name = f"{path}/finished"
             device.add_to_count(name, 1)
-            if device.rank() == 0:
-                # Not a barrier: another process's longest lot may outlast a collective's time-out.
-                self._wait_until(lambda: device.add_to_count(name, 0) == device.world_size())
-                self._progress.write()
+            # Not a barrier: another process's longest lot may outlast a collective's time-out.
+            self._wait_until(lambda: device.add_to_count(name, 0) == device.world_size())
+            self._progress.write()
 
     def answers(self, requests: Iterable[Request]) -> list[list[Answer]]:
-        """Every request's responses by sample, in the order of the requests; on the first process.
+        """Every request's responses by sample, in the order of the requests; on any process.
 
         Raises:
             KeyError: A request has not been asked.

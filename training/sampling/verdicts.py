@@ -8,6 +8,8 @@ from training.answers import Outcome
 from training.rollout.protocol import Finished, Request
 from training.sampling.chunks import Answer
 
+REFERENCE = "reference"  # the judge who knows the right answers
+
 # Requests and one response to each -> the verdict on each.
 Judge = Callable[[Sequence[Request], Sequence[str]], list[Outcome]]
 

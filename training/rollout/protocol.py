@@ -48,11 +48,6 @@ class SamplingSettings:
     top_p: float = 1.0
     samples_per_prompt: int = 1
 
-    @property
-    def num_tokens_at_most(self) -> int:
-        """Length of a prompt's responses together if none of them ends."""
-        return self.max_response_tokens * self.samples_per_prompt
-
 
 @dataclass(frozen=True)
 class Request:

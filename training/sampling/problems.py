@@ -1,4 +1,4 @@
-"""Problems with a reference answer as requests, and their answers by an engine that runs already."""
+"""Problems with a reference answer as requests, and their answers by an engine that exists."""
 
 from collections.abc import Sequence
 

@@ -29,7 +29,7 @@ class Progress:
         return self._count("responses", 0)
 
     def start(self, num_expected: int, answered: Iterable[Answer]) -> None:
-        """Begins to count, on the first process.
+        """Begins to count, and logs what is there already; on the first process.
 
         Args:
             num_expected: Responses that there will be.
@@ -39,6 +39,7 @@ class Progress:
         self._add(answered)
         self._start_seconds = time.monotonic()
         self._start_responses, self._start_tokens = self.num_responses, self._count("tokens", 0)
+        self.write()
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Counts what this process has written."""

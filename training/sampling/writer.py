@@ -14,7 +14,7 @@ from training.sampling.progress import Progress
 from training.sampling.verdicts import Judge, judged
 
 # What is lost by a kill, at most; uploading comes on top.
-FLUSH_SECONDS = 5.0
+FLUSH_SECONDS = 2.0
 
 
 class Writer:

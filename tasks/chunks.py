@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
 from infra.store import Store, chunks_key
@@ -76,7 +78,7 @@ def stored_chunks(store: Store, key: str, folder: Path, say: Say) -> Path | None
         store: Where they lie.
         key: The stage's key.
         folder: Receives the verified copies, a folder each; must not exist.
-        say: Told of each one that is left out, and of how many there are.
+        say: Told of each one that is left out, and of how many responses there are.
 
     Returns:
         The folder; None if there are no responses.
@@ -84,10 +86,12 @@ def stored_chunks(store: Store, key: str, folder: Path, say: Say) -> Path | None
     Raises:
         StoreError: The store cannot be reached.
     """
-    found = list(_verified(store, key, folder, say))
-    if not found:
+    copies = list(_verified(store, key, folder, say))
+    if not copies:
         return None
-    say(f"Going on with the responses of {len(found)} upload(s)")
+    chunks = [path for copy in copies for path in copy.iterdir()]
+    num_responses = sum(pq.read_metadata(path).num_rows for path in chunks)
+    say(f"Going on with {num_responses} responses")
     return folder
 
 

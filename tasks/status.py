@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.settings import Settings
-from infra.store import Store
+from infra.store import Store, chunks_key
 from tasks.inputs import Inputs, resolve
 from tasks.keys import Reuse, history_key, ingredients, input_digests, recipe_key, stage_key
 from tasks.run import Run
@@ -136,6 +136,8 @@ def _stage_status(
         yield StageStatus(stage, "runs", "nothing is reused")
     elif steps := store.steps(stage_key(made_of)):
         yield StageStatus(stage, "resumes", f"after step {steps[-1]}", assumes)
+    elif store.has_entries(chunks_key(stage_key(made_of))):
+        yield StageStatus(stage, "resumes", "with the responses that are in the store", assumes)
     elif near is None:
         yield StageStatus(stage, "runs", "this recipe never made it before")
     else:

@@ -155,7 +155,7 @@ class Checkpoints:
         if is_last:
             self.wait()
             device.barrier()  # a rank that ends early would have the others ended, too
-            raise Preempted(step)
+            raise Preempted(f"step {step} is saved")
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written; raises what went wrong with it."""

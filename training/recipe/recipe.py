@@ -193,7 +193,6 @@ class EvaluationRecipe(Strict):
 
     benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
     max_response_tokens: Tokens
-    batch_size: PositiveInt = 64
     temperature: NonNegative = 0.0  # 0 decodes greedily
 
 

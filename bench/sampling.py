@@ -77,7 +77,7 @@ def ending(question: Callable[..., Any], lengths: Mapping[str, int]) -> Callable
 def seconds_of_job(
     engine: "VllmEngine", verifier: Verifier, requests: Sequence[Request], num_tokens: int
 ) -> float:
-    """Of a whole job, chunks and all."""
+    """Duration (s) of a whole job, chunks and all."""
     judges = {REFERENCE: compare_with_reference(verifier)}
     with tempfile.TemporaryDirectory() as folder:
         start = perf_counter()
@@ -99,7 +99,7 @@ def seconds_of_call(
     lengths: Mapping[str, int],
     num_tokens: int,
 ) -> float:
-    """Of vLLM's own call."""
+    """Duration (s) of vLLM's own call."""
     from training.rollout.vllm_engine import SamplingParams
 
     prompts = [{"prompt_token_ids": template_ids(engine._policy, r.prompt)} for r in requests]

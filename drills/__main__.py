@@ -24,7 +24,7 @@ from drills.stage_faults import full_disk, moving_clock, two_at_once
 from infra.seaweed import seaweed_server
 
 PARTS = ("kills", "stages", "tests")
-# Of each campaign of a training stage, and of one that samples: 34 kills in all.
+# When the kills of one campaign fall, of a stage that trains and of one that samples: 34 in all.
 ANY_MOMENT: tuple[Aim, ...] = ("at a random moment", "at a random moment")
 SAVING: tuple[Aim, ...] = ("in the middle of a save", "in the middle of an upload")
 SAMPLING: tuple[Aim, ...] = ("at a random moment",) * 5

@@ -54,7 +54,7 @@ CAMPAIGNS = (
 
 @cache
 def undisturbed(stage: StageName, num_processes: int) -> Result:
-    """Of a stage that nobody disturbs; made once."""
+    """What a stage makes that nobody disturbs; made once."""
     with TemporaryDirectory() as folder:
         whole = Stage(Path(folder), f"{folder}/store", stage, num_processes)
         made = result(whole, whole.make())

@@ -19,7 +19,7 @@ from training.evaluation.scores import (
 from training.evaluation.scoring import scoring_of
 from training.model.policy import load_policy
 from training.recipe.recipe import EvaluationRecipe, Recipe
-from training.records import Problem
+from training.records import Problem, write_problems
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Request, RolloutEngine, SamplingSettings
 from training.runtime import device
@@ -39,7 +39,7 @@ def evaluate(
     save: Path | None = None,
     resume: Path | None = None,
 ) -> None:
-    """Writes `predictions.parquet`, `scores.json` and the progress in `metrics.jsonl`.
+    """Writes `predictions.parquet`, `scores.json`, `problems.parquet`, and `metrics.jsonl`.
 
     `scores.json` holds `scores`, one Score for each policy and benchmark, and `gains`, one Gain
     for each policy after the base.
@@ -93,6 +93,8 @@ def evaluate(
                 for policy, requests in asked.items()
             }
             write_scores(predictions, recipe.seed, output)
+            asked_problems = [row for problems in benchmarks.values() for row in problems]
+            write_problems(asked_problems, output / "problems.parquet")  # for the report
 
 
 def requests_of(policy: str, benchmarks: Benchmarks, recipe: EvaluationRecipe) -> list[Request]:

@@ -38,7 +38,7 @@ from vllm import LLM, SamplingParams
 from vllm.distributed.parallel_state import get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
-# Of vLLM, which has no types to check here.
+# Classes of vLLM, which has no types to check here.
 RequestOutput: TypeAlias = Any
 CompletionOutput: TypeAlias = Any
 Question: TypeAlias = tuple[dict[str, Any], SamplingParams]

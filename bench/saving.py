@@ -19,9 +19,11 @@ import numpy as np
 
 from bench.table import Row
 from contracts.artifact import Artifact
+from contracts.provenance import Provenance
 from drills.disturbed import BASE, Watcher
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
+from tasks.keys import ingredients, input_digests
 from tasks.make import make_artifact
 from tasks.run import Run
 from training.pocket.problems import generate
@@ -92,7 +94,7 @@ def shortened(name: str, num_steps: int, every_steps: int) -> Recipe:
 
 
 def _put(store: Store, folder: Path) -> Artifact:
-    return store.publish(folder, "input", producer={}, inputs={}, recipe_digest="")
+    return store.publish(folder, "input", Provenance())
 
 
 def _step_seconds(
@@ -102,14 +104,14 @@ def _step_seconds(
         id="0" * 8,
         name="saving",
         recipe=recipe,
-        fresh=True,
+        reuse="none",
         settings=Settings(home=folder / "home", store_uri=store.root, port=1),
         created=datetime.now(UTC),
-        code="c",
     )
-    made = make_artifact(
-        run, store, name, inputs, makes="model", key=uuid.uuid4().hex, display=Watcher()
-    )
+    (stage,) = recipe.stages
+    digests = input_digests(store, recipe, name, inputs)
+    made_of = ingredients(recipe, name, stage.kind, digests, salt=uuid.uuid4().hex)
+    made = make_artifact(run, store, stage.kind, made_of, inputs, Watcher())
     lines = (store.fetch(made) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     seconds = [json.loads(line)["seconds"] for line in lines]
     return [after - before for before, after in pairwise(seconds)]

@@ -13,6 +13,7 @@ from time import perf_counter
 import psutil
 
 from bench.memory import peak_bytes
+from contracts.provenance import Provenance
 from infra.store import Store
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     start = perf_counter()
     if artifact is None:
         artifact = store.publish(
-            Path(folder), "model", producer={}, inputs={}, recipe_digest="0" * 64
+            Path(folder), "model", Provenance(producer={}, recipe_digest="0" * 64)
         )
     else:
         store.copy(artifact, Path(folder))

@@ -2,6 +2,7 @@
 
 RevisualError
 ├── RecipeError      the recipe is missing, malformed or out of range
+├── InputError       a source, a benchmark or a model cannot be found, reached or read, or changed
 ├── DataError        a source, a record or a curated set breaks a rule
 ├── ModelError       a model is missing, or is not a vision-language model
 ├── SettingsError    an environment variable has a value that cannot be used
@@ -43,6 +44,10 @@ def _rebuild(cls: type[RevisualError], what: str, where: str, rule: str, fix: st
 
 class RecipeError(RevisualError):
     """The recipe is missing, malformed or out of range."""
+
+
+class InputError(RevisualError):
+    """An input cannot be found, reached or read, or is no more what it was when it was resolved."""
 
 
 class DataError(RevisualError):

@@ -22,6 +22,7 @@ class StageRecord(Record):
         reused: True when an earlier run had already made this very artifact.
         artifact: What the stage produced.
         inputs: What the stage read, in the order it was given.
+        remarks: What a reader should know of a reused artifact, in words.
     """
 
     name: Text
@@ -30,6 +31,7 @@ class StageRecord(Record):
     reused: bool
     artifact: Artifact
     inputs: tuple[Artifact, ...] = ()
+    remarks: tuple[Text, ...] = ()
 
 
 class GateCheck(Record):

@@ -14,10 +14,13 @@ import psutil
 
 from contracts.artifact import Artifact
 from contracts.errors import StageError
+from contracts.provenance import Provenance
+from contracts.run_record import StageKind
 from infra.launcher import Metrics
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
-from tasks.keys import stage_key
+from tasks.inputs import resolve
+from tasks.keys import ingredients, input_digests, stage_key
 from tasks.make import make_artifact
 from tasks.run import Run
 from training.pocket.problems import generate
@@ -27,6 +30,13 @@ from training.records import Modality, write_problems
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
 StageName = Literal["curate", "cold_start", "multimodal_rl", "text_rl", "evaluate"]
 STAGES = get_args(StageName)
+KINDS: dict[StageName, StageKind] = {
+    "curate": "curate",
+    "cold_start": "sft",
+    "multimodal_rl": "rl",
+    "text_rl": "rl",
+    "evaluate": "evaluate",
+}
 MODALITIES: tuple[Modality, ...] = ("text", "multimodal")
 NUM_PROBLEMS = 32
 # Seconds of training after ten of starting, long enough to be hit in the middle; and how often
@@ -138,35 +148,38 @@ class Stage:
         for modality in MODALITIES:
             problems = generate(modality, "train", NUM_PROBLEMS, seed=0)
             write_problems(problems, folder / "sets" / f"{modality}.parquet")
-        base, self._makes = self._put(BASE), "model"
+        base, self._kind = self._put(BASE), KINDS[name]
         self._inputs = {"policy": base, "data": self._put(folder / "sets")}
         if name == "curate":
-            self._inputs, self._makes = {"policy": base}, "dataset"
+            sources = resolve(self._run(self.recipe), lambda *_: None, print).sources
+            self._inputs = {"policy": base, **sources}
         elif name == "evaluate":
-            self._inputs, self._makes = {"base": base}, "evaluation"
-        self.key = stage_key(self.recipe, name, self._inputs, code="c")
+            self._inputs = {"base": base}
+        digests = input_digests(self.store, self.recipe, name, self._inputs)
+        self._made_of = ingredients(self.recipe, name, self._kind, digests)
+        self.key = stage_key(self._made_of)
 
     def _put(self, folder: Path) -> Artifact:
-        return self.store.publish(folder, "input", producer={}, inputs={}, recipe_digest="")
+        return self.store.publish(folder, "input", Provenance())
 
-    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
-        run = Run(
+    def _run(self, recipe: Recipe) -> Run:
+        return Run(
             id="0" * 8,
             name="test",
-            recipe=recipe or self.recipe,
-            fresh=False,
+            recipe=recipe,
+            reuse="code",
             settings=self._settings,
             created=datetime.now(UTC),
-            code="c",
         )
+
+    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
         return make_artifact(
-            run,
+            self._run(recipe or self.recipe),
             self.store,
-            self.name,
+            self._kind,
+            self._made_of,
             self._inputs,
-            makes=self._makes,
-            key=self.key,
-            display=display or Watcher(),
+            display or Watcher(),
         )
 
     def weights(self, artifact: Artifact) -> bytes:

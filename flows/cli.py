@@ -4,12 +4,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from typing import get_args
 
 from contracts.errors import RevisualError
 from infra import services
 from infra.settings import load_settings
 from infra.store import Store
 from report.text import masked
+from tasks.keys import Reuse
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
 SECONDS_PER_DAY = 86400.0
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings()
     check(_load(options.recipe, options.seed))
     up(options)
-    parameters = {"recipe": options.recipe, "seed": options.seed, "fresh": options.fresh}
+    parameters = {"recipe": options.recipe, "seed": options.seed, "reuse": options.reuse}
     return watch(settings, start_run(settings, parameters))
 
 
@@ -132,7 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     started = add(run)
     started.add_argument("--recipe", default="pocket", help="a shipped recipe, or a file's path")
     started.add_argument("--seed", type=int, help="replaces the recipe's seed")
-    started.add_argument("--fresh", action="store_true", help="run finished stages again")
+    started.add_argument(
+        "--reuse",
+        choices=get_args(Reuse),
+        default="code",
+        help="what to take from earlier runs: of the same code, of any code, nothing",
+    )
     for command in (validate, show):
         add(command).add_argument("recipe", help="a shipped recipe, or a file's path")
     add(report).add_argument("run", help="a run's name or id, or `latest`")

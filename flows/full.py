@@ -4,38 +4,42 @@ from prefect import flow
 
 from contracts.artifact import Artifact
 from tasks.gates import check_curation, check_evaluation
-from tasks.prepare import prepare, store_base
+from tasks.inputs import resolve_inputs
+from tasks.keys import Reuse
+from tasks.prepare import prepare
 from tasks.report import report
 from tasks.stages import curate, evaluate, train
 
 
 @flow(name="revisual", log_prints=True)
-def full(recipe: str = "pocket", seed: int | None = None, fresh: bool = False) -> Artifact:
+def full(recipe: str = "pocket", seed: int | None = None, reuse: Reuse = "code") -> Artifact:
     """Runs the whole recipe.
 
     Args:
         recipe: A shipped recipe's name, or the path of a recipe file.
         seed: Replaces the recipe's seed.
-        fresh: Runs every stage, also those that an earlier run finished.
+        reuse: What it takes from the store: `code`, what the same recipe, inputs and code made;
+            `recipe`, what the same recipe and inputs made with whatever code; `none`, nothing.
 
     Returns:
         The run's record and report.
     """
-    run = prepare(recipe, seed, fresh)
-    base = store_base(run)
+    run = prepare(recipe, seed, reuse)
+    # Every source, benchmark and model at a known digest; the network is used here alone.
+    inputs = resolve_inputs(run)
 
     # Stage 0, GRAMMAR: verifiable problems, hard for the base, balanced (paper, section 3.1).
-    data = check_curation(run, curate(run, base))
+    data = check_curation(run, curate(run, inputs))
 
     # Cold start on text, then multimodal RL, then text RL: the order is the recipe's (section 4).
-    policies = {"base": base}
-    policy = base
+    policy = inputs.base
+    policies = {"base": policy}
     for stage in run.recipe.stages:
         policy = train(run, stage, policy, data)
         policies[stage.name] = policy
 
     # Base and every stage's checkpoint on the held-out benchmarks (section 5).
-    scores = evaluate(run, policies)
+    scores = evaluate(run, policies, inputs)
     try:
         check_evaluation(run, scores)
     finally:

@@ -101,12 +101,17 @@ class S3Backend:
     Not fork-safe: open it in the process that uses it. The endpoint and the credentials come from
     the usual AWS_* variables. A server that is away, slow or overloaded is asked again for
     `PATIENCE_SECONDS`: long enough for a restart.
+
+    Args:
+        path: Bucket and prefix.
+        called: What it is called in errors.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, called: str = "The store") -> None:
         import s3fs  # takes a second, and a local store never needs it
 
         self._path = path
+        self._called = called
         self._bucket = path.partition("/")[0]
         self.root = f"s3://{path}"
         self._fs = s3fs.S3FileSystem(
@@ -155,6 +160,13 @@ class S3Backend:
     def times(self, prefix: str) -> dict[str, float]:
         """When the objects under a prefix were written, by the server's clock."""
         return {name: info["LastModified"].timestamp() for name, info in self._list(prefix).items()}
+
+    def states(self, prefix: str) -> dict[str, str]:
+        """What changes whenever an object under a prefix is written again, by its name."""
+        return {
+            name: f"{info['size']} {info['ETag']} {info['LastModified'].isoformat()}"
+            for name, info in self._list(prefix).items()
+        }
 
     def unfinished(self) -> dict[str, float]:
         """Multipart uploads; of several of one name the youngest counts."""
@@ -268,7 +280,7 @@ class S3Backend:
 
     def _unusable(self, error: Exception) -> StoreError:
         return StoreError(
-            f"The store {self.root} cannot be used: {_reason(error)}.",
+            f"{self._called} {self.root} cannot be used: {_reason(error)}.",
             where=f"{self.root} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}",
             rule="the bucket exists, answers, and these credentials may list, read and write",
             fix="check REVISUAL_STORE, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and "

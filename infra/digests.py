@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from contracts.artifact import Record
@@ -20,22 +21,27 @@ class FileEntry(Record):
     sha256: str
 
 
-def file_names(folder: Path) -> list[str]:
+def matches(name: str, patterns: Collection[str]) -> bool:
+    """Whether a file's name fits one of the patterns, in which `*` stands for any characters."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def file_names(folder: Path, required: Collection[str] = ("*",)) -> list[str]:
     """A folder's files, relative to it, sorted; what is hidden is left out.
 
     Raises:
-        StoreError: There are none.
+        StoreError: There is none that fits one of the required patterns.
     """
     names = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
     )
-    if not names:
+    if not any(matches(name, required) for name in names):
         raise StoreError(
             f"There is nothing to store in {folder}.",
             where=str(folder),
-            rule="an artifact is a folder with at least one file",
+            rule=f"an artifact is a folder with at least one file of {', '.join(required)}",
             fix="look into the stage's log: it wrote nothing",
         )
     return names

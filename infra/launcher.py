@@ -3,7 +3,8 @@
     work/
       job.json       what the stage is asked
       recipe.json    the resolved recipe
-      log.txt        everything its processes print
+      outcome.json   how it ended, in its own words
+    log.txt        everything its processes print
       output/        what it writes; metrics.jsonl grows while it runs
       checkpoints/   its step checkpoints, until somebody takes them
 
@@ -13,7 +14,6 @@ the caller, an exception, a cancellation or SIGKILL, ends the stage's processes 
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,93 +21,116 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from contracts.errors import StageError, StagePreempted
+from contracts.job import STAGE_MODULE, Job, Outcome
 from infra.settings import PROJECT_ROOT
 from infra.supervisor import GRACE_SECONDS
 
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
 CHECKPOINTS = "checkpoints"
-# training.stage saved its state and left; or whoever ran it was told to stop, and passed it on.
-PREEMPTED_CODES = (75, 128 + signal.SIGTERM)
-# A broken rule as `training.stage` prints it: what, where, rule, fix.
-BROKEN_RULE = re.compile(
-    r"^\w+Error: .+\n {2}where: .+\n {2}rule:  .+\n {2}fix:   .+$", re.MULTILINE
-)
 Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a stage is asked to do.
+class Resources:
+    """What a stage may take of this machine.
 
     Attributes:
-        stage: `curate`, the name of a training stage, or `evaluate`.
-        recipe: The resolved recipe.
-        inputs: Local folders of its inputs, by name; the order counts.
         num_processes: Training processes to start.
         threads_per_process: CPU threads of each.
         grace_seconds: From SIGTERM to SIGKILL: time to finish a step and to save it.
-        resume: A step checkpoint to go on from.
     """
 
-    stage: str
-    recipe: Mapping[str, Any]
-    inputs: Mapping[str, Path]
     num_processes: int
     threads_per_process: int
     grace_seconds: float = GRACE_SECONDS
-    resume: Path | None = None
+
+
+class Executor(Protocol):
+    """Runs a stage somewhere: `launch` does it here, under torchrun."""
+
+    def __call__(
+        self,
+        job: Job,
+        resources: Resources,
+        *,
+        on_line: Callable[[str], None],
+        on_metrics: Callable[[Metrics], None],
+    ) -> None:
+        """Runs the job to its end; see `launch`."""
+        ...
+
+
+def new_job(
+    stage: str,
+    recipe: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    work: Path,
+    resume: Path | None = None,
+) -> Job:
+    """Lays out a stage's scratch folder and writes down what is asked.
+
+    Args:
+        stage: `curate`, the name of a training stage, or `evaluate`.
+        recipe: The resolved recipe.
+        inputs: Local folders of its inputs, by name; the order counts.
+        work: The folder, of its own; created, must not hold an output.
+        resume: A step checkpoint to go on from.
+    """
+    job = Job(
+        stage=stage,
+        recipe=work / "recipe.json",
+        inputs=dict(inputs),
+        output=work / "output",
+        outcome=work / "outcome.json",
+        checkpoints=work / CHECKPOINTS,
+        resume=resume,
+    )
+    job.output.mkdir(parents=True)
+    job.recipe.write_text(json.dumps(recipe, indent=2))
+    return job
 
 
 def launch(
     job: Job,
-    work: Path,
+    resources: Resources,
     *,
     on_line: Callable[[str], None],
     on_metrics: Callable[[Metrics], None],
-) -> Path:
-    """Runs a stage to its end.
+) -> None:
+    """Runs a stage to its end on this machine; an `Executor`.
 
     Args:
-        job: What to run.
-        work: A folder of its own; created, must be empty.
+        job: What to run, as `new_job` made it.
+        resources: With how many processes.
         on_line: Called with every complete line the stage prints.
         on_metrics: Called with every object the stage appends to `metrics.jsonl`.
-
-    Returns:
-        The folder the stage wrote.
 
     Raises:
         StageError: The stage failed.
         StagePreempted: It was told to stop.
     """
-    output = work / "output"
-    output.mkdir(parents=True)
-    (work / "recipe.json").write_text(json.dumps(job.recipe, indent=2))
-    (work / "job.json").write_text(json.dumps(_job_values(job, work, output), indent=2))
+    work = job.output.parent
+    asked, log_path = work / "job.json", work / "log.txt"
+    asked.write_text(job.model_dump_json(indent=2))
     command = [
-        *(sys.executable, "-m", "infra.torchrun", "--nproc-per-node", str(job.num_processes)),
-        *("-m", "training.stage", str(work / "job.json")),
+        *(sys.executable, "-m", "infra.torchrun"),
+        *("--nproc-per-node", str(resources.num_processes), "-m", STAGE_MODULE, str(asked)),
     ]
-    environment = stage_environment(job.threads_per_process)
-    log_path = work / "log.txt"
     log = LineTail(log_path, on_line)
-    metrics = LineTail(output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
+    metrics = LineTail(job.output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
     code = supervise(
         command,
-        environment,
+        stage_environment(resources.threads_per_process),
         log_path,
         poll=lambda: _poll(log, metrics),
-        grace_seconds=job.grace_seconds,
+        grace_seconds=resources.grace_seconds,
     )
-    if code in PREEMPTED_CODES:
-        raise StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log_path}")
     if code != 0:
-        raise StageError(_failure(job.stage, code, log_path))
-    return output
+        raise _failure(job, code, log_path)
 
 
 def supervise(
@@ -198,17 +221,6 @@ def stage_environment(threads_per_process: int) -> dict[str, str]:
     }
 
 
-def _job_values(job: Job, work: Path, output: Path) -> dict[str, Any]:
-    return {
-        "stage": job.stage,
-        "recipe": str(work / "recipe.json"),
-        "inputs": {name: str(folder) for name, folder in job.inputs.items()},
-        "output": str(output),
-        "checkpoints": str(work / CHECKPOINTS),
-        "resume": job.resume and str(job.resume),
-    }
-
-
 def _poll(log: LineTail, metrics: LineTail) -> None:
     log.read()
     metrics.read()
@@ -222,12 +234,16 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.wait(timeout=2 * grace_seconds + 15)
 
 
-def _failure(stage: str, code: int, log: Path) -> str:
-    """The rule that the stage says was broken, else how it ended and the end of its log."""
-    text = log.read_text(errors="replace")
-    if broken := BROKEN_RULE.search(text):
-        return f"stage {stage}: {broken.group()}\n  log:   {log}"
+def _failure(job: Job, code: int, log: Path) -> StageError:
+    """What the stage itself says went wrong, else how it ended and the end of its log."""
+    outcome = None
+    if job.outcome.is_file():
+        outcome = Outcome.model_validate_json(job.outcome.read_text(encoding="utf-8"))
+    if outcome is not None and outcome.status == "refused":
+        return StageError(f"stage {job.stage}: {outcome.message}\n  log:   {log}")
+    # It saved its state and left; or torchrun was told to stop, and passed it on.
+    if (outcome and outcome.status == "preempted") or code == 128 + signal.SIGTERM:
+        return StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log}")
     how = f"by signal {signal.Signals(code - 128).name}" if code > 128 else f"with exit code {code}"
-    return "\n".join(
-        [f"stage {stage} ended {how}; the end of {log}:", *text.splitlines()[-LOG_TAIL_LINES:]]
-    )
+    tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+    return StageError("\n".join([f"stage {job.stage} ended {how}; the end of {log}:", *tail]))

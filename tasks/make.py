@@ -4,16 +4,44 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from contracts.artifact import Artifact
 from contracts.errors import StagePreempted
-from infra.launcher import CHECKPOINTS, Job, Metrics, launch
+from contracts.provenance import Ingredients
+from contracts.run_record import StageKind
+from infra.inputs.folder import local_folder
+from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
 from infra.store import Store
+from tasks.keys import stage_key
 from tasks.run import Run
 from tasks.uploads import Retention, Uploads, resume_point
 from training.recipe.recipe import resolved_toml_values
+
+
+@dataclass(frozen=True)
+class Makes:
+    """What a kind of stage makes.
+
+    Attributes:
+        kind: The artifact's kind.
+        results: Patterns of the files that are its result. Its log, its figures and its times lie
+            beside them as attachments: a stage that comes out the same again has the same digest,
+            so that nothing after it runs again.
+    """
+
+    kind: str
+    results: tuple[str, ...]
+
+
+MAKES: Mapping[StageKind, Makes] = {
+    "curate": Makes("dataset", ("*.parquet",)),
+    "sft": Makes("model", ("model/*",)),
+    "rl": Makes("model", ("model/*",)),
+    "evaluate": Makes("evaluation", ("scores.json", "predictions.parquet")),
+}
 
 
 class Display(Protocol):
@@ -35,58 +63,56 @@ class Display(Protocol):
 def make_artifact(
     run: Run,
     store: Store,
-    name: str,
+    kind: StageKind,
+    made_of: Ingredients,
     inputs: Mapping[str, Artifact],
-    *,
-    makes: str,
-    key: str,
     display: Display,
+    execute: Executor = launch,
 ) -> Artifact:
     """Runs a stage in a scratch folder, its log kept when it fails, and publishes what it wrote.
 
-    A training stage goes on from its newest step checkpoint in the store, whichever run put it
-    there, and stores its own while it runs.
+    A stage goes on from what an attempt before saved in the store, whichever run put it there, and
+    stores its own while it runs.
 
     Args:
         run: The run that asks.
         store: Where the inputs are, and where the artifact goes.
-        name: The stage's name.
+        kind: Which kind of stage it is.
+        made_of: The stage's ingredients; their key is the artifact's.
         inputs: Its inputs, by the names it knows them by.
-        makes: The artifact's kind.
-        key: The stage's key.
         display: Where a person follows it.
+        execute: Runs the stage's processes.
 
     Raises:
         StageError: Its processes failed.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
+        InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
+    name, key = made_of.stage, stage_key(made_of)
     run.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
     start = resume_point(store, key, work, display.say)
-    job = Job(
-        stage=name,
-        recipe=resolved_toml_values(run.recipe),
-        inputs={given: _folder(store.fetch(artifact)) for given, artifact in inputs.items()},
-        num_processes=run.recipe.hardware.num_processes,
-        threads_per_process=run.recipe.hardware.threads_per_process,
-        grace_seconds=run.recipe.checkpoints.grace_seconds,
-        resume=start.folder,
+    folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
+    job = new_job(name, resolved_toml_values(run.recipe), folders, work, start.folder)
+    resources = Resources(
+        run.recipe.hardware.num_processes,
+        run.recipe.hardware.threads_per_process,
+        run.recipe.checkpoints.grace_seconds,
     )
+    provenance = run.provenance(name, inputs, made_of)
     uploads = Uploads(
         store,
         key,
         work / CHECKPOINTS,
         retention=Retention(run.recipe.checkpoints.keep_last),
         distrusted=start.distrusted,
-        producer=run.producer(name),
-        inputs=inputs,
-        recipe_digest=run.recipe_digest,
+        provenance=provenance,
         say=display.say,
     )
     try:
         with uploads:
-            output = launch(job, work, on_line=display.show_line, on_metrics=display.show_metrics)
+            execute(job, resources, on_line=display.show_line, on_metrics=display.show_metrics)
     except StagePreempted as notice:
         step = uploads.step or start.step
         raise StagePreempted(
@@ -99,19 +125,14 @@ def make_artifact(
         if start.folder is not None:
             shutil.rmtree(start.folder)
     for kept in ("log.txt", "recipe.json"):
-        shutil.copyfile(work / kept, output / kept)
-    artifact = store.publish(
-        output,
-        makes,
-        producer=run.producer(name),
-        inputs=inputs,
-        recipe_digest=run.recipe_digest,
-        key=key,
-    )
+        shutil.copyfile(work / kept, job.output / kept)
+    makes = MAKES[kind]
+    artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
     shutil.rmtree(work)
     return artifact
 
 
-def _folder(artifact: Path) -> Path:
-    """What a stage reads: a training stage's artifact holds its policy beside its figures."""
-    return artifact / "model" if (artifact / "model").is_dir() else artifact
+def _folder(run: Run, store: Store, artifact: Artifact) -> Path:
+    """What a stage reads: a training stage's artifact holds its policy in a folder of its own."""
+    folder = local_folder(store, artifact, run.settings)
+    return folder / "model" if (folder / "model").is_dir() else folder

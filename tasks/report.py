@@ -31,9 +31,7 @@ def report(run: Run) -> Artifact:
     artifact = store.publish(
         folder,
         "run",
-        producer=run.producer("report"),
-        inputs={stage.name: stage.artifact for stage in record.stages},
-        recipe_digest=run.recipe_digest,
+        run.provenance("report", {stage.name: stage.artifact for stage in record.stages}),
     )
     for name in (run.name, run.id):
         store.claim(name_key("run", name), artifact)

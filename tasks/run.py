@@ -1,16 +1,15 @@
 """A run: what every task needs to know about it, and the diary it keeps for the report."""
 
-import hashlib
-import json
 import subprocess
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from contracts.artifact import Artifact
+from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import (
     GateRecord,
     RunRecord,
@@ -20,6 +19,7 @@ from contracts.run_record import (
 )
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
+from tasks.keys import Reuse, library_versions
 from training.recipe.recipe import Recipe, resolved_toml_values
 
 RECIPES = PROJECT_ROOT / "infra" / "recipes"
@@ -33,19 +33,17 @@ class Run:
         id: The flow run's id.
         name: The flow run's name.
         recipe: The resolved recipe.
-        fresh: True ignores what earlier runs finished.
+        reuse: What it takes from the store of what earlier runs finished.
         settings: Where things lie on this machine.
         created: When the run was created.
-        code: Digest of the code that the stages run.
     """
 
     id: str
     name: str
     recipe: Recipe
-    fresh: bool
+    reuse: Reuse
     settings: Settings
     created: datetime
-    code: str
 
     @property
     def work(self) -> Path:
@@ -61,16 +59,26 @@ class Run:
         """Opens the store; not fork-safe, so each task opens its own."""
         return Store(self.settings.store_uri, self.settings.home / "cache")
 
-    def producer(self, stage: str) -> dict[str, str]:
-        """Who made an artifact, for its manifest."""
-        return {
-            "run": self.name,
-            "run_id": self.id,
-            "stage": stage,
-            "code": self.code,
-            "version": code_version(),
-            "hardware": self.recipe.hardware.model_dump_json(),
-        }
+    def provenance(
+        self,
+        stage: str,
+        inputs: Mapping[str, Artifact],
+        made_of: Ingredients | None = None,
+    ) -> Provenance:
+        """Where an artifact of this run comes from, for its manifest."""
+        return Provenance(
+            producer={
+                "run": self.name,
+                "run_id": self.id,
+                "stage": stage,
+                "version": code_version(),
+                "hardware": self.recipe.hardware.model_dump_json(),
+            },
+            inputs=dict(inputs),
+            recipe_digest=self.recipe_digest,
+            ingredients=made_of,
+            libraries=library_versions(),
+        )
 
     def note_stage(
         self,
@@ -81,6 +89,7 @@ class Run:
         reused: bool,
         artifact: Artifact,
         inputs: Sequence[Artifact],
+        remarks: Sequence[str] = (),
     ) -> None:
         """Enters a finished stage in the run's diary."""
         record = StageRecord(
@@ -90,6 +99,7 @@ class Run:
             reused=reused,
             artifact=artifact,
             inputs=tuple(inputs),
+            remarks=tuple(remarks),
         )
         self._note("stages", name, record.model_dump_json())
 
@@ -126,21 +136,6 @@ def recipe_path(name: str) -> Path:
     """A shipped recipe by its name, or a recipe file by its path."""
     shipped = RECIPES / f"{name}.toml"
     return shipped if shipped.is_file() else Path(name)
-
-
-def code_digest() -> str:
-    """Digest of the training package's sources: other code may give other results.
-
-    The report is left out: it only shows what the stages made.
-    """
-    digest = hashlib.sha256()
-    package = PROJECT_ROOT / "training"
-    for path in sorted(package.rglob("*.py")):
-        if path.is_relative_to(package / "report"):
-            continue
-        name = path.relative_to(PROJECT_ROOT).as_posix()
-        digest.update(json.dumps([name, path.read_text(encoding="utf-8")]).encode())
-    return digest.hexdigest()
 
 
 @cache

@@ -10,8 +10,11 @@ from stat import S_ISDIR
 from tasks.garbage import Garbage
 
 REASONS = {
-    "work": "scratch of a run",
-    "cache": "a copy of what is in the store",
+    "work/*": "scratch of a run",
+    "cache/*": "a copy of what is in the store",
+    "inputs/hub/*--*": "a copy of what is on a hub",
+    "inputs/s3/*": "a copy of what is in a bucket",
+    "inputs/views/*": "links to an input",
 }
 
 
@@ -24,8 +27,8 @@ def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
     """
     oldest = time.time() - min_age_seconds
     found: list[Garbage] = []
-    for top, reason in REASONS.items():
-        for folder in sorted((home / top).glob("*")):
+    for folders, reason in REASONS.items():
+        for folder in sorted(home.glob(folders)):
             own = list(_own(folder))
             if own and max(when for when, _ in own) <= oldest:
                 found.append(Garbage(str(folder), sum(size for _, size in own), reason, ()))

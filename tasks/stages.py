@@ -7,37 +7,39 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from contracts.artifact import Artifact
+from contracts.provenance import Ingredients
 from contracts.run_record import StageKind
+from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.display import StageDisplay
-from tasks.keys import stage_key
+from tasks.inputs import Inputs
+from tasks.keys import history_key, ingredients, input_digests, library_versions, recipe_key
 from tasks.make import make_artifact
 from tasks.run import Run
+from tasks.status import explain, find_finished
 from training.recipe.stages import Stage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="curate")
-def curate(run: Run, base: Artifact) -> Artifact:
+def curate(run: Run, inputs: Inputs) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
-    return run_stage(run, "curate", "curate", {"policy": base}, makes="dataset")
+    given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
+    return run_stage(run, "curate", "curate", given)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train-{stage.name}")
 def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
     """One training stage: the policy it starts from and the curated sets in, a policy out."""
-    inputs = {"policy": policy, "data": data}
-    return run_stage(run, stage.name, stage.kind, inputs, makes="model")
+    return run_stage(run, stage.name, stage.kind, {"policy": policy, "data": data})
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate")
-def evaluate(run: Run, policies: Mapping[str, Artifact]) -> Artifact:
+def evaluate(run: Run, policies: Mapping[str, Artifact], inputs: Inputs) -> Artifact:
     """Every policy on every benchmark."""
-    return run_stage(run, "evaluate", "evaluate", dict(policies), makes="evaluation")
+    return run_stage(run, "evaluate", "evaluate", {**policies, **inputs.benchmarks})
 
 
-def run_stage(
-    run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact], *, makes: str
-) -> Artifact:
+def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact]) -> Artifact:
     """Finds the stage's artifact by its key, or makes it.
 
     Raises:
@@ -46,13 +48,21 @@ def run_stage(
         StoreError: An input cannot be fetched or the output cannot be stored.
     """
     start_seconds = time.monotonic()
-    key = stage_key(run.recipe, name, inputs, code=run.code, salt=run.id if run.fresh else "")
     store = run.store()
+    digests = input_digests(store, run.recipe, name, inputs)
+    salt = run.id if run.reuse == "none" else ""
+    made_of = ingredients(run.recipe, name, kind, digests, salt=salt)
     display = StageDisplay(name)
-    found = store.find(key)
-    artifact = found or make_artifact(
-        run, store, name, inputs, makes=makes, key=key, display=display
-    )
+    found, said = find_finished(store, made_of, run.reuse), list[str]()
+    if found is None:
+        artifact = make_artifact(run, store, kind, made_of, inputs, display)
+        for key in (recipe_key(made_of), history_key(run.recipe, name)):
+            store.append(key, artifact)
+    else:
+        artifact = found
+        said = remarks(store, found, made_of)
+        for line in said:
+            display.say(line)
     run.note_stage(
         name,
         kind,
@@ -60,7 +70,22 @@ def run_stage(
         reused=found is not None,
         artifact=artifact,
         inputs=list(inputs.values()),
+        remarks=said,
     )
     display.finish(artifact, inputs, reused=found is not None)
     emit_asset(store, artifact, reused=found is not None)
     return artifact
+
+
+def remarks(store: Store, found: Artifact, made_of: Ingredients) -> list[str]:
+    """What a person should know of an artifact that is taken for one that would be made now."""
+    manifest = store.manifest(found)
+    before, now = manifest.libraries, library_versions()
+    said = [
+        f"Made with {library} {before[library]}; {now[library]} is installed here"
+        for library in sorted(before.keys() & now.keys())
+        if before[library] != now[library]
+    ]
+    if manifest.ingredients is not None and (changes := explain(manifest.ingredients, made_of)):
+        said.append(f"Made by other code, reused as the run asked: {'; '.join(changes)}")
+    return said

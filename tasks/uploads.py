@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from contracts.artifact import Artifact
 from contracts.errors import DamagedError, StoreError
+from contracts.provenance import Provenance
 from infra.store import Store, step_key
 
 POLL_SECONDS = 0.5
@@ -123,9 +123,7 @@ class Uploads:
         folder: Where the stage's processes save.
         retention: What stays.
         distrusted: URIs of checkpoints that must give way to those uploaded now.
-        producer: For the manifests.
-        inputs: For the manifests.
-        recipe_digest: For the manifests.
+        provenance: For the manifests.
         say: Told of uploads that fail.
 
     Attributes:
@@ -140,16 +138,13 @@ class Uploads:
         *,
         retention: Retention,
         distrusted: Sequence[str],
-        producer: Mapping[str, str],
-        inputs: Mapping[str, Artifact],
-        recipe_digest: str,
+        provenance: Provenance,
         say: Say,
     ) -> None:
         self.step = 0
         self._store, self._key, self._folder, self._say = store, key, folder, say
         self._retention, self._distrusted = retention, distrusted
-        self._producer, self._inputs = producer, inputs
-        self._recipe_digest = recipe_digest
+        self._provenance = provenance
         # Read once: on a small machine every request takes time from the training.
         self._scores: dict[int, float] | None = None
         self._stopping = Event()
@@ -197,12 +192,11 @@ class Uploads:
 
     def _publish(self, folder: Path, step: int) -> None:
         score = json.loads((folder / "state.json").read_text(encoding="utf-8"))["score"]
+        producer = {**self._provenance.producer, "step": str(step), "score": json.dumps(score)}
         self._store.publish(
             folder,
             KIND,
-            producer={**self._producer, "step": str(step), "score": json.dumps(score)},
-            inputs=self._inputs,
-            recipe_digest=self._recipe_digest,
+            self._provenance.model_copy(update={"producer": producer}),
             key=step_key(self._key, step),
             distrusted=self._distrusted,
         )

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.inputs.wanted import Wanted
 from infra.seaweed import Seaweed, free_ports, seaweed_server
 from infra.store import Store
+from tests.hub import Hub, hub_server
 
 
 @pytest.fixture
@@ -27,6 +29,25 @@ def seaweed(seaweed_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Seaweed
     for name, value in seaweed_server.environment.items():
         monkeypatch.setenv(name, value)
     return seaweed_server
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A model hub of one's own, which the hub's client asks, without a token."""
+    with hub_server() as (address, hub):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield hub
+
+
+@pytest.fixture
+def wanted() -> Callable[..., Wanted]:
+    """Makes a source that is wanted from a path."""
+
+    def source(path: object, **settings: str) -> Wanted:
+        return Wanted("The source s", "sources.s", str(path), "parquet", **settings)
+
+    return source
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -6,37 +6,12 @@ and not the worker. The job names folders only; fetching and publishing them is 
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from contracts.errors import Preempted, RecipeError, RevisualError
+from contracts.job import PREEMPTED_EXIT_CODE, Job, Outcome
 from training.recipe.recipe import Recipe, parse_recipe
-
-PREEMPTED_EXIT_CODE = 75  # sysexits.h, EX_TEMPFAIL: the same job may be tried again
-
-
-class Job(BaseModel):
-    """What one stage is to do.
-
-    Attributes:
-        stage: `curate`, `evaluate` or the name of a training stage of the recipe.
-        recipe: The resolved recipe, a JSON file.
-        inputs: Local folders by name. curate: `policy`; training: `policy`, `data`;
-            evaluate: every policy by its name, the base first.
-        output: The folder to fill; empty at the start.
-        checkpoints: Folder for step checkpoints; None saves none.
-        resume: A step checkpoint to go on from.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    stage: str
-    recipe: Path
-    inputs: dict[str, Path]
-    output: Path
-    checkpoints: Path | None = None
-    resume: Path | None = None
 
 
 def run(job: Job) -> None:
@@ -51,11 +26,13 @@ def run(job: Job) -> None:
     if job.stage == "curate":
         from training.curation.curate import curate
 
-        curate(recipe, job.inputs["policy"], job.output)
+        curate(recipe, job.inputs, job.output)
     elif job.stage == "evaluate":
         from training.evaluation.run import evaluate
 
-        evaluate(recipe, job.inputs, job.output)
+        benchmarks = {benchmark.input_name for benchmark in recipe.evaluation.benchmarks}
+        policies = {name: job.inputs[name] for name in job.inputs if name not in benchmarks}
+        evaluate(recipe, policies, job.output)
     else:
         _train(recipe, job)
 
@@ -85,17 +62,31 @@ def _train(recipe: Recipe, job: Job) -> None:
 
 
 def main() -> int:
-    """Reads the job named on the command line and runs it; a broken rule is one clear message."""
+    """Runs the job named on the command line, and leaves its outcome.
+
+    Returns:
+        0; 2 if a rule is broken; 75 if the stage was told to stop and has saved its state.
+    """
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         run(job)
     except RevisualError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        message = f"{type(error).__name__}: {error}"
+        sys.stderr.write(f"{message}\n")
+        _say(job, Outcome(status="refused", message=message))
         return 2
     except Preempted as notice:
         sys.stderr.write(f"stage {job.stage}: {notice}\n")
+        _say(job, Outcome(status="preempted", message=str(notice)))
         return PREEMPTED_EXIT_CODE
+    _say(job, Outcome(status="done"))
     return 0
+
+
+def _say(job: Job, outcome: Outcome) -> None:
+    """Leaves the outcome for whoever launched the stage; the first process to end has the word."""
+    with suppress(FileExistsError), job.outcome.open("x", encoding="utf-8") as file:
+        file.write(outcome.model_dump_json())
 
 
 if __name__ == "__main__":

@@ -93,6 +93,14 @@ def test_a_model_that_is_not_there(capsys, home, recipes, tmp_path):
     assert "model.path" in refused(capsys, home, "run", "--recipe", path)
 
 
+def test_a_source_that_is_not_there(capsys, home, recipes, tmp_path):
+    gone = f'kind = "parquet", path = "{tmp_path}/gone.parquet", modality = "text", num_problems'
+    path = edited(recipes, tmp_path, 'kind = "pocket", modality = "text", num_problems', gone)
+    assert "The source words names no Parquet file" in refused(
+        capsys, home, "run", "--recipe", path
+    )
+
+
 def test_a_model_that_cannot_see(capsys, home, recipes, tmp_path):
     blind = tmp_path / "blind"
     shutil.copytree(POCKET_BASE, blind)

@@ -166,7 +166,9 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     base = inputs["curate"][0]
     assert inputs["cold_start"] == [base, outputs["curate"]]
     assert inputs["multimodal_rl"] == [outputs["cold_start"], outputs["curate"]]
-    assert inputs["evaluate"] == [base, outputs["cold_start"], outputs["multimodal_rl"]]
+    *policies, benchmark = inputs["evaluate"]
+    assert policies == [base, outputs["cold_start"], outputs["multimodal_rl"]]
+    assert len(inputs["curate"]) == 4 and inputs["curate"][-1] == benchmark  # after two sources
 
     again = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
     assert again.returncode == 0, again.stdout + again.stderr
@@ -267,7 +269,7 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
     assert run_count == 2
     assert num_curated() == made
 
-    assert services.cli("run", "--recipe", str(strict), "--fresh").returncode == 1
+    assert services.cli("run", "--recipe", str(strict), "--reuse", "none").returncode == 1
     assert num_curated() == made + 1
 
 
@@ -287,7 +289,7 @@ def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
 )
 def test_a_run_survives_a_server_that_is_killed_and_started_again(services, recipes):
     recipe = str(recipes / "tiny.toml")
-    run_id = start_run(services.settings, {"recipe": recipe, "fresh": True})
+    run_id = start_run(services.settings, {"recipe": recipe, "reuse": "none"})
     wait_for_steps(services, run_id)
     # The run renews its lease every few minutes; a server that had lost it would end the run.
     assert len(list(services.settings.prefect_home.glob(LEASES))) == 1

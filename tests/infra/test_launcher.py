@@ -7,21 +7,27 @@ import psutil
 import pytest
 
 from contracts.errors import StageError
-from infra.launcher import Job, LineTail, launch, stage_environment, supervise
+from contracts.job import Job
+from infra.launcher import (
+    LineTail,
+    Resources,
+    launch,
+    new_job,
+    stage_environment,
+    supervise,
+)
 from training.recipe.recipe import load_recipe, resolved_toml_values
 
 ROOT = Path(__file__).parents[2]
 
 
-def job(stage: str, num_processes: int = 1) -> Job:
+def job(stage: str, work: Path) -> Job:
     recipe = load_recipe(ROOT / "infra/recipes/pocket.toml")
-    return Job(
-        stage=stage,
-        recipe=resolved_toml_values(recipe),
-        inputs={},
-        num_processes=num_processes,
-        threads_per_process=1,
-    )
+    return new_job(stage, resolved_toml_values(recipe), {}, work, None)
+
+
+def run(asked: Job, num_processes: int = 1, on_line=lambda line: None) -> None:
+    launch(asked, Resources(num_processes, 1), on_line=on_line, on_metrics=lambda metrics: None)
 
 
 def test_a_tail_hands_on_complete_lines_once_and_in_order(tmp_path):
@@ -84,12 +90,7 @@ def test_a_stage_has_a_quiet_environment_on_loopback(monkeypatch):
 def test_a_broken_rule_in_a_stage_surfaces_whole_and_first(tmp_path, num_processes):
     lines = []
     with pytest.raises(StageError) as caught:
-        launch(
-            job("no_such_stage", num_processes),
-            tmp_path / "work",
-            on_line=lines.append,
-            on_metrics=lambda metrics: None,
-        )
+        run(job("no_such_stage", tmp_path / "work"), num_processes, lines.append)
     first, *rest = str(caught.value).splitlines()
     assert first == (
         "stage no_such_stage: RecipeError: The recipe pocket has no stage 'no_such_stage'."
@@ -103,9 +104,9 @@ def test_a_broken_rule_in_a_stage_surfaces_whole_and_first(tmp_path, num_process
 
 @pytest.mark.slow
 def test_any_other_failure_shows_the_end_of_the_log(tmp_path):
-    broken = job("cold_start")  # asks for inputs that the job does not name
+    broken = job("cold_start", tmp_path / "work")  # asks for inputs that the job does not name
     with pytest.raises(StageError, match="ended with exit code 1; the end of") as caught:
-        launch(broken, tmp_path / "work", on_line=lambda line: None, on_metrics=lambda m: None)
+        run(broken)
     assert "KeyError: 'policy'" in str(caught.value)
 
 

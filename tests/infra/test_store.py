@@ -8,8 +8,9 @@ import pytest
 
 from contracts.artifact import Artifact
 from contracts.errors import StoreError
+from contracts.provenance import Provenance
 from infra.backends import open_backend
-from infra.digests import content_digest, describe
+from infra.digests import content_digest, describe, file_entries
 from infra.local_backend import LocalBackend
 from infra.store import Store
 
@@ -27,9 +28,8 @@ def folder(tmp_path):
 
 
 def publish(store: Store, folder: Path, key: str | None = None) -> Artifact:
-    return store.publish(
-        folder, "model", producer={"stage": "x"}, inputs={}, recipe_digest="d", key=key
-    )
+    made = Provenance(producer={"stage": "x"}, recipe_digest="d")
+    return store.publish(folder, "model", made, key=key)
 
 
 def test_what_is_fetched_is_what_was_published(store, folder):
@@ -42,14 +42,64 @@ def test_what_is_fetched_is_what_was_published(store, folder):
 
 def test_the_manifest_says_where_an_artifact_comes_from(store, folder):
     first = publish(store, folder)
-    second = store.publish(
-        folder, "model", producer={"run": "r"}, inputs={"policy": first}, recipe_digest="abc"
-    )
+    made = Provenance(producer={"run": "r"}, inputs={"policy": first}, recipe_digest="abc")
+    second = store.publish(folder, "model", made)
     manifest = store.manifest(second)
     assert manifest.producer == {"run": "r"}
     assert manifest.inputs == {"policy": first}
     assert manifest.recipe_digest == "abc"
     assert [file.path for file in manifest.files] == ["model/weights.bin", "summary.json"]
+
+
+def test_attachments_lie_beside_the_results_and_change_no_digest(store, folder):
+    """Two runs with the same weights and other times, logs and file counts."""
+    first = store.publish(folder, "model", Provenance(), results=["model/*"])
+    (folder / "summary.json").write_text('{"seconds": 2}')
+    (folder / "log.txt").write_text("another log")
+    second = store.publish(folder, "model", Provenance(), results=["model/*"])
+    weights = file_entries(folder, ["model/weights.bin"])
+    assert first.sha256 == second.sha256 == content_digest(weights)
+    assert (store.fetch(first) / "summary.json").read_text() == "{}"
+    assert (store.fetch(second) / "log.txt").read_text() == "another log"
+    results = store.fetch(second, attachments=False)
+    assert [file.path for file in describe(results)] == ["model/weights.bin"]
+    assert store.fetch(first, attachments=False) == results
+
+
+def test_a_folder_without_a_result_is_no_artifact(store, folder):
+    with pytest.raises(StoreError, match="nothing to store"):
+        store.publish(folder, "dataset", Provenance(), results=["*.parquet"])
+
+
+def test_a_damaged_attachment_is_noticed(store, folder):
+    artifact = store.publish(folder, "model", Provenance(), results=["model/*"])
+    store.backend.remove(f"{store.location(artifact)}/files/summary.json")
+    with pytest.raises(StoreError):
+        store.fetch(artifact)
+
+
+def test_appended_artifacts_are_found_newest_first_though_some_are_gone(store, folder):
+    made = [publish(store, folder) for _ in range(3)]
+    for artifact in made:
+        store.append(KEY, artifact)
+    assert list(store.history(KEY)) == made[::-1]
+    store.backend.remove(f"keys/{KEY}/000001.json")
+    store.backend.remove(store.location(made[1]))
+    store.append(KEY, made[0])
+    assert list(store.history(KEY)) == [made[0], made[2]]
+    assert store.find(KEY) == made[0]
+
+
+def test_a_manifest_from_before_attachments_is_read(store, folder):
+    artifact = publish(store, folder)
+    name = f"{store.location(artifact)}/manifest.json"
+    values = json.loads(store.backend.read(name))
+    for later in ("attachments", "ingredients", "libraries"):
+        del values[later]
+    store.backend.remove(name)
+    store.backend.create(name, json.dumps(values).encode())
+    assert describe(store.fetch(artifact)) == describe(folder)
+    assert store.manifest(artifact).ingredients is None
 
 
 def test_equal_content_has_an_equal_digest_and_its_own_place(store, folder):
@@ -163,13 +213,12 @@ def test_eight_processes_finish_the_same_stage_and_agree(store, uri, tmp_path):
     program = """
 import sys
 from pathlib import Path
+from contracts.provenance import Provenance
 from infra.store import Store
 uri, cache, folder, key = sys.argv[1:]
 store = Store(uri, Path(cache))
 sys.stdin.readline()  # all start together
-artifact = store.publish(
-    Path(folder), "model", producer={}, inputs={}, recipe_digest="", key=key
-)
+artifact = store.publish(Path(folder), "model", Provenance(), key=key)
 print(artifact.model_dump_json())
 """
     workers = []

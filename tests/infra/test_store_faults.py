@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from contracts.errors import StoreError
+from contracts.provenance import Provenance
 from drills.fault_proxy import FaultProxy
 from infra import backends
 from infra.digests import describe
@@ -42,7 +43,7 @@ def folder(tmp_path):
 
 
 def publish(store: Store, folder: Path):
-    return store.publish(folder, "model", producer={}, inputs={}, recipe_digest="", key=KEY)
+    return store.publish(folder, "model", Provenance(), key=KEY)
 
 
 @pytest.mark.fault(

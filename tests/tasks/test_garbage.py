@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.store import Store, step_key
 from tasks.garbage import find_garbage, remove
@@ -36,9 +37,8 @@ def put(store, tmp_path):
             write_problems([row(number) for number in range(5)], folder / "rl.parquet")
             rejects = pa.table({"id": ["deepmath/9"], "reason": ["too easy"]})
             pq.write_table(rejects, folder / "rejects.parquet")
-        return store.publish(
-            folder, kind, producer=producer, inputs=dict(inputs), recipe_digest="d" * 64, key=key
-        )
+        made = Provenance(producer=producer, inputs=dict(inputs), recipe_digest="d" * 64)
+        return store.publish(folder, kind, made, key=key)
 
     return publish
 
@@ -195,7 +195,7 @@ def test_local_scratch_and_copies_go_when_nobody_has_written_or_fetched_them_for
         (tmp_path / name).mkdir()
         (tmp_path / name / "x").write_text(name)
         stored.append(
-            store.publish(tmp_path / name, "model", producer={}, inputs={}, recipe_digest="d" * 64)
+            store.publish(tmp_path / name, "model", Provenance(producer={}, recipe_digest="d" * 64))
         )
         copies.append(store.fetch(stored[-1]))
     for name in ("died", "runs"):

@@ -1,26 +1,29 @@
-from pathlib import Path
-
 import pytest
 
 from contracts.artifact import Artifact
-from tasks.keys import name_key, stage_key
+from contracts.provenance import Provenance
+from infra.settings import PROJECT_ROOT
+from infra.store import Store
+from tasks.keys import ingredients, input_digests, name_key, recipe_key, stage_key
+from tasks.status import explain
 from training.recipe.recipe import Recipe, load_recipe
+from training.records import write_problems
 
-ROOT = Path(__file__).parents[2]
+KINDS = {"curate": "curate", "cold_start": "sft", "multimodal_rl": "rl", "evaluate": "evaluate"}
 
 
 def recipe(**changes) -> Recipe:
-    shipped = load_recipe(ROOT / "infra/recipes/pocket.toml")
+    shipped = load_recipe(PROJECT_ROOT / "infra/recipes/pocket.toml")
     return Recipe.model_validate(shipped.model_dump() | changes)
 
 
-def artifact(letter: str, uri: str = "file:///store/one") -> Artifact:
-    return Artifact(uri=uri, sha256=letter * 64, kind="model")
+def made_of(stage: str = "cold_start", *, of: Recipe | None = None, salt="", **inputs):
+    given = inputs or {"policy": "a" * 64, "data": "b" * 64}
+    return ingredients(of or recipe(), stage, KINDS[stage], given, salt=salt)
 
 
-def key(stage: str = "cold_start", *, of: Recipe | None = None, code="c", salt="", **inputs) -> str:
-    given = inputs or {"policy": artifact("a"), "data": artifact("b")}
-    return stage_key(of or recipe(), stage, given, code=code, salt=salt)
+def key(stage: str = "cold_start", **options) -> str:
+    return stage_key(made_of(stage, **options))
 
 
 def changed(section: str, **values) -> Recipe:
@@ -39,25 +42,29 @@ def test_a_key_is_stable():
         key(of=recipe(seed=1)),
         key(of=recipe(system_prompt="Other.")),
         key(of=changed("model", dtype="bfloat16")),
-        key(code="d"),
         key(salt="this-run-only"),
-        key(policy=artifact("a"), data=artifact("c")),
-        key(data=artifact("b"), policy=artifact("a")),
+        key(policy="a" * 64, data="c" * 64),
+        key(data="b" * 64, policy="a" * 64),
+        stage_key(made_of().model_copy(update={"modules": {"training.sft.train": "0" * 64}})),
     ],
 )
 def test_whatever_a_stage_depends_on_changes_its_key(other):
     assert other != key()
 
 
-def test_what_a_stage_does_not_depend_on_leaves_its_key():
-    elsewhere = artifact("a", uri="s3://bucket/two")
-    assert key(policy=elsewhere, data=artifact("b")) == key()
-    assert key(of=changed("model", path="/another/folder")) == key()
-    assert key(of=changed("hardware", num_processes=2, zero_stage=2)) == key()
-    assert key(of=recipe(checkpoints={"every_steps": 1})) == key()
-    assert key(of=changed("evaluation", batch_size=1)) == key()
-    assert key(of=changed("gates", curation={"severity": "warning"})) == key()
-    assert key("evaluate", of=changed("evaluation", batch_size=1)) != key("evaluate")
+def test_what_changes_no_result_leaves_every_stages_key():
+    vllm = {"engine": "vllm", "memory_fraction": 0.5}
+    for stage in KINDS:
+        for before, after in [
+            ({}, {"hardware": {"num_processes": 2, "zero_stage": 2}}),
+            ({}, {"checkpoints": {"every_steps": 1}}),
+            ({}, {"name": "renamed"}),
+            ({}, {"model": recipe().model.model_dump() | {"path": "/another/folder"}}),
+            ({}, {"gates": {"curation": {"severity": "warning"}}}),
+            ({}, {"evaluation": recipe().evaluation.model_dump() | {"batch_size": 1}}),
+            ({"rollout": vllm}, {"rollout": vllm | {"memory_fraction": 0.3}}),
+        ]:
+            assert key(stage, of=recipe(**before)) == key(stage, of=recipe(**after)), after
 
 
 def test_a_stage_section_change_reaches_only_that_stage():
@@ -66,6 +73,55 @@ def test_a_stage_section_change_reaches_only_that_stage():
     other = recipe(stages=stages)
     assert key("cold_start", of=other) == key("cold_start")
     assert key("multimodal_rl", of=other) != key("multimodal_rl")
+
+
+def test_a_benchmark_more_is_a_matter_of_curation_and_evaluation():
+    fewer = changed("evaluation", benchmarks=[{"name": "pocket_text"}])
+    changes = {stage: key(stage, of=fewer) != key(stage) for stage in KINDS}
+    assert changes == {
+        "curate": True,
+        "cold_start": False,
+        "multimodal_rl": False,
+        "evaluate": True,
+    }
+
+
+def test_the_recipes_key_forgets_the_code_alone():
+    other = made_of().model_copy(update={"modules": {"training.sft.train": "0" * 64}})
+    assert recipe_key(other) == recipe_key(made_of())
+    assert recipe_key(made_of(of=recipe(seed=1))) != recipe_key(made_of())
+    assert recipe_key(made_of(salt="this-run-only")) != recipe_key(made_of())
+
+
+def test_a_training_stage_depends_on_its_own_set_alone(tmp_path):
+    """A curation that drops other rows, or knows another benchmark, costs no training."""
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+
+    def curated(rejects: str) -> Artifact:
+        folder = tmp_path / rejects
+        folder.mkdir()
+        write_problems([], folder / "cold_start.parquet")
+        (folder / "rejects.parquet").write_text(rejects)
+        return store.publish(folder, "dataset", Provenance())
+
+    one, other = curated("one"), curated("other")
+    assert one.sha256 != other.sha256
+    for stage, equal in {"cold_start": True, "multimodal_rl": False}.items():
+        digests = [input_digests(store, recipe(), stage, {"data": d}) for d in (one, other)]
+        assert (digests[0] == digests[1]) is equal
+
+
+def test_differences_are_named():
+    stages = [stage.model_dump() for stage in recipe().stages]
+    stages[0]["optimizer"] |= {"learning_rate": 1e-5}
+    before = made_of()
+    assert explain(before, before) == []
+    assert explain(before, made_of(of=recipe(stages=stages))) == [
+        "stage.optimizer.learning_rate was 0.0007, is 1e-05"
+    ]
+    assert explain(before, made_of(policy="a" * 64, data="c" * 64)) == ["input data"]
+    edited = before.model_copy(update={"modules": before.modules | {"training.records": "0"}})
+    assert explain(before, edited) == ["module training.records"]
 
 
 def test_names_are_not_run_together():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import DamagedError
+from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.store import Store
 from report import render
@@ -27,9 +28,7 @@ def finished(tmp_path):
         if stage.artifact.kind == "model":
             (folders[stage.name] / "model").mkdir()
             (folders[stage.name] / "model" / "model.safetensors").write_bytes(b"weights")
-        artifact = store.publish(
-            folders[stage.name], stage.artifact.kind, producer={}, inputs={}, recipe_digest=""
-        )
+        artifact = store.publish(folders[stage.name], stage.artifact.kind, Provenance())
         stages.append(stage.model_copy(update={"artifact": artifact}))
     return run.model_copy(update={"stages": tuple(stages)}), folders, store
 

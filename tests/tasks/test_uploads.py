@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import DamagedError, StoreError
+from contracts.provenance import Provenance
 from infra import backends
 from infra.backends import open_backend
 from infra.digests import describe
@@ -40,9 +41,7 @@ def uploads(store: Store, folder: Path, said: list[str], **changes) -> Uploads:
     options = {
         "retention": Retention(keep_last=2),
         "distrusted": (),
-        "producer": {"stage": "cold_start"},
-        "inputs": {},
-        "recipe_digest": "d",
+        "provenance": Provenance(producer={"stage": "cold_start"}),
         "say": said.append,
     }
     return Uploads(store, KEY, folder, **(options | changes))

@@ -32,7 +32,7 @@ from training.runtime import device
 from training.runtime.metrics import MetricsLog
 
 
-def curate(recipe: Recipe, policy: Path, output: Path) -> None:
+def curate(recipe: Recipe, inputs: Mapping[str, Path], output: Path) -> None:
     """Writes the curated sets and an account of every row.
 
     Files: `<set>.parquet` for each set of the recipe; `rejects.parquet`, every other row with
@@ -43,7 +43,8 @@ def curate(recipe: Recipe, policy: Path, output: Path) -> None:
 
     Args:
         recipe: The run's recipe.
-        policy: Model folder of the base model, whose pass rate is the difficulty.
+        inputs: Folders: `policy`, the base model's, whose pass rate is the difficulty; and the
+            files of each source.
         output: The folder to write to.
 
     Raises:
@@ -52,8 +53,12 @@ def curate(recipe: Recipe, policy: Path, output: Path) -> None:
         ModelError: The folder holds no model.
     """
     device.start(recipe.hardware.threads_per_process)
-    base = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
-    rows = [row for source in recipe.sources for row in load_source(source, recipe.seed)]
+    base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
+    rows = [
+        row
+        for source in recipe.sources
+        for row in load_source(source, inputs[source.input_name], recipe.seed)
+    ]
     benchmarks = load_benchmarks(recipe.evaluation)
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from datasets import Dataset, Image, List, load_dataset
-from datasets.exceptions import DatasetNotFoundError
 
 from contracts.errors import DataError
 from training.pocket.problems import generate
@@ -23,11 +22,13 @@ _OPTIONAL = ("id", "family", "template", "level", "solution", "reading", "pass_r
 _FROM_RECIPE = ("source", "modality")
 
 
-def load_source(source: SourceRecipe, seed: int) -> list[Problem]:
+def load_source(source: SourceRecipe, folder: Path, seed: int) -> list[Problem]:
     """Reads every row of one source.
 
     Args:
         source: The recipe's source.
+        folder: Its Parquet files, at whatever depth, in the order of their names; nothing that
+            generated problems need.
         seed: Seeds the generated problems; Parquet files do not depend on it.
 
     Returns:
@@ -35,11 +36,11 @@ def load_source(source: SourceRecipe, seed: int) -> list[Problem]:
         as its source. A Parquet row without a value holds None there.
 
     Raises:
-        DataError: The file is missing or unreadable, or a column is missing or misnamed.
+        DataError: A file is unreadable, or a column is missing or misnamed.
     """
     if source.kind == "pocket":
         return _pocket_problems(source, seed)
-    return _parquet_problems(source)
+    return _parquet_problems(source, folder)
 
 
 def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
@@ -53,10 +54,9 @@ def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
     return [{**row, "source": source.name} for row in rows]
 
 
-def _parquet_problems(source: SourceRecipe) -> list[Problem]:
-    assert source.path is not None  # the recipe's own rule for parquet sources
+def _parquet_problems(source: SourceRecipe, folder: Path) -> list[Problem]:
     with tempfile.TemporaryDirectory() as cache:
-        dataset = _load_files(source.path, source.name, cache)
+        dataset = _load_files(source, folder, cache)
         columns = _columns(source, dataset)
         if source.num_problems is not None:
             dataset = dataset.select(range(min(source.num_problems, len(dataset))))
@@ -69,30 +69,19 @@ def _parquet_problems(source: SourceRecipe) -> list[Problem]:
     ]
 
 
-def _load_files(path: str, name: str, cache: str) -> Dataset:
-    """Local files (one, a glob, or a folder's `*.parquet`), else the hub's `train` split."""
-    local = Path(path)
-    pattern = local / "*.parquet" if local.is_dir() else local
-    files = sorted(map(str, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
-    looks_local = path.endswith(".parquet") or path.startswith((".", "/")) or "*" in path
-    if not files and (looks_local or local.is_dir()):
-        raise DataError(
-            f"The source {name} names no Parquet file.",
-            where=f"recipe, sources.{name}.path = {path!r}",
-            rule="`path` is a Parquet file, a folder or glob of them, or a hub id",
-            fix="correct the path; a relative one starts where the run was started",
-        )
+def _load_files(source: SourceRecipe, folder: Path, cache: str) -> Dataset:
+    files = sorted(folder.rglob("*.parquet"))
     try:
-        if files:
-            return load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
-        return load_dataset(path, split="train", cache_dir=cache)
-    except (DatasetNotFoundError, OSError, ValueError) as error:
-        # An OSError or ValueError is how `datasets` reports an unreachable hub or a broken file.
+        return load_dataset(
+            "parquet", data_files=list(map(str, files)), split="train", cache_dir=cache
+        )
+    except (OSError, ValueError) as error:
+        # That is how `datasets` reports a broken file.
         raise DataError(
-            f"The source {name} cannot be read: {error}",
-            where=f"recipe, sources.{name}.path = {path!r}",
-            rule="`path` is a Parquet file, a folder or glob of them, or a hub id",
-            fix="check the path, or that the hub can be reached and the dataset may be read",
+            f"The source {source.name} cannot be read: {error}",
+            where=f"recipe, sources.{source.name}.path = {source.path!r}",
+            rule="a source is one or several whole Parquet files with the same columns",
+            fix="write the file again",
         ) from error
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
+from contracts.places import place_kind
 from training.recipe.stages import (
     Fraction,
     Name,
@@ -25,19 +26,37 @@ from training.records import Modality
 
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
 Level = Annotated[int, Field(ge=1, le=10)]
+Revision = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def _check_place(path: str, **of_hubs: str | None) -> None:
+    """Checks that a path names a place, and that only a hub's has what belongs to a hub.
+
+    Raises:
+        ValueError: The rule that it breaks.
+    """
+    given = sorted(name for name, value in of_hubs.items() if value is not None)
+    if place_kind(path) != "hub" and given:
+        raise ValueError(f"{given} belong to a hub's repository `owner/name`; {path!r} is none")
 
 
 class ModelRecipe(Strict):
     """The base policy: any image-text-to-text model that transformers can load.
 
-    `path` is a folder, relative to the recipe's own folder when it starts with `./` or `../`,
-    or else a model hub's id.
+    `path` is a folder (`/...`, or `./...` and `../...` from the recipe's own folder), a prefix of a
+    bucket (`s3://...`), or a model hub's id (`owner/name`), at `revision`.
     """
 
     path: Annotated[str, Field(min_length=1)]
+    revision: Revision | None = None  # branch, tag or commit of a hub's repository; None is `main`
     dtype: Literal["float32", "bfloat16"] = "float32"
     # Pixels an image may have after resizing; None keeps the processor's own bound.
     max_pixels: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _path_is_a_place(self) -> "ModelRecipe":
+        _check_place(self.path, revision=self.revision)
+        return self
 
 
 class HardwareRecipe(Strict):
@@ -84,8 +103,8 @@ class SourceRecipe(Strict):
     """One source of problems, mapped to the record schema.
 
     `pocket` problems are generated; `parquet` files are read through `datasets`, with `columns`
-    mapping a record's field to the file's column. `path` is a file, a glob or a hub's id; it
-    starts at the recipe's own folder when it begins with `./` or `../`.
+    mapping a record's field to the file's column. `path` is a file, a folder, a pattern or a hub's
+    id, as a model's is; of a hub's data set, one configuration's split is read.
     """
 
     name: Name
@@ -93,13 +112,24 @@ class SourceRecipe(Strict):
     modality: Modality
     num_problems: PositiveInt | None = None
     path: str | None = None
+    revision: Revision | None = None  # branch, tag or commit of a hub's data set; None is `main`
+    config: Revision | None = None  # None is the data set's default
+    split: Revision | None = None  # None is `train`
     columns: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def input_name(self) -> str:
+        """The name by which a stage knows its files."""
+        return f"source:{self.name}"
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> "SourceRecipe":
         if self.kind == "parquet" and self.path is None:
             raise ValueError("a parquet source needs `path`")
-        if self.kind == "pocket" and (self.path is not None or self.columns):
+        if self.path is not None:
+            _check_place(self.path, revision=self.revision, config=self.config, split=self.split)
+        read = (self.path, self.revision, self.config, self.split)
+        if self.kind == "pocket" and (any(read) or self.columns):
             raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
         if self.kind == "pocket" and self.num_problems is None:
             raise ValueError("a pocket source needs `num_problems`")
@@ -138,6 +168,11 @@ class BenchmarkRecipe(Strict):
 
     name: Name
     num_problems: PositiveInt | None = None
+
+    @property
+    def input_name(self) -> str:
+        """The name by which a stage knows its files."""
+        return f"benchmark:{self.name}"
 
 
 class EvaluationRecipe(Strict):

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from datasets import Dataset, load_dataset
@@ -78,9 +79,16 @@ def recipe(tmp_path_factory, tiny_model_folder):
 
 
 @pytest.fixture(scope="module")
-def curated(recipe, tiny_model_folder, tmp_path_factory):
+def inputs(recipe, tiny_model_folder, tmp_path_factory):
+    nothing = tmp_path_factory.mktemp("generated")
+    folders = {s.input_name: Path(s.path).parent if s.path else nothing for s in recipe.sources}
+    return {"policy": tiny_model_folder, **folders}
+
+
+@pytest.fixture(scope="module")
+def curated(recipe, inputs, tmp_path_factory):
     output = tmp_path_factory.mktemp("curated")
-    curate(recipe, tiny_model_folder, output)
+    curate(recipe, inputs, output)
     return output
 
 
@@ -152,8 +160,8 @@ def test_the_gate_passes_what_curation_makes(recipe, curated):
     assert record.passed
 
 
-def test_the_same_recipe_writes_the_same_bytes(recipe, curated, tiny_model_folder, tmp_path):
-    curate(recipe, tiny_model_folder, tmp_path)
+def test_the_same_recipe_writes_the_same_bytes(recipe, curated, inputs, tmp_path):
+    curate(recipe, inputs, tmp_path)
     names = sorted(path.name for path in curated.glob("*.parquet"))
     assert len(names) == 5
     for name in [*names, "summary.json"]:

@@ -23,10 +23,9 @@ def load_module(path):
 def main(model_folder, sets, output):
     device.start(1)
     assert device.world_size() == 2
-    test_learner, conftest = (
-        load_module(HERE / "test_learner.py"),
-        load_module(HERE.parent / "conftest.py"),
-    )
+    test_learner = load_module(HERE / "test_learner.py")
+    grpo_tests = load_module(HERE.parent / "grpo" / "test_train.py")
+    conftest = load_module(HERE.parent / "conftest.py")
     images = conftest.five_images()
     for zero_stage in range(4):
         policy = test_learner.new_policy(model_folder)
@@ -42,7 +41,7 @@ def main(model_folder, sets, output):
         if device.rank() == 0:
             rl.mkdir()
         recipe = conftest.make_recipe(HardwareRecipe(threads_per_process=1, zero_stage=zero_stage))
-        stage = load_module("test_grpo").new_stage(data="multimodal", updates_per_step=2)
+        stage = grpo_tests.new_stage(data="multimodal", updates_per_step=2)
         grpo.train(recipe, stage, Path(model_folder), Path(sets), rl)
 
 

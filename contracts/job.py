@@ -1,0 +1,45 @@
+"""What a stage is asked to do, and what it says when it ends."""
+
+from pathlib import Path
+from typing import Literal
+
+from contracts.artifact import Record
+
+STAGE_MODULE = "training.stage"  # run as `python -m training.stage JOB.json`
+PREEMPTED_EXIT_CODE = 75  # sysexits.h, EX_TEMPFAIL: the same job may be tried again
+
+
+class Job(Record):
+    """What one stage is to do.
+
+    Attributes:
+        stage: `curate`, `evaluate` or the name of a training stage of the recipe.
+        recipe: The resolved recipe, a JSON file.
+        inputs: Local folders by name. curate: `policy`, `source:<name>` and `benchmark:<name>`;
+            training: `policy`, `data`; evaluate: every policy by its name, the base first, then
+            `benchmark:<name>`.
+        output: The folder to fill; empty at the start.
+        outcome: Where to write how it ended, an `Outcome`.
+        checkpoints: Folder for step checkpoints; None saves none.
+        resume: A step checkpoint to go on from.
+    """
+
+    stage: str
+    recipe: Path
+    inputs: dict[str, Path]
+    output: Path
+    outcome: Path
+    checkpoints: Path | None = None
+    resume: Path | None = None
+
+
+class Outcome(Record):
+    """How a stage ended, in its own words; processes that are killed leave none.
+
+    Attributes:
+        status: `done`; `refused`, a rule was broken; `preempted`, told to stop and saved.
+        message: What it has to say: the broken rule with where, rule and fix.
+    """
+
+    status: Literal["done", "refused", "preempted"]
+    message: str = ""

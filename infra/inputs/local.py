@@ -1,0 +1,74 @@
+"""Inputs on this machine, read where they lie."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from contracts.errors import InputError
+from contracts.places import LocalPlace
+from infra.inputs.wanted import About, ListedFile, Listing, Wanted, wanted_files
+
+RULE = "it is a file, a folder or a pattern with `*` that this user may read"
+
+
+def list_files(wanted: Wanted) -> Listing:
+    """The files of a folder (a model's, or its `*.parquet`), of a pattern, or one file.
+
+    Raises:
+        InputError: There are none, or they cannot be read.
+    """
+    try:
+        folder, found = _find(Path(wanted.path))
+        names = wanted_files((path.relative_to(folder).as_posix() for path in found), wanted.files)
+        files = {name: ListedFile((folder / name).stat().st_size) for name in names}
+    except OSError as error:
+        raise unreadable(wanted.about, error) from error
+    if not files:
+        what = "Parquet file" if wanted.files == "parquet" else "model"
+        raise wanted.about.error(
+            f"names no {what} on this machine.",
+            rule=RULE,
+            fix="correct the path; one that begins with ./ or ../ starts at the recipe's folder",
+        )
+    return Listing(LocalPlace(folder=str(folder)), files)
+
+
+def paths(place: LocalPlace, names: Iterable[str], about: About) -> dict[str, Path]:
+    """Where the files of a place are.
+
+    Raises:
+        InputError: One of them is missing.
+    """
+    found = {name: Path(place.folder) / name for name in names}
+    for path in found.values():
+        if not path.is_file():
+            raise about.error(
+                f"has lost its file {path.name}.",
+                rule="a local input stays where it was when the run resolved it, on this machine",
+                fix=f"put {path} back, or start the run again; other machines read from s3:// or "
+                "a hub",
+            )
+    return found
+
+
+def unreadable(about: About, error: OSError) -> InputError:
+    """The error about a file that the system does not let us read."""
+    return about.error(
+        f"cannot be read: {error.strerror or error}.",
+        rule=RULE,
+        fix=f"correct the permissions or the disk of {error.filename or 'the file'}",
+    )
+
+
+def _find(path: Path) -> tuple[Path, list[Path]]:
+    """A folder, and the files below it that the path names."""
+    patterns = [index for index, part in enumerate(path.parts) if "*" in part]
+    if patterns:
+        first = patterns[0]
+        folder = Path(*path.parts[:first]).resolve()
+        found = list(folder.glob(str(Path(*path.parts[first:]))))
+    elif path.is_dir():
+        folder = path.resolve()
+        found = list(folder.iterdir())
+    else:
+        folder, found = path.parent.resolve(), [path.parent.resolve() / path.name]
+    return folder, [one for one in found if one.is_file()]

@@ -1,0 +1,120 @@
+"""What a recipe asks for, and what is said when it cannot be had."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from contracts.errors import InputError
+from contracts.places import Place, PlaceKind, place_kind
+
+Files = Literal["model", "parquet"]
+# Weights are safetensors; nothing that would have to be unpickled or run is fetched.
+_MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja", ".model")
+
+
+@dataclass(frozen=True)
+class About:
+    """What an error is about.
+
+    Attributes:
+        name: What cannot be had, such as `source mmrl`.
+        where: Where a person corrects it.
+    """
+
+    name: str
+    where: str
+
+    def error(self, what: str, *, rule: str, fix: str) -> InputError:
+        """An error about it; `what` goes on after its name."""
+        return InputError(f"{self.name} {what}", where=self.where, rule=rule, fix=fix)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One source, benchmark or model of a recipe.
+
+    Attributes:
+        name: What it is called in messages, such as `The source mmrl`.
+        field: Its section in the recipe, such as `sources.mmrl`.
+        path: Where it lies, as the recipe has it.
+        files: Which files of that place are read.
+        revision: Branch, tag or commit of a hub's repository.
+        config: Configuration of a hub's data set; None for its default.
+        split: Split of a hub's data set.
+    """
+
+    name: str
+    field: str
+    path: str
+    files: Files
+    revision: str = "main"
+    config: str | None = None
+    split: str = "train"
+
+    @property
+    def kind(self) -> PlaceKind:
+        """Which kind of place it lies in."""
+        return place_kind(self.path)
+
+    @property
+    def about(self) -> About:
+        """For errors."""
+        return About(self.name, f"recipe, {self.field}.path = {self.path!r}")
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """One file of a place, before its bytes are read.
+
+    Attributes:
+        size: In bytes.
+        sha256: Its digest, where the place vouches for one.
+        git_sha1: Its digest as a git blob, where the place vouches for that instead.
+    """
+
+    size: int
+    sha256: str | None = None
+    git_sha1: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a place holds of what was wanted.
+
+    Attributes:
+        place: Where it lies.
+        files: By name, relative to the place.
+        state: What changes whenever a file changes; None where only the bytes tell.
+    """
+
+    place: Place
+    files: dict[str, ListedFile]
+    state: str | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.size for file in self.files.values())
+
+
+def wanted_files(names: Iterable[str], files: Files) -> list[str]:
+    """Those of a place's files that are read, sorted.
+
+    Args:
+        names: Relative to the place. Hidden ones and those that lead out of it are left out.
+        files: What is read: a model's own files, which lie at the top, or Parquet files.
+    """
+    return sorted(name for name in names if is_inner_name(name) and _is_wanted(name, files))
+
+
+def is_inner_name(name: str) -> bool:
+    """Whether a name, which somebody else may have chosen, leads down and is not hidden."""
+    return name.isprintable() and not any(p in ("", "..") or p[0] == "." for p in name.split("/"))
+
+
+def _is_wanted(name: str, files: Files) -> bool:
+    path = PurePosixPath(name)
+    if files == "parquet":
+        return path.suffix == ".parquet"
+    return path.suffix in _MODEL_SUFFIXES and path.name == name

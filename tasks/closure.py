@@ -1,0 +1,102 @@
+"""The code that a stage runs: the modules that it imports, each with a digest of its syntax.
+
+What counts is what Python would do: comments, docstrings and formatting are left out. Imports are
+followed as they are written, those inside functions too; so is a module that is named by a string,
+as in `python -m training.answers.worker`. Left out is the recipe's schema, whose values are in the
+key already. Libraries do not count here: their versions are recorded.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from infra.settings import PROJECT_ROOT
+
+# Where each kind of stage begins. `training.stage` only chooses among them.
+ENTRIES: Mapping[str, str] = {
+    "curate": "training.curation.curate",
+    "sft": "training.sft.train",
+    "rl": "training.grpo.train",
+    "evaluate": "training.evaluation.run",
+}
+PACKAGES = ("contracts", "training")
+SCHEMA = "training.recipe"
+_WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def stage_modules(kind: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """Digests of the modules that a kind of stage imports, by name, sorted.
+
+    Args:
+        kind: `curate`, `sft`, `rl` or `evaluate`.
+        root: The folder that holds the packages.
+    """
+    return module_closure([ENTRIES[kind]], root)
+
+
+def module_closure(entries: Iterable[str], root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """Digests of the entry modules and of every module of ours that they import, by name, sorted.
+
+    Args:
+        entries: Names of modules.
+        root: The folder that holds the packages.
+    """
+    waiting, digests = list(entries), dict[str, str]()
+    while waiting:
+        name = waiting.pop()
+        if name in digests or f"{name}.".startswith(f"{SCHEMA}."):
+            continue
+        digests[name], imported = _parsed(_source(name, root), name, root)
+        waiting += imported
+    return dict(sorted(digests.items()))
+
+
+def syntax_digest(source: str) -> str:
+    """SHA-256, in hex, of a module's syntax without comments, docstrings and formatting."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@cache
+def _parsed(path: Path, name: str, root: Path) -> tuple[str, tuple[str, ...]]:
+    """A module's digest, and the modules of ours that it imports."""
+    source = path.read_text(encoding="utf-8")
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    named = {one for node in ast.walk(ast.parse(source)) for one in _named(node, package)}
+    # Importing a module runs the packages around it.
+    named |= {parent for one in [*named, name] for parent in _parents(one)}
+    ours = sorted(one for one in named if _source(one, root).is_file())
+    return syntax_digest(source), tuple(ours)
+
+
+def _named(node: ast.AST, package: str) -> Iterator[str]:
+    """What a piece of syntax may import: every name that could be a module of ours."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above, *([base] if base else [])])
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Constant) and str(node.value).partition(".")[0] in PACKAGES:
+        yield str(node.value)
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := name.rpartition(".")[0]:
+        yield name
+
+
+def _source(name: str, root: Path) -> Path:
+    """A module's file; one that does not exist where the name is none of our modules."""
+    if name.partition(".")[0] not in PACKAGES:
+        return root / "none of ours"
+    path = root.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -1,0 +1,267 @@
+"""Inputs as artifacts: every source, benchmark and base model gets a reference before any stage.
+
+A reference's digest is that of the bytes it stands for, wherever they lie: an edited row, another
+commit and an added benchmark change the keys of the stages that read them. What is generated is
+known by its parameters; its code is in the stages' keys.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from contracts.artifact import Artifact
+from contracts.places import HubPlace, Place, is_commit
+from infra.digests import content_digest
+from infra.inputs.folder import digest_files, list_files, local_folder
+from infra.inputs.hub import UnreachableHub, repo_type
+from infra.inputs.wanted import Listing, Wanted
+from infra.settings import Settings
+from infra.store import Store
+from tasks.assets import emit_asset
+from tasks.keys import name_key
+from tasks.run import Run
+from training.model.policy import check_model
+from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe, SourceRecipe
+
+KIND = "input"
+Tell = Callable[[str, Artifact, bool], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What stages read that no stage made.
+
+    Attributes:
+        base: The base policy.
+        sources: By the names that stages know them by, `source:<name>`.
+        benchmarks: By the names that stages know them by, `benchmark:<name>`.
+    """
+
+    base: Artifact
+    sources: dict[str, Artifact]
+    benchmarks: dict[str, Artifact]
+
+
+@task(cache_policy=NO_CACHE, task_run_name="resolve-inputs")
+def resolve_inputs(run: Run) -> Inputs:
+    """Resolves everything that the stages will read, and shows what it is.
+
+    Raises:
+        InputError: A source or the base model cannot be found, reached or read.
+        ModelError: The base model is no vision-language model.
+        StoreError: The store cannot be written.
+    """
+    store, log = run.store(), get_run_logger()
+
+    def tell(name: str, artifact: Artifact, reused: bool) -> None:
+        log.info("%s: %s", name, describe(store, artifact))
+        emit_asset(store, artifact, reused=reused)
+
+    inputs = resolve(run, tell, log.warning)
+    create_markdown_artifact(table(store, inputs), key="inputs")
+    return inputs
+
+
+def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
+    """See `resolve_inputs`.
+
+    Args:
+        run: The run that asks.
+        tell: Told of each input, and whether an earlier run has resolved it to the same.
+        warn: Told what a person should know.
+    """
+    resolver, recipe = _Resolver(run, tell, warn), run.recipe
+    return Inputs(
+        base=resolver.located("base", wanted_model(recipe.model)),
+        sources={
+            source.input_name: resolver.located(source.input_name, wanted)
+            if (wanted := wanted_source(source))
+            else resolver.generated(source.input_name, pocket_parameters(source, recipe.seed))
+            for source in recipe.sources
+        },
+        benchmarks={
+            one.input_name: resolver.generated(one.input_name, benchmark_parameters(one))
+            for one in recipe.evaluation.benchmarks
+        },
+    )
+
+
+def list_inputs(recipe: Recipe, settings: Settings) -> int:
+    """Checks that all inputs can be found and reached, without reading them.
+
+    Returns:
+        Bytes of the base model.
+
+    Raises:
+        InputError: One of them cannot.
+        ModelError: The base model, in a folder of this machine, is no vision-language model.
+    """
+    for source in recipe.sources:
+        if wanted := wanted_source(source):
+            list_files(wanted, wanted.revision, settings.home)
+    model = wanted_model(recipe.model)
+    num_bytes = list_files(model, model.revision, settings.home).num_bytes
+    if model.kind == "local":
+        check_model(model.path)
+    return num_bytes
+
+
+def wanted_model(model: ModelRecipe) -> Wanted:
+    """What the recipe's base model is read from."""
+    return Wanted("The model", "model", model.path, "model", revision=model.revision or "main")
+
+
+def wanted_source(source: SourceRecipe) -> Wanted | None:
+    """What a source is read from; None for one that is generated."""
+    if source.path is None:
+        return None
+    return Wanted(
+        f"The source {source.name}",
+        f"sources.{source.name}",
+        source.path,
+        "parquet",
+        revision=source.revision or "main",
+        config=source.config,
+        split=source.split or "train",
+    )
+
+
+def pocket_parameters(source: SourceRecipe, seed: int) -> dict[str, Any]:
+    """What a generated source depends on, beside its code."""
+    return {
+        "generator": source.kind,
+        "modality": source.modality,
+        "num_problems": source.num_problems,
+        "seed": seed,
+    }
+
+
+def benchmark_parameters(benchmark: BenchmarkRecipe) -> dict[str, Any]:
+    """What a generated benchmark depends on, beside its code."""
+    return {"benchmark": benchmark.name, "num_problems": benchmark.num_problems}
+
+
+def describe(store: Store, artifact: Artifact) -> str:
+    """One line about an input: where it lies, how much it is, and its digest."""
+    manifest = store.manifest(artifact)
+    digest = f"sha256 {artifact.sha256[:12]}"
+    if manifest.place is None:
+        return f"generated, {digest}"
+    size = sum(file.size for file in manifest.files) / 2**20
+    return f"{manifest.place}, {len(manifest.files)} file(s), {size:.1f} MiB, {digest}"
+
+
+def table(store: Store, inputs: Inputs) -> str:
+    """The inputs as a Markdown table."""
+    every = {"base": inputs.base, **inputs.sources, **inputs.benchmarks}
+    rows = [f"| {name} | {describe(store, artifact)} |" for name, artifact in every.items()]
+    return "\n".join(["| input | resolved to |", "|---|---|", *rows])
+
+
+class _Resolver:
+    """Resolves the inputs of one run."""
+
+    def __init__(self, run: Run, tell: Tell, warn: Callable[[str], None]) -> None:
+        self._run, self._tell, self._warn = run, tell, warn
+        self._store = run.store()
+        self._commits = _Commits(run.work / "commits.json")
+
+    def generated(self, name: str, parameters: Mapping[str, Any]) -> Artifact:
+        """A reference to what code makes of parameters."""
+        text = json.dumps(parameters, sort_keys=True, indent=2)
+        key = name_key(KIND, text)
+        found = self._store.find(key)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "parameters.json").write_text(text, encoding="utf-8")
+            made = self._run.provenance(name, {})
+            artifact = found or self._store.publish(Path(folder), KIND, made, key=key)
+        self._tell(name, artifact, found is not None)
+        return artifact
+
+    def located(self, name: str, wanted: Wanted) -> Artifact:
+        """A reference to what lies in a folder, in a bucket or on a hub."""
+        revision = self._commits.find(wanted)
+        try:
+            listing = list_files(wanted, revision, self._run.settings.home)
+        except UnreachableHub as error:
+            listing = self._listed_before(wanted, revision, error)
+        self._commits.note(wanted, listing.place)
+        found = listing.state and self._store.find(_key(wanted, listing.place, listing.state))
+        artifact, reused = (found, True) if found else self._refer(name, wanted, listing)
+        self._tell(name, artifact, reused)
+        return artifact
+
+    def _refer(self, name: str, wanted: Wanted, listing: Listing) -> tuple[Artifact, bool]:
+        """Reads the files, enters what they are, and says whether that was known before."""
+        files = digest_files(wanted, listing, self._run.settings.home)
+        key = _key(wanted, listing.place, listing.state or content_digest(files))
+        found = self._store.find(key)
+        artifact = found or self._store.refer(
+            files,
+            listing.place,
+            KIND,
+            self._run.provenance(name, {}),
+            key=key,
+        )
+        if wanted.files == "model":
+            check_model(local_folder(self._store, artifact, self._run.settings))
+        return artifact, found is not None
+
+    def _listed_before(self, wanted: Wanted, revision: str, error: UnreachableHub) -> Listing:
+        """What an earlier run was told of a whole commit, which never changes.
+
+        Raises:
+            UnreachableHub: It is no whole commit, or nobody asked before.
+        """
+        if not is_commit(revision):
+            raise error
+        place = HubPlace(
+            repo=wanted.path,
+            repo_type=repo_type(wanted),
+            commit=revision,
+            revision=wanted.revision,
+        )
+        if self._store.find(_key(wanted, place, revision)) is None:
+            raise error
+        self._warn(f"{error.what} An earlier run has resolved the commit: going on with that.")
+        return Listing(place, {}, state=revision)
+
+
+class _Commits:
+    """The commits that a run's branches and tags named when it first asked; kept for a retry."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def find(self, wanted: Wanted) -> str:
+        return self._read().get(_asked(wanted), wanted.revision)
+
+    def note(self, wanted: Wanted, place: Place) -> None:
+        if isinstance(place, HubPlace):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            commits = self._read() | {_asked(wanted): place.commit}
+            self._path.write_text(json.dumps(commits, indent=2), encoding="utf-8")
+
+    def _read(self) -> dict[str, str]:
+        if not self._path.is_file():
+            return {}
+        commits: dict[str, str] = json.loads(self._path.read_text(encoding="utf-8"))
+        return commits
+
+
+def _asked(wanted: Wanted) -> str:
+    return f"{wanted.files} {wanted.path} {wanted.revision}"
+
+
+def _key(wanted: Wanted, place: Place, state: str) -> str:
+    """The key of an input: where it lies, what of it is read, and what state that is in."""
+    what = (wanted.path, wanted.config or "", wanted.split, wanted.files)
+    return name_key(KIND, str(place), *what, state)

@@ -1,0 +1,113 @@
+"""Files of this machine: found, digested once, and known again only while nobody touched them."""
+
+import hashlib
+import os
+import time
+
+import pytest
+
+from contracts.errors import InputError
+from infra.inputs import known_digests
+from infra.inputs.folder import digest_files, list_files
+from infra.inputs.known_digests import KnownDigests
+
+
+@pytest.fixture
+def rows(tmp_path):
+    for name in ("b.parquet", "a.parquet", "sub/c.parquet", ".d.parquet", "notes.txt"):
+        path = tmp_path / "rows" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "rows"
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("a.parquet", ["a.parquet"]),
+        ("", ["a.parquet", "b.parquet"]),
+        ("*.parquet", ["a.parquet", "b.parquet"]),
+        ("a*", ["a.parquet"]),
+        ("*/*.parquet", ["sub/c.parquet"]),
+        ("**/*.parquet", ["a.parquet", "b.parquet", "sub/c.parquet"]),
+    ],
+)
+def test_a_file_a_folder_and_patterns_name_parquet_files(rows, path, names, wanted, tmp_path):
+    listing = list_files(wanted(rows / path), "main", tmp_path)
+    assert list(listing.files) == names
+    assert listing.place.folder == str(rows)
+    assert listing.num_bytes == sum(map(len, names))
+    entries = digest_files(wanted(rows / path), listing, tmp_path)
+    assert [entry.sha256 for entry in entries] == [
+        hashlib.sha256(name.encode()).hexdigest() for name in names
+    ]
+
+
+@pytest.mark.parametrize("path", ["nowhere.parquet", "notes.txt", "*.csv", "nowhere/*.parquet"])
+def test_a_path_without_parquet_files_is_named(rows, path, wanted, tmp_path):
+    with pytest.raises(InputError, match="The source s names no Parquet file") as caught:
+        list_files(wanted(rows / path), "main", tmp_path)
+    assert caught.value.where == f"recipe, sources.s.path = {str(rows / path)!r}"
+
+
+@pytest.fixture
+def digested(monkeypatch):
+    """The files that were read to be digested."""
+    found = []
+
+    def digest(path):
+        found.append(path.name)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(known_digests, "file_digest", digest)
+    return found
+
+
+def test_a_file_is_digested_again_when_it_was_touched_and_only_then(
+    rows, digested, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(known_digests, "SETTLED_SECONDS", -1.0)
+    path, known = rows / "a.parquet", KnownDigests(tmp_path / "known")
+    (first,) = known.entries({"a": path})
+    assert (first.path, first.size) == ("a", 9)
+    assert KnownDigests(tmp_path / "known").entries({"x": path})[0].sha256 == first.sha256
+    assert digested == ["a.parquet"]
+
+    before = path.stat()
+    with path.open("r+b") as file:  # the same size, the same inode ...
+        file.write(b"A")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # ... and the same time
+    assert known.entries({"a": path})[0].sha256 == hashlib.sha256(b"A.parquet").hexdigest()
+    assert digested == ["a.parquet"] * 2
+
+
+def test_what_was_written_just_now_is_not_remembered(rows, digested, tmp_path):
+    known = KnownDigests(tmp_path / "known")
+    known.entries({"a": rows / "a.parquet"})
+    known.entries({"a": rows / "a.parquet"})
+    assert digested == ["a.parquet"] * 2
+
+
+def test_damaged_notes_are_no_digests(rows, digested, tmp_path, monkeypatch):
+    monkeypatch.setattr(known_digests, "SETTLED_SECONDS", -1.0)
+    known = KnownDigests(tmp_path / "known")
+    known.entries({"a": rows / "a.parquet"})
+    for note in (tmp_path / "known").iterdir():
+        note.write_text("{")
+    known.entries({"a": rows / "a.parquet"})
+    assert digested == ["a.parquet"] * 2
+
+
+def test_a_file_that_changes_while_it_is_digested_is_not_remembered(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(known_digests, "SETTLED_SECONDS", -1.0)
+    path, known = rows / "a.parquet", KnownDigests(tmp_path / "known")
+
+    def digest(path):
+        time.sleep(0.02)  # coarser than the clock of any file system here
+        path.write_bytes(b"new bytes")
+        return hashlib.sha256(b"a.parquet").hexdigest()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(known_digests, "file_digest", digest)
+        known.entries({"a": path})
+    assert known.entries({"a": path})[0].sha256 == hashlib.sha256(b"new bytes").hexdigest()

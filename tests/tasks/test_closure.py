@@ -1,0 +1,94 @@
+"""Which code a stage's key depends on, against what Python really imports."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from infra.settings import PROJECT_ROOT
+from tasks.closure import ENTRIES, PACKAGES, SCHEMA, module_closure, stage_modules, syntax_digest
+
+INSIDE = {
+    "curate": "training.curation.selection",
+    "sft": "training.model.forward",
+    "rl": "training.rl.pad",
+    "evaluate": "training.evaluation.scores",
+}
+OUTSIDE = {
+    "curate": "training.rl.pad",
+    "sft": "training.rl.losses",
+    "rl": "training.evaluation.scores",
+    "evaluate": "training.learner.learner",
+}
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for package in PACKAGES:
+        shutil.copytree(PROJECT_ROOT / package, tmp_path / package)
+    return tmp_path
+
+
+def append(root, module: str, text: str) -> None:
+    path = root.joinpath(*module.split(".")).with_suffix(".py")
+    path.write_text(path.read_text() + text)
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_a_stage_depends_on_the_modules_that_it_imports_and_on_no_other(copy, tmp_path, kind):
+    before = stage_modules(kind)
+    assert INSIDE[kind] in before
+    assert OUTSIDE[kind] not in before
+    append(copy, INSIDE[kind], "\n# A comment.\n")
+    append(copy, OUTSIDE[kind], "\nCHANGED = 1\n")
+    assert stage_modules(kind, copy) == before
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_another_line_of_code_inside_changes_that_modules_digest_alone(copy, kind):
+    append(copy, INSIDE[kind], "\nCHANGED = 1\n")
+    before, after = stage_modules(kind), stage_modules(kind, copy)
+    assert {name for name in before if before[name] != after[name]} == {INSIDE[kind]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_whatever_python_imports_for_a_stage_is_in_its_closure(kind):
+    program = f"import sys, {ENTRIES[kind]}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = {name for name in done.stdout.split() if name.split(".")[0] in PACKAGES}
+    imported = {name for name in ours if not f"{name}.".startswith(f"{SCHEMA}.")}
+    assert imported <= set(stage_modules(kind))
+
+
+def test_imports_are_found_however_they_are_written(tmp_path):
+    package = tmp_path / "training"
+    (package / "inner").mkdir(parents=True)
+    for name in ("__init__", "a", "b", "c", "d", "e", "f", "inner/__init__", "inner/g"):
+        (package / f"{name}.py").write_text("")
+    (package / "inner" / "g.py").write_text("from . import missing\nfrom ..b import anything\n")
+    (package / "a.py").write_text(
+        "import training.inner.g as g\n"
+        "def late():\n    from training import c\n    from training.d import x\n"
+        "command = ['-m', 'training.e']\n"
+    )
+    found = module_closure(["training.a"], tmp_path)
+    names = {"", ".a", ".b", ".c", ".d", ".e", ".inner", ".inner.g"}
+    assert set(found) == {f"training{name}" for name in names}
+
+
+def test_comments_docstrings_and_formatting_do_not_count():
+    plain = "def f(x):\n    return x + 1\n"
+    dressed = (
+        '"""Module."""\n\n\ndef f( x ):  # why\n    """Adds."""\n    return (x\n        + 1)\n'
+    )
+    assert syntax_digest(plain) == syntax_digest(dressed)
+    assert syntax_digest(plain) != syntax_digest(plain.replace("1", "2"))
+    assert syntax_digest("def f():\n    '''Doc.'''\n") == syntax_digest("def f():\n    pass\n")

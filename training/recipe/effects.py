@@ -1,0 +1,132 @@
+"""Which fields of the recipe change results, and in which stages.
+
+Every field is declared: in `RESULTS` if the same inputs may come out otherwise with another value,
+in `NO_RESULTS` if it only decides where, how fast or how safely the same result is computed. A
+stage's key is made of the first kind alone, so that less memory, other hardware or another rhythm
+of saving never costs a finished stage. What such a field changes is the order of sums, at most.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from contracts.run_record import StageKind
+from training.recipe.recipe import Recipe
+
+STAGE_KINDS: tuple[StageKind, ...] = ("curate", "sft", "rl", "evaluate")
+_ALL = STAGE_KINDS
+
+# Field of the recipe -> the kinds of stage whose results it changes.
+READERS: Mapping[str, tuple[StageKind, ...]] = {
+    "name": (),
+    "seed": _ALL,
+    "system_prompt": _ALL,
+    "model": _ALL,
+    "hardware": (),
+    "rollout": ("curate", "rl", "evaluate"),
+    "sources": ("curate",),
+    "curation": ("curate",),
+    "stages": ("sft", "rl"),  # each reads its own section
+    "evaluation": ("evaluate",),
+    "evaluation.benchmarks": ("curate", "evaluate"),  # no set may hold a benchmark's question
+    "gates": (),  # they judge a result, they do not make it
+    "checkpoints": (),
+}
+
+# Section -> its fields that change results. Sections are classes of training.recipe.
+RESULTS: Mapping[str, str] = {
+    "ModelRecipe": "dtype max_pixels",
+    "TransformersRollout": "engine",
+    "VllmRollout": "engine max_length_tokens",
+    "SourceRecipe": "name kind modality num_problems columns",
+    "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
+    "max_level",
+    "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens sets",
+    "BenchmarkRecipe": "name num_problems",
+    "EvaluationRecipe": "benchmarks max_response_tokens temperature",
+    "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
+    "LoraRecipe": "rank alpha components",
+    "SftStage": "kind name data optimizer epochs batch_size max_length_tokens freeze lora",
+    "AccuracyReward": "kind weight",
+    "FormatReward": "kind weight",
+    "EfficientLengthReward": "kind weight budget_tokens alpha delta",
+    "RepetitionReward": "kind weight ngram",
+    "KeywordsReward": "kind weight words value",
+    "PadRecipe": "strategy low high ratio temperature_start temperature_end importance_weight",
+    "CorrectionRecipe": "kind level cap",
+    "KlRecipe": "coefficient estimator",
+    "EntropyRecipe": "coefficient decay warmup_steps warmup",
+    "RlStage": "kind name data optimizer num_steps prompts_per_step group_size updates_per_step "
+    "max_response_tokens temperature top_p clip_low clip_high surrogate ratio_level correction "
+    "aggregation advantage_scale pad kl entropy rewards freeze lora",
+}
+
+# Section -> its fields that change none.
+NO_RESULTS: Mapping[str, str] = {
+    "ModelRecipe": "path revision",  # the digest of what lies there counts
+    "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
+    "VllmRollout": "tensor_parallel memory_fraction",
+    "SourceRecipe": "path revision config split",  # as the model's
+    "EvaluationRecipe": "batch_size",
+    "SftStage": "tokens_per_micro_batch",
+    "RlStage": "tokens_per_micro_batch",
+    "CheckpointsRecipe": "every_steps keep_last grace_seconds",
+    "GateRecipe": "severity",
+    "CurationGate": "severity min_rows_per_set min_families max_missing_rows",
+    "EvaluationGate": "severity min_gain_points max_unparseable",
+    "GatesRecipe": "curation evaluation",
+}
+
+
+def changes_results(section: str, field: str) -> bool:
+    """Whether a field of a section is declared as one that changes results.
+
+    Raises:
+        KeyError: It is not declared, or declared twice.
+    """
+    is_result = field in RESULTS.get(section, "").split()
+    is_none = field in NO_RESULTS.get(section, "").split()
+    if is_result == is_none:
+        raise KeyError(f"declare {section}.{field} once in training.recipe.effects")
+    return is_result
+
+
+def result_fields(recipe: Recipe, stage: str) -> dict[str, Any]:
+    """The part of a recipe that decides one stage's result.
+
+    Args:
+        recipe: The resolved recipe.
+        stage: `curate`, the name of a training stage, or `evaluate`.
+
+    Returns:
+        JSON-compatible values, nested as in the recipe; a training stage's own section is `stage`.
+    """
+    section = next((one for one in recipe.stages if one.name == stage), None)
+    kind: StageKind = section.kind if section else stage  # type: ignore[assignment]  # one of two
+    fields = {
+        name: _results_of(getattr(recipe, name))
+        for name in type(recipe).model_fields
+        if kind in READERS[name] and name != "stages"
+    }
+    if section:
+        fields["stage"] = _results_of(section)
+    if kind == "curate":
+        fields["benchmarks"] = _results_of(recipe.evaluation.benchmarks)
+    return fields
+
+
+def _results_of(value: Any) -> Any:  # noqa: ANN401 - whatever a recipe holds
+    """A value of the recipe without the fields that change no result."""
+    if isinstance(value, BaseModel):
+        section = type(value).__name__
+        return {
+            name: _results_of(getattr(value, name))
+            for name in type(value).model_fields
+            if changes_results(section, name)
+        }
+    if isinstance(value, tuple | list):
+        return [_results_of(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _results_of(each) for name, each in value.items()}
+    return value

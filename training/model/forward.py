@@ -40,7 +40,7 @@ class Scores(NamedTuple):
         log_probs: Of each response token [S, L], differentiable.
         mask: True where there is a token [S, L].
         entropy: Of the distribution each token was drawn from, nats [S, L].
-        nucleus_log_mass: Log-probability of the top-p nucleus [S, L].
+        nucleus_log_mass: Log-probability of the top-p nucleus, infinite at tokens outside [S, L].
     """
 
     log_probs: torch.Tensor
@@ -54,7 +54,8 @@ class ResponseScores(NamedTuple):
 
     Attributes:
         log_probs: Of each token [L].
-        nucleus_log_mass: Log-probability of the top-p nucleus [L], if `top_p` is below 1.
+        nucleus_log_mass: Log-probability of the top-p nucleus, infinite at tokens outside [L]; if
+            `top_p` is below 1.
     """
 
     log_probs: torch.Tensor
@@ -96,6 +97,7 @@ class Scorer(nn.Module):
                 head_weight,
                 temperature=settings.temperature,
                 top_p=settings.top_p,
+                targets=batch.response_ids[mask],
                 banned_token_ids=banned,
             )
         return Scores(

@@ -61,13 +61,15 @@ def nucleus_log_mass(
     temperature: float = 1.0,
     top_p: float,
     chunk_tokens: int | None = None,
+    targets: Tensor | None = None,
     banned_token_ids: Tensor | None = None,
 ) -> Tensor:
     """Log of the probability that the top-p nucleus holds, to renormalise log-probabilities with.
 
     A sampler with top-p draws from the nucleus, renormalised. Comparing its log-probabilities
     with those of the full distribution biases the importance ratio (mean 0.9 at top-p 0.8);
-    `log_prob - nucleus_log_mass` is the trainer's side of the same distribution.
+    `log_prob - nucleus_log_mass` is the trainer's side of the same distribution. A token outside
+    the nucleus has probability 0 there: its log-mass is infinite, so that the difference is log 0.
 
     Args:
         hidden: As in `token_log_probs` [T, D].
@@ -76,10 +78,11 @@ def nucleus_log_mass(
         top_p: The nucleus is the smallest set of most likely tokens whose probabilities sum to
             at least this.
         chunk_tokens: Tokens whose logits exist at one time; by default 64 MiB of logits' worth.
+        targets: Token ids [T]; None to take all of them for inside.
         banned_token_ids: Ids that the sampler can't draw.
 
     Returns:
-        Log-masses [T], float32, at most 0; zeros if `top_p` is 1.
+        Log-masses [T], float32, at most 0 or infinite; zeros if `top_p` is 1.
     """
     masses = torch.zeros(len(hidden), device=hidden.device)
     if top_p >= 1.0:
@@ -89,6 +92,9 @@ def nucleus_log_mass(
         probs = logits.softmax(-1)
         outside = probs < nucleus_floor(probs, top_p)
         masses[rows] = probs.masked_fill(outside, 0.0).sum(-1).log()
+        if targets is not None:
+            is_out = outside.gather(-1, targets[rows, None]).squeeze(-1)
+            masses[rows] = masses[rows].masked_fill(is_out, torch.inf)
     return masses
 
 

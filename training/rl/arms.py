@@ -107,7 +107,7 @@ def num_useful(batch: Batch, *, low: float, high: float, strategy: Strategy) -> 
 
 def is_real_draw(selection: Selection, num_drawn_from: int) -> bool:
     """Whether something was left out: otherwise PAD has trained on all of E, as `filter` does."""
-    return len(selection.indices.unique()) < num_drawn_from
+    return len(set(selection.indices.tolist())) < num_drawn_from
 
 
 def uniform_draw(num_sequences: int, *, size: int, generator: torch.Generator) -> Tensor:

@@ -47,8 +47,8 @@ class LossSettings:
         correction_level: `token`, or `sequence`: exp(mean log ratio); a sum would shrink or
             explode with length.
         correction_cap: Largest ratio kept.
-        dual_clip: With a negative advantage the surrogate is at most this many advantages (arXiv
-            1912.09729, Eq. 5), above 1; PPO bounds it on the other side only. None for no bound.
+        dual_clip: With a negative advantage a token weighs at most this many advantages, above 1
+            (arXiv 1912.09729, Eq. 5); PPO bounds its ratio on the other side only.
         log_ratio_bound: Log-ratios are clamped to +-this; beyond, a token has no gradient.
         kl_cap: Largest value of k3 at a token; beyond, it has no gradient.
     """
@@ -64,7 +64,7 @@ class LossSettings:
     correction: Literal["none", "truncate", "mask"] = "truncate"
     correction_level: Literal["token", "sequence"] = "token"
     correction_cap: float = 2.0
-    dual_clip: float | None = 3.0
+    dual_clip: float = 3.0
     log_ratio_bound: float = 20.0
     kl_cap: float = 10.0
 
@@ -104,7 +104,8 @@ def policy_loss(
             set drawn from.
 
     Returns:
-        The loss, a scalar, and detached sums over tokens for `mean_diagnostics`.
+        The loss, a scalar, and detached sums over tokens for `mean_diagnostics`, with
+        `num_tokens` and `num_sequences` of this micro-batch.
 
     Raises:
         ValueError: A term is asked for without its input, or `normalizer` is not positive.
@@ -125,10 +126,8 @@ def policy_loss(
         terms = -ratio.detach().clamp(max=high) * signal * log_probs
     else:
         surrogate = torch.minimum(ratio * signal, ratio.clamp(low, high) * signal)
-        if settings.dual_clip is not None:
-            bounded = torch.maximum(surrogate, settings.dual_clip * signal)
-            surrogate = torch.where(signal < 0, bounded, surrogate)
-        terms = -surrogate
+        bounded = torch.maximum(surrogate, settings.dual_clip * signal)
+        terms = -torch.where(signal < 0, bounded, surrogate)
     diagnostics = {
         "clip_low_fraction": (ratio < low) & (signal < 0),
         "clip_high_fraction": (ratio > high) & (signal > 0),
@@ -170,7 +169,7 @@ def policy_loss(
         terms = terms * sequence_weights[:, None]
     loss = _aggregate(terms, mask, settings.aggregation) / normalizer
     sums = {name: value.masked_fill(~mask, 0).sum() for name, value in diagnostics.items()}
-    sums["num_tokens"] = mask.sum()
+    sums["num_tokens"], sums["num_sequences"] = mask.sum(), torch.tensor(float(len(mask)))
     return loss, {name: value.detach().double() for name, value in sums.items()}
 
 
@@ -252,7 +251,11 @@ def mean_diagnostics(sums: Mapping[str, Tensor]) -> dict[str, float]:
     num_tokens = sums["num_tokens"].item()
     if num_tokens == 0:
         return {}
-    return {name: value.item() / num_tokens for name, value in sums.items() if name != "num_tokens"}
+    return {
+        name: value.item() / num_tokens
+        for name, value in sums.items()
+        if not name.startswith("num_")
+    }
 
 
 def _readable(log_probs: Tensor, mask: Tensor) -> Tensor:

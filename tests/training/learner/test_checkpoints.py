@@ -54,7 +54,7 @@ STAGES = {
             "data": "text",
             "freeze": ["vision_tower"],
             "kl": {"coefficient": 0.01},
-            "entropy": {"coefficient": 0.01, "warmup_steps": 4},
+            "entropy": {"coefficient": 0.01, "warmup_updates": 4},
         }
     ),
 }

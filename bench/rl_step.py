@@ -27,8 +27,9 @@ from bench.table import Row
 from infra.settings import PROJECT_ROOT
 from training.answers import Verifier
 from training.grpo import train as grpo
+from training.images import decode_image
 from training.learner.learner import Learner
-from training.model.encoding import TokenSequence, decode_image, encode_prompt
+from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import Scorer, ScoreSettings
 from training.model.policy import Policy, load_policy
 from training.pocket.problems import generate

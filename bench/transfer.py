@@ -14,6 +14,7 @@ import psutil
 
 from bench.memory import peak_bytes
 from contracts.provenance import Provenance
+from infra.preflight import check_store
 from infra.store import Store
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     direction, uri, cache, folder = sys.argv[1:]
     root = uri if direction == "up" else uri.partition("/artifacts/")[0]
     store = Store(root, Path(cache))
-    store.check()
+    check_store(store)
     artifact = None if direction == "up" else store.at(uri)
     before_bytes = psutil.Process().memory_info().rss
     start = perf_counter()

@@ -16,9 +16,13 @@ StageError           a stage's processes failed: its own error, or the end of it
 Preempted            inside a stage: told to stop, the state is saved
 """
 
+from contracts.secrets import without_secrets
+
 
 class RevisualError(Exception):
     """An error that says where it happened, which rule was broken and how to fix it.
+
+    Whatever it quotes, no secret is in it: it goes to terminals, logs and Prefect's database.
 
     Args:
         what: What is wrong, in one sentence.
@@ -28,6 +32,7 @@ class RevisualError(Exception):
     """
 
     def __init__(self, what: str, *, where: str, rule: str, fix: str) -> None:
+        what, where, rule, fix = (without_secrets(text) for text in (what, where, rule, fix))
         super().__init__(f"{what}\n  where: {where}\n  rule:  {rule}\n  fix:   {fix}")
         self.what = what
         self.where = where

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, JsonValue
 
 from contracts.artifact import Artifact, Record, Text
+from contracts.paths import FileName
 
 StageKind = Literal["curate", "sft", "rl", "evaluate"]
 
@@ -56,7 +57,7 @@ class RunRecord(Record):
     """Everything the report says about a run beside the files its stages wrote.
 
     Fields:
-        name: The run's name, as the orchestrator and the report's title show it.
+        name: The run's name, as the orchestrator, the report's title and its folder show it.
         seed: The seed of the run.
         recipe: The resolved recipe, every default filled in, no secrets.
         code_version: Version of this project, with the commit where it is known.
@@ -65,7 +66,7 @@ class RunRecord(Record):
         gates: In the order they were passed.
     """
 
-    name: Text
+    name: FileName
     seed: Annotated[int, Field(ge=0)]
     recipe: dict[str, JsonValue]
     code_version: Text

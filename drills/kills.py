@@ -13,7 +13,7 @@ from contracts.artifact import Artifact
 from drills.attempts import Aim, Attempt, Result, kill, result
 from drills.disturbed import NUM_STEPS, Stage, StageName
 from drills.fault_table import Row
-from infra.store import MANIFEST
+from infra.manifest import MANIFEST
 
 MADE_BY = "`drills/kills.py`"
 NAMES = {

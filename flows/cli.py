@@ -2,15 +2,19 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 from contracts.errors import RevisualError
+from contracts.run_record import recipe_digest
+from contracts.secrets import masked
 from infra import services
+from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
 from infra.store import Store
-from report.text import masked
 from tasks.keys import Reuse
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
@@ -19,6 +23,7 @@ SECONDS_PER_DAY = 86400.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; a broken rule is one clear message and exit code 1."""
+    os.umask(PRIVATE_UMASK)
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -32,11 +37,18 @@ def run(options: argparse.Namespace) -> int:
     """Runs a recipe through the deployment and shows it until it ends."""
     from flows.watch import start_run, watch
     from tasks.prepare import check
+    from tasks.run import absolute_name
 
     settings = load_settings()
-    check(_load(options.recipe, options.seed))
+    recipe = _load(options.recipe, options.seed)
+    check(recipe)
     up(options)
-    parameters = {"recipe": options.recipe, "seed": options.seed, "reuse": options.reuse}
+    parameters = {
+        "recipe": absolute_name(options.recipe),
+        "seed": options.seed,
+        "reuse": options.reuse,
+        "digest": recipe_digest(resolved_toml_values(recipe)),
+    }
     return watch(settings, start_run(settings, parameters))
 
 
@@ -46,6 +58,7 @@ def up(_options: argparse.Namespace) -> int:
     print("Starting the Prefect server and a worker ...", flush=True)
     services.up(settings)
     print(f"Prefect UI: {settings.ui_url}   (stop it with: make down)")
+    print(f"It asks once for a password: the line in {credential_path(settings)}")
     print("Start a run: .venv/bin/prefect deployment run revisual/full -p recipe=pocket -p seed=3")
     return 0
 
@@ -58,10 +71,18 @@ def down(_options: argparse.Namespace) -> int:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Checks a recipe."""
+    """Checks a recipe, and its model's files where they are on this machine."""
+    from tasks.inputs import check_base, wanted_model
+
     recipe = _load(options.recipe, None)
     stages = " -> ".join(stage.name for stage in recipe.stages)
     print(f"{options.recipe}: valid; curate -> {stages} -> evaluate")
+    model = wanted_model(recipe.model)
+    if model.kind == "local":
+        check_base(Path(model.path))
+        print(f"{model.path}: files, configuration and chat template are in order")
+    else:
+        print(f"{model.path}: not checked; a run fetches and checks it before its first stage")
     return 0
 
 
@@ -92,13 +113,20 @@ def lineage(options: argparse.Namespace) -> int:
 def gc(options: argparse.Namespace) -> int:
     """Removes what no finished run refers to from the store, and old scratch from this machine."""
     from tasks.garbage import find_garbage, remove
-    from tasks.scratch import find_scratch, remove_scratch
+    from tasks.scratch import find_scratch, live_runs, remove_scratch
     from tasks.uploads import Retention
 
-    store, age_seconds = _store(), options.age * SECONDS_PER_DAY
-    retention = Retention(options.keep_last)
-    garbage = find_garbage(store, retention=retention, min_age_seconds=age_seconds)
-    scratch = find_scratch(load_settings().home, min_age_seconds=age_seconds)
+    store, home, age_seconds = _store(), load_settings().home, options.age * SECONDS_PER_DAY
+    live = live_runs(home)
+    for run in live:
+        print(f"{run.name} is at work: what it needs, or has begun since it started, stays")
+    garbage = find_garbage(
+        store,
+        retention=Retention(options.keep_last),
+        min_age_seconds=max([age_seconds, *(run.age_seconds for run in live)]),
+        in_use=[artifact for run in live for artifact in run.artifacts],
+    )
+    scratch = find_scratch(home, min_age_seconds=age_seconds)
     for one in [*garbage, *scratch]:
         print(f"{one.num_bytes / 2**20:10.1f} MiB  {one.uri}  {one.reason}")
     total = sum(one.num_bytes for one in [*garbage, *scratch]) / 2**20

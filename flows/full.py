@@ -12,7 +12,12 @@ from tasks.stages import curate, evaluate, train
 
 
 @flow(name="revisual", log_prints=True)
-def full(recipe: str = "pocket", seed: int | None = None, reuse: Reuse = "code") -> Artifact:
+def full(
+    recipe: str = "pocket",
+    seed: int | None = None,
+    reuse: Reuse = "code",
+    digest: str | None = None,
+) -> Artifact:
     """Runs the whole recipe.
 
     Args:
@@ -20,11 +25,12 @@ def full(recipe: str = "pocket", seed: int | None = None, reuse: Reuse = "code")
         seed: Replaces the recipe's seed.
         reuse: What it takes from the store: `code`, what the same recipe, inputs and code made;
             `recipe`, what the same recipe and inputs made with whatever code; `none`, nothing.
+        digest: Of the recipe that was checked; another one is refused.
 
     Returns:
         The run's record and report.
     """
-    run = prepare(recipe, seed, reuse)
+    run = prepare(recipe, seed, reuse, digest)
     # Every source, benchmark and model at a known digest; the network is used here alone.
     inputs = resolve_inputs(run)
 

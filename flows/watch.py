@@ -24,7 +24,9 @@ from rich.table import Table
 
 from contracts.errors import ServiceError
 from contracts.run_record import RunRecord
+from contracts.secrets import without_secrets
 from infra import services
+from infra.access import api_client
 from infra.settings import Settings
 from infra.store import Store
 
@@ -45,7 +47,7 @@ class Step:
 
 def start_run(settings: Settings, parameters: dict[str, Any]) -> UUID:
     """What `prefect deployment run revisual/full` does; returns the flow run's id."""
-    with SyncPrefectClient(settings.api_url) as client:
+    with api_client(settings) as client:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
         given = {name: value for name, value in parameters.items() if value is not None}
         return client.create_flow_run_from_deployment(deployment.id, parameters=given).id
@@ -61,7 +63,7 @@ def watch(settings: Settings, run_id: UUID) -> int:
         ServiceError: The server or the worker died meanwhile.
     """
     console = Console()
-    with SyncPrefectClient(settings.api_url) as client:
+    with api_client(settings) as client:
         try:
             run = _follow(settings, client, run_id, console)
         except KeyboardInterrupt:
@@ -72,7 +74,8 @@ def watch(settings: Settings, run_id: UUID) -> int:
     console.print(f"Run:    {settings.ui_url}/runs/flow-run/{run.id}", soft_wrap=True)
     if not run.state.is_completed():
         console.print(f"{run.name} ended {run.state.name}.", style="bold red")
-        console.print(run.state.message or "no message", markup=False, soft_wrap=True)
+        message = without_secrets(run.state.message or "no message")
+        console.print(message, markup=False, soft_wrap=True)
         return 1
     folder = settings.reports / run.name
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

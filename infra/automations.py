@@ -7,7 +7,7 @@ A second automation starts crashed runs again; it is switched off until a person
 
 from datetime import timedelta
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -84,8 +84,3 @@ def _silence(after: set[str], expect: set[str], seconds: float) -> EventTrigger:
         threshold=1,
         within=timedelta(seconds=seconds),
     )
-
-
-if __name__ == "__main__":
-    with get_client(sync_client=True) as of_environment:
-        create_automations(of_environment)

@@ -1,6 +1,7 @@
 """Where the store's bytes lie: a local folder or an S3 bucket, with one contract.
 
-Names are relative, with `/` between their parts. Nothing is ever overwritten: `create` makes an
+Names are relative, with `/` between their parts, and lead nowhere else: a backend refuses others,
+and its listings leave them out (`infra.names`). Nothing is ever overwritten: `create` makes an
 object only if there is none of that name, which is all the locking the store needs.
 """
 
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from contracts.errors import StoreError
+from contracts.paths import is_inner_path
+from contracts.secrets import without_secrets
 from infra.local_backend import LocalBackend
+from infra.names import inner
 
 MIB = 2**20
 # Of a whole request as well as of a read: an upload that waits to be told to go on (Expect:
@@ -127,12 +131,11 @@ class S3Backend:
 
     def create(self, name: str, data: bytes) -> bool:
         """A PUT with `If-None-Match: *`."""
+        path = self._object(name)
 
         def put() -> bool:
             try:
-                self._fs.pipe_file(
-                    f"{self._path}/{name}", data, mode="create", timeout=TIMEOUT_SECONDS
-                )
+                self._fs.pipe_file(path, data, mode="create", timeout=TIMEOUT_SECONDS)
             except OSError as error:
                 if isinstance(error, FileExistsError) or _status(error) in (409, 412):
                     return False
@@ -143,10 +146,11 @@ class S3Backend:
 
     def read(self, name: str) -> bytes | None:
         """An object's bytes, or None."""
+        path = self._object(name)
 
         def get() -> bytes | None:
             try:
-                data: bytes = self._fs.cat_file(f"{self._path}/{name}", timeout=TIMEOUT_SECONDS)
+                data: bytes = self._fs.cat_file(path, timeout=TIMEOUT_SECONDS)
             except FileNotFoundError:
                 return None
             return data
@@ -186,7 +190,16 @@ class S3Backend:
             markers = {name: page[source] for name, source in after.items() if source in page}
             page = self._request("list_multipart_uploads", Prefix=root, **markers)
             found += page.get("Uploads", [])
-        return [one | {"name": one["Key"].removeprefix(root)} for one in found]
+        named = [one | {"name": one["Key"].removeprefix(root)} for one in found]
+        return [one for one in named if is_inner_path(one["name"])]
+
+    def _object(self, name: str) -> str:
+        """Bucket and key of a name.
+
+        Raises:
+            StoreError: Clients and servers might take it for another one's.
+        """
+        return f"{self._path}/{inner(name, self.root)}"
 
     def _request(self, method: str, **parameters: str) -> dict[str, Any]:
         """One request of S3's own, to the bucket."""
@@ -198,16 +211,17 @@ class S3Backend:
         return answer
 
     def _list(self, prefix: str) -> dict[str, dict[str, Any]]:
-        base = f"{self._path}/{prefix}/"
+        base = f"{self._object(prefix)}/"
         found: dict[str, dict[str, Any]] = self._call(
             lambda: self._fs.find(base, detail=True, timeout=TIMEOUT_SECONDS)
         )
         # An emptied prefix may live on as an object of its own name.
-        return {
+        named = {
             name.removeprefix(base): info
             for name, info in found.items()
             if name.startswith(base) and info["type"] == "file"
         }
+        return {name: info for name, info in named.items() if is_inner_path(name)}
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Multipart, with little memory: at most 8 parts of 8 MiB at once."""
@@ -215,7 +229,7 @@ class S3Backend:
         self._call(
             lambda: self._fs.put(
                 [str(folder / name) for name in names],
-                [f"{self._path}/{prefix}/{name}" for name in names],
+                [self._object(f"{prefix}/{name}") for name in names],
                 chunksize=8 * MIB,
                 max_concurrency=2,
                 batch_size=4,
@@ -225,14 +239,15 @@ class S3Backend:
 
     def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
         """Four files at once, each in one stream."""
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        targets = [folder / inner(name, self.root) for name in names]
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
         sizes = self.sizes(prefix)
         num_bytes = sum(sizes.get(name, 0) for name in names)
         self._call(
             lambda: self._fs.get(
-                [f"{self._path}/{prefix}/{name}" for name in names],
-                [str(folder / name) for name in names],
+                [self._object(f"{prefix}/{name}") for name in names],
+                [str(target) for target in targets],
                 max_concurrency=1,
                 batch_size=4,
                 timeout=_transfer_seconds(num_bytes),
@@ -244,9 +259,10 @@ class S3Backend:
 
         Uploads that never ended go, too: S3 keeps their parts, and lists them nowhere else.
         """
-        names = [f"{self._path}/{prefix}/{name}" for name in self.sizes(prefix)]
+        itself = self._object(prefix)
+        names = [f"{itself}/{name}" for name in self.sizes(prefix)]
         # S3 answers that it has removed an object that never was.
-        self._call(lambda: self._fs.rm([*names, f"{self._path}/{prefix}"], timeout=TIMEOUT_SECONDS))
+        self._call(lambda: self._fs.rm([*names, itself], timeout=TIMEOUT_SECONDS))
         for upload in self._multipart_uploads():
             if upload["name"] == prefix or upload["name"].startswith(f"{prefix}/"):
                 ids = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
@@ -315,9 +331,6 @@ def _status(error: BaseException) -> int | None:
 
 
 def _reason(error: Exception) -> str:
-    """The error's text on one line, the credentials masked should it quote them."""
+    """The error's text on one line."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
-        if secret := os.environ.get(name):
-            text = text.replace(secret, f"<{name}>")
-    return text
+    return without_secrets(text)

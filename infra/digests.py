@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated
 
-from contracts.artifact import Record
+from pydantic import Field
+
+from contracts.artifact import Record, Sha256
 from contracts.errors import StoreError
+from contracts.paths import FilePath, is_file_of_artifact, leads_out
 
 DIGEST_THREADS = 4  # enough for any disk; a training may run beside them
 
@@ -16,9 +21,9 @@ DIGEST_THREADS = 4  # enough for any disk; a training may run beside them
 class FileEntry(Record):
     """One file of an artifact: its name relative to the folder, its bytes and their digest."""
 
-    path: str
-    size: int
-    sha256: str
+    path: FilePath
+    size: Annotated[int, Field(ge=0)]
+    sha256: Sha256
 
 
 def matches(name: str, patterns: Collection[str]) -> bool:
@@ -30,13 +35,20 @@ def file_names(folder: Path, required: Collection[str] = ("*",)) -> list[str]:
     """A folder's files, relative to it, sorted; what is hidden is left out.
 
     Raises:
-        StoreError: There is none that fits one of the required patterns.
+        StoreError: None fits one of the required patterns, a link leads out of the folder, or a
+            name cannot be stored.
     """
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
+    names = []
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if any(part.startswith(".") for part in inner.parts):
+            continue
+        if path.is_symlink() and leads_out(path, folder):
+            raise _not_to_be_stored(folder, inner, "a link to something that is no file of it")
+        if path.is_file():
+            names.append(inner.as_posix())
+            if not is_file_of_artifact(names[-1]):
+                raise _not_to_be_stored(folder, inner, "a file whose name cannot be printed")
     if not any(matches(name, required) for name in names):
         raise StoreError(
             f"There is nothing to store in {folder}.",
@@ -44,7 +56,17 @@ def file_names(folder: Path, required: Collection[str] = ("*",)) -> list[str]:
             rule=f"an artifact is a folder with at least one file of {', '.join(required)}",
             fix="look into the stage's log: it wrote nothing",
         )
-    return names
+    return sorted(names)
+
+
+def _not_to_be_stored(folder: Path, inner: Path, what: str) -> StoreError:
+    return StoreError(
+        f"There is {what} in {folder}.",
+        where=f"{str(inner)!r} in {folder}",
+        rule="what is stored are files below one folder, with printable names; a model hub's links "
+        "to its own blobs are fine",
+        fix="put a copy of the file there, or remove it",
+    )
 
 
 def describe(folder: Path) -> tuple[FileEntry, ...]:
@@ -72,7 +94,12 @@ def damage(folder: Path, files: Sequence[FileEntry]) -> list[str]:
 
 
 def _is_whole(path: Path, file: FileEntry) -> bool:
-    return path.is_file() and path.stat().st_size == file.size and file_digest(path) == file.sha256
+    try:
+        state = path.lstat()  # a link is no copy, wherever it leads
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    regular = stat.S_ISREG(state.st_mode) and state.st_size == file.size
+    return regular and file_digest(path) == file.sha256
 
 
 def file_digest(path: Path) -> str:

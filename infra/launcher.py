@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from contracts.errors import StageError, StagePreempted
 from contracts.job import STAGE_MODULE, Job, Outcome
+from contracts.secrets import without_secret_variables
 from infra.settings import PROJECT_ROOT
 from infra.supervisor import GRACE_SECONDS
 
@@ -204,9 +205,12 @@ class LineTail:
 
 
 def stage_environment(threads_per_process: int) -> dict[str, str]:
-    """The environment of a stage: ours, quiet, on loopback, with its share of the cores."""
+    """The environment of a stage: ours, quiet, on loopback, with its share of the cores.
+
+    A stage reads and writes folders alone. It gets no credentials, and cannot show any.
+    """
     return {
-        **os.environ,
+        **without_secret_variables(os.environ),
         "OMP_NUM_THREADS": str(threads_per_process),
         "GLOO_SOCKET_IFNAME": "lo",
         "NCCL_SOCKET_IFNAME": "lo",

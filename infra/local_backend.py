@@ -3,18 +3,25 @@
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contracts.errors import StoreError
+from contracts.paths import is_inner_path
+from infra.names import inner, outside
 
 MIB = 2**20
+NUM_TRIES = 5
 
 
 class LocalBackend:
-    """A folder. Files reach the disk before anybody can see them."""
+    """A folder. Files reach the disk before anybody can see them.
+
+    What lies there may be somebody else's work: no name leads out of the folder, links included.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -27,27 +34,19 @@ class LocalBackend:
 
     def create(self, name: str, data: bytes) -> bool:
         """Makes a file under another name and links it into place: all of it, or nothing."""
-        path = self._folder / name
         with self._clear_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{uuid.uuid4().hex}")
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    _sync(file.fileno())
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink(missing_ok=True)
-            _sync_folder(path.parent)
-        return True
+            path = self._path(name)
+            for _ in range(NUM_TRIES - 1):
+                with suppress(FileNotFoundError):  # a collector of garbage took the folder away
+                    return _create(path, data)
+            return _create(path, data)
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None."""
         with self._clear_errors():
+            path = self._path(name)
             try:
-                return (self._folder / name).read_bytes()
+                return path.read_bytes() if path.is_file() else None
             except FileNotFoundError:
                 return None
 
@@ -61,29 +60,46 @@ class LocalBackend:
 
     def unfinished(self) -> dict[str, float]:
         """What `create` had not yet linked into place."""
-        found: dict[str, float] = {}
-        with self._clear_errors():
-            for top in ("artifacts", "keys", "probes"):
-                for path in (self._folder / top).rglob(".*"):
-                    with suppress(FileNotFoundError):  # it was linked at this moment
-                        found[path.relative_to(self._folder).as_posix()] = path.stat().st_mtime
-        return found
+        return {
+            f"{top}/{name}": status.st_mtime
+            for top in ("artifacts", "keys", "probes")
+            for name, status in self._files(top).items()
+            if _is_hidden(name)
+        }
 
     def _list(self, prefix: str) -> dict[str, os.stat_result]:
-        base = self._folder / prefix
+        files = self._files(prefix).items()
+        return {name: status for name, status in files if not _is_hidden(name)}
+
+    def _files(self, prefix: str) -> dict[str, os.stat_result]:
+        """Regular files below a folder, by their names relative to it; links are not followed."""
         found: dict[str, os.stat_result] = {}
         with self._clear_errors():
-            for path in base.rglob("*"):
-                with suppress(FileNotFoundError):  # somebody removes it at this moment
-                    if path.is_file() and path.name[0] != ".":
-                        found[path.relative_to(base).as_posix()] = path.stat()
-        return found
+            base = self._path(prefix)
+            for folder, _, names in os.walk(base, onerror=_unless_gone):
+                for path in (Path(folder) / name for name in names):
+                    with suppress(FileNotFoundError):  # removed, or linked into place, just now
+                        if stat.S_ISREG((status := path.lstat()).st_mode):
+                            found[path.relative_to(base).as_posix()] = status
+        return {name: status for name, status in found.items() if is_inner_path(name)}
+
+    def _path(self, name: str) -> Path:
+        """Where a name leads.
+
+        Raises:
+            StoreError: Not to something in the folder, or by way of a link.
+        """
+        path = self._folder / inner(name, self.root)
+        # Path.resolve would end at a link to itself.
+        if os.path.realpath(path) != str(Path(os.path.realpath(self._folder)) / name):
+            raise outside(name, self.root)
+        return path
 
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Copies, never links: the folder's owner may write to his files again."""
         with self._clear_errors():
             for name in names:
-                target = self._folder / prefix / name
+                target = self._path(f"{prefix}/{name}")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with (folder / name).open("rb") as source, target.open("xb") as copy:
                     shutil.copyfileobj(source, copy, 4 * MIB)
@@ -96,7 +112,7 @@ class LocalBackend:
         """Links where the file systems allow it, else copies."""
         with self._clear_errors():
             for name in names:
-                source, target = self._folder / prefix / name, folder / name
+                source, target = self._path(f"{prefix}/{name}"), folder / inner(name, self.root)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     os.link(source, target)
@@ -108,11 +124,12 @@ class LocalBackend:
     def remove(self, prefix: str) -> None:
         """Removes a folder or a file of the store; none is fine."""
         with self._clear_errors():
-            path = self._folder / prefix
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
+            path = self._path(prefix)
+            try:
                 path.unlink(missing_ok=True)
+            except IsADirectoryError:
+                # Two may remove it at once, and a writer may still put something there.
+                shutil.rmtree(path, onerror=lambda _, __, error: _unless_gone(error[1]))
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -125,6 +142,34 @@ class LocalBackend:
                 rule="the store is a folder that this user may create and write, with space left",
                 fix="make room, correct the permissions, or set REVISUAL_STORE to another folder",
             ) from error
+
+
+def _create(path: Path, data: bytes) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            _sync(file.fileno())
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return True
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
+
+
+def _unless_gone(error: BaseException) -> None:
+    """Of a folder that somebody else removes, makes again, or puts something into, just now."""
+    # Without a number: `rmtree` has found another folder of that name than a moment ago.
+    filled = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, None)
+    if not filled and not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _sync(descriptor: int) -> None:

@@ -21,6 +21,16 @@ import httpx
 import psutil
 
 from contracts.errors import ServiceError
+from infra.access import (
+    PRIVATE_UMASK,
+    api_client,
+    credential,
+    make_credential,
+    make_private,
+    temporary_folder,
+    without_proxy,
+    write_private,
+)
 from infra.settings import PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
@@ -40,19 +50,21 @@ def up(settings: Settings) -> None:
     Raises:
         ServiceError: The port is taken, or a service does not come up.
     """
+    make_private(settings.home)
+    make_private(temporary_folder(settings))
     with _lock(settings):
         _refuse_other_settings(settings)
         if not is_running(settings, "server"):
             _refuse_taken_port(settings)
-            arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(settings.port)]
-            _start(settings, "server", arguments)
+            make_credential(settings)
+            _start(settings, "server", [*_python("infra.server"), str(settings.port)])
         _write_profile(settings)
         _wait_until_healthy(settings)
         _prepare_server(settings)
         _deploy(settings)
         if not is_running(settings, "worker"):
             _end_orphaned_runs(settings)
-            _start(settings, "worker", ["worker", "start", "--pool", POOL])
+            _start(settings, "worker", _python("infra.worker"))
 
 
 def down(settings: Settings) -> list[str]:
@@ -76,6 +88,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """The environment of the server, the worker and whatever they start."""
     return {
         **os.environ,
+        **without_proxy(os.environ),
         "REVISUAL_HOME": str(settings.home),
         "REVISUAL_STORE": settings.store_uri,
         "REVISUAL_PORT": str(settings.port),
@@ -83,6 +96,11 @@ def environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOCAL_STORAGE_PATH": str(settings.prefect_home / "storage"),
         "PREFECT_MEMO_STORE_PATH": str(settings.prefect_home / "memo_store.toml"),
         "PREFECT_API_URL": settings.api_url,
+        "PREFECT_UI_STATIC_DIRECTORY": str(settings.prefect_home / "ui"),
+        "TMPDIR": str(temporary_folder(settings)),
+        "PREFECT_API_AUTH_STRING": credential(settings),
+        "PREFECT_SERVER_API_AUTH_STRING": credential(settings),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": settings.ui_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # In memory, Prefect's default, a restart of the server would lose the run's place among the
         # deployment's runs, and minutes later end the run for it.
@@ -95,17 +113,18 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _start(settings: Settings, name: str, arguments: list[str]) -> None:
+def _start(settings: Settings, name: str, command: list[str]) -> None:
     log = log_path(settings, name)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
-            [*_python("infra.supervisor"), "--", *_python("prefect"), "--no-prompt", *arguments],
+            [*_python("infra.supervisor"), "--", *command],
             cwd=PROJECT_ROOT,
             env=environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     started = psutil.Process(supervisor.pid).create_time()
     values = {"pid": supervisor.pid, "started": started, "store": settings.store_uri}
@@ -190,11 +209,13 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 def _write_profile(settings: Settings) -> None:
     """Tells every `prefect` command in the project's folder where this server is."""
-    settings.prefect_home.mkdir(parents=True, exist_ok=True)
-    (settings.prefect_home / "profiles.toml").write_text(
+    make_private(settings.prefect_home)
+    write_private(
+        settings.prefect_home / "profiles.toml",
         f'active = "{POOL}"\n\n[profiles.{POOL}]\n'
         f'PREFECT_API_URL = "{settings.api_url}"\n'
-        f"PREFECT_HOME = {json.dumps(str(settings.prefect_home))}\n"
+        f'PREFECT_API_AUTH_STRING = "{credential(settings)}"\n'
+        f"PREFECT_HOME = {json.dumps(str(settings.prefect_home))}\n",
     )
 
 
@@ -202,7 +223,7 @@ def _wait_until_healthy(settings: Settings) -> None:
     deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
     while time.monotonic() < deadline and is_running(settings, "server"):
         try:
-            if httpx.get(f"{settings.api_url}/health", timeout=5).is_success:
+            if httpx.get(f"{settings.api_url}/health", timeout=5, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             pass  # not listening yet
@@ -211,19 +232,10 @@ def _wait_until_healthy(settings: Settings) -> None:
 
 
 def _prepare_server(settings: Settings) -> None:
-    """The work pool of this machine, whose runs start in the project's root; the automations."""
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.workers.process import ProcessWorker
+    from infra.prepare_server import prepare_server  # imports Prefect, which takes seconds
 
-    from infra.automations import create_automations  # imports Prefect, which takes seconds
-
-    template = ProcessWorker.get_default_base_job_template()
-    template["variables"]["properties"]["working_dir"]["default"] = str(PROJECT_ROOT)
-    with SyncPrefectClient(settings.api_url) as client:
-        pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
-        client.create_work_pool(pool, overwrite=True)
-        create_automations(client)
+    with api_client(settings) as client:
+        prepare_server(client)
 
 
 def _end_orphaned_runs(settings: Settings) -> None:
@@ -231,7 +243,6 @@ def _end_orphaned_runs(settings: Settings) -> None:
 
     A run whose worker was killed would stay `Running` for ever, and keep the next one waiting.
     """
-    from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import State, StateType
     from prefect.states import Crashed
@@ -241,7 +252,7 @@ def _end_orphaned_runs(settings: Settings) -> None:
     in_state = filters.FlowRunFilter(
         state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=alive))
     )
-    with SyncPrefectClient(settings.api_url) as client:
+    with api_client(settings) as client:
         for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
             crashed: State[Any] = Crashed(message="The worker ended before the run did.")
             client.set_flow_run_state(run.id, crashed, force=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import SettingsError
+from contracts.secrets import without_secrets
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PORT = 4200
@@ -65,6 +66,13 @@ def load_settings() -> Settings:
 
 def _absolute(uri: str) -> str:
     """The worker has another current folder than the person who typed a relative path."""
+    if without_secrets(uri, {}) != uri:
+        raise SettingsError(
+            "REVISUAL_STORE holds a password, a key or a token.",
+            where="environment variable REVISUAL_STORE",
+            rule="the store's address is part of every reference to what lies in it",
+            fix="name the bucket alone; the S3 client reads AWS_ACCESS_KEY_ID and the like",
+        )
     return uri if "://" in uri else str(Path(uri).resolve())
 
 

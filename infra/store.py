@@ -3,11 +3,13 @@
     artifacts/<kind>/<unique id>/files/...       the payload, unless it lies elsewhere (`refer`)
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
-    keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is finished
+    keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is done
 
-A reference is (URI, sha256, kind). Writers never share a prefix, so none can clobber another. Two
-that finish the same stage race for the key's next number: one wins, the other takes the winner's
-artifact. An entry whose artifact was lost is passed over, and the next number repairs it.
+A reference is (URI, sha256, kind). What lies in a store is data: names, manifests and entries that
+look otherwise are passed over or refused (`infra.names`). Writers never share a prefix, so none can
+clobber another. Two that finish the same stage race for the key's next number: one wins, the other
+takes the winner's artifact. An entry whose artifact was lost is passed over, and the next number
+repairs it.
 """
 
 import itertools
@@ -27,30 +29,10 @@ from contracts.places import Place
 from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, damage, file_entries, file_names, matches
+from infra.manifest import MANIFEST, Manifest
+from infra.names import is_entry, is_key, is_location, outside, step_of_entry
 
-MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
-
-
-class Manifest(Provenance):
-    """What an artifact holds and where it comes from.
-
-    Attributes:
-        kind: What it is.
-        files: Its results, sorted by path; the artifact's digest covers them.
-        attachments: Logs, figures and times that lie beside them; another run may leave others.
-        place: Where the files lie, if not in the store.
-    """
-
-    kind: str
-    files: tuple[FileEntry, ...]
-    attachments: tuple[FileEntry, ...] = ()
-    place: Place | None = None
-
-    @property
-    def all_files(self) -> tuple[FileEntry, ...]:
-        """Results and attachments."""
-        return self.files + self.attachments
 
 
 class Store:
@@ -72,26 +54,6 @@ class Store:
     def root(self) -> str:
         """The store's address."""
         return self.backend.root
-
-    def check(self) -> None:
-        """Proves that the store can be written and keeps its promise.
-
-        Raises:
-            StoreError: It cannot be reached or written, or lets one writer overwrite another.
-        """
-        self.backend.reach()
-        prefix = f"probes/{uuid.uuid4().hex}"
-        first = self.backend.create(f"{prefix}/probe", b"first")
-        second = self.backend.create(f"{prefix}/probe", b"second")
-        kept = self.backend.read(f"{prefix}/probe")
-        self.backend.remove(prefix)
-        if (first, second, kept) != (True, False, b"first"):
-            raise StoreError(
-                f"The store {self.root} let a second writer overwrite the first.",
-                where=self.root,
-                rule="an object is created only if there is none (S3: If-None-Match on PUT)",
-                fix="use a server with conditional writes, such as AWS S3 or SeaweedFS",
-            )
 
     def publish(
         self,
@@ -156,12 +118,7 @@ class Store:
         Raises:
             StoreError: The store cannot be written.
         """
-        manifest = Manifest(
-            kind=kind,
-            files=tuple(files),
-            place=place,
-            **dict(provenance),
-        )
+        manifest = Manifest(kind=kind, files=tuple(files), place=place, **dict(provenance))
         return self._enter(f"artifacts/{kind}/{uuid.uuid4().hex}", manifest, key)
 
     def _enter(
@@ -203,8 +160,9 @@ class Store:
             StoreError: The store cannot be written.
         """
         entry = artifact.model_copy(update={"uri": self.location(artifact)})
+        folder = self._key(key)
         for number in itertools.count(1):
-            name = f"keys/{key}/{number:06d}.json"
+            name = f"{folder}/{number:06d}.json"
             if self.backend.create(name, entry.model_dump_json().encode()):
                 return artifact
             winner = self._resolve(name)
@@ -220,9 +178,10 @@ class Store:
         """
         entry = artifact.model_copy(update={"uri": self.location(artifact)})
         data = entry.model_dump_json().encode()
-        taken = [int(name.split(".")[0]) for name in self.backend.sizes(f"keys/{key}")]
+        folder = self._key(key)
+        taken = [int(name.split(".")[0]) for name in self.backend.sizes(folder) if is_entry(name)]
         for number in itertools.count(max(taken, default=0) + 1):
-            if self.backend.create(f"keys/{key}/{number:06d}.json", data):
+            if self.backend.create(f"{folder}/{number:06d}.json", data):
                 return
 
     def fetch(
@@ -287,24 +246,42 @@ class Store:
 
     def history(self, key: str) -> Iterator[Artifact]:
         """The artifacts with this key that are still all there, the newest first."""
-        entries = [name for name in self.backend.sizes(f"keys/{key}") if "/" not in name]
+        entries = [name for name in self.backend.sizes(self._key(key)) if is_entry(name)]
         for number in sorted(entries, reverse=True):
             if artifact := self._resolve(f"keys/{key}/{number}"):
                 yield artifact
 
     def steps(self, key: str) -> list[int]:
         """Steps of a stage that have been entered under `step_key`, ascending, intact or not."""
-        entries = [name.split("/")[0] for name in self.backend.sizes(f"keys/{key}") if "/" in name]
-        return sorted({int(name.removeprefix("step-")) for name in entries})
+        entries = map(step_of_entry, self.backend.sizes(self._key(key)))
+        return sorted({step for step in entries if step is not None})
 
     def drop(self, key: str) -> None:
         """Removes a key's entries, then the artifacts they name: nobody finds half of one."""
-        entries = self.backend.sizes(f"keys/{key}")
-        named = [self.backend.read(f"keys/{key}/{name}") for name in entries]
-        self.backend.remove(f"keys/{key}")
-        for data in named:
-            if data is not None:
-                self.backend.remove(Artifact.model_validate_json(data).uri)
+        folder = self._key(key)
+        named = [self.entry(f"{folder}/{name}") for name in self.backend.sizes(folder)]
+        self.backend.remove(folder)
+        for artifact in named:
+            if artifact is not None:
+                self.backend.remove(self.location(artifact))
+
+    def entry(self, name: str) -> Artifact | None:
+        """The artifact that an entry names, there or not; None if it names none.
+
+        Args:
+            name: `keys/...`, relative to the root.
+        """
+        data = self.backend.read(name)
+        if data is None:
+            return None  # removed at this moment
+        try:
+            named = Artifact.model_validate_json(data)
+        except ValidationError:
+            named = None
+        if named is None or not is_location(named.uri):
+            log.warning("Passing over %s: it names no artifact of this store", name)
+            return None
+        return named.model_copy(update={"uri": f"{self.root}/{named.uri}"})
 
     def manifest(self, artifact: Artifact) -> Manifest:
         """Reads an artifact's manifest.
@@ -314,7 +291,9 @@ class Store:
         """
         manifest = self._read_manifest(artifact.uri)
         if content_digest(manifest.files) != artifact.sha256:
-            raise _broken(artifact.uri, "its manifest lists other files than the reference")
+            raise _broken(
+                artifact.uri, "its manifest lists other files than the reference vouches for"
+            )
         return manifest
 
     def at(self, uri: str) -> Artifact:
@@ -353,18 +332,16 @@ class Store:
 
     def _resolve(self, name: str) -> Artifact | None:
         """The artifact an entry names; None, with a log line, when it is not all there."""
-        data = self.backend.read(name)
-        if data is None:
+        artifact = self.entry(name)
+        if artifact is None:
             return None
         try:
-            entry = Artifact.model_validate_json(data)
-            artifact = entry.model_copy(update={"uri": f"{self.root}/{entry.uri}"})
             manifest = self.manifest(artifact)
-        except (ValidationError, DamagedError) as error:
-            log.warning("Passing over %s: %s", name, str(error).splitlines()[0])
+        except DamagedError as error:
+            log.warning("Passing over %s: %s", name, error.what)
             return None
         expected = {file.path: file.size for file in manifest.all_files if manifest.place is None}
-        if self.backend.sizes(f"{entry.uri}/files") != expected:
+        if self.backend.sizes(f"{self.location(artifact)}/files") != expected:
             log.warning("Passing over %s: files of %s are missing", name, artifact.uri)
             return None
         return artifact
@@ -374,8 +351,14 @@ class Store:
 
         Raises:
             StoreError: It lies in another store.
+            DamagedError: It is no artifact's address.
         """
         return self._relative(artifact.uri)
+
+    def _key(self, key: str) -> str:
+        if not is_key(key):
+            raise outside(f"keys/{key}", self.root)
+        return f"keys/{key}"
 
     def _relative(self, uri: str) -> str:
         location = uri.removeprefix(f"{self.root}/")
@@ -386,6 +369,8 @@ class Store:
                 rule=f"a reference lies in the store it is read from, {self.root}",
                 fix="set REVISUAL_STORE to the store it was written to",
             )
+        if not is_location(location):
+            raise _broken(uri, "its address is not artifacts/<kind>/<unique id>")
         return location
 
 

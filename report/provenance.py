@@ -4,11 +4,11 @@ import json
 
 from contracts.artifact import Artifact
 from contracts.run_record import GateRecord, RunRecord, recipe_digest
+from contracts.secrets import masked, without_secrets
 from report.blocks import Block, Cell, Code, Figure, Prose, Section, Table
 from report.evidence import Evidence, planned_stages
 from report.numbers import duration
 from report.svg import drawing, element, label, shorten
-from report.text import masked, without_secrets
 
 TITLES = {
     "curate": "curation",

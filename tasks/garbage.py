@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from contracts.artifact import Artifact
 from contracts.errors import DamagedError
-from infra.store import MANIFEST, Store, step_key
+from infra.manifest import MANIFEST
+from infra.names import is_key, is_location, step_of_entry
+from infra.store import Store, step_key
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, step_scores
 
@@ -43,13 +43,20 @@ class _File:
     written: float
 
 
-def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) -> list[Garbage]:
+def find_garbage(
+    store: Store,
+    *,
+    retention: Retention,
+    min_age_seconds: float,
+    in_use: Iterable[Artifact] = (),
+) -> list[Garbage]:
     """Lists what may go; removes nothing.
 
     Args:
         store: The store.
         retention: Which step checkpoints stay.
         min_age_seconds: What is younger stays.
+        in_use: What else stays, with its inputs.
 
     Raises:
         StoreError: The store cannot be reached.
@@ -57,7 +64,7 @@ def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) 
     now = _now(store)
     half_made = store.backend.unfinished()
     entries = _entries(store)
-    roots = [*_kept_steps(store, retention, entries), *_finished_runs(store, entries)]
+    roots = [*_kept_steps(store, retention, entries), *_finished_runs(entries), *in_use]
     kept = _with_inputs(store, roots)
     garbage: list[Garbage] = []
     for location, files in sorted(_locations(store, half_made).items()):
@@ -72,8 +79,9 @@ def find_garbage(store: Store, *, retention: Retention, min_age_seconds: float) 
                 f"neither its stage's best checkpoint nor one of the last {retention.keep_last}"
             )
         num_bytes = sum(file.num_bytes for file in files.values())
-        pointing = tuple(name for name, named in entries.items() if named.uri == location)
-        garbage.append(Garbage(f"{store.root}/{location}", num_bytes, reason, pointing))
+        uri = f"{store.root}/{location}"
+        pointing = tuple(name for name, named in entries.items() if named.uri == uri)
+        garbage.append(Garbage(uri, num_bytes, reason, pointing))
     for name, begun in sorted(_strays(store, half_made).items()):
         if now - begun >= min_age_seconds:
             garbage.append(Garbage(f"{store.root}/{name}", 0, "left by a writer that crashed", ()))
@@ -89,7 +97,10 @@ def remove(store: Store, garbage: Iterable[Garbage]) -> None:
 
 
 def _locations(store: Store, half_made: Mapping[str, float]) -> dict[str, dict[str, _File]]:
-    """Every artifact's files, and those that are still to come, by its location."""
+    """Every artifact's files, and those that are still to come, by its location.
+
+    What lies there and is no artifact's is not ours: it stays.
+    """
     sizes, times = store.backend.sizes("artifacts"), store.backend.times("artifacts")
     # Listed one after the other: what is in one list only came or went meanwhile.
     files = {
@@ -98,9 +109,9 @@ def _locations(store: Store, half_made: Mapping[str, float]) -> dict[str, dict[s
     begun = {name: _File(0, when) for name, when in half_made.items()}
     found: dict[str, dict[str, _File]] = defaultdict(dict)
     for name, file in (begun | files).items():
-        if name.startswith("artifacts/"):
-            top, kind, unique, path = name.split("/", 3)
-            found[f"{top}/{kind}/{unique}"][path] = file
+        *place, path = name.split("/", 3)
+        if is_location(location := "/".join(place)):
+            found[location][path] = file
     return found
 
 
@@ -112,31 +123,31 @@ def _strays(store: Store, half_made: Mapping[str, float]) -> dict[str, float]:
 
 def _now(store: Store) -> float:
     """The time by the store's clock: that of a probe written now."""
-    prefix = f"probes/{uuid.uuid4().hex}"
-    store.backend.create(f"{prefix}/probe", b"now")
-    (now,) = store.backend.times(prefix).values()
-    store.backend.remove(prefix)
-    return now
+    while True:
+        prefix = f"probes/{uuid.uuid4().hex}"
+        store.backend.create(f"{prefix}/probe", b"now")
+        times = store.backend.times(prefix)
+        store.backend.remove(prefix)
+        if times:  # else another `gc` took it for a stray
+            return max(times.values())
 
 
 def _entries(store: Store) -> dict[str, Artifact]:
-    """What every key entry names, its URI relative to the store's root."""
-    found: dict[str, Artifact] = {}
-    for name in store.backend.sizes("keys"):
-        data = store.backend.read(f"keys/{name}")
-        if data is None:
-            continue  # removed at this moment
-        try:
-            found[f"keys/{name}"] = Artifact.model_validate_json(data)
-        except ValidationError:
-            continue  # nobody can read it: it keeps nothing
-    return found
+    """What every key entry names; one that names no artifact keeps nothing."""
+    names = [f"keys/{name}" for name in store.backend.sizes("keys")]
+    named = {name: store.entry(name) for name in names}
+    return {name: artifact for name, artifact in named.items() if artifact is not None}
 
 
 def _kept_steps(
     store: Store, retention: Retention, entries: dict[str, Artifact]
 ) -> Iterator[Artifact]:
-    stages = {name.split("/")[1] for name in entries if name.count("/") == 3}
+    parts = [name.split("/") for name in entries]
+    stages = {
+        stage
+        for _, stage, *rest in parts
+        if is_key(stage) and step_of_entry("/".join(rest)) is not None
+    }
     for stage in sorted(stages):
         scores = step_scores(store, stage)
         for step in set(scores) - set(retention.outdated(scores)):
@@ -144,10 +155,8 @@ def _kept_steps(
                 yield artifact
 
 
-def _finished_runs(store: Store, entries: dict[str, Artifact]) -> Iterator[Artifact]:
-    for named in entries.values():
-        if named.kind == "run":
-            yield named.model_copy(update={"uri": f"{store.root}/{named.uri}"})
+def _finished_runs(entries: Mapping[str, Artifact]) -> Iterator[Artifact]:
+    return (named for named in entries.values() if named.kind == "run")
 
 
 def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:
@@ -155,11 +164,11 @@ def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:
     waiting, kept = list(roots), set[str]()
     while waiting:
         artifact = waiting.pop()
-        location = store.location(artifact)
-        if location in kept:
-            continue
-        kept.add(location)
         try:
+            location = store.location(artifact)
+            if location in kept:
+                continue
+            kept.add(location)
             waiting += store.manifest(artifact).inputs.values()
         except DamagedError:
             continue  # what it was made from is not known any more; the rest of it stays

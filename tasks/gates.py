@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
 from contracts.run_record import GateRecord
+from contracts.secrets import masks_secrets
 from data_checks import gate
 from tasks.display import artifact_key
 from tasks.run import Run
@@ -17,12 +18,14 @@ from training.recipe.recipe import Recipe
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check-curation")
+@masks_secrets
 def check_curation(run: Run, data: Artifact) -> Artifact:
     """Between curation and training: enough rows, well formed, varied, and none of the test's."""
     return pass_gate(run, data, gate.check_curation)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check-evaluation")
+@masks_secrets
 def check_evaluation(run: Run, scores: Artifact) -> Artifact:
     """After the evaluation: scores in range, answers that parse, and the gain that is asked for."""
     return pass_gate(run, scores, gate.check_evaluation)

@@ -19,6 +19,7 @@ from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
 from contracts.places import HubPlace, Place, is_commit
+from contracts.secrets import masks_secrets
 from infra.digests import content_digest
 from infra.inputs.folder import digest_files, list_files, local_folder
 from infra.inputs.hub import UnreachableHub, repo_type
@@ -28,7 +29,9 @@ from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.keys import name_key
 from tasks.run import Run
-from training.model.policy import check_model
+from tasks.scratch import note_inputs
+from training.model.check import check_links, check_model
+from training.model.template import try_template
 from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe, SourceRecipe
 
 KIND = "input"
@@ -49,8 +52,14 @@ class Inputs:
     sources: dict[str, Artifact]
     benchmarks: dict[str, Artifact]
 
+    @property
+    def all(self) -> dict[str, Artifact]:
+        """Every one of them by its name."""
+        return {"base": self.base, **self.sources, **self.benchmarks}
+
 
 @task(cache_policy=NO_CACHE, task_run_name="resolve-inputs")
+@masks_secrets
 def resolve_inputs(run: Run) -> Inputs:
     """Resolves everything that the stages will read, and shows what it is.
 
@@ -66,6 +75,7 @@ def resolve_inputs(run: Run) -> Inputs:
         emit_asset(store, artifact, reused=reused)
 
     inputs = resolve(run, tell, log.warning)
+    note_inputs(run.work, inputs.all.values())
     create_markdown_artifact(table(store, inputs), key="inputs")
     return inputs
 
@@ -110,8 +120,19 @@ def list_inputs(recipe: Recipe, settings: Settings) -> int:
     model = wanted_model(recipe.model)
     num_bytes = list_files(model, model.revision, settings.home).num_bytes
     if model.kind == "local":
-        check_model(model.path)
+        check_base(Path(model.path))
     return num_bytes
+
+
+def check_base(folder: Path) -> None:
+    """Checks a base model's files, its configuration and its chat template; loads no weights.
+
+    Raises:
+        ModelError: They will not do.
+    """
+    check_links(folder)
+    check_model(folder)
+    try_template(folder)
 
 
 def wanted_model(model: ModelRecipe) -> Wanted:
@@ -161,8 +182,7 @@ def describe(store: Store, artifact: Artifact) -> str:
 
 def table(store: Store, inputs: Inputs) -> str:
     """The inputs as a Markdown table."""
-    every = {"base": inputs.base, **inputs.sources, **inputs.benchmarks}
-    rows = [f"| {name} | {describe(store, artifact)} |" for name, artifact in every.items()]
+    rows = [f"| {name} | {describe(store, artifact)} |" for name, artifact in inputs.all.items()]
     return "\n".join(["| input | resolved to |", "|---|---|", *rows])
 
 
@@ -212,7 +232,9 @@ class _Resolver:
             key=key,
         )
         if wanted.files == "model":
-            check_model(local_folder(self._store, artifact, self._run.settings))
+            folder = local_folder(self._store, artifact, self._run.settings)
+            check_model(folder)
+            try_template(folder)
         return artifact, found is not None
 
     def _listed_before(self, wanted: Wanted, revision: str, error: UnreachableHub) -> Listing:

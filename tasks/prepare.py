@@ -5,36 +5,60 @@ from datetime import UTC, datetime
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
-from infra.preflight import check_disk, needed_bytes
+from contracts.errors import RecipeError
+from contracts.run_record import recipe_digest
+from contracts.secrets import masks_secrets
+from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import load_settings
 from infra.store import Store
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
 from tasks.run import Run, recipe_path
+from tasks.scratch import hold
 from training.evaluation.registry import find_benchmark
-from training.recipe.recipe import Recipe, load_recipe
+from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare")
-def prepare(recipe: str, seed: int | None, reuse: Reuse) -> Run:
+@masks_secrets
+def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> Run:
     """Resolves the recipe and checks what it needs.
 
     Raises:
-        RecipeError: The recipe is missing or breaks a rule.
+        RecipeError: The recipe is missing, breaks a rule or is not the one of the digest.
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
         RevisualError: The store or the disk will not do.
     """
+    check_run_name(str(runtime.flow_run.name))
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
-        recipe=load_recipe(recipe_path(recipe), seed=seed),
+        recipe=read_recipe(recipe, seed, digest),
         reuse=reuse,
         settings=load_settings(),
         created=datetime.now(UTC),
     )
     check(run.recipe)
+    hold(run.work)
     return run
+
+
+def read_recipe(name: str, seed: int | None, digest: str | None) -> Recipe:
+    """Reads a recipe, and refuses another one than was checked, if that one's digest is given.
+
+    Raises:
+        RecipeError: It is another one, or it is missing or breaks a rule.
+    """
+    recipe = load_recipe(recipe_path(name), seed=seed)
+    if digest not in (None, recipe_digest(resolved_toml_values(recipe))):
+        raise RecipeError(
+            "The recipe is not the one that was checked when the run was asked for.",
+            where=name,
+            rule=f"the resolved recipe's digest is {digest}",
+            fix="start the run again, with the recipe as it is now",
+        )
+    return recipe
 
 
 def check(recipe: Recipe) -> None:
@@ -50,5 +74,5 @@ def check(recipe: Recipe) -> None:
     for benchmark in recipe.evaluation.benchmarks:
         find_benchmark(benchmark.name)
     model_bytes = list_inputs(recipe, settings)
-    Store(settings.store_uri, settings.home / "cache").check()
+    check_store(Store(settings.store_uri, settings.home / "cache"))
     check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))

@@ -6,10 +6,12 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
+from pydantic import ValidationError
 
 from contracts.artifact import Artifact
 from contracts.errors import StoreError
 from contracts.run_record import RunRecord
+from contracts.secrets import masks_secrets
 from infra.settings import Settings
 from infra.store import Store
 from report import render
@@ -19,10 +21,11 @@ from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
 
-PAGE = "report.html"
+PAGE, RECORD = "report.html", "run.json"
 
 
 @task(cache_policy=NO_CACHE, task_run_name="report")
+@masks_secrets
 def report(run: Run) -> Artifact:
     """Writes the report, stores it with the run's record, and shows it in the UI."""
     store = run.store()
@@ -61,7 +64,7 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PAGE).write_text(html, encoding="utf-8")
     (folder / "report.md").write_text(markdown, encoding="utf-8")
-    (folder / "run.json").write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    (folder / RECORD).write_text(record.model_dump_json(indent=2), encoding="utf-8")
     return folder
 
 
@@ -87,5 +90,18 @@ def render_again(settings: Settings, name: str) -> Path:
             rule="a report is made of a finished run in the store",
             fix="name a run as `prefect flow-run ls` prints it, by name or id, or `latest`",
         )
-    record = (store.fetch(run) / "run.json").read_text(encoding="utf-8")
-    return write_report(RunRecord.model_validate_json(record), store, settings.reports) / PAGE
+    return write_report(_record(store, run), store, settings.reports) / PAGE
+
+
+def _record(store: Store, run: Artifact) -> RunRecord:
+    """A finished run's record, which somebody else may have put into the store."""
+    try:
+        text = (store.fetch(run, only=[RECORD]) / RECORD).read_bytes()
+        return RunRecord.model_validate_json(text)
+    except (FileNotFoundError, ValidationError) as error:
+        raise StoreError(
+            f"{run.uri} holds no run's record: {' '.join(str(error).split())[:300]}",
+            where=f"{run.uri}/files/{RECORD}",
+            rule=f"a finished run's artifact has its record in {RECORD}",
+            fix="make the run again, or name another one",
+        ) from error

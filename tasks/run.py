@@ -138,6 +138,12 @@ def recipe_path(name: str) -> Path:
     return shipped if shipped.is_file() else Path(name)
 
 
+def absolute_name(name: str) -> str:
+    """The recipe's name for a process in another folder, such as the worker's."""
+    path = recipe_path(name)
+    return name if path.parent == RECIPES else str(path.resolve())
+
+
 @cache
 def code_version() -> str:
     """The project's version, with the commit where the sources are a git checkout."""

@@ -1,12 +1,22 @@
-"""What this machine may forget: scratch folders of attempts that died, and copies of artifacts."""
+"""What this machine may forget: scratch folders of attempts that died, and copies of artifacts.
 
+A run that is alive holds a lock on its scratch folder, which the kernel takes from it when its
+process ends, whatever ended it. Its folder stays, and every copy: it may be reading one.
+"""
+
+import fcntl
+import json
+import os
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISDIR
 
+from contracts.artifact import Artifact
+from contracts.run_record import StageRecord
 from tasks.garbage import Garbage
 
 REASONS = {
@@ -16,6 +26,71 @@ REASONS = {
     "inputs/s3/*": "a copy of what is in a bucket",
     "inputs/views/*": "links to an input",
 }
+LOCK, INPUTS = ".alive", "inputs.json"
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """A run that is at work on this machine.
+
+    Attributes:
+        name: Of its scratch folder.
+        age_seconds: Since it began.
+        artifacts: What it has found or made in the store so far.
+    """
+
+    name: str
+    age_seconds: float
+    artifacts: tuple[Artifact, ...]
+
+
+def hold(work: Path) -> int:
+    """Keeps a run's scratch folder until this process ends.
+
+    Returns:
+        The lock's descriptor, which nobody needs to close.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(work / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def note_inputs(work: Path, artifacts: Iterable[Artifact]) -> None:
+    """Enters the inputs among what a run needs from the store."""
+    text = json.dumps([artifact.model_dump() for artifact in artifacts])
+    (work / INPUTS).write_text(text, encoding="utf-8")
+
+
+def live_runs(home: Path) -> list[LiveRun]:
+    """The runs that are at work on this machine."""
+    return [
+        LiveRun(folder.name, time.time() - (folder / LOCK).stat().st_mtime, tuple(_needed(folder)))
+        for folder in sorted((home / "work").glob("*"))
+        if _is_held(folder)
+    ]
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _needed(work: Path) -> Iterator[Artifact]:
+    if (work / INPUTS).is_file():
+        yield from map(Artifact.model_validate, json.loads((work / INPUTS).read_bytes()))
+    for path in sorted((work / "diary" / "stages").glob("*.json")):
+        record = StageRecord.model_validate_json(path.read_bytes())
+        yield from (record.artifact, *record.inputs)
 
 
 def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
@@ -26,11 +101,12 @@ def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
         min_age_seconds: What was written, or fetched, more lately stays.
     """
     oldest = time.time() - min_age_seconds
+    kept = {top for top in REASONS if top != "work/*"} if live_runs(home) else set[str]()
     found: list[Garbage] = []
     for folders, reason in REASONS.items():
-        for folder in sorted(home.glob(folders)):
+        for folder in sorted(home.glob(folders)) if folders not in kept else ():
             own = list(_own(folder))
-            if own and max(when for when, _ in own) <= oldest:
+            if own and max(when for when, _ in own) <= oldest and not _is_held(folder):
                 found.append(Garbage(str(folder), sum(size for _, size in own), reason, ()))
     return found
 
@@ -38,15 +114,20 @@ def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
 def remove_scratch(scratch: Iterable[Garbage]) -> None:
     """Removes what `find_scratch` listed."""
     for one in scratch:
-        shutil.rmtree(one.uri)
+        # Another `gc` may remove the same; and what a file system refuses is there the next time.
+        shutil.rmtree(one.uri, ignore_errors=True)
 
 
 def _own(folder: Path) -> Iterator[tuple[float, int]]:
     """Times (s) and sizes (bytes) of a folder and what is in it; a local store's links left out."""
-    for path in (folder, *folder.rglob("*")):
+    tree = ((Path(parent), [*folders, *files]) for parent, folders, files in os.walk(folder))
+    inside = (parent / name for parent, names in tree for name in names)
+    for path in (folder, *inside):
         with suppress(FileNotFoundError):  # somebody removes it at this moment
             state = path.lstat()
-            if S_ISDIR(state.st_mode):
+            if path == folder and not stat.S_ISDIR(state.st_mode):
+                return  # a link or a file: nothing of ours
+            if stat.S_ISDIR(state.st_mode):
                 yield state.st_mtime, 0
             elif state.st_nlink == 1:
                 yield state.st_mtime, state.st_size

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from contracts.run_record import StageKind
+from contracts.secrets import masks_secrets
 from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.display import StageDisplay
@@ -21,6 +22,7 @@ from training.recipe.stages import Stage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="curate")
+@masks_secrets
 def curate(run: Run, inputs: Inputs) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
     given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
@@ -28,12 +30,14 @@ def curate(run: Run, inputs: Inputs) -> Artifact:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train-{stage.name}")
+@masks_secrets
 def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
     """One training stage: the policy it starts from and the curated sets in, a policy out."""
     return run_stage(run, stage.name, stage.kind, {"policy": policy, "data": data})
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate")
+@masks_secrets
 def evaluate(run: Run, policies: Mapping[str, Artifact], inputs: Inputs) -> Artifact:
     """Every policy on every benchmark."""
     return run_stage(run, "evaluate", "evaluate", {**policies, **inputs.benchmarks})

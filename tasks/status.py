@@ -64,7 +64,7 @@ def recipe_status(
     Raises:
         StoreError: The store cannot be reached.
     """
-    known = _Known({"base": inputs.base, **inputs.sources, **inputs.benchmarks})
+    known = _Known(inputs.all)
     read = {"policy": "base"} | {name: name for name in (*inputs.sources, *inputs.benchmarks)}
     yield from _stage_status(store, recipe, "curate", "curate", read, known, reuse)
     policy = "base"

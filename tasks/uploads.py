@@ -214,8 +214,17 @@ def step_scores(store: Store, key: str) -> dict[int, float]:
     for step in store.steps(key):
         artifact = store.find(step_key(key, step))
         if artifact is not None:
-            scores[step] = _number(json.loads(store.manifest(artifact).producer["score"]))
+            scores[step] = _written_score(store.manifest(artifact).producer.get("score", ""))
     return scores
+
+
+def _written_score(text: str) -> float:
+    """What a manifest says about a step; NaN for what is no number."""
+    try:
+        score = json.loads(text)
+    except (ValueError, RecursionError):
+        return math.nan
+    return float(score) if isinstance(score, int | float) else math.nan
 
 
 def _number(score: float | None) -> float:

@@ -22,4 +22,4 @@ COPY --chown=revisual . .
 RUN uv pip install --no-cache --no-deps --no-build-isolation --editable .
 
 VOLUME /var/lib/revisual
-CMD ["prefect", "worker", "start", "--pool", "revisual"]
+CMD ["python", "-m", "infra.worker"]

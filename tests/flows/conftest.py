@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from contracts.artifact import Artifact
+from infra.access import credential
 from infra.settings import Settings
 from infra.store import Store
 
@@ -87,8 +88,13 @@ class Services:
     settings: Settings
     environment: dict[str, str]
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "flows.cli", *arguments)
+    @property
+    def credential(self) -> tuple[str, str]:
+        user, _, password = credential(self.settings).partition(":")
+        return user, password
+
+    def cli(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "flows.cli", *arguments, cwd=cwd)
 
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "prefect", "--no-prompt", *arguments)
@@ -110,16 +116,18 @@ class Services:
         deadline = time.monotonic() + 120
         while len(found) < len(uris) and time.monotonic() < deadline:
             address = f"{self.settings.api_url}/events/filter"
-            answer = httpx.post(address, json={"filter": wanted}, timeout=60).raise_for_status()
+            answer = httpx.post(
+                address, json={"filter": wanted}, timeout=60, auth=self.credential
+            ).raise_for_status()
             events = answer.json()["events"]
             found = {one["resource"]["prefect.resource.id"]: one for one in events}
             time.sleep(0.5)
         return found
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -147,11 +155,12 @@ def started_services():
     """Starts a server and a worker for as long as a `with` lasts."""
 
     @contextmanager
-    def start(home: Path) -> Iterator[Services]:
+    def start(home: Path, **variables: str) -> Iterator[Services]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         services = isolated(home, port)
+        services.environment.update(variables)
         up = services.cli("up")
         try:
             assert up.returncode == 0, up.stderr

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import RecipeError
+from contracts.run_record import recipe_digest
 from flows.cli import main
+from tasks.prepare import read_recipe
+from tasks.run import absolute_name
+from tests.flows.planted import (
+    HUB_TOKEN,
+    IN_ENVIRONMENT,
+    PLANTED,
+    SECRETIVE_FIELDS,
+    planted,
+    secretive,
+)
+from training.recipe.recipe import load_recipe, resolved_toml_values
 
 POCKET_BASE = Path(__file__).parents[2] / "infra" / "models" / "pocket-base"
 
@@ -47,7 +60,23 @@ def edited(recipes, tmp_path, old: str, new: str) -> str:
 
 def test_a_valid_recipe_is_said_to_be_valid(capsys):
     assert main(["validate", "pocket"]) == 0
-    assert "curate -> cold_start -> multimodal_rl -> text_rl -> evaluate" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "curate -> cold_start -> multimodal_rl -> text_rl -> evaluate" in told
+    assert "pocket-base: files, configuration and chat template are in order" in told
+
+
+def test_what_was_not_checked_is_said(capsys):
+    assert main(["validate", "revisual-7b"]) == 0
+    assert "Qwen/Qwen2.5-VL-7B-Instruct: not checked" in capsys.readouterr().out
+
+
+def test_a_valid_recipe_with_a_bad_model_is_not_valid(capsys, recipes, tmp_path):
+    text = (recipes / "tiny.toml").read_text()
+    path = tomllib.loads(text)["model"]["path"]
+    for bad in (tmp_path / "nowhere", tmp_path):
+        (tmp_path / "bad.toml").write_text(text.replace(f'"{path}"', f'"{bad}"'))
+        assert main(["validate", str(tmp_path / "bad.toml")]) == 1
+        assert "ModelError" in capsys.readouterr().err
 
 
 def test_show_prints_every_default_filled_in(capsys, recipes):
@@ -126,3 +155,36 @@ def test_a_port_that_is_taken(capsys, home, recipes, monkeypatch):
 
 def test_a_report_of_no_run(capsys, home):
     assert "There is no finished run 'latest'." in refused(capsys, home, "report", "latest")
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "show"])
+def test_a_recipe_that_holds_secrets(capsys, home, recipes, tmp_path, monkeypatch, command):
+    for name, value in IN_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    path = secretive(recipes, tmp_path)
+    arguments = ["run", "--recipe", path] if command == "run" else [command, path]
+    message = refused(capsys, home, *arguments)
+    assert all(field in message for field in SECRETIVE_FIELDS)
+    assert not [name for name in PLANTED if planted(name) in message]
+    assert HUB_TOKEN not in message
+
+
+def test_a_store_whose_address_holds_a_secret(capsys, home, monkeypatch):
+    monkeypatch.setenv("REVISUAL_STORE", f"s3://me:{planted('in_url')}@bucket/prefix")
+    message = refused(capsys, home, "run")
+    assert "REVISUAL_STORE holds a password" in message
+    assert planted("in_url") not in message
+
+
+def test_the_recipe_that_is_run_is_the_one_that_was_checked(recipes, monkeypatch):
+    monkeypatch.chdir(recipes)
+    assert absolute_name("pocket") == "pocket"
+    assert absolute_name("tiny.toml") == str(recipes / "tiny.toml")
+
+    checked = recipe_digest(resolved_toml_values(load_recipe(recipes / "tiny.toml", seed=3)))
+    path = str(recipes / "tiny.toml")
+    assert read_recipe(path, 3, checked).seed == read_recipe(path, 3, None).seed == 3
+    with pytest.raises(RecipeError, match="not the one that was checked"):
+        read_recipe(path, 4, checked)
+    with pytest.raises(RecipeError, match="not the one that was checked"):
+        read_recipe(str(recipes / "endless.toml"), 3, checked)

@@ -13,11 +13,11 @@ from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
+from infra.access import api_client
 from infra.automations import (
     CRASH_SILENT_RUNS,
     RESTART_CRASHED_RUNS,
@@ -27,6 +27,7 @@ from infra.automations import (
 )
 from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
+from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
 ROLE = "prefect.resource.role"
@@ -40,7 +41,7 @@ CRASHED = "its stage ends too, the run is marked as crashed"
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory, started_services):
-    with started_services(tmp_path_factory.mktemp("run") / "home") as services:
+    with started_services(tmp_path_factory.mktemp("run") / "home", **IN_ENVIRONMENT) as services:
         yield services
 
 
@@ -86,7 +87,7 @@ def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
 
 def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
     deadline = time.monotonic() + 900
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         while time.monotonic() < deadline:
             run = client.read_flow_run(run_id)
             if condition(run):
@@ -100,7 +101,7 @@ def ended(services, run_id: UUID) -> State:
 
 
 def cancel(services, run_id: UUID) -> State:
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         client.set_flow_run_state(run_id, Cancelling())
     return ended(services, run_id)
 
@@ -170,8 +171,10 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert policies == [base, outputs["cold_start"], outputs["multimodal_rl"]]
     assert len(inputs["curate"]) == 4 and inputs["curate"][-1] == benchmark  # after two sources
 
-    again = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
+    # As a person would type it, in the recipe's folder.
+    again = services.cli("run", "--recipe", "tiny.toml", cwd=recipes)
     assert again.returncode == 0, again.stdout + again.stderr
+    require_hidden(services, [done.stdout, done.stderr, again.stdout, again.stderr])
     second = run_record(services)
     assert second["name"] != record["name"]
     assert all(stage["reused"] for stage in second["stages"])
@@ -206,7 +209,7 @@ def test_on_s3_a_run_makes_the_same_weights_and_outlives_prefects_database(
 
     # Another machine of the team: all they share is the store, and the server's address.
     home, uri = tmp_path / "home", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}"
-    team = services.environment | seaweed.environment
+    team = services.environment | seaweed.environment | {"NO_PROXY": "127.0.0.1"}
     team |= {"REVISUAL_HOME": str(home), "REVISUAL_STORE": uri, "PREFECT_HOME": str(home)}
     settings = replace(services.settings, home=home, store_uri=uri)
     on_s3 = replace(
@@ -263,7 +266,7 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
         assert retried.returncode == 0, retried.stdout + retried.stderr
         state = ended(services, UUID(run_id))
         assert state.is_failed() or state.is_crashed()
-        with SyncPrefectClient(services.settings.api_url) as client:
+        with api_client(services.settings) as client:
             if (run_count := client.read_flow_run(UUID(run_id)).run_count) == 2:
                 break
     assert run_count == 2
@@ -294,7 +297,7 @@ def test_a_run_survives_a_server_that_is_killed_and_started_again(services, reci
     # The run renews its lease every few minutes; a server that had lost it would end the run.
     assert len(list(services.settings.prefect_home.glob(LEASES))) == 1
     killed = supervisor(services, "server")
-    (server,) = with_command(killed.children(), "server start")
+    (server,) = with_command(killed.children(), "-m infra.server")
     server.kill()
     psutil.wait_procs([killed], timeout=300)
     assert services.cli("up").returncode == 0
@@ -314,7 +317,7 @@ def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     before = saved_steps(services)
     processes = wait_for_steps(services, run_id)
     assert cancel(services, run_id).is_cancelled()
-    worker = with_command(processes, "prefect --no-prompt worker start")
+    worker = with_command(processes, "-m infra.worker")
     gone = [process for process in processes if process not in worker]
     _, alive = psutil.wait_procs(gone, timeout=300)
     assert alive == []
@@ -325,12 +328,13 @@ def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     "victim",
     [
         pytest.param("prefect.engine", marks=fault("SIGKILL of the flow's process", CRASHED)),
-        pytest.param("worker start", marks=fault("SIGKILL of the worker", CRASHED)),
+        pytest.param("-m infra.worker", marks=fault("SIGKILL of the worker", CRASHED)),
     ],
 )
 def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services, recipes):
     run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
     processes = wait_for_stage(services)
+    require_hidden(services, [])
     (killed,) = with_command(processes, victim)
     tree = killed.children(recursive=True)
     killed.kill()
@@ -343,7 +347,7 @@ def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services
 @pytest.fixture
 def short_automations(services):
     """Silence counts sooner, and crashed runs are started again, as long as a test lasts."""
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         (silent,) = client.read_automations_by_name(CRASH_SILENT_RUNS)
         (restart,) = client.read_automations_by_name(RESTART_CRASHED_RUNS)
         assert silent.trigger.within.total_seconds() == 3 * HEARTBEAT_SECONDS
@@ -368,7 +372,7 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
         command, cwd=ROOT, env=services.environment, stderr=subprocess.PIPE, text=True
     )
     processes = wait_for_stage(services)
-    (worker,) = with_command(processes, "prefect --no-prompt worker start")
+    (worker,) = with_command(processes, "-m infra.worker")
     (flow,) = with_command(processes, "prefect.engine")
     # In this order nobody is left to tell the server how the run ended.
     for process in (supervisor(services, "worker"), worker, flow):
@@ -379,7 +383,7 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     _, alive = psutil.wait_procs(processes, timeout=300)
     assert alive == []
 
-    with SyncPrefectClient(services.settings.api_url) as client:
+    with api_client(services.settings) as client:
         (stuck,) = [run for run in client.read_flow_runs() if not run.state.is_final()]
     assert "No heartbeat" in ended(services, stuck.id).message
     assert services.cli("up").returncode == 0

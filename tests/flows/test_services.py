@@ -7,11 +7,11 @@ import sys
 import httpx
 import psutil
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Running
 
 from contracts.errors import ServiceError
 from infra import services
+from infra.access import api_client
 from infra.settings import Settings
 
 
@@ -106,7 +106,7 @@ def test_up_is_idempotent_keeps_to_loopback_and_refuses_other_settings(stopped):
     _, alive = psutil.wait_procs(tree, timeout=300)
     assert alive == []
     # Nobody is left to tell how this one ended.
-    with SyncPrefectClient(settings.api_url) as client:
+    with api_client(settings) as client:
         deployment = client.read_deployment_by_name("revisual/full")
         orphan = client.create_flow_run_from_deployment(deployment.id, state=Running())
         assert stopped.cli("up").returncode == 0

@@ -86,13 +86,13 @@ def test_images_are_pinned_to_the_versions_that_are_tested(services) -> None:
 
 
 def test_no_secret_is_written_down_and_none_has_a_default() -> None:
-    secret = re.compile(r"PASSWORD|SECRET|ACCESS_KEY")
+    secret = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|AUTH_STRING")
     for name, operator, _ in VARIABLE.findall(TEXT):
         assert not secret.search(name) or operator == ":?", name
     for line in TEXT.splitlines():
         key, _, value = line.strip().partition(": ")
         if secret.search(key) and value:
-            assert re.fullmatch(r"\$\{\w+:\?.*\}", value), line
+            assert re.fullmatch(r"(revisual:)?\$\{\w+:\?.*\}", value), line
     for line in (ROOT / "infra/images/env.example").read_text().splitlines():
         name, _, value = line.partition("=")
         assert not secret.search(name) or value == "", line
@@ -136,12 +136,14 @@ def test_volumes_and_networks_are_declared(compose, services) -> None:
     )
 
 
-def test_the_worker_polls_the_pool_that_the_deployment_names(services) -> None:
-    command = services["worker"]["command"]
-    pool = command[command.index("--pool") + 1]
+def test_the_worker_serves_the_pool_that_the_deployment_names(services) -> None:
+    assert services["worker"]["command"][:3] == ["python", "-m", "infra.worker"]
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert {pool} == {one["work_pool"]["name"] for one in deployments} == {POOL}
-    assert f"work-pool create {pool} " in (ROOT / "infra/images/deploy.sh").read_text()
+    assert {one["work_pool"]["name"] for one in deployments} == {POOL}
+    deploy = (ROOT / "infra/images/deploy.sh").read_text()
+    assert deploy.index("python -m infra.prepare_server") < deploy.index(
+        "prefect --no-prompt deploy"
+    )
 
 
 def test_a_worker_in_a_container_sends_the_heartbeats_that_the_automations_wait_for(
@@ -149,7 +151,17 @@ def test_a_worker_in_a_container_sends_the_heartbeats_that_the_automations_wait_
 ) -> None:
     environment = services["worker"]["environment"]
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
-    assert "python -m infra.automations" in (ROOT / "infra/images/deploy.sh").read_text()
+
+
+def test_the_api_answers_those_that_know_its_credential_only(services) -> None:
+    origin = "http://127.0.0.1:4200"
+    for name in ("migrate", "server", "services"):
+        environment = services[name]["environment"]
+        assert environment["PREFECT_SERVER_API_AUTH_STRING"] == "revisual:given"
+        assert environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == origin
+        assert environment["PREFECT_UI_API_URL"] == f"{origin}/api"
+    for name in ("deploy", "worker"):
+        assert services[name]["environment"]["PREFECT_API_AUTH_STRING"] == "revisual:given"
 
 
 def test_what_the_images_are_built_from_exists(services) -> None:

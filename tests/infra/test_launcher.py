@@ -30,6 +30,16 @@ def run(asked: Job, num_processes: int = 1, on_line=lambda line: None) -> None:
     launch(asked, Resources(num_processes, 1), on_line=on_line, on_metrics=lambda metrics: None)
 
 
+def test_a_stage_gets_no_credentials(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_something")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "revisual:something")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:password@127.0.0.1:8333")
+    environment = stage_environment(1)
+    assert environment.keys().isdisjoint({"HF_TOKEN", "PREFECT_API_AUTH_STRING"})
+    assert "AWS_ENDPOINT_URL" not in environment
+    assert environment["PATH"] == os.environ["PATH"]
+
+
 def test_a_tail_hands_on_complete_lines_once_and_in_order(tmp_path):
     lines = []
     path = tmp_path / "log"

@@ -1,7 +1,7 @@
 import pytest
 
 from contracts.errors import PreflightError, SettingsError
-from infra.preflight import check_disk, needed_bytes
+from infra.preflight import check_disk, check_run_name, needed_bytes
 from infra.settings import PROJECT_ROOT, load_settings
 
 
@@ -50,3 +50,11 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
 
 def test_a_run_needs_room_for_every_checkpoint_twice():
     assert needed_bytes(1000, num_stages=3) == 2 * 1000 * 4 + 2**29
+
+
+def test_a_run_is_called_what_its_folders_can_be_called():
+    for name in ("able-ant", "Läufe 3 (zweiter)", "a" * 200):
+        check_run_name(name)
+    for name in ("../../../ESCAPED/x", "a/b", ".", "..", ".x", "", "a\nb", "a\0", "a" * 201, "*"):
+        with pytest.raises(PreflightError, match="A run cannot be called"):
+            check_run_name(name)

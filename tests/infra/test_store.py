@@ -12,6 +12,7 @@ from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.digests import content_digest, describe, file_entries
 from infra.local_backend import LocalBackend
+from infra.preflight import check_store
 from infra.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -249,7 +250,7 @@ print(artifact.model_dump_json())
 
 
 def test_check_accepts_a_store_and_leaves_nothing(store, uri):
-    store.check()
+    check_store(store)
     assert open_backend(uri).sizes("probes") == {}
 
 
@@ -262,13 +263,13 @@ def test_a_store_that_lets_a_second_writer_overwrite_is_refused(tmp_path):
     store = Store(str(tmp_path / "store"), tmp_path / "cache")
     store.backend = Careless(tmp_path / "store")
     with pytest.raises(StoreError, match="let a second writer overwrite the first"):
-        store.check()
+        check_store(store)
 
 
 def test_a_local_store_below_a_file_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError) as caught:
-        Store(str(tmp_path / "file" / "store"), tmp_path / "cache").check()
+        check_store(Store(str(tmp_path / "file" / "store"), tmp_path / "cache"))
     assert "Not a directory" in caught.value.what
     assert "REVISUAL_STORE" in caught.value.fix
 
@@ -300,7 +301,7 @@ def test_an_address_of_no_known_kind_is_refused_without_showing_it(address, tmp_
 @pytest.mark.fault("no such bucket", "one clear error before the run starts")
 def test_a_bucket_that_does_not_exist_is_one_clear_error(seaweed, tmp_path):
     with pytest.raises(StoreError, match="no-such-bucket"):
-        Store("s3://no-such-bucket/x", tmp_path).check()
+        check_store(Store("s3://no-such-bucket/x", tmp_path))
 
 
 @pytest.mark.fault(
@@ -309,7 +310,7 @@ def test_a_bucket_that_does_not_exist_is_one_clear_error(seaweed, tmp_path):
 def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-value")
     with pytest.raises(StoreError) as caught:
-        Store(f"s3://{seaweed.bucket}/x", tmp_path).check()
+        check_store(Store(f"s3://{seaweed.bucket}/x", tmp_path))
     assert "wrong-secret-value" not in str(caught.value)
     assert seaweed.environment["AWS_ACCESS_KEY_ID"] not in str(caught.value)
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.fix
@@ -319,5 +320,5 @@ def test_wrong_credentials_are_one_clear_error_that_shows_no_secret(seaweed, tmp
 def test_an_unreachable_server_is_one_clear_error(seaweed, tmp_path, monkeypatch, free_port):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
     with pytest.raises(StoreError) as caught:
-        Store(f"s3://{seaweed.bucket}/x", tmp_path).check()
+        check_store(Store(f"s3://{seaweed.bucket}/x", tmp_path))
     assert f"127.0.0.1:{free_port}" in caught.value.where

@@ -122,10 +122,10 @@ def _record(stages: list[StageRecord], hostile: str) -> RunRecord:
         ],
     }
     return RunRecord(
-        name="pocket-seed-3" + hostile,
+        name="pocket-seed-3",
         seed=3,
         recipe=recipe,
-        code_version="0.1.0+g1a2b3c4",
+        code_version="0.1.0+g1a2b3c4" + hostile,
         created=datetime(2026, 11, 22, 18, 4, 31, tzinfo=UTC),
         stages=tuple(stages),
         gates=(

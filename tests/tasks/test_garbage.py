@@ -2,21 +2,28 @@
 
 import json
 import os
+import subprocess
+import sys
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.errors import StoreError
 from contracts.provenance import Provenance
+from contracts.run_record import StageRecord
 from infra.backends import open_backend
 from infra.store import Store, step_key
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
 from tasks.lineage import find_artifact, lineage_lines
-from tasks.scratch import find_scratch, remove_scratch
+from tasks.scratch import find_scratch, live_runs, note_inputs, remove_scratch
 from tasks.uploads import Retention
 from training.records import write_problems
 
@@ -213,3 +220,80 @@ def test_local_scratch_and_copies_go_when_nobody_has_written_or_fetched_them_for
     assert copies[0].is_dir() and not copies[1].exists()
     assert [path.name for path in (home / "work").iterdir()] == ["runs"]
     assert store.fetch(stored[1]) == copies[1]
+
+
+def test_what_a_living_run_needs_stays_until_its_process_ends(finished, put, tmp_path, store):
+    home, reused = tmp_path / "home", put("model")
+    for name in ("alive", "dead"):
+        (home / "work" / name / "diary" / "stages").mkdir(parents=True)
+        note_inputs(home / "work" / name, [put("model")])
+    stage = {"name": "curate", "kind": "curate", "seconds": 1.0, "reused": True}
+    record = StageRecord(**stage, artifact=put("dataset", {"policy": reused}), inputs=(reused,))
+    (home / "work" / "alive" / "diary" / "stages" / "curate.json").write_text(
+        record.model_dump_json()
+    )
+    (home / "cache" / "copy").mkdir(parents=True)
+    program = (
+        "import sys; from pathlib import Path; from tasks.scratch import hold; "
+        "hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    folder = home / "work" / "alive"
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE},
+    )
+    assert run.stdout.readline() == b"held\n"
+
+    (live,) = live_runs(home)
+    assert (live.name, live.artifacts[1:]) == ("alive", (record.artifact, reused))
+    found = find_garbage(store, retention=Retention(1), min_age_seconds=0.0, in_use=live.artifacts)
+    assert {one.uri for one in found}.isdisjoint({artifact.uri for artifact in live.artifacts})
+    assert len(found) == 1  # the dead run's base
+    scratch = find_scratch(home, min_age_seconds=0.0)
+    assert [Path(one.uri).name for one in scratch] == ["dead"]
+
+    run.kill()
+    run.communicate()
+    assert live_runs(home) == []
+    assert {Path(one.uri).name for one in find_scratch(home, min_age_seconds=0.0)} == {
+        *("alive", "dead", "copy")
+    }
+
+
+def test_what_is_no_scratch_folder_is_left_alone(tmp_path):
+    for name in ("work", "cache"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("x")
+        (tmp_path / name / "link").symlink_to(tmp_path)
+    assert find_scratch(tmp_path, min_age_seconds=-1.0) == []
+
+
+def test_folders_that_vanish_and_appear_while_somebody_looks_end_nothing(store, tmp_path):
+    """Two collect, with no age, what a third writes all the time."""
+    home, stop = tmp_path / "home", threading.Event()
+
+    def work():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            folder = home / "work" / f"run-{number % 7}" / "a" / "b"
+            with suppress(FileNotFoundError):
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "log.txt").write_text("a line")
+            with suppress(StoreError):
+                store.backend.create(f"artifacts/model/x{number % 7}/files/a/b", b"half")
+                store.backend.create(f"keys/{number % 7}/step-00000001/000001.json", b"{}")
+
+    def collect():
+        for _ in range(4 if store.root.startswith("s3") else 25):
+            remove(store, find_garbage(store, retention=Retention(1), min_age_seconds=0.0))
+            remove_scratch(find_scratch(home, min_age_seconds=0.0))
+
+    with ThreadPoolExecutor(3) as threads:
+        threads.submit(work)
+        collectors = [threads.submit(collect) for _ in range(2)]
+        try:
+            for collector in collectors:
+                collector.result()
+        finally:
+            stop.set()

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import DamagedError
+from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
 from infra.backends import open_backend
+from infra.settings import Settings
 from infra.store import Store
 from report import render
-from tasks.report import write_report
+from tasks.keys import name_key
+from tasks.report import render_again, write_report
 
 CONFTEST = Path(__file__).parents[1] / "report" / "conftest.py"
 
@@ -60,3 +62,20 @@ def test_what_a_report_does_fetch_is_verified(finished, tmp_path):
     backend.upload(folders[stage.name], ["metrics.jsonl"], files_of(store, stage))
     with pytest.raises(DamagedError, match=r"damaged: metrics.jsonl"):
         write_report(record, store, tmp_path / "reports")
+
+
+def test_a_run_in_the_store_cannot_choose_where_its_report_goes(finished, tmp_path):
+    record, _, store = finished
+    settings = Settings(tmp_path / "home", str(tmp_path / "store"), 4200)
+    good = record.model_dump_json()
+    escaping = good.replace(f'"name":"{record.name}"', '"name":"../../../ESCAPED/x"', 1)
+    assert escaping != good
+    for number, text in enumerate((escaping, "[]", "[" * 100_000, None)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / ("run.json" if text else "other")).write_text(text or "x")
+        key = name_key("run", str(number))
+        store.publish(folder, "run", Provenance(), key=key)
+        with pytest.raises(StoreError, match="holds no run's record"):
+            render_again(settings, str(number))
+    assert not (tmp_path / "home" / "reports").exists()

@@ -5,21 +5,26 @@ unreadable path) is a DataError; whatever concerns one row is left for the verif
 so that no row is lost without a reason.
 """
 
+import math
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from datasets import Dataset, Image, List, load_dataset
+import pyarrow as pa
+from datasets import Dataset, load_dataset
 
 from contracts.errors import DataError
 from training.pocket.problems import generate
 from training.recipe.recipe import SourceRecipe
 from training.records import EncodedImage, Problem, read_problems, write_problems
+from training.texts import marked
 
 # A record's field -> what a file without that column gets. `source` and `modality` come from the
 # recipe; `question` and `answer` (and `images`, for multimodal problems) must be in the file.
 _OPTIONAL = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
 _FROM_RECIPE = ("source", "modality")
+MAX_SHOWN_COLUMNS = 30
 
 
 def load_source(source: SourceRecipe, folder: Path, seed: int) -> list[Problem]:
@@ -60,25 +65,48 @@ def _parquet_problems(source: SourceRecipe, folder: Path) -> list[Problem]:
         columns = _columns(source, dataset)
         if source.num_problems is not None:
             dataset = dataset.select(range(min(source.num_problems, len(dataset))))
-        dataset = _keep_images_encoded(dataset.select_columns(sorted(set(columns.values()))))
-        rows: list[dict[str, Any]] = dataset.to_list()
-    _check_pass_rates(source, [row[columns["pass_rate"]] for row in rows if "pass_rate" in columns])
+        table = dataset.select_columns(sorted(set(columns.values()))).with_format("arrow")[:]
+    values = {field: _cells(table.column(column)) for field, column in columns.items()}
+    values["pass_rate"] = _pass_rates(source, values.get("pass_rate", [None] * len(table)))
     return [
-        _problem({field: row[column] for field, column in columns.items()}, source, index)
-        for index, row in enumerate(rows)
+        _problem(dict(zip(values, row, strict=True)), source, index)
+        for index, row in enumerate(zip(*values.values(), strict=True))
     ]
 
 
-def _load_files(source: SourceRecipe, folder: Path, cache: str) -> Dataset:
-    files = sorted(folder.rglob("*.parquet"))
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    """A column's values; texts as they lie in the file, and None for what Python cannot hold."""
+    with suppress(pa.ArrowException):  # not every nested type can be cast
+        column = column.cast(_with_raw_texts(column.type))
+    return [_cell(scalar) for scalar in column]
+
+
+def _with_raw_texts(kind: pa.DataType) -> pa.DataType:
+    """The type with bytes in place of strings: a file may hold anything as such."""
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_with_raw_texts(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _with_raw_texts(field.type)) for field in kind])
+    return kind
+
+
+def _cell(scalar: pa.Scalar) -> object:
     try:
-        return load_dataset(
-            "parquet", data_files=list(map(str, files)), split="train", cache_dir=cache
-        )
-    except (OSError, ValueError) as error:
-        # That is how `datasets` reports a broken file.
+        return scalar.as_py()
+    except (ValueError, OverflowError, LookupError):  # years beyond 9999, unknown time zones
+        return None
+
+
+def _load_files(source: SourceRecipe, folder: Path, cache: str) -> Dataset:
+    files = sorted(map(str, folder.rglob("*.parquet")))
+    try:
+        return load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
+    except Exception as error:  # `datasets` lets everything through that a broken file may cause
+        reason = " ".join(f"{error} {error.__cause__ or ''}".split())
         raise DataError(
-            f"The source {source.name} cannot be read: {error}",
+            f"The source {source.name} cannot be read: {marked(reason)[:500]}",
             where=f"recipe, sources.{source.name}.path = {source.path!r}",
             rule="a source is one or several whole Parquet files with the same columns",
             fix="write the file again",
@@ -107,32 +135,30 @@ def _columns(source: SourceRecipe, dataset: Dataset) -> dict[str, str]:
         elif field in needed or field in source.columns:
             raise DataError(
                 f"The source {source.name} has no column {column!r} for the field `{field}`.",
-                where=f"{where}; the file has {sorted(dataset.column_names)}",
+                where=f"{where}; the file has {sorted(dataset.column_names)[:MAX_SHOWN_COLUMNS]}",
                 rule=f"a {source.modality} source needs {needed}, and every column it maps",
                 fix=f'add `{field} = "<column>"` to the source\'s `columns`',
             )
     return columns
 
 
-def _keep_images_encoded(dataset: Dataset) -> Dataset:
-    """Switches off the decoding of images; columns of plain structs or bytes stay as they are."""
-    for name, feature in dataset.features.items():
-        if isinstance(feature, Image):
-            dataset = dataset.cast_column(name, Image(decode=False))
-        elif isinstance(feature, List) and isinstance(feature.feature, Image):
-            dataset = dataset.cast_column(name, List(Image(decode=False)))
-    return dataset
+def _pass_rates(source: SourceRecipe, rates: list[Any]) -> list[float | None]:
+    return [None if rate is None else _pass_rate(source, rate) for rate in rates]
 
 
-def _check_pass_rates(source: SourceRecipe, rates: list[Any]) -> None:
-    odd = [rate for rate in rates if rate is not None and not 0.0 <= float(rate) <= 1.0]
-    if odd:
+def _pass_rate(source: SourceRecipe, rate: object) -> float:
+    try:
+        share = float(str(_text(rate)))
+    except ValueError:
+        share = math.nan
+    if not 0.0 <= share <= 1.0:
         raise DataError(
-            f"The source {source.name} has pass rates such as {odd[0]!r}.",
+            f"The source {source.name} has pass rates such as {str(rate)[:100]!r}.",
             where=f"recipe, sources.{source.name}.columns.pass_rate",
             rule="a pass rate is a share from 0 to 1",
             fix="convert the column, or leave it out to have the base model's rate measured",
         )
+    return share
 
 
 def _problem(values: dict[str, Any], source: SourceRecipe, index: int) -> Problem:
@@ -151,24 +177,29 @@ def _problem(values: dict[str, Any], source: SourceRecipe, index: int) -> Proble
         "answer": _text(values.get("answer")) or "",
         "solution": _text(values.get("solution")),
         "reading": _text(values.get("reading")),
-        "pass_rate": values.get("pass_rate"),
+        "pass_rate": values["pass_rate"],
     }
 
 
 def _text(value: object) -> str | None:
-    return None if value is None or not str(value).strip() else str(value).strip()
+    """A value as text; bytes that are no UTF-8 become U+FFFD, for which the row is rejected."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return None if missing or not str(value).strip() else str(value).strip()
 
 
 def _level(value: object) -> int | None:
     """A level from 1 to 10; any other grading is left to the pass rate."""
-    text = str(value)
-    return int(text) if text.isdecimal() and 1 <= int(text) <= 10 else None
+    text = _text(value) or ""
+    return int(text) if text in map(str, range(1, 11)) else None
 
 
 def _images(value: object) -> list[EncodedImage]:
-    """One image or several, as structs of `bytes` and `path` or as bare bytes."""
+    """One image or several, as structs of `bytes` and `path` or as bare bytes.
+
+    Anything else is an image without bytes, which the verifiability filter rejects.
+    """
     images = value if isinstance(value, list) else [] if value is None else [value]
-    return [
-        {"bytes": image, "path": None} if isinstance(image, bytes) else cast(EncodedImage, image)
-        for image in images
-    ]
+    held = [image.get("bytes") if isinstance(image, dict) else image for image in images]
+    return [{"bytes": one if isinstance(one, bytes) else b"", "path": None} for one in held]

@@ -4,15 +4,14 @@ Prompts are never truncated. Images stay encoded until the micro-batch that need
 distinct image of a micro-batch passes the vision tower once, however many responses share it.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from PIL import Image
 
 from contracts.errors import DataError
+from training.images import decode_image, image_size
 from training.model.policy import Policy, PretrainedModel
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt
@@ -122,7 +121,7 @@ def _expand_placeholders(
     if not images:
         return ids
     placeholder = policy.processor.image_token_id
-    sizes = [_open(image).size for image in images]
+    sizes = [image_size(image) for image in images]
     counts = policy.processor._get_num_multimodal_tokens(
         image_sizes=[(height, width) for width, height in sizes]
     )
@@ -147,16 +146,6 @@ def pixel_inputs(policy: Policy, images: Sequence[EncodedImage]) -> dict[str, to
         images=[decode_image(image) for image in images], return_tensors="pt"
     )
     return {name: value.to(policy.device) for name, value in inputs.items()}
-
-
-def decode_image(image: EncodedImage) -> Image.Image:
-    """The pixels of an image, in colour."""
-    return _open(image).convert("RGB")
-
-
-def _open(image: EncodedImage) -> Image.Image:
-    """Opens an image lazily: the pixels are decoded when they are first touched."""
-    return Image.open(io.BytesIO(image["bytes"]))
 
 
 def collate(policy: Policy, sequences: Sequence[TokenSequence]) -> MicroBatch:

@@ -4,7 +4,6 @@ Everything that depends on a model family's names is here: which parameters are 
 the projector and the language model, and which tokens may never be sampled.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from contracts.errors import ModelError
+from training.model.check import check_model, require_all_weights
 from training.recipe.recipe import ModelRecipe
 from training.recipe.stages import Component
 from training.runtime import device
@@ -120,76 +120,6 @@ class Policy:
         self.processor.save_pretrained(folder)
 
 
-def check_model(path: str | Path) -> None:
-    """Checks that a model folder is there and holds a vision-language model; loads no weights.
-
-    A `path` that is no folder is taken for a model hub's id, and its configuration is asked for.
-
-    Raises:
-        ModelError: Nothing is there, a file is missing, or the model cannot read images.
-    """
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as FAMILIES,
-    )
-
-    model_type = _model_type(path)
-    if model_type not in FAMILIES:
-        raise ModelError(
-            f"{path} holds a model of type {model_type!r}, which is no vision-language model.",
-            where=f"model.path = {str(path)!r}",
-            rule="the policy is an image-text-to-text model known to transformers",
-            fix="choose a vision-language model, for example of the Qwen2.5-VL family",
-        )
-
-
-def _model_type(path: str | Path) -> str:
-    """The `model_type` of a folder's or a hub model's config.json."""
-    folder = Path(path)
-    if folder.is_dir():
-        _require_files(folder)
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ModelError(
-                f"{folder / 'config.json'} is not valid JSON: {error}.",
-                where=f"model.path = {str(path)!r}",
-                rule="a model folder has a readable config.json",
-                fix="copy the model again, completely",
-            ) from error
-        return str(config.get("model_type", "unknown"))
-    from transformers import AutoConfig
-
-    try:
-        return str(AutoConfig.from_pretrained(str(path)).model_type)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"There is no model {path}: no such folder, and no model hub offers it.",
-            where=f"model.path = {str(path)!r}",
-            rule="model.path is a model folder, or the id of a model on a reachable hub",
-            fix="correct the path; `make pocket-base` makes the pocket world's base model",
-        ) from error
-
-
-def _require_files(folder: Path) -> None:
-    missing = [
-        name for name in ("config.json", "tokenizer_config.json") if not (folder / name).is_file()
-    ]
-    if not any(folder.glob("*.safetensors")):
-        missing.append("*.safetensors")
-    if not (
-        (folder / "preprocessor_config.json").is_file()
-        or (folder / "processor_config.json").is_file()
-    ):
-        missing.append("processor_config.json")
-    if missing:
-        raise ModelError(
-            f"{folder} is no complete vision-language model: no {', '.join(missing)}.",
-            where=f"model.path = {str(folder)!r}",
-            rule="a model folder holds config.json, safetensors weights, tokenizer and processor",
-            fix="point model.path at a complete model folder, or copy the model again",
-        )
-
-
 def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> Policy:
     """Loads a policy onto this process's device.
 
@@ -208,12 +138,16 @@ def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> 
     from training.model import attention
 
     logging.disable_progress_bar()  # a stage's output is a log, not a terminal
-    weights = AutoModelForImageTextToText.from_pretrained(
+    weights, found = AutoModelForImageTextToText.from_pretrained(
         str(path),
         dtype=device.torch_dtype(model.dtype),
         attn_implementation=attention.register(),
+        use_safetensors=True,  # never pickles
+        trust_remote_code=False,
+        output_loading_info=True,
     )
-    processor = AutoProcessor.from_pretrained(str(path))
+    require_all_weights(path, found)
+    processor = AutoProcessor.from_pretrained(str(path), trust_remote_code=False)
     if model.max_pixels is not None:
         # Held by the image processor, so that it is saved with the stage's checkpoint.
         processor.image_processor.size["longest_edge"] = model.max_pixels

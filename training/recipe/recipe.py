@@ -4,7 +4,7 @@ A recipe is a TOML file. Unknown keys, wrong types and values out of range fail 
 field, the rule and the fix. The order of the training stages is data: the list `stages`.
 """
 
-import tomllib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,20 +13,32 @@ from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
 from contracts.places import place_kind
-from training.recipe.stages import (
+from contracts.secrets import find_secrets
+from training.recipe.bounds import (
     Fraction,
+    Level,
     Name,
     NonNegative,
+    PathText,
     Positive,
     PositiveInt,
-    Stage,
+    Problems,
+    Processes,
+    Real,
+    Revision,
+    Samples,
     Strict,
+    Threads,
+    Tokens,
 )
+from training.recipe.read import check_texts, read_toml
+from training.recipe.stages import Stage
 from training.records import Modality
 
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
-Level = Annotated[int, Field(ge=1, le=10)]
-Revision = Annotated[str, Field(min_length=1, max_length=255)]
+# Files that curation writes beside the sets, whose files have the sets' names.
+RESERVED_SETS = ("rejects", "benchmark_questions")
+MAX_SHOWN_FAULTS, MAX_SHOWN_CHARACTERS = 20, 200
 
 
 def _check_place(path: str, **of_hubs: str | None) -> None:
@@ -47,7 +59,7 @@ class ModelRecipe(Strict):
     bucket (`s3://...`), or a model hub's id (`owner/name`), at `revision`.
     """
 
-    path: Annotated[str, Field(min_length=1)]
+    path: PathText
     revision: Revision | None = None  # branch, tag or commit of a hub's repository; None is `main`
     dtype: Literal["float32", "bfloat16"] = "float32"
     # Pixels an image may have after resizing; None keeps the processor's own bound.
@@ -62,8 +74,8 @@ class ModelRecipe(Strict):
 class HardwareRecipe(Strict):
     """How many processes train, with how many CPU threads each, and what is done about memory."""
 
-    num_processes: PositiveInt = 1
-    threads_per_process: PositiveInt = 2
+    num_processes: Processes = 1
+    threads_per_process: Threads = 2
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
     # Keeps each layer's input alone and computes the rest again in the backward pass.
     activation_checkpointing: bool = False
@@ -80,11 +92,11 @@ class VllmRollout(Strict):
 
     engine: Literal["vllm"]
     # Neighbouring processes that share one copy of the sampler's weights.
-    tensor_parallel: PositiveInt = 1
+    tensor_parallel: Processes = 1
     # Of each GPU's memory, for vLLM while it is awake; a CPU's share is fixed.
     memory_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
     # Longest prompt plus response; None for the model's own bound.
-    max_length_tokens: PositiveInt | None = None
+    max_length_tokens: Tokens | None = None
 
 
 RolloutRecipe = Annotated[TransformersRollout | VllmRollout, Field(discriminator="engine")]
@@ -110,8 +122,8 @@ class SourceRecipe(Strict):
     name: Name
     kind: Literal["pocket", "parquet"]
     modality: Modality
-    num_problems: PositiveInt | None = None
-    path: str | None = None
+    num_problems: Problems | None = None
+    path: PathText | None = None
     revision: Revision | None = None  # branch, tag or commit of a hub's data set; None is `main`
     config: Revision | None = None  # None is the data set's default
     split: Revision | None = None  # None is `train`
@@ -145,7 +157,7 @@ class SetRecipe(Strict):
 
     name: Name
     modality: Modality
-    num_problems: PositiveInt
+    num_problems: Problems
     needs_solution: bool = False
     min_pass_rate: Fraction = 0.0
     max_pass_rate: Fraction = 1.0
@@ -156,10 +168,10 @@ class SetRecipe(Strict):
 class CurationRecipe(Strict):
     """Stage 0, GRAMMAR (paper section 3.1): verifiability, difficulty, balanced selection."""
 
-    samples_per_problem: PositiveInt = 4
+    samples_per_problem: Samples = 4
     temperature: Positive = 1.0
-    max_response_tokens: PositiveInt = 64
-    max_prompt_tokens: PositiveInt = 8192
+    max_response_tokens: Tokens = 64
+    max_prompt_tokens: Tokens = 8192
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 
@@ -167,7 +179,7 @@ class BenchmarkRecipe(Strict):
     """One held-out set; `name` is a module of training.evaluation."""
 
     name: Name
-    num_problems: PositiveInt | None = None
+    num_problems: Problems | None = None
 
     @property
     def input_name(self) -> str:
@@ -179,7 +191,7 @@ class EvaluationRecipe(Strict):
     """Benchmark evaluation of the base and of every stage's checkpoint."""
 
     benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
-    max_response_tokens: PositiveInt
+    max_response_tokens: Tokens
     batch_size: PositiveInt = 64
     temperature: NonNegative = 0.0  # 0 decodes greedily
 
@@ -201,7 +213,7 @@ class CurationGate(GateRecipe):
 class EvaluationGate(GateRecipe):
     """After the evaluation; gains are in points of accuracy, final checkpoint minus base."""
 
-    min_gain_points: float = 0.0
+    min_gain_points: Real = 0.0
     max_unparseable: Fraction = 1.0
 
 
@@ -253,6 +265,8 @@ class Recipe(Strict):
         sets = {curated.name: curated for curated in self.curation.sets}
         if len(sets) != len(self.curation.sets):
             raise ValueError("curation.sets: names must be unique")
+        if reserved := sorted(sets.keys() & set(RESERVED_SETS)):
+            raise ValueError(f"curation.sets: {reserved} are files that curation writes itself")
         for stage in self.stages:
             if stage.data not in sets:
                 raise ValueError(
@@ -282,24 +296,9 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
         seed: Replaces the recipe's seed when given.
 
     Raises:
-        RecipeError: The file is missing, is no TOML, or breaks a rule; all faults are listed.
+        RecipeError: The file is missing, is no TOML, or breaks a rule; faults are listed together.
     """
-    if not path.is_file():
-        raise RecipeError(
-            f"There is no recipe {path}.",
-            where=str(path),
-            rule="a recipe is a TOML file",
-            fix="name a shipped recipe (pocket, revisual-3b, revisual-7b) or the path of your own",
-        )
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"{path} is not valid TOML: {error}.",
-            where=str(path),
-            rule="a recipe is a TOML file",
-            fix="correct the line that the message names",
-        ) from error
+    values = read_toml(path)
     if seed is not None:
         values["seed"] = seed
     recipe = parse_recipe(values, where=str(path))
@@ -313,7 +312,7 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
 
 def _from_folder(path: str, folder: Path) -> str:
     """`./` and `../` start at the recipe's own folder; anything else stays as it is."""
-    return str((folder / path).resolve()) if path.startswith(("./", "../")) else path
+    return os.path.realpath(folder / path) if path.startswith(("./", "../")) else path
 
 
 def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
@@ -326,16 +325,30 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
     Raises:
         RecipeError: Names every field that breaks a rule.
     """
+    check_texts(values, where=where)
+    _refuse_secrets(values, where)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         faults = [_describe(fault) for fault in error.errors()]
+        more = f"; and {len(faults) - MAX_SHOWN_FAULTS} more" if faults[MAX_SHOWN_FAULTS:] else ""
         raise RecipeError(
             f"The recipe breaks {len(faults)} rule(s).",
             where=where,
-            rule="; ".join(faults),
+            rule="; ".join(faults[:MAX_SHOWN_FAULTS]) + more,
             fix="correct the fields named above; `revisual show pocket` prints a complete recipe",
         ) from error
+
+
+def _refuse_secrets(values: dict[str, Any], where: str) -> None:
+    """A recipe is stored with every run, and shown in its report."""
+    if fields := list(find_secrets(values)):
+        raise RecipeError(
+            f"The recipe holds what looks like a password, a key or a token: {', '.join(fields)}.",
+            where=where,
+            rule="a recipe is saved with the run and shown in its report: it holds no secrets",
+            fix="remove it from the recipe; credentials belong in the environment",
+        )
 
 
 def _describe(fault: ErrorDetails) -> str:
@@ -344,8 +357,16 @@ def _describe(fault: ErrorDetails) -> str:
     if fault["type"] == "extra_forbidden":
         return f"{field}: unknown key"
     given = fault.get("input")
-    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
+    shown = f" (got {_shown(given)})" if isinstance(given, str | int | float | bool) else ""
     return f"{field}: {fault['msg']}{shown}"
+
+
+def _shown(given: object) -> str:
+    """A value as an error may quote it."""
+    if isinstance(given, int) and given.bit_length() > MAX_SHOWN_CHARACTERS:
+        return "a whole number of that size"  # Python writes out no more than 4,300 digits
+    text = repr(given)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
 def resolved_toml_values(recipe: Recipe) -> dict[str, Any]:

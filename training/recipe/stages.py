@@ -3,20 +3,22 @@
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+from training.recipe.bounds import (
+    Epochs,
+    Fraction,
+    Name,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Real,
+    Samples,
+    Strict,
+    Tokens,
+)
+
 Component = Literal["vision_tower", "projector", "language_model"]
-
-
-class Strict(BaseModel):
-    """Base of every section: unknown keys fail, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class OptimizerRecipe(Strict):
@@ -52,10 +54,10 @@ class SftStage(Strict):
     name: Name
     data: Name  # a curated set
     optimizer: OptimizerRecipe
-    epochs: Positive
+    epochs: Epochs
     batch_size: PositiveInt  # sequences per optimizer step, over all processes
     tokens_per_micro_batch: PositiveInt = 16384
-    max_length_tokens: PositiveInt
+    max_length_tokens: Tokens
     freeze: tuple[Component, ...] = ()
     lora: LoraRecipe | None = None
 
@@ -84,9 +86,9 @@ class EfficientLengthReward(Strict):
 
     kind: Literal["efficient_length"]
     weight: Positive = 1.0
-    budget_tokens: PositiveInt
+    budget_tokens: Tokens
     alpha: Positive = 0.005
-    delta: float = 0.5
+    delta: Real = 0.5
 
 
 class RepetitionReward(Strict):
@@ -250,9 +252,9 @@ class RlStage(Strict):
     optimizer: OptimizerRecipe
     num_steps: PositiveInt
     prompts_per_step: PositiveInt
-    group_size: Annotated[int, Field(ge=2)]  # G, responses per prompt
+    group_size: Annotated[Samples, Field(ge=2)]  # G, responses per prompt
     updates_per_step: PositiveInt = 1  # optimizer steps per batch of rollouts
-    max_response_tokens: PositiveInt
+    max_response_tokens: Tokens
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
     tokens_per_micro_batch: PositiveInt = 16384

@@ -15,7 +15,8 @@ import torch
 import torch.distributed as dist
 
 from contracts.errors import DataError
-from training.model.encoding import decode_image, encode_prompt, template_ids
+from training.images import decode_image
+from training.model.encoding import encode_prompt, template_ids
 from training.model.policy import Policy
 from training.recipe.recipe import VllmRollout
 from training.rollout.protocol import Prompt, Response, SamplingSettings

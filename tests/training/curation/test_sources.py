@@ -1,10 +1,15 @@
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, Features, Image, List, Value
 
 from contracts.errors import DataError
+from training.answers import Verifier
 from training.curation.sources import load_source as load
+from training.curation.step import reject_dataset
+from training.curation.verifiability import keep_verifiable
 from training.recipe.recipe import SourceRecipe
 
 
@@ -163,6 +168,101 @@ def test_only_fields_that_a_file_may_set_can_be_mapped(field, parquet):
 def test_pass_rates_are_shares(parquet):
     error = message(parquet({"question": ["?"], "answer": ["1"], "pass_rate": [62.5]}))
     assert "62.5" in error.what
+
+
+def write(tmp_path, table):
+    pq.write_table(table, tmp_path / "odd.parquet")
+    return SourceRecipe(
+        name="odd", kind="parquet", modality="text", path=str(tmp_path / "odd.parquet")
+    )
+
+
+GOOD = pa.table({"question": ["a"], "answer": ["1"]})
+
+
+def invalid_utf8(*values):
+    """A column of strings whose bytes are none."""
+    return pa.array(values, pa.binary()).view(pa.string())
+
+
+def test_invalid_utf8_is_one_rows_fault(tmp_path):
+    table = pa.table({"question": invalid_utf8(b"1 + \xff?", b"2?"), "answer": ["1", "2"]})
+    rows = load_source(write(tmp_path, table), 0)
+    assert [row["question"] for row in rows] == ["1 + \ufffd?", "2?"]
+
+
+def test_values_that_python_cannot_hold_are_missing(tmp_path):
+    late = pa.array([2**62, None], pa.timestamp("ms"))
+    nowhere = pa.array([1, None], pa.timestamp("s", tz="No/Where"))
+    source = write(tmp_path, pa.table({"question": late, "answer": nowhere}))
+    assert [(row["question"], row["answer"]) for row in load_source(source, 0)] == [("", "")] * 2
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pa.array(["a.png", "b.png"]),
+        pa.array([1, 2]),
+        pa.array([1.5, None]),
+        pa.nulls(2),
+        pa.array([[1], ["2"][:0]], pa.list_(pa.int64())),
+        pa.array([["a.png"], [None]]),
+        pa.array([{"path": "/etc/passwd"}, {"path": "x"}]),
+        pa.array([[[b"x"]], None]),
+        pa.array([{"bytes": "text", "path": 3}, None]),
+        pa.StructArray.from_arrays(
+            [pa.array([None, b""]), invalid_utf8(b"\xff", b"x")], ["bytes", "path"]
+        ),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_images_of_any_type_come_in_as_images_without_bytes(images, tmp_path):
+    table = pa.table({"question": ["?", "?"], "answer": ["1", "1"], "images": images})
+    source = write(tmp_path, table).model_copy(update={"modality": "multimodal"})
+    rows = load_source(source, 0)
+    with Verifier() as verifier:
+        rejects = keep_verifiable(rows, verifier).rejects
+    assert len(rejects) == 2 and {each.reason for each in rejects} <= {
+        "images missing",
+        "image that is no PNG, JPEG, WebP or GIF",
+    }
+    reject_dataset(rejects).to_parquet(str(tmp_path / "rejects.parquet"))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({}),
+        pa.table({"question": pa.array([], pa.string()), "answer": pa.array([], pa.string())}),
+        pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["question", "question"]),
+        pa.table({"question": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))}),
+        GOOD.replace_schema_metadata({"huggingface": "[" * 9999}),
+        GOOD.replace_schema_metadata({"huggingface": '{"info": 5}'}),
+        pa.table({"\x1b[2J\u202e": ["a"]}),
+        pa.table({f"c{number}": [1] for number in range(5000)}),
+    ],
+    ids=[
+        "no columns",
+        "no rows",
+        "twice",
+        "map",
+        "deep metadata",
+        "odd metadata",
+        "escapes",
+        "wide",
+    ],
+)
+def test_a_table_that_holds_no_problems_is_one_clear_error(table, tmp_path):
+    error = message(write(tmp_path, table))
+    assert str(error).replace("\n", "").isprintable() and len(str(error)) < 3000
+
+
+def test_pass_rates_that_are_no_numbers_are_named(parquet):
+    for rate in ("many", "", float("nan")):
+        error = message(parquet({"question": ["?"], "answer": ["1"], "pass_rate": [rate]}))
+        assert "pass rates such as" in error.what
+    source = parquet({"question": ["?"], "answer": ["1"], "pass_rate": ["0.5"]})
+    assert load_source(source, 0)[0]["pass_rate"] == 0.5
 
 
 def test_a_file_that_is_no_parquet_is_a_data_error(tmp_path):

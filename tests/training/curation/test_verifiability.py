@@ -22,6 +22,11 @@ FAULTS = {
     "answer in prose": {"answer": "as many as there are primes"},
     "answer too long": {"answer": "+".join("123456789" * 6)},
     "answer that cannot be parsed": {"answer": "\\frac{1}{"},
+    "control characters in the text": {"question": "What is 1\0 + 1?"},
+    "direction marks in the text": {"answer": "\u202e21"},
+    "invisible characters in the text": {"question": "What is 1\u200b + 1?"},
+    "damaged characters in the text": {"family": "sum\ufffds"},
+    "text too long": {"solution": "x" * 300_000},
     "solution contradicts the answer": {"answer": "2", "solution": "1 + 1 = \\boxed{3}"},
 }
 
@@ -43,13 +48,24 @@ def test_each_fault_is_dropped_for_its_reason(reason, make, png, verifier):
     [
         ({"images": []}, "images missing"),
         ({"images": [{"bytes": None, "path": "gone.png"}]}, "images missing"),
-        ({"images": [{"bytes": b"no image", "path": None}]}, "image that cannot be decoded"),
+        (
+            {"images": [{"bytes": b"no image", "path": None}]},
+            "image that is no PNG, JPEG, WebP or GIF",
+        ),
     ],
 )
 def test_a_multimodal_problem_needs_readable_images(change, reason, make_seen, verifier):
     result = keep_verifiable([make_seen(1), make_seen(2, **change)], verifier)
     assert [problem["id"] for problem in result.kept] == ["p1"]
     assert [each.reason for each in result.rejects] == [reason]
+
+
+def test_the_rules_take_no_time_that_grows_with_the_square_of_a_text(make, verifier):
+    # Each "(a) " was once followed to the end of the text: minutes.
+    rows = [make(1, question="(a) " * 60_000), make(2, answer="1 and " * 40_000)]
+    result = keep_verifiable(rows, verifier)
+    assert [problem["id"] for problem in result.kept] == ["p1"]
+    assert [each.reason for each in result.rejects] == ["answer too long"]
 
 
 def test_an_image_cut_short_is_dropped(make_seen, png, verifier):

@@ -16,14 +16,8 @@ from transformers import (
 )
 
 from contracts.errors import ModelError
-from training.model.policy import check_model, component_of, freeze, load_policy
+from training.model.policy import component_of, freeze, load_policy
 from training.recipe.recipe import ModelRecipe
-
-
-def test_a_missing_model_is_one_clear_error(tmp_path):
-    with pytest.raises(ModelError, match="There is no model") as caught:
-        check_model(tmp_path / "nowhere")
-    assert "nowhere" in caught.value.where
 
 
 def test_a_language_model_is_refused_by_name(tiny_model_folder, tmp_path):
@@ -31,27 +25,6 @@ def test_a_language_model_is_refused_by_name(tiny_model_folder, tmp_path):
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen2"}))
     with pytest.raises(ModelError, match="'qwen2', which is no vision-language model"):
         load_policy(folder, ModelRecipe(path="unused"), system_prompt="")
-
-
-@pytest.mark.parametrize(
-    "name", ["config.json", "model.safetensors", "tokenizer_config.json", "processor_config.json"]
-)
-def test_an_incomplete_folder_names_what_is_missing(tiny_model_folder, tmp_path, name):
-    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
-    (folder / name).unlink()
-    with pytest.raises(ModelError, match=name.replace("model.", r"\*.")):
-        check_model(folder)
-
-
-def test_a_torn_config_is_one_clear_error(tiny_model_folder, tmp_path):
-    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
-    (folder / "config.json").write_text('{"model_type": "qwen2_')
-    with pytest.raises(ModelError, match="not valid JSON"):
-        check_model(folder)
-
-
-def test_a_good_model_passes(tiny_model_folder):
-    check_model(tiny_model_folder)
 
 
 def test_placeholders_and_rows_without_a_token_are_forbidden(tiny_policy):

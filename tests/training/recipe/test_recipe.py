@@ -76,6 +76,29 @@ BROKEN = {
     "unknown rollout key": (lambda v: v["rollout"].update(sleep=1), "sleep: unknown key"),
     "tensor parallel": (lambda v: v["rollout"].update(tensor_parallel=3), "tensor_parallel (3)"),
     "vllm's key": (lambda v: v["rollout"].update(engine="transformers"), "unknown key"),
+    "set called rejects": (lambda v: v["curation"]["sets"][0].update(name="rejects"), "rejects"),
+    "set called benchmark_questions": (
+        lambda v: v["curation"]["sets"][0].update(name="benchmark_questions"),
+        "benchmark_questions",
+    ),
+    "infinite": (lambda v: v["stages"][1].update(temperature=float("inf")), "temperature"),
+    "nan": (lambda v: v["stages"][1].update(top_p=float("nan")), "top_p"),
+    "negative infinity": (
+        lambda v: v["gates"]["evaluation"].update(min_gain_points=-1e400),
+        "gain",
+    ),
+    "huge": (lambda v: v["stages"][0].update(epochs=1e300), "epochs"),
+    "10^21 processes": (lambda v: v["hardware"].update(num_processes=10**21), "num_processes"),
+    "more digits than Python prints": (
+        lambda v: v["hardware"].update(num_processes=10**5000),
+        "got a whole number of that size",
+    ),
+    "10^13 problems": (lambda v: v["sources"][0].update(num_problems=10**13), "num_problems"),
+    "long name": (lambda v: v.update(name="n" * 300), "name"),
+    "path of 300 bytes": (lambda v: v["model"].update(path="ü" * 150), "255 bytes"),
+    "NUL in a path": (lambda v: v["model"].update(path="a\0b"), "model.path"),
+    "escape in a key": (lambda v: v.update({"\x1b[2J": 1}), "\\x1b[2J"),
+    "lone surrogate": (lambda v: v.update(system_prompt="\ud800"), "system_prompt"),
     "parquet without path": (lambda v: v["sources"][0].pop("path"), "path"),
 }
 
@@ -104,6 +127,46 @@ def test_a_missing_file_and_a_file_that_is_no_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("name = ")
     with pytest.raises(RecipeError, match="not valid TOML"):
         load_recipe(tmp_path / "bad.toml")
+
+
+def deep(levels):
+    values = {}
+    for _ in range(levels):
+        values = {"a": values}
+    return values
+
+
+HOSTILE_FILES = {
+    "a list in a list in ...": (b"a = " + b"[" * 100_000, "nested too deeply"),
+    "dotted keys": (b".".join([b"a"] * 5000) + b" = 1", "levels deep"),
+    "a number without end": (b"seed = " + b"9" * 5000, "not valid TOML"),
+    "no text": (b"\xff\xfe", "not valid TOML"),
+    "a gigabyte": (b"#" * 2**21, "more than 1048576 bytes"),
+    "nothing": (b"", "breaks"),
+    "ten thousand unknown keys": (
+        b"".join(b"k%d = 1\n" % number for number in range(10_000)),
+        "and 99",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "named"), HOSTILE_FILES.values(), ids=HOSTILE_FILES.keys())
+def test_a_hostile_file_is_one_clear_short_error(data, named, tmp_path):
+    (tmp_path / "hostile.toml").write_bytes(data)
+    with pytest.raises(RecipeError, match=named) as caught:
+        load_recipe(tmp_path / "hostile.toml")
+    assert len(str(caught.value)) < 5000
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "/dev/zero", "/"])
+def test_a_file_of_no_usable_name_is_one_clear_error(name):
+    with pytest.raises(RecipeError):
+        load_recipe(Path(name))
+
+
+def test_resolved_values_are_checked_like_a_file(tmp_path):
+    with pytest.raises(RecipeError, match="levels deep"):
+        parse_recipe(deep(10_000), where="recipe.json")
 
 
 def test_relative_paths_start_at_the_recipes_folder(tmp_path):

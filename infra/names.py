@@ -1,0 +1,57 @@
+"""What the names in a store look like; whatever looks otherwise is not the store's to touch.
+
+Names come out of manifests, key entries and listings, which somebody else may have written.
+"""
+
+import re
+
+from contracts.errors import StoreError
+from contracts.paths import is_inner_path
+
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_LOCATION = re.compile(rf"artifacts/{_PART}/{_PART}")
+_KEY = re.compile(rf"{_PART}(/step-[0-9]{{8}})?")
+_ENTRY = re.compile(r"[0-9]{6,12}\.json")
+_STEP_ENTRY = re.compile(rf"step-([0-9]{{8}})/{_ENTRY.pattern}")
+
+
+def is_location(name: str) -> bool:
+    """Whether an artifact may lie there: `artifacts/<kind>/<unique id>`."""
+    return _LOCATION.fullmatch(name) is not None
+
+
+def is_key(name: str) -> bool:
+    """Whether something may be found by it: a stage's key, or that of one of its steps."""
+    return _KEY.fullmatch(name) is not None
+
+
+def is_entry(name: str) -> bool:
+    """Whether it is an entry's name below its key."""
+    return _ENTRY.fullmatch(name) is not None
+
+
+def step_of_entry(name: str) -> int | None:
+    """The step that an entry below a stage's key belongs to; None if to none."""
+    found = _STEP_ENTRY.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def inner(name: str, root: str) -> str:
+    """The name itself.
+
+    Raises:
+        StoreError: It is empty, or might lead out of the store.
+    """
+    if not is_inner_path(name):
+        raise outside(name, root)
+    return name
+
+
+def outside(name: str, root: str) -> StoreError:
+    """What is said about a name that leads out of the store, or to the store as a whole."""
+    return StoreError(
+        f"{name!r} is no name in the store {root}.",
+        where=root,
+        rule="a name is a relative path, goes down, and passes no symbolic link",
+        fix="somebody else wrote this into the store: find out who, and remove it",
+    )

@@ -1,0 +1,147 @@
+import logging
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.errors import RecipeError
+from contracts.secrets import (
+    MASK,
+    SecretError,
+    find_secrets,
+    mask_logs_and_tracebacks,
+    masked,
+    masks_secrets,
+    names_secret,
+    without_secret_variables,
+    without_secrets,
+)
+
+ROOT = Path(__file__).parents[2]
+SECRET = "Zq7/Lm+93xWv0Rt"
+TOKEN = "hf_" + "aB3" * 10
+ENVIRONMENT = {
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+    "PREFECT_API_AUTH_STRING": "revisual:Nn4-pQ7_sT2w",
+    "AWS_ENDPOINT_URL": "http://someone:Fd8.hJ2-kK@127.0.0.1:8333",
+    "ID": "x",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"the key {SECRET} is wrong", f"the key {MASK} is wrong"),
+        ("key=Zq7%2FLm%2B93xWv0Rt&x", f"key={MASK}&x"),
+        ("password Nn4-pQ7_sT2w", f"password {MASK}"),
+        ("user Fd8.hJ2-kK", f"user {MASK}"),
+        ("http://me:p%40ss@host:8333/a?b=c", "http://host:8333/a?b=c"),
+        ("s3://key:se@cret@bucket/x", "s3://bucket/x"),
+        ("https://h/x?X-Amz-Signature=0a1b&y=2", f"https://h/x?X-Amz-Signature={MASK}&y=2"),
+        (f"Invalid token {TOKEN}.", f"Invalid token {MASK}."),
+        ("AKIAIOSFODNN7EXAMPLE", MASK),
+        ("Authorization: Bearer abc.def-ghi123", f"Authorization: Bearer {MASK}"),
+        ("password=hunter22 x", f"password={MASK} x"),
+        ('{"api_key": "hunter22"}', f'{{"api_key": "{MASK}"}}'),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", MASK),
+    ],
+)
+def test_a_secret_is_masked(text, expected):
+    assert without_secrets(text, ENVIRONMENT) == expected
+    assert without_secrets(expected, ENVIRONMENT) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Think in <think></think>. The password: apple. The secret = patience.",
+        "max_response_tokens=40960000, eos_token=<|endoftext|>, num_tokens: 123456789",
+        "http://127.0.0.1:4200/runs/flow-run/de7bcb26-d10f-40c4-a47c-006b7d6e7ffc",
+        "mail someone@example.org, see https://example.org/a@b",
+        "sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    ],
+)
+def test_other_texts_stay_as_they_are(text):
+    assert without_secrets(text, ENVIRONMENT) == text
+
+
+@given(st.text(), st.text())
+def test_no_secret_is_left_wherever_it_stands(before, after):
+    for secret in (SECRET, TOKEN):
+        left = without_secrets(f"{before} {secret} {after}", ENVIRONMENT)
+        assert secret not in left
+
+
+def test_names_of_secrets():
+    secret = ["AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PREFECT_SERVER_API_AUTH_STRING", "password"]
+    other = ["TOKENIZERS_PARALLELISM", "HF_TOKEN_PATH", "max_tokens", "KEYS", "AWS_REGION", "key"]
+    assert [name for name in secret + other if names_secret(name)] == secret
+
+
+def test_nested_values():
+    values = {"a": [{"token": 5}, f"{TOKEN}!"], "b": {"c": None, "password": None}}
+    assert masked(values) == {
+        "a": [{"token": MASK}, f"{MASK}!"],
+        "b": {"c": None, "password": None},
+    }
+    assert list(find_secrets(values)) == ["a.0.token", "a.1", "b.password"]
+
+
+def test_an_environment_without_secrets():
+    assert without_secret_variables(ENVIRONMENT | {"PATH": "/bin"}) == {"ID": "x", "PATH": "/bin"}
+
+
+def test_errors_show_none(monkeypatch):
+    monkeypatch.setenv("HUB_PASSWORD", SECRET)
+    error = RecipeError(SECRET, where=f"s3://{SECRET}@b", rule=TOKEN, fix=f"not {SECRET}")
+    assert SECRET not in str(error) + repr(error.__reduce__())
+    assert error.fix == f"not {MASK}"
+
+    @masks_secrets
+    def task(text: str) -> None:
+        raise OSError(text)
+
+    with pytest.raises(OSError, match="plain"):
+        task("plain")
+    with pytest.raises(SecretError, match="OSError: cannot reach http://me") as caught:
+        task(f"cannot reach http://me:{SECRET}@proxy:1")
+    assert SECRET not in str(caught.value)
+
+
+def test_logs_show_none(monkeypatch):
+    monkeypatch.setenv("HUB_PASSWORD", SECRET)
+    before = logging.getLogRecordFactory(), sys.excepthook
+    mask_logs_and_tracebacks()
+    try:
+        shown = StringIO()
+        logger = logging.getLogger("test_logs_show_none")
+        logger.addHandler(logging.StreamHandler(shown))
+        try:
+            raise OSError(f"connecting with {SECRET}")
+        except OSError:
+            logger.exception("%s failed, %d times", SECRET, 2)
+    finally:
+        logging.setLogRecordFactory(before[0])
+        sys.excepthook = before[1]
+    assert f"{MASK} failed, 2 times" in shown.getvalue()
+    assert f"OSError: connecting with {MASK}" in shown.getvalue()
+    assert SECRET not in shown.getvalue()
+
+
+def test_a_process_that_dies_shows_none():
+    program = f"import flows; raise OSError('with {SECRET}')"
+    died = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"HUB_PASSWORD": SECRET, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert died.returncode == 1
+    assert died.stderr.endswith(f"OSError: with {MASK}\n")
+    assert SECRET not in died.stderr

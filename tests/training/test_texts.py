@@ -1,0 +1,67 @@
+"""Characters that hide: each kind is found by its reason, and written out where it is shown."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from report.text import printable
+from training.texts import MAX_TEXT_CHARACTERS, fault_of, marked
+
+HIDDEN = {
+    "damaged characters in the text": "\ufffd \ud800 \udfff \ufffe \uffff \ufdd0",
+    "control characters in the text": "\0 \x1b \x07 \x7f \x85 \x9b \u2028 \u2029",
+    "direction marks in the text": "\u200e \u200f \u061c \u202a \u202e \u2066 \u2069",
+    "invisible characters in the text": "\u200b \u200c \u200d \u2060 \ufeff \xad \u3164 \U000e0041",
+}
+
+
+@pytest.mark.parametrize("reason", HIDDEN)
+def test_each_kind_has_its_reason_and_is_written_out(reason):
+    for character in HIDDEN[reason].split(" "):
+        text = f"4{character}2"
+        assert fault_of("fine", None, text) == reason
+        shown = marked(text)
+        assert (
+            f"{ord(character):x}" in shown and shown.isprintable() and shown[0] + shown[-1] == "42"
+        )
+        assert fault_of(shown) is None
+
+
+def test_whatever_unicode_calls_control_or_format_is_hidden_unless_it_is_drawn():
+    odd = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    characters = [character for character in map(chr, range(0x110000)) if character not in "\n\t\r"]
+    formats = [character for character in characters if unicodedata.category(character) in odd]
+    drawn = {unicodedata.name(one).split()[0] for one in formats if not fault_of(one)}
+    # Signs around Arabic, Syriac and Kaithi numbers, and the joints of hieroglyphs.
+    assert drawn == {"ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN"}
+
+
+@given(st.text())
+def test_what_is_marked_can_be_written_and_is_clean(text):
+    marked(text).encode("utf-8")
+    assert fault_of(marked(text)) is None
+    assert marked(text) == text or fault_of(text) is not None
+    assert all(c == "\n" or c == "\t" or ord(c) >= 32 for c in printable(text))
+
+
+def test_ordinary_texts_of_the_world_are_no_fault():
+    for text in (
+        "x² ≤ 3\n\tand\r\n",
+        "求和",
+        "кот",
+        "مثلث",
+        "हिन्दी",
+        "🍎 + 🍎",
+        "❤️",
+        "é",
+        "∑∫√",
+        "",
+    ):
+        assert fault_of(text) is None and marked(text) == text
+
+
+def test_a_text_without_end_is_a_fault():
+    assert fault_of("x" * MAX_TEXT_CHARACTERS) is None
+    assert fault_of("x" * (MAX_TEXT_CHARACTERS + 1)) == "text too long"

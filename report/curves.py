@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contracts.run_record import RunRecord
 from report.blocks import Block, Figure, Prose, Section, Table
 from report.evidence import Evidence, Metrics
-from report.numbers import figure, percent_tick
+from report.numbers import figure, percent, percent_tick
 from report.svg import Series, line_chart
 
 SFT_CURVES = (("loss", "Loss", "mean negative log-likelihood of a target token"),)
@@ -39,6 +39,7 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
             blocks = [Prose("No stage of this kind logged any step.", "bad")]
         else:
             blocks.append(_steps_table(stages, [(key, name) for key, name, _ in curves]))
+            blocks += _selection(stages) if kind == "rl" else []
         sections.append(Section(title, kind, tuple(blocks)))
     return tuple(sections)
 
@@ -95,6 +96,44 @@ def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) 
         "no value",
     )
     return Table("The curves in numbers (means over fifths)", columns, "llrrrrrr", tuple(rows))
+
+
+def _selection(stages: dict[str, Metrics]) -> list[Block]:
+    """How often the selection had a choice, and what became of the updates."""
+    rows = []
+    for stage, steps in stages.items():
+        draws, rounds, skipped, nonfinite = (
+            _total(steps, key)
+            for key in ("real_draw", "refill_rounds", "skipped_update", "nonfinite_updates")
+        )
+        rows.append(
+            (
+                stage,
+                str(len(steps)),
+                "–" if draws is None else percent(draws / len(steps)),
+                figure(None if rounds is None else rounds / len(steps)),
+                figure(skipped),
+                figure(nonfinite),
+            )
+        )
+    columns = (
+        "stage",
+        "steps",
+        "with a real draw",
+        "refill rounds a step",
+        "without an update",
+        "updates left out",
+    )
+    note = (
+        "A draw is real if it leaves out something that it might have drawn; in any other step PAD "
+        "trains on its whole effective set. Updates whose gradient is not finite are left out."
+    )
+    return [Table("Selection and updates", columns, "lrrrrr", tuple(rows)), Prose(note, "muted")]
+
+
+def _total(steps: Metrics, key: str) -> float | None:
+    values = [step[key] for step in steps if math.isfinite(step.get(key, math.nan))]
+    return sum(values) if values else None
 
 
 def _mean(values: list[float]) -> float | None:

@@ -29,7 +29,11 @@ RATE = 1e-2
 
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory):
-    """After one real training step; `seen_*` record what it worked with."""
+    return trained(tmp_path_factory.mktemp("trl"))
+
+
+def trained(folder, **changes):
+    """TRL's trainer after one real training step; `seen_*` record what it worked with."""
     from trl import GRPOConfig, GRPOTrainer
 
     vocabulary = {word: index for index, word in enumerate(["<pad>", "<eos>", *"abcdefgh"])}
@@ -54,7 +58,7 @@ def trainer(tmp_path_factory):
     rewards = torch.rand(NUM_SEQUENCES, generator=torch.Generator().manual_seed(1))
     rewards[:NUM_GENERATIONS] = 0.5  # a dead group
     settings = GRPOConfig(
-        output_dir=str(tmp_path_factory.mktemp("trl")),
+        output_dir=str(folder),
         per_device_train_batch_size=NUM_SEQUENCES,
         num_generations=NUM_GENERATIONS,
         max_completion_length=LENGTH,
@@ -71,6 +75,7 @@ def trainer(tmp_path_factory):
         save_strategy="no",
         disable_tqdm=True,
         seed=0,
+        **changes,
     )
     trainer = GRPOTrainer(
         model=model,
@@ -103,6 +108,14 @@ def test_advantages(trainer):
     # Zero deviations are also what TRL logs.
     logged = trainer.state.log_history[0]["frac_reward_zero_std"]
     assert zero_variance_fraction(trainer.seen_rewards, groups) == pytest.approx(logged)
+
+
+def test_batch_scaled_advantages(tmp_path):
+    trainer = trained(tmp_path, scale_rewards="batch")
+    groups = torch.arange(NUM_PROMPTS).repeat_interleave(NUM_GENERATIONS)
+    ours = group_advantages(trainer.seen_rewards, groups, scale="batch", eps=1e-4)
+    theirs = trainer.seen_inputs["advantages"]
+    assert torch.allclose(ours.sort().values, theirs.sort().values, atol=1e-5)
 
 
 def our_step(trainer, strategy):

@@ -71,8 +71,9 @@ def down(_options: argparse.Namespace) -> int:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Checks a recipe, and its model's files where they are on this machine."""
+    """Checks a recipe, and its model where that is on this machine."""
     from tasks.inputs import check_base, wanted_model
+    from training.rollout.engine import prove  # seconds, which other commands need not pay
 
     recipe = _load(options.recipe, None)
     stages = " -> ".join(stage.name for stage in recipe.stages)
@@ -81,8 +82,9 @@ def validate(options: argparse.Namespace) -> int:
     if model.kind == "local":
         check_base(Path(model.path))
         print(f"{model.path}: files, configuration and chat template are in order")
+        print(f"{model.path} on {recipe.rollout.engine}: {prove(recipe)}")
     else:
-        print(f"{model.path}: not checked; a run fetches and checks it before its first stage")
+        print(f"{model.path}: not checked; a run fetches, checks and probes it before it uses it")
     return 0
 
 

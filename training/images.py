@@ -73,18 +73,6 @@ def fault_of(images: Sequence[EncodedImage]) -> str | None:
     return None
 
 
-def image_size(image: EncodedImage) -> tuple[int, int]:
-    """Width and height of the upright picture in pixels; only the header is read.
-
-    Raises:
-        DataError: It is no image that may be used.
-    """
-    try:
-        return _open(image).size
-    except _Refused as reason:
-        raise _unusable(reason) from reason
-
-
 def decode_image(image: EncodedImage) -> Image.Image:
     """The upright picture in colour; what is transparent becomes white, as on a page.
 

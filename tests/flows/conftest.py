@@ -77,7 +77,7 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = RECIPE.replace("POCKET_BASE", str(POCKET_BASE))
     (folder / "tiny.toml").write_text(recipe.replace("EPOCHS", "1"))
     # Its cold start would take days: made to be stopped. Its curation is tiny.toml's.
-    (folder / "endless.toml").write_text(recipe.replace("EPOCHS", "1000000"))
+    (folder / "endless.toml").write_text(recipe.replace("EPOCHS", "10000"))
     return folder
 
 

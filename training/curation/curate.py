@@ -50,7 +50,7 @@ def curate(recipe: Recipe, inputs: Mapping[str, Path], output: Path) -> None:
     Raises:
         DataError: A source is missing, unreadable or lacks a column.
         RecipeError: A benchmark is unknown.
-        ModelError: The folder holds no model.
+        ModelError: The folder holds no model, or the probe refuses it.
     """
     device.start(recipe.hardware.threads_per_process)
     base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)

@@ -43,7 +43,7 @@ def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None
 
     Raises:
         RecipeError: A benchmark is unknown.
-        ModelError: A folder holds no model.
+        ModelError: A folder holds no model, or the probe refuses it.
     """
     device.start(recipe.hardware.threads_per_process)
     is_writer = device.rank() == 0

@@ -89,7 +89,7 @@ def train(
 
     Raises:
         DataError: The set is missing or empty.
-        ModelError: See `load_policy`.
+        ModelError: See `load_policy` and `open_engine`.
         Preempted: SIGTERM came; the state is saved.
     """
     device.start(recipe.hardware.threads_per_process)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from contracts.errors import ModelError
-from training.model.policy import PretrainedModel, component_of
+from training.model.family import PretrainedModel, component_of
 from training.recipe.stages import LoraRecipe
 
 _NAME = "default"  # peft's own name of an adapter

@@ -1,22 +1,26 @@
 """From prompts and responses to tensors: chat template, image placeholders, padded micro-batches.
 
-Prompts are never truncated. Images stay encoded until the micro-batch that needs them, and each
-distinct image of a micro-batch passes the vision tower once, however many responses share it.
+Prompts are never truncated, and their tokens are those that the model's own processor makes.
+Images stay encoded until the micro-batch that needs them, and each distinct prompt's images pass
+the vision tower once in a micro-batch, however many responses share them.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
 from contracts.errors import DataError
-from training.images import decode_image, image_size
-from training.model.policy import Policy, PretrainedModel
+from training.images import decode_image
+from training.model import family
+from training.model.policy import Policy
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt
 
-VisionOutput: TypeAlias = Any  # of transformers, untyped
+# Prompts whose tokens a policy remembers: those of a step are asked for by sampler and learner.
+_NUM_REMEMBERED = 1024
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,12 @@ class EncodedPrompt:
     Attributes:
         token_ids: With one placeholder for each visual token [P].
         images: The encoded images the placeholders stand for.
+        token_types: 1 for an image's placeholder, else 0 [P]; where the processor tells them apart.
     """
 
     token_ids: torch.Tensor
     images: Sequence[EncodedImage]
+    token_types: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,31 @@ class TokenSequence:
 
 
 @dataclass(frozen=True)
+class ImageInputs:
+    """The images of a batch of sequences: distinct prompts once, and who begins with which.
+
+    Attributes:
+        pixels: What the processor made of the distinct prompts' images.
+        num_visual_tokens: Placeholders of each distinct prompt.
+        num_images: Images of each distinct prompt.
+        rows: For every sequence with images, its row among the distinct prompts.
+        token_types: See `EncodedPrompt`; of the whole sequences [S, T].
+    """
+
+    pixels: dict[str, torch.Tensor]
+    num_visual_tokens: list[int]
+    num_images: list[int]
+    rows: list[int]
+    token_types: torch.Tensor
+
+    @property
+    def image_rows(self) -> list[int]:
+        """For every image in the order of the sequences, its row among the distinct images."""
+        starts = [sum(self.num_images[:row]) for row in range(len(self.num_images))]
+        return [starts[row] + i for row in self.rows for i in range(self.num_images[row])]
+
+
+@dataclass(frozen=True)
 class MicroBatch:
     """Sequences as padded tensors, on the model's device.
 
@@ -62,74 +93,91 @@ class MicroBatch:
         prompt_lengths_tokens: [S].
         response_mask: True where `response_ids` holds a token [S, L].
         response_ids: Responses alone [S, L].
-        pixel_inputs: What the image processor made of the distinct images; empty for text.
-        image_rows: For every image in the order of the sequences, its row in `pixel_inputs`.
+        images: None for text.
     """
 
     token_ids: torch.Tensor
     prompt_lengths_tokens: torch.Tensor
     response_mask: torch.Tensor
     response_ids: torch.Tensor
-    pixel_inputs: dict[str, torch.Tensor]
-    image_rows: list[int]
+    images: ImageInputs | None
 
 
 def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
-    """Applies the chat template and makes room for each image's visual tokens.
-
-    Only an image's header is read, for its size.
+    """Asks the model's processor for the prompt's tokens, all placeholders of its images included.
 
     Raises:
-        DataError: See `template_ids`.
+        DataError: See `conversation`.
     """
-    ids = _expand_placeholders(policy, template_ids(policy, prompt), prompt.images)
-    return EncodedPrompt(torch.tensor(ids), prompt.images)
+    digests = (hashlib.blake2b(image["bytes"]).digest() for image in prompt.images)
+    key = (prompt.question, *digests)
+    known = policy.encoded_prompts
+    if key not in known:
+        if len(known) >= _NUM_REMEMBERED:
+            known.pop(next(iter(known)))
+        known[key] = _processed(policy, prompt)
+    token_ids, token_types = known[key]
+    return EncodedPrompt(token_ids, prompt.images, token_types)
 
 
-def template_ids(policy: Policy, prompt: Prompt) -> list[int]:
-    """Applies the chat template, which writes one placeholder for each image.
+def _processed(policy: Policy, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor | None]:
+    text = conversation(policy, prompt)
+    made = policy.processor(
+        text=[text],
+        images=[[decode_image(image) for image in prompt.images]] if prompt.images else None,
+        **family.special_token_settings(policy.tokenizer, text),
+    )
+    types = [torch.tensor(made[name][0]) for name in family.TOKEN_TYPES if name in made]
+    return torch.tensor(made["input_ids"][0]), types[0] if types else None
 
-    Raises:
-        DataError: The question itself holds an image placeholder.
-    """
-    content: list[dict[str, str]] = [{"type": "image"} for _ in prompt.images]
+
+def messages(policy: Policy, prompt: Prompt, images: Sequence[Any]) -> list[dict[str, Any]]:
+    """The conversation that a prompt begins; `images` may be the images or just as many Nones."""
+    content: list[dict[str, Any]] = [
+        {"type": "image"} if image is None else {"type": "image", "image": image}
+        for image in images
+    ]
     content.append({"type": "text", "text": prompt.question})
-    messages = [
+    return [
         {"role": "system", "content": [{"type": "text", "text": policy.system_prompt}]},
         {"role": "user", "content": content},
     ]
-    text = policy.processor.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=False
+
+
+def conversation(policy: Policy, prompt: Prompt) -> str:
+    """Applies the chat template, which writes one placeholder for each image.
+
+    Raises:
+        DataError: The question itself holds a placeholder, or the template has no room for images.
+    """
+    text: str = policy.processor.apply_chat_template(
+        messages(policy, prompt, [None] * len(prompt.images)),
+        add_generation_prompt=True,
+        tokenize=False,
     )
-    # The template writes the model's own begin-of-text token where the family has one.
-    ids: list[int] = policy.tokenizer(text, add_special_tokens=False)["input_ids"]
-    num_placeholders = ids.count(policy.processor.image_token_id)
-    if num_placeholders != len(prompt.images):
+    num_placeholders = text.count(policy.processor.image_token)
+    inside = [token for token in policy.placeholder_tokens if token in prompt.question]
+    if inside or num_placeholders != len(prompt.images):
         raise DataError(
-            f"A prompt has {len(prompt.images)} image(s), but {num_placeholders} placeholder(s).",
-            where=repr(policy.tokenizer.decode(ids)[-200:]),
+            f"A prompt has {len(prompt.images)} image(s), but {num_placeholders} placeholder(s)"
+            + (f"; its question holds {', '.join(inside)}." if inside else "."),
+            where=repr(text[-200:]),
             rule="the chat template writes one placeholder per image, and the question none",
             fix="remove the placeholder from the question, or choose a model that takes images",
         )
+    return text
+
+
+def template_ids(policy: Policy, prompt: Prompt) -> list[int]:
+    """The prompt's tokens with one placeholder for each image, as vLLM wants them.
+
+    Raises:
+        DataError: See `conversation`.
+    """
+    text = conversation(policy, prompt)
+    settings = family.special_token_settings(policy.tokenizer, text)
+    ids: list[int] = policy.tokenizer(text, **settings)["input_ids"]
     return ids
-
-
-def _expand_placeholders(
-    policy: Policy, ids: list[int], images: Sequence[EncodedImage]
-) -> list[int]:
-    """Repeats the i-th image's placeholder as often as the image has visual tokens."""
-    if not images:
-        return ids
-    placeholder = policy.processor.image_token_id
-    sizes = [image_size(image) for image in images]
-    counts = policy.processor._get_num_multimodal_tokens(
-        image_sizes=[(height, width) for width, height in sizes]
-    )
-    remaining = iter(counts["num_image_tokens"])
-    expanded: list[int] = []
-    for token in ids:
-        expanded.extend([token] * next(remaining) if token == placeholder else [token])
-    return expanded
 
 
 def encode_response(policy: Policy, text: str) -> torch.Tensor:
@@ -138,38 +186,61 @@ def encode_response(policy: Policy, text: str) -> torch.Tensor:
     return torch.tensor([*ids, int(policy.end_token_ids[0])])
 
 
-def pixel_inputs(policy: Policy, images: Sequence[EncodedImage]) -> dict[str, torch.Tensor]:
-    """Decodes images and cuts them into patches, e.g. `pixel_values` and `image_grid_thw`."""
-    if not images:
-        return {}
-    inputs = policy.processor.image_processor(
-        images=[decode_image(image) for image in images], return_tensors="pt"
-    )
-    return {name: value.to(policy.device) for name, value in inputs.items()}
-
-
 def collate(policy: Policy, sequences: Sequence[TokenSequence]) -> MicroBatch:
     """Pads sequences to one micro-batch and decodes its distinct images."""
-    prompts = {id(sequence.prompt): sequence.prompt for sequence in sequences}
-    images: list[EncodedImage] = []
-    rows: dict[int, list[int]] = {}
-    for key, prompt in prompts.items():
-        rows[key] = list(range(len(images), len(images) + len(prompt.images)))
-        images.extend(prompt.images)
     whole = [torch.cat([s.prompt.token_ids, s.response_ids]) for s in sequences]
     responses = [s.response_ids for s in sequences]
     lengths = torch.tensor([len(response) for response in responses])
     longest = int(lengths.max())
+    token_ids = pad_right(whole, padding_id(policy)).to(policy.device)
     return MicroBatch(
-        token_ids=pad_right(whole, padding_id(policy)).to(policy.device),
+        token_ids=token_ids,
         prompt_lengths_tokens=torch.tensor(
             [len(s.prompt.token_ids) for s in sequences], device=policy.device
         ),
         response_mask=(torch.arange(longest) < lengths[:, None]).to(policy.device),
         response_ids=pad_right(responses, padding_id(policy)).to(policy.device),
-        pixel_inputs=pixel_inputs(policy, images),
-        image_rows=[row for s in sequences for row in rows[id(s.prompt)]],
+        images=image_inputs(policy, [s.prompt for s in sequences], token_ids.shape[1]),
     )
+
+
+def image_inputs(
+    policy: Policy, prompts: Sequence[EncodedPrompt], width: int
+) -> ImageInputs | None:
+    """Decodes the images of some sequences' prompts; a shared prompt's only once.
+
+    Args:
+        policy: Its processor cuts images into patches.
+        prompts: The prompt of every sequence; sequences share one if it is the same object.
+        width: T, tokens of the padded sequences.
+    """
+    distinct = list({id(prompt): prompt for prompt in prompts if prompt.images}.values())
+    if not distinct:
+        return None
+    # The family's settings for images come with a call of the whole processor, with any text.
+    made = policy.processor(
+        text=[policy.processor.image_token * len(prompt.images) for prompt in distinct],
+        images=[[decode_image(image) for image in prompt.images] for prompt in distinct],
+        padding=True,
+        return_tensors="pt",
+    )
+    row_of = {id(prompt): row for row, prompt in enumerate(distinct)}
+    return ImageInputs(
+        pixels={k: v.to(policy.device) for k, v in family.vision_inputs(made).items()},
+        num_visual_tokens=[policy.num_visual_tokens(prompt.token_ids) for prompt in distinct],
+        num_images=[len(prompt.images) for prompt in distinct],
+        rows=[row_of[id(prompt)] for prompt in prompts if prompt.images],
+        token_types=_token_types(prompts, width).to(policy.device),
+    )
+
+
+def _token_types(prompts: Sequence[EncodedPrompt], width: int) -> torch.Tensor:
+    """Token types of whole sequences [S, width]: what follows a prompt is text."""
+    types = torch.zeros(len(prompts), width, dtype=torch.long)
+    for row, prompt in zip(types, prompts, strict=True):
+        if prompt.token_types is not None:
+            row[: len(prompt.token_types)] = prompt.token_types
+    return types
 
 
 def padding_id(policy: Policy) -> int:
@@ -184,54 +255,3 @@ def pad_right(rows: Sequence[torch.Tensor], value: int) -> torch.Tensor:
         list(rows), batch_first=True, padding_value=value
     )
     return padded
-
-
-def image_features(
-    model: PretrainedModel, pixels: dict[str, torch.Tensor], rows: Sequence[int]
-) -> VisionOutput:
-    """Runs the vision tower once per distinct image and deals the features out.
-
-    Args:
-        model: The image-text-to-text model.
-        pixels: See `pixel_inputs`.
-        rows: For every image to deal out, its row among the distinct images.
-
-    Returns:
-        The vision tower's output, with one entry of `pooler_output` for each of `rows`.
-    """
-    features = model.base_model.get_image_features(**pixels, return_dict=True)
-    features.pooler_output = tuple(features.pooler_output[row] for row in rows)
-    return features
-
-
-def token_types(policy: Policy, token_ids: torch.Tensor) -> torch.Tensor:
-    """1 for an image's placeholder, else 0, of the shape of `token_ids`; M-RoPE needs it."""
-    placeholder: int = policy.processor.image_token_id
-    return (token_ids == placeholder).int()
-
-
-def hidden_states(policy: Policy, batch: MicroBatch) -> torch.Tensor:
-    """The forward pass up to the language-model head, [S, T, D]."""
-    inputs: dict[str, Any] = {"input_ids": batch.token_ids, "use_cache": False}
-    if batch.image_rows:
-        model = policy.model
-        inputs["mm_encoder_outputs"] = {
-            "image": image_features(model, batch.pixel_inputs, batch.image_rows)
-        }
-        inputs |= position_inputs(policy, batch.token_ids, batch.pixel_inputs, batch.image_rows)
-    hidden: torch.Tensor = policy.model.base_model(**inputs).last_hidden_state
-    return hidden
-
-
-def position_inputs(
-    policy: Policy, token_ids: torch.Tensor, pixels: dict[str, torch.Tensor], rows: Sequence[int]
-) -> dict[str, torch.Tensor]:
-    """`position_ids` [3, S, T] where images have positions in space (M-RoPE); else nothing."""
-    if not hasattr(policy.model.base_model, "get_rope_index"):
-        return {}
-    positions, _ = policy.model.base_model.get_rope_index(
-        token_ids,
-        mm_token_type_ids=token_types(policy, token_ids),
-        image_grid_thw=pixels["image_grid_thw"][list(rows)],
-    )
-    return {"position_ids": positions}

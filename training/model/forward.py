@@ -6,12 +6,13 @@ of the lengths, so that every rank knows every other rank's share without asking
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from training.model.encoding import TokenSequence, collate, hidden_states
+from training.model import family
+from training.model.encoding import ImageInputs, MicroBatch, TokenSequence, collate
 from training.model.log_probs import nucleus_log_mass, token_log_probs
 from training.model.policy import Policy
 
@@ -106,6 +107,32 @@ class Scorer(nn.Module):
             None if entropy is None else _spread(entropy, mask),
             None if log_mass is None else _spread(log_mass, mask),
         )
+
+
+def hidden_states(policy: Policy, batch: MicroBatch) -> torch.Tensor:
+    """The forward pass up to the language-model head, [S, T, D]."""
+    inputs = image_arguments(policy, batch.token_ids, batch.images)
+    hidden: torch.Tensor = policy.model.base_model(
+        input_ids=batch.token_ids, use_cache=False, **inputs
+    ).last_hidden_state
+    return hidden
+
+
+def image_arguments(
+    policy: Policy, token_ids: torch.Tensor, images: ImageInputs | None
+) -> dict[str, Any]:
+    """What the model is called with beside token ids [S, T]: features, positions, token types."""
+    if images is None:
+        return {}
+    model = policy.model
+    features = family.image_features(model, images.pixels, images.num_visual_tokens, images.rows)
+    return {
+        "mm_encoder_outputs": {"image": features},
+        **family.type_arguments(model, images.token_types),
+        **family.position_arguments(
+            model, token_ids, images.token_types, images.pixels, images.image_rows
+        ),
+    }
 
 
 def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -1,55 +1,20 @@
-"""The policy: a vision-language model and its processor, loaded with the stock classes.
-
-Everything that depends on a model family's names is here: which parameters are the vision tower,
-the projector and the language model, and which tokens may never be sampled.
-"""
+"""The policy: a vision-language model and its processor, loaded with the stock classes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
 from contracts.errors import ModelError
+from training.model import family
 from training.model.check import check_model, require_all_weights
+from training.model.family import PretrainedModel, Processor, Tokenizer, component_of
 from training.recipe.recipe import ModelRecipe
 from training.recipe.stages import Component
 from training.runtime import device
-
-# What transformers hands out has no types to check.
-PretrainedModel: TypeAlias = Any
-Processor: TypeAlias = Any
-Tokenizer: TypeAlias = Any
-
-# Parameter-name prefixes, from the most to the least specific: Qwen's mergers lie inside its
-# vision tower.
-_COMPONENT_PREFIXES: tuple[tuple[str, Component], ...] = (
-    ("model.visual.merger.", "projector"),
-    ("model.visual.deepstack_merger_list.", "projector"),
-    ("model.multi_modal_projector.", "projector"),
-    ("model.connector.", "projector"),
-    ("model.visual.", "vision_tower"),
-    ("model.vision_tower.", "vision_tower"),
-    ("model.vision_model.", "vision_tower"),
-    ("model.language_model.", "language_model"),
-    ("model.text_model.", "language_model"),
-    ("lm_head.", "language_model"),
-)
-# Where the families' configurations keep the ids that stand for pixels, not for text.
-_PLACEHOLDER_ATTRIBUTES = (
-    "image_token_id",
-    "image_token_index",
-    "video_token_id",
-    "video_token_index",
-    "vision_start_token_id",
-    "vision_end_token_id",
-    "boi_token_index",
-    "eoi_token_index",
-)
-_PLACEHOLDER_TOKENS = ("<|vision_pad|>",)
 
 
 @dataclass(frozen=True)
@@ -92,12 +57,26 @@ class Policy:
         These are the placeholders of images and videos, after which the next forward pass would
         look for pixels that are not there, and the rows of the embedding that belong to no token.
         """
-        config = self.model.config
-        ids = {getattr(config, name, None) for name in _PLACEHOLDER_ATTRIBUTES}
-        vocabulary = self.tokenizer.get_vocab()
-        ids |= {vocabulary.get(token) for token in _PLACEHOLDER_TOKENS}
-        ids |= set(range(len(self.tokenizer), config.get_text_config().vocab_size))
-        return torch.tensor(sorted(i for i in ids if i is not None))
+        ids = family.placeholder_ids(self.model.config, self.tokenizer)
+        num_rows = self.model.config.get_text_config().vocab_size
+        return torch.tensor(
+            sorted(ids & set(range(num_rows)) | set(range(len(self.tokenizer), num_rows)))
+        )
+
+    @cached_property
+    def placeholder_tokens(self) -> list[str]:
+        """The placeholders as a question could spell them."""
+        ids = sorted(family.placeholder_ids(self.model.config, self.tokenizer))
+        return [token for token in self.tokenizer.convert_ids_to_tokens(ids) if token]
+
+    @cached_property
+    def encoded_prompts(self) -> dict[tuple[object, ...], tuple[torch.Tensor, torch.Tensor | None]]:
+        """What `training.model.encoding` remembers of the newest prompts."""
+        return {}
+
+    def num_visual_tokens(self, token_ids: torch.Tensor) -> int:
+        """How many of a prompt's tokens are replaced by an image's features."""
+        return int((token_ids == self.model.config.image_token_id).sum())
 
     def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The model's parameters by name; a head tied to the embedding comes under both names.
@@ -116,7 +95,16 @@ class Policy:
             folder: Created if it is missing.
             state: The weights to write; None for the model's own.
         """
-        self.model.save_pretrained(folder, state_dict=state)
+        if family.transposes_experts(self.model):
+            own = self.model.state_dict() if state is None else state
+            published = dict(
+                family.as_published(self.model, name, weight) for name, weight in own.items()
+            )
+            contiguous = {name: weight.contiguous() for name, weight in published.items()}
+            # transformers would turn them back again.
+            self.model.save_pretrained(folder, state_dict=contiguous, save_original_format=False)
+        else:
+            self.model.save_pretrained(folder, state_dict=state)
         self.processor.save_pretrained(folder)
 
 
@@ -149,17 +137,8 @@ def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> 
     require_all_weights(path, found)
     processor = AutoProcessor.from_pretrained(str(path), trust_remote_code=False)
     if model.max_pixels is not None:
-        # Held by the image processor, so that it is saved with the stage's checkpoint.
-        processor.image_processor.size["longest_edge"] = model.max_pixels
+        family.bound_pixels(weights.config, processor, model.max_pixels)
     return Policy(weights.to(device.current_device()), processor, system_prompt)
-
-
-def component_of(parameter_name: str) -> Component | None:
-    """Which part of a vision-language model a parameter belongs to; None if it is unknown."""
-    for prefix, component in _COMPONENT_PREFIXES:
-        if parameter_name.startswith(prefix):
-            return component
-    return None
 
 
 def freeze(model: nn.Module, components: Sequence[Component]) -> None:
@@ -177,7 +156,7 @@ def freeze(model: nn.Module, components: Sequence[Component]) -> None:
                 f"No parameter of {type(model).__name__} belongs to the {component}.",
                 where=f"freeze = [{component!r}]",
                 rule="a frozen component exists in the model",
-                fix="remove it from `freeze`, or teach training.model.policy the family's names",
+                fix="remove it from `freeze`, or teach training.model.family the family's names",
             )
         for parameter in matching:
             parameter.requires_grad_(False)

@@ -53,10 +53,11 @@ def _check_place(path: str, **of_hubs: str | None) -> None:
 
 
 class ModelRecipe(Strict):
-    """The base policy: any image-text-to-text model that transformers can load.
+    """The base policy: an image-text-to-text model of transformers that the start-up probe passes.
 
-    `path` is a folder (`/...`, or `./...` and `../...` from the recipe's own folder), a prefix of a
-    bucket (`s3://...`), or a model hub's id (`owner/name`), at `revision`.
+    docs/models.md says which families do. `path` is a folder (`/...`, or `./...` and `../...` from
+    the recipe's own folder), a prefix of a bucket (`s3://...`), or a model hub's id (`owner/name`),
+    at `revision`.
     """
 
     path: PathText

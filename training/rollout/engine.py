@@ -3,16 +3,18 @@
 from importlib.util import find_spec
 
 from contracts.errors import RecipeError
-from training.model.policy import Policy
-from training.recipe.recipe import RolloutRecipe
+from training.model.policy import Policy, load_policy
+from training.model.probe import Figures, probe
+from training.recipe.recipe import Recipe, RolloutRecipe
 from training.rollout.protocol import RolloutEngine
 from training.rollout.transformers_engine import TransformersEngine
+from training.runtime import device
 
 
 def open_engine(
     rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None = None
 ) -> RolloutEngine:
-    """Makes an engine that samples from a policy; vLLM is imported only if the recipe asks for it.
+    """Makes an engine that samples from a policy, and probes both before anybody relies on them.
 
     Args:
         rollout: The recipe's section.
@@ -22,11 +24,40 @@ def open_engine(
 
     Raises:
         RecipeError: The recipe asks for vLLM, and it is not installed.
+        ModelError: See `training.model.probe.probe`.
     """
+    engine, _ = _open_probed(rollout, policy, previous)
+    return engine
+
+
+def prove(recipe: Recipe) -> Figures:
+    """Loads a recipe's model, which is a folder, and probes it with the recipe's engine.
+
+    Raises:
+        RecipeError: The recipe asks for vLLM, and it is not installed.
+        ModelError: The folder holds no model, or the probe refuses it.
+    """
+    device.start(recipe.hardware.threads_per_process)
+    policy = load_policy(recipe.model.path, recipe.model, system_prompt=recipe.system_prompt)
+    return _open_probed(recipe.rollout, policy, None)[1]
+
+
+def _open_probed(
+    rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None
+) -> tuple[RolloutEngine, Figures]:
+    engine = _open(rollout, policy, previous)
+    if rollout.engine != "transformers":
+        # A copy is probed with weights that were handed over, as it will have them from the first
+        # update on: vLLM reads a file's weights and these by different ways.
+        engine.load_weights(policy.weights())
+    return engine, probe(policy, engine, rollout)
+
+
+def _open(rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None) -> RolloutEngine:
+    """Imports vLLM only if the recipe asks for it."""
     if rollout.engine == "transformers":
         return TransformersEngine(policy)
     if previous is not None:
-        previous.load_weights(policy.weights())
         return previous
     if find_spec("vllm") is None:
         raise RecipeError(

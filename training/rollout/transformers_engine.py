@@ -9,20 +9,19 @@ on two cores that is most of a rollout's time.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from training.model import family
 from training.model.encoding import (
     EncodedPrompt,
     encode_prompt,
-    image_features,
+    image_inputs,
     pad_right,
     padding_id,
-    pixel_inputs,
-    position_inputs,
 )
+from training.model.forward import image_arguments
 from training.model.policy import Policy
 from training.rollout.draw import draw_tokens
 from training.rollout.protocol import Prompt, Response, SamplingSettings
@@ -35,10 +34,14 @@ class TransformersEngine:
     Args:
         policy: Shared with the learner: an update is sampled from at once.
         cache_bytes: Memory for the KV cache; it bounds how many responses are decoded together.
+
+    Raises:
+        ModelError: The language model keeps something between tokens that the cache cannot hold.
     """
 
     def __init__(self, policy: Policy, cache_bytes: int | None = None) -> None:
         self._policy = policy
+        self._windows = family.attention_windows(policy.model)
         self._cache_bytes = device.kv_cache_bytes() if cache_bytes is None else cache_bytes
 
     def generate(
@@ -70,10 +73,12 @@ class TransformersEngine:
     ) -> list[list[int]]:
         """Cuts the prompts, longest first, into batches whose KV cache fits."""
         order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i].token_ids))
+        model = self._policy.model
+        slot_bytes = family.cache_values_per_token(model) * model.dtype.itemsize
         batches: list[list[int]] = []
         while order:
             slots = len(encoded[order[0]].token_ids) + settings.max_response_tokens
-            group_bytes = slots * settings.samples_per_prompt * _bytes_per_slot(self._policy)
+            group_bytes = slots * settings.samples_per_prompt * slot_bytes
             num_prompts = max(1, self._cache_bytes // group_bytes)
             batches.append(order[:num_prompts])
             order = order[num_prompts:]
@@ -88,7 +93,7 @@ class TransformersEngine:
         generator: torch.Generator,
     ) -> list[Response]:
         rows = _prefill(self._policy, [encoded[i] for i in batch], settings)
-        token_ids, log_probs = _decode(self._policy, rows, settings, generator)
+        token_ids, log_probs = _decode(self._policy, rows, self._windows, settings, generator)
         is_end = torch.isin(token_ids, self._policy.end_token_ids)
         ended = is_end.any(dim=1).tolist()
         # The first end token is the last of the response; a row without one runs to the budget.
@@ -167,6 +172,8 @@ class _Rows:
         ids: Which response of the batch each row is [R].
         positions: Position of each row's next token [R].
         mask: 0 for the cache slots that a row may attend to, else -inf [R, 1, 1, slots].
+        ages: How many tokens before its row's first sampled token each slot's token is
+            [R, 1, 1, slots]; negative for sampled tokens.
         cache: Keys and values.
     """
 
@@ -174,6 +181,7 @@ class _Rows:
     ids: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor
+    ages: torch.Tensor
     cache: DynamicCache
 
     def drop(self, ended: torch.Tensor) -> None:
@@ -181,12 +189,24 @@ class _Rows:
         num_live = int((~ended).sum())
         holes = ended[:num_live].nonzero().squeeze(1)
         fillers = num_live + (~ended[num_live:]).nonzero().squeeze(1)
-        for tensor in (self.ids, self.positions, self.mask):
+        for tensor in (self.ids, self.positions, self.mask, self.ages):
             tensor[holes] = tensor[fillers]
         self.ids, self.positions = self.ids[:num_live], self.positions[:num_live]
-        self.mask = self.mask[:num_live]
+        self.mask, self.ages = self.mask[:num_live], self.ages[:num_live]
         for layer in self.cache.layers:
             layer.keep(num_live, holes, fillers)
+
+    def masks(
+        self, step: int, num_slots: int, windows: Sequence[int | None]
+    ) -> torch.Tensor | dict[str, torch.Tensor]:
+        """What the layers may attend to from the token of a decoding step."""
+        full = self.mask[..., :num_slots]
+        window = min((width for width in windows if width is not None), default=None)
+        if window is None:
+            return full
+        # A window counts the token itself.
+        is_outside = self.ages[..., :num_slots] + step >= window
+        return family.masks_by_layer(windows, full, full.masked_fill(is_outside, -torch.inf))
 
 
 def _prefill(policy: Policy, prompts: Sequence[EncodedPrompt], settings: SamplingSettings) -> _Rows:
@@ -195,26 +215,26 @@ def _prefill(policy: Policy, prompts: Sequence[EncodedPrompt], settings: Samplin
     ids = [prompt.token_ids for prompt in prompts]
     token_ids = pad_right(ids, padding_id(policy)).to(policy.device)
     lengths = torch.tensor([len(row) for row in ids], device=policy.device)
-    inputs: dict[str, Any] = {"input_ids": token_ids, "use_cache": True}
-    images = [image for prompt in prompts for image in prompt.images]
+    inputs = image_arguments(policy, token_ids, image_inputs(policy, prompts, token_ids.shape[1]))
     last = (torch.arange(len(ids), device=policy.device), lengths - 1)
     next_positions = lengths
-    if images:
-        pixels, rows = pixel_inputs(policy, images), range(len(images))
-        inputs["mm_encoder_outputs"] = {"image": image_features(policy.model, pixels, rows)}
-        placed = position_inputs(policy, token_ids, pixels, rows)
-        inputs |= placed
-        if placed:
-            # The prompt ends in text, whose last token has the prompt's highest position.
-            next_positions = placed["position_ids"][0][last] + 1
-    cache = DynamicCache(config=policy.model.config.get_text_config())
-    hidden = base(**inputs, past_key_values=cache).last_hidden_state[last]
+    if "position_ids" in inputs:
+        # The prompt ends in text, whose last token has the prompt's highest position.
+        next_positions = inputs["position_ids"][0][last] + 1
+    # Also layers with a window keep the whole prompt: it slides over each row's own tokens, and
+    # what a cache of the window's size would keep of short rows is padding.
+    cache = DynamicCache()
+    hidden = base(
+        input_ids=token_ids, use_cache=True, past_key_values=cache, **inputs
+    ).last_hidden_state[last]
     cache.layers = [
         _RowCache(layer, samples, settings.max_response_tokens - 1) for layer in cache.layers
     ]
     num_slots = token_ids.shape[1] + settings.max_response_tokens
     slots = torch.arange(num_slots, device=policy.device)
-    is_padding = (slots >= lengths[:, None]) & (slots < token_ids.shape[1])
+    is_sampled = slots >= token_ids.shape[1]
+    is_padding = (slots >= lengths[:, None]) & ~is_sampled
+    ages = torch.where(is_sampled, token_ids.shape[1], lengths[:, None]) - slots
     mask = torch.zeros(is_padding.shape, dtype=hidden.dtype, device=policy.device)
     mask.masked_fill_(is_padding, -torch.inf)
     return _Rows(
@@ -222,12 +242,17 @@ def _prefill(policy: Policy, prompts: Sequence[EncodedPrompt], settings: Samplin
         ids=torch.arange(len(ids) * samples, device=policy.device),
         positions=next_positions.repeat_interleave(samples),
         mask=mask[:, None, None].repeat_interleave(samples, dim=0),
+        ages=ages[:, None, None].repeat_interleave(samples, dim=0),
         cache=cache,
     )
 
 
 def _decode(
-    policy: Policy, rows: _Rows, settings: SamplingSettings, generator: torch.Generator
+    policy: Policy,
+    rows: _Rows,
+    windows: Sequence[int | None],
+    settings: SamplingSettings,
+    generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draws tokens until every row has ended or spent its budget.
 
@@ -236,13 +261,14 @@ def _decode(
         token means nothing.
     """
     model, num_rows, width = policy.model, len(rows.ids), settings.max_response_tokens
+    head = model.get_output_embeddings()
     token_ids = torch.full((num_rows, width), padding_id(policy), device=policy.device)
     log_probs = torch.zeros((num_rows, width), device=policy.device)
     end_ids = policy.end_token_ids.to(policy.device)
     forbidden = policy.forbidden_token_ids.to(policy.device)
     num_prompt_slots = rows.mask.shape[-1] - width
     for step in range(width):
-        logits = model.lm_head(rows.hidden).float().index_fill_(1, forbidden, -torch.inf)
+        logits = head(rows.hidden).float().index_fill_(1, forbidden, -torch.inf)
         # One number for every response, ended or not: a draw does not depend on who is left.
         uniforms = torch.rand(num_rows, generator=generator, dtype=torch.float64)
         drawn, drawn_log_probs = draw_tokens(
@@ -258,18 +284,10 @@ def _decode(
             drawn = token_ids[rows.ids, step]
         rows.hidden = model.base_model(
             input_ids=drawn[:, None],
-            attention_mask=rows.mask[..., : num_prompt_slots + step + 1],
+            attention_mask=rows.masks(step, num_prompt_slots + step + 1, windows),
             position_ids=rows.positions[:, None],
             past_key_values=rows.cache,
             use_cache=True,
         ).last_hidden_state[:, 0]
         rows.positions = rows.positions + 1
     return token_ids[:, : step + 1].cpu(), log_probs[:, : step + 1].cpu()
-
-
-def _bytes_per_slot(policy: Policy) -> int:
-    """Memory that one token's keys and values take in all layers."""
-    config = policy.model.config.get_text_config()
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    values = 2 * config.num_hidden_layers * config.num_key_value_heads * width
-    return int(values * policy.model.dtype.itemsize)

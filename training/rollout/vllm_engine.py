@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 import torch
 import torch.distributed as dist
 
-from contracts.errors import DataError
+from contracts.errors import DataError, ModelError
 from training.images import decode_image
+from training.model import family
 from training.model.encoding import encode_prompt, template_ids
 from training.model.policy import Policy
 from training.recipe.recipe import VllmRollout
@@ -64,6 +65,7 @@ class VllmEngine:
 
         Raises:
             DataError: A prompt and its longest response exceed the engine's length.
+            ModelError: vLLM makes other tokens of a prompt than the model's processor.
         """
         self._check_lengths(prompts, settings)
         seeds = torch.randint(2**62, (len(prompts),), generator=generator).tolist()
@@ -79,20 +81,24 @@ class VllmEngine:
         self._sleep()
         position = device.rank() % self._group_size
         start = sum(len(prompts) for prompts, _ in shares[:position])
+        own = outputs[start : start + len(prompts)]
+        self._check_tokens(prompts, own)
         return [
             self._response(index, sample, settings)
-            for index, output in enumerate(outputs[start : start + len(prompts)])
+            for index, output in enumerate(own)
             for sample in output.outputs
         ]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """See `RolloutEngine.load_weights`; every process gives the whole weights."""
+        model = self._policy.model
+        published = (family.as_published(model, name, weight) for name, weight in weights)
         device.release_cached_memory()
         # Only the weights wake up: the KV cache would be in the way of gathering them.
         self._wake("weights")
         with device.vllm_in_this_process():
             # A model's own `load_weights` fails on CPUs, whose kernels keep repacked copies.
-            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": published})
 
     def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
         for prompt in prompts:
@@ -104,6 +110,21 @@ class VllmEngine:
                     where=repr(prompt.question[:200]),
                     rule="prompts are never truncated",
                     fix="raise rollout.max_length_tokens, or lower curation.max_prompt_tokens",
+                )
+
+    def _check_tokens(self, prompts: Sequence[Prompt], outputs: Sequence[RequestOutput]) -> None:
+        for prompt, output in zip(prompts, outputs, strict=True):
+            ours = encode_prompt(self._policy, prompt).token_ids.tolist()
+            theirs = list(output.prompt_token_ids)
+            if ours != theirs:
+                pairs = enumerate(zip(ours, theirs, strict=False))
+                first = next((i for i, (one, other) in pairs if one != other), None)
+                raise ModelError(
+                    f"vLLM makes {len(theirs)} tokens of a prompt, the model's processor "
+                    f"{len(ours)}; the first that differs is token {first}.",
+                    where=repr(prompt.question[:200]),
+                    rule="sampler and learner see the same tokens",
+                    fix="choose the engine transformers, or a family of docs/models.md",
                 )
 
     def _shares_of_group(self, share: tuple[list[Prompt], list[int]]) -> list[Any]:
@@ -207,7 +228,8 @@ def _start(policy: Policy, rollout: VllmRollout) -> LLM:
         return LLM(
             model=policy.model.name_or_path,
             # The bounds on an image's size may be the recipe's and not the file's.
-            mm_processor_kwargs={"size": dict(policy.processor.image_processor.size)},
+            mm_processor_kwargs=family.processor_settings(policy.model.config, policy.processor),
+            hf_overrides=family.completed_config,
             dtype=str(policy.model.dtype).removeprefix("torch."),
             distributed_executor_backend="external_launcher",
             tensor_parallel_size=rollout.tensor_parallel,

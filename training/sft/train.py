@@ -15,6 +15,7 @@ from training.model.adapters import attach_adapters
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import Scores, ScoreSettings
 from training.model.policy import Policy, load_policy
+from training.model.probe import probe
 from training.recipe.recipe import Recipe
 from training.recipe.stages import SftStage
 from training.records import read_problems
@@ -59,11 +60,12 @@ def train(
 
     Raises:
         DataError: The set is missing, or no row fits into `max_length_tokens`.
-        ModelError: See `load_policy`.
+        ModelError: See `load_policy` and `probe`.
         Preempted: SIGTERM came; the state is saved.
     """
     device.start(recipe.hardware.threads_per_process)
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
+    probe(model)
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)
     if stage.lora:
         generator = seeded_generator(recipe.seed, stage.name, "adapters")

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,7 +7,6 @@ from PIL import Image
 
 from contracts.errors import DataError
 from training.model.encoding import (
-    EncodedPrompt,
     TokenSequence,
     collate,
     encode_prompt,
@@ -53,8 +53,9 @@ def test_a_shared_prompts_image_is_decoded_once(tiny_policy, images):
     response = encode_response(tiny_policy, "7")
     order = [prompt, other, prompt, prompt]
     batch = collate(tiny_policy, [TokenSequence(each, response) for each in order])
-    assert len(batch.pixel_inputs["image_grid_thw"]) == 3
-    assert batch.image_rows == [0, 1, 2, 0, 0]
+    assert len(batch.images.pixels["image_grid_thw"]) == 3
+    assert batch.images.rows == [0, 1, 0, 0]
+    assert batch.images.image_rows == [0, 1, 2, 0, 0]
 
 
 def test_scores_do_not_depend_on_the_company_in_a_micro_batch(tiny_policy, images):
@@ -67,7 +68,7 @@ def test_scores_do_not_depend_on_the_company_in_a_micro_batch(tiny_policy, image
     for prompt in prompts:
         encoded = encode_prompt(tiny_policy, prompt)
         # The same prompt twice: once as a shared object, once as an equal copy.
-        copy = EncodedPrompt(encoded.token_ids.clone(), list(encoded.images))
+        copy = replace(encoded, token_ids=encoded.token_ids.clone())
         sequences += [
             TokenSequence(encoded, encode_response(tiny_policy, "a long answer, <think>")),
             TokenSequence(encoded, encode_response(tiny_policy, "7")),

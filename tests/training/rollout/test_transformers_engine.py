@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from training.model.encoding import TokenSequence, collate, encode_prompt, hidden_states
+from training.model.encoding import TokenSequence, collate, encode_prompt
+from training.model.forward import hidden_states
 from training.model.policy import Policy
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
@@ -75,7 +76,7 @@ def test_greedy_equals_generate(tiny_policy, prompts):
             input_ids=prompt_ids,
             attention_mask=torch.ones_like(prompt_ids),
             mm_token_type_ids=(prompt_ids == tiny_policy.processor.image_token_id).int(),
-            **batch.pixel_inputs,
+            **(batch.images.pixels if batch.images else {}),
             max_new_tokens=20,
             do_sample=False,
             suppress_tokens=tiny_policy.forbidden_token_ids.tolist(),

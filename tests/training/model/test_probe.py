@@ -1,0 +1,136 @@
+"""The probe finds every fault that it is for: each is put in by hand."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import AutoConfig, Gemma3TextConfig, Llama4TextConfig, Qwen3_5TextConfig
+
+from contracts.errors import ModelError
+from experiments.tiny_families import PROVEN
+from training.model import encoding, family
+from training.model.encoding import EncodedPrompt
+from training.model.family import attention_windows
+from training.model.policy import load_policy
+from training.model.probe import probe
+from training.recipe.recipe import ModelRecipe, VllmRollout
+from training.rollout.engine import open_engine
+from training.rollout.protocol import Prompt
+from training.rollout.transformers_engine import TransformersEngine
+
+BY_TYPE = {family.model_type: family for family in PROVEN}
+
+
+@pytest.fixture(scope="module")
+def gemma_folder(tmp_path_factory):
+    return BY_TYPE["gemma3"].save(tmp_path_factory.mktemp("gemma3"))
+
+
+@pytest.fixture
+def gemma(gemma_folder):
+    return load_policy(gemma_folder, ModelRecipe(path="unused"), system_prompt="Be brief.")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_sound_policy_passes_and_is_left_as_it_was(tiny_model_folder, dtype):
+    recipe = ModelRecipe(path="unused", dtype=dtype)
+    policy = load_policy(tiny_model_folder, recipe, system_prompt="Be brief.")
+    policy.model.train()
+    attention = policy.model.config._attn_implementation
+    before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
+    figures = probe(policy, TransformersEngine(policy))
+    assert policy.model.training
+    assert policy.model.config._attn_implementation == attention
+    assert all(torch.equal(before[k], v) for k, v in policy.model.state_dict().items())
+    assert figures.num_images == 3
+    assert figures.num_tokens > 24
+    assert max(figures.learner_nats, figures.sampler_nats) < figures.bound_nats / 3
+    assert probe(policy).sampler_nats is None
+
+
+def test_features_dealt_to_the_wrong_response_are_found(tiny_policy, monkeypatch):
+    def misdealt(model, pixels, counts, rows):
+        return dealt(model, pixels, counts, rows[::-1])
+
+    dealt = family.image_features
+    monkeypatch.setattr(family, "image_features", misdealt)
+    with pytest.raises(ModelError, match="is not computed as transformers computes it"):
+        probe(tiny_policy)
+
+
+def test_the_images_of_other_pixels_are_found(tiny_policy, monkeypatch):
+    decode = encoding.decode_image
+    monkeypatch.setattr(encoding, "decode_image", lambda image: decode(image).rotate(180))
+    with pytest.raises(ModelError, match=r"learner .* nats from the stock forward pass"):
+        probe(tiny_policy)
+
+
+def test_other_positions_are_found(tiny_policy, monkeypatch):
+    monkeypatch.setattr(family, "position_arguments", lambda *_: {})
+    with pytest.raises(ModelError, match="positions differ from the stock"):
+        probe(tiny_policy)
+
+
+def test_other_tokens_are_found(tiny_policy, monkeypatch):
+    def shortened(policy, prompt):
+        encoded = encode(policy, prompt)
+        return EncodedPrompt(encoded.token_ids[1:], encoded.images, encoded.token_types)
+
+    encode = encoding.encode_prompt
+    monkeypatch.setattr("training.model.probe.encode_prompt", shortened)
+    with pytest.raises(ModelError, match="prompt tokens differ from the stock"):
+        probe(tiny_policy)
+
+
+def test_a_head_that_does_more_than_a_product_is_found(tiny_policy):
+    head = tiny_policy.model.lm_head
+    head.bias = torch.nn.Parameter(torch.linspace(-1, 1, head.weight.shape[0]))
+    with pytest.raises(ModelError, match="learner"):
+        probe(tiny_policy)
+
+
+def test_log_probs_that_are_no_numbers_are_refused(tiny_policy):
+    with torch.no_grad():
+        tiny_policy.model.lm_head.weight[3] = torch.nan
+    with pytest.raises(ModelError):
+        probe(tiny_policy)
+
+
+def test_a_decoder_that_forgets_the_sliding_window_is_found(gemma):
+    engine = TransformersEngine(gemma)
+    assert probe(gemma, engine).sampler_nats < 1e-4
+    engine._windows = [None] * len(engine._windows)
+    with pytest.raises(ModelError, match="sampler"):
+        probe(gemma, engine)
+
+
+def test_an_engine_is_probed_when_it_is_opened(tiny_policy, monkeypatch):
+    monkeypatch.setattr(family, "position_arguments", lambda *_: {})
+    with pytest.raises(ModelError, match="positions differ"):
+        open_engine(VllmRollout.model_construct(engine="transformers"), tiny_policy)
+
+
+def test_prompts_keep_to_the_engines_length(tiny_policy):
+    # Too short for any prompt with an image, as the longest of the prompt and its response.
+    num_text = len(encoding.encode_prompt(tiny_policy, Prompt("0+1+2+3+4+5+6+7?")).token_ids)
+    rollout = VllmRollout(engine="vllm", max_length_tokens=num_text + 8)
+    assert probe(tiny_policy, TransformersEngine(tiny_policy), rollout).num_images == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (Qwen3_5TextConfig(), "LinearAttentionLayer"),
+        (Llama4TextConfig(num_hidden_layers=4), "chunks"),
+    ],
+)
+def test_caches_that_the_decoder_does_not_know_are_refused(config, told):
+    with pytest.raises(ModelError, match=told):
+        attention_windows(SimpleNamespace(config=config))
+
+
+def test_windows_are_those_of_the_layers():
+    config = Gemma3TextConfig(num_hidden_layers=6, sliding_window=8)
+    assert attention_windows(SimpleNamespace(config=config)) == [8] * 5 + [None]
+    plain = AutoConfig.for_model("qwen2", num_hidden_layers=2)
+    assert attention_windows(SimpleNamespace(config=plain)) == [None, None]

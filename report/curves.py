@@ -18,7 +18,13 @@ RL_CURVES = (
     ("effective_fraction", "PAD effective set", "|E| / |B|, sequences that PAD may draw"),
     ("zero_variance_fraction", "Zero-variance groups", "share of groups with equal rewards"),
 )
-FRACTIONS = {"accuracy", "effective_fraction", "zero_variance_fraction"}
+# Only where a stage holds problems out; a point every few steps.
+VALIDATION_CURVE = (
+    "validation_accuracy",
+    "Validation accuracy",
+    "share of the held-out problems that are answered right",
+)
+FRACTIONS = {"accuracy", "validation_accuracy", "effective_fraction", "zero_variance_fraction"}
 
 
 def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
@@ -33,12 +39,14 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
             name: steps for name, steps in evidence.metrics.items() if kinds.get(name) == kind
         }
         blocks: list[Block] = []
-        for key, name, meaning in curves:
+        is_validated = any(VALIDATION_CURVE[0] in step for all_ in stages.values() for step in all_)
+        shown = (*curves, VALIDATION_CURVE) if is_validated else curves
+        for key, name, meaning in shown:
             blocks += _curve(stages, key, name, meaning) if stages else []
         if not stages:
             blocks = [Prose("No stage of this kind logged any step.", "bad")]
         else:
-            blocks.append(_steps_table(stages, [(key, name) for key, name, _ in curves]))
+            blocks.append(_steps_table(stages, [(key, name) for key, name, _ in shown]))
             blocks += _selection(stages) if kind == "rl" else []
         sections.append(Section(title, kind, tuple(blocks)))
     return tuple(sections)
@@ -46,7 +54,7 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
 
 def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> list[Block]:
     series = [
-        Series(stage, tuple((step["step"], step.get(key, math.nan)) for step in steps))
+        Series(stage, _points(steps, key))
         for stage, steps in stages.items()
         if any(key in step for step in steps)
     ]
@@ -68,6 +76,14 @@ def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> lis
         first_colour=1,
     )
     return [Figure(title, description, svg, wide=False)]
+
+
+def _points(steps: Metrics, key: str) -> tuple[tuple[float, float], ...]:
+    """Of every step; a validation is of every few steps, and its line joins them."""
+    points = tuple((step["step"], step.get(key, math.nan)) for step in steps)
+    if key == VALIDATION_CURVE[0]:
+        return tuple(point for point in points if math.isfinite(point[1]))
+    return points
 
 
 def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) -> Table:

@@ -102,6 +102,22 @@ def test_the_share_of_real_draws_is_shown(made_up_run) -> None:
     assert "| text_rl | 40 | – | – | 0 | 1 |" in render(run, folders).markdown
 
 
+def test_validation_is_plotted_where_there_is_one(made_up_run) -> None:
+    run, folders = made_up_run
+    assert "Validation accuracy" not in render(run, folders).markdown
+    path = folders["text_rl"] / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        is_due = line["step"] % 10 == 0
+        line["validation_accuracy"] = line["step"] / 100 if is_due else None
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = render(run, folders)
+    assert "text_rl goes from 0.100 to 0.400 in 4 steps" in page.markdown
+    assert "| text_rl | Validation accuracy | 40 | 0.100 | 0.400 | 0.100 | 0.400 | 36 |" in (
+        page.markdown
+    )
+
+
 def test_headline_figures_are_those_of_the_scores(made_up_run) -> None:
     html, markdown = render(*made_up_run)
     sentence = re.search(r"pocket_text \+70.0 \((.*?)\); pocket_multimodal \+25.0 \((.*?)\)", html)

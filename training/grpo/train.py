@@ -9,6 +9,7 @@ How the authors' code differs is said where the difference lies: `training/rl/`.
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from training.grpo.step_metrics import (
     update_metrics,
     update_speed,
 )
+from training.grpo.validation import NAMES as VALIDATION_METRICS
+from training.grpo.validation import hold_out, is_due, validate
 from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import Learner, UpdateResult
 from training.model.adapters import attach_adapters
@@ -62,11 +65,15 @@ class RlState:
         step: Batches of rollouts done.
         data_position: Prompts drawn, over all epochs.
         num_skipped_updates: Steps whose selection was empty.
+        best_validation: The highest accuracy on the held-out problems so far.
+        num_validations_since_best: How many validations have not beaten it.
     """
 
     step: int = 0
     data_position: int = 0
     num_skipped_updates: int = 0
+    best_validation: float | None = None
+    num_validations_since_best: int = 0
 
 
 def train(
@@ -93,7 +100,7 @@ def train(
         Preempted: SIGTERM came; the state is saved.
     """
     device.start(recipe.hardware.threads_per_process)
-    problems = _read(data / f"{stage.data}.parquet")
+    problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
     with Verifier() as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
         with Checkpoints(
@@ -104,16 +111,19 @@ def train(
             else:
                 grpo.show_samples(output / "samples.jsonl")
             log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
-            while grpo.state.step < stage.num_steps:
-                metrics = grpo.step()
+            while not grpo.is_finished():
+                metrics = grpo.step() | grpo.validate(held_out)
                 log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
-                checkpoints.after_step(score=metrics["reward"])
+                score = "validation_accuracy" if stage.validation else "reward"
+                checkpoints.after_step(score=metrics[score])
         grpo.show_samples(output / "samples.jsonl")
     grpo.learner.save_model(output / "model")
     summary = {
         "stage": stage.name,
         "num_rows": len(problems),
-        "num_steps": stage.num_steps,
+        "num_held_out": len(held_out),
+        "num_steps": grpo.state.step,
+        "best_validation": grpo.state.best_validation,
         "num_prompts": grpo.state.data_position,
         "num_updates": grpo.learner.state.num_updates,
         "num_skipped_updates": grpo.state.num_skipped_updates,
@@ -191,6 +201,36 @@ class Grpo:
             ).entropy_coefficient,
             **update_speed(results, time.monotonic() - start),
         }
+
+    def is_finished(self) -> bool:
+        """Whether all steps are done, or validation has not improved for too long."""
+        validation, state = self._stage.validation, self.state
+        patience = validation.patience if validation else None
+        has_stalled = patience is not None and state.num_validations_since_best >= patience
+        return has_stalled or state.step >= self._stage.num_steps
+
+    def validate(self, held_out: Sequence[Problem]) -> dict[str, Metric]:
+        """Measures the policy on held-out problems, if it is time to: null in other steps."""
+        stage, state = self._stage, self.state
+        if stage.validation is None:
+            return {}
+        if not is_due(state.step, stage):
+            return dict.fromkeys(VALIDATION_METRICS)
+        measured = validate(
+            self._engine,
+            self._verifier,
+            held_out,
+            stage,
+            stage.validation,
+            seed=self._recipe.seed,
+            step=state.step,
+        )
+        accuracy = measured["validation_accuracy"]
+        if state.best_validation is None or accuracy > state.best_validation:
+            state.best_validation, state.num_validations_since_best = accuracy, 0
+        else:
+            state.num_validations_since_best += 1
+        return {**measured}
 
     def _collect(self) -> tuple[Experience, int]:
         """Rollouts of one step, and how many rounds of further prompts refilled them."""

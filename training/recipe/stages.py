@@ -243,6 +243,19 @@ class EntropyRecipe(Strict):
     warmup: Literal["ramp", "zero"] = "ramp"
 
 
+class ValidationRecipe(Strict):
+    """A held-out part of the stage's set, answered once every few steps and at the end.
+
+    With it, the best step checkpoint is the one of the highest accuracy here.
+    """
+
+    num_problems: PositiveInt = 64  # never trained on in this stage
+    every_steps: PositiveInt = 10  # a multiple of checkpoints.every_steps
+    temperature: NonNegative = 0.0  # 0 decodes greedily
+    # The stage ends after so many validations in a row without a new best; None never does.
+    patience: PositiveInt | None = None
+
+
 class RlStage(Strict):
     """Stages 2 and 3: GRPO with PAD."""
 
@@ -271,6 +284,7 @@ class RlStage(Strict):
     pad: PadRecipe = PadRecipe()
     kl: KlRecipe | None = None
     entropy: EntropyRecipe | None = None
+    validation: ValidationRecipe | None = None
     rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name
     freeze: tuple[Component, ...] = ()
     lora: LoraRecipe | None = None

@@ -230,3 +230,44 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
     assert metrics_of(output)[0]["selected_sequences"] == 4
     assert sum(num_scored) == 3 * 4
     assert torch.is_grad_enabled()
+
+
+def test_validation_holds_problems_out_and_scores_the_checkpoints(run, monkeypatch):
+    trained, scores = set(), []
+    sample = grpo.collect
+    after_step = grpo.Checkpoints.after_step
+
+    def watched(engine, verifier, problems, *arguments, **options):
+        trained.update(problem["id"] for problem in problems)
+        return sample(engine, verifier, problems, *arguments, **options)
+
+    def scored(checkpoints, *, score):
+        scores.append(score)
+        return after_step(checkpoints, score=score)
+
+    monkeypatch.setattr(grpo, "collect", watched)
+    monkeypatch.setattr(grpo.Checkpoints, "after_step", scored)
+    validation = {"num_problems": 5, "every_steps": 2, "temperature": 1.0}
+    output = run(num_steps=5, prompts_per_step=8, validation=validation)
+    lines = metrics_of(output)
+    measured = [line["validation_accuracy"] for line in lines]
+    assert [value is None for value in measured] == [True, False, True, False, False]
+    assert scores == measured
+    assert all(line["validation_reward"] > 0.0 for line in lines if line["step"] in (2, 4, 5))
+    # 40 prompts are more than two epochs of what is left, which all of it has been in.
+    assert len(trained) == 15
+    assert (summary_of(output)["num_held_out"], summary_of(output)["num_rows"]) == (5, 15)
+    assert summary_of(output)["best_validation"] == 0.0
+
+
+def test_validation_without_a_new_best_ends_the_stage_early(run):
+    # No answer of the random model is right: the first validation is the best.
+    validation = {"num_problems": 4, "every_steps": 1, "patience": 2}
+    output = run(num_steps=9, validation=validation)
+    assert [line["step"] for line in metrics_of(output)] == [1, 2, 3]
+    assert summary_of(output)["num_steps"] == 3
+
+
+def test_validation_leaves_something_to_learn_from(run):
+    with pytest.raises(DataError, match="holds out 20"):
+        run(validation={"num_problems": 20})

@@ -224,7 +224,14 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
         num_scored.append(len(sequences))
         return forward(scorer, sequences, settings)
 
+    take_step = grpo.Grpo.step
+
+    def step(stage):
+        num_scored.clear()  # the start-up probe has forward passes of its own
+        return take_step(stage)
+
     monkeypatch.setattr(grpo.Scorer, "forward", counting)
+    monkeypatch.setattr(grpo.Grpo, "step", step)
     output = run(num_steps=1, updates_per_step=2, kl={"coefficient": 0.01}, pad={"ratio": 0.25})
     # Old, reference and update: three passes over a quarter of 16 sequences, not over all.
     assert metrics_of(output)[0]["selected_sequences"] == 4

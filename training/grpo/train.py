@@ -40,6 +40,7 @@ from training.learner.learner import Learner, UpdateResult
 from training.model.adapters import attach_adapters
 from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.model.forward import Scorer, ScoreSettings
+from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage
@@ -150,6 +151,7 @@ class Grpo:
     ) -> None:
         self.state = RlState()
         self._recipe, self._stage = recipe, stage
+        self._truncation = Truncation(stage.top_p, stage.top_k, stage.min_p)
         self._problems, self._verifier = problems, verifier
 
         def load() -> Policy:
@@ -255,7 +257,12 @@ class Grpo:
         )
         state.data_position += num_prompts
         settings = SamplingSettings(
-            stage.max_response_tokens, stage.temperature, stage.top_p, stage.group_size
+            stage.max_response_tokens,
+            stage.temperature,
+            stage.top_p,
+            stage.group_size,
+            stage.top_k,
+            stage.min_p,
         )
         generator = seeded_generator(
             self._recipe.seed, stage.name, "sampling", state.step, refill_round, device.rank()
@@ -280,7 +287,7 @@ class Grpo:
         settings = ScoreSettings(
             stage.temperature,
             # The nucleus that matters is the sampler's: of old scores where there are any.
-            stage.top_p if stage.updates_per_step == 1 else 1.0,
+            self._truncation if stage.updates_per_step == 1 else Truncation(),
             with_entropy=True,
             bans_placeholders=True,
         )
@@ -337,7 +344,7 @@ class Grpo:
             normalizer * share if is_weighted else normalizer,
             weights=selection.weights[part][scored] if is_weighted else None,
             old=(
-                self.learner.score(sequences, replace(plain, top_p=stage.top_p))
+                self.learner.score(sequences, replace(plain, truncation=self._truncation))
                 if stage.updates_per_step > 1
                 else None
             ),

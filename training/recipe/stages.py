@@ -270,6 +270,8 @@ class RlStage(Strict):
     max_response_tokens: Tokens
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    top_k: Annotated[int, Field(ge=0, lt=2**31)] = 0  # 0 for all tokens
+    min_p: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # 0 for all tokens
     tokens_per_micro_batch: PositiveInt = 16384
     clip_low: Positive = 0.2
     clip_high: Positive = 0.2

@@ -272,7 +272,7 @@ def _decode(
         # One number for every response, ended or not: a draw does not depend on who is left.
         uniforms = torch.rand(num_rows, generator=generator, dtype=torch.float64)
         drawn, drawn_log_probs = draw_tokens(
-            logits, uniforms.to(policy.device)[rows.ids], settings.temperature, settings.top_p
+            logits, uniforms.to(policy.device)[rows.ids], settings.temperature, settings.truncation
         )
         token_ids[rows.ids, step] = drawn
         log_probs[rows.ids, step] = drawn_log_probs

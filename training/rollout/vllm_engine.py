@@ -144,6 +144,8 @@ class VllmEngine:
             n=settings.samples_per_prompt,
             temperature=settings.temperature,
             top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
             max_tokens=settings.max_response_tokens,
             seed=seed,
             stop_token_ids=self._policy.end_token_ids.tolist(),

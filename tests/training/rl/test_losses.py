@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from training.model.log_probs import nucleus_log_mass, token_log_probs
+from training.model.nucleus import Truncation
 from training.rl.losses import (
     LossSettings,
     kl_divergence,
@@ -333,7 +334,9 @@ def test_top_p_ratios_are_unbiased_only_against_the_renormalised_nucleus():
     tokens = torch.multinomial(nucleus, 1, generator=generator)
     sampler = nucleus.gather(-1, tokens).log().squeeze(-1)[None]
     trainer, _ = token_log_probs(hidden, head, tokens.squeeze(-1), temperature=temperature)
-    mass = nucleus_log_mass(hidden, head, temperature=temperature, top_p=top_p, chunk_tokens=10)
+    mass = nucleus_log_mass(
+        hidden, head, temperature=temperature, truncation=Truncation(top_p=top_p), chunk_tokens=10
+    )
 
     def ratio(log_mass, trainer=trainer, sampler=sampler):
         _, sums = policy_loss(
@@ -355,7 +358,12 @@ def test_top_p_ratios_are_unbiased_only_against_the_renormalised_nucleus():
     outside = nucleus.argmin(-1)
     assert (nucleus.gather(-1, outside[:, None]) == 0.0).all()
     mass = nucleus_log_mass(
-        hidden, head, temperature=temperature, top_p=top_p, chunk_tokens=10, targets=outside
+        hidden,
+        head,
+        temperature=temperature,
+        truncation=Truncation(top_p=top_p),
+        chunk_tokens=10,
+        targets=outside,
     )
     means = ratio(mass[None])
     assert (means["importance_ratio_mean"], means["outside_nucleus_fraction"]) == (0.0, 1.0)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from training.grpo import train as grpo
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import Scorer, ScoreSettings, score_without_gradient
+from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
 from training.recipe.stages import OptimizerRecipe, RlStage
@@ -109,11 +111,12 @@ def test_after_each_sync_sampler_and_trainer_agree(engine, prompts, zero_stage):
         assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) < TOLERANCE
 
 
-def test_the_nucleus_is_the_trainers(engine, prompts):
+@pytest.mark.parametrize("truncation", [Truncation(0.8), Truncation(0.9, top_k=40, min_p=0.05)])
+def test_the_nucleus_is_the_trainers(engine, prompts, truncation):
     policy = new_policy()
     engine.load_weights(policy.weights())
-    responses = sample(engine, prompts, temperature=1.3, top_p=0.8)
-    settings = ScoreSettings(temperature=1.3, top_p=0.8, bans_placeholders=True)
+    responses = sample(engine, prompts, temperature=1.3, **asdict(truncation))
+    settings = ScoreSettings(1.3, truncation, bans_placeholders=True)
     with torch.no_grad():
         scores = Scorer(policy)(sequences_of(policy, prompts, responses), settings)
     renormalised = scores.log_probs - scores.nucleus_log_mass

@@ -263,6 +263,7 @@ class Grpo:
             stage.group_size,
             stage.top_k,
             stage.min_p,
+            stage.stop,
         )
         generator = seeded_generator(
             self._recipe.seed, stage.name, "sampling", state.step, refill_round, device.rank()
@@ -360,7 +361,9 @@ class Grpo:
         problems = [self._problems[i] for i in range(num_shown)]
         responses = self._engine.generate(
             [Prompt(problem["question"], problem["images"]) for problem in problems],
-            SamplingSettings(self._stage.max_response_tokens, temperature=0.0),
+            SamplingSettings(
+                self._stage.max_response_tokens, temperature=0.0, stop=self._stage.stop
+            ),
             torch.Generator(),
         )
         if not problems:

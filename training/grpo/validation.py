@@ -81,7 +81,9 @@ def validate(
         engine,
         verifier,
         held_out,
-        SamplingSettings(stage.max_response_tokens, temperature=validation.temperature),
+        SamplingSettings(
+            stage.max_response_tokens, temperature=validation.temperature, stop=stage.stop
+        ),
         rewards=stage.rewards,
         generator=seeded_generator(seed, stage.name, "validation", step, device.rank()),
     )

@@ -256,6 +256,9 @@ class ValidationRecipe(Strict):
     patience: PositiveInt | None = None
 
 
+StopString = Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class RlStage(Strict):
     """Stages 2 and 3: GRPO with PAD."""
 
@@ -272,6 +275,8 @@ class RlStage(Strict):
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
     top_k: Annotated[int, Field(ge=0, lt=2**31)] = 0  # 0 for all tokens
     min_p: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # 0 for all tokens
+    # A response ends with one of these, besides the model's end tokens.
+    stop: Annotated[tuple[StopString, ...], Field(max_length=8)] = ()
     tokens_per_micro_batch: PositiveInt = 16384
     clip_low: Positive = 0.2
     clip_high: Positive = 0.2

@@ -35,6 +35,7 @@ class SamplingSettings:
         samples_per_prompt: G, responses drawn for each prompt.
         top_k: 0 for all tokens.
         min_p: 0 for all tokens.
+        stop: A response ends with the token that completes one of these; they stay in it.
     """
 
     max_response_tokens: int
@@ -43,6 +44,7 @@ class SamplingSettings:
     samples_per_prompt: int = 1
     top_k: int = 0
     min_p: float = 0.0
+    stop: tuple[str, ...] = ()
 
     @property
     def truncation(self) -> Truncation:
@@ -56,11 +58,11 @@ class Response:
 
     Attributes:
         prompt_index: Which prompt it answers.
-        token_ids: Sampled tokens [L], the end token included when one was sampled.
+        token_ids: Sampled tokens [L], the end token or stop string included.
         log_probs: Log-probability of each token under the sampler, after temperature and
             truncation [L], float32.
         text: The decoded response without special tokens.
-        truncated: True if no end token was sampled within the budget.
+        truncated: True if neither an end token nor a stop string came within the budget.
     """
 
     prompt_index: int

@@ -151,7 +151,9 @@ class VllmEngine:
             stop_token_ids=self._policy.end_token_ids.tolist(),
             logit_bias=dict.fromkeys(self._policy.forbidden_token_ids.tolist(), -torch.inf),
             logprobs=0,  # of the sampled token alone
-            detokenize=False,
+            detokenize=bool(settings.stop),  # only stop strings need it
+            stop=list(settings.stop) or None,
+            include_stop_str_in_output=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

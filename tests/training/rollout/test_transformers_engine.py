@@ -82,6 +82,32 @@ def test_truncated_log_probs_are_those_that_the_trainer_renormalises(tiny_policy
     assert scores.nucleus_log_mass[scores.mask].min() < -0.5
 
 
+def test_a_stop_string_ends_a_response_and_changes_nothing_before(tiny_policy, prompts):
+    def sample(**changes):
+        settings = SamplingSettings(24, 2.0, samples_per_prompt=6, **changes)
+        generator = torch.Generator().manual_seed(1)
+        return TransformersEngine(tiny_policy).generate(prompts, settings, generator)
+
+    assert_stopped(tiny_policy, sample(stop=("a", "e")), sample(), ("a", "e"))
+
+
+def assert_stopped(policy, stopped, free, stop):
+    """Each response is the free one's, up to and with the first token that completes a string."""
+    num_stopped = 0
+    for short, long in zip(stopped, free, strict=True):
+        length = len(short.token_ids)
+        assert torch.equal(short.token_ids, long.token_ids[:length])
+        torch.testing.assert_close(short.log_probs, long.log_probs[:length], atol=1e-4, rtol=0)
+        if any(text in short.text for text in stop):
+            num_stopped += 1
+            assert not short.truncated
+            before = policy.tokenizer.decode(short.token_ids[:-1], skip_special_tokens=True)
+            assert not any(text in before for text in stop), "at the first one"
+        else:
+            assert length == len(long.token_ids) and short.truncated == long.truncated
+    assert 0 < num_stopped < len(free)
+
+
 def test_greedy_equals_generate(tiny_policy, prompts):
     engine = TransformersEngine(tiny_policy)
     responses = engine.generate(prompts, SamplingSettings(20, temperature=0.0), torch.Generator())

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from contracts.errors import DataError
+from tests.training.rollout.test_transformers_engine import assert_stopped
 from training.grpo import train as grpo
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
@@ -124,6 +125,17 @@ def test_the_nucleus_is_the_trainers(engine, prompts, truncation):
     # Where a token's cumulative mass is top_p up to rounding, either nucleus is right.
     assert (gaps < TOLERANCE).float().mean() > 0.98
     assert scores.nucleus_log_mass[scores.mask].min() < -0.1
+
+
+def test_a_stop_string_ends_a_response_and_changes_nothing_before(engine, prompts):
+    policy = new_policy()
+    engine.load_weights(policy.weights())
+    free = sample(engine, prompts, temperature=2.0, samples_per_prompt=6)
+    # A letter that some responses hold, and not all of them.
+    holders = {letter: sum(letter in one.text for one in free) for letter in "abcdefghijklmnop"}
+    stop = (next(letter for letter, num in holders.items() if 0 < num < len(free)),)
+    stopped = sample(engine, prompts, temperature=2.0, samples_per_prompt=6, stop=stop)
+    assert_stopped(policy, stopped, free, stop)
 
 
 def test_greedy_answers_are_those_of_the_transformers_engine(engine, prompts):

@@ -36,6 +36,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "CorrectionRecipe": [],
     "KlRecipe": [TEXT["kl"]],
     "EntropyRecipe": [TEXT["entropy"]],
+    "ValidationRecipe": [TEXT["validation"]],
     "EvaluationRecipe": [SEVEN_B["evaluation"]],
 }
 

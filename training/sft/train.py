@@ -93,12 +93,14 @@ def train(
             batch = [rows[row] for row in order]
             result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
             state.step, state.data_position = state.step + 1, state.data_position + count
-            state.loss = result.loss
+            if result.applied:
+                state.loss = result.loss
             num_tokens = sum(sequence.num_tokens for sequence in batch)
             log.write(
                 step=state.step,
                 num_steps=num_steps,
-                loss=state.loss,
+                loss=result.loss,
+                nonfinite_updates=int(not result.applied),
                 learning_rate=result.learning_rate,
                 grad_norm=result.grad_norm,
                 tokens_per_second=num_tokens / (time.monotonic() - step_start),
@@ -111,6 +113,7 @@ def train(
         "dropped_rows": {f"longer than {stage.max_length_tokens} tokens": num_too_long},
         "num_steps": num_steps,
         "num_samples": num_samples,
+        "num_nonfinite_updates": learner.state.num_nonfinite_updates,
         "final_loss": state.loss,
         "seconds": round(log.seconds, 1),
     }

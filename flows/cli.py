@@ -128,11 +128,8 @@ def gc(options: argparse.Namespace) -> int:
     from tasks.scratch import find_scratch, live_runs, remove_scratch
     from tasks.uploads import Retention
 
-    store, home, age_seconds = (
-        load_settings().store(),
-        load_settings().home,
-        options.age * SECONDS_PER_DAY,
-    )
+    settings, age_seconds = load_settings(), options.age * SECONDS_PER_DAY
+    store, home = settings.store(), settings.home
     live = live_runs(home)
     for run in live:
         print(f"{run.name} is at work: what it needs, or has begun since it started, stays")

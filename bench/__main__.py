@@ -1,6 +1,6 @@
 """`make bench`: every comparison in one run, as a table with the machine's description.
 
-`python -m bench [--only rl log_probs verification sft store] [--rounds 3] [--output FILE]`.
+`python -m bench [--only rl sampling ...] [--rounds 3] [--output FILE]`.
 Every figure is a ratio within this run: run it on a machine that does nothing else.
 """
 
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from datasets import disable_progress_bars
 
-from bench import log_probs, rl_step, sft, store, verification
+from bench import log_probs, rl_step, sampling, sft, store, verification
 from bench.table import Row, machine, table
 
 
 def main() -> int:
     """Runs the comparisons and prints the table; exits with 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ["rl", "log_probs", "verification", "sft", "store"]
+    names = ["rl", "log_probs", "verification", "sampling", "sft", "store"]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=3, help="of ours and the peer's, alternating")
     parser.add_argument("--steps", type=int, default=4, help="RL steps a round")
@@ -41,6 +41,7 @@ def main() -> int:
         "rl": rl,
         "log_probs": lambda: log_probs.compare(options.tokens, options.rounds),
         "verification": lambda: verification.compare(options.rounds),
+        "sampling": lambda: sampling.compare(options.rounds),
         "sft": lambda: sft.compare(options.rounds),
         "store": lambda: store.compare(options.rounds),
     }

@@ -89,7 +89,7 @@ class Ours:
     stage: grpo.Grpo
 
     def seconds(self, num_steps: int) -> list[float]:
-        """Of each of the next steps."""
+        """Durations of the next steps (s)."""
         taken = []
         for _ in range(num_steps):
             start = perf_counter()
@@ -111,7 +111,7 @@ def ours(recipe: Recipe, stage: RlStage, problems: Sequence[Problem], verifier: 
 
 
 def trl_seconds(problems: Sequence[Problem], system_prompt: str, num_steps: int) -> list[float]:
-    """Of each step of a new GRPOTrainer after its first, which warms up."""
+    """Durations (s) of a new GRPOTrainer's steps after its first, which warms up."""
     with Verifier() as verifier:
         return _trl_seconds(problems, system_prompt, verifier, num_steps)
 

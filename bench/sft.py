@@ -53,7 +53,7 @@ def ours(recipe: Recipe, problems: Sequence[Problem]) -> tuple[float, int]:
 
 
 def trl_seconds(recipe: Recipe, problems: Sequence[Problem]) -> float:
-    """Of an epoch of SFTTrainer over the same rows, its first step left out and scaled for."""
+    """Duration (s) of SFTTrainer's epoch on the same rows, scaled for the first step left out."""
     from trl import SFTConfig, SFTTrainer
 
     policy = load_policy(MODEL, recipe.model, system_prompt=recipe.system_prompt)

@@ -100,8 +100,8 @@ class Preempted(Exception):
     """The stage was told to stop, and has saved its state.
 
     Args:
-        step: The step that was saved.
+        saved: What was saved, with its verb.
     """
 
-    def __init__(self, step: int) -> None:
-        super().__init__(f"told to stop by SIGTERM; step {step} is saved")
+    def __init__(self, saved: str) -> None:
+        super().__init__(f"told to stop by SIGTERM; {saved}")

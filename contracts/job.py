@@ -20,8 +20,8 @@ class Job(Record):
             `benchmark:<name>`.
         output: The folder to fill; empty at the start.
         outcome: Where to write how it ended, an `Outcome`.
-        checkpoints: Folder for step checkpoints; None saves none.
-        resume: A step checkpoint to go on from.
+        checkpoints: Folder for step checkpoints, or chunks of responses; None saves none.
+        resume: A step checkpoint to go on from, or a folder of chunks.
     """
 
     stage: str

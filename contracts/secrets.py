@@ -163,7 +163,7 @@ def _secrets_of(environment: Mapping[str, str]) -> list[str]:
     for name, value in environment.items():
         if names_secret(name):
             shortest = MIN_ID_CHARACTERS if name.upper().endswith("_ID") else MIN_SECRET_CHARACTERS
-            # Of `user:password` the password alone is one, too.
+            # The password of `user:password` is a secret by itself, too.
             found |= {part for part in (value, value.partition(":")[2]) if len(part) >= shortest}
         for user in _USER_IN_URI.findall(value):
             parts = (user, *user.split(":"), *unquote(user).split(":"))

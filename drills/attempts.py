@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import psutil
 
 from contracts.artifact import Artifact
-from drills.disturbed import Stage, training_processes
+from drills.disturbed import NUM_STEPS, Stage, training_processes
 from infra.settings import PROJECT_ROOT
 
 POLL_SECONDS = 0.002  # a save takes some ten milliseconds
@@ -64,9 +65,20 @@ class Attempt:
 
     @property
     def went_on_after(self) -> int:
-        """The step it went on after; 0 if it began."""
-        steps = [line.split()[4] for line in self.said if line.startswith("Going on after step")]
-        return int(steps[0].rstrip(":")) if steps else 0
+        """The step it went on after, or the responses it went on with; 0 if it began."""
+        found = re.search(
+            r"^Going on (?:after step|with) (\d+)", "\n".join(self.said), re.MULTILINE
+        )
+        return int(found[1]) if found else 0
+
+    def seconds_lost(self, kept: int) -> float:
+        """Seconds that it worked after it had done what was kept, until it was killed."""
+        for path in self._new("output/metrics.jsonl"):
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            started = path.stat().st_mtime - lines[-1]["seconds"]
+            reached = max(line["seconds"] for line in lines if line["step"] <= kept)
+            return self._killed - started - reached
+        return 0.0  # it had not begun
 
     def lives(self) -> bool:
         return self._process.poll() is None
@@ -77,12 +89,14 @@ class Attempt:
 
     def kill_training(self) -> None:
         """SIGKILL to the stage's own processes, and waits until they are gone."""
+        self._killed = time.time()
         processes = training_processes(self._process.pid)
         _kill(processes)
         psutil.wait_procs(processes)
 
     def kill_everything(self) -> None:
         """SIGKILL to the task's process, its supervisors and its stage, as if power were lost."""
+        self._killed = time.time()
         supervisor = psutil.Process(self._process.pid)
         while processes := supervisor.children(recursive=True):
             _kill(processes)
@@ -133,7 +147,7 @@ def kill(attempt: Attempt, aim: Aim, draw: random.Random) -> Aim | None:
         if not attempt.wait_for_training() or (share >= 0 and not attempt.wait_for_share(share)):
             return None
         time.sleep(draw.uniform(0.0, STARTING_SECONDS if share < 0 else STEP_SECONDS))
-        attempt.kill_training()
+        draw.choice([attempt.kill_training, attempt.kill_everything])()
         return aim if attempt.wait() else None
     pattern = ".step-*" if aim == "in the middle of a save" else "taken-*"
     folder = attempt.wait_for_folder(pattern, draw.randint(1, 3))
@@ -154,7 +168,7 @@ class Result:
 
     Attributes:
         files: Digests by name: weights, samples, data, scores.
-        metrics: Of every step, without what a clock measures.
+        metrics: Of every step, without what a clock measures; of a sampling stage the last.
     """
 
     files: dict[str, str]
@@ -170,7 +184,7 @@ def result(stage: Stage, artifact: Artifact) -> Result:
     lines = (stage.store.fetch(artifact) / "metrics.jsonl").read_text().splitlines()
     return Result(
         {name: digest for name, digest in files.items() if name not in TIMED},
-        [untimed(line) for line in lines],
+        [untimed(line) for line in (lines if stage.name in NUM_STEPS else lines[-1:])],
     )
 
 

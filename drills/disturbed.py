@@ -16,7 +16,7 @@ from contracts.artifact import Artifact
 from contracts.errors import StageError
 from contracts.provenance import Provenance
 from contracts.run_record import StageKind
-from infra.launcher import Metrics
+from infra.launcher import Executor, Metrics, launch
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
 from tasks.inputs import resolve
@@ -44,6 +44,9 @@ NUM_PROBLEMS = 32
 NUM_STEPS = {"cold_start": 80, "multimodal_rl": 36, "text_rl": 36}
 SAVE_EVERY = {"cold_start": 5, "multimodal_rl": 3, "text_rl": 3}
 OPTIMIZER = {"learning_rate": 1e-3}
+# Sampling in a few lots, long enough to be hit in the middle.
+SAMPLES_PER_PROBLEM = 8
+BENCHMARKS = [{"name": "pocket_text", "num_problems": 300}]
 
 
 def new_recipe(name: StageName = "cold_start", **hardware: int) -> Recipe:
@@ -63,9 +66,9 @@ def new_recipe(name: StageName = "cold_start", **hardware: int) -> Recipe:
             "model": {"path": str(BASE)},
             "hardware": {"threads_per_process": 1} | hardware,
             "sources": sources,
-            "curation": {"sets": sets},
+            "curation": {"sets": sets, "samples_per_problem": SAMPLES_PER_PROBLEM},
             "stages": [_cold_start(), _rl("multimodal_rl", "multimodal"), _rl("text_rl", "text")],
-            "evaluation": {"benchmarks": [{"name": "pocket_text"}], "max_response_tokens": 8},
+            "evaluation": {"benchmarks": BENCHMARKS, "max_response_tokens": 64, "temperature": 1.0},
             # The grace is far above what a step takes: the machine may be busy.
             "checkpoints": {"every_steps": SAVE_EVERY.get(name, 1), "grace_seconds": 300.0},
         },
@@ -172,7 +175,12 @@ class Stage:
             created=datetime.now(UTC),
         )
 
-    def make(self, display: Watcher | None = None, recipe: Recipe | None = None) -> Artifact:
+    def make(
+        self,
+        display: Watcher | None = None,
+        recipe: Recipe | None = None,
+        execute: Executor = launch,
+    ) -> Artifact:
         return make_artifact(
             self._run(recipe or self.recipe),
             self.store,
@@ -180,6 +188,7 @@ class Stage:
             self._made_of,
             self._inputs,
             display or Watcher(),
+            execute,
         )
 
     def weights(self, artifact: Artifact) -> bytes:

@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings()
     recipe = _load(options.recipe, options.seed)
     check(recipe)
+    status(options)
     up(options)
     parameters = {
         "recipe": absolute_name(options.recipe),
@@ -50,6 +51,16 @@ def run(options: argparse.Namespace) -> int:
         "digest": recipe_digest(resolved_toml_values(recipe)),
     }
     return watch(settings, start_run(settings, parameters))
+
+
+def status(options: argparse.Namespace) -> int:
+    """Says of each stage of a recipe whether a run would reuse it, go on with it or run it anew."""
+    from tasks.status import status_lines
+
+    recipe = _load(options.recipe, options.seed)
+    for line in status_lines(recipe, load_settings(), options.reuse, print):
+        print(line, flush=True)
+    return 0
 
 
 def up(_options: argparse.Namespace) -> int:
@@ -161,15 +172,16 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    started = add(run)
-    started.add_argument("--recipe", default="pocket", help="a shipped recipe, or a file's path")
-    started.add_argument("--seed", type=int, help="replaces the recipe's seed")
-    started.add_argument(
-        "--reuse",
-        choices=get_args(Reuse),
-        default="code",
-        help="what to take from earlier runs: of the same code, of any code, nothing",
-    )
+    add(run).add_argument("--recipe", default="pocket", help="a shipped recipe, or a file's path")
+    add(status).add_argument("recipe", help="a shipped recipe, or a file's path")
+    for asked in (commands.choices["run"], commands.choices["status"]):
+        asked.add_argument("--seed", type=int, help="replaces the recipe's seed")
+        asked.add_argument(
+            "--reuse",
+            choices=get_args(Reuse),
+            default="code",
+            help="what to take from earlier runs: of the same code, of any code, nothing",
+        )
     for command in (validate, show):
         add(command).add_argument("recipe", help="a shipped recipe, or a file's path")
     add(report).add_argument("run", help="a run's name or id, or `latest`")

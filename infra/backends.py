@@ -19,8 +19,8 @@ from infra.local_backend import LocalBackend
 from infra.names import inner
 
 MIB = 2**20
-# Of a whole request as well as of a read: an upload that waits to be told to go on (Expect:
-# 100-continue) reads nothing, and would wait for ever.
+# The limit of a whole request as well as of a read: an upload that waits to be told to go on
+# (Expect: 100-continue) reads nothing, and would wait for ever.
 TIMEOUT_SECONDS = 60.0
 SLOWEST_BYTES_PER_SECOND = MIB
 PATIENCE_SECONDS = 180.0

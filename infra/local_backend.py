@@ -165,7 +165,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _unless_gone(error: BaseException) -> None:
-    """Of a folder that somebody else removes, makes again, or puts something into, just now."""
+    """Passes over what a folder raises that somebody else removes, remakes or fills just now."""
     # Without a number: `rmtree` has found another folder of that name than a moment ago.
     filled = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, None)
     if not filled and not isinstance(error, FileNotFoundError | NotADirectoryError):

@@ -10,7 +10,7 @@ from contracts.paths import is_inner_path
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _LOCATION = re.compile(rf"artifacts/{_PART}/{_PART}")
-_KEY = re.compile(rf"{_PART}(/step-[0-9]{{8}})?")
+_KEY = re.compile(rf"{_PART}(/step-[0-9]{{8}}|/chunks)?")
 _ENTRY = re.compile(r"[0-9]{6,12}\.json")
 _STEP_ENTRY = re.compile(rf"step-([0-9]{{8}})/{_ENTRY.pattern}")
 
@@ -21,7 +21,7 @@ def is_location(name: str) -> bool:
 
 
 def is_key(name: str) -> bool:
-    """Whether something may be found by it: a stage's key, or that of one of its steps."""
+    """Whether something may be found by it: a stage's key, or that of a step or of its chunks."""
     return _KEY.fullmatch(name) is not None
 
 

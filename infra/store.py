@@ -4,6 +4,7 @@
     artifacts/<kind>/<unique id>/manifest.json   committed last: without it there is no artifact
     keys/<key>/<number>.json                     which artifact a finished stage produced
     keys/<key>/step-<step>/<number>.json         its step checkpoints, until it is done
+    keys/<key>/chunks/<number>.json              its responses so far, until it is done
 
 A reference is (URI, sha256, kind). What lies in a store is data: names, manifests and entries that
 look otherwise are passed over or refused (`infra.names`). Writers never share a prefix, so none can
@@ -256,6 +257,10 @@ class Store:
         entries = map(step_of_entry, self.backend.sizes(self._key(key)))
         return sorted({step for step in entries if step is not None})
 
+    def has_entries(self, key: str) -> bool:
+        """Whether something has been entered under a key, intact or not."""
+        return bool(self.backend.sizes(self._key(key)))
+
     def drop(self, key: str) -> None:
         """Removes a key's entries, then the artifacts they name: nobody finds half of one."""
         folder = self._key(key)
@@ -377,6 +382,11 @@ class Store:
 def step_key(key: str, step: int) -> str:
     """The key of a step checkpoint of the stage that has `key`."""
     return f"{key}/step-{step:08d}"
+
+
+def chunks_key(key: str) -> str:
+    """The key of the responses that the stage that has `key` has collected."""
+    return f"{key}/chunks"
 
 
 def _broken(uri: str, why: str) -> DamagedError:

@@ -43,6 +43,7 @@ def pipeline(run: RunRecord) -> Section:
         Figure(title, description, _boxes(title, description, boxes)),
         Table("Stages in order", ("stage", "what it does", "state", "time"), "lllr", tuple(rows)),
         Prose(f"The stages took {total} in all."),
+        *(Prose(f"{stage.name}: {said}.") for stage in run.stages for said in stage.remarks),
     )
     return Section("Pipeline", "pipeline", blocks)
 

@@ -1,9 +1,10 @@
 """What the store may forget.
 
 Kept: what a finished run refers to, directly or through its inputs; the last step checkpoints of
-every stage and its best one, with what they were made from; and whatever is young, since somebody
-may be at work on it. Everything else goes: artifacts of runs that were given up, and what a crashed
-upload left behind, which has no manifest. The store's own clock decides what is young.
+every stage and its best one, and the responses that an unfinished stage has collected, with what
+they were made from; and whatever is young, since somebody may be at work on it. Everything else
+goes: artifacts of runs that were given up, and what a crashed upload left behind, which has no
+manifest. The store's own clock decides what is young.
 """
 
 import uuid
@@ -15,7 +16,8 @@ from contracts.artifact import Artifact
 from contracts.errors import DamagedError
 from infra.manifest import MANIFEST
 from infra.names import is_key, is_location, step_of_entry
-from infra.store import Store, step_key
+from infra.store import Store, chunks_key, step_key
+from tasks.chunks import KIND as CHUNKS
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, step_scores
 
@@ -64,7 +66,12 @@ def find_garbage(
     now = _now(store)
     half_made = store.backend.unfinished()
     entries = _entries(store)
-    roots = [*_kept_steps(store, retention, entries), *_finished_runs(entries), *in_use]
+    roots = [
+        *_kept_steps(store, retention, entries),
+        *_kept_chunks(store, entries),
+        *_finished_runs(entries),
+        *in_use,
+    ]
     kept = _with_inputs(store, roots)
     garbage: list[Garbage] = []
     for location, files in sorted(_locations(store, half_made).items()):
@@ -153,6 +160,14 @@ def _kept_steps(
         for step in set(scores) - set(retention.outdated(scores)):
             if artifact := store.find(step_key(stage, step)):
                 yield artifact
+
+
+def _kept_chunks(store: Store, entries: Mapping[str, Artifact]) -> Iterator[Artifact]:
+    """The responses of stages that are not finished."""
+    stages = {name.split("/")[1] for name, named in entries.items() if named.kind == CHUNKS}
+    for stage in sorted(stages):
+        if is_key(stage) and store.find(stage) is None:
+            yield from store.history(chunks_key(stage))
 
 
 def _finished_runs(entries: Mapping[str, Artifact]) -> Iterator[Artifact]:

@@ -75,6 +75,7 @@ def resolve_inputs(run: Run) -> Inputs:
         emit_asset(store, artifact, reused=reused)
 
     inputs = resolve(run, tell, log.warning)
+    check_files(local_folder(store, inputs.base, run.settings))
     note_inputs(run.work, inputs.all.values())
     create_markdown_artifact(table(store, inputs), key="inputs")
     return inputs
@@ -131,6 +132,15 @@ def check_base(folder: Path) -> None:
         ModelError: They will not do.
     """
     check_links(folder)
+    check_files(folder)
+
+
+def check_files(folder: Path) -> None:
+    """As `check_base`, of a folder that this machine made of links to the files.
+
+    Raises:
+        ModelError: They will not do.
+    """
     check_model(folder)
     try_template(folder)
 
@@ -231,10 +241,6 @@ class _Resolver:
             self._run.provenance(name, {}),
             key=key,
         )
-        if wanted.files == "model":
-            folder = local_folder(self._store, artifact, self._run.settings)
-            check_model(folder)
-            try_template(folder)
         return artifact, found is not None
 
     def _listed_before(self, wanted: Wanted, revision: str, error: UnreachableHub) -> Listing:

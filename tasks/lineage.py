@@ -64,9 +64,11 @@ def _explain(
     made = manifest.producer
     yield (
         f"{margin}  made by run {made.get('run')}, stage {made.get('stage')}, "
-        f"version {made.get('version')}, code {made.get('code', '')[:12]}, "
-        f"recipe {manifest.recipe_digest[:12]}"
+        f"version {made.get('version')}, recipe {manifest.recipe_digest[:12]}"
     )
+    if manifest.libraries:
+        listed = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
+        yield f"{margin}  with {listed}"
     if manifest.place is not None:
         yield f"{margin}  lies in {manifest.place}, {len(manifest.files)} file(s)"
         return
@@ -78,7 +80,7 @@ def _explain(
 
 def _facts(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
     """What the artifact's own files say: recipe, scores, rows."""
-    interesting = files & {"recipe.json", "scores.json"}
+    interesting = files & {"recipe.json", "scores.json", "run.json"}
     sets = sorted(name for name in files if name.endswith(".parquet") and "/" not in name)
     if not interesting and not (sets and artifact.kind == "dataset"):
         return
@@ -86,6 +88,10 @@ def _facts(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
     if "recipe.json" in files:
         recipe = _read(folder / "recipe.json")
         yield f"recipe {recipe['name']}, seed {recipe['seed']}: {artifact.uri}/files/recipe.json"
+    if "run.json" in files:
+        for stage in _read(folder / "run.json")["stages"]:
+            for remark in stage.get("remarks", ()):
+                yield f"{stage['name']}: {remark}"
     if "scores.json" in files:
         for score in _read(folder / "scores.json")["scores"]:
             yield (

@@ -10,14 +10,15 @@ from typing import Protocol
 
 from contracts.artifact import Artifact
 from contracts.errors import StagePreempted
-from contracts.provenance import Ingredients
+from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
 from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
-from infra.store import Store
+from infra.store import Store, chunks_key
+from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import stage_key
 from tasks.run import Run
-from tasks.uploads import Retention, Uploads, resume_point
+from tasks.uploads import Retention, StepUploads, Uploads, resume_point
 from training.recipe.recipe import resolved_toml_values
 
 
@@ -92,44 +93,61 @@ def make_artifact(
     name, key = made_of.stage, stage_key(made_of)
     run.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
-    start = resume_point(store, key, work, display.say)
+    provenance = run.provenance(name, inputs, made_of)
+    uploads, resume = _saving(run, store, kind, provenance, key, work, display)
     folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
-    job = new_job(name, resolved_toml_values(run.recipe), folders, work, start.folder)
+    job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume)
     resources = Resources(
         run.recipe.hardware.num_processes,
         run.recipe.hardware.threads_per_process,
         run.recipe.checkpoints.grace_seconds,
     )
-    provenance = run.provenance(name, inputs, made_of)
-    uploads = Uploads(
-        store,
-        key,
-        work / CHECKPOINTS,
-        retention=Retention(run.recipe.checkpoints.keep_last),
-        distrusted=start.distrusted,
-        provenance=provenance,
-        say=display.say,
-    )
     try:
         with uploads:
             execute(job, resources, on_line=display.show_line, on_metrics=display.show_metrics)
     except StagePreempted as notice:
-        step = uploads.step or start.step
-        raise StagePreempted(
-            f"{notice}\nPreempted: step {step} is in the store; the next run goes on after it."
-        ) from notice
+        raise StagePreempted(f"{notice}\nPreempted: {uploads.saved}") from notice
     finally:
         # In the store by now, or never; a large model's would soon fill the disk.
-        with suppress(FileNotFoundError):  # not every stage saves, nor lives to
+        with suppress(FileNotFoundError):  # not every stage lives to save
             shutil.rmtree(work / CHECKPOINTS)
-        if start.folder is not None:
-            shutil.rmtree(start.folder)
+        if resume is not None:
+            shutil.rmtree(resume)
     for kept in ("log.txt", "recipe.json"):
         shutil.copyfile(work / kept, job.output / kept)
     makes = MAKES[kind]
     artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
+    store.drop(chunks_key(key))
     shutil.rmtree(work)
     return artifact
+
+
+def _saving(
+    run: Run,
+    store: Store,
+    kind: StageKind,
+    provenance: Provenance,
+    key: str,
+    work: Path,
+    display: Display,
+) -> tuple[Uploads, Path | None]:
+    """What keeps a stage's work while it runs, and the folder of what earlier attempts left."""
+    saved = work / CHECKPOINTS
+    if kind in ("curate", "evaluate"):
+        uploads = ChunkUploads(store, key, saved, provenance=provenance, say=display.say)
+        return uploads, stored_chunks(store, key, work / "resume-chunks", display.say)
+    start = resume_point(store, key, work, display.say)
+    retention = Retention(run.recipe.checkpoints.keep_last)
+    steps = StepUploads(
+        store,
+        key,
+        saved,
+        retention=retention,
+        start=start,
+        provenance=provenance,
+        say=display.say,
+    )
+    return steps, start.folder
 
 
 def _folder(run: Run, store: Store, artifact: Artifact) -> Path:

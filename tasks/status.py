@@ -1,7 +1,10 @@
 """What a run of a recipe would do, stage by stage, and why; answered from the store alone."""
 
-from collections.abc import Iterator, Mapping
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
@@ -9,9 +12,11 @@ from pydantic import JsonValue
 
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
-from infra.store import Store
-from tasks.inputs import Inputs
+from infra.settings import Settings
+from infra.store import Store, chunks_key
+from tasks.inputs import Inputs, resolve
 from tasks.keys import Reuse, history_key, ingredients, input_digests, recipe_key, stage_key
+from tasks.run import Run
 from training.recipe.recipe import Recipe
 
 NUM_COMPARED = 8  # of a stage's artifacts, the newest
@@ -45,6 +50,30 @@ class _Known:
 
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+
+
+def status_lines(
+    recipe: Recipe, settings: Settings, reuse: Reuse, warn: Callable[[str], None]
+) -> Iterator[str]:
+    """What would become of each stage, in words; resolves the recipe's inputs as they are now.
+
+    Args:
+        recipe: The resolved recipe.
+        settings: Where things lie on this machine.
+        reuse: What the run would take from the store.
+        warn: Told what a person should know of the inputs.
+
+    Raises:
+        InputError: A source or the base model cannot be found or reached.
+        ModelError: The base model will not do.
+        StoreError: The store cannot be reached.
+    """
+    asks = Run(uuid.uuid4().hex, "status", recipe, reuse, settings, datetime.now(UTC))
+    try:
+        inputs = resolve(asks, lambda *_: None, warn)
+        yield from map(str, recipe_status(asks.store(), recipe, inputs, reuse))
+    finally:
+        shutil.rmtree(asks.work, ignore_errors=True)  # there is none where no hub was asked
 
 
 def recipe_status(
@@ -107,6 +136,8 @@ def _stage_status(
         yield StageStatus(stage, "runs", "nothing is reused")
     elif steps := store.steps(stage_key(made_of)):
         yield StageStatus(stage, "resumes", f"after step {steps[-1]}", assumes)
+    elif store.has_entries(chunks_key(stage_key(made_of))):
+        yield StageStatus(stage, "resumes", "with the responses that are in the store", assumes)
     elif near is None:
         yield StageStatus(stage, "runs", "this recipe never made it before")
     else:

@@ -1,22 +1,24 @@
-"""Step checkpoints between a running stage and the store.
+"""What a running stage saves, on its way into the store: here the step checkpoints.
 
 The stage's processes write them to this machine's disk (`training.learner.checkpoints`), and know
 no store. While the stage runs, a thread here takes the newest, uploads it and forgets it: one at a
 time, so that at most three lie on the disk: being written, waiting, being uploaded. Step 20 of a
 stage is entered under the stage's own key, as `keys/<stage key>/step-00000020`: there the next run
-looks.
+looks. The responses of curation and evaluation have a module of their own, `tasks.chunks`.
 """
 
 import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Self
 
 from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
@@ -112,22 +114,59 @@ class Retention:
         return [step for step in sorted(scores) if step not in newest and step != best]
 
 
-class Uploads:
-    """Uploads a running stage's step checkpoints in the background; a context manager.
+class Uploads(ABC):
+    """Uploads what a running stage saves, in the background; a context manager.
 
     Leaving it waits for the upload in progress and makes the last one.
+
+    Args:
+        poll_seconds: How often it looks.
+    """
+
+    def __init__(self, poll_seconds: float) -> None:
+        self._poll_seconds = poll_seconds
+        self._stopping = Event()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
+
+    def __enter__(self) -> Self:
+        self._running = self._executor.submit(self._run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._executor.shutdown()
+        self._running.result()  # an error nobody expected
+
+    @property
+    @abstractmethod
+    def saved(self) -> str:
+        """What the next run goes on from, a sentence."""
+
+    @abstractmethod
+    def upload(self) -> None:
+        """Uploads what is there now, if there is something."""
+
+    def _run(self) -> None:
+        """Uploads until told to stop, and what is there then."""
+        while not self._stopping.wait(self._poll_seconds):
+            self.upload()
+        self.upload()
+
+
+class StepUploads(Uploads):
+    """Uploads a running training stage's step checkpoints.
 
     Args:
         store: Where to.
         key: The stage's key.
         folder: Where the stage's processes save.
         retention: What stays.
-        distrusted: URIs of checkpoints that must give way to those uploaded now.
+        start: Where the stage goes on; what is distrusted there must give way to what is uploaded.
         provenance: For the manifests.
         say: Told of uploads that fail.
 
     Attributes:
-        step: The newest step in the store; 0 if this stage has put none there.
+        step: The newest step that was gone on from or uploaded; 0 if there is none.
     """
 
     def __init__(
@@ -137,35 +176,25 @@ class Uploads:
         folder: Path,
         *,
         retention: Retention,
-        distrusted: Sequence[str],
+        start: ResumePoint,
         provenance: Provenance,
         say: Say,
     ) -> None:
-        self.step = 0
+        super().__init__(POLL_SECONDS)
+        self.step = start.step
         self._store, self._key, self._folder, self._say = store, key, folder, say
-        self._retention, self._distrusted = retention, distrusted
+        self._retention, self._distrusted = retention, start.distrusted
         self._provenance = provenance
         # Read once: on a small machine every request takes time from the training.
         self._scores: dict[int, float] | None = None
-        self._stopping = Event()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
 
-    def __enter__(self) -> "Uploads":
-        self._running = self._executor.submit(self._run)
-        return self
+    @property
+    def saved(self) -> str:
+        """See `Uploads.saved`."""
+        return f"step {self.step} is in the store; the next run goes on after it."
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._executor.shutdown()
-        self._running.result()  # an error nobody expected
-
-    def _run(self) -> None:
-        """Uploads until told to stop, and what is there then."""
-        while not self._stopping.wait(POLL_SECONDS):
-            self._upload_newest()
-        self._upload_newest()
-
-    def _upload_newest(self) -> None:
+    def upload(self) -> None:
+        """Uploads the newest checkpoint."""
         taken = self._take()
         if taken is None:
             return

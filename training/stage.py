@@ -26,13 +26,13 @@ def run(job: Job) -> None:
     if job.stage == "curate":
         from training.curation.curate import curate
 
-        curate(recipe, job.inputs, job.output)
+        curate(recipe, job.inputs, job.output, save=job.checkpoints, resume=job.resume)
     elif job.stage == "evaluate":
         from training.evaluation.run import evaluate
 
         benchmarks = {benchmark.input_name for benchmark in recipe.evaluation.benchmarks}
         policies = {name: job.inputs[name] for name in job.inputs if name not in benchmarks}
-        evaluate(recipe, policies, job.output)
+        evaluate(recipe, policies, job.output, save=job.checkpoints, resume=job.resume)
     else:
         _train(recipe, job)
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import tokenizers as tk
 import transformers as tf
 
-# Of transformers, untyped.
+# Classes of transformers, which are untyped.
 Tokenizer: TypeAlias = Any
 Processor: TypeAlias = Any
 Config: TypeAlias = Any

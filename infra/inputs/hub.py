@@ -139,7 +139,7 @@ def _download(
     from huggingface_hub import hf_hub_download
 
     def fetch(name: str) -> Path:
-        # Of a whole commit: a file that is in the cache is not asked for again.
+        # By a whole commit: a file that is in the cache is not asked for again.
         with _clear_errors(about, place.repo, place.commit):
             return Path(
                 hf_hub_download(

@@ -59,7 +59,7 @@ rewards = [{ kind = "accuracy" }, { kind = "efficient_length", budget_tokens = 4
 optimizer = { learning_rate = 1e-3 }
 
 [evaluation]
-benchmarks = [{ name = "pocket_text", num_problems = 4 }]
+benchmarks = [{ name = "pocket_multimodal", num_problems = 4 }]
 max_response_tokens = 4
 
 [gates.evaluation]

@@ -69,7 +69,7 @@ def require_hidden(services: Services, printed: Iterable[str]) -> None:
 
 
 def command_lines() -> Iterator[str]:
-    """Of every process that any user of the machine can see."""
+    """Those of every process that any user of the machine can see."""
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
             yield " ".join(process.cmdline())

@@ -147,6 +147,15 @@ def require_assets(services, event: str, record: dict) -> None:
         assert any(related.get(ROLE) == "flow-run" for related in one["related"])
 
 
+def require_whole_report(page, record):
+    """What was made, from what, and the pictures of the problems that were answered."""
+    assert "<html" in page and "What is missing" in page and "every file was found" in page
+    for stage in record["stages"]:
+        assert stage["artifact"]["sha256"] in page
+    assert page.count('src="data:image/png;base64,') == 4  # of the benchmark's four problems
+    assert page.count("pocket_multimodal") >= 3  # the accuracies of three policies
+
+
 def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, recipes):
     done = services.cli("run", "--recipe", str(recipes / "tiny.toml"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -159,7 +168,7 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert f"Report: {report}" in done.stdout
     assert f"{services.settings.ui_url}/runs/flow-run/" in done.stdout
     assert all(policy in done.stdout for policy in ("base", "cold_start", "multimodal_rl"))
-    assert "<html" in report.read_text()
+    require_whole_report(report.read_text(), record)
 
     # Each stage read what the one before it wrote.
     outputs = {stage["name"]: stage["artifact"] for stage in record["stages"]}
@@ -188,7 +197,7 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     assert lineage.returncode == 0, lineage.stderr
     for uri in [record["stages"][-1]["artifact"]["uri"], base["uri"]]:
         assert uri in lineage.stdout
-    assert "pocket_text, accuracy of multimodal_rl: " in lineage.stdout
+    assert "pocket_multimodal, accuracy of multimodal_rl: " in lineage.stdout
     assert re.search(r"cold_start\.parquet: 8 of words; rows \S+, ", lineage.stdout)
     assert re.search(r"rl\.parquet: \d+ of images; rows \S+, ", lineage.stdout)
 

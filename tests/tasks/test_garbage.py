@@ -188,7 +188,7 @@ def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, stor
         )
     ]
     assert order == sorted(order)
-    assert "run able-ant, stage rl, version 0.1.0+abc, code cccccccccccc, recipe dddddddd" in text
+    assert "run able-ant, stage rl, version 0.1.0+abc, recipe dddddddd" in text
     assert "recipe pocket, seed 3" in text
     assert "rejects.parquet" not in text
     assert find_artifact(store, "able-ant") == finished["run"]

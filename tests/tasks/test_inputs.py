@@ -1,89 +1,29 @@
 """Inputs of a run: their references, what changes them, and the folders that stages read."""
 
-import io
 import os
 import shutil
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from contracts.errors import InputError, ModelError, StoreError
 from contracts.places import BucketPlace, HubPlace, LocalPlace
-from drills.disturbed import new_recipe
 from infra.backends import S3Backend
 from infra.inputs import known_digests
-from infra.inputs.folder import local_folder
 from infra.inputs.hub import UnreachableHub
-from infra.settings import PROJECT_ROOT, Settings
+from infra.settings import PROJECT_ROOT
 from tasks.garbage import find_garbage
-from tasks.inputs import describe, list_inputs, resolve, table
+from tasks.inputs import check_files, describe, list_inputs, table
 from tasks.keys import ingredients, input_digests, stage_key
 from tasks.lineage import lineage_lines
 from tasks.make import make_artifact
-from tasks.run import Run
 from tasks.scratch import find_scratch, remove_scratch
 from tasks.uploads import Retention
-from training.curation.sources import load_source
+from tests.tasks.machine import Machine, parquet, recipe
 from training.recipe.recipe import Recipe
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
-
-
-def parquet(*questions: str) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(
-        pa.table({"question": list(questions), "answer": ["1"] * len(questions)}), buffer
-    )
-    return buffer.getvalue()
-
-
-def recipe(path: object = None, **changes) -> Recipe:
-    """A small recipe whose texts come from `path`, and its pictures from the pocket world."""
-    values = new_recipe().model_dump()
-    if path is not None:
-        words = {"name": "words", "kind": "parquet", "modality": "text", "path": str(path)}
-        values["sources"] = [words | changes.pop("source", {}), values["sources"][1]]
-    return Recipe.model_validate(values | changes)
-
-
-class Machine:
-    """A machine that resolves inputs; several share a store."""
-
-    def __init__(self, home: Path, uri: str) -> None:
-        self.settings = Settings(home=home, store_uri=uri, port=1)
-        self.told: dict[str, bool] = {}
-        self.warned: list[str] = []
-
-    def run(self, recipe: Recipe, run_id: str = "") -> Run:
-        return Run(
-            id=run_id or uuid.uuid4().hex,
-            name="test",
-            recipe=recipe,
-            reuse="code",
-            settings=self.settings,
-            created=datetime.now(UTC),
-        )
-
-    def resolve(self, recipe: Recipe, run_id: str = ""):
-        run = self.run(recipe, run_id)
-        self.store = run.store()
-
-        def tell(name, artifact, reused):
-            self.told[name] = reused
-
-        return resolve(run, tell, self.warned.append)
-
-    def folder(self, artifact) -> Path:
-        return local_folder(self.store, artifact, self.settings)
-
-    def questions(self, recipe: Recipe, inputs) -> list[str]:
-        source = recipe.sources[0]
-        rows = load_source(source, self.folder(inputs.sources[source.input_name]), recipe.seed)
-        return [row["question"] for row in rows]
 
 
 @pytest.fixture
@@ -295,8 +235,9 @@ def test_what_cannot_be_found_is_told_before_a_run_starts(machine, hub, tmp_path
     with pytest.raises(ModelError, match="is no complete vision-language model"):
         list_inputs(recipe(model={"path": str(tmp_path)}), one.settings)
     hub.repo("models/owner/words").commit({"config.json": b'{"model_type": "bert"}'})
+    words = one.resolve(recipe(model={"path": "owner/words"}))
     with pytest.raises(ModelError, match="is no complete vision-language model"):
-        one.resolve(recipe(model={"path": "owner/words"}))
+        check_files(one.folder(words.base))
 
 
 def test_copies_of_inputs_that_nobody_used_lately_may_go(machine, hub, tmp_path):

@@ -61,7 +61,6 @@ def test_what_changes_no_result_leaves_every_stages_key():
             ({}, {"name": "renamed"}),
             ({}, {"model": recipe().model.model_dump() | {"path": "/another/folder"}}),
             ({}, {"gates": {"curation": {"severity": "warning"}}}),
-            ({}, {"evaluation": recipe().evaluation.model_dump() | {"batch_size": 1}}),
             ({"rollout": vllm}, {"rollout": vllm | {"memory_fraction": 0.3}}),
         ]:
             assert key(stage, of=recipe(**before)) == key(stage, of=recipe(**after)), after

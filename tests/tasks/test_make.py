@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contracts.artifact import Artifact
 from contracts.errors import StageError, StagePreempted
+from contracts.job import Job
 from drills.disturbed import (
     NUM_STEPS,
     Stage,
@@ -20,6 +22,8 @@ from drills.disturbed import (
     training_processes,
 )
 from infra.seaweed import seaweed_server
+from infra.store import Store, chunks_key
+from training.stage import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -53,6 +57,21 @@ def tell(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
+
+
+def in_this_process(job: Job, *_: object, **__: object) -> None:
+    """An executor without processes of its own, which nothing disturbs."""
+    (job.output.parent / "log.txt").touch()
+    run(job)
+
+
+def overwrite(store: Store, artifact: Artifact, tmp_path: Path) -> None:
+    """Damages the first file of an artifact; its size stays."""
+    name, prefix = store.manifest(artifact).files[0].path, f"{store.location(artifact)}/files"
+    store.backend.download(prefix, [name], tmp_path / "damaged")
+    (tmp_path / "damaged" / name).write_bytes(b"\0" * (tmp_path / "damaged" / name).stat().st_size)
+    store.backend.remove(f"{prefix}/{name}")
+    store.backend.upload(tmp_path / "damaged", [name], prefix)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -92,7 +111,7 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     assert stage.weights(artifact) == expected
     assert last.steps == list(range(1, num_steps + 1))
     assert stage.store.steps(stage.key)[-1] == num_steps  # uploaded before the stage was finished
-    # Of the attempts that failed only the logs stay on this machine.
+    # Only the logs of the attempts that failed stay on this machine.
     assert len(list(stage.folder.glob("home/work/*/*/log.txt"))) == 2
     assert not list(stage.folder.glob("home/work/*/*/*/*.safetensors"))
     assert not list(stage.folder.glob("home/work/*/*/checkpoints"))
@@ -143,3 +162,32 @@ def test_a_stage_goes_on_with_another_number_of_processes(new_stage):
     artifact = stage.make(display, new_recipe(num_processes=2, zero_stage=2))
     assert any("saved by 1 rank(s)" in line for line in display.lines)
     assert stage.store.manifest(artifact).kind == "model"
+
+
+@pytest.mark.fault(
+    "SIGKILL of curation and of evaluation while they sample, and a stored chunk is damaged",
+    "what was answered is not asked again, but for the damaged; same bytes, on two processes too",
+)
+@pytest.mark.parametrize("name", ["curate", "evaluate"])
+def test_sampling_goes_on_where_it_was_killed(name, new_stage, seaweed, tmp_path):
+    expected = new_stage("undisturbed", stage=name).make(execute=in_this_process)
+    stage = new_stage("disturbed", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}", name)
+    killed = Watcher(lambda step: step and tell(training_processes(), signal.SIGKILL))
+    with pytest.raises(StageError, match="SIGKILL"):
+        stage.make(killed)
+    answered = max(killed.steps)
+    assert answered > 0 and "stored" in killed.said[-1]
+
+    if name == "curate":
+        newest = next(stage.store.history(chunks_key(stage.key)))
+        overwrite(stage.store, newest, tmp_path)
+    resumed = Watcher()
+    artifact = stage.make(resumed, new_recipe(name, num_processes=2))
+    if name == "curate":
+        assert "passed over, and asked for again: " in resumed.said[0]
+        assert resumed.steps[0] < answered
+    else:
+        assert resumed.said[0] == f"Going on with {resumed.steps[0]} responses"
+        assert resumed.steps[0] >= answered
+    assert artifact.sha256 == expected.sha256
+    assert not stage.store.has_entries(chunks_key(stage.key))

@@ -15,7 +15,7 @@ from infra import backends
 from infra.backends import open_backend
 from infra.digests import describe
 from infra.store import Store, step_key
-from tasks.uploads import Retention, Uploads, resume_point, step_scores
+from tasks.uploads import ResumePoint, Retention, StepUploads, resume_point, step_scores
 
 KEY = "a" * 64
 
@@ -37,14 +37,14 @@ def save(folder: Path, step: int, score: float | None = 0.0) -> Path:
     return partial.rename(folder / f"step-{step:08d}")
 
 
-def uploads(store: Store, folder: Path, said: list[str], **changes) -> Uploads:
+def uploads(store: Store, folder: Path, said: list[str], **changes) -> StepUploads:
     options = {
         "retention": Retention(keep_last=2),
-        "distrusted": (),
+        "start": ResumePoint(),
         "provenance": Provenance(producer={"stage": "cold_start"}),
         "say": said.append,
     }
-    return Uploads(store, KEY, folder, **(options | changes))
+    return StepUploads(store, KEY, folder, **(options | changes))
 
 
 def store_steps(store: Store, folder: Path, scores: dict[int, float | None], **changes) -> None:
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used_and_it_is_r
 
     # The stage comes by step 20 again: what it saves now takes the damaged one's place.
     original = describe(save(saved, 20))
-    with uploads(store, saved, [], distrusted=point.distrusted):
+    with uploads(store, saved, [], start=point):
         pass
     point, said = resume(store, tmp_path / "again")
     assert point.step == 20 and describe(point.folder) == original

@@ -14,7 +14,7 @@ from training.answers.values import (
     parse,
 )
 
-# Of a decimal, and never more than half of its reference's last digit. Whole numbers are exact.
+# Share of a decimal, at most half of its reference's last digit. Whole numbers are exact.
 RELATIVE_TOLERANCE = Fraction(1, 1000)
 
 # A choice with its text, "B. 12 cm", that names no further choice.

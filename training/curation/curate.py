@@ -7,74 +7,114 @@ balanced selection. Every row that comes in goes out in one set or among the rej
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from datasets import Dataset, Features, Value
 
-from training.answers import Outcome, Verifier, count_outcomes
+from training.answers import Verifier, count_outcomes
 from training.curation import difficulty, selection, verifiability
 from training.curation.selection import Selection
 from training.curation.sources import load_source
 from training.curation.step import Reject, StepResult, reject_dataset
-from training.curation.verifiability import AnswerVerifier
 from training.evaluation.registry import load_benchmarks
 from training.model.encoding import encode_prompt
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
 from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine
-from training.rollout.protocol import Prompt, SamplingSettings
-from training.rollout.sharded import ShardedEngine
+from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
+from training.sampling.job import SamplingJob
+from training.sampling.verdicts import REFERENCE, AnswerVerifier, compare_with_reference
 
 
-def curate(recipe: Recipe, inputs: Mapping[str, Path], output: Path) -> None:
+def curate(
+    recipe: Recipe,
+    inputs: Mapping[str, Path],
+    output: Path,
+    *,
+    save: Path | None = None,
+    resume: Path | None = None,
+) -> None:
     """Writes the curated sets and an account of every row.
 
     Files: `<set>.parquet` for each set of the recipe; `rejects.parquet`, every other row with
     `reject_step` and `reject_reason`; `benchmark_questions.parquet`, the questions that no set may
     hold; `summary.json`, the counts; `metrics.jsonl`, the progress.
 
-    All processes of a stage take part in the sampling; the first one writes.
+    All processes of a stage take part in the sampling; the first one alone reads, filters and
+    writes the rows.
 
     Args:
         recipe: The run's recipe.
         inputs: Folders: `policy`, the base model's, whose pass rate is the difficulty; and the
             files of each source.
         output: The folder to write to.
+        save: Where chunks of responses are left while it runs; None saves none.
+        resume: A folder with the chunks of earlier attempts.
 
     Raises:
         DataError: A source is missing, unreadable or lacks a column.
         RecipeError: A benchmark is unknown.
         ModelError: The folder holds no model, or the probe refuses it.
+        Preempted: The stage was told to stop.
     """
     device.start(recipe.hardware.threads_per_process)
     base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
-    rows = [
-        row
-        for source in recipe.sources
-        for row in load_source(source, inputs[source.input_name], recipe.seed)
-    ]
-    benchmarks = load_benchmarks(recipe.evaluation)
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
-    with Verifier() as verifier:
+
+    def open_base() -> RolloutEngine:
+        return open_engine(recipe.rollout, base)
+
+    with (
+        Verifier() as verifier,
+        SamplingJob(
+            seed=recipe.seed,
+            judges={REFERENCE: compare_with_reference(verifier)},
+            log=log,
+            save=save,
+            resume=resume,
+        ) as job,
+    ):
+        if not is_writer:
+            job.ask([], open_base)
+            return
+        rows = [
+            row
+            for source in recipe.sources
+            for row in load_source(source, inputs[source.input_name], recipe.seed)
+        ]
+        benchmarks = load_benchmarks(recipe.evaluation)
         usable = keep_usable(rows, recipe, base, benchmarks, verifier)
-        graded, outcomes = grade(usable.kept, recipe, base, verifier, log)
+        requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))
+        job.start(requests)
+        job.ask(requests, open_base)
+        outcomes = job.outcomes(requests)
+    rates = difficulty.pass_rates(usable.kept, outcomes)
+    graded = difficulty.assign_difficulty(usable.kept, rates)
     chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed)
-    if not is_writer:
-        return
     rejects = [*usable.rejects, *graded.rejects, *chosen.rejects]
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
     reject_dataset(rejects).to_parquet(str(output / "rejects.parquet"))
     question_dataset(benchmarks).to_parquet(str(output / "benchmark_questions.parquet"))
-    summary = {**summarise(rows, chosen, rejects), "verification": outcomes}
+    verification = count_outcomes(chain.from_iterable(outcomes))
+    summary = {**summarise(rows, chosen, rejects), "verification": verification}
     (output / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+
+
+def sampling_settings(recipe: Recipe) -> SamplingSettings:
+    """How the base model is asked."""
+    return SamplingSettings(
+        max_response_tokens=recipe.curation.max_response_tokens,
+        temperature=recipe.curation.temperature,
+        samples_per_prompt=recipe.curation.samples_per_problem,
+    )
 
 
 def keep_usable(
@@ -107,43 +147,6 @@ def keep_usable(
         result = step(kept)
         kept, rejects = result.kept, rejects + result.rejects
     return StepResult(kept, rejects)
-
-
-def grade(
-    problems: Sequence[Problem],
-    recipe: Recipe,
-    base: Policy,
-    verifier: AnswerVerifier,
-    log: MetricsLog,
-) -> tuple[StepResult, dict[Outcome, int]]:
-    """Measures the base model's pass rates and assigns levels.
-
-    Returns:
-        The graded problems, and the outcomes of all verifications.
-    """
-    settings = SamplingSettings(
-        max_response_tokens=recipe.curation.max_response_tokens,
-        temperature=recipe.curation.temperature,
-        samples_per_prompt=recipe.curation.samples_per_problem,
-    )
-    totals = count_outcomes([])
-
-    def progress(num_done: int, num_problems: int, outcomes: dict[Outcome, int]) -> None:
-        for outcome, count in outcomes.items():
-            totals[outcome] += count
-        counts: dict[str, int] = {f"verification_{name}": n for name, n in totals.items()}
-        log.write(step=num_done, num_steps=num_problems, **counts)
-
-    generator = torch.Generator().manual_seed(recipe.seed + device.rank())
-    rates = difficulty.measure_pass_rates(
-        problems,
-        ShardedEngine(open_engine(recipe.rollout, base)),
-        verifier=verifier,
-        settings=settings,
-        generator=generator,
-        progress=progress,
-    )
-    return difficulty.assign_difficulty(problems, rates), totals
 
 
 def question_dataset(benchmarks: Mapping[str, Sequence[Problem]]) -> Dataset:

@@ -5,80 +5,42 @@ by pass rate. There a larger model grades the level; here a source's own level s
 problem without one is graded by its pass rate.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import floor
 
-import torch
-
-from training.answers import Outcome, count_outcomes
+from training.answers import Outcome
 from training.curation.step import StepResult, split
-from training.curation.verifiability import AnswerVerifier
 from training.records import Problem
-from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
+from training.rollout.protocol import Request, SamplingSettings
+from training.sampling.problems import request_of
 
 STEP = "difficulty"
-# Prompts sampled at once: long batches keep the processor busy and the progress visible.
-PROMPTS_PER_BATCH = 256
-
-Progress = Callable[[int, int, dict[Outcome, int]], None]
 
 
-def measure_pass_rates(
-    problems: Sequence[Problem],
-    engine: RolloutEngine,
-    *,
-    verifier: AnswerVerifier,
-    settings: SamplingSettings,
-    generator: torch.Generator,
-    progress: Progress,
+def pass_rate_requests(problems: Sequence[Problem], settings: SamplingSettings) -> list[Request]:
+    """What to ask the base model; a problem that already has a pass rate is not asked."""
+    return [request_of(row, settings) for row in problems if row["pass_rate"] is None]
+
+
+def pass_rates(
+    problems: Sequence[Problem], outcomes: Sequence[Sequence[Outcome]]
 ) -> list[float | None]:
-    """Samples responses to every problem and verifies them.
+    """Right responses / verified responses of each problem.
 
-    Problems are sampled in order of their prompt's length, so that a batch is not padded to one
-    long prompt.
+    A verification that timed out says nothing about the response and does not count.
 
     Args:
-        problems: The problems; one that already has a pass rate keeps it and is not sampled.
-        engine: The base model.
-        verifier: Judges the responses.
-        settings: Samples per problem, temperature and budget.
-        generator: Draws the samples.
-        progress: Called after each batch with how many problems are done, how many there are
-            to do, and that batch's outcomes.
+        problems: The problems; one that already has a pass rate keeps it.
+        outcomes: The verdicts on the responses of each of the others, in their order.
 
     Returns:
-        Right responses / verified responses of each problem, in the order given. A verification
-        that timed out says nothing about the response and does not count; None if all did.
+        In the order of the problems; None where every verification timed out.
     """
-    rates: list[float | None] = [problem["pass_rate"] for problem in problems]
-    order = [index for index in prompt_length_order(problems) if rates[index] is None]
-    for start in range(0, len(order), PROMPTS_PER_BATCH):
-        batch = order[start : start + PROMPTS_PER_BATCH]
-        responses = engine.generate(
-            [Prompt(problems[i]["question"], problems[i]["images"]) for i in batch],
-            settings,
-            generator,
-        )
-        outcomes = verifier.verify(
-            [response.text for response in responses],
-            [problems[batch[response.prompt_index]]["answer"] for response in responses],
-        )
-        for position, index in enumerate(batch):
-            group = position * settings.samples_per_prompt
-            rates[index] = pass_rate(outcomes[group : group + settings.samples_per_prompt])
-        progress(start + len(batch), len(order), count_outcomes(outcomes))
-    return rates
-
-
-def prompt_length_order(problems: Sequence[Problem]) -> list[int]:
-    """Indices of the problems from the shortest prompt to the longest; text before images."""
-    return sorted(
-        range(len(problems)),
-        key=lambda index: (
-            sum(len(image["bytes"]) for image in problems[index]["images"]),
-            len(problems[index]["question"]),
-        ),
-    )
+    measured = iter(outcomes)
+    return [
+        pass_rate(next(measured)) if problem["pass_rate"] is None else problem["pass_rate"]
+        for problem in problems
+    ]
 
 
 def pass_rate(outcomes: Sequence[Outcome]) -> float | None:

@@ -8,15 +8,14 @@ truncated: cutting it would part image placeholders from their features.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
-from typing import Protocol
 
 from training import images, texts
-from training.answers import Outcome
 from training.answers.normal import normalize
 from training.answers.values import parse
 from training.curation.step import StepResult, split
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
+from training.sampling.verdicts import AnswerVerifier
 
 STEP = "verifiability"
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
@@ -38,14 +37,6 @@ _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 _ANY_EXPRESSION = "q+w"
 # In a prompt, `<|image_pad|>` and its like would stand for pixels that are not there.
 _SPECIAL_TOKEN = re.compile(r"<\|\w+\|>|<image>|<video>")
-
-
-class AnswerVerifier(Protocol):
-    """What this filter needs of `training.answers.Verifier`."""
-
-    def verify(self, responses: Sequence[str], references: Sequence[str]) -> list[Outcome]:
-        """One outcome for each response."""
-        ...
 
 
 Rule = Callable[[Problem], bool]

@@ -1,11 +1,9 @@
 """Held-out text problems of the pocket world."""
 
-from training.evaluation.single_answer import aggregate, extract, prompt, score
 from training.pocket.problems import generate
 from training.records import Problem
 
-__all__ = ["aggregate", "extract", "load", "prompt", "score"]
-
+SCORING = "single_answer"
 # One fixed set, whatever the run's seed: scores of different runs are then comparable.
 SEED = 20_250_607
 NUM_PROBLEMS = 500

@@ -1,16 +1,14 @@
 """Evaluates every policy on every benchmark, one policy in memory at a time."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from training.answers import Verifier
-from training.curation.difficulty import prompt_length_order
-from training.evaluation.benchmark import Benchmark
-from training.evaluation.registry import find_benchmark, load_benchmarks
+from training.answers import Outcome, Verifier
+from training.evaluation.registry import load_benchmarks
 from training.evaluation.scores import (
     Gain,
     Prediction,
@@ -18,125 +16,166 @@ from training.evaluation.scores import (
     prediction_dataset,
     reads_right,
 )
+from training.evaluation.scoring import scoring_of
 from training.model.policy import load_policy
-from training.recipe.recipe import Recipe
-from training.records import Problem
+from training.recipe.recipe import EvaluationRecipe, Recipe
+from training.records import Problem, write_problems
 from training.rollout.engine import open_engine
-from training.rollout.protocol import Response, RolloutEngine, SamplingSettings
-from training.rollout.sharded import ShardedEngine
+from training.rollout.protocol import Request, RolloutEngine, SamplingSettings
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
+from training.sampling.chunks import Answer
+from training.sampling.job import SamplingJob
+from training.sampling.verdicts import Judge
+
+Benchmarks = Mapping[str, Sequence[Problem]]
 
 
-def evaluate(recipe: Recipe, policies: Mapping[str, Path], output: Path) -> None:
-    """Writes `predictions.parquet`, `scores.json` and the progress in `metrics.jsonl`.
+def evaluate(
+    recipe: Recipe,
+    policies: Mapping[str, Path],
+    output: Path,
+    *,
+    save: Path | None = None,
+    resume: Path | None = None,
+) -> None:
+    """Writes `predictions.parquet`, `scores.json`, `problems.parquet`, and `metrics.jsonl`.
 
     `scores.json` holds `scores`, one Score for each policy and benchmark, and `gains`, one Gain
     for each policy after the base.
 
-    All processes of a stage take part in the sampling; the first one writes.
+    All processes of a stage take part in the sampling; the first one asks and writes. A policy
+    that earlier attempts have asked everything is not loaded again.
 
     Args:
         recipe: The run's recipe; `recipe.evaluation` names the benchmarks and the decoding.
         policies: Model folders by name, the base first.
         output: The folder to write to.
+        save: Where chunks of responses are left while it runs; None saves none.
+        resume: A folder with the chunks of earlier attempts.
 
     Raises:
         RecipeError: A benchmark is unknown.
         ModelError: A folder holds no model, or the probe refuses it.
+        Preempted: The stage was told to stop.
     """
     device.start(recipe.hardware.threads_per_process)
     is_writer = device.rank() == 0
-    problems = load_benchmarks(recipe.evaluation)
-    log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
-    num_responses = len(policies) * sum(len(rows) for rows in problems.values())
-    num_done = 0
-    predictions: dict[tuple[str, str], list[Prediction]] = {}
+    benchmarks = load_benchmarks(recipe.evaluation) if is_writer else {}
+    asked = {name: requests_of(name, benchmarks, recipe.evaluation) for name in policies}
     engine: RolloutEngine | None = None
-    with Verifier() as verifier:
+
+    def open_policy(folder: Path) -> RolloutEngine:
+        nonlocal engine
+        loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
+        engine = open_engine(recipe.rollout, loaded, previous=engine)
+        return engine
+
+    with (
+        Verifier() as verifier,
+        SamplingJob(
+            seed=recipe.seed,
+            judges={
+                each.name: judge_of(each.name, verifier) for each in recipe.evaluation.benchmarks
+            },
+            log=MetricsLog(output / "metrics.jsonl" if is_writer else None),
+            save=save,
+            resume=resume,
+        ) as job,
+    ):
+        if is_writer:
+            job.start([request for requests in asked.values() for request in requests])
         for policy, folder in policies.items():
-            loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
-            engine = open_engine(recipe.rollout, loaded, previous=engine)
-            for name, rows in answer(policy, engine, problems, verifier, recipe):
-                predictions[policy, name] = rows
-                num_done += len(rows)
-                log.write(step=num_done, num_steps=num_responses)
-    if not is_writer:
-        return
-    scores = [find_benchmark(name).aggregate(rows) for (_, name), rows in predictions.items()]
-    report = {"scores": scores, "gains": gains_over_base(predictions, recipe.seed)}
-    (output / "scores.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    every = [row for rows in predictions.values() for row in rows]
-    prediction_dataset(every).to_parquet(str(output / "predictions.parquet"))
+            job.ask(asked[policy], partial(open_policy, folder))
+        if is_writer:
+            predictions = {
+                policy: predictions_of(policy, benchmarks, job.answers(requests))
+                for policy, requests in asked.items()
+            }
+            write_scores(predictions, recipe.seed, output)
+            asked_problems = [row for problems in benchmarks.values() for row in problems]
+            write_problems(asked_problems, output / "problems.parquet")  # for the report
 
 
-def answer(
-    policy: str,
-    engine: RolloutEngine,
-    problems: Mapping[str, Sequence[Problem]],
-    verifier: Verifier,
-    recipe: Recipe,
-) -> Iterator[tuple[str, list[Prediction]]]:
-    """Yields each benchmark's name and one policy's judged responses."""
-    sharded = ShardedEngine(engine)
-    for name, rows in problems.items():
-        responses = respond(find_benchmark(name), rows, sharded, recipe)
-        yield name, judge(policy, name, rows, responses, verifier)
+def requests_of(policy: str, benchmarks: Benchmarks, recipe: EvaluationRecipe) -> list[Request]:
+    """What one policy is asked: every problem of every benchmark, once.
 
-
-def respond(
-    benchmark: Benchmark, problems: Sequence[Problem], engine: RolloutEngine, recipe: Recipe
-) -> list[Response]:
-    """One response to each problem, in the order of the problems.
-
-    Problems are answered from the shortest prompt to the longest, so that a batch is not padded
-    to one long prompt. The draws depend on the recipe's seed alone; temperature 0 draws nothing.
+    The draws do not depend on the policy: two policies are compared on the same random numbers.
+    Temperature 0 draws nothing.
     """
-    settings = SamplingSettings(
-        recipe.evaluation.max_response_tokens, temperature=recipe.evaluation.temperature
-    )
-    generator = torch.Generator().manual_seed(recipe.seed + device.rank())
-    order = prompt_length_order(problems)
-    size = recipe.evaluation.batch_size
-    responses: dict[int, Response] = {}
-    for start in range(0, len(order), size):
-        batch = order[start : start + size]
-        prompts = [benchmark.prompt(problems[index]) for index in batch]
-        for index, response in zip(
-            batch, engine.generate(prompts, settings, generator), strict=True
-        ):
-            responses[index] = response
-    return [responses[index] for index in range(len(problems))]
-
-
-def judge(
-    policy: str,
-    name: str,
-    problems: Sequence[Problem],
-    responses: Sequence[Response],
-    verifier: Verifier,
-) -> list[Prediction]:
-    """The responses with the benchmark's verdict on each."""
-    benchmark = find_benchmark(name)
-    outcomes = benchmark.score(problems, [response.text for response in responses], verifier)
+    settings = SamplingSettings(recipe.max_response_tokens, temperature=recipe.temperature)
     return [
-        {
-            "policy": policy,
-            "benchmark": name,
-            "problem_id": problem["id"],
-            "level": problem["level"],
-            "family": problem["family"],
-            "question": problem["question"],
-            "answer": problem["answer"],
-            "response": response.text,
-            "extracted": benchmark.extract(response.text),
-            "outcome": outcome,
-            "truncated": response.truncated,
-            "reading_right": reads_right(problem["reading"], response.text),
-            "num_tokens": len(response.token_ids),
-        }
-        for problem, response, outcome in zip(problems, responses, outcomes, strict=True)
+        Request(
+            id=f"{policy}/{name}/{problem['id']}",
+            prompt=scoring_of(name).prompt(problem),
+            settings=settings,
+            reference=problem["answer"],
+            judge=name,
+        )
+        for name, problems in benchmarks.items()
+        for problem in problems
     ]
+
+
+def judge_of(benchmark: str, verifier: Verifier) -> Judge:
+    """The benchmark's own verdicts."""
+
+    def judge(requests: Sequence[Request], responses: Sequence[str]) -> list[Outcome]:
+        return scoring_of(benchmark).score(requests, responses, verifier)
+
+    return judge
+
+
+def predictions_of(
+    policy: str, benchmarks: Benchmarks, answers: Sequence[Sequence[Answer]]
+) -> dict[str, list[Prediction]]:
+    """One policy's predictions by benchmark.
+
+    Args:
+        policy: Its name.
+        benchmarks: The problems that it was asked.
+        answers: To each problem, in their order, one.
+    """
+    left = iter(answers)
+    return {
+        name: [prediction(policy, name, problem, next(left)[0]) for problem in problems]
+        for name, problems in benchmarks.items()
+    }
+
+
+def prediction(policy: str, benchmark: str, problem: Problem, answer: Answer) -> Prediction:
+    """A problem with its judged response."""
+    return {
+        "policy": policy,
+        "benchmark": benchmark,
+        "problem_id": problem["id"],
+        "level": problem["level"],
+        "family": problem["family"],
+        "question": problem["question"],
+        "answer": problem["answer"],
+        "response": answer["text"],
+        "extracted": scoring_of(benchmark).extract(answer["text"]),
+        "outcome": answer["outcome"],
+        "truncated": answer["truncated"],
+        "reading_right": reads_right(problem["reading"], answer["text"]),
+        "num_tokens": answer["num_tokens"],
+    }
+
+
+def write_scores(
+    predictions: Mapping[str, Mapping[str, Sequence[Prediction]]], seed: int, output: Path
+) -> None:
+    """Writes the results, of predictions by policy and benchmark."""
+    pairs = {
+        (policy, benchmark): rows
+        for policy, by_benchmark in predictions.items()
+        for benchmark, rows in by_benchmark.items()
+    }
+    scores = [scoring_of(name).aggregate(rows) for (_, name), rows in pairs.items()]
+    report = {"scores": scores, "gains": gains_over_base(pairs, seed)}
+    (output / "scores.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    every = [row for rows in pairs.values() for row in rows]
+    prediction_dataset(every).to_parquet(str(output / "predictions.parquet"))
 
 
 def gains_over_base(

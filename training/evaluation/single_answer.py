@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from training.answers import Outcome, Verifier, extract_boxed
 from training.evaluation.scores import accuracy_score
 from training.records import Problem
-from training.rollout.protocol import Prompt
+from training.rollout.protocol import Prompt, Request
 
 aggregate = accuracy_score
 extract = extract_boxed
@@ -17,7 +17,7 @@ def prompt(problem: Problem) -> Prompt:
 
 
 def score(
-    problems: Sequence[Problem], responses: Sequence[str], verifier: Verifier
+    requests: Sequence[Request], responses: Sequence[str], verifier: Verifier
 ) -> list[Outcome]:
     """The verdict of the verifier that also rewards the policy in training."""
-    return verifier.verify(responses, [problem["answer"] for problem in problems])
+    return verifier.verify(responses, [request.reference for request in requests])

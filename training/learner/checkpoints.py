@@ -93,7 +93,7 @@ class Checkpoints:
         if self._places.save is not None:
             self._stack.enter_context(self._notice)
             if device.rank() == 0:
-                # Of a crashed attempt. No rank saves before rank 0 has taken part in a step.
+                # A crashed attempt left them. No rank saves before rank 0 has taken part in a step.
                 for partial in self._places.save.glob(".*step-*"):
                     shutil.rmtree(partial)
         return self
@@ -155,7 +155,7 @@ class Checkpoints:
         if is_last:
             self.wait()
             device.barrier()  # a rank that ends early would have the others ended, too
-            raise Preempted(step)
+            raise Preempted(f"step {step} is saved")
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written; raises what went wrong with it."""

@@ -163,5 +163,5 @@ class ShardedState:
 
 
 def _num_elements(parameter: nn.Parameter) -> int:
-    """Of the whole parameter, also when ZeRO-3 has left a piece of it here."""
+    """Elements of the whole parameter, also when ZeRO-3 has left a piece of it here."""
     return int(getattr(parameter, "ds_numel", parameter.numel()))

@@ -54,7 +54,7 @@ _PLACEHOLDER_ATTRIBUTES = (
 )
 # Others that only the vocabularies know: Qwen's, and InternVL's.
 _PLACEHOLDER_TOKENS = ("<|vision_pad|>", "<img>", "</img>", "<video>")
-# Of image processors that bound an image by its pixels: how often each pixel is counted. GLM counts
+# How often each pixel counts where an image processor bounds an image by its pixels. GLM counts
 # an image as two frames of a video.
 _PIXEL_COUNTS: Mapping[str, int] = {
     "qwen2_vl": 1,

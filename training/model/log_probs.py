@@ -150,7 +150,7 @@ class _ChunkedLogProbs(torch.autograd.Function):
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         grad_hidden = torch.zeros_like(hidden, dtype=torch.float32) if needs_hidden else None
         grad_weight = torch.empty_like(head_weight) if needs_weight else None
-        # Of the logits over temperature, so that the large tensors need not be divided.
+        # Gradients of the logits over temperature, so that the large tensors need not be divided.
         grad_l = grad_log_probs / temperature
         grad_h = grad_entropy / temperature if with_entropy else None
         for columns in _chunks(len(head_weight), chunk_vocabulary):

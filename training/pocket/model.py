@@ -121,7 +121,7 @@ def _start_with_quiet_eyes(model: Qwen2_5_VLForConditionalGeneration) -> None:
 def build_model(
     tokenizer: PreTrainedTokenizerFast, generator: torch.Generator
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """The untrained model, about 2.3 M parameters, float32; weights drawn from the generator."""
+    """The untrained model, about 1.5 M parameters, float32; weights drawn from the generator."""
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     text = {
         "vocab_size": len(tokenizer),

@@ -72,7 +72,6 @@ NO_RESULTS: Mapping[str, str] = {
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "path revision config split",  # as the model's
-    "EvaluationRecipe": "batch_size",
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
     "CheckpointsRecipe": "every_steps keep_last grace_seconds",

@@ -94,7 +94,7 @@ class VllmRollout(Strict):
     engine: Literal["vllm"]
     # Neighbouring processes that share one copy of the sampler's weights.
     tensor_parallel: Processes = 1
-    # Of each GPU's memory, for vLLM while it is awake; a CPU's share is fixed.
+    # vLLM's share of each GPU's memory while it is awake; a CPU's share is fixed.
     memory_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
     # Longest prompt plus response; None for the model's own bound.
     max_length_tokens: Tokens | None = None
@@ -193,7 +193,6 @@ class EvaluationRecipe(Strict):
 
     benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
     max_response_tokens: Tokens
-    batch_size: PositiveInt = 64
     temperature: NonNegative = 0.0  # 0 decodes greedily
 
 

@@ -1,8 +1,46 @@
 """Drawing one token per row from logits: greedy, temperature, truncation."""
 
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import torch
 
 from training.model.nucleus import Truncation, outside
+from training.rollout.protocol import Prompt
+
+# Step of a batch -> a random number in [0, 1) for each of its rows [R], float64.
+Uniforms = Callable[[int], torch.Tensor]
+
+
+def prompt_seed(seed: int, prompt: Prompt) -> int:
+    """The seed of a prompt's own draws, 128 bits of it; equal prompts have the same."""
+    digest = hashlib.sha256(f"{seed}/{prompt.digest}".encode()).digest()
+    return int.from_bytes(digest[:16], "big")
+
+
+def uniforms_of_prompts(
+    prompts: Sequence[Prompt], seed: int, num_samples: int, num_steps: int
+) -> Uniforms:
+    """Draws that belong to seed, prompt and sample, whoever else is in the batch.
+
+    Args:
+        prompts: Those of the batch.
+        seed: The job's seed.
+        num_samples: Rows of each prompt, neighbours in the batch.
+        num_steps: Tokens of a row at most.
+    """
+    # A counter-based generator: sample s of a prompt has a stream of its own, 2^192 numbers after
+    # the one before.
+    rows = [
+        np.random.Generator(
+            np.random.Philox(key=prompt_seed(seed, prompt), counter=[0, 0, 0, sample])
+        ).random(num_steps)
+        for prompt in prompts
+        for sample in range(num_samples)
+    ]
+    columns = torch.from_numpy(np.stack(rows)).T.contiguous()
+    return columns.__getitem__
 
 
 def draw_tokens(

@@ -1,8 +1,10 @@
 """What every rollout engine does: sample responses to prompts, and take new weights."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, TypeAlias
 
 import torch
 
@@ -21,6 +23,14 @@ class Prompt:
 
     question: str
     images: Sequence[EncodedImage] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of question and images."""
+        digest = hashlib.sha256(self.question.encode())
+        for image in self.images:
+            digest.update(hashlib.sha256(image["bytes"]).digest())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,50 @@ class SamplingSettings:
     def truncation(self) -> Truncation:
         """Which tokens can be drawn."""
         return Truncation(self.top_p, self.top_k, self.min_p)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a sampling job asks.
+
+    Attributes:
+        id: Unique in its job.
+        prompt: What the model is asked.
+        settings: How its responses are drawn, and how many.
+        reference: What a judge compares them with.
+        judge: Name of the judge; see `training.sampling.verdicts`.
+    """
+
+    id: str
+    prompt: Prompt
+    settings: SamplingSettings
+    reference: str
+    judge: str
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256, in hex, of all that it is."""
+        parts = (self.id, self.prompt.digest, self.settings, self.reference, self.judge)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sampled response of which only the text is wanted.
+
+    Attributes:
+        text: The decoded response without special tokens.
+        num_tokens: Its length, the end token included when one was sampled.
+        truncated: True if no end token was sampled within the budget.
+    """
+
+    text: str
+    num_tokens: int
+    truncated: bool
+
+
+# A request and its responses, `samples_per_prompt` of them.
+Finished: TypeAlias = tuple[Request, list[Sample]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +139,22 @@ class RolloutEngine(Protocol):
         generator: torch.Generator,
     ) -> list[Response]:
         """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order."""
+        ...
+
+    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
+        """Answers lots of requests, and hands on what is finished as soon as it is.
+
+        A response's draws depend on the seed, its prompt and its number alone: not on the order in
+        which lots come, nor on the process that answers them.
+
+        Args:
+            lots: Each of requests with the same settings; one is taken when there is room for it.
+            seed: Of the draws.
+
+        Returns:
+            Finished requests, each once, in any order. What belongs together, so that it has to be
+            computed again together, comes together.
+        """
         ...
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:

@@ -7,7 +7,7 @@ ended leave the batch at once, where `generate` computes padding until the longe
 on two cores that is most of a rollout's time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,8 +23,15 @@ from training.model.encoding import (
 )
 from training.model.forward import image_arguments
 from training.model.policy import Policy
-from training.rollout.draw import draw_tokens
-from training.rollout.protocol import Prompt, Response, SamplingSettings
+from training.rollout.draw import Uniforms, draw_tokens, uniforms_of_prompts
+from training.rollout.protocol import (
+    Finished,
+    Prompt,
+    Request,
+    Response,
+    Sample,
+    SamplingSettings,
+)
 from training.runtime import device
 
 
@@ -51,12 +58,49 @@ class TransformersEngine:
         generator: torch.Generator,
     ) -> list[Response]:
         """See `RolloutEngine.generate`."""
+
+        def uniforms(batch: Sequence[int]) -> Uniforms:
+            # One number for every response, ended or not: a draw does not depend on who is left.
+            shape = (len(batch) * settings.samples_per_prompt,)
+            return lambda _: torch.rand(shape, generator=generator, dtype=torch.float64)
+
+        return self._respond(prompts, settings, uniforms)
+
+    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
+        """See `RolloutEngine.stream`; a lot comes as a whole, since its rows are rounded together.
+
+        Within a lot nobody waits for the longest response: rows that have ended leave the batch.
+        """
+        for lot in lots:
+            settings, prompts = lot[0].settings, [request.prompt for request in lot]
+            width, num_samples = settings.max_response_tokens, settings.samples_per_prompt
+
+            def uniforms(batch: Sequence[int]) -> Uniforms:
+                chosen = [prompts[i] for i in batch]  # noqa: B023 - called within this turn
+                return uniforms_of_prompts(chosen, seed, num_samples, width)  # noqa: B023
+
+            samples = [
+                Sample(response.text, len(response.token_ids), response.truncated)
+                for response in self._respond(prompts, settings, uniforms)
+            ]
+            yield [
+                (request, samples[number * num_samples : (number + 1) * num_samples])
+                for number, request in enumerate(lot)
+            ]
+
+    def _respond(
+        self,
+        prompts: Sequence[Prompt],
+        settings: SamplingSettings,
+        uniforms_of: Callable[[Sequence[int]], Uniforms],
+    ) -> list[Response]:
+        """Responses grouped by prompt, in order; `uniforms_of` gives a batch of them its draws."""
         encoded = [encode_prompt(self._policy, prompt) for prompt in prompts]
         responses: list[Response] = []
         was_training = self._policy.model.training
         self._policy.model.eval()
         for batch in self._batches(encoded, settings):
-            responses += self._generate_batch(encoded, batch, settings, generator)
+            responses += self._generate_batch(encoded, batch, settings, uniforms_of(batch))
         self._policy.model.train(was_training)
         # A batch holds whole groups, so a stable sort by prompt restores the caller's order.
         return sorted(responses, key=lambda response: response.prompt_index)
@@ -90,11 +134,11 @@ class TransformersEngine:
         encoded: Sequence[EncodedPrompt],
         batch: list[int],
         settings: SamplingSettings,
-        generator: torch.Generator,
+        uniforms: Uniforms,
     ) -> list[Response]:
         rows = _prefill(self._policy, [encoded[i] for i in batch], settings)
         token_ids, log_probs, lengths = _decode(
-            self._policy, rows, self._windows, settings, generator
+            self._policy, rows, self._windows, settings, uniforms
         )
         ended = (lengths > 0).tolist()
         lengths = lengths.where(lengths > 0, token_ids.shape[1])
@@ -252,7 +296,7 @@ def _decode(
     rows: _Rows,
     windows: Sequence[int | None],
     settings: SamplingSettings,
-    generator: torch.Generator,
+    uniforms: Uniforms,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draws tokens until every row has ended or spent its budget.
 
@@ -271,10 +315,11 @@ def _decode(
     lengths = torch.zeros(num_rows, dtype=torch.long, device=policy.device)
     for step in range(width):
         logits = head(rows.hidden).float().index_fill_(1, forbidden, -torch.inf)
-        # One number for every response, ended or not: a draw does not depend on who is left.
-        uniforms = torch.rand(num_rows, generator=generator, dtype=torch.float64)
         drawn, drawn_log_probs = draw_tokens(
-            logits, uniforms.to(policy.device)[rows.ids], settings.temperature, settings.truncation
+            logits,
+            uniforms(step).to(policy.device)[rows.ids],
+            settings.temperature,
+            settings.truncation,
         )
         token_ids[rows.ids, step] = drawn
         log_probs[rows.ids, step] = drawn_log_probs

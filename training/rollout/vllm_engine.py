@@ -9,7 +9,7 @@ rollouts. With tensor parallelism neighbouring processes answer all their prompt
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,7 +20,15 @@ from training.model import family
 from training.model.encoding import encode_prompt, template_ids
 from training.model.policy import Policy
 from training.recipe.recipe import VllmRollout
-from training.rollout.protocol import Prompt, Response, SamplingSettings
+from training.rollout.draw import prompt_seed
+from training.rollout.protocol import (
+    Finished,
+    Prompt,
+    Request,
+    Response,
+    Sample,
+    SamplingSettings,
+)
 from training.runtime import device
 
 # Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
@@ -30,10 +38,11 @@ from vllm import LLM, SamplingParams
 from vllm.distributed.parallel_state import get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
-# Of vLLM, which has no types to check here.
+# Classes of vLLM, which has no types to check here.
 RequestOutput: TypeAlias = Any
 CompletionOutput: TypeAlias = Any
-Request: TypeAlias = tuple[dict[str, Any], SamplingParams]
+Question: TypeAlias = tuple[dict[str, Any], SamplingParams]
+Asked = TypeVar("Asked")
 
 
 class VllmEngine:
@@ -52,6 +61,7 @@ class VllmEngine:
         # Left alone, vLLM would destroy the learner's process group together with its engine.
         self._llm.llm_engine.engine_core._finalizer.detach()
         self._max_length: int = self._llm.model_config.max_model_len
+        self._num_enqueued = 0  # questions so far; vLLM names each by its number
         self._asleep: set[str] = set()
         self._sleep()
 
@@ -71,14 +81,12 @@ class VllmEngine:
         seeds = torch.randint(2**62, (len(prompts),), generator=generator).tolist()
         shares = self._shares_of_group((list(prompts), seeds))
         pairs = [pair for share in shares for pair in zip(*share, strict=True)]
-        requests = (self._request(prompt, settings, seed) for prompt, seed in pairs)
-        device.release_cached_memory()
-        self._wake("weights")
-        self._wake("kv_cache")
-        self._forget()
-        with device.vllm_in_this_process():
-            outputs = self._run(requests, settings.samples_per_prompt)
-        self._sleep()
+        questions = (
+            (number, self._question(prompt, settings, seed))
+            for number, (prompt, seed) in enumerate(pairs)
+        )
+        answered = dict(self._answers(questions))
+        outputs = [answered[number] for number in range(len(pairs))]
         position = device.rank() % self._group_size
         start = sum(len(prompts) for prompts, _ in shares[:position])
         own = outputs[start : start + len(prompts)]
@@ -88,6 +96,20 @@ class VllmEngine:
             for index, output in enumerate(own)
             for sample in output.outputs
         ]
+
+    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
+        """See `RolloutEngine.stream`; each request comes when its responses have ended.
+
+        Of processes that hold the weights together the first one takes the lots and hands them
+        round, and it alone hands on what is finished.
+
+        Raises:
+            DataError: A prompt and its longest response exceed the engine's length.
+        """
+        is_first = device.rank() % self._group_size == 0
+        for request, output in self._answers(self._asked(lots, seed)):
+            if is_first:
+                yield [(request, [self._sample(sample) for sample in output.outputs])]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """See `RolloutEngine.load_weights`; every process gives the whole weights."""
@@ -135,7 +157,37 @@ class VllmEngine:
         dist.all_gather_object(shares, share, group=get_tp_group().cpu_group)
         return shares
 
-    def _request(self, prompt: Prompt, settings: SamplingSettings, seed: int) -> Request:
+    def _asked(
+        self, lots: Iterator[Sequence[Request]], seed: int
+    ) -> Iterator[tuple[Request, Question]]:
+        """What the group's first process takes, one request after the other, in all of them."""
+        while (lot := self._first_of_group(next(lots, None))) is not None:
+            for request in lot:
+                self._check_lengths([request.prompt], request.settings)
+                own_seed = prompt_seed(seed, request.prompt) % 2**62
+                yield (
+                    request,
+                    self._question(
+                        request.prompt, request.settings, own_seed, wants_log_probs=False
+                    ),
+                )
+
+    def _first_of_group(self, lot: Sequence[Request] | None) -> Sequence[Request] | None:
+        if self._group_size == 1:
+            return lot
+        group = get_tp_group()
+        shared = [lot]
+        dist.broadcast_object_list(shared, src=group.ranks[0], group=group.cpu_group)
+        return shared[0]
+
+    def _question(
+        self,
+        prompt: Prompt,
+        settings: SamplingSettings,
+        seed: int,
+        *,
+        wants_log_probs: bool = True,
+    ) -> Question:
         inputs: dict[str, Any] = {"prompt_token_ids": template_ids(self._policy, prompt)}
         if prompt.images:
             images = [decode_image(image) for image in prompt.images]
@@ -150,33 +202,59 @@ class VllmEngine:
             seed=seed,
             stop_token_ids=self._policy.end_token_ids.tolist(),
             logit_bias=dict.fromkeys(self._policy.forbidden_token_ids.tolist(), -torch.inf),
-            logprobs=0,  # of the sampled token alone
+            logprobs=0 if wants_log_probs else None,  # 0: of the sampled token alone
             detokenize=bool(settings.stop),  # only stop strings need it
             stop=list(settings.stop) or None,
             include_stop_str_in_output=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _run(self, requests: Iterator[Request], num_samples: int) -> list[RequestOutput]:
-        """Answers all requests; returns their outputs in order.
+    def _answers(
+        self, questions: Iterator[tuple[Asked, Question]]
+    ) -> Iterator[tuple[Asked, RequestOutput]]:
+        """Answers all questions; hands on each output, with what it was asked for, when it is done.
 
-        Images are decoded when their request enters, and only so many enter that the engine stays
+        Images are decoded when their question enters, and only so many enter that the engine stays
         busy: the pixels of a whole rollout would not fit into a host's memory.
         """
+        device.release_cached_memory()
+        self._wake("weights")
+        self._wake("kv_cache")
+        self._forget()
+        with device.vllm_in_this_process():
+            yield from self._run(questions)
+        self._sleep()
+
+    def _run(
+        self, questions: Iterator[tuple[Asked, Question]]
+    ) -> Iterator[tuple[Asked, RequestOutput]]:
         engine = self._llm.llm_engine
         max_sequences = 2 * engine.vllm_config.scheduler_config.max_num_seqs
-        max_open = max(max_sequences // num_samples, 1)
-        num_entered = 0
-        outputs: list[RequestOutput] = []
-        request = next(requests, None)
-        while request is not None or engine.has_unfinished_requests():
-            while request is not None and num_entered - len(outputs) < max_open:
-                prompt, params = request
+        asked: dict[int, tuple[Asked, int]] = {}  # with how many samples
+        num_open = 0
+        question = next(questions, None)
+        while question is not None or engine.has_unfinished_requests():
+            while question is not None and (
+                not asked or num_open + question[1][1].n <= max_sequences
+            ):
+                given, (prompt, params) = question
                 self._llm.enqueue([prompt], params, use_tqdm=False)
-                num_entered += 1
-                request = next(requests, None)
-            outputs += [output for output in engine.step() if output.finished]
-        return sorted(outputs, key=lambda output: int(output.request_id))  # vLLM counts them
+                asked[self._num_enqueued] = given, params.n
+                self._num_enqueued += 1
+                num_open += params.n
+                question = next(questions, None)
+            for output in engine.step():
+                if output.finished:
+                    given, num_samples = asked.pop(int(output.request_id))
+                    num_open -= num_samples
+                    yield given, output
+
+    def _sample(self, sample: CompletionOutput) -> Sample:
+        return Sample(
+            text=self._policy.tokenizer.decode(sample.token_ids, skip_special_tokens=True),
+            num_tokens=len(sample.token_ids),
+            truncated=sample.finish_reason == "length",
+        )
 
     def _response(
         self, index: int, sample: CompletionOutput, settings: SamplingSettings

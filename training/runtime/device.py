@@ -170,6 +170,16 @@ def barrier() -> None:
         dist.barrier()
 
 
+def add_to_count(name: str, amount: int) -> int:
+    """Adds to a number that the processes share, and waits for none of them; returns the sum.
+
+    Args:
+        name: Of the number, which starts at 0.
+        amount: 0 reads it.
+    """
+    return dist.distributed_c10d._get_default_store().add(name, amount)
+
+
 def gather_from_all_ranks(value: Value) -> list[Value]:
     """Every rank's `value`, in order of rank, on every rank.
 

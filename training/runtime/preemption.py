@@ -19,6 +19,11 @@ class Notice:
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self._before)
 
+    @property
+    def came_here(self) -> bool:
+        """Whether this process has been told."""
+        return self._came
+
     def came(self) -> bool:
         """Whether any rank has been told; all ranks ask, between the same two steps."""
         return any(device.gather_from_all_ranks(self._came))

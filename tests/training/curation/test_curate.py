@@ -150,7 +150,7 @@ def test_problems_are_graded_and_images_stay_encoded(sets):
 def test_progress_counts_the_problems_and_their_outcomes(curated, rejects):
     lines = [json.loads(line) for line in (curated / "metrics.jsonl").read_text().splitlines()]
     filtered = [row for row in rejects if row["reject_step"] not in ("selection", "difficulty")]
-    assert lines[-1]["step"] == lines[-1]["num_steps"] == 62 - len(filtered)
+    assert lines[-1]["step"] == lines[-1]["num_steps"] == 2 * (62 - len(filtered))
     counted = sum(lines[-1][f"verification_{name}"] for name in ("right", "wrong", "unparseable"))
     assert counted == 2 * (62 - len(filtered))
 

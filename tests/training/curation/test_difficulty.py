@@ -1,59 +1,25 @@
 import pytest
-import torch
 
-from training.curation.difficulty import assign_difficulty, level_of, measure_pass_rates, pass_rate
-from training.rollout.protocol import Response, SamplingSettings
-
-
-class Scripted:
-    """An engine that answers each question with given texts, in turn."""
-
-    def __init__(self, answers):
-        self.answers = answers
-        self.batches = []
-
-    def generate(self, prompts, settings, generator):
-        self.batches.append([prompt.question for prompt in prompts])
-        return [
-            Response(index, torch.tensor([1]), torch.zeros(1), f"\\boxed{{{text}}}", False)
-            for index, prompt in enumerate(prompts)
-            for text in self.answers[prompt.question]
-        ]
+from training.curation.difficulty import (
+    assign_difficulty,
+    level_of,
+    pass_rate,
+    pass_rate_requests,
+    pass_rates,
+)
+from training.rollout.protocol import SamplingSettings
 
 
-def measure(problems, engine, verifier, progress=lambda *_: None):
-    return measure_pass_rates(
-        problems,
-        engine,
-        verifier=verifier,
-        settings=SamplingSettings(8, samples_per_prompt=4),
-        generator=torch.Generator().manual_seed(0),
-        progress=progress,
-    )
-
-
-def test_pass_rates_belong_to_their_problems_whatever_the_lengths(make, verifier):
-    questions = {"a longer question": "2", "short": "5", "the longest question of all": "7"}
-    problems = [make(n, question=q, answer=a) for n, (q, a) in enumerate(questions.items())]
-    engine = Scripted(
-        {
-            "a longer question": ["2", "2", "2", "3"],
-            "short": ["5", "6", "6", "6"],
-            "the longest question of all": ["1", "1", "1", "1"],
-        }
-    )
-    done = []
-    rates = measure(problems, engine, verifier, lambda *counts: done.append(counts))
-    assert rates == [0.75, 0.25, 0.0]
-    assert engine.batches == [["short", "a longer question", "the longest question of all"]]
-    assert done == [(3, 3, {"right": 4, "wrong": 8, "unparseable": 0, "timeout": 0})]
-
-
-def test_a_source_with_pass_rates_is_not_sampled(make, verifier):
-    known, unknown = make(1, pass_rate=0.5), make(2, question="new", answer="3")
-    engine = Scripted({"new": ["3", "3", "3", "3"]})
-    assert measure([known, unknown], engine, verifier) == [0.5, 1.0]
-    assert engine.batches == [["new"]]
+def test_a_problem_with_a_pass_rate_is_not_asked_and_keeps_it(make):
+    problems = [make(1, pass_rate=0.5), make(2, question="new", answer="3"), make(4)]
+    settings = SamplingSettings(8, samples_per_prompt=4)
+    requests = pass_rate_requests(problems, settings)
+    assert [(one.id, one.prompt.question, one.reference) for one in requests] == [
+        ("p2", "new", "3"),
+        ("p4", "What is 4 + 1?", "5"),
+    ]
+    outcomes = [["right", "wrong", "wrong", "unparseable"], ["timeout"] * 4]
+    assert pass_rates(problems, outcomes) == [0.5, 0.25, None]
 
 
 def test_a_timeout_says_nothing_about_the_response():

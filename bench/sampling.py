@@ -1,0 +1,115 @@
+"""The sampling job on the vLLM engine, against one bare `LLM.generate` over all prompts.
+
+Responses of 2 to 512 tokens whose length nobody knows before they end, most of them short. Ours
+draws by seed, prompt and number, verifies and saves. The bare call is vLLM's own, in the order of
+the prompts, on the same engine, without seeds.
+"""
+
+import random
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from bench.rl_step import MODEL, endless_policy, prepared
+from bench.table import Row
+from training.answers import Verifier
+from training.model.encoding import template_ids
+from training.pocket.problems import generate
+from training.recipe.recipe import ModelRecipe, VllmRollout
+from training.rollout.protocol import Prompt, Request, SamplingSettings
+from training.runtime.metrics import MetricsLog
+from training.sampling.job import SamplingJob
+from training.sampling.problems import request_of
+from training.sampling.verdicts import REFERENCE, compare_with_reference
+
+if TYPE_CHECKING:
+    from training.rollout.vllm_engine import VllmEngine
+
+NUM_PROMPTS = 96
+SHORTEST_TOKENS, LONGEST_TOKENS = 2, 512
+SETTINGS = SamplingSettings(LONGEST_TOKENS)
+
+
+def response_lengths(requests: Sequence[Request]) -> dict[str, int]:
+    """Tokens of each response, by its question: evenly spread on a logarithmic scale."""
+    draw, ratio = random.Random(0), LONGEST_TOKENS / SHORTEST_TOKENS
+    return {
+        one.prompt.question: round(SHORTEST_TOKENS * ratio ** draw.random()) for one in requests
+    }
+
+
+def compare(num_rounds: int) -> list[Row]:
+    """One row."""
+    from training.rollout.vllm_engine import VllmEngine
+
+    policy = endless_policy(MODEL, ModelRecipe(path="unused"), system_prompt="Be brief.")
+    requests = [request_of(row, SETTINGS) for row in generate("text", "train", NUM_PROMPTS, 0)]
+    lengths = response_lengths(requests)
+    num_tokens = sum(lengths[request.prompt.question] for request in requests)
+    with prepared() as verifier:
+        engine = VllmEngine(policy, VllmRollout(engine="vllm", max_length_tokens=1024))
+        rates: list[tuple[float, float]] = []
+        for _ in range(num_rounds + 1):
+            with patch.object(engine, "_question", ending(engine._question, lengths)):
+                ours = seconds_of_job(engine, verifier, requests, num_tokens)
+            bare = seconds_of_call(engine, requests, lengths, num_tokens)
+            rates.append((num_tokens / ours, num_tokens / bare))
+    job, peer = (median(list(each)) for each in zip(*rates[1:], strict=True))  # the first warms up
+    name = f"sampling job / bare LLM.generate, {SHORTEST_TOKENS} to {LONGEST_TOKENS} tokens"
+    return [Row(name, "tokens/s", job, peer, "at least", 0.9)]
+
+
+def ending(question: Callable[..., Any], lengths: Mapping[str, int]) -> Callable[..., object]:
+    """What the engine asks vLLM, with an end for each response that it alone knows of."""
+
+    def ended(prompt: Prompt, *args: object, **kwargs: object) -> object:
+        inputs, params = question(prompt, *args, **kwargs)
+        params.max_tokens = lengths[prompt.question]
+        return inputs, params
+
+    return ended
+
+
+def seconds_of_job(
+    engine: "VllmEngine", verifier: Verifier, requests: Sequence[Request], num_tokens: int
+) -> float:
+    """Duration (s) of a whole job, chunks and all."""
+    judges = {REFERENCE: compare_with_reference(verifier)}
+    with tempfile.TemporaryDirectory() as folder:
+        start = perf_counter()
+        with SamplingJob(
+            seed=0, judges=judges, log=MetricsLog(None), save=Path(folder) / "saved"
+        ) as job:
+            job.start(requests)
+            job.ask(requests, lambda: engine)
+            answers = job.answers(requests)
+        seconds = perf_counter() - start
+    if sum(row["num_tokens"] for rows in answers for row in rows) != num_tokens:
+        raise RuntimeError("the job sampled other lengths")
+    return seconds
+
+
+def seconds_of_call(
+    engine: "VllmEngine",
+    requests: Sequence[Request],
+    lengths: Mapping[str, int],
+    num_tokens: int,
+) -> float:
+    """Duration (s) of vLLM's own call."""
+    from training.rollout.vllm_engine import SamplingParams
+
+    prompts = [{"prompt_token_ids": template_ids(engine._policy, r.prompt)} for r in requests]
+    params = [
+        SamplingParams(max_tokens=lengths[request.prompt.question], ignore_eos=True)
+        for request in requests
+    ]
+    start = perf_counter()
+    outputs = engine._llm.generate(prompts, params, use_tqdm=False)
+    seconds = perf_counter() - start
+    if sum(len(output.outputs[0].token_ids) for output in outputs) != num_tokens:
+        raise RuntimeError("the bare call sampled other lengths")
+    return seconds

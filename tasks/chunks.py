@@ -1,0 +1,107 @@
+"""The responses that a running stage has collected, on their way into the store and back.
+
+The stage's processes write a chunk of verified responses every few seconds
+(`training.sampling.chunks`). A thread here uploads those that are there, several at a time, and
+enters them under the stage's own key, as `keys/<stage key>/chunks/000001.json`. The next attempt
+reads them all; when the stage is finished, they go.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from contracts.errors import DamagedError, StoreError
+from contracts.provenance import Provenance
+from infra.store import Store, chunks_key
+from tasks.uploads import Say, Uploads
+
+# Fewer and larger uploads are read sooner; what lies between two of them may be lost.
+UPLOAD_SECONDS = 8.0
+KIND = "chunks"
+
+
+class ChunkUploads(Uploads):
+    """Uploads a running stage's responses.
+
+    Args:
+        store: Where to.
+        key: The stage's key.
+        folder: Where the stage's processes save.
+        provenance: For the manifests.
+        say: Told of uploads that fail; they are tried again with the next.
+    """
+
+    def __init__(
+        self, store: Store, key: str, folder: Path, *, provenance: Provenance, say: Say
+    ) -> None:
+        super().__init__(UPLOAD_SECONDS)
+        self._store, self._key, self._folder, self._say = store, key, folder, say
+        self._provenance = provenance
+
+    @property
+    def saved(self) -> str:
+        """See `Uploads.saved`."""
+        return "the responses so far are in the store; the next run asks for the rest."
+
+    def upload(self) -> None:
+        """Uploads all complete chunks as one artifact."""
+        chunks = sorted(self._folder.glob("chunk-*"))
+        if not chunks:
+            return
+        taken = self._folder / "taken-chunks"
+        taken.mkdir()
+        for path in chunks:
+            path.rename(taken / path.name)
+        start_seconds = time.monotonic()
+        try:
+            artifact = self._store.publish(taken, KIND, self._provenance)
+            self._store.append(chunks_key(self._key), artifact)
+        except StoreError as error:
+            self._say(f"Responses could not be stored: {error}")
+            for path in taken.iterdir():
+                path.rename(self._folder / path.name)
+        else:
+            seconds = time.monotonic() - start_seconds
+            self._say(f"{len(chunks)} chunk(s) of responses are stored, after {seconds:.1f} s")
+        shutil.rmtree(taken)
+
+
+def stored_chunks(store: Store, key: str, folder: Path, say: Say) -> Path | None:
+    """Fetches the responses that a stage has collected so far.
+
+    A damaged chunk is left out: its requests are asked again, and answered the same.
+
+    Args:
+        store: Where they lie.
+        key: The stage's key.
+        folder: Receives the verified copies, a folder each; must not exist.
+        say: Told of each one that is left out, and of how many responses there are.
+
+    Returns:
+        The folder; None if there are no responses.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    copies = list(_verified(store, key, folder, say))
+    if not copies:
+        return None
+    chunks = [path for copy in copies for path in copy.iterdir()]
+    num_responses = sum(pq.read_metadata(path).num_rows for path in chunks)
+    say(f"Going on with {num_responses} responses")
+    return folder
+
+
+def _verified(store: Store, key: str, folder: Path, say: Say) -> Iterator[Path]:
+    for number, artifact in enumerate(store.history(chunks_key(key))):
+        copy = folder / f"{number:06d}"
+        try:
+            store.copy(artifact, copy)
+        except DamagedError as error:
+            shutil.rmtree(copy, ignore_errors=True)
+            say(f"Responses are passed over, and asked for again: {error.what}")
+        else:
+            yield copy

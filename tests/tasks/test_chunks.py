@@ -1,0 +1,126 @@
+"""Responses of unfinished stages in a real store; see test_make.py for whole stages."""
+
+import pytest
+
+from contracts.provenance import Provenance
+from infra.backends import open_backend
+from infra.store import Store, chunks_key
+from tasks.chunks import ChunkUploads, stored_chunks
+from tasks.garbage import find_garbage, remove
+from tasks.uploads import Retention
+from training.sampling.chunks import write_chunk
+
+KEY = "c" * 64
+
+
+@pytest.fixture
+def saved(tmp_path):
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    return folder
+
+
+def save(folder, number):
+    row = {"request": "r", "text": "5", "num_tokens": 1, "truncated": False, "outcome": "right"}
+    write_chunk([{**row, "sample": sample} for sample in range(number)], folder, str(number))
+    (folder / f".chunk-{number + 1}.parquet").write_bytes(b"half")
+
+
+def upload(store, folder):
+    said = []
+    made = Provenance(producer={"stage": "curate"})
+    with ChunkUploads(store, KEY, folder, provenance=made, say=said.append):
+        pass  # leaving uploads what is there
+    return said
+
+
+def store_chunks(store, folder, numbers):
+    for number in numbers:
+        save(folder, number)
+        upload(store, folder)
+
+
+def stored(store, folder):
+    """The names of the chunks that come back, and what was said of the others."""
+    said = []
+    found = stored_chunks(store, KEY, folder, said.append)
+    names = [] if found is None else sorted(path.name for path in found.rglob("*.parquet"))
+    return names, said
+
+
+def damage(store, uri, number, tmp_path):
+    """Changes bytes of the upload of that number, the newest being 0, and not its size."""
+    files = list(store.history(chunks_key(KEY)))[number].uri.removeprefix(store.root + "/")
+    backend, copy = open_backend(uri), tmp_path / "damaged"
+    (name,) = backend.sizes(f"{files}/files")
+    backend.download(f"{files}/files", [name], copy)
+    (copy / name).write_bytes(b"\0" * (copy / name).stat().st_size)
+    backend.remove(f"{files}/files")
+    backend.upload(copy, [name], f"{files}/files")
+
+
+def test_what_was_saved_comes_back_and_half_a_chunk_does_not(store, saved, tmp_path):
+    assert stored(store, tmp_path / "none") == ([], [])
+    save(saved, 1)
+    save(saved, 2)
+    said = upload(store, saved)
+    assert "2 chunk(s) of responses are stored" in said[0]
+    assert [path.name for path in saved.iterdir()] == [".chunk-3.parquet"]
+    save(saved, 7)
+    upload(store, saved)
+    names, said = stored(store, tmp_path / "back")
+    assert names == ["chunk-1.parquet", "chunk-2.parquet", "chunk-7.parquet"]
+    assert said == ["Going on with 10 responses"]
+    assert store.steps(KEY) == [] and store.find(KEY) is None
+
+
+@pytest.mark.fault(
+    "a stored chunk of responses with changed bytes, or missing",
+    "named in the log; its requests are asked again",
+)
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_damaged_chunk_is_left_out(lost, store, uri, saved, tmp_path):
+    store_chunks(store, saved, [1, 2, 3])
+    damage(store, uri, 1, tmp_path)
+    if lost:
+        newest = next(store.history(chunks_key(KEY))).uri.removeprefix(store.root + "/")
+        open_backend(uri).remove(f"{newest}/files")
+    names, said = stored(store, tmp_path / "back")
+    assert names == ["chunk-1.parquet"] + ["chunk-3.parquet"] * (not lost)
+    assert "passed over, and asked for again" in said[0] and "damaged: chunk-2.parquet" in said[0]
+
+
+def test_an_upload_that_fails_is_told_and_tried_again(saved, tmp_path):
+    (tmp_path / "store").write_text("not a folder")
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    save(saved, 1)
+    (said,) = upload(store, saved)
+    assert "could not be stored" in said and "Not a directory" in said
+    (tmp_path / "store").unlink()
+    (said,) = upload(store, saved)
+    assert "1 chunk(s) of responses are stored" in said
+    assert stored(store, tmp_path / "back")[0] == ["chunk-1.parquet"]
+
+
+def test_two_runs_at_once_keep_each_others_responses(store, saved, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    store_chunks(store, saved, [1, 2])
+    store_chunks(store, other, [1, 3])
+    assert stored(store, tmp_path / "back")[0] == [f"chunk-{n}.parquet" for n in (1, 1, 2, 3)]
+
+
+def test_chunks_stay_until_their_stage_is_finished(store, saved, tmp_path):
+    def garbage():
+        return find_garbage(store, retention=Retention(1), min_age_seconds=0.0)
+
+    store_chunks(store, saved, [1, 2])
+    uris = {artifact.uri for artifact in store.history(chunks_key(KEY))}
+    assert garbage() == []
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "rl.parquet").write_text("rows")
+    finished = store.publish(tmp_path / "output", "dataset", Provenance(producer={}), key=KEY)
+    found = {one.uri: one for one in garbage()}
+    assert found.keys() == uris | {finished.uri}  # no run refers to it
+    remove(store, (found[uri] for uri in uris))
+    assert not store.has_entries(chunks_key(KEY)) and store.find(KEY) == finished

@@ -1,0 +1,230 @@
+"""The sampling job on one process: what it asks, what it keeps, and what a stop loses."""
+
+import json
+import signal
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from contracts.errors import Preempted
+from training.answers import Verifier
+from training.model.policy import load_policy
+from training.recipe.recipe import ModelRecipe
+from training.rollout.protocol import Prompt, Request, SamplingSettings
+from training.rollout.transformers_engine import TransformersEngine
+from training.runtime import device
+from training.runtime.metrics import MetricsLog
+from training.sampling import lots, writer
+from training.sampling.job import SamplingJob
+from training.sampling.problems import answer, request_of
+
+SETTINGS = SamplingSettings(12, temperature=1.0, top_p=0.9, samples_per_prompt=3)
+NUM_REQUESTS = 9
+
+
+class Killed(Exception):
+    pass
+
+
+class Watched:
+    """An engine that counts what it is asked, and dies before the lot of a given number."""
+
+    def __init__(self, policy, dies_at=None):
+        self.engine, self.dies_at, self.asked = TransformersEngine(policy), dies_at, []
+
+    def stream(self, taken, seed):
+        def counted():
+            for number, lot in enumerate(taken):
+                if number == self.dies_at:
+                    raise Killed
+                self.asked += [request.id for request in lot]
+                yield lot
+
+        yield from self.engine.stream(counted(), seed)
+
+
+@pytest.fixture(scope="module")
+def policy(tiny_model_folder):
+    device.start(1)
+    return load_policy(tiny_model_folder, ModelRecipe(path="unused"), system_prompt="Be brief.")
+
+
+@pytest.fixture(autouse=True)
+def small_lots(monkeypatch):
+    monkeypatch.setattr(lots, "MAX_LOT_RESPONSES", 6)  # two requests
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.01)
+
+
+@pytest.fixture
+def requests(images):
+    return [
+        Request(
+            str(number),
+            Prompt("What is shown?" + "!" * number, images[: number % 3]),
+            SETTINGS,
+            reference="5",
+            judge="even" if number % 2 else "odd",
+        )
+        for number in range(NUM_REQUESTS)
+    ]
+
+
+@pytest.fixture
+def sample(tmp_path, requests):
+    """Runs an attempt, which saves into a folder of its own; returns what it ends with."""
+    judged = Counter()
+
+    def judge(asked, responses):
+        judged.update(request.id for request in asked)
+        return ["right" if len(text) % 2 else "wrong" for text in responses]
+
+    def run(engine, name, resume=None, asked=requests, seed=0):
+        judged.clear()
+        with SamplingJob(
+            seed=seed,
+            judges={"even": judge, "odd": judge},
+            log=MetricsLog(tmp_path / f"{name}.jsonl"),
+            save=tmp_path / name,
+            resume=resume,
+        ) as job:
+            job.start(asked)
+            job.ask(asked, lambda: engine)
+            assert [[row["outcome"] for row in rows] for rows in job.answers(asked)] == (
+                job.outcomes(asked)
+            )
+            return job.answers(asked)
+
+    run.judged = judged
+    return run
+
+
+def chunks(folder):
+    return sorted(folder.glob("chunk-*.parquet"))
+
+
+def test_every_response_is_answered_and_verified_once(policy, requests, sample, tmp_path):
+    engine = Watched(policy)
+    answers = sample(engine, "whole")
+    assert sorted(engine.asked) == [str(number) for number in range(NUM_REQUESTS)]
+    assert sample.judged == {str(number): 3 for number in range(NUM_REQUESTS)}
+    assert [[(row["request"], row["sample"]) for row in rows] for rows in answers] == [
+        [(request.key, number) for number in range(3)] for request in requests
+    ]
+    assert len({row["text"] for rows in answers for row in rows}) > NUM_REQUESTS
+    assert [path.name for path in (tmp_path / "whole").iterdir() if path.is_dir()] == []
+    lines = [json.loads(line) for line in (tmp_path / "whole.jsonl").read_text().splitlines()]
+    assert (lines[0]["step"], lines[-1]["step"], lines[-1]["num_steps"]) == (0, 27, 27)
+    assert lines[-1]["verification_right"] + lines[-1]["verification_wrong"] == 27
+    assert lines[-1]["tokens_per_second"] > 0 and lines[-1]["responses_per_second"] > 0
+
+
+@pytest.mark.parametrize("dies_at", range(5))
+def test_what_a_kill_leaves_is_not_asked_again_and_the_bytes_are_the_same(
+    dies_at, policy, requests, sample, tmp_path
+):
+    expected = sample(Watched(policy), "whole")
+    killed = Watched(policy, dies_at)
+    with pytest.raises(Killed):
+        sample(killed, "killed")
+    left = Watched(policy)
+    assert sample(left, "resumed", tmp_path / "killed") == expected
+    assert sorted(killed.asked + left.asked) == sorted(request.id for request in requests)
+    assert sample.judged.keys() == set(left.asked)
+    lines = [json.loads(line) for line in (tmp_path / "resumed.jsonl").read_text().splitlines()]
+    assert (lines[0]["step"], lines[-1]["step"]) == (3 * len(killed.asked), 27)
+
+
+def test_any_chunk_may_be_lost_or_there_twice(policy, sample, tmp_path):
+    expected = sample(Watched(policy), "whole")
+    with pytest.raises(Killed):
+        sample(Watched(policy, 3), "killed")
+    sample(Watched(policy), "again", tmp_path / "killed")
+    for path in chunks(tmp_path / "killed"):
+        path.rename(tmp_path / "again" / f"chunk-twice-{path.name}")
+    chunks(tmp_path / "again")[0].unlink()
+    assert sample(Watched(policy), "last", tmp_path / "again") == expected
+
+
+def test_what_is_all_there_opens_no_engine(sample, policy, tmp_path):
+    expected = sample(Watched(policy), "whole")
+    assert sample(None, "again", tmp_path / "whole") == expected
+
+
+def test_answers_to_other_requests_do_not_count(policy, requests, sample, tmp_path):
+    expected = sample(Watched(policy), "few", asked=requests[:4])
+    sample(Watched(policy), "whole")
+    found = sample(None, "few again", tmp_path / "whole", asked=requests[:4])
+    assert [rows[0]["request"] for rows in found] == [rows[0]["request"] for rows in expected]
+    (line, *_) = (tmp_path / "few again.jsonl").read_text().splitlines()
+    assert (json.loads(line)["step"], json.loads(line)["num_steps"]) == (12, 12)
+
+
+def test_a_notice_saves_what_is_finished_and_the_rest_is_asked_later(policy, sample, tmp_path):
+    expected = sample(Watched(policy), "whole")
+
+    class Told(Watched):
+        def stream(self, taken, seed):
+            for number, finished in enumerate(super().stream(taken, seed)):
+                if number == 1:
+                    signal.raise_signal(signal.SIGTERM)
+                yield finished
+
+    told = Told(policy)
+    with pytest.raises(Preempted, match="12 responses are saved"):
+        sample(told, "told")
+    assert len(told.asked) == 4
+    left = Watched(policy)
+    assert sample(left, "later", tmp_path / "told") == expected
+    assert len(left.asked) == NUM_REQUESTS - 4
+
+
+def test_responses_belong_to_seed_prompt_and_number(policy, requests, sample):
+    """Whatever else is asked, and in whichever order; on a CPU up to the last bits of a product."""
+    texts_of = [[row["text"] for row in rows] for rows in sample(Watched(policy), "whole")]
+    others = sample(Watched(policy), "other seed", seed=1)
+    assert all(
+        [row["text"] for row in rows] != texts for rows, texts in zip(others, texts_of, strict=True)
+    )
+    alone = sample(Watched(policy), "alone", asked=requests[4:5])
+    assert [row["text"] for row in alone[0]] == texts_of[4]
+
+
+def test_a_writer_that_fails_ends_the_job(policy, requests, tmp_path):
+    def judge(asked, responses):
+        raise ZeroDivisionError
+
+    with (
+        pytest.raises(ZeroDivisionError),
+        SamplingJob(
+            seed=0, judges={"even": judge, "odd": judge}, log=MetricsLog(None), save=tmp_path
+        ) as job,
+    ):
+        job.ask(requests, lambda: TransformersEngine(policy))
+
+
+def test_chunks_hold_whole_requests(policy, sample, tmp_path):
+    sample(Watched(policy), "whole")
+    files = chunks(tmp_path / "whole")
+    assert files
+    for path in files:
+        rows = pq.read_table(path, columns=["request", "sample"]).to_pylist()
+        counts = Counter(row["request"] for row in rows)
+        assert set(counts.values()) == {3}
+
+
+def test_validation_answers_with_the_engine_that_trains(policy, new_problem):
+    problems = [new_problem(number, with_image=number % 2 == 0) for number in range(5)]
+    engine = TransformersEngine(policy)
+    state, training = torch.get_rng_state(), policy.model.train().training
+    with Verifier() as verifier:
+        answers, again, others = (
+            answer(engine, verifier, problems, SETTINGS, seed) for seed in (3, 3, 4)
+        )
+    assert torch.equal(torch.get_rng_state(), state) and policy.model.training == training
+    assert [rows[0]["request"] for rows in answers] == [
+        request_of(problem, SETTINGS).key for problem in problems
+    ]
+    assert [len(rows) for rows in answers] == [3] * 5
+    assert answers == again != others

@@ -1,0 +1,81 @@
+"""Chunks: files of verified responses, complete as soon as they have their name."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.answers import Outcome
+
+CHUNK = "chunk-"  # how their names begin
+
+
+class Answer(TypedDict):
+    """One response, verified.
+
+    Fields:
+        request: Key of the request.
+        sample: Which of the request's responses it is, from 0.
+        text: The response without special tokens.
+        num_tokens: Its length, the end token included.
+        truncated: True if it ran out of tokens.
+        outcome: The verdict.
+    """
+
+    request: str
+    sample: int
+    text: str
+    num_tokens: int
+    truncated: bool
+    outcome: Outcome
+
+
+_SCHEMA = pa.schema(
+    {
+        "request": pa.string(),
+        "sample": pa.int32(),
+        "text": pa.string(),
+        "num_tokens": pa.int32(),
+        "truncated": pa.bool_(),
+        "outcome": pa.string(),
+    }
+)
+
+
+def write_chunk(answers: Sequence[Answer], folder: Path, name: str) -> Path:
+    """Writes one file.
+
+    Args:
+        answers: Its rows; of a request all samples or none.
+        folder: Where to.
+        name: What tells it from the other files of the folder.
+    """
+    path = folder / f"{CHUNK}{name}.parquet"
+    partial = path.with_name(f".{path.name}")
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in answers], _SCHEMA), partial)
+    return partial.rename(path)
+
+
+def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -> list[list[Any]]:
+    """Reads every chunk below some folders.
+
+    Where two attempts have answered the same request, the first of their files counts.
+
+    Args:
+        folders: Where they lie.
+        columns: Those that are needed beside `request` and `sample`; all by default.
+
+    Returns:
+        For each request, in no particular order, its answers by sample.
+    """
+    wanted = None if columns is None else ["request", "sample", *columns]
+    found: dict[str, list[Any]] = {}
+    for path in sorted(path for folder in folders for path in folder.rglob(f"{CHUNK}*.parquet")):
+        own: dict[str, list[Any]] = {}
+        for row in pq.read_table(path, columns=wanted).to_pylist():
+            own.setdefault(row["request"], []).append(row)
+        for request, rows in own.items():
+            found.setdefault(request, rows)
+    return [sorted(rows, key=lambda row: int(row["sample"])) for rows in found.values()]

@@ -1,0 +1,164 @@
+"""The sampling job of a stage: all its processes answer, verify and store; a kill loses seconds.
+
+The first process knows the requests. It writes those that no earlier attempt has answered into a
+file of lots, from which every process takes one lot after the other as its engine has room. Each
+verifies what it has answered and writes it in chunks. In the end they are read together: in which
+order they were answered, and by whom, is forgotten.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from contracts.errors import Preempted
+from training.answers import Outcome
+from training.rollout.protocol import Request, RolloutEngine
+from training.runtime import device
+from training.runtime.metrics import MetricsLog
+from training.runtime.preemption import Notice
+from training.sampling.chunks import Answer, read_chunks
+from training.sampling.lots import Lot, LotFile, write_lots
+from training.sampling.progress import Progress
+from training.sampling.verdicts import Judge
+from training.sampling.writer import Writer
+
+POLL_SECONDS = 0.05
+
+
+class SamplingJob:
+    """Asks for responses, with all processes of a stage; a context manager.
+
+    Every process makes the same calls.
+
+    Args:
+        seed: Of all draws.
+        judges: Who verifies the responses, by the names that the requests give.
+        log: The stage's metrics.
+        save: Where chunks are left for whoever uploads them; None saves nothing.
+        resume: A folder with the chunks of earlier attempts.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        judges: Mapping[str, Judge],
+        log: MetricsLog,
+        save: Path | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        self._seed, self._judges, self._save = seed, judges, save
+        self._folder = _shared_folder(save)
+        self._chunks = [self._folder] + ([resume] if resume is not None else [])
+        self._progress = Progress(str(self._folder), log)
+        self._num_runs = 0
+        self._answered: set[str] = set()
+        self._notice = Notice()
+
+    def __enter__(self) -> "SamplingJob":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:  # after an error others may still write, and nobody may wait for them
+            device.barrier()
+            if device.rank() == 0:
+                shutil.rmtree(self._folder)
+
+    def start(self, requests: Sequence[Request]) -> None:
+        """Counts what earlier attempts have answered; for the first process, before it asks.
+
+        Args:
+            requests: All that will be asked, in one `ask` or several.
+        """
+        known = {request.key for request in requests}
+        answered = read_chunks(self._chunks, ["num_tokens", "outcome"])
+        kept = [rows for rows in answered if rows[0]["request"] in known]
+        self._answered = {rows[0]["request"] for rows in kept}
+        num_expected = sum(request.settings.samples_per_prompt for request in requests)
+        self._progress.start(num_expected, (row for rows in kept for row in rows))
+
+    def ask(self, requests: Sequence[Request], open_engine: Callable[[], RolloutEngine]) -> None:
+        """Has all requests answered that are not yet; in the end all are, by whichever process.
+
+        Args:
+            requests: What to ask; only the first process's count.
+            open_engine: Called where something is left to be answered.
+
+        Raises:
+            Preempted: The stage was told to stop; what is finished is saved.
+        """
+        path = self._folder / f"lots-{self._num_runs}.parquet"
+        self._num_runs += 1
+        if device.rank() == 0:
+            write_lots(requests, self._answered, path)
+        with self._notice if self._save is not None else nullcontext():
+            self._wait_until(path.exists)
+            lots = LotFile(path)
+            if len(lots):
+                self._answer(lots, path, open_engine())
+            name = f"{path}/finished"
+            device.add_to_count(name, 1)
+            # Not a barrier: another process's longest lot may outlast a collective's time-out.
+            self._wait_until(lambda: device.add_to_count(name, 0) == device.world_size())
+            self._progress.write()
+
+    def answers(self, requests: Iterable[Request]) -> list[list[Answer]]:
+        """Every request's responses by sample, in the order of the requests; on any process.
+
+        Raises:
+            KeyError: A request has not been asked.
+        """
+        return self._read(requests, None)
+
+    def outcomes(self, requests: Iterable[Request]) -> list[list[Outcome]]:
+        """As `answers`, of which only the verdicts are read."""
+        found = self._read(requests, ["outcome"])
+        return [[row["outcome"] for row in rows] for rows in found]
+
+    def _answer(self, lots: LotFile, path: Path, engine: RolloutEngine) -> None:
+        name = f"{device.rank()}-{path.stem}"
+        with Writer(self._folder, self._save, name, self._judges, self._progress) as writer:
+            for finished in engine.stream(_taken(lots, str(path)), self._seed):
+                writer.put(finished)
+                if self._notice.came_here:
+                    break
+        self._stop_if_told()
+
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._stop_if_told()
+            time.sleep(POLL_SECONDS)
+
+    def _stop_if_told(self) -> None:
+        if self._notice.came_here:
+            raise Preempted(f"{self._progress.num_responses} responses are saved")
+
+    def _read(self, requests: Iterable[Request], columns: Sequence[str] | None) -> list[list[Any]]:
+        found = {rows[0]["request"]: rows for rows in read_chunks(self._chunks, columns)}
+        return [found[request.key] for request in requests]
+
+
+def _taken(lots: LotFile, name: str) -> Iterator[Lot]:
+    """The lots that this process takes, whenever it asks for one: no other process gets them."""
+    while (number := device.add_to_count(f"{name}/taken", 1) - 1) < len(lots):
+        yield lots[number]
+
+
+def _shared_folder(save: Path | None) -> Path:
+    """A new folder of the first process, for all."""
+    name = ""
+    if device.rank() == 0:
+        if save is not None:
+            save.mkdir(parents=True, exist_ok=True)
+        name = tempfile.mkdtemp(prefix=".sampling-", dir=save)
+    return Path(device.gather_from_all_ranks(name)[0])

@@ -1,0 +1,74 @@
+"""How far a sampling job is, over all processes, in the stage's metrics."""
+
+import time
+from collections.abc import Iterable
+
+from training.answers import OUTCOMES
+from training.runtime import device
+from training.runtime.metrics import MetricsLog
+from training.sampling.chunks import Answer
+
+
+class Progress:
+    """Counts responses, tokens and verdicts of all processes; the first one logs them.
+
+    Args:
+        name: Unique to the job.
+        log: The stage's metrics.
+    """
+
+    def __init__(self, name: str, log: MetricsLog) -> None:
+        self._name, self._log = name, log
+        self._num_expected = 0
+        self._start_seconds = time.monotonic()
+        self._start_responses = self._start_tokens = 0
+
+    @property
+    def num_responses(self) -> int:
+        """Answered and verified so far, in earlier attempts too."""
+        return self._count("responses", 0)
+
+    def start(self, num_expected: int, answered: Iterable[Answer]) -> None:
+        """Begins to count, and logs what is there already; on the first process.
+
+        Args:
+            num_expected: Responses that there will be.
+            answered: Those of earlier attempts.
+        """
+        self._num_expected = num_expected
+        self._add(answered)
+        self._start_seconds = time.monotonic()
+        self._start_responses, self._start_tokens = self.num_responses, self._count("tokens", 0)
+        self.write()
+
+    def add(self, answers: Iterable[Answer]) -> None:
+        """Counts what this process has written."""
+        self._add(answers)
+        self.write()
+
+    def write(self) -> None:
+        """Logs how far all processes are; on the first one only."""
+        if device.rank() != 0 or self._num_expected == 0:
+            return
+        seconds = max(time.monotonic() - self._start_seconds, 1e-3)
+        responses, tokens = self.num_responses, self._count("tokens", 0)
+        self._log.write(
+            step=responses,
+            num_steps=self._num_expected,
+            responses_per_second=(responses - self._start_responses) / seconds,
+            tokens_per_second=(tokens - self._start_tokens) / seconds,
+            **{f"verification_{outcome}": self._count(outcome, 0) for outcome in OUTCOMES},
+        )
+
+    def _add(self, answers: Iterable[Answer]) -> None:
+        counts = dict.fromkeys(("responses", "tokens", *OUTCOMES), 0)
+        for answer in answers:
+            counts["responses"] += 1
+            counts["tokens"] += answer["num_tokens"]
+            counts[answer["outcome"]] += 1
+        for name, count in counts.items():
+            if count:
+                self._count(name, count)
+
+    def _count(self, name: str, amount: int) -> int:
+        return device.add_to_count(f"{self._name}/{name}", amount)

@@ -1,0 +1,54 @@
+"""Who judges the responses of a job."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from training.answers import Outcome
+from training.rollout.protocol import Finished, Request
+from training.sampling.chunks import Answer
+
+REFERENCE = "reference"  # the judge who knows the right answers
+
+# Requests and one response to each -> the verdict on each.
+Judge = Callable[[Sequence[Request], Sequence[str]], list[Outcome]]
+
+
+class AnswerVerifier(Protocol):
+    """What is needed of `training.answers.Verifier`."""
+
+    def verify(self, responses: Sequence[str], references: Sequence[str]) -> list[Outcome]:
+        """One outcome for each response."""
+        ...
+
+
+def compare_with_reference(verifier: AnswerVerifier) -> Judge:
+    """A judge who compares each response's answer with the request's reference."""
+
+    def judge(requests: Sequence[Request], responses: Sequence[str]) -> list[Outcome]:
+        return verifier.verify(responses, [request.reference for request in requests])
+
+    return judge
+
+
+def judged(finished: Sequence[Finished], judges: Mapping[str, Judge]) -> list[Answer]:
+    """Every response with the verdict of its request's judge, who is called once."""
+    waiting: dict[str, list[tuple[Request, str]]] = defaultdict(list)
+    for request, samples in finished:
+        waiting[request.judge] += [(request, sample.text) for sample in samples]
+    verdicts = {
+        name: iter(judges[name]([one for one, _ in pairs], [text for _, text in pairs]))
+        for name, pairs in waiting.items()
+    }
+    return [
+        {
+            "request": request.key,
+            "sample": number,
+            "text": sample.text,
+            "num_tokens": sample.num_tokens,
+            "truncated": sample.truncated,
+            "outcome": next(verdicts[request.judge]),
+        }
+        for request, samples in finished
+        for number, sample in enumerate(samples)
+    ]

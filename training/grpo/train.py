@@ -36,8 +36,8 @@ from training.grpo.step_metrics import (
 from training.grpo.validation import NAMES as VALIDATION_METRICS
 from training.grpo.validation import hold_out, is_due, validate
 from training.learner.checkpoints import Checkpoints, Places
-from training.learner.learner import Learner, UpdateResult
-from training.model.adapters import attach_adapters
+from training.learner.learner import UpdateResult
+from training.learner.setup import new_learner, write_summary
 from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.model.forward import Scorer, ScoreSettings
 from training.model.nucleus import Truncation
@@ -119,20 +119,19 @@ def train(
                 checkpoints.after_step(score=metrics[score])
         grpo.show_samples(output / "samples.jsonl")
     grpo.learner.save_model(output / "model")
-    summary = {
-        "stage": stage.name,
-        "num_rows": len(problems),
-        "num_held_out": len(held_out),
-        "num_steps": grpo.state.step,
-        "best_validation": grpo.state.best_validation,
-        "num_prompts": grpo.state.data_position,
-        "num_updates": grpo.learner.state.num_updates,
-        "num_skipped_updates": grpo.state.num_skipped_updates,
-        "num_nonfinite_updates": grpo.learner.state.num_nonfinite_updates,
-        "seconds": round(log.seconds, 1),
-    }
-    if device.rank() == 0:
-        (output / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    write_summary(
+        output,
+        stage=stage.name,
+        num_rows=len(problems),
+        num_held_out=len(held_out),
+        num_steps=grpo.state.step,
+        best_validation=grpo.state.best_validation,
+        num_prompts=grpo.state.data_position,
+        num_updates=grpo.learner.state.num_updates,
+        num_skipped_updates=grpo.state.num_skipped_updates,
+        num_nonfinite_updates=grpo.learner.state.num_nonfinite_updates,
+        seconds=round(log.seconds, 1),
+    )
 
 
 class Grpo:
@@ -158,24 +157,12 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self._policy = load()
-        # vLLM has weights of its own. So has the transformers engine under ZeRO-3: shards cannot be
-        # sampled from.
-        in_process = recipe.rollout.engine == "transformers"
-        self._needs_weights = not in_process or recipe.hardware.zero_stage == 3
-        sampled = load() if in_process and self._needs_weights else self._policy
         self._reference = Scorer(load()).eval() if stage.kl else None
-        self._engine = open_engine(recipe.rollout, sampled)
-        if stage.lora:
-            generator = seeded_generator(recipe.seed, stage.name, "adapters")
-            attach_adapters(self._policy.model, stage.lora, generator)
-        self.learner = Learner(
-            self._policy,
-            optimizer=stage.optimizer,
-            hardware=recipe.hardware,
-            num_updates=stage.num_steps * stage.updates_per_step,
-            tokens_per_micro_batch=stage.tokens_per_micro_batch,
-            frozen=stage.freeze,
-        )
+        # Shards (ZeRO-3) cannot be sampled from.
+        is_sharded = recipe.hardware.zero_stage == 3
+        self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)
+        num_updates = stage.num_steps * stage.updates_per_step
+        self.learner = new_learner(recipe, stage, self._policy, num_updates=num_updates)
 
     def step(self) -> dict[str, Metric]:
         """One step of GRPO with PAD; returns its metrics."""
@@ -224,8 +211,7 @@ class Grpo:
             held_out,
             stage,
             stage.validation,
-            seed=self._recipe.seed,
-            step=state.step,
+            self._recipe.seed,
         )
         accuracy = measured["validation_accuracy"]
         if state.best_validation is None or accuracy > state.best_validation:
@@ -304,7 +290,7 @@ class Grpo:
 
     def refresh_sampler(self) -> None:
         """Gives the sampler the newest weights, where it has a copy of its own."""
-        if self._needs_weights:
+        if self._engine.has_own_weights:
             self._engine.load_weights(self.learner.weights())
 
     def _parts(self, num_selected: int) -> list[torch.Tensor]:

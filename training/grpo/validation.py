@@ -7,15 +7,14 @@ import torch
 from datasets import Dataset
 
 from contracts.errors import DataError
-from training.answers import Verifier, count_outcomes
-from training.grpo.experience import collect
+from training.answers import Verifier
 from training.recipe.stages import RlStage, ValidationRecipe
 from training.records import Problem
 from training.rollout.protocol import RolloutEngine, SamplingSettings
-from training.runtime import device
 from training.runtime.seeds import seeded_generator
+from training.sampling.problems import answer
 
-NAMES = ("validation_accuracy", "validation_reward", "seconds_validation")
+NAMES = ("validation_accuracy", "seconds_validation")
 
 
 def hold_out(problems: Dataset, stage: RlStage, seed: int) -> tuple[Dataset, list[Problem]]:
@@ -58,35 +57,26 @@ def validate(
     held_out: Sequence[Problem],
     stage: RlStage,
     validation: ValidationRecipe,
-    *,
     seed: int,
-    step: int,
 ) -> dict[str, float]:
-    """One answer to each held-out problem, verified and rewarded; all ranks take part.
+    """One answer to each held-out problem, verified; all ranks take part.
 
     Args:
         engine: Samples from the newest weights.
         verifier: Decides whether an answer is right.
         held_out: The problems, the same on every rank.
-        stage: Its rewards and its longest response.
+        stage: Its longest response and its stop strings.
         validation: How the answers are drawn.
-        seed: The run's seed.
-        step: Steps done.
+        seed: The run's: every validation draws the same random numbers.
 
     Returns:
         By the names `NAMES`, the same on every rank but for the time.
     """
     start = time.monotonic()
-    experience = collect(
-        engine,
-        verifier,
-        held_out,
-        SamplingSettings(
-            stage.max_response_tokens, temperature=validation.temperature, stop=stage.stop
-        ),
-        rewards=stage.rewards,
-        generator=seeded_generator(seed, stage.name, "validation", step, device.rank()),
+    settings = SamplingSettings(
+        stage.max_response_tokens, temperature=validation.temperature, stop=stage.stop
     )
-    accuracy = count_outcomes(experience.outcomes)["right"] / len(held_out)
-    values = (accuracy, float(experience.rewards.mean()), time.monotonic() - start)
+    answers = answer(engine, verifier, held_out, settings, seed)
+    num_right = sum(sample["outcome"] == "right" for samples in answers for sample in samples)
+    values = (num_right / len(held_out), time.monotonic() - start)
     return dict(zip(NAMES, values, strict=True))

@@ -130,7 +130,12 @@ class RolloutEngine(Protocol):
     """Samples responses from the newest weights it was given.
 
     The processes of a stage call it together, each with prompts of its own.
+
+    Attributes:
+        has_own_weights: Whether it samples from a copy, which `load_weights` brings up to date.
     """
+
+    has_own_weights: bool
 
     def generate(
         self,

@@ -39,15 +39,22 @@ class TransformersEngine:
     """Samples with the KV cache, in batches of prompts of similar length.
 
     Args:
-        policy: Shared with the learner: an update is sampled from at once.
+        policy: What it samples from; if a learner trains it, an update is sampled from at once.
         cache_bytes: Memory for the KV cache; it bounds how many responses are decoded together.
+        has_own_weights: Whether the policy is a copy that no learner trains.
 
     Raises:
         ModelError: The language model keeps something between tokens that the cache cannot hold.
     """
 
-    def __init__(self, policy: Policy, cache_bytes: int | None = None) -> None:
-        self._policy = policy
+    def __init__(
+        self,
+        policy: Policy,
+        cache_bytes: int | None = None,
+        *,
+        has_own_weights: bool = False,
+    ) -> None:
+        self._policy, self.has_own_weights = policy, has_own_weights
         self._windows = family.attention_windows(policy.model)
         self._cache_bytes = device.kv_cache_bytes() if cache_bytes is None else cache_bytes
 

@@ -53,6 +53,8 @@ class VllmEngine:
         rollout: The recipe's section.
     """
 
+    has_own_weights = True
+
     def __init__(self, policy: Policy, rollout: VllmRollout) -> None:
         self._policy = policy
         self._group_size = rollout.tensor_parallel

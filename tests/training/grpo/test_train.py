@@ -260,7 +260,6 @@ def test_validation_holds_problems_out_and_scores_the_checkpoints(run, monkeypat
     measured = [line["validation_accuracy"] for line in lines]
     assert [value is None for value in measured] == [True, False, True, False, False]
     assert scores == measured
-    assert all(line["validation_reward"] > 0.0 for line in lines if line["step"] in (2, 4, 5))
     # 40 prompts are more than two epochs of what is left, which all of it has been in.
     assert len(trained) == 15
     assert (summary_of(output)["num_held_out"], summary_of(output)["num_rows"]) == (5, 15)

@@ -202,7 +202,11 @@ def test_a_checkpoint_holds_the_history_up_to_its_step_and_no_further(interrupte
     state = json.loads((checkpoint / "state.json").read_text())
     counts = {"step": 2, "data_position": 8, "num_skipped_updates": 0}
     assert state["loop"] == counts | {"best_validation": None, "num_validations_since_best": 0}
-    assert state["learner"] == {"num_updates": 4}
+    assert state["learner"] == {
+        "num_updates": 4,
+        "num_nonfinite_updates": 0,
+        "num_nonfinite_in_a_row": 0,
+    }
     assert state["score"] == history[-1]["reward"]
 
     metrics = [

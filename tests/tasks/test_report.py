@@ -1,6 +1,7 @@
 """The report is made of small files: it needs none of the models in the store."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from infra.settings import Settings
 from infra.store import Store
 from report import render
 from tasks.keys import name_key
+from tasks.lineage import find_artifact, lineage_lines
 from tasks.report import render_again, write_report
 
 CONFTEST = Path(__file__).parents[1] / "report" / "conftest.py"
@@ -79,3 +81,29 @@ def test_a_run_in_the_store_cannot_choose_where_its_report_goes(finished, tmp_pa
         with pytest.raises(StoreError, match="holds no run's record"):
             render_again(settings, str(number))
     assert not (tmp_path / "home" / "reports").exists()
+
+
+def test_a_store_of_the_version_before_stays_readable(finished, tmp_path):
+    """Its manifests told results and attachments not apart, nor what a key was made of."""
+    record, _, store = finished
+    stages = [stage.model_dump(mode="json", exclude={"remarks"}) for stage in record.stages]
+    (tmp_path / "run").mkdir()
+    text = json.dumps(record.model_dump(mode="json") | {"stages": stages})
+    (tmp_path / "run" / "run.json").write_text(text)
+    made = Provenance(inputs={stage.name: stage.artifact for stage in record.stages})
+    run = store.publish(tmp_path / "run", "run", made, key=name_key("run", record.name))
+    for artifact in (run, *(stage.artifact for stage in record.stages)):
+        place = f"{store.location(artifact)}/manifest.json"
+        now = json.loads(store.backend.read(place))
+        producer = {"run": record.name, "stage": "s", "code": "c" * 64, "version": "0.1.0"}
+        old = {name: now[name] for name in ("kind", "files", "inputs")}
+        store.backend.remove(place)
+        old |= {"producer": producer, "recipe_digest": "d" * 64}
+        store.backend.create(place, json.dumps(old).encode())
+
+    settings = Settings(tmp_path / "home", str(tmp_path / "store"), 4200)
+    assert "What is missing" in render_again(settings, record.name).read_text()
+    lines = list(lineage_lines(store, find_artifact(store, record.name)))
+    assert sum("version 0.1.0, recipe dddddddddddd" in line for line in lines) == 1 + len(stages)
+    model = next(stage.artifact for stage in record.stages if stage.artifact.kind == "model")
+    assert (store.fetch(model) / "model" / "model.safetensors").read_bytes() == b"weights"

@@ -33,7 +33,14 @@ _ATOMS = ("number", "letter", "function", "constant", "command")
 
 
 class UnreadableError(ValueError):
-    """The text is no expression that this grammar knows, or it is too large; says why."""
+    """The text is no expression that this grammar knows; says why."""
+
+
+class TooLargeError(UnreadableError):
+    """Reading or computing it would take too long; says what is too large."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"unverifiable: {what}")
 
 
 @lru_cache(maxsize=4096)
@@ -55,10 +62,10 @@ def _tokens(text: str) -> list[tuple[str, str]]:
             raise UnreadableError("it cannot be read")
         position = match.end()
         if len(tokens) > MAX_TOKENS:
-            raise UnreadableError(f"it has more than {MAX_TOKENS} signs")
+            raise TooLargeError(f"it has more than {MAX_TOKENS} signs")
         if match["number"]:
             if len(match["number"]) > MAX_DIGITS:
-                raise UnreadableError(f"a number has more than {MAX_DIGITS} digits")
+                raise TooLargeError(f"a number has more than {MAX_DIGITS} digits")
             tokens.append(("number", match["number"]))
         elif match["sign"]:
             tokens.append(_sign(match["sign"]))
@@ -119,7 +126,7 @@ class _Reader:
     def _sum(self) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise UnreadableError(f"it is nested deeper than {MAX_DEPTH}")
+            raise TooLargeError(f"it is nested deeper than {MAX_DEPTH}")
         terms: list[Node] = []
         while not terms or self._is("+", "-"):
             sign = self._take()[1] if self._is("+", "-") else "+"
@@ -170,7 +177,7 @@ class _Reader:
         return base
 
     def _argument(self) -> Node:
-        """What belongs to `^`, `\\frac` or `\\sqrt`: a group or a single sign."""
+        r"""What belongs to `^`, `\frac` or `\sqrt`: a group or a single sign."""
         if self._is("{", "("):
             return self._group()
         if self._is("-"):
@@ -224,7 +231,7 @@ class _Reader:
         if self._is("["):
             index = self._group()
             if index.kind != "number" or not 2 <= index.value <= MAX_DIGITS:
-                raise UnreadableError("a root of that index")
+                raise TooLargeError("a root of that index")
         return Node("root", (self._argument(), index))
 
     def _two(self, name: str) -> Node:
@@ -255,7 +262,7 @@ class _Reader:
         return applied if exponent is None else Node("power", (applied, exponent))
 
     def _function_argument(self) -> Node:
-        """A group, or the factors that follow: `\\sin 2x`."""
+        r"""A group, or the factors that follow: `\sin 2x`."""
         if self._is("(", "{", "[", "|"):
             return self._atom()
         factors = [self._power()]

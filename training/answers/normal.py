@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from training.answers.nouns import ADJECTIVES, NOUNS
+
 
 def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(pattern), replacement) for pattern, replacement in pairs)
@@ -45,11 +47,20 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d| ?/| \d)")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
 _VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[a-z]{2,10}"
 _NAME = re.compile(
-    rf"(?:(?P<variable>{_VARIABLE})(?:\s*\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?'*"
+    rf"(?:(?P<variable>{_VARIABLE})"
+    rf"(?:\s*\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?'*"
     rf"|(?P<tuple>\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\))"
-    rf"|m?\s*\\angle\s*[A-Z]{{1,3}}|[A-Z]{{2,4}}|(?P<words>[A-Za-z]{{2,20}}(?: [A-Za-z]{{1,20}}){{0,4}}))"
+    r"|m?\s*\\angle\s*[A-Z]{1,3}|(?P<points>[A-Z]{2,4})"
+    r"|(?P<words>[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,4}))"
     r"\s*(?P<sign>[=∈:]|≈)\s*"
 )
+# Words of a description that changes nothing, such as `the total area`; `not` is none of them.
+_MORE_WORDS = """
+    the of is are a an final total we get so thus therefore hence
+    perimeter volume height width length distance speed time cost price mean median mode range
+    probability sum difference product quotient average age result slope remainder ratio rate profit
+"""
+_DESCRIPTION = NOUNS | ADJECTIVES | frozenset(_MORE_WORDS.split())
 
 
 @lru_cache(maxsize=4096)
@@ -67,10 +78,13 @@ def split_name(text: str) -> tuple[str | None, str]:
     r"""What a normalised answer says it is the value of, and the value.
 
     Returns:
-        The variable's name, or "" for anything longer such as `AB` or `the area`, or None if the
-        answer names nothing; and the rest.
+        The name of the variable or the segment, or "" for a description such as `the area`, or
+        None if the answer names nothing; and the rest.
     """
     match = _NAME.match(text)
     if match is None or (match["sign"] == ":" and not match["words"]):
         return None, text
-    return (match["variable"] or "").replace("{", "").replace("}", ""), text[match.end() :]
+    if match["words"] and not set(match["words"].lower().split()) <= _DESCRIPTION:
+        return None, text
+    name = match["variable"] or match["points"] or ""
+    return name.replace("{", "").replace("}", ""), text[match.end() :]

@@ -1,8 +1,8 @@
 """Comparing expressions by their values: exactly where they are rational, else to 90 digits.
 
 Two expressions with variables are taken for equal if they agree at fixed points on both sides of
-zero, which no two different expressions of the size that `expressions` reads do. All work is bounded
-by sizes, not by a clock: two machines decide alike.
+zero, at which no two different answers of sensible size agree. All work is bounded by sizes, not
+by a clock: two machines decide alike.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from training.answers.expressions import UnreadableError
+from training.answers.expressions import TooLargeError
 from training.answers.tree import Node, nodes, variables
 
 Point = Mapping[str, Fraction]
@@ -30,7 +30,7 @@ def equal(actual: Node, expected: Node) -> bool:
     """Whether two expressions have the same value wherever the expected one is real.
 
     Raises:
-        UnreadableError: A value is too large to be computed.
+        TooLargeError: A value is too large to be computed.
     """
     found = list(_values(actual, expected))
     enough = len(found) >= (_MIN_POINTS if variables(expected) else 1)
@@ -46,7 +46,7 @@ def proportional(actual: Node, expected: Node, *, positive: bool) -> bool:
         positive: Whether the multiple must be positive, as for inequalities.
 
     Raises:
-        UnreadableError: A value is too large to be computed.
+        TooLargeError: A value is too large to be computed.
     """
     ratios: list[Real] = []
     for a, b in _values(actual, expected):
@@ -64,7 +64,7 @@ def value(tree: Node) -> Fraction | None:
     """The real value of an expression without variables, exactly or to 50 digits; None if none.
 
     Raises:
-        UnreadableError: It is too large to be computed.
+        TooLargeError: It is too large to be computed.
     """
     if variables(tree):
         return None
@@ -98,7 +98,9 @@ def _points(names: list[str]) -> Iterator[Point]:
     for index in range(_NUM_POINTS if names else 1):
         sign = 1 if index % 2 else -1
         yield {
-            name: Fraction(sign * (1009 + 347 * index * index + 613 * (place + 1) * (index + 3)), 997)
+            name: Fraction(
+                sign * (1009 + 347 * index * index + 613 * (place + 1) * (index + 3)), 997
+            )
             for place, name in enumerate(names)
         }
 
@@ -129,7 +131,7 @@ def _exact(node: Node, point: Point) -> Fraction:
     Raises:
         _NotRationalError: Something in it is irrational, or no arithmetic.
         ZeroDivisionError: It divides by zero.
-        UnreadableError: It is too large.
+        TooLargeError: It is too large.
     """
     if node.kind == "number":
         return node.value
@@ -157,7 +159,7 @@ def _bounded(number: Fraction, exponent: int = 1) -> Fraction:
     """The number, if that power of it can be written down."""
     num_bits = max(number.numerator.bit_length(), number.denominator.bit_length())
     if num_bits > 1 and num_bits * exponent > MAX_BITS:
-        raise UnreadableError(f"a value has more than {MAX_BITS} bits")
+        raise TooLargeError(f"a value has more than {MAX_BITS} bits")
     return number
 
 
@@ -166,7 +168,7 @@ def _numeric(node: Node, point: Point) -> Real | None:
     try:
         return _evaluate(node, point)
     except (ZeroDivisionError, ValueError, OverflowError) as error:
-        if isinstance(error, UnreadableError):
+        if isinstance(error, TooLargeError):
             raise
         return None
 
@@ -196,7 +198,7 @@ def _evaluate(node: Node, point: Point) -> Real:
     if not mp.isfinite(result):
         raise ZeroDivisionError
     if result and abs(mp.mag(result)) > MAX_BITS:
-        raise UnreadableError(f"a value has more than {MAX_BITS} bits")
+        raise TooLargeError(f"a value has more than {MAX_BITS} bits")
     return result
 
 
@@ -224,5 +226,5 @@ def _apply(name: str, parts: list[Real]) -> Real:
 
 def _small(number: Real) -> Real:
     if abs(number) > _LARGEST_FACTORIAL:
-        raise UnreadableError(f"a factorial beyond {_LARGEST_FACTORIAL}!")
+        raise TooLargeError(f"a factorial beyond {_LARGEST_FACTORIAL}!")
     return number

@@ -1,6 +1,6 @@
 """The tree of an expression, and what in it is work left undone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -26,8 +26,10 @@ class Node:
     name: str = ""
 
 
-ARITHMETIC = ("number", "constant", "variable", "sum", "product", "quotient", "negative")
-ARITHMETIC += ("power", "root")
+ARITHMETIC = (
+    *("number", "constant", "variable", "sum", "product", "quotient", "negative"),
+    *("power", "root"),
+)
 
 
 def nodes(tree: Node) -> Iterator[Node]:
@@ -52,36 +54,67 @@ def undone(tree: Node) -> frozenset[str]:
     return frozenset(found for node in nodes(tree) for found in _undone_here(node))
 
 
+def is_rational(tree: Node) -> bool:
+    """Whether it is written as a number, a fraction or the negative of one."""
+    return _rational(tree) is not None
+
+
 def _undone_here(node: Node) -> Iterator[str]:
     if node.kind not in ARITHMETIC:
         yield node.kind
-    elif node.kind == "sum":
-        terms = [_without_coefficient(term) for term in node.parts]
-        if len(set(terms)) < len(terms):
-            yield "a sum"
-    elif node.kind == "product":
-        numbers = [part for part in node.parts if _rational(part) is not None]
-        others = [part for part in node.parts if _rational(part) is None and not variables(part)]
-        if len(numbers) > 1 or sum(part.kind in ("sum", "root") for part in others) > 1:
-            yield "a product"
-    elif node.kind == "quotient":
-        top, bottom = (_coefficient(part) for part in node.parts)
-        if bottom.denominator != 1 or top.denominator != 1:
-            yield "a fraction of fractions"
-        if bottom == 0 or (bottom != 1 and (top / bottom).denominator == 1):
-            yield "a quotient"
-    elif node.kind == "power" and not variables(node):
-        base, exponent = node.parts
-        power = _rational(exponent)
-        if power is not None and not (base.kind == "constant" and base.name != "i"):
-            if power.denominator == 1:
-                yield "a power"
-            elif _is_power(_rational(base), power.denominator):
-                yield "a root"
-    elif node.kind == "root":
-        index = _rational(node.parts[1])
-        if index is None or _is_power(_rational(node.parts[0]), int(index)):
-            yield "a root"
+    elif node.kind in _IS_UNDONE and _IS_UNDONE[node.kind](node):
+        yield f"a {node.kind}"
+
+
+def _is_undone_sum(node: Node) -> bool:
+    terms = [_without_coefficient(term) for term in node.parts]
+    return len(set(terms)) < len(terms)
+
+
+def _is_undone_product(node: Node) -> bool:
+    numbers = [part for part in node.parts if _rational(part) is not None]
+    others = [part for part in node.parts if _rational(part) is None and not variables(part)]
+    bases = _bases(node)
+    return (
+        len(numbers) > 1
+        or sum(part.kind in ("sum", "root") for part in others) > 1
+        or len(set(bases)) < len(bases)
+    )
+
+
+def _is_undone_quotient(node: Node) -> bool:
+    top, bottom = (_coefficient(part) for part in node.parts)
+    if bottom.denominator != 1 or top.denominator != 1 or bottom == 0:
+        return True
+    if bottom != 1 and (top / bottom).denominator == 1:
+        return True
+    return bool(set(_bases(node.parts[0])) & set(_bases(node.parts[1])))
+
+
+def _is_undone_power(node: Node) -> bool:
+    base, exponent = node.parts
+    power = _rational(exponent)
+    if power in (0, 1) or base.kind == "power":
+        return True
+    is_symbol = bool(variables(base)) or (base.kind == "constant" and base.name != "i")
+    if power is None or is_symbol:
+        return False
+    return power.denominator == 1 or _is_power(_rational(base), power.denominator)
+
+
+def _is_undone_root(node: Node) -> bool:
+    index = _rational(node.parts[1])
+    return index is None or _is_power(_rational(node.parts[0]), int(index))
+
+
+_IS_UNDONE: Mapping[str, Callable[[Node], bool]] = {
+    "negative": lambda node: node.parts[0].kind == "negative",
+    "sum": _is_undone_sum,
+    "product": _is_undone_product,
+    "quotient": _is_undone_quotient,
+    "power": _is_undone_power,
+    "root": _is_undone_root,
+}
 
 
 def _rational(node: Node) -> Fraction | None:
@@ -110,6 +143,17 @@ def _coefficient(node: Node) -> Fraction:
     if node.kind == "quotient":
         return _coefficient(node.parts[0]) / (_coefficient(node.parts[1]) or 1)
     return Fraction(1)
+
+
+def _bases(node: Node) -> list[Node]:
+    """Variables and constants that are factors of a term, or whose powers are."""
+    if node.kind in ("variable", "constant"):
+        return [node]
+    if node.kind == "power":
+        return _bases(node.parts[0]) if node.parts[0].kind in ("variable", "constant") else []
+    if node.kind in ("product", "negative"):
+        return [base for part in node.parts for base in _bases(part)]
+    return []
 
 
 def _without_coefficient(node: Node) -> tuple[str, ...]:

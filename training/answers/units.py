@@ -115,7 +115,8 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
     for prefix, value in _PREFIXES.items():
         if name.startswith(prefix):
             power, name = value, name.removeprefix(prefix)
-    top, slash, bottom = (part.strip() for part in re.sub(r" (?:per|an?) ", "/", name).partition("/"))
+    name = re.sub(r" (?:per|an?) ", "/", name)
+    top, slash, bottom = (part.strip() for part in name.partition("/"))
     unit = _known(top)
     if slash:
         below = _known(bottom)

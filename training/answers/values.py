@@ -46,7 +46,7 @@ class Items:
         kind: `set` (braces or no bracket: the order is free), `matrix` (of rows), `row`, or the
             two brackets of a tuple or interval.
         items: The values.
-        name: The variable of an interval that is written as an inequality.
+        name: The variable of an interval that is written as an inequality, or of a list.
     """
 
     kind: str
@@ -66,6 +66,11 @@ def is_enumeration(text: str) -> bool:
     """Whether a normalised answer names several values, such as `3 or 4` or `1, 2`."""
     several = "±" in text or len(_split(text) or []) > 1
     return several and not isinstance(parse(text), Number)
+
+
+def num_parts(text: str) -> int:
+    """How many values a normalised text lists outside of brackets."""
+    return len(_split(text) or [text])
 
 
 def may_be_several(text: str) -> bool:
@@ -182,7 +187,7 @@ def _parse_enumeration(text: str) -> Items | None:
     # `x > 1 and x < 3` is where both hold: not the union that `or` makes.
     if intervals and (len(intervals) > 1 or re.search(r"\band\b|,", _outside_brackets(text))):
         return None
-    return Items("set", values, name=min(intervals, default=""))
+    return Items("set", values, name=min(intervals | names, default=""))
 
 
 def _parse_all(parts: list[str]) -> "tuple[Value, ...] | None":
@@ -238,18 +243,20 @@ def _parse_relation(text: str) -> Relation | None:
     return Relation(sign, Node("sum", (left, Node("negative", (right,)))))
 
 
-_WITH_UNIT = re.compile(r"(.*[\w)}\]|π])\s+((?:square |cubic |sq )?[a-zA-Z]{1,12}(?:\^.{1,3}|[²³])?|%)")
+_WITH_UNIT = re.compile(
+    r"(.*[\w)}\]|π])\s+((?:square |cubic |sq )?[a-zA-Z]{1,12}\s*(?:\^.{1,3}|[²³])?|%|°)"
+)
 
 
 def _parse_expression(text: str) -> Expression | None:
-    tree = read_expression(text)
-    if isinstance(tree, Node):
-        return Expression(tree)
-    text = re.sub(r"°$", " deg", text)
-    match = _WITH_UNIT.fullmatch(text)
+    match = _WITH_UNIT.fullmatch(text.removesuffix("°").rstrip() + " °" if "°" in text else text)
     unit = parse_unit(match[2], separated=False) if match else None
-    tree = read_expression(match[1]) if match and unit else tree
-    return Expression(tree, unit) if isinstance(tree, Node) else None
+    if match and unit:
+        tree = read_expression(match[1])
+        if isinstance(tree, Node) and not variables(tree):
+            return Expression(tree, unit)
+    tree = read_expression(text)
+    return Expression(tree) if isinstance(tree, Node) else None
 
 
 _SEPARATOR = re.compile(r",\s*(?:(?:and|or)\s+)?|;\s*|\s+(?:and|or)\s+|\s*∪\s*")

@@ -233,9 +233,9 @@ def _alike(actual: Named, expected: Named) -> tuple[Value, Value]:
     """Both values read as the same kind, where a text such as `ACD` or `x` may be of two."""
     mine, theirs = actual.value, expected.value
     assert mine is not None and theirs is not None
-    if isinstance(mine, Words) and isinstance(theirs, Items):
+    if isinstance(mine, Words | Expression) and isinstance(theirs, Items):
         mine = choices(actual.text) or mine
-    elif isinstance(mine, Items) and isinstance(theirs, Words):
+    elif isinstance(mine, Items) and isinstance(theirs, Words | Expression):
         theirs = choices(expected.text) or theirs
     elif isinstance(mine, Expression) and isinstance(theirs, Words):
         theirs = _as_expression(expected.text) or theirs

@@ -1,7 +1,7 @@
 """Units of measurement, and the nouns that an answer may count."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -15,8 +15,8 @@ class Unit:
     Attributes:
         dimension: What is measured; a noun is a dimension of its own.
         factor: How many base units it is.
-        known: Whether it is a unit or a noun of ours. Any other word says nothing that may be left
-            out: `5 squared` is no 5.
+        known: Whether it is a unit or a noun of ours, so that a reference may be without it. Other
+            words say something: `5 squared` is no 5, and `5m` may be a product.
     """
 
     dimension: str
@@ -40,7 +40,7 @@ _NAMES = {
         "mg milligram": "1/1000",
         "g gram": "1",
         "kg kilogram": "1000",
-        "t ton tonne": "1000000",
+        "ton tonne": "1000000",
         "lb lbs pound": "453.59237",
         "oz ounce": "28.349523125",
     },
@@ -81,6 +81,7 @@ _UNITS = {
     for names, factor in units.items()
     for name in names.split()
 }
+_CAPITALS = ("k", "n", "j", "w")
 _SPEED = re.compile(r"\b(?:mph|kph|kmh)\b")
 _SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h"}
 _POWER = re.compile(r"\s*(?:\^\s*\{?([23])\}?|([²³]))$")
@@ -124,6 +125,10 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
             return None
         dimension = f"{unit.dimension}/{below.dimension}^{power}"
         return Unit(dimension, unit.factor / below.factor**power)
+    if unit is not None and len(text.strip()) == 1 and text.strip().isalpha():
+        if name != "l" and text.strip().islower() == (name in _CAPITALS):
+            return None
+        return replace(unit, known=separated or text.strip().isupper())
     if unit is not None:
         return unit if power == 1 else Unit(f"{unit.dimension}^{power}", unit.factor**power)
     if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):

@@ -114,7 +114,9 @@ def test_a_seed_out_of_range(capsys, home):
 
 def test_an_unknown_benchmark(capsys, home, recipes, tmp_path):
     path = edited(recipes, tmp_path, '"pocket_multimodal"', '"pocket_multimdal"')
-    assert "There is no benchmark 'pocket_multimdal'." in refused(capsys, home, "run", "--recipe", path)
+    assert "There is no benchmark 'pocket_multimdal'." in refused(
+        capsys, home, "run", "--recipe", path
+    )
 
 
 def test_a_model_that_is_not_there(capsys, home, recipes, tmp_path):

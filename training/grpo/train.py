@@ -35,7 +35,7 @@ from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage
 from training.records import Problem, read_problems
 from training.rl import schedules
-from training.rl.advantages import group_advantages, zero_variance_sequences
+from training.rl.advantages import group_advantages, without_truncated, zero_variance_sequences
 from training.rl.pad import Selection, population, select
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
@@ -168,6 +168,8 @@ class Grpo:
         advantages = group_advantages(
             experience.rewards, experience.group_ids, scale=stage.advantage_scale
         )
+        if stage.mask_truncated:
+            advantages = without_truncated(advantages, experience.truncated)
         temperature = schedules.pad_temperature(
             step, stage.num_steps, start=stage.pad.temperature_start, end=stage.pad.temperature_end
         )

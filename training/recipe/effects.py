@@ -53,13 +53,15 @@ RESULTS: Mapping[str, str] = {
     "EfficientLengthReward": "kind weight budget_tokens alpha delta",
     "RepetitionReward": "kind weight ngram",
     "KeywordsReward": "kind weight words value",
+    "OverlongReward": "kind weight limit_tokens buffer_tokens",
+    "CustomReward": "kind weight function",
     "PadRecipe": "strategy low high ratio temperature_start temperature_end importance_weight",
     "CorrectionRecipe": "kind level cap",
     "KlRecipe": "coefficient estimator",
     "EntropyRecipe": "coefficient decay warmup_steps warmup",
     "RlStage": "kind name data optimizer num_steps prompts_per_step group_size updates_per_step "
     "max_response_tokens temperature top_p clip_low clip_high surrogate ratio_level correction "
-    "aggregation advantage_scale pad kl entropy rewards freeze lora",
+    "aggregation advantage_scale pad kl entropy rewards mask_truncated freeze lora",
 }
 
 # Section -> its fields that change none.

@@ -5,6 +5,7 @@ RevisualError
 ├── InputError       a source, a benchmark or a model cannot be found, reached or read, or changed
 ├── DataError        a source, a record or a curated set breaks a rule
 ├── ModelError       a model is missing, or is not a vision-language model
+├── TrainingError    a policy's updates have become numbers that cannot be used
 ├── SettingsError    an environment variable has a value that cannot be used
 ├── PreflightError   this machine cannot hold the run
 ├── StoreError       the artifact store cannot be reached, written or trusted
@@ -61,6 +62,10 @@ class DataError(RevisualError):
 
 class ModelError(RevisualError):
     """A model path is missing or does not hold a vision-language model."""
+
+
+class TrainingError(RevisualError):
+    """Training cannot go on: updates have become numbers that cannot be used."""
 
 
 class SettingsError(RevisualError):

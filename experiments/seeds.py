@@ -11,7 +11,6 @@ from pathlib import Path
 
 from contracts.run_record import RunRecord
 from infra.settings import PROJECT_ROOT, load_settings
-from infra.store import Store
 from report.seeds import seeds_table
 
 
@@ -25,7 +24,7 @@ def evaluation_folder(record: RunRecord) -> Path:
     """The run's scores, fetched from the store."""
     settings = load_settings()
     stage = next(stage for stage in record.stages if stage.kind == "evaluate")
-    return Store(settings.store_uri, settings.home / "cache").fetch(stage.artifact)
+    return settings.store().fetch(stage.artifact)
 
 
 def main() -> int:

@@ -14,7 +14,6 @@ from contracts.secrets import masked
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
-from infra.store import Store
 from tasks.keys import Reuse
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 
@@ -119,7 +118,7 @@ def lineage(options: argparse.Namespace) -> int:
     """Prints where an artifact or a run's results come from, back to the source rows."""
     from tasks.lineage import find_artifact, lineage_lines
 
-    store = _store()
+    store = load_settings().store()
     for line in lineage_lines(store, find_artifact(store, options.artifact)):
         print(line)
     return 0
@@ -131,7 +130,8 @@ def gc(options: argparse.Namespace) -> int:
     from tasks.scratch import find_scratch, live_runs, remove_scratch
     from tasks.uploads import Retention
 
-    store, home, age_seconds = _store(), load_settings().home, options.age * SECONDS_PER_DAY
+    settings, age_seconds = load_settings(), options.age * SECONDS_PER_DAY
+    store, home = settings.store(), settings.home
     live = live_runs(home)
     for run in live:
         print(f"{run.name} is at work: what it needs, or has begun since it started, stays")
@@ -151,11 +151,6 @@ def gc(options: argparse.Namespace) -> int:
     done = "would go" if options.dry_run else "removed"
     print(f"{len(garbage)} artifact(s), {len(scratch)} local folder(s), {total:.1f} MiB {done}.")
     return 0
-
-
-def _store() -> Store:
-    settings = load_settings()
-    return Store(settings.store_uri, settings.home / "cache")
 
 
 def _load(name: str, seed: int | None) -> Recipe:

@@ -28,7 +28,6 @@ from contracts.secrets import without_secrets
 from infra import services
 from infra.access import api_client
 from infra.settings import Settings
-from infra.store import Store
 
 DEPLOYMENT = "revisual/full"
 POLL_SECONDS = 1.0
@@ -173,7 +172,7 @@ def _refuse_dead_services(settings: Settings) -> None:
 def _scores(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     record = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
     evaluation = next(stage for stage in record.stages if stage.kind == "evaluate")
-    store = Store(settings.store_uri, settings.home / "cache")
+    store = settings.store()
     path = store.fetch(evaluation.artifact, only=["scores.json"]) / "scores.json"
     scores: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["scores"]
     return scores

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contracts.errors import SettingsError
 from contracts.secrets import without_secrets
+from infra.store import Store
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PORT = 4200
@@ -43,6 +44,10 @@ class Settings:
     def prefect_home(self) -> Path:
         """Prefect's database, profile and storage."""
         return self.home / "prefect"
+
+    def store(self) -> Store:
+        """Opens the artifact store; not fork-safe, so each task opens its own."""
+        return Store(self.store_uri, self.home / "cache")
 
     @property
     def reports(self) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contracts.run_record import RunRecord
 from report.blocks import Block, Figure, Prose, Section, Table
 from report.evidence import Evidence, Metrics
-from report.numbers import figure, percent_tick
+from report.numbers import figure, percent, percent_tick
 from report.svg import Series, line_chart
 
 SFT_CURVES = (("loss", "Loss", "mean negative log-likelihood of a target token"),)
@@ -18,7 +18,13 @@ RL_CURVES = (
     ("effective_fraction", "PAD effective set", "|E| / |B|, sequences that PAD may draw"),
     ("zero_variance_fraction", "Zero-variance groups", "share of groups with equal rewards"),
 )
-FRACTIONS = {"accuracy", "effective_fraction", "zero_variance_fraction"}
+# Only where a stage holds problems out; a point every few steps.
+VALIDATION_CURVE = (
+    "validation_accuracy",
+    "Validation accuracy",
+    "share of the held-out problems that are answered right",
+)
+FRACTIONS = {"accuracy", "validation_accuracy", "effective_fraction", "zero_variance_fraction"}
 
 
 def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
@@ -33,19 +39,22 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
             name: steps for name, steps in evidence.metrics.items() if kinds.get(name) == kind
         }
         blocks: list[Block] = []
-        for key, name, meaning in curves:
+        is_validated = any(VALIDATION_CURVE[0] in step for all_ in stages.values() for step in all_)
+        shown = (*curves, VALIDATION_CURVE) if is_validated else curves
+        for key, name, meaning in shown:
             blocks += _curve(stages, key, name, meaning) if stages else []
         if not stages:
             blocks = [Prose("No stage of this kind logged any step.", "bad")]
         else:
-            blocks.append(_steps_table(stages, [(key, name) for key, name, _ in curves]))
+            blocks.append(_steps_table(stages, [(key, name) for key, name, _ in shown]))
+            blocks += _selection(stages) if kind == "rl" else []
         sections.append(Section(title, kind, tuple(blocks)))
     return tuple(sections)
 
 
 def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> list[Block]:
     series = [
-        Series(stage, tuple((step["step"], step.get(key, math.nan)) for step in steps))
+        Series(stage, _points(steps, key))
         for stage, steps in stages.items()
         if any(key in step for step in steps)
     ]
@@ -67,6 +76,14 @@ def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> lis
         first_colour=1,
     )
     return [Figure(title, description, svg, wide=False)]
+
+
+def _points(steps: Metrics, key: str) -> tuple[tuple[float, float], ...]:
+    """Of every step; a validation is of every few steps, and its line joins them."""
+    points = tuple((step["step"], step.get(key, math.nan)) for step in steps)
+    if key == VALIDATION_CURVE[0]:
+        return tuple(point for point in points if math.isfinite(point[1]))
+    return points
 
 
 def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) -> Table:
@@ -95,6 +112,44 @@ def _steps_table(stages: dict[str, Metrics], curves: Sequence[tuple[str, str]]) 
         "no value",
     )
     return Table("The curves in numbers (means over fifths)", columns, "llrrrrrr", tuple(rows))
+
+
+def _selection(stages: dict[str, Metrics]) -> list[Block]:
+    """How often the selection had a choice, and what became of the updates."""
+    rows = []
+    for stage, steps in stages.items():
+        draws, rounds, skipped, nonfinite = (
+            _total(steps, key)
+            for key in ("real_draw", "refill_rounds", "skipped_update", "nonfinite_updates")
+        )
+        rows.append(
+            (
+                stage,
+                str(len(steps)),
+                "–" if draws is None else percent(draws / len(steps)),
+                figure(None if rounds is None else rounds / len(steps)),
+                figure(skipped),
+                figure(nonfinite),
+            )
+        )
+    columns = (
+        "stage",
+        "steps",
+        "with a real draw",
+        "refill rounds a step",
+        "without an update",
+        "updates left out",
+    )
+    note = (
+        "A draw is real if it leaves out something that it might have drawn; in any other step PAD "
+        "trains on its whole effective set. Updates whose gradient is not finite are left out."
+    )
+    return [Table("Selection and updates", columns, "lrrrrr", tuple(rows)), Prose(note, "muted")]
+
+
+def _total(steps: Metrics, key: str) -> float | None:
+    values = [step[key] for step in steps if math.isfinite(step.get(key, math.nan))]
+    return sum(values) if values else None
 
 
 def _mean(values: list[float]) -> float | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.run_record import RunRecord, StageRecord
+from contracts.scores import Gain, Score, Scores
 
 PREDICTION_COLUMNS = [
     "policy",
@@ -32,53 +33,6 @@ FILES = (
 )
 Metrics = tuple[dict[str, float], ...]
 Read = TypeVar("Read")
-
-
-class Breakdown(BaseModel):
-    """Accuracy on one level or family."""
-
-    model_config = ConfigDict(frozen=True)
-    value: float
-    n: int
-
-
-class Score(BaseModel):
-    """One row of scores.json: one policy on one benchmark; accuracies are fractions."""
-
-    model_config = ConfigDict(frozen=True)
-    policy: str
-    benchmark: str
-    metric: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    num_problems: int
-    outcomes: dict[str, int] = {}
-    truncated: float | None = None
-    mean_tokens: float | None = None
-    by_level: dict[str, Breakdown] = {}
-    by_family: dict[str, Breakdown] = {}
-    reading: float | None = None
-
-
-class ScoredGain(BaseModel):
-    """One policy against another on the same problems, as the evaluation worked it out."""
-
-    model_config = ConfigDict(frozen=True)
-    policy: str
-    over: str
-    benchmark: str
-    points: float
-    low_points: float
-    high_points: float
-
-
-class Scores(BaseModel):
-    """The whole of scores.json."""
-
-    model_config = ConfigDict(frozen=True)
-    scores: tuple[Score, ...] = Field(min_length=1)
-    gains: tuple[ScoredGain, ...] = ()
 
 
 class CuratedSet(BaseModel):
@@ -118,7 +72,7 @@ class Evidence:
 
     metrics: Mapping[str, Metrics]
     scores: tuple[Score, ...]
-    gains: tuple[ScoredGain, ...]
+    gains: tuple[Gain, ...]
     predictions: pd.DataFrame | None
     problems: Path | None
     curation: CurationSummary | None

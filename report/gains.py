@@ -13,7 +13,7 @@ SEED = 0  # of the bootstrap: the same predictions give the same interval in eve
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class Difference:
     """Accuracy after minus before, as fractions; the bounds are None when they are unknown."""
 
     benchmark: str
@@ -33,7 +33,7 @@ class Gain:
         return "down" if self.high < 0 else "not shown"
 
 
-def gain(evidence: Evidence, benchmark: str, before: str, after: str) -> Gain | None:
+def gain(evidence: Evidence, benchmark: str, before: str, after: str) -> Difference | None:
     """The gain between two policies on one benchmark, or None when either was not evaluated.
 
     The interval is the evaluation's own where it gave one, else the same paired bootstrap of the
@@ -46,19 +46,19 @@ def gain(evidence: Evidence, benchmark: str, before: str, after: str) -> Gain | 
     value = second.value - first.value
     for one in evidence.gains:
         if (one.benchmark, one.over, one.policy) == (benchmark, before, after):
-            return Gain(
+            return Difference(
                 benchmark, before, after, value, one.low_points / 100, one.high_points / 100
             )
     differences = _paired_differences(evidence.predictions, benchmark, before, after)
     if len(differences) < 2 or abs(differences.mean() - value) > 1e-6:
-        return Gain(benchmark, before, after, value)
+        return Difference(benchmark, before, after, value)
     problems = [str(name) for name in differences.index]
     generator = np.random.default_rng(SEED)
     low, high = cluster_bootstrap(differences.to_list(), problems, generator)
-    return Gain(benchmark, before, after, value, low, high)
+    return Difference(benchmark, before, after, value, low, high)
 
 
-def stage_gains(evidence: Evidence) -> dict[str, list[Gain]]:
+def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
     """For each policy after the base: its gains over the policy before it, one per benchmark."""
     return {
         after: [

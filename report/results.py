@@ -1,8 +1,9 @@
 """The sections about accuracy: the headline, each stage's gain, levels and families."""
 
+from contracts.scores import Score, Share
 from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
-from report.evidence import Breakdown, Evidence, Score
-from report.gains import Gain, gain, stage_gains
+from report.evidence import Evidence
+from report.gains import Difference, gain, stage_gains
 from report.numbers import figure, interval, percent, percent_tick, points, points_interval
 from report.svg import Estimate, Series, change_chart, dot_chart, line_chart
 
@@ -36,7 +37,7 @@ def headline(evidence: Evidence) -> Section:
     return Section("What came out", "headline", blocks)
 
 
-def _headline_text(gains: list[Gain], base: str, final: str) -> str:
+def _headline_text(gains: list[Difference], base: str, final: str) -> str:
     parts = [
         f"{one.benchmark} {points(one.value)}"
         + (
@@ -49,7 +50,7 @@ def _headline_text(gains: list[Gain], base: str, final: str) -> str:
     return f"From {base} to {final}, in points of accuracy: {'; '.join(parts)}."
 
 
-def _gain_table(caption: str, evidence: Evidence, gains: list[Gain]) -> Table:
+def _gain_table(caption: str, evidence: Evidence, gains: list[Difference]) -> Table:
     rows = []
     for one in gains:
         before = evidence.score(one.benchmark, one.before)
@@ -68,14 +69,14 @@ def _gain_table(caption: str, evidence: Evidence, gains: list[Gain]) -> Table:
     return Table(caption, columns, "lrrrrl", tuple(rows))
 
 
-def _bounds(one: Gain) -> str:
+def _bounds(one: Difference) -> str:
     if one.low is None or one.high is None:
         return "–"
     return points_interval(one.low, one.high)
 
 
 def _stage_table(
-    benchmarks: tuple[str, ...], by_stage: dict[str, list[Gain]], places: dict[str, Cell]
+    benchmarks: tuple[str, ...], by_stage: dict[str, list[Difference]], places: dict[str, Cell]
 ) -> Table:
     rows = []
     for policy, gains in by_stage.items():
@@ -91,7 +92,7 @@ def _stage_table(
     return Table(caption, columns, "l" + "r" * len(benchmarks) + "l", tuple(rows))
 
 
-def _place(gains: list[Gain]) -> Cell:
+def _place(gains: list[Difference]) -> Cell:
     up = [one.benchmark for one in gains if one.verdict == "up"]
     down = [one.benchmark for one in gains if one.verdict == "down"]
     loss = f", but lost on {', '.join(down)}" if down else ""
@@ -213,7 +214,7 @@ def _by_family(benchmark: str, scores: list[Score]) -> list[Block]:
 
 
 def _split_table(
-    caption: str, name: str, keys: list[str], parts: dict[str, dict[str, Breakdown]]
+    caption: str, name: str, keys: list[str], parts: dict[str, dict[str, Share]]
 ) -> Table:
     rows = tuple(
         (

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from scipy.stats import t as student_t
 
 from contracts.errors import DataError
+from contracts.scores import Score, Scores
 from report.blocks import Block, Prose, Section, Table
-from report.evidence import Score, Scores, read_scores
+from report.evidence import read_scores
 from report.numbers import percent, points
 from report.write_markdown import markdown_section
 

@@ -10,7 +10,6 @@ from contracts.run_record import recipe_digest
 from contracts.secrets import masks_secrets
 from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import load_settings
-from infra.store import Store
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
 from tasks.run import Run, recipe_path
@@ -77,7 +76,7 @@ def check(recipe: Recipe) -> None:
         find_benchmark(benchmark.name)
     check_rewards(recipe)
     model_bytes = list_inputs(recipe, settings)
-    check_store(Store(settings.store_uri, settings.home / "cache"))
+    check_store(settings.store())
     check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))
 
 

@@ -78,7 +78,7 @@ def render_again(settings: Settings, name: str) -> Path:
     Raises:
         StoreError: There is no such run.
     """
-    store = Store(settings.store_uri, settings.home / "cache")
+    store = settings.store()
     if name == "latest":
         records = sorted(settings.reports.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
         name = records[-1].parent.name if records else name

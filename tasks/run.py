@@ -57,7 +57,7 @@ class Run:
 
     def store(self) -> Store:
         """Opens the store; not fork-safe, so each task opens its own."""
-        return Store(self.settings.store_uri, self.settings.home / "cache")
+        return self.settings.store()
 
     def provenance(
         self,

@@ -11,6 +11,7 @@ import pytest
 
 from training.recipe import recipe
 from training.recipe import stages as recipe_stages
+from training.recipe.effects import READERS, changes_results
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -36,6 +37,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "CorrectionRecipe": [],
     "KlRecipe": [TEXT["kl"]],
     "EntropyRecipe": [TEXT["entropy"]],
+    "ValidationRecipe": [TEXT["validation"]],
     "EvaluationRecipe": [SEVEN_B["evaluation"]],
 }
 
@@ -67,6 +69,15 @@ def test_the_values_are_those_of_the_7b_recipe(section: str) -> None:
             elif cell:
                 stated = tomllib.loads(f"value = {cell.strip('` ')}")["value"]
                 assert stated == values[field], field
+
+
+@pytest.mark.parametrize("section", VALUES)
+def test_the_last_column_says_what_changes_results(section: str) -> None:
+    for field, cells in _rows(section).items():
+        if section == "Recipe":
+            assert cells[-1] == (", ".join(READERS[field]) or "no"), field
+        else:
+            assert cells[-1] == ("yes" if changes_results(section, field) else "no"), field
 
 
 def test_the_two_paper_recipes_differ_in_their_model_only() -> None:

@@ -15,7 +15,6 @@ import pytest
 from contracts.artifact import Artifact
 from infra.access import credential
 from infra.settings import Settings
-from infra.store import Store
 
 ROOT = Path(__file__).parents[2]
 POCKET_BASE = ROOT / "infra" / "models" / "pocket-base"
@@ -101,7 +100,7 @@ class Services:
 
     def weights(self, record: dict[str, Any]) -> dict[str, str]:
         """Digests of the weights that a run's stages made, as the store's manifests say."""
-        store = Store(self.settings.store_uri, self.settings.home / "cache")
+        store = self.settings.store()
         return {
             stage["name"]: file.sha256
             for stage in record["stages"]

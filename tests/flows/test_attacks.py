@@ -275,7 +275,7 @@ def test_with_the_credential_a_run_brings_no_command_of_its_own(services, marker
         unknown = client.create_flow_run_from_deployment(deployment.id, parameters={"nonsense": 1})
         message = ended(client, unknown.id).message
     assert "The flow has no parameter nonsense." in message
-    assert "its parameters are digest, fresh, recipe, seed" in message
+    assert "its parameters are digest, recipe, reuse, seed" in message
     assert not marker.exists()
 
 

@@ -113,10 +113,8 @@ def test_a_seed_out_of_range(capsys, home):
 
 
 def test_an_unknown_benchmark(capsys, home, recipes, tmp_path):
-    path = edited(recipes, tmp_path, '"pocket_multimodal"', '"pocket_multimdal"')
-    assert "There is no benchmark 'pocket_multimdal'." in refused(
-        capsys, home, "run", "--recipe", path
-    )
+    path = edited(recipes, tmp_path, "pocket_multimodal", "pocket_none")
+    assert "There is no benchmark 'pocket_none'." in refused(capsys, home, "run", "--recipe", path)
 
 
 def test_a_model_that_is_not_there(capsys, home, recipes, tmp_path):

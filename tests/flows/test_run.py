@@ -27,10 +27,10 @@ from infra.automations import (
 )
 from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
+from tests.flows.outcomes import require_assets, require_whole_report
 from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
-ROLE = "prefect.resource.role"
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -127,33 +127,6 @@ def trained_weights(services) -> list[str]:
 def run_record(services) -> dict:
     records = (services.settings.reports).glob("*/run.json")
     return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
-
-
-def upstream(event: dict) -> list[str]:
-    related = event["related"]
-    return [one["prefect.resource.id"] for one in related if one.get(ROLE) == "asset"]
-
-
-def require_assets(services, event: str, record: dict) -> None:
-    """Every stage of the run is an asset with its inputs upstream, and with its digests."""
-    stages = record["stages"]
-    found = services.assets(event, [stage["artifact"]["uri"] for stage in stages])
-    for stage in stages:
-        one = found[stage["artifact"]["uri"]]
-        assert upstream(one) == [given["uri"] for given in stage["inputs"]]
-        assert one["payload"]["kind"] == stage["artifact"]["kind"]
-        assert one["payload"]["sha256"] == stage["artifact"]["sha256"]
-        assert re.fullmatch("[0-9a-f]{64}", one["payload"]["recipe_digest"])
-        assert any(related.get(ROLE) == "flow-run" for related in one["related"])
-
-
-def require_whole_report(page, record):
-    """What was made, from what, and the pictures of the problems that were answered."""
-    assert "<html" in page and "What is missing" in page and "every file was found" in page
-    for stage in record["stages"]:
-        assert stage["artifact"]["sha256"] in page
-    assert page.count('src="data:image/png;base64,') == 4  # of the benchmark's four problems
-    assert page.count("pocket_multimodal") >= 3  # the accuracies of three policies
 
 
 def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, recipes):

@@ -157,6 +157,11 @@ def _write_metrics(folders: dict[str, Path]) -> None:
                     "entropy": 0.5 * (1 - 0.6 * done) + abs(noise),
                     "effective_fraction": 0.6 - 0.3 * done + noise,
                     "zero_variance_fraction": 0.2 + 0.4 * done - noise,
+                    # Real in three steps of four; a tenth of the steps refills twice.
+                    "real_draw": int(step % 4 > 0),
+                    "refill_rounds": 2 * int(step % 10 == 0),
+                    "skipped_update": 0,
+                    "nonfinite_updates": int(step == 5),
                 }
             )
         _write_lines(folders[stage] / "metrics.jsonl", steps)

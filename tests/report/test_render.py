@@ -88,6 +88,36 @@ def test_every_picture_has_words_and_is_valid_xml(made_up_run) -> None:
                     assert 0 <= float(value) <= height, (name, value)
 
 
+def test_the_share_of_real_draws_is_shown(made_up_run) -> None:
+    run, folders = made_up_run
+    markdown = render(run, folders).markdown
+    assert "| multimodal_rl | 60 | 75.0 % | 0.200 | 0 | 1 |" in markdown
+    assert "| text_rl | 40 | 75.0 % | 0.200 | 0 | 1 |" in markdown
+    # A stage that an older version ran has logged no such thing.
+    path = folders["text_rl"] / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        del line["real_draw"], line["refill_rounds"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "| text_rl | 40 | – | – | 0 | 1 |" in render(run, folders).markdown
+
+
+def test_validation_is_plotted_where_there_is_one(made_up_run) -> None:
+    run, folders = made_up_run
+    assert "Validation accuracy" not in render(run, folders).markdown
+    path = folders["text_rl"] / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        is_due = line["step"] % 10 == 0
+        line["validation_accuracy"] = line["step"] / 100 if is_due else None
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = render(run, folders)
+    assert "text_rl goes from 0.100 to 0.400 in 4 steps" in page.markdown
+    assert "| text_rl | Validation accuracy | 40 | 0.100 | 0.400 | 0.100 | 0.400 | 36 |" in (
+        page.markdown
+    )
+
+
 def test_headline_figures_are_those_of_the_scores(made_up_run) -> None:
     html, markdown = render(*made_up_run)
     sentence = re.search(r"pocket_text \+70.0 \((.*?)\); pocket_multimodal \+25.0 \((.*?)\)", html)

@@ -1,16 +1,15 @@
 """Evaluates every policy on every benchmark, one policy in memory at a time."""
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from contracts.scores import Gain, Scores
 from training.answers import Outcome, Verifier
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.scores import (
-    Gain,
     Prediction,
     paired_gain,
     prediction_dataset,
@@ -172,8 +171,8 @@ def write_scores(
         for benchmark, rows in by_benchmark.items()
     }
     scores = [scoring_of(name).aggregate(rows) for (_, name), rows in pairs.items()]
-    report = {"scores": scores, "gains": gains_over_base(pairs, seed)}
-    (output / "scores.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    found = Scores(scores=tuple(scores), gains=tuple(gains_over_base(pairs, seed)))
+    (output / "scores.json").write_text(found.model_dump_json(indent=2), encoding="utf-8")
     every = [row for rows in pairs.values() for row in rows]
     prediction_dataset(every).to_parquet(str(output / "predictions.parquet"))
 

@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 from datasets import Dataset, Features, Value
 
+from contracts.scores import Gain, Score, Share
 from training.answers import Outcome, count_outcomes
 from training.evaluation.intervals import cluster_bootstrap, wilson
 
@@ -66,59 +67,6 @@ PREDICTION_FEATURES = Features(
 )
 
 
-class Share(TypedDict):
-    """Accuracy over a part of the problems."""
-
-    value: float
-    n: int
-
-
-class Score(TypedDict):
-    """One policy on one benchmark.
-
-    Fields:
-        policy: Name of the policy.
-        benchmark: Name of the benchmark.
-        metric: What `value` is.
-        value: The metric, in [0, 1].
-        low: Lower bound of its 95 % interval.
-        high: Upper bound.
-        num_problems: How many problems it is over.
-        outcomes: How many responses were right, wrong, unparseable, timed out.
-        truncated: Share of responses that ran out of tokens.
-        mean_tokens: Mean length of the responses, tokens.
-        by_level: Accuracy at each level.
-        by_family: Accuracy in each family.
-        reading: Share of the problems with a reading that the response transcribed rightly; None
-            if no problem has one.
-    """
-
-    policy: str
-    benchmark: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    num_problems: int
-    outcomes: dict[Outcome, int]
-    truncated: float
-    mean_tokens: float
-    by_level: dict[str, Share]
-    by_family: dict[str, Share]
-    reading: float | None
-
-
-class Gain(TypedDict):
-    """How much better one policy is than another on the same problems, points of accuracy."""
-
-    policy: str
-    over: str
-    benchmark: str
-    points: float
-    low_points: float
-    high_points: float
-
-
 def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
     """Collects predictions into a `datasets.Dataset`."""
     columns = {name: [dict(row)[name] for row in predictions] for name in PREDICTION_FEATURES}
@@ -136,22 +84,23 @@ def accuracy_score(predictions: Sequence[Prediction]) -> Score:
     """
     right = [is_right(row) for row in predictions]
     low, high = wilson(sum(right), len(right))
+    outcomes = [row["outcome"] for row in predictions]
     readings = [row["reading_right"] for row in predictions if row["reading_right"] is not None]
-    return {
-        "policy": predictions[0]["policy"],
-        "benchmark": predictions[0]["benchmark"],
-        "metric": "accuracy",
-        "value": _mean(right),
-        "low": low,
-        "high": high,
-        "num_problems": len(predictions),
-        "outcomes": count_outcomes([row["outcome"] for row in predictions]),
-        "truncated": _mean([row["truncated"] for row in predictions]),
-        "mean_tokens": _mean([row["num_tokens"] for row in predictions]),
-        "by_level": _shares(predictions, lambda row: row["level"]),
-        "by_family": _shares(predictions, lambda row: row["family"]),
-        "reading": _mean(readings) if readings else None,
-    }
+    return Score(
+        policy=predictions[0]["policy"],
+        benchmark=predictions[0]["benchmark"],
+        metric="accuracy",
+        value=_mean(right),
+        low=low,
+        high=high,
+        num_problems=len(predictions),
+        outcomes={str(k): n for k, n in count_outcomes(outcomes).items()},
+        truncated=_mean([row["truncated"] for row in predictions]),
+        mean_tokens=_mean([row["num_tokens"] for row in predictions]),
+        by_level=_shares(predictions, lambda row: row["level"]),
+        by_family=_shares(predictions, lambda row: row["family"]),
+        reading=_mean(readings) if readings else None,
+    )
 
 
 def paired_gain(
@@ -168,14 +117,14 @@ def paired_gain(
     differences = [100.0 * (is_right(one) - is_right(other)) for one, other in pairs]
     ids = [one["problem_id"] for one in policy]
     low, high = cluster_bootstrap(differences, ids, generator)
-    return {
-        "policy": policy[0]["policy"],
-        "over": over[0]["policy"],
-        "benchmark": policy[0]["benchmark"],
-        "points": _mean(differences),
-        "low_points": low,
-        "high_points": high,
-    }
+    return Gain(
+        policy=policy[0]["policy"],
+        over=over[0]["policy"],
+        benchmark=policy[0]["benchmark"],
+        points=_mean(differences),
+        low_points=low,
+        high_points=high,
+    )
 
 
 def is_right(prediction: Prediction) -> bool:
@@ -215,6 +164,6 @@ def _shares(
         if group is not None:
             groups[group].append(is_right(row))
     return {
-        str(group): {"value": _mean(right), "n": len(right)}
+        str(group): Share(value=_mean(right), n=len(right))
         for group, right in sorted(groups.items())
     }

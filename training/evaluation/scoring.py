@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from contracts.scores import Score
 from training.answers import Outcome, Verifier
 from training.evaluation import single_answer
 from training.evaluation.registry import find_benchmark
-from training.evaluation.scores import Prediction, Score
+from training.evaluation.scores import Prediction
 from training.records import Problem
 from training.rollout.protocol import Prompt, Request
 

@@ -1,7 +1,7 @@
 """One optimizer step's sequences in RL, with what the loss needs to know of each.
 
 Only selected sequences get here, so that old and reference log-probabilities cost a forward pass
-for these alone; and of these only the live ones, since a zero advantage contributes nothing.
+for these alone; and of these only the ones that have a gradient (`selection.rows_with_gradient`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,10 @@ class MiniBatch:
 
     Attributes:
         sequences: Prompt and response, K.
-        advantages: None of them zero [K].
+        advantages: [K].
         sampler_log_probs: What the rollout engine reported, each [L].
-        normalizer: The loss's denominator, see `normalizer_of`.
+        normalizer: The loss's denominator, see `normalizer_of`; it counts selected sequences that
+            are not here, too.
         weights: Inverse inclusion probabilities [K]; None where the selection's bias is wanted.
         old: Scores of the policy before this step's first update, by row; None where this is the
             first update, whose own scores are the old ones.
@@ -77,24 +78,22 @@ class MiniBatch:
         return loss
 
 
-def normalizer_of(lengths_tokens: torch.Tensor, advantages: torch.Tensor, stage: RlStage) -> float:
+def normalizer_of(lengths_tokens: torch.Tensor, stage: RlStage) -> float:
     """The loss's denominator for a set of responses.
 
     Args:
         lengths_tokens: Of each response [M].
-        advantages: [M]; responses of none do not count.
         stage: Says how the loss is aggregated.
     """
     return loss_normalizer(
-        torch.arange(int(lengths_tokens.max())) < lengths_tokens[:, None],
-        advantages,
+        lengths_tokens,
         aggregation=stage.aggregation,
         max_response_tokens=stage.max_response_tokens,
     )
 
 
-def loss_settings(stage: RlStage, step: int) -> LossSettings:
-    """The recipe's loss at one step (from 0)."""
+def loss_settings(stage: RlStage, update: int) -> LossSettings:
+    """The recipe's loss at one optimizer update of the stage (from 0)."""
     entropy = stage.entropy
     return LossSettings(
         clip_low=stage.clip_low,
@@ -105,10 +104,10 @@ def loss_settings(stage: RlStage, step: int) -> LossSettings:
         kl_coefficient=stage.kl.coefficient if stage.kl else 0.0,
         kl_estimator=stage.kl.estimator if stage.kl else "k3",
         entropy_coefficient=schedules.entropy_coefficient(
-            step,
+            update,
             coefficient=entropy.coefficient,
             decay=entropy.decay,
-            warmup_steps=entropy.warmup_steps,
+            warmup_updates=entropy.warmup_updates,
             warmup=entropy.warmup,
         )
         if entropy
@@ -116,4 +115,7 @@ def loss_settings(stage: RlStage, step: int) -> LossSettings:
         correction=stage.correction.kind,
         correction_level=stage.correction.level,
         correction_cap=stage.correction.cap,
+        dual_clip=stage.dual_clip,
+        log_ratio_bound=stage.log_ratio_bound,
+        kl_cap=stage.kl.cap if stage.kl else LossSettings.kl_cap,
     )

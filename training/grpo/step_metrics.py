@@ -6,9 +6,11 @@ import torch
 
 from training.answers import count_outcomes
 from training.grpo.experience import Experience
+from training.grpo.selection import drawn_from
 from training.learner.learner import UpdateResult
 from training.recipe.stages import RlStage
 from training.rl.advantages import zero_variance_fraction
+from training.rl.arms import Batch, is_real_draw
 from training.rl.losses import mean_diagnostics
 from training.rl.pad import Selection, effective_sample_size, effective_set
 from training.runtime.metrics import Metric
@@ -21,6 +23,7 @@ _MEASURED_BY_UPDATES = (
     "clip_high_fraction",
     "importance_ratio_mean",
     "sampler_kl",
+    "outside_nucleus_fraction",
     "entropy",
 )
 
@@ -45,38 +48,52 @@ def experience_metrics(experience: Experience) -> dict[str, Metric]:
     }
 
 
-def selection_metrics(
-    experience: Experience, advantages: torch.Tensor, selection: Selection, stage: RlStage
-) -> dict[str, Metric]:
-    """Of PAD: how much of the batch can teach anything, and how much of that was taken."""
-    effective = effective_set(advantages, low=stage.pad.low, high=stage.pad.high)
+def selection_metrics(batch: Batch, selection: Selection, stage: RlStage) -> dict[str, Metric]:
+    """Of the arm: how much of what was sampled can teach anything, and how much was taken.
+
+    `real_draw` is 1 if the arm left something out of what it draws from; PAD does not in a step
+    whose whole effective set is wanted, and is the filter then.
+    """
+    effective = effective_set(batch.advantages, low=stage.pad.low, high=stage.pad.high)
     return {
-        "effective_fraction": len(effective) / len(advantages),
-        "zero_variance_fraction": zero_variance_fraction(experience.rewards, experience.group_ids),
+        "sampled_sequences": len(batch.advantages),
+        "effective_fraction": len(effective) / len(batch.advantages),
+        "zero_variance_fraction": zero_variance_fraction(batch.rewards, batch.group_ids),
         "selected_sequences": len(selection.indices),
         "effective_sample_size": effective_sample_size(selection.weights),
+        "real_draw": int(is_real_draw(selection, len(drawn_from(batch, stage)))),
     }
 
 
-def update_speed(experience: Experience, selection: Selection, seconds: float) -> dict[str, Metric]:
-    """Of selection, scoring and updates, in response tokens that were selected."""
-    num_tokens = float(experience.lengths_tokens[selection.indices].sum())
+def update_speed(results: Sequence[UpdateResult], seconds: float) -> dict[str, Metric]:
+    """Of selection, scoring and updates, in response tokens that had a forward pass."""
+    num_tokens = sum(float(result.diagnostics["num_tokens"]) for result in results)
     return {"seconds_update": seconds, "update_tokens_per_second": num_tokens / seconds}
 
 
 def update_metrics(results: Sequence[UpdateResult], stage: RlStage) -> dict[str, Metric]:
-    """Of a step's optimizer steps; null where a skipped update leaves nothing to measure."""
-    if not results:
+    """Of a step's optimizer steps; null where there is nothing to measure.
+
+    What is a mean over tokens is one over the tokens that had a forward pass, those of
+    `scored_sequences`; updates whose gradient was not finite are counted and left out.
+    """
+    applied = [result for result in results if result.applied]
+    counts = {
+        "skipped_update": int(not results),
+        "nonfinite_updates": len(results) - len(applied),
+        "scored_sequences": sum(int(r.diagnostics["num_sequences"]) for r in results),
+    }
+    if not applied:
         names = (*_MEASURED_BY_UPDATES, *(("kl_reference",) if stage.kl else ()))
-        return {"skipped_update": 1} | dict.fromkeys(names)
+        return counts | dict.fromkeys(names)
     sums: Mapping[str, torch.Tensor] = {
-        name: torch.stack([result.diagnostics[name] for result in results]).sum()
-        for name in results[0].diagnostics
+        name: torch.stack([result.diagnostics[name] for result in applied]).sum()
+        for name in applied[0].diagnostics
     }
     return {
-        "skipped_update": 0,
-        "loss": sum(result.loss for result in results) / len(results),
-        "grad_norm": sum(result.grad_norm for result in results) / len(results),
-        "learning_rate": results[-1].learning_rate,
+        **counts,
+        "loss": sum(result.loss for result in applied) / len(applied),
+        "grad_norm": sum(result.grad_norm for result in applied) / len(applied),
+        "learning_rate": applied[-1].learning_rate,
         **mean_diagnostics(sums),
     }

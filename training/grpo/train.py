@@ -9,6 +9,7 @@ How the authors' code differs is said where the difference lies: `training/rl/`.
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,33 +20,40 @@ from contracts.errors import DataError
 from training.answers import Verifier
 from training.grpo.experience import Experience, append, collect
 from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
+from training.grpo.selection import (
+    batch_of,
+    distill_batch,
+    drawn_from,
+    num_missing_prompts,
+    rows_with_gradient,
+)
 from training.grpo.step_metrics import (
     experience_metrics,
     selection_metrics,
     update_metrics,
     update_speed,
 )
+from training.grpo.validation import NAMES as VALIDATION_METRICS
+from training.grpo.validation import hold_out, is_due, validate
 from training.learner.checkpoints import Checkpoints, Places
-from training.learner.learner import Learner, UpdateResult
-from training.model.adapters import attach_adapters
+from training.learner.learner import UpdateResult
+from training.learner.setup import new_learner, write_summary
 from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.model.forward import Scorer, ScoreSettings
+from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage
 from training.records import Problem, read_problems
 from training.rl import schedules
-from training.rl.advantages import group_advantages, without_truncated, zero_variance_sequences
-from training.rl.pad import Selection, population, select
+from training.rl.arms import Batch
+from training.rl.pad import Selection
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.runtime import device
 from training.runtime.metrics import Metric, MetricsLog
 from training.runtime.seeds import rows_at, seeded_generator
 
-# How often `dynamic` replaces the groups that teach nothing before it goes on with fewer: DAPO
-# refills without a bound, and hangs once every prompt is solved.
-MAX_REFILL_ROUNDS = 4
 # Problems whose greedy answers are kept from before and after the stage, for a reader.
 NUM_SHOWN_SAMPLES = 4
 
@@ -58,11 +66,15 @@ class RlState:
         step: Batches of rollouts done.
         data_position: Prompts drawn, over all epochs.
         num_skipped_updates: Steps whose selection was empty.
+        best_validation: The highest accuracy on the held-out problems so far.
+        num_validations_since_best: How many validations have not beaten it.
     """
 
     step: int = 0
     data_position: int = 0
     num_skipped_updates: int = 0
+    best_validation: float | None = None
+    num_validations_since_best: int = 0
 
 
 def train(
@@ -89,7 +101,7 @@ def train(
         Preempted: SIGTERM came; the state is saved.
     """
     device.start(recipe.hardware.threads_per_process)
-    problems = _read(data / f"{stage.data}.parquet")
+    problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
     with Verifier() as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
         with Checkpoints(
@@ -100,23 +112,26 @@ def train(
             else:
                 grpo.show_samples(output / "samples.jsonl")
             log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
-            while grpo.state.step < stage.num_steps:
-                metrics = grpo.step()
+            while not grpo.is_finished():
+                metrics = grpo.step() | grpo.validate(held_out)
                 log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
-                checkpoints.after_step(score=metrics["reward"])
+                score = "validation_accuracy" if stage.validation else "reward"
+                checkpoints.after_step(score=metrics[score])
         grpo.show_samples(output / "samples.jsonl")
     grpo.learner.save_model(output / "model")
-    summary = {
-        "stage": stage.name,
-        "num_rows": len(problems),
-        "num_steps": stage.num_steps,
-        "num_prompts": grpo.state.data_position,
-        "num_updates": grpo.learner.state.num_updates,
-        "num_skipped_updates": grpo.state.num_skipped_updates,
-        "seconds": round(log.seconds, 1),
-    }
-    if device.rank() == 0:
-        (output / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    write_summary(
+        output,
+        stage=stage.name,
+        num_rows=len(problems),
+        num_held_out=len(held_out),
+        num_steps=grpo.state.step,
+        best_validation=grpo.state.best_validation,
+        num_prompts=grpo.state.data_position,
+        num_updates=grpo.learner.state.num_updates,
+        num_skipped_updates=grpo.state.num_skipped_updates,
+        num_nonfinite_updates=grpo.learner.state.num_nonfinite_updates,
+        seconds=round(log.seconds, 1),
+    )
 
 
 class Grpo:
@@ -135,70 +150,87 @@ class Grpo:
     ) -> None:
         self.state = RlState()
         self._recipe, self._stage = recipe, stage
+        self._truncation = Truncation(stage.top_p, stage.top_k, stage.min_p)
         self._problems, self._verifier = problems, verifier
 
         def load() -> Policy:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self._policy = load()
-        # vLLM has weights of its own. So has the transformers engine under ZeRO-3: shards cannot be
-        # sampled from.
-        in_process = recipe.rollout.engine == "transformers"
-        self._needs_weights = not in_process or recipe.hardware.zero_stage == 3
-        sampled = load() if in_process and self._needs_weights else self._policy
         self._reference = Scorer(load()).eval() if stage.kl else None
-        self._engine = open_engine(recipe.rollout, sampled)
-        if stage.lora:
-            generator = seeded_generator(recipe.seed, stage.name, "adapters")
-            attach_adapters(self._policy.model, stage.lora, generator)
-        self.learner = Learner(
-            self._policy,
-            optimizer=stage.optimizer,
-            hardware=recipe.hardware,
-            num_updates=stage.num_steps * stage.updates_per_step,
-            tokens_per_micro_batch=stage.tokens_per_micro_batch,
-            frozen=stage.freeze,
-        )
+        # Shards (ZeRO-3) cannot be sampled from.
+        is_sharded = recipe.hardware.zero_stage == 3
+        self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)
+        num_updates = stage.num_steps * stage.updates_per_step
+        self.learner = new_learner(recipe, stage, self._policy, num_updates=num_updates)
 
     def step(self) -> dict[str, Metric]:
         """One step of GRPO with PAD; returns its metrics."""
         stage, step = self._stage, self.state.step
-        experience = self._collect()
+        experience, num_rounds = self._collect()
         start = time.monotonic()
-        advantages = group_advantages(
-            experience.rewards, experience.group_ids, scale=stage.advantage_scale
-        )
-        if stage.mask_truncated:
-            advantages = without_truncated(advantages, experience.truncated)
+        batch = batch_of(experience, stage)
         temperature = schedules.pad_temperature(
             step, stage.num_steps, start=stage.pad.temperature_start, end=stage.pad.temperature_end
         )
-        selection = self._distill(experience, advantages, temperature)
-        results = self._update(experience, advantages, selection)
+        # Algorithm 1 on the batch of all ranks; every rank draws the same sequences.
+        generator = seeded_generator(self._recipe.seed, stage.name, "selection", step)
+        selection = distill_batch(batch, stage, temperature=temperature, generator=generator)
+        results = self._update(experience, batch, selection)
         self.state.num_skipped_updates += not results
         self.state.step += 1
         return {
             **experience_metrics(experience),
-            **selection_metrics(experience, advantages, selection, stage),
+            "refill_rounds": num_rounds,
+            **selection_metrics(batch, selection, stage),
             **update_metrics(results, stage),
             "pad_temperature": temperature,
-            "entropy_coefficient": loss_settings(stage, step).entropy_coefficient,
-            **update_speed(experience, selection, time.monotonic() - start),
+            "entropy_coefficient": loss_settings(
+                stage, max(self.learner.state.num_updates - 1, 0)
+            ).entropy_coefficient,
+            **update_speed(results, time.monotonic() - start),
         }
 
-    def _collect(self) -> Experience:
-        """Rollouts of one step; `dynamic` samples further prompts for groups that teach nothing."""
-        experience = self._sample(self._stage.prompts_per_step, refill_round=0)
-        if self._stage.pad.strategy != "dynamic":
-            return experience
-        for refill_round in range(1, MAX_REFILL_ROUNDS + 1):
-            dead = zero_variance_sequences(experience.rewards, experience.group_ids)
-            num_live = int((~dead).sum()) // self._stage.group_size
-            if num_live >= self._stage.prompts_per_step:
+    def is_finished(self) -> bool:
+        """Whether all steps are done, or validation has not improved for too long."""
+        validation, state = self._stage.validation, self.state
+        patience = validation.patience if validation else None
+        has_stalled = patience is not None and state.num_validations_since_best >= patience
+        return has_stalled or state.step >= self._stage.num_steps
+
+    def validate(self, held_out: Sequence[Problem]) -> dict[str, Metric]:
+        """Measures the policy on held-out problems, if it is time to: null in other steps."""
+        stage, state = self._stage, self.state
+        if stage.validation is None:
+            return {}
+        if not is_due(state.step, stage):
+            return dict.fromkeys(VALIDATION_METRICS)
+        measured = validate(
+            self._engine,
+            self._verifier,
+            held_out,
+            stage,
+            stage.validation,
+            self._recipe.seed,
+        )
+        accuracy = measured["validation_accuracy"]
+        if state.best_validation is None or accuracy > state.best_validation:
+            state.best_validation, state.num_validations_since_best = accuracy, 0
+        else:
+            state.num_validations_since_best += 1
+        return {**measured}
+
+    def _collect(self) -> tuple[Experience, int]:
+        """Rollouts of one step, and how many rounds of further prompts refilled them."""
+        stage, num_rounds = self._stage, 0
+        experience = self._sample(stage.prompts_per_step, num_rounds)
+        while num_rounds < stage.pad.refill_rounds:
+            num_missing = num_missing_prompts(batch_of(experience, stage), stage)
+            if num_missing == 0:
                 break
-            more = self._sample(self._stage.prompts_per_step - num_live, refill_round)
-            experience = append(experience, more)
-        return experience
+            num_rounds += 1
+            experience = append(experience, self._sample(num_missing, num_rounds))
+        return experience, num_rounds
 
     def _sample(self, num_prompts: int, refill_round: int) -> Experience:
         stage, state = self._stage, self.state
@@ -211,7 +243,13 @@ class Grpo:
         )
         state.data_position += num_prompts
         settings = SamplingSettings(
-            stage.max_response_tokens, stage.temperature, stage.top_p, stage.group_size
+            stage.max_response_tokens,
+            stage.temperature,
+            stage.top_p,
+            stage.group_size,
+            stage.top_k,
+            stage.min_p,
+            stage.stop,
         )
         generator = seeded_generator(
             self._recipe.seed, stage.name, "sampling", state.step, refill_round, device.rank()
@@ -226,114 +264,78 @@ class Grpo:
             generator=generator,
         )
 
-    def _distill(
-        self, experience: Experience, advantages: torch.Tensor, temperature: float
-    ) -> Selection:
-        """Algorithm 1 on the batch of all ranks; every rank draws the same sequences."""
-        pad = self._stage.pad
-        return select(
-            advantages,
-            low=pad.low,
-            high=pad.high,
-            ratio=pad.ratio,
-            temperature=temperature,
-            generator=seeded_generator(
-                self._recipe.seed, self._stage.name, "selection", self.state.step
-            ),
-            strategy=pad.strategy,
-            group_ids=experience.group_ids,
-        )
-
     def _update(
-        self, experience: Experience, advantages: torch.Tensor, selection: Selection
+        self, experience: Experience, batch: Batch, selection: Selection
     ) -> list[UpdateResult]:
         """Optimizer steps on the selected sequences; none if nothing was selected."""
         stage = self._stage
-        # A zero advantage has no term in the loss, so it is not worth a forward pass.
-        chosen = (advantages[selection.indices] != 0.0).nonzero().flatten()
-        batches = [
-            self._mini_batch(experience, advantages, selection, part, share=len(part) / len(chosen))
-            for part in self._parts(chosen)
-        ]
-        loss = loss_settings(stage, self.state.step)
+        parts = self._parts(len(selection.indices))
+        mini_batches = [self._mini_batch(experience, batch, selection, part) for part in parts]
         settings = ScoreSettings(
             stage.temperature,
             # The nucleus that matters is the sampler's: of old scores where there are any.
-            stage.top_p if stage.updates_per_step == 1 else 1.0,
+            self._truncation if stage.updates_per_step == 1 else Truncation(),
             with_entropy=True,
             bans_placeholders=True,
         )
-        results = [
-            self.learner.update(batch.sequences, batch.loss_function(loss), settings)
-            for batch in batches
-        ]
+        results = []
+        for mini_batch in mini_batches:
+            loss = loss_settings(stage, self.learner.state.num_updates)
+            results.append(
+                self.learner.update(mini_batch.sequences, mini_batch.loss_function(loss), settings)
+            )
         if results:
             self.refresh_sampler()
         return results
 
     def refresh_sampler(self) -> None:
         """Gives the sampler the newest weights, where it has a copy of its own."""
-        if self._needs_weights:
+        if self._engine.has_own_weights:
             self._engine.load_weights(self.learner.weights())
 
-    def _parts(self, chosen: torch.Tensor) -> list[list[int]]:
+    def _parts(self, num_selected: int) -> list[torch.Tensor]:
         """Deals the selection out to this step's updates, at random if there are several."""
-        num_parts = min(self._stage.updates_per_step, len(chosen))
+        num_parts = min(self._stage.updates_per_step, num_selected)
+        order = torch.arange(num_selected)
         if num_parts > 1:
             generator = seeded_generator(
                 self._recipe.seed, self._stage.name, "parts", self.state.step
             )
-            chosen = chosen[torch.randperm(len(chosen), generator=generator)]
-        return [part.tolist() for part in chosen.tensor_split(num_parts)] if num_parts else []
+            order = torch.randperm(num_selected, generator=generator)
+        return list(order.tensor_split(num_parts)) if num_parts else []
 
     def _mini_batch(
-        self,
-        experience: Experience,
-        advantages: torch.Tensor,
-        selection: Selection,
-        part: list[int],
-        *,
-        share: float,
+        self, experience: Experience, batch: Batch, selection: Selection, part: torch.Tensor
     ) -> MiniBatch:
-        """The `part` of a selection that is one update; made before the step's first update.
-
-        `share` is the part's size, the whole selection's being 1.
-        """
+        """The `part` of a selection that is one update; made before the step's first update."""
         stage = self._stage
-        rows = selection.indices[part]
+        selected = selection.indices[part]
+        # Unweighted, the loss is a mean over what was drawn; weighted, over what was drawn from.
+        is_weighted = stage.pad.importance_weight
+        averaged = drawn_from(batch, stage) if is_weighted else selected
+        normalizer = normalizer_of(experience.lengths_tokens[averaged], stage)
+        share = len(part) / len(selection.indices)
+        scored = rows_with_gradient(batch.advantages[selected], stage)
+        rows = selected[scored]
         responses = [experience.responses[row] for row in rows.tolist()]
         prompts = {
             index: self._encode(experience.problems[index])
             for index in {response.prompt_index for response in responses}
         }
         sequences = [TokenSequence(prompts[r.prompt_index], r.token_ids) for r in responses]
-        # Unweighted, the loss is a mean over what was drawn; weighted, over what was drawn from.
-        averaged = self._population(experience, advantages) if stage.pad.importance_weight else rows
-        normalizer = normalizer_of(experience.lengths_tokens[averaged], advantages[averaged], stage)
         reference, plain = self._reference, ScoreSettings(stage.temperature, bans_placeholders=True)
         return MiniBatch(
             sequences,
-            advantages[rows],
+            batch.advantages[rows],
             [response.log_probs for response in responses],
-            normalizer * share if stage.pad.importance_weight else normalizer,
-            weights=selection.weights[part] if stage.pad.importance_weight else None,
+            normalizer * share if is_weighted else normalizer,
+            weights=selection.weights[part][scored] if is_weighted else None,
             old=(
-                self.learner.score(sequences, replace(plain, top_p=stage.top_p))
+                self.learner.score(sequences, replace(plain, truncation=self._truncation))
                 if stage.updates_per_step > 1
                 else None
             ),
             reference=self.learner.score(sequences, plain, reference) if reference else None,
-        )
-
-    def _population(self, experience: Experience, advantages: torch.Tensor) -> torch.Tensor:
-        """The rows that this step's selection was drawn from."""
-        pad = self._stage.pad
-        return population(
-            advantages,
-            low=pad.low,
-            high=pad.high,
-            strategy=pad.strategy,
-            group_ids=experience.group_ids,
         )
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
@@ -345,7 +347,9 @@ class Grpo:
         problems = [self._problems[i] for i in range(num_shown)]
         responses = self._engine.generate(
             [Prompt(problem["question"], problem["images"]) for problem in problems],
-            SamplingSettings(self._stage.max_response_tokens, temperature=0.0),
+            SamplingSettings(
+                self._stage.max_response_tokens, temperature=0.0, stop=self._stage.stop
+            ),
             torch.Generator(),
         )
         if not problems:

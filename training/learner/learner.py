@@ -6,6 +6,7 @@ by a token budget. Losses are sums divided by a normaliser of the whole global b
 the cut nor the number of ranks changes the update (up to rounding).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import deepspeed
 import torch
 import torch.distributed as dist
 
+from contracts.errors import TrainingError
 from training.learner.state import ShardedState
 from training.model.adapters import has_adapters, merged_weights
 from training.model.encoding import TokenSequence
@@ -48,9 +50,13 @@ class LearnerState:
 
     Attributes:
         num_updates: Optimizer steps so far; it decides the learning rate.
+        num_nonfinite_updates: Updates left out because their gradient was not finite.
+        num_nonfinite_in_a_row: Of them, those since the last optimizer step.
     """
 
     num_updates: int = 0
+    num_nonfinite_updates: int = 0
+    num_nonfinite_in_a_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class UpdateResult:
 
     Attributes:
         loss: The global batch's loss.
-        grad_norm: Of the whole gradient, before clipping.
+        grad_norm: Of the whole gradient, before clipping; not finite if nothing was changed.
         learning_rate: The rate of this step.
         diagnostics: Sums over the global batch of what the loss function reported.
     """
@@ -68,6 +74,11 @@ class UpdateResult:
     grad_norm: float
     learning_rate: float
     diagnostics: dict[str, torch.Tensor]
+
+    @property
+    def applied(self) -> bool:
+        """Whether anything was changed: a gradient that is not finite is thrown away."""
+        return math.isfinite(self.grad_norm)
 
 
 class Learner:
@@ -134,7 +145,10 @@ class Learner:
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": 1,
             "gradient_clipping": 0.0 if self._clips_here else self._recipe.max_grad_norm,
-            "bf16": {"enabled": self._policy.model.dtype == torch.bfloat16},
+            "bf16": {
+                "enabled": self._policy.model.dtype == torch.bfloat16,
+                "check_grad_overflow": True,
+            },
             "zero_optimization": {"stage": zero_stage},
             "zero_allow_untested_optimizer": True,
             "zero_force_ds_cpu_optimizer": False,
@@ -166,13 +180,16 @@ class Learner:
         loss_function: LossFunction,
         settings: ScoreSettings,
     ) -> UpdateResult:
-        """Takes one optimizer step.
+        """Takes one optimizer step, or none if the gradient is not finite.
 
         Args:
             sequences: The global batch, the same on every rank; not empty.
             loss_function: Maps a micro-batch's scores [S, L] and its rows in `sequences` to a
                 loss, already divided by the global batch's normaliser, and to sums to report.
             settings: What the forward pass computes.
+
+        Raises:
+            TrainingError: Too many updates in a row had a gradient that was not finite.
         """
         learning_rate = self._set_learning_rate()
         loss_sum, sums = 0.0, dict[str, torch.Tensor]()
@@ -188,7 +205,7 @@ class Learner:
             for name, value in diagnostics.items():
                 sums[name] = sums.get(name, torch.zeros(())) + share * value.detach().cpu()
         grad_norm = self._step()
-        self.state.num_updates += 1
+        self._count(is_finite=math.isfinite(grad_norm))
         sums["loss"] = torch.tensor(loss_sum)
         sums = _sum_over_ranks(sums)
         return UpdateResult(float(sums.pop("loss")), grad_norm, learning_rate, sums)
@@ -221,13 +238,45 @@ class Learner:
         return rate
 
     def _step(self) -> float:
-        """Clips, steps and clears the gradient; returns its norm."""
-        if self._clips_here:
-            norm = torch.nn.utils.clip_grad_norm_(self._trained, self._recipe.max_grad_norm)
+        """Clips, steps and clears the gradient; returns its norm.
+
+        A gradient that is not finite is cleared alone, and its norm is not finite either.
+        """
+        if not self._clips_here:
             self._engine.step()
-            return float(norm)
-        self._engine.step()
-        return float(self._engine.get_global_grad_norm())
+            norm = float(self._engine.get_global_grad_norm())
+            return norm if self._engine.was_step_applied() else math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self._trained, self._recipe.max_grad_norm))
+        if math.isfinite(norm):
+            self._engine.step()
+        else:
+            self._engine.zero_grad()
+        return norm
+
+    def _count(self, *, is_finite: bool) -> None:
+        """Counts an update, and says it if it was thrown away."""
+        state, most = self.state, self._recipe.max_nonfinite_in_a_row
+        if is_finite:
+            state.num_updates += 1
+            state.num_nonfinite_in_a_row = 0
+            return
+        state.num_nonfinite_updates += 1
+        state.num_nonfinite_in_a_row += 1
+        in_a_row = state.num_nonfinite_in_a_row
+        if device.rank() == 0:
+            print(  # noqa: T201 - a stage's standard output is its log
+                f"The gradient after update {state.num_updates} is not finite: "
+                f"left out, {in_a_row} in a row",
+                flush=True,
+            )
+        if in_a_row >= most:
+            raise TrainingError(
+                f"{in_a_row} updates in a row had a gradient that is not finite.",
+                where=f"after update {state.num_updates} of {self._num_updates}",
+                rule=f"fewer than {most} in a row (optimizer.max_nonfinite_in_a_row)",
+                fix="lower the learning rate or max_grad_norm; the last checkpoint holds finite "
+                "weights",
+            )
 
     def _whole(self, parameters: list[torch.nn.Parameter]) -> AbstractContextManager[None]:
         """Makes sharded parameters whole on every rank for a moment."""

@@ -14,6 +14,7 @@ from torch import nn
 from training.model import family
 from training.model.encoding import ImageInputs, MicroBatch, TokenSequence, collate
 from training.model.log_probs import nucleus_log_mass, token_log_probs
+from training.model.nucleus import Truncation
 from training.model.policy import Policy
 
 
@@ -23,13 +24,13 @@ class ScoreSettings:
 
     Attributes:
         temperature: The sampler's temperature, so that both mean one distribution.
-        top_p: The sampler's nucleus; below 1 its log-mass is computed as well.
+        truncation: The sampler's; the log-mass of what it can draw is computed as well.
         with_entropy: Whether to compute the entropy.
         bans_placeholders: Whether the tokens that a sampler can never draw have probability 0.
     """
 
     temperature: float = 1.0
-    top_p: float = 1.0
+    truncation: Truncation = Truncation()  # noqa: RUF009 - frozen
     with_entropy: bool = False
     bans_placeholders: bool = False
 
@@ -41,7 +42,8 @@ class Scores(NamedTuple):
         log_probs: Of each response token [S, L], differentiable.
         mask: True where there is a token [S, L].
         entropy: Of the distribution each token was drawn from, nats [S, L].
-        nucleus_log_mass: Log-probability of the top-p nucleus [S, L].
+        nucleus_log_mass: Log-probability of the sampler's nucleus, infinite at tokens outside; None
+            without truncation [S, L].
     """
 
     log_probs: torch.Tensor
@@ -55,7 +57,8 @@ class ResponseScores(NamedTuple):
 
     Attributes:
         log_probs: Of each token [L].
-        nucleus_log_mass: Log-probability of the top-p nucleus [L], if `top_p` is below 1.
+        nucleus_log_mass: Log-probability of the sampler's nucleus, infinite at tokens outside [L];
+            None without truncation.
     """
 
     log_probs: torch.Tensor
@@ -91,12 +94,13 @@ class Scorer(nn.Module):
             banned_token_ids=banned,
         )
         log_mass = None
-        if settings.top_p < 1.0:
+        if not settings.truncation.is_none:
             log_mass = nucleus_log_mass(
                 hidden.detach(),
                 head_weight,
                 temperature=settings.temperature,
-                top_p=settings.top_p,
+                truncation=settings.truncation,
+                targets=batch.response_ids[mask],
                 banned_token_ids=banned,
             )
         return Scores(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from training.model.nucleus import nucleus_floor
+from training.model.nucleus import Truncation, outside
 
 _CHUNK_LOGITS = 2**24  # float32 elements, 64 MiB
 _SMALLEST_LOG = -1000.0  # stands for log 0: its exponential is 0 too, its products are finite
@@ -59,36 +59,42 @@ def nucleus_log_mass(
     head_weight: Tensor,
     *,
     temperature: float = 1.0,
-    top_p: float,
+    truncation: Truncation,
     chunk_tokens: int | None = None,
+    targets: Tensor | None = None,
     banned_token_ids: Tensor | None = None,
 ) -> Tensor:
-    """Log of the probability that the top-p nucleus holds, to renormalise log-probabilities with.
+    """Log of the probability of what a sampler can draw, to renormalise log-probabilities with.
 
-    A sampler with top-p draws from the nucleus, renormalised. Comparing its log-probabilities
-    with those of the full distribution biases the importance ratio (mean 0.9 at top-p 0.8);
-    `log_prob - nucleus_log_mass` is the trainer's side of the same distribution.
+    A sampler with top-p, top-k or min-p draws from a nucleus, renormalised. Comparing its
+    log-probabilities with those of the full distribution biases the importance ratio (mean 0.9 at
+    top-p 0.8);
+    `log_prob - nucleus_log_mass` is the trainer's side of the same distribution. A token outside
+    the nucleus has probability 0 there: its log-mass is infinite, so that the difference is log 0.
 
     Args:
         hidden: As in `token_log_probs` [T, D].
         head_weight: [V, D].
         temperature: The sampler's temperature.
-        top_p: The nucleus is the smallest set of most likely tokens whose probabilities sum to
-            at least this.
+        truncation: Which tokens are in the nucleus.
         chunk_tokens: Tokens whose logits exist at one time; by default 64 MiB of logits' worth.
+        targets: Token ids [T]; None to take all of them for inside.
         banned_token_ids: Ids that the sampler can't draw.
 
     Returns:
-        Log-masses [T], float32, at most 0; zeros if `top_p` is 1.
+        Log-masses [T], float32, at most 0 or infinite; zeros without truncation.
     """
     masses = torch.zeros(len(hidden), device=hidden.device)
-    if top_p >= 1.0:
+    if truncation.is_none:
         return masses
     for rows in _chunks(len(hidden), chunk_tokens or _default_chunk(len(head_weight))):
         logits = _logits(hidden[rows], head_weight, temperature, banned_token_ids)
         probs = logits.softmax(-1)
-        outside = probs < nucleus_floor(probs, top_p)
-        masses[rows] = probs.masked_fill(outside, 0.0).sum(-1).log()
+        is_outside = outside(probs, truncation)
+        masses[rows] = probs.masked_fill(is_outside, 0.0).sum(-1).log()
+        if targets is not None:
+            is_out = is_outside.gather(-1, targets[rows, None]).squeeze(-1)
+            masses[rows] = masses[rows].masked_fill(is_out, torch.inf)
     return masses
 
 

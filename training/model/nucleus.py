@@ -1,8 +1,51 @@
-"""The top-p nucleus, defined once for the sampler and the trainer."""
+"""What a sampler leaves out of a distribution, defined once for the sampler and the trainer."""
+
+from dataclasses import dataclass
 
 import torch
 
 from training.runtime import device
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """Which tokens can be drawn; applied in the order of vLLM, each to what the last one has left.
+
+    Attributes:
+        min_p: No token of less than this times the largest probability (arXiv 2407.01082); 0 for
+            all.
+        top_k: The most likely tokens, so many of them and the last one's equals; 0 for all.
+        top_p: The nucleus, see `nucleus_floor`; 1 for all.
+    """
+
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether every token can be drawn."""
+        return self.top_p >= 1.0 and self.top_k == 0 and self.min_p == 0.0
+
+
+def outside(probs: torch.Tensor, truncation: Truncation) -> torch.Tensor:
+    """Marks the tokens that a truncated sampler never draws [T, V].
+
+    Args:
+        probs: Distributions after temperature [T, V], without gradient.
+        truncation: What is left out.
+    """
+    is_out = torch.zeros_like(probs, dtype=torch.bool)
+    if truncation.min_p > 0.0:
+        is_out = probs < truncation.min_p * probs.amax(dim=-1, keepdim=True)
+    if 0 < truncation.top_k < probs.shape[-1]:
+        kept = probs.masked_fill(is_out, 0.0)
+        is_out = is_out | (kept < kept.topk(truncation.top_k, dim=-1).values[..., -1:])
+    if truncation.top_p < 1.0:
+        kept = probs.masked_fill(is_out, 0.0)
+        kept = kept / kept.sum(dim=-1, keepdim=True)
+        is_out = is_out | (kept < nucleus_floor(kept, truncation.top_p))
+    return is_out
 
 
 def nucleus_floor(probs: torch.Tensor, top_p: float) -> torch.Tensor:

@@ -45,7 +45,8 @@ RESULTS: Mapping[str, str] = {
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens sets",
     "BenchmarkRecipe": "name num_problems",
     "EvaluationRecipe": "benchmarks max_response_tokens temperature",
-    "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
+    "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule "
+    "max_nonfinite_in_a_row",
     "LoraRecipe": "rank alpha components",
     "SftStage": "kind name data optimizer epochs batch_size max_length_tokens freeze lora",
     "AccuracyReward": "kind weight",
@@ -55,13 +56,16 @@ RESULTS: Mapping[str, str] = {
     "KeywordsReward": "kind weight words value",
     "OverlongReward": "kind weight limit_tokens buffer_tokens",
     "CustomReward": "kind weight function",
-    "PadRecipe": "strategy low high ratio temperature_start temperature_end importance_weight",
+    "PadRecipe": "strategy low high ratio temperature_start temperature_end "
+    "importance_weight refill_rounds",
     "CorrectionRecipe": "kind level cap",
-    "KlRecipe": "coefficient estimator",
-    "EntropyRecipe": "coefficient decay warmup_steps warmup",
+    "KlRecipe": "coefficient estimator cap",
+    "EntropyRecipe": "coefficient decay warmup_updates warmup",
+    "ValidationRecipe": "num_problems every_steps temperature patience",
     "RlStage": "kind name data optimizer num_steps prompts_per_step group_size updates_per_step "
-    "max_response_tokens temperature top_p clip_low clip_high surrogate ratio_level correction "
-    "aggregation advantage_scale pad kl entropy rewards mask_truncated freeze lora",
+    "max_response_tokens temperature top_p top_k min_p stop clip_low clip_high dual_clip "
+    "log_ratio_bound surrogate ratio_level correction aggregation advantage_scale pad kl "
+    "entropy validation rewards mask_truncated freeze lora",
 }
 
 # Section -> its fields that change none.

@@ -250,6 +250,19 @@ class Recipe(Strict):
         return parts
 
     @model_validator(mode="after")
+    def _validated_steps_are_saved(self) -> "Recipe":
+        saved = self.checkpoints.every_steps
+        for stage in self.stages:
+            validation = stage.validation if stage.kind == "rl" else None
+            if validation and validation.every_steps % saved:
+                raise ValueError(
+                    f"stage {stage.name}: validation.every_steps ({validation.every_steps}) must "
+                    f"be a multiple of checkpoints.every_steps ({saved}), so that the best policy "
+                    f"has a checkpoint"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _processes_form_whole_groups(self) -> "Recipe":
         if self.rollout.engine == "vllm":
             size, num_processes = self.rollout.tensor_parallel, self.hardware.num_processes

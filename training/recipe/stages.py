@@ -1,5 +1,6 @@
 """The training stages' part of the recipe: optimizer, rewards, PAD, SFT and RL settings."""
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,8 @@ class OptimizerRecipe(Strict):
     max_grad_norm: Positive = 1.0
     warmup_ratio: Fraction = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
+    # Updates with a gradient that is not finite are left out; so many of them in a row end a run.
+    max_nonfinite_in_a_row: PositiveInt = 5
 
 
 class LoraRecipe(Strict):
@@ -180,6 +183,30 @@ def reward_preset(name: str, max_response_tokens: int) -> list[dict[str, Any]]:
     return presets[name]
 
 
+def rl_preset(name: str) -> dict[str, Any]:
+    """The values behind `preset = "released"` of an RL stage.
+
+    They are those of the authors' launch script and code; dual clip is 3.0 and k3 capped at 10
+    there, as by default here.
+
+    Raises:
+        ValueError: No preset has that name.
+    """
+    if name != "released":
+        raise ValueError(f"preset: {name!r} is none of ['released']")
+    return {
+        "group_size": 8,
+        "clip_low": 0.2,
+        "clip_high": 0.25,
+        "dual_clip": 3.0,
+        "log_ratio_bound": math.log(1e3),
+        "pad": {"strategy": "released", "low": 0.03, "high": 0.97},
+        "kl": {"coefficient": 1e-2, "estimator": "k3", "cap": 10.0},
+        "entropy": {"coefficient": 0.02, "decay": 0.985, "warmup_updates": 20, "warmup": "zero"},
+        "rewards": "released",
+    }
+
+
 class PadRecipe(Strict):
     """Prioritized Advantage Distillation (Algorithm 1) and the arms of its ablation (Table 4)."""
 
@@ -191,11 +218,22 @@ class PadRecipe(Strict):
     temperature_end: Positive = 0.3
     # Weighs sequences by their inverse inclusion probabilities: no bias, more variance.
     importance_weight: bool = False
+    # Further prompts are sampled so often in a step until |E| reaches the size of the batch.
+    refill_rounds: Annotated[int, Field(ge=0, le=16)] = 0
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> "PadRecipe":
         if self.low > self.high:
             raise ValueError(f"low ({self.low}) must not exceed high ({self.high})")
+        return self
+
+    @model_validator(mode="after")
+    def _dynamic_sampling_refills(self) -> "PadRecipe":
+        if self.strategy == "dynamic" and self.refill_rounds == 0:
+            raise ValueError(
+                'strategy "dynamic" (DAPO) replaces groups that teach nothing by new ones: '
+                "set refill_rounds to 1 or more"
+            )
         return self
 
     @model_validator(mode="after")
@@ -221,18 +259,35 @@ class KlRecipe(Strict):
 
     coefficient: Positive
     estimator: Literal["k1", "k2", "k3"] = "k3"
+    cap: Annotated[float, Field(gt=0.0, le=1e6)] = 10.0  # largest value of k3 at a token
 
 
 class EntropyRecipe(Strict):
-    """Entropy bonus: `coefficient`, times `decay` each step after `warmup_steps`.
+    """Entropy bonus: `coefficient`, times `decay` each optimizer update after `warmup_updates`.
 
     Until then it rises linearly (`ramp`) or is zero, as in the authors' code (`zero`).
     """
 
     coefficient: Positive
     decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.985
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_updates: Annotated[int, Field(ge=0)] = 0
     warmup: Literal["ramp", "zero"] = "ramp"
+
+
+class ValidationRecipe(Strict):
+    """A held-out part of the stage's set, answered once every few steps and at the end.
+
+    With it, the best step checkpoint is the one of the highest accuracy here.
+    """
+
+    num_problems: PositiveInt = 64  # never trained on in this stage
+    every_steps: PositiveInt = 10  # a multiple of checkpoints.every_steps
+    temperature: NonNegative = 0.0  # 0 decodes greedily
+    # The stage ends after so many validations in a row without a new best; None never does.
+    patience: PositiveInt | None = None
+
+
+StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class RlStage(Strict):
@@ -249,17 +304,25 @@ class RlStage(Strict):
     max_response_tokens: Tokens
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    top_k: Annotated[int, Field(ge=0, lt=2**31)] = 0  # 0 for all tokens
+    min_p: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # 0 for all tokens
+    # A response ends with one of these, besides the model's end tokens.
+    stop: Annotated[tuple[StopString, ...], Field(max_length=8)] = ()
     tokens_per_micro_batch: PositiveInt = 16384
     clip_low: Positive = 0.2
     clip_high: Positive = 0.2
+    # A token of a negative advantage weighs at most so many advantages; 1e9 never binds.
+    dual_clip: Annotated[float, Field(gt=1.0, le=1e9)] = 3.0
+    log_ratio_bound: Annotated[float, Field(gt=0.0, le=40.0)] = 20.0  # log-ratios stay within +-
     surrogate: Literal["clip", "cispo"] = "clip"
     ratio_level: Literal["token", "sequence"] = "token"  # sequence: GSPO
     correction: CorrectionRecipe = CorrectionRecipe()
     aggregation: Literal["token_mean", "sequence_mean", "dr_grpo"] = "token_mean"
-    advantage_scale: Literal["std", "none"] = "std"
+    advantage_scale: Literal["std", "none", "batch", "rloo", "reinforce++"] = "std"
     pad: PadRecipe = PadRecipe()
     kl: KlRecipe | None = None
     entropy: EntropyRecipe | None = None
+    validation: ValidationRecipe | None = None
     rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name
     mask_truncated: bool = False
     freeze: tuple[Component, ...] = ()
@@ -267,16 +330,32 @@ class RlStage(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _expand_reward_preset(cls, values: object) -> object:
-        if isinstance(values, dict) and isinstance(values.get("rewards"), str):
+    def _expand_presets(cls, values: object) -> object:
+        """`preset` fills in what the stage leaves open; `rewards` may name one of its own."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if "preset" in values:
+            values = rl_preset(values.pop("preset")) | values
+        if isinstance(values.get("rewards"), str):
             longest = values.get("max_response_tokens")
             longest = longest if isinstance(longest, int) else 1  # its own field reports it
-            return values | {"rewards": reward_preset(values["rewards"], longest)}
+            values["rewards"] = reward_preset(values["rewards"], longest)
         return values
 
     @model_validator(mode="after")
     def _adapters_learn(self) -> "RlStage":
         _require_learning_adapters(self.lora, self.freeze)
+        return self
+
+    @model_validator(mode="after")
+    def _gspo_is_a_mean_of_sequences(self) -> "RlStage":
+        if self.ratio_level == "sequence" and self.aggregation != "sequence_mean":
+            raise ValueError(
+                f'ratio_level "sequence" (GSPO) gives every sequence one term of the same weight, '
+                f'which aggregation "{self.aggregation}" does not: set aggregation to '
+                f'"sequence_mean"'
+            )
         return self
 
     @model_validator(mode="after")

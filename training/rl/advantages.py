@@ -1,25 +1,32 @@
-"""Group-relative advantages (GRPO; Dr. GRPO with `scale="none"`)."""
+"""Advantages of responses against their group: GRPO, and estimators that differ in the scale.
+
+All of them centre a reward on its group's mean; what they multiply it by is their whole difference.
+"""
 
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-Scale = Literal["std", "none"]
+Scale = Literal["std", "none", "batch", "rloo", "reinforce++"]
 
 
 def group_advantages(
     rewards: Tensor, group_ids: Tensor, *, scale: Scale = "std", eps: float = 1e-6
 ) -> Tensor:
-    """A_i = (r_i - mean of the group) / (std of the group + eps).
+    """A_i = (r_i - mean of the group) x scale.
 
     Args:
         rewards: One reward per response [N].
         group_ids: Which prompt each response answers [N], integers in any order; groups may
             differ in size.
-        scale: `std` divides by the unbiased standard deviation; `none` only centres
-            (Dr. GRPO, arXiv 2503.20783: dividing favours too easy and too hard prompts).
-        eps: Added to the standard deviation.
+        scale: `std`: 1 / (std of the group + eps), GRPO. `none`: 1, Dr. GRPO (arXiv 2503.20783:
+            dividing favours too easy and too hard prompts). `batch`: 1 / (std of all rewards +
+            eps), one scale for all groups (Lite PPO, arXiv 2508.08221). `rloo`: n / (n - 1), which
+            makes the baseline the mean of the group's other responses (arXiv 2402.14740, Eq. 8).
+            `reinforce++`: 1 / (std of all centred rewards + eps), REINFORCE++ with a group
+            baseline (arXiv 2501.03262). Deviations are unbiased.
+        eps: Added to a standard deviation.
 
     Returns:
         Advantages [N], float32. A group of one, and a group whose rewards are all equal, gets
@@ -28,9 +35,15 @@ def group_advantages(
     values = rewards.double()
     groups, sizes = _groups(group_ids)
     centred = values - (_sum_by_group(values, groups, sizes) / sizes)[groups]
+    others = (sizes - 1).clamp(min=1)
     if scale == "std":
-        variance = _sum_by_group(centred.square(), groups, sizes) / (sizes - 1).clamp(min=1)
+        variance = _sum_by_group(centred.square(), groups, sizes) / others
         centred = centred / (variance.sqrt()[groups] + eps)
+    elif scale == "rloo":
+        centred = centred * (sizes / others)[groups]
+    elif scale != "none":
+        spread = values if scale == "batch" else centred
+        centred = centred / (_std(spread) + eps)
     return centred.masked_fill(zero_variance_sequences(rewards, group_ids), 0.0).float()
 
 
@@ -82,3 +95,8 @@ def without_truncated(advantages: Tensor, truncated: Tensor) -> Tensor:
         truncated: [N], bool.
     """
     return advantages.masked_fill(truncated, 0.0)
+
+
+def _std(values: Tensor) -> Tensor:
+    """Unbiased standard deviation; 0 of fewer than two values."""
+    return values.std() if len(values) > 1 else values.new_zeros(())

@@ -1,11 +1,113 @@
-"""What PAD is compared with: the arms of the ablation (Table 4) and the authors' released code."""
+"""PAD and what it is compared with: the arms of the ablation (Table 4), and the released code.
+
+An arm is the rows that it selects, and nothing else: every selected row counts in the loss's
+denominator, in the KL term and in the entropy bonus. `pad` and `filter` select no row whose
+advantage is zero, since T_low is positive; `none` and `random` do, as plain GRPO and TRL do.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from training.rl.advantages import zero_variance_sequences
+from training.rl.pad import Selection, distill, effective_set, num_selected
+
+Strategy = Literal["pad", "filter", "random", "none", "dynamic", "released"]
+
 # Constants of the authors' launch script (examples/main.sh, verl/trainer/ray_trainer.py).
 RELEASED_EXPONENT = 1.5  # pad_alpha
 RELEASED_RATIO = 1.5  # pad_sample_size_ratio
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an arm selects from, all ranks together.
+
+    Attributes:
+        advantages: [M].
+        rewards: [M].
+        group_ids: Which prompt each sequence answers [M].
+        size: N, the sequences that a step asks for; M is larger after a refill.
+    """
+
+    advantages: Tensor
+    rewards: Tensor
+    group_ids: Tensor
+    size: int
+
+
+def select(
+    batch: Batch,
+    *,
+    low: float,
+    high: float,
+    ratio: float,
+    temperature: float,
+    generator: torch.Generator,
+    strategy: Strategy = "pad",
+) -> Selection:
+    """The sequences that an arm trains on, with the weights that would undo the choice's bias.
+
+    Args:
+        batch: What there is to select from.
+        low: T_low; this and what follows as in `training.rl.pad.distill`.
+        high: T_high.
+        ratio: rho.
+        temperature: tau.
+        generator: Source of randomness.
+        strategy: `pad` is Algorithm 1; `filter` all of E; `random` as many as `pad`, uniformly
+            from the batch; `none` the whole batch, plain GRPO; `dynamic` all but zero-variance
+            groups (DAPO; refilling is the caller's loop); `released` the authors' code.
+    """
+    if strategy == "pad":
+        return distill(
+            batch.advantages,
+            low=low,
+            high=high,
+            ratio=ratio,
+            temperature=temperature,
+            generator=generator,
+            batch_size=batch.size,
+        )
+    if strategy == "released":
+        drawn = released_draw(batch.advantages, low=low, high=high, generator=generator)
+        return Selection(*drawn)
+    rows = population(batch, low=low, high=high, strategy=strategy)
+    if strategy == "random":
+        num_effective = len(effective_set(batch.advantages, low=low, high=high))
+        size = num_selected(batch.size, num_effective, ratio=ratio)
+        indices = uniform_draw(len(rows), size=size, generator=generator)
+        return Selection(indices, torch.full((size,), len(rows) / max(size, 1)))
+    return Selection(rows, torch.ones(len(rows)))
+
+
+def population(batch: Batch, *, low: float, high: float, strategy: Strategy) -> Tensor:
+    """The rows that `select` draws from [K], ascending; see there for the arguments.
+
+    Over many draws a selection, weighted, stands for these rows: an unbiased gradient divides by
+    the normaliser of all of them.
+    """
+    if strategy == "released":
+        return released_set(batch.advantages, low=low, high=high)
+    if strategy in ("pad", "filter"):
+        return effective_set(batch.advantages, low=low, high=high)
+    if strategy == "dynamic":
+        return live_groups(batch)
+    return torch.arange(len(batch.advantages))
+
+
+def num_useful(batch: Batch, *, low: float, high: float, strategy: Strategy) -> int:
+    """How many rows a refill counts: the live groups' for `dynamic` (DAPO), else |E|."""
+    if strategy == "dynamic":
+        return len(live_groups(batch))
+    return len(effective_set(batch.advantages, low=low, high=high))
+
+
+def is_real_draw(selection: Selection, num_drawn_from: int) -> bool:
+    """Whether something was left out: otherwise PAD has trained on all of E, as `filter` does."""
+    return len(set(selection.indices.tolist())) < num_drawn_from
 
 
 def uniform_draw(num_sequences: int, *, size: int, generator: torch.Generator) -> Tensor:
@@ -13,19 +115,9 @@ def uniform_draw(num_sequences: int, *, size: int, generator: torch.Generator) -
     return torch.randperm(num_sequences, generator=generator)[:size].sort().values
 
 
-def live_groups(advantages: Tensor, group_ids: Tensor | None) -> Tensor:
-    """Keeps the groups in which some advantage is not zero (DAPO, arXiv 2503.14476, Eq. 11).
-
-    Args:
-        advantages: [N].
-        group_ids: Which prompt each sequence answers [N].
-
-    Raises:
-        ValueError: `group_ids` is None.
-    """
-    if group_ids is None:
-        raise ValueError("dynamic sampling drops whole groups: pass group_ids")
-    return torch.isin(group_ids, group_ids[advantages != 0]).nonzero().flatten()
+def live_groups(batch: Batch) -> Tensor:
+    """Keeps the groups whose rewards differ, every row of them (DAPO, arXiv 2503.14476, Eq. 11)."""
+    return (~zero_variance_sequences(batch.rewards, batch.group_ids)).nonzero().flatten()
 
 
 def released_set(advantages: Tensor, *, low: float, high: float) -> Tensor:

@@ -5,10 +5,12 @@ read, not even NaN. Every loss is a sum over the micro-batch divided by a normal
 mini-batch, so losses and gradients of micro-batches, and of ranks, add up to the same result
 however the batch is cut.
 
-Dead sequences, those with an advantage of exactly zero, take no part: they neither dilute the
-denominator nor feel the KL term or the entropy bonus (dropping them before the forward pass gives
-the same result). Peers differ here: TRL counts them in the denominator and pulls them to the
-reference.
+Every selected sequence counts, as in TRL: one whose advantage is zero is in the denominator, and
+feels the KL term and the entropy bonus. Without those two it adds nothing else, so the caller can
+spare its forward pass; whether it was to be selected at all is the arm's choice (`arms.py`).
+
+No log-probabilities, however far apart, give a loss or a gradient that is not finite: log-ratios
+and k3 are clamped, and dual clip bounds what a negative advantage can weigh.
 """
 
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from torch import Tensor
 
 Aggregation = Literal["token_mean", "sequence_mean", "dr_grpo"]
 KlEstimator = Literal["k1", "k2", "k3"]
+LEAST_LOG_PROB = -1e4  # stands for anything less likely, also for log 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class LossSettings:
         correction_level: `token`, or `sequence`: exp(mean log ratio); a sum would shrink or
             explode with length.
         correction_cap: Largest ratio kept.
+        dual_clip: With a negative advantage a token weighs at most this many advantages, above 1
+            (arXiv 1912.09729, Eq. 5); PPO bounds its ratio on the other side only.
+        log_ratio_bound: Log-ratios are clamped to +-this; beyond, a token has no gradient.
+        kl_cap: Largest value of k3 at a token; beyond, it has no gradient.
     """
 
     clip_low: float = 0.2
@@ -57,6 +64,9 @@ class LossSettings:
     correction: Literal["none", "truncate", "mask"] = "truncate"
     correction_level: Literal["token", "sequence"] = "token"
     correction_cap: float = 2.0
+    dual_clip: float = 3.0
+    log_ratio_bound: float = 20.0
+    kl_cap: float = 10.0
 
 
 def policy_loss(
@@ -86,25 +96,28 @@ def policy_loss(
         reference_log_probs: Of the reference policy [S, L]; needed for the KL term.
         entropy: Of the policy at each position, nats [S, L]; needed, with gradient, for the bonus.
         sampler_log_probs: What the rollout engine reported, after temperature and top-p [S, L].
-        nucleus_log_mass: Log-mass of the trainer's top-p nucleus [S, L], so that the ratio to the
-            sampler compares two renormalised distributions; None if top-p is 1.
+        nucleus_log_mass: Log-mass of the trainer's nucleus [S, L], so that the ratio to the
+            sampler compares two renormalised distributions, and infinite where the token lies
+            outside, which has probability 0 there; None if the sampler truncates nothing.
         sequence_weights: Weight of each sequence's terms [S], such as the inverse inclusion
             probabilities that undo the bias of PAD's selection; the normaliser then counts the
             set drawn from.
 
     Returns:
-        The loss, a scalar, and detached sums over live tokens for `mean_diagnostics`.
+        The loss, a scalar, and detached sums over tokens for `mean_diagnostics`, with
+        `num_tokens` and `num_sequences` of this micro-batch.
 
     Raises:
         ValueError: A term is asked for without its input, or `normalizer` is not positive.
     """
     if normalizer <= 0.0:
         raise ValueError("nothing to learn from: skip the update when the normalizer is 0")
-    live = mask & (advantages != 0.0)[:, None]
-    log_probs = log_probs.masked_fill(~live, 0.0)
-    log_ratio = log_probs - old_log_probs.masked_fill(~live, 0.0)
+    bound = settings.log_ratio_bound
+    log_probs = _readable(log_probs, mask)
+    log_ratio = log_probs - _readable(old_log_probs, mask)
     if settings.ratio_level == "sequence":
-        log_ratio = _sequence_mean(log_ratio, live).expand_as(log_ratio)
+        log_ratio = _sequence_mean(log_ratio, mask).expand_as(log_ratio)
+    log_ratio = log_ratio.clamp(-bound, bound)
     ratio = log_ratio.exp()
     signal = advantages[:, None]
 
@@ -112,29 +125,41 @@ def policy_loss(
     if settings.surrogate == "cispo":
         terms = -ratio.detach().clamp(max=high) * signal * log_probs
     else:
-        terms = -torch.minimum(ratio * signal, ratio.clamp(low, high) * signal)
+        surrogate = torch.minimum(ratio * signal, ratio.clamp(low, high) * signal)
+        bounded = torch.maximum(surrogate, settings.dual_clip * signal)
+        terms = -torch.where(signal < 0, bounded, surrogate)
     diagnostics = {
         "clip_low_fraction": (ratio < low) & (signal < 0),
         "clip_high_fraction": (ratio > high) & (signal > 0),
     }
 
     if sampler_log_probs is not None:
-        log_mass = torch.zeros_like(log_probs) if nucleus_log_mass is None else nucleus_log_mass
-        gap = (old_log_probs - log_mass - sampler_log_probs).masked_fill(~live, 0.0).detach()
-        correction, raw = sampler_correction(gap, live, settings=settings)
+        gap = (_readable(old_log_probs, mask) - _readable(sampler_log_probs, mask)).detach()
+        outside = torch.zeros_like(mask)
+        if nucleus_log_mass is not None:
+            outside = mask & nucleus_log_mass.isposinf()
+            gap = gap - nucleus_log_mass.masked_fill(~mask | outside, 0.0)
+        gap = gap.clamp(-bound, bound)
+        correction, raw = sampler_correction(gap, mask, outside, settings=settings)
         terms = terms * correction
         # The sampler drew the tokens, so k3 of this gap estimates KL(sampler || trainer).
         diagnostics["sampler_kl"] = gap.expm1() - gap
         diagnostics["importance_ratio_mean"] = raw
+        diagnostics["outside_nucleus_fraction"] = outside
     if reference_log_probs is not None:
-        log_reference = reference_log_probs.masked_fill(~live, 0.0)
-        kl = kl_divergence(log_probs, log_reference, estimator=settings.kl_estimator)
+        kl = kl_divergence(
+            log_probs,
+            _readable(reference_log_probs, mask),
+            estimator=settings.kl_estimator,
+            bound=bound,
+            cap=settings.kl_cap,
+        )
         diagnostics["kl_reference"] = kl
         terms = terms + settings.kl_coefficient * kl
     elif settings.kl_coefficient > 0.0:
         raise ValueError("the KL term needs reference_log_probs")
     if entropy is not None:
-        entropy = entropy.masked_fill(~live, 0.0)
+        entropy = entropy.masked_fill(~mask, 0.0)
         diagnostics["entropy"] = entropy
         terms = terms - settings.entropy_coefficient * entropy
     elif settings.entropy_coefficient > 0.0:
@@ -142,31 +167,36 @@ def policy_loss(
 
     if sequence_weights is not None:
         terms = terms * sequence_weights[:, None]
-    loss = _aggregate(terms, live, settings.aggregation) / normalizer
-    sums = {name: value.masked_fill(~live, 0).sum() for name, value in diagnostics.items()}
-    sums["num_tokens"] = live.sum()
+    loss = _aggregate(terms, mask, settings.aggregation) / normalizer
+    sums = {name: value.masked_fill(~mask, 0).sum() for name, value in diagnostics.items()}
+    sums["num_tokens"], sums["num_sequences"] = mask.sum(), torch.tensor(float(len(mask)))
     return loss, {name: value.detach().double() for name, value in sums.items()}
 
 
 def loss_normalizer(
-    mask: Tensor, advantages: Tensor, *, aggregation: Aggregation, max_response_tokens: int
+    lengths_tokens: Tensor, *, aggregation: Aggregation, max_response_tokens: int
 ) -> float:
     """The loss's denominator; the values of parts of a batch add up to that of the whole.
 
     Args:
-        mask: True at response tokens [N, L].
-        advantages: [N]; dead sequences (zero) don't count.
+        lengths_tokens: Of every selected response [N], those with a zero advantage included.
         aggregation: Which mean.
         max_response_tokens: The constant length of `dr_grpo`.
     """
-    live = mask & (advantages != 0.0)[:, None]
     if aggregation == "token_mean":
-        return float(live.sum())
-    num_sequences = float(live.any(-1).sum())
+        return float(lengths_tokens.sum())
+    num_sequences = float(len(lengths_tokens))
     return num_sequences * max_response_tokens if aggregation == "dr_grpo" else num_sequences
 
 
-def kl_divergence(log_probs: Tensor, reference: Tensor, *, estimator: KlEstimator) -> Tensor:
+def kl_divergence(
+    log_probs: Tensor,
+    reference: Tensor,
+    *,
+    estimator: KlEstimator,
+    bound: float = 20.0,
+    cap: float = 10.0,
+) -> Tensor:
     """Estimates KL(policy || reference) from the policy's own samples (Schulman 2020).
 
     With r = reference / policy: k1 = -log r is unbiased, but its gradient averages to zero, so as
@@ -178,31 +208,37 @@ def kl_divergence(log_probs: Tensor, reference: Tensor, *, estimator: KlEstimato
         log_probs: Of the sampled tokens under the policy, any shape.
         reference: Of the same tokens under the reference, same shape.
         estimator: `k1`, `k2` or `k3`.
+        bound: log r is clamped to +-this.
+        cap: Largest value of k3, whose exponential a single token could let run away.
     """
-    log_r = reference - log_probs
+    log_r = (reference - log_probs).clamp(-bound, bound)
     if estimator == "k1":
         return -log_r
     if estimator == "k2":
         return 0.5 * log_r.square()
-    return log_r.expm1() - log_r
+    return (log_r.expm1() - log_r).clamp(max=cap)
 
 
 def sampler_correction(
-    gap: Tensor, live: Tensor, *, settings: LossSettings
+    gap: Tensor, mask: Tensor, outside: Tensor, *, settings: LossSettings
 ) -> tuple[Tensor, Tensor]:
     """Importance weights for tokens that another engine sampled (TIS, MIS).
 
     Args:
-        gap: Trainer's minus sampler's log-probabilities, zero outside `live` [S, L].
-        live: [S, L].
+        gap: Trainer's minus sampler's log-probabilities, zero outside `mask` [S, L].
+        mask: [S, L].
+        outside: Tokens that the trainer's own nucleus does not hold [S, L]: their ratio is 0. A
+            sequence's mean of logs keeps their plain ratio: one such token, which the rounding
+            of two engines can make, would erase the whole sequence.
         settings: The correction's kind, level and cap.
 
     Returns:
         The weight and the ratio before truncation, both [S, L].
     """
     if settings.correction_level == "sequence":
-        gap = _sequence_mean(gap, live).expand_as(gap)
-    ratio = gap.exp()
+        ratio = _sequence_mean(gap, mask).expand_as(gap).exp()
+    else:
+        ratio = gap.exp().masked_fill(outside, 0.0)
     if settings.correction == "truncate":
         return ratio.clamp(max=settings.correction_cap), ratio
     if settings.correction == "mask":
@@ -211,20 +247,28 @@ def sampler_correction(
 
 
 def mean_diagnostics(sums: Mapping[str, Tensor]) -> dict[str, float]:
-    """Means over live tokens from the (added up) sums of `policy_loss`; empty without tokens."""
+    """Means over tokens from the (added up) sums of `policy_loss`; empty without tokens."""
     num_tokens = sums["num_tokens"].item()
     if num_tokens == 0:
         return {}
-    return {name: value.item() / num_tokens for name, value in sums.items() if name != "num_tokens"}
+    return {
+        name: value.item() / num_tokens
+        for name, value in sums.items()
+        if not name.startswith("num_")
+    }
 
 
-def _aggregate(terms: Tensor, live: Tensor, aggregation: Aggregation) -> Tensor:
+def _readable(log_probs: Tensor, mask: Tensor) -> Tensor:
+    """Zero where the mask hides it, and finite everywhere, so that differences are numbers."""
+    return log_probs.masked_fill(~mask, 0.0).clamp(min=LEAST_LOG_PROB)
+
+
+def _aggregate(terms: Tensor, mask: Tensor, aggregation: Aggregation) -> Tensor:
     """The loss's numerator: a sum over tokens, or over the sequences' means."""
-    if aggregation == "sequence_mean":
-        return _sequence_mean(terms.masked_fill(~live, 0.0), live).sum()
-    return terms.masked_fill(~live, 0.0).sum()
+    terms = terms.masked_fill(~mask, 0.0)
+    return _sequence_mean(terms, mask).sum() if aggregation == "sequence_mean" else terms.sum()
 
 
-def _sequence_mean(values: Tensor, live: Tensor) -> Tensor:
-    """Mean over live tokens [S, 1] of values that are zero elsewhere [S, L]."""
-    return values.sum(-1, keepdim=True) / live.sum(-1, keepdim=True).clamp(min=1)
+def _sequence_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over tokens [S, 1] of values that are zero where the mask hides them [S, L]."""
+    return values.sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)

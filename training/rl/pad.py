@@ -2,18 +2,15 @@
 
 GRPO learns nothing from a sequence whose advantage is zero, and groups of equal rewards are full of
 them. PAD trains on a subset: sequences whose |advantage| lies within two thresholds, drawn the more
-often the larger it is. Known deviations of the authors' code: strategy `released`, in `arms.py`.
+often the larger it is. `distill` is the algorithm; what it is compared with, the authors' own code
+included, is in `arms.py`.
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from training.rl import arms
-
-Strategy = Literal["pad", "filter", "random", "none", "dynamic", "released"]
 
 
 class Selection(NamedTuple):
@@ -70,70 +67,6 @@ def prioritized_draw(
     return Selection(chosen, (1 / passed).float())
 
 
-def population(
-    advantages: Tensor,
-    *,
-    low: float,
-    high: float,
-    strategy: Strategy = "pad",
-    group_ids: Tensor | None = None,
-) -> Tensor:
-    """The rows that `select` draws from [M], ascending; see there for the arguments.
-
-    Over many draws a selection, weighted, stands for these rows: an unbiased gradient divides by
-    the normaliser of all of them.
-    """
-    if strategy == "released":
-        return arms.released_set(advantages, low=low, high=high)
-    if strategy in ("pad", "filter"):
-        return effective_set(advantages, low=low, high=high)
-    if strategy == "dynamic":
-        return arms.live_groups(advantages, group_ids)
-    return torch.arange(len(advantages))
-
-
-def select(
-    advantages: Tensor,
-    *,
-    low: float,
-    high: float,
-    ratio: float,
-    temperature: float,
-    generator: torch.Generator,
-    strategy: Strategy = "pad",
-    group_ids: Tensor | None = None,
-) -> Selection:
-    """Chooses the sequences to train on, with the weights that would undo the choice's bias.
-
-    Args:
-        advantages: One per sequence of the whole batch, all ranks [N].
-        low: T_low, inclusive.
-        high: T_high, inclusive. Must admit the minority outcome of a group: with 8 responses and
-            0/1 rewards one right answer among seven wrong ones has an advantage of 2.47.
-        ratio: rho, the share of the batch to keep.
-        temperature: tau; small values prefer the largest advantages more sharply.
-        generator: Source of randomness; every rank must pass one in the same state.
-        strategy: `pad`, or an arm of the ablation (Table 4): `filter` all of E; `random` as many
-            as `pad`, uniformly from the batch; `none` all; `dynamic` all but zero-variance groups
-            (DAPO; refilling the batch is the caller's loop); `released` the authors' code.
-        group_ids: Which prompt each sequence answers [N]; needed by `dynamic`.
-    """
-    if strategy == "released":
-        return Selection(*arms.released_draw(advantages, low=low, high=high, generator=generator))
-    effective = effective_set(advantages, low=low, high=high)
-    size = num_selected(len(advantages), len(effective), ratio=ratio)
-    if strategy == "pad":
-        drawn = prioritized_draw(
-            advantages[effective].abs(), size=size, temperature=temperature, generator=generator
-        )
-        return Selection(effective[drawn.indices], drawn.weights)
-    if strategy == "random":
-        indices = arms.uniform_draw(len(advantages), size=size, generator=generator)
-        return Selection(indices, torch.full((size,), len(advantages) / max(size, 1)))
-    indices = population(advantages, low=low, high=high, strategy=strategy, group_ids=group_ids)
-    return Selection(indices, torch.ones(len(indices)))
-
-
 def distill(
     advantages: Tensor,
     *,
@@ -142,20 +75,28 @@ def distill(
     ratio: float,
     temperature: float,
     generator: torch.Generator,
-    strategy: Strategy = "pad",
-    group_ids: Tensor | None = None,
-) -> Tensor:
-    """The indices of `select`, the paper's D'; see there for the arguments."""
-    return select(
-        advantages,
-        low=low,
-        high=high,
-        ratio=ratio,
-        temperature=temperature,
-        generator=generator,
-        strategy=strategy,
-        group_ids=group_ids,
-    ).indices
+    batch_size: int | None = None,
+) -> Selection:
+    """Algorithm 1: the paper's D', with the weights that would undo the bias of its draw.
+
+    Args:
+        advantages: One per sequence of the whole batch, all ranks [M].
+        low: T_low, inclusive.
+        high: T_high, inclusive. Must admit the minority outcome of a group: with 8 responses and
+            0/1 rewards one right answer among seven wrong ones has an advantage of 2.47.
+        ratio: rho, the share of the batch to keep.
+        temperature: tau; small values prefer the largest advantages more sharply.
+        generator: Source of randomness; every rank must pass one in the same state.
+        batch_size: N, where a refill has sampled more than the batch, so that rho still means a
+            share of what the recipe asks for; M if None.
+    """
+    effective = effective_set(advantages, low=low, high=high)
+    num_sequences = len(advantages) if batch_size is None else batch_size
+    size = num_selected(num_sequences, len(effective), ratio=ratio)
+    drawn = prioritized_draw(
+        advantages[effective].abs(), size=size, temperature=temperature, generator=generator
+    )
+    return Selection(effective[drawn.indices], drawn.weights)
 
 
 def effective_sample_size(weights: Tensor) -> float:

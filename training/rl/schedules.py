@@ -1,4 +1,4 @@
-"""Schedules: pure functions of the step, which counts from 0."""
+"""Schedules: pure functions of the step or of the optimizer update, both counted from 0."""
 
 import math
 from typing import Literal
@@ -11,22 +11,30 @@ def pad_temperature(step: int, num_steps: int, *, start: float = 1.0, end: float
 
 
 def entropy_coefficient(
-    step: int,
+    update: int,
     *,
     coefficient: float,
     decay: float,
-    warmup_steps: int,
+    warmup_updates: int,
     warmup: Literal["ramp", "zero"] = "ramp",
 ) -> float:
-    """Entropy bonus of stage 3 (paper: 0.02, times 0.985 a step, 140 warm-up steps).
+    """Entropy bonus of stage 3 (paper: 0.02, times 0.985, 140 warm-up steps).
 
-    The paper does not say what happens during the warm-up. `ramp` rises linearly and reaches
-    `coefficient` at step `warmup_steps`; `zero` is the authors' code: no bonus before that step.
-    From there on both decay by `decay` a step.
+    A step is an optimizer update here, as in the authors' loop, and not a batch of rollouts. The
+    paper does not say what happens during the warm-up. `ramp` rises linearly and reaches
+    `coefficient` at update `warmup_updates`; `zero` is the authors' code: no bonus before that
+    update. From there on both decay by `decay` an update.
+
+    Args:
+        update: Optimizer updates done so far.
+        coefficient: The largest weight.
+        decay: What it is multiplied by.
+        warmup_updates: How many updates the warm-up takes.
+        warmup: What happens until then.
     """
-    if step < warmup_steps:
-        return coefficient * (step + 1) / (warmup_steps + 1) if warmup == "ramp" else 0.0
-    return coefficient * float(decay ** (step - warmup_steps))
+    if update < warmup_updates:
+        return coefficient * (update + 1) / (warmup_updates + 1) if warmup == "ramp" else 0.0
+    return coefficient * float(decay ** (update - warmup_updates))
 
 
 def learning_rate_factor(

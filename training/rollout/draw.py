@@ -1,4 +1,4 @@
-"""Drawing one token per row from logits: greedy, temperature, nucleus."""
+"""Drawing one token per row from logits: greedy, temperature, truncation."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from training.model.nucleus import nucleus_floor
+from training.model.nucleus import Truncation, outside
 from training.rollout.protocol import Prompt
 
 # Step of a batch -> a random number in [0, 1) for each of its rows [R], float64.
@@ -44,7 +44,7 @@ def uniforms_of_prompts(
 
 
 def draw_tokens(
-    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, truncation: Truncation
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draws by inverting the cumulative distribution, one random number a row.
 
@@ -52,20 +52,19 @@ def draw_tokens(
         logits: [R, V] float32; -inf forbids a token.
         uniforms: Random numbers in [0, 1) [R], float64.
         temperature: 0 takes the most likely token.
-        top_p: Mass of the nucleus; see `training.model.nucleus`.
+        truncation: Which tokens can be drawn.
 
     Returns:
         Token ids [R] and their log-probabilities [R] under the distribution they were drawn
-        from: with temperature, renormalised over the nucleus; 0 where the draw is greedy.
+        from: with temperature, renormalised over what can be drawn; 0 where the draw is greedy.
     """
     if temperature == 0.0:
         greedy = logits.argmax(dim=-1)
         return greedy, torch.zeros_like(logits[:, 0])
     log_probs = torch.log_softmax(logits / temperature, dim=-1)
-    if top_p == 1.0:
+    if truncation.is_none:
         return _invert(log_probs, uniforms)
-    probs = log_probs.exp()
-    log_probs = log_probs.masked_fill(probs < nucleus_floor(probs, top_p), -torch.inf)
+    log_probs = log_probs.masked_fill(outside(log_probs.exp(), truncation), -torch.inf)
     drawn, drawn_log_probs = _invert(log_probs, uniforms)
     return drawn, drawn_log_probs - log_probs.logsumexp(dim=-1)
 

@@ -1,5 +1,6 @@
 """The rollout engine that a recipe asks for."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from contracts.errors import RecipeError
@@ -12,7 +13,11 @@ from training.runtime import device
 
 
 def open_engine(
-    rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None = None
+    rollout: RolloutRecipe,
+    policy: Policy,
+    *,
+    previous: RolloutEngine | None = None,
+    copy: Callable[[], Policy] | None = None,
 ) -> RolloutEngine:
     """Makes an engine that samples from a policy, and probes both before anybody relies on them.
 
@@ -21,12 +26,14 @@ def open_engine(
         policy: On the transformers engine the model itself is sampled from, on vLLM a copy.
         previous: An engine of the same section that is needed no more. A vLLM engine goes on with
             the new weights, which saves its start.
+        copy: Loads the policy once more, for the transformers engine to sample from: for a policy
+            that will not stay whole.
 
     Raises:
         RecipeError: The recipe asks for vLLM, and it is not installed.
         ModelError: See `training.model.probe.probe`.
     """
-    engine, _ = _open_probed(rollout, policy, previous)
+    engine, _ = _open_probed(rollout, policy, previous, copy)
     return engine
 
 
@@ -39,24 +46,33 @@ def prove(recipe: Recipe) -> Figures:
     """
     device.start(recipe.hardware.threads_per_process)
     policy = load_policy(recipe.model.path, recipe.model, system_prompt=recipe.system_prompt)
-    return _open_probed(recipe.rollout, policy, None)[1]
+    return _open_probed(recipe.rollout, policy, None, None)[1]
 
 
 def _open_probed(
-    rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None
+    rollout: RolloutRecipe,
+    policy: Policy,
+    previous: RolloutEngine | None,
+    copy: Callable[[], Policy] | None,
 ) -> tuple[RolloutEngine, Figures]:
-    engine = _open(rollout, policy, previous)
-    if rollout.engine != "transformers":
+    engine = _open(rollout, policy, previous, copy)
+    if engine.has_own_weights:
         # A copy is probed with weights that were handed over, as it will have them from the first
         # update on: vLLM reads a file's weights and these by different ways.
         engine.load_weights(policy.weights())
     return engine, probe(policy, engine, rollout)
 
 
-def _open(rollout: RolloutRecipe, policy: Policy, previous: RolloutEngine | None) -> RolloutEngine:
+def _open(
+    rollout: RolloutRecipe,
+    policy: Policy,
+    previous: RolloutEngine | None,
+    copy: Callable[[], Policy] | None,
+) -> RolloutEngine:
     """Imports vLLM only if the recipe asks for it."""
     if rollout.engine == "transformers":
-        return TransformersEngine(policy)
+        sampled = policy if copy is None else copy()
+        return TransformersEngine(sampled, has_own_weights=copy is not None)
     if previous is not None:
         return previous
     if find_spec("vllm") is None:

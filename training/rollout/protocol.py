@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 import torch
 
+from training.model.nucleus import Truncation
 from training.records import EncodedImage
 
 
@@ -39,14 +40,26 @@ class SamplingSettings:
     Attributes:
         max_response_tokens: A response that reaches it without an end token is truncated.
         temperature: 0 decodes greedily.
-        top_p: Nucleus; log-probabilities are those of the renormalised nucleus.
+        top_p: Nucleus; this and the next two as in `training.model.nucleus.Truncation`.
+            Log-probabilities are those of the truncated distribution, renormalised.
         samples_per_prompt: G, responses drawn for each prompt.
+        top_k: 0 for all tokens.
+        min_p: 0 for all tokens.
+        stop: A response ends with the token that completes one of these; they stay in it.
     """
 
     max_response_tokens: int
     temperature: float = 1.0
     top_p: float = 1.0
     samples_per_prompt: int = 1
+    top_k: int = 0
+    min_p: float = 0.0
+    stop: tuple[str, ...] = ()
+
+    @property
+    def truncation(self) -> Truncation:
+        """Which tokens can be drawn."""
+        return Truncation(self.top_p, self.top_k, self.min_p)
 
 
 @dataclass(frozen=True)
@@ -99,11 +112,11 @@ class Response:
 
     Attributes:
         prompt_index: Which prompt it answers.
-        token_ids: Sampled tokens [L], the end token included when one was sampled.
+        token_ids: Sampled tokens [L], the end token or stop string included.
         log_probs: Log-probability of each token under the sampler, after temperature and
-            top-p [L], float32.
+            truncation [L], float32.
         text: The decoded response without special tokens.
-        truncated: True if no end token was sampled within the budget.
+        truncated: True if neither an end token nor a stop string came within the budget.
     """
 
     prompt_index: int
@@ -117,7 +130,12 @@ class RolloutEngine(Protocol):
     """Samples responses from the newest weights it was given.
 
     The processes of a stage call it together, each with prompts of its own.
+
+    Attributes:
+        has_own_weights: Whether it samples from a copy, which `load_weights` brings up to date.
     """
+
+    has_own_weights: bool
 
     def generate(
         self,

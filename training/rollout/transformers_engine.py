@@ -39,15 +39,22 @@ class TransformersEngine:
     """Samples with the KV cache, in batches of prompts of similar length.
 
     Args:
-        policy: Shared with the learner: an update is sampled from at once.
+        policy: What it samples from; if a learner trains it, an update is sampled from at once.
         cache_bytes: Memory for the KV cache; it bounds how many responses are decoded together.
+        has_own_weights: Whether the policy is a copy that no learner trains.
 
     Raises:
         ModelError: The language model keeps something between tokens that the cache cannot hold.
     """
 
-    def __init__(self, policy: Policy, cache_bytes: int | None = None) -> None:
-        self._policy = policy
+    def __init__(
+        self,
+        policy: Policy,
+        cache_bytes: int | None = None,
+        *,
+        has_own_weights: bool = False,
+    ) -> None:
+        self._policy, self.has_own_weights = policy, has_own_weights
         self._windows = family.attention_windows(policy.model)
         self._cache_bytes = device.kv_cache_bytes() if cache_bytes is None else cache_bytes
 
@@ -137,11 +144,11 @@ class TransformersEngine:
         uniforms: Uniforms,
     ) -> list[Response]:
         rows = _prefill(self._policy, [encoded[i] for i in batch], settings)
-        token_ids, log_probs = _decode(self._policy, rows, self._windows, settings, uniforms)
-        is_end = torch.isin(token_ids, self._policy.end_token_ids)
-        ended = is_end.any(dim=1).tolist()
-        # The first end token is the last of the response; a row without one runs to the budget.
-        lengths = torch.where(is_end.any(dim=1), is_end.int().argmax(dim=1) + 1, token_ids.shape[1])
+        token_ids, log_probs, lengths = _decode(
+            self._policy, rows, self._windows, settings, uniforms
+        )
+        ended = (lengths > 0).tolist()
+        lengths = lengths.where(lengths > 0, token_ids.shape[1])
         kept = [ids[:length] for ids, length in zip(token_ids, lengths.tolist(), strict=True)]
         texts = self._policy.tokenizer.batch_decode(kept, skip_special_tokens=True)
         return [
@@ -297,12 +304,13 @@ def _decode(
     windows: Sequence[int | None],
     settings: SamplingSettings,
     uniforms: Uniforms,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draws tokens until every row has ended or spent its budget.
 
     Returns:
-        Token ids [R, L] and their log-probabilities [R, L], on the CPU; what follows a row's end
-        token means nothing.
+        Token ids [R, L] and their log-probabilities [R, L], on the CPU, and where each row ended,
+        in tokens [R]: after an end token or what completed a stop string, 0 if it did not. What
+        follows means nothing.
     """
     model, num_rows, width = policy.model, len(rows.ids), settings.max_response_tokens
     head = model.get_output_embeddings()
@@ -311,14 +319,21 @@ def _decode(
     end_ids = policy.end_token_ids.to(policy.device)
     forbidden = policy.forbidden_token_ids.to(policy.device)
     num_prompt_slots = rows.mask.shape[-1] - width
+    lengths = torch.zeros(num_rows, dtype=torch.long, device=policy.device)
     for step in range(width):
         logits = head(rows.hidden).float().index_fill_(1, forbidden, -torch.inf)
         drawn, drawn_log_probs = draw_tokens(
-            logits, uniforms(step).to(policy.device)[rows.ids], settings.temperature, settings.top_p
+            logits,
+            uniforms(step).to(policy.device)[rows.ids],
+            settings.temperature,
+            settings.truncation,
         )
         token_ids[rows.ids, step] = drawn
         log_probs[rows.ids, step] = drawn_log_probs
         ended = torch.isin(drawn, end_ids)
+        if settings.stop:
+            ended |= _stopped(policy, token_ids[rows.ids, : step + 1], settings.stop)
+        lengths[rows.ids[ended]] = step + 1
         if step == width - 1 or bool(ended.all()):
             break
         if bool(ended.any()):
@@ -332,4 +347,13 @@ def _decode(
             use_cache=True,
         ).last_hidden_state[:, 0]
         rows.positions = rows.positions + 1
-    return token_ids[:, : step + 1].cpu(), log_probs[:, : step + 1].cpu()
+    return token_ids[:, : step + 1].cpu(), log_probs[:, : step + 1].cpu(), lengths.cpu()
+
+
+def _stopped(policy: Policy, token_ids: torch.Tensor, stop: Sequence[str]) -> torch.Tensor:
+    """Which rows [R, L] have just completed a stop string; one that is older has ended its row."""
+    # A token is at least a byte, but for one that is a part of a character.
+    longest = max(len(text.encode()) for text in stop) + 4
+    tails = policy.tokenizer.batch_decode(token_ids[:, -longest:], skip_special_tokens=True)
+    found = [any(text in tail for text in stop) for tail in tails]
+    return torch.tensor(found, device=token_ids.device)

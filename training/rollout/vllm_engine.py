@@ -53,6 +53,8 @@ class VllmEngine:
         rollout: The recipe's section.
     """
 
+    has_own_weights = True
+
     def __init__(self, policy: Policy, rollout: VllmRollout) -> None:
         self._policy = policy
         self._group_size = rollout.tensor_parallel
@@ -196,12 +198,16 @@ class VllmEngine:
             n=settings.samples_per_prompt,
             temperature=settings.temperature,
             top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
             max_tokens=settings.max_response_tokens,
             seed=seed,
             stop_token_ids=self._policy.end_token_ids.tolist(),
             logit_bias=dict.fromkeys(self._policy.forbidden_token_ids.tolist(), -torch.inf),
             logprobs=0 if wants_log_probs else None,  # 0: of the sampled token alone
-            detokenize=False,
+            detokenize=bool(settings.stop),  # only stop strings need it
+            stop=list(settings.stop) or None,
+            include_stop_str_in_output=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

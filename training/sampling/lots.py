@@ -7,7 +7,9 @@ what an earlier attempt has answered. On a CPU the last bits of a matrix product
 rows it has, so a lot that an engine answers as a whole has the same bytes whoever answers it.
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,9 @@ _SCHEMA = pa.schema(
         "images": pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()})),
         "reference": pa.string(),
         "judge": pa.string(),
-        "max_response_tokens": pa.int32(),
-        "temperature": pa.float64(),
-        "top_p": pa.float64(),
-        "samples_per_prompt": pa.int32(),
+        "settings": pa.string(),  # JSON
     }
 )
-_SETTINGS = ("max_response_tokens", "temperature", "top_p", "samples_per_prompt")
 
 
 def plan_lots(requests: Sequence[Request]) -> list[Lot]:
@@ -60,11 +58,11 @@ def _lot_size(settings: SamplingSettings) -> int:
     return max(1, min(by_responses, by_tokens))
 
 
-def _length(request: Request) -> tuple[float, ...]:
+def _length(request: Request) -> tuple[int, str, int, int]:
     """Settings first, then images before text, then the text's length."""
     num_bytes = sum(len(image["bytes"]) for image in request.prompt.images)
-    settings = [getattr(request.settings, name) for name in _SETTINGS]
-    return (*settings, num_bytes, len(request.prompt.question))
+    settings = request.settings
+    return settings.max_response_tokens, repr(settings), num_bytes, len(request.prompt.question)
 
 
 def write_lots(requests: Sequence[Request], answered: Collection[str], path: Path) -> None:
@@ -111,15 +109,16 @@ def _row(request: Request) -> dict[str, Any]:
         "images": list(request.prompt.images),
         "reference": request.reference,
         "judge": request.judge,
-        **{name: getattr(request.settings, name) for name in _SETTINGS},
+        "settings": json.dumps(asdict(request.settings)),
     }
 
 
 def _request(row: dict[str, Any]) -> Request:
+    settings = json.loads(row["settings"])
     return Request(
         id=row["id"],
         prompt=Prompt(row["question"], row["images"]),
-        settings=SamplingSettings(**{name: row[name] for name in _SETTINGS}),
+        settings=SamplingSettings(**settings | {"stop": tuple(settings["stop"])}),
         reference=row["reference"],
         judge=row["judge"],
     )

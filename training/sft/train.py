@@ -1,6 +1,5 @@
 """Stage 1, the cold start: supervised fine-tuning on reasoning traces (paper section 3.2)."""
 
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ import torch
 
 from contracts.errors import DataError
 from training.learner.checkpoints import Checkpoints, Places
-from training.learner.learner import Learner, LossFunction
-from training.model.adapters import attach_adapters
+from training.learner.learner import LossFunction
+from training.learner.setup import new_learner, write_summary
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import Scores, ScoreSettings
 from training.model.policy import Policy, load_policy
@@ -22,7 +21,7 @@ from training.records import read_problems
 from training.rollout.protocol import Prompt
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
-from training.runtime.seeds import rows_at, seeded_generator
+from training.runtime.seeds import rows_at
 
 
 @dataclass
@@ -67,19 +66,9 @@ def train(
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
     probe(model)
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)
-    if stage.lora:
-        generator = seeded_generator(recipe.seed, stage.name, "adapters")
-        attach_adapters(model.model, stage.lora, generator)
     num_samples = math.ceil(stage.epochs * len(rows))
     num_steps = math.ceil(num_samples / stage.batch_size)
-    learner = Learner(
-        model,
-        optimizer=stage.optimizer,
-        hardware=recipe.hardware,
-        num_updates=num_steps,
-        tokens_per_micro_batch=stage.tokens_per_micro_batch,
-        frozen=stage.freeze,
-    )
+    learner = new_learner(recipe, stage, model, num_updates=num_steps)
     state = SftState()
     with Checkpoints(recipe.checkpoints, places, output, learner, state) as checkpoints:
         checkpoints.resume()
@@ -93,29 +82,31 @@ def train(
             batch = [rows[row] for row in order]
             result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
             state.step, state.data_position = state.step + 1, state.data_position + count
-            state.loss = result.loss
+            if result.applied:
+                state.loss = result.loss
             num_tokens = sum(sequence.num_tokens for sequence in batch)
             log.write(
                 step=state.step,
                 num_steps=num_steps,
-                loss=state.loss,
+                loss=result.loss,
+                nonfinite_updates=int(not result.applied),
                 learning_rate=result.learning_rate,
                 grad_norm=result.grad_norm,
                 tokens_per_second=num_tokens / (time.monotonic() - step_start),
             )
             checkpoints.after_step(score=-state.loss)
     learner.save_model(output / "model")
-    summary = {
-        "stage": stage.name,
-        "num_rows": len(rows),
-        "dropped_rows": {f"longer than {stage.max_length_tokens} tokens": num_too_long},
-        "num_steps": num_steps,
-        "num_samples": num_samples,
-        "final_loss": state.loss,
-        "seconds": round(log.seconds, 1),
-    }
-    if device.rank() == 0:
-        (output / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    write_summary(
+        output,
+        stage=stage.name,
+        num_rows=len(rows),
+        dropped_rows={f"longer than {stage.max_length_tokens} tokens": num_too_long},
+        num_steps=num_steps,
+        num_samples=num_samples,
+        num_nonfinite_updates=learner.state.num_nonfinite_updates,
+        final_loss=state.loss,
+        seconds=round(log.seconds, 1),
+    )
 
 
 def token_mean_loss(batch: list[TokenSequence]) -> LossFunction:

@@ -31,7 +31,7 @@ def test_a_score_worked_by_hand():
         prediction(2, "timeout", level=10, reading_right=False, num_tokens=6),
         prediction(3, "unparseable", level=None, truncated=True, num_tokens=8),
     ]
-    score = accuracy_score(rows)
+    score = accuracy_score(rows).model_dump()
     # Wilson at 1 of 4: (0.25 + 0.4802 -+ 1.96 sqrt(0.046875 + 0.060025)) / 1.9604
     assert (score.pop("low"), score.pop("high")) == pytest.approx((0.0456, 0.6994), abs=1e-4)
     assert score == {
@@ -51,7 +51,7 @@ def test_a_score_worked_by_hand():
 
 
 def test_no_reading_score_without_readings():
-    assert accuracy_score([prediction()])["reading"] is None
+    assert accuracy_score([prediction()]).reading is None
 
 
 def test_a_gain_is_paired():
@@ -59,10 +59,10 @@ def test_a_gain_is_paired():
     # Right where the base is, and on 6 more: not one problem got worse.
     after = [prediction(n, "right" if n < 16 else "wrong", policy="cold_start") for n in range(40)]
     gain = paired_gain(after, base, np.random.default_rng(0))
-    assert (gain["policy"], gain["over"], gain["points"]) == ("cold_start", "base", 15.0)
+    assert (gain.policy, gain.over, gain.points) == ("cold_start", "base", 15.0)
     # 6 of 40 differ by 100 points: a binomial share, 95 % about 2.5 to 10 of 40... never below 0.
-    assert 0.0 < gain["low_points"] < 8.0
-    assert 22.0 < gain["high_points"] < 32.0
+    assert 0.0 < gain.low_points < 8.0
+    assert 22.0 < gain.high_points < 32.0
 
 
 def test_a_gain_needs_the_same_problems():

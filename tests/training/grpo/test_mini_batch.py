@@ -1,17 +1,21 @@
 """What the loss of one update is given: whose nucleus, which weights, which denominator."""
 
+import math
+
 import pytest
 import torch
 
 from contracts.errors import RecipeError
 from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
+from training.grpo.selection import rows_with_gradient
 from training.model.forward import ResponseScores, Scores
 from training.recipe.recipe import parse_recipe
 from training.recipe.stages import RlStage
-from training.rl.pad import population, select
+from training.rl.arms import Batch, population, select
 
 LENGTHS = torch.tensor([3, 1, 4, 2, 5, 3, 2, 4])
 ADVANTAGES = torch.tensor([2.0, -0.4, 0.5, -1.0, 0.01, 1.2, -0.3, -0.7])
+BATCH = Batch(ADVANTAGES, ADVANTAGES, torch.arange(8) // 4, size=8)
 MASK = torch.arange(5) < LENGTHS[:, None]
 PAD = {"low": 0.05, "high": 3.0, "ratio": 0.375}
 
@@ -61,9 +65,8 @@ def test_later_updates_compare_the_sampler_with_the_old_policys_nucleus():
     batch = mini_batch(torch.arange(8), normalizer=1.0, old=old)
     loss = batch.loss_function(loss_settings(new_stage(), 0))
     _, sums = loss(scores_of(random_log_probs(4), new_mass), list(range(8)))
-    live = MASK & (ADVANTAGES != 0.0)[:, None]
     ratio = (old_log_probs - old_mass - random_log_probs(0)).exp()
-    assert sums["importance_ratio_mean"].item() == pytest.approx(ratio[live].sum().item())
+    assert sums["importance_ratio_mean"].item() == pytest.approx(ratio[MASK].sum().item())
 
 
 def test_the_only_update_compares_it_with_its_own():
@@ -80,9 +83,9 @@ def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy,
     """As in the training loop with two updates a step: each takes half of the selection."""
     stage = new_stage(aggregation=aggregation)
     settings = loss_settings(stage, 0)
-    drawn_from = population(ADVANTAGES, low=0.05, high=3.0, strategy=strategy)
+    drawn_from = population(BATCH, low=0.05, high=3.0, strategy=strategy)
     assert len(drawn_from) == (8 if strategy == "random" else 7)
-    normalizer = normalizer_of(LENGTHS[drawn_from], ADVANTAGES[drawn_from], stage)
+    normalizer = normalizer_of(LENGTHS[drawn_from], stage)
 
     def gradient(rows, weights, share):
         leaf = random_log_probs(1).requires_grad_()
@@ -95,9 +98,7 @@ def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy,
     wanted = gradient(drawn_from, None, 1.0)
     generator, mean, num_draws = torch.Generator().manual_seed(5), torch.zeros(8, 5), 4000
     for _ in range(num_draws):
-        selection = select(
-            ADVANTAGES, **PAD, temperature=0.7, generator=generator, strategy=strategy
-        )
+        selection = select(BATCH, **PAD, temperature=0.7, generator=generator, strategy=strategy)
         order = torch.randperm(len(selection.indices), generator=generator)
         part = order[: (len(order) + 1) // 2]
         share = len(part) / len(order)
@@ -108,15 +109,22 @@ def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy,
 def test_every_choice_of_the_recipe_reaches_the_loss():
     correction = {"kind": "mask", "level": "sequence", "cap": 3.0}
     stage = new_stage(
-        ratio_level="sequence", correction=correction, aggregation="dr_grpo", clip_high=0.3
+        ratio_level="sequence",
+        correction=correction,
+        aggregation="sequence_mean",
+        clip_high=0.3,
+        dual_clip=4.0,
+        log_ratio_bound=5.0,
+        kl={"coefficient": 0.1, "cap": 6.0},
     )
     settings = loss_settings(stage, 0)
-    assert (settings.ratio_level, settings.aggregation) == ("sequence", "dr_grpo")
+    assert (settings.ratio_level, settings.aggregation) == ("sequence", "sequence_mean")
+    assert (settings.dual_clip, settings.log_ratio_bound, settings.kl_cap) == (4.0, 5.0, 6.0)
     assert (settings.correction, settings.correction_level) == ("mask", "sequence")
     assert (settings.correction_cap, settings.clip_high) == (3.0, 0.3)
     assert loss_settings(new_stage(surrogate="cispo"), 0).surrogate == "cispo"
     for warmup, expected in (("ramp", 0.01), ("zero", 0.0)):
-        entropy = {"coefficient": 0.02, "warmup_steps": 1, "warmup": warmup}
+        entropy = {"coefficient": 0.02, "warmup_updates": 1, "warmup": warmup}
         coefficient = loss_settings(new_stage(entropy=entropy), 0).entropy_coefficient
         assert coefficient == pytest.approx(expected)
 
@@ -131,6 +139,14 @@ def test_every_choice_of_the_recipe_reaches_the_loss():
         ({"aggregation": "mean"}, "aggregation"),
         ({"pad": {"strategy": "none", "importance_weight": True}}, "draws nothing"),
         ({"pad": {"strategy": "best"}}, "pad.strategy"),
+        ({"ratio_level": "sequence"}, "sequence_mean"),
+        ({"pad": {"strategy": "dynamic"}}, "refill_rounds"),
+        ({"pad": {"refill_rounds": 17}}, "refill_rounds"),
+        ({"dual_clip": 1.0}, "dual_clip"),
+        ({"log_ratio_bound": 50.0}, "log_ratio_bound"),
+        ({"kl": {"coefficient": 0.1, "cap": 0.0}}, "kl.cap"),
+        ({"optimizer": {"learning_rate": 1e-3, "max_nonfinite_in_a_row": 0}}, "max_nonfinite"),
+        ({"preset": "paper"}, "released"),
     ],
 )
 def test_choices_that_make_no_sense_are_refused(tiny_recipe, changes, named):
@@ -138,3 +154,31 @@ def test_choices_that_make_no_sense_are_refused(tiny_recipe, changes, named):
     stage = new_stage().model_dump(mode="json") | changes
     with pytest.raises(RecipeError, match=named):
         parse_recipe(values | {"stages": [stage]}, where="tests")
+
+
+def test_the_released_preset_holds_the_authors_values_and_the_recipes_own_win():
+    values = new_stage().model_dump(mode="json", exclude_unset=True)
+    del values["rewards"], values["group_size"]
+    stage = RlStage.model_validate(values | {"preset": "released", "clip_low": 0.1})
+    assert (stage.clip_low, stage.clip_high, stage.dual_clip) == (0.1, 0.25, 3.0)
+    assert stage.log_ratio_bound == pytest.approx(math.log(1000))
+    assert (stage.pad.strategy, stage.pad.high, stage.group_size) == ("released", 0.97, 8)
+    assert stage.entropy.warmup == "zero" and stage.kl.coefficient == 0.01
+    assert [reward.kind for reward in stage.rewards] == ["accuracy", "repetition", "keywords"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [0, 2]),
+        ({"kl": {"coefficient": 0.1}}, [0, 1, 2, 3]),
+        ({"entropy": {"coefficient": 0.1}}, [0, 1, 2, 3]),
+    ],
+)
+def test_a_row_without_any_term_costs_no_forward_pass(changes, expected):
+    advantages = torch.tensor([1.0, 0.0, -1.0, 0.0])
+    assert rows_with_gradient(advantages, new_stage(**changes)).tolist() == expected
+
+
+def test_one_row_carries_a_gradient_of_zero():
+    assert rows_with_gradient(torch.zeros(5), new_stage()).tolist() == [0]

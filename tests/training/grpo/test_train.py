@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import pytest
@@ -15,7 +16,15 @@ KEYS = {
     *("step", "num_steps", "seconds", "reward", "accuracy", "reward_accuracy"),
     *("reward_efficient_length", "response_length_tokens", "truncated_fraction", "entropy"),
     *("effective_fraction", "zero_variance_fraction", "selected_sequences"),
-    *("effective_sample_size", "skipped_update", "pad_temperature", "loss", "grad_norm"),
+    *("sampled_sequences", "refill_rounds", "real_draw", "scored_sequences", "nonfinite_updates"),
+    *(
+        "outside_nucleus_fraction",
+        "effective_sample_size",
+        "skipped_update",
+        "pad_temperature",
+        "loss",
+        "grad_norm",
+    ),
     *("clip_low_fraction", "clip_high_fraction", "sampler_kl", "importance_ratio_mean"),
     *("entropy_coefficient", "learning_rate", "verification_right", "verification_wrong"),
     *("verification_unparseable", "verification_timeout", "seconds_rollout", "seconds_reward"),
@@ -81,6 +90,9 @@ def test_every_step_is_measured(run):
         num_tokens = [speed * time for speed, time in zip(speeds, seconds, strict=True)]
         assert num_tokens[:2] == pytest.approx([16 * line["response_length_tokens"]] * 2)
         assert 0 < num_tokens[2] < num_tokens[0]
+        assert line["scored_sequences"] == line["selected_sequences"]
+        assert line["real_draw"] == (line["selected_sequences"] < 16 * line["effective_fraction"])
+        assert (line["sampled_sequences"], line["refill_rounds"]) == (16, 0)
         # Sampler and trainer are one model: the ratio differs by rounding only.
         assert line["sampler_kl"] < 1e-6
         assert line["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-2)
@@ -119,19 +131,60 @@ def test_a_batch_that_teaches_nothing_skips_the_update(run, tiny_model_folder):
     assert (output / "model" / name).read_bytes() == (tiny_model_folder / name).read_bytes()
 
 
-def test_dynamic_refills_a_bounded_number_of_times(run):
-    output = run(rewards=[ACCURACY], pad={"strategy": "dynamic"}, num_steps=1)
-    assert summary_of(output)["num_prompts"] == 4 * (1 + grpo.MAX_REFILL_ROUNDS)
-    assert metrics_of(output)[0]["skipped_update"] == 1
+@pytest.mark.parametrize("strategy", ["dynamic", "pad", "none"])
+def test_a_refill_ends_after_its_rounds(run, strategy):
+    pad = {"strategy": strategy, "refill_rounds": 2}
+    output = run(rewards=[ACCURACY], pad=pad, num_steps=1)
+    assert summary_of(output)["num_prompts"] == 4 * (1 + 2)
+    line = metrics_of(output)[0]
+    assert (line["refill_rounds"], line["sampled_sequences"]) == (2, 48)
+    # Plain GRPO takes its step of zero on one row; all 48 are in its denominator.
+    expected = (0, 48, 1) if strategy == "none" else (1, 0, 0)
+    counts = ("skipped_update", "selected_sequences", "scored_sequences")
+    assert tuple(line[name] for name in counts) == expected
 
 
-def test_dynamic_trains_on_live_groups_alone(run):
-    line = metrics_of(run(pad={"strategy": "dynamic"}, num_steps=1))[0]
-    num_groups = 4 / (1 - line["zero_variance_fraction"])
-    assert line["selected_sequences"] == 16
-    assert summary_of(run("two", pad={"strategy": "dynamic"}, num_steps=1))["num_prompts"] == round(
-        num_groups
-    )
+# 1 or 0 for the letters of an answer: some groups have equal rewards, and teach nothing.
+LETTERS = {"kind": "keywords", "words": ["a", "b", "c", "d"], "value": 1.0}
+
+
+def test_every_two_arms_differ_and_the_metrics_count_what_each_takes(run):
+    """Two steps of every arm, the first on the same rollouts."""
+    pads = {strategy: {"strategy": strategy} for strategy in ("pad", "filter", "random", "none")}
+    pads["released"] = {"strategy": "released", "high": 10.0}
+    pads["dynamic"] = {"strategy": "dynamic", "refill_rounds": 3}
+    pads["pad with refill"] = {"refill_rounds": 3}
+    lines, weights = {}, {}
+    for name, pad in pads.items():
+        changes = {"num_steps": 2, "prompts_per_step": 6, "rewards": [LETTERS]}
+        output = run(name, pad={"ratio": 0.25} | pad, **changes)
+        lines[name] = metrics_of(output)[0]
+        weights[name] = (output / "model/model.safetensors").read_bytes()
+    for one, another in itertools.combinations(pads, 2):
+        assert weights[one] != weights[another], f"{one} is {another}"
+    num_effective = round(24 * lines["none"]["effective_fraction"])
+    assert 6 < num_effective < 24, "some groups are dead, and PAD has a choice"
+    taken = {name: line["selected_sequences"] for name, line in lines.items()}
+    fixed = {"pad": 6, "random": 6, "pad with refill": 6}
+    assert taken == fixed | {
+        "filter": num_effective,
+        "none": 24,
+        "released": 36,
+        "dynamic": taken["dynamic"],
+    }
+    assert taken["dynamic"] >= 24 and lines["dynamic"]["sampled_sequences"] > 24
+    scored = {name: line["scored_sequences"] for name, line in lines.items()}
+    # A dead row that only counts in the denominator costs nothing.
+    assert scored["none"] == scored["filter"] == num_effective
+    assert scored["random"] <= 6
+    # The same rows with a gradient, over all rows and over E: tokens, not rows, are the weights.
+    assert lines["none"]["grad_norm"] < 0.95 * lines["filter"]["grad_norm"]
+    assert lines["none"]["entropy"] == lines["filter"]["entropy"]
+    speeds = {n: li["update_tokens_per_second"] * li["seconds_update"] for n, li in lines.items()}
+    assert speeds["none"] == pytest.approx(speeds["filter"])
+    draws = {name: line["real_draw"] for name, line in lines.items()}
+    assert [name for name, is_real in draws.items() if not is_real] == ["filter", "none", "dynamic"]
+    assert lines["pad with refill"]["sampled_sequences"] > 24
 
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
@@ -142,7 +195,7 @@ def test_all_options_together(run, tiny_recipe, zero_stage):
         num_steps=2,
         updates_per_step=2,
         kl={"coefficient": 0.01},
-        entropy={"coefficient": 0.01, "warmup_steps": 1},
+        entropy={"coefficient": 0.01, "warmup_updates": 1},
         pad={"strategy": "none"},
         aggregation="dr_grpo",
         freeze=["vision_tower"],
@@ -151,7 +204,9 @@ def test_all_options_together(run, tiny_recipe, zero_stage):
     first, second = metrics_of(output)
     assert set(first) == KEYS | {"kl_reference"}
     assert first["kl_reference"] < second["kl_reference"]
-    assert [first["entropy_coefficient"], second["entropy_coefficient"]] == [0.005, 0.01]
+    # Of the step's last update; the schedule counts updates: half, whole, and then it decays.
+    assert first["entropy_coefficient"] == 0.01
+    assert second["entropy_coefficient"] == pytest.approx(0.01 * 0.985**2)
     assert summary_of(output)["num_updates"] == 4
 
 
@@ -169,9 +224,56 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
         num_scored.append(len(sequences))
         return forward(scorer, sequences, settings)
 
+    take_step = grpo.Grpo.step
+
+    def step(stage):
+        num_scored.clear()  # the start-up probe has forward passes of its own
+        return take_step(stage)
+
     monkeypatch.setattr(grpo.Scorer, "forward", counting)
+    monkeypatch.setattr(grpo.Grpo, "step", step)
     output = run(num_steps=1, updates_per_step=2, kl={"coefficient": 0.01}, pad={"ratio": 0.25})
     # Old, reference and update: three passes over a quarter of 16 sequences, not over all.
     assert metrics_of(output)[0]["selected_sequences"] == 4
     assert sum(num_scored) == 3 * 4
     assert torch.is_grad_enabled()
+
+
+def test_validation_holds_problems_out_and_scores_the_checkpoints(run, monkeypatch):
+    trained, scores = set(), []
+    sample = grpo.collect
+    after_step = grpo.Checkpoints.after_step
+
+    def watched(engine, verifier, problems, *arguments, **options):
+        trained.update(problem["id"] for problem in problems)
+        return sample(engine, verifier, problems, *arguments, **options)
+
+    def scored(checkpoints, *, score):
+        scores.append(score)
+        return after_step(checkpoints, score=score)
+
+    monkeypatch.setattr(grpo, "collect", watched)
+    monkeypatch.setattr(grpo.Checkpoints, "after_step", scored)
+    validation = {"num_problems": 5, "every_steps": 2, "temperature": 1.0}
+    output = run(num_steps=5, prompts_per_step=8, validation=validation)
+    lines = metrics_of(output)
+    measured = [line["validation_accuracy"] for line in lines]
+    assert [value is None for value in measured] == [True, False, True, False, False]
+    assert scores == measured
+    # 40 prompts are more than two epochs of what is left, which all of it has been in.
+    assert len(trained) == 15
+    assert (summary_of(output)["num_held_out"], summary_of(output)["num_rows"]) == (5, 15)
+    assert summary_of(output)["best_validation"] == 0.0
+
+
+def test_validation_without_a_new_best_ends_the_stage_early(run):
+    # No answer of the random model is right: the first validation is the best.
+    validation = {"num_problems": 4, "every_steps": 1, "patience": 2}
+    output = run(num_steps=9, validation=validation)
+    assert [line["step"] for line in metrics_of(output)] == [1, 2, 3]
+    assert summary_of(output)["num_steps"] == 3
+
+
+def test_validation_leaves_something_to_learn_from(run):
+    with pytest.raises(DataError, match="holds out 20"):
+        run(validation={"num_problems": 20})

@@ -54,7 +54,7 @@ STAGES = {
             "data": "text",
             "freeze": ["vision_tower"],
             "kl": {"coefficient": 0.01},
-            "entropy": {"coefficient": 0.01, "warmup_steps": 4},
+            "entropy": {"coefficient": 0.01, "warmup_updates": 4},
         }
     ),
 }
@@ -200,8 +200,13 @@ def test_a_checkpoint_holds_the_history_up_to_its_step_and_no_further(interrupte
     history = [json.loads(line) for line in (checkpoint / "history/metrics.jsonl").open()]
     assert [line["step"] for line in history] == [1, 2]
     state = json.loads((checkpoint / "state.json").read_text())
-    assert state["loop"] == {"step": 2, "data_position": 8, "num_skipped_updates": 0}
-    assert state["learner"] == {"num_updates": 4}
+    counts = {"step": 2, "data_position": 8, "num_skipped_updates": 0}
+    assert state["loop"] == counts | {"best_validation": None, "num_validations_since_best": 0}
+    assert state["learner"] == {
+        "num_updates": 4,
+        "num_nonfinite_updates": 0,
+        "num_nonfinite_in_a_row": 0,
+    }
     assert state["score"] == history[-1]["reward"]
 
     metrics = [

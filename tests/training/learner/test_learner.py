@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForImageTextToText
 
+from contracts.errors import TrainingError
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import ScoreSettings, micro_batches, shares
@@ -191,6 +193,57 @@ def test_bfloat16_learns(tiny_model_folder, images, zero_stage):
     losses = [learner.update(batch, token_mean_loss(batch), ScoreSettings()).loss for _ in range(6)]
     assert policy.model.dtype == torch.bfloat16
     assert losses[-1] < losses[0] - 0.5
+
+
+def poisoned(loss_function, value):
+    """The same loss, whose gradient at one token is multiplied by a number that is not finite."""
+
+    def loss(scores, rows):
+        total, sums = loss_function(scores, rows)
+        # The loss stays finite: only the gradient is not.
+        scores.log_probs.register_hook(lambda gradient: gradient * value)
+        return total, sums
+
+    return loss
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+def test_a_gradient_that_is_not_finite_changes_nothing(
+    tiny_model_folder, images, capfd, zero_stage, dtype
+):
+    policy = new_policy(tiny_model_folder, dtype=dtype)
+    optimizer = OptimizerRecipe(learning_rate=RATE, max_nonfinite_in_a_row=3)
+    learner = new_learner(policy, optimizer=optimizer, zero_stage=zero_stage, budget=100)
+    batch = new_batch(policy, images)
+    good = token_mean_loss(batch)
+    assert learner.update(batch, good, ScoreSettings()).applied
+    before = learner.export_state()
+    assert before and all(torch.isfinite(tensor).all() for tensor in before.values())
+    for value in (math.nan, math.inf):
+        result = learner.update(batch, poisoned(good, value), ScoreSettings())
+        assert not result.applied and not math.isfinite(result.grad_norm)
+    after = learner.export_state()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert vars(learner.state) == {
+        "num_updates": 1,
+        "num_nonfinite_updates": 2,
+        "num_nonfinite_in_a_row": 2,
+    }
+    assert "not finite: left out, 2 in a row" in capfd.readouterr().out
+    # What was left out leaves nothing behind: the next update is a usual one.
+    assert learner.update(batch, good, ScoreSettings()).applied
+    twin_policy = new_policy(tiny_model_folder, dtype=dtype)
+    twin = new_learner(twin_policy, optimizer=optimizer, zero_stage=zero_stage, budget=100)
+    for _ in range(2):
+        twin.update(batch, good, ScoreSettings())
+    expected = twin.export_state()
+    assert all(torch.equal(value, expected[name]) for name, value in learner.export_state().items())
+    for _ in range(2):
+        learner.update(batch, poisoned(good, math.nan), ScoreSettings())
+    with pytest.raises(TrainingError, match="3 updates in a row"):
+        learner.update(batch, poisoned(good, math.nan), ScoreSettings())
 
 
 def tensor_names(folder):

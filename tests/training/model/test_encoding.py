@@ -13,6 +13,7 @@ from training.model.encoding import (
     encode_response,
 )
 from training.model.forward import Scorer, ScoreSettings
+from training.model.nucleus import Truncation
 from training.rollout.protocol import Prompt
 
 
@@ -75,7 +76,7 @@ def test_scores_do_not_depend_on_the_company_in_a_micro_batch(tiny_policy, image
             TokenSequence(copy, encode_response(tiny_policy, "eight")),
         ]
     scorer = Scorer(tiny_policy)
-    settings = ScoreSettings(temperature=0.8, top_p=0.9, with_entropy=True, bans_placeholders=True)
+    settings = ScoreSettings(0.8, Truncation(top_p=0.9), with_entropy=True, bans_placeholders=True)
     together = scorer(sequences, settings)
     for row, sequence in enumerate(sequences):
         alone = scorer([sequence], settings)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from training.model.log_probs import nucleus_log_mass, token_log_probs
+from training.model.nucleus import Truncation
 
 NUM_TOKENS, WIDTH, VOCABULARY = 37, 12, 101
 
@@ -117,12 +118,32 @@ class TestNucleus:
         logits = (hidden @ head.T).detach() / 0.7
         kept = torch.isfinite(TopPLogitsWarper(top_p)(None, logits))
         expected = (logits.softmax(-1) * kept).sum(-1).log()
-        mass = nucleus_log_mass(hidden, head, temperature=0.7, top_p=top_p, chunk_tokens=10)
+        mass = nucleus_log_mass(
+            hidden, head, temperature=0.7, truncation=Truncation(top_p=top_p), chunk_tokens=10
+        )
+        assert torch.allclose(mass, expected, atol=1e-5)
+
+    def test_min_p_and_top_k_and_top_p_in_the_order_of_vllm(self):
+        from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+        hidden, head, _, _ = inputs()
+        logits = (hidden @ head.T).detach() / 0.7
+        kept = logits
+        for warper in (MinPLogitsWarper(0.02), TopKLogitsWarper(6), TopPLogitsWarper(0.8)):
+            before = torch.isfinite(kept).sum()
+            kept = warper(None, kept)
+            assert torch.isfinite(kept).sum() < before, "each one leaves something out"
+        expected = (logits.softmax(-1) * torch.isfinite(kept)).sum(-1).log()
+        mass = nucleus_log_mass(
+            hidden, head, temperature=0.7, truncation=Truncation(0.8, 6, 0.02), chunk_tokens=10
+        )
         assert torch.allclose(mass, expected, atol=1e-5)
 
     def test_everything_weighs_one(self):
         hidden, head, _, _ = inputs()
-        assert nucleus_log_mass(hidden, head, top_p=1.0).tolist() == [0.0] * NUM_TOKENS
+        assert (
+            nucleus_log_mass(hidden, head, truncation=Truncation()).tolist() == [0.0] * NUM_TOKENS
+        )
 
 
 def largest_tensor_elements(function):

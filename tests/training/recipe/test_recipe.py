@@ -36,7 +36,7 @@ def test_the_7b_recipe_holds_the_papers_table_5():
         assert (stage.temperature, stage.top_p, stage.max_response_tokens) == (1.0, 0.95, 8192)
     assert multimodal.kl is None and multimodal.freeze == ()
     assert text.kl.coefficient == 2e-3 and text.freeze == ("vision_tower",)
-    assert (text.entropy.coefficient, text.entropy.decay, text.entropy.warmup_steps) == (
+    assert (text.entropy.coefficient, text.entropy.decay, text.entropy.warmup_updates) == (
         0.02,
         0.985,
         140,
@@ -80,6 +80,10 @@ BROKEN = {
     "set called benchmark_questions": (
         lambda v: v["curation"]["sets"][0].update(name="benchmark_questions"),
         "benchmark_questions",
+    ),
+    "validation between checkpoints": (
+        lambda v: v["stages"][1].update(validation={"every_steps": 7}),
+        "multiple of checkpoints.every_steps (10)",
     ),
     "infinite": (lambda v: v["stages"][1].update(temperature=float("inf")), "temperature"),
     "nan": (lambda v: v["stages"][1].update(top_p=float("nan")), "top_p"),

@@ -27,6 +27,44 @@ def test_without_scaling_only_the_mean_is_taken_away():
     assert advantages.tolist() == [-1.0, 1.0, 0.0]
 
 
+# Group 0 holds 1, 0, 0, 0; group 1 holds 1, 1; group 2 holds 0, 1: group 1 is dead.
+REWARDS = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0])
+GROUPS = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])
+CENTRED = [0.75, -0.25, -0.25, -0.25, 0.0, 0.0, -0.5, 0.5]
+
+
+def test_rloo_compares_with_the_mean_of_the_others():
+    # 1 against (0, 0, 0): 1. 0 against (1, 0, 0): -1/3. 0 against (1): -1.
+    expected = [1.0, -1 / 3, -1 / 3, -1 / 3, 0.0, 0.0, -1.0, 1.0]
+    assert group_advantages(REWARDS, GROUPS, scale="rloo").tolist() == pytest.approx(expected)
+
+
+def test_one_deviation_for_the_whole_batch():
+    # Four ones of eight: the unbiased variance of all rewards is 8 / 7 x 1 / 4 = 2 / 7.
+    expected = [value / (2 / 7) ** 0.5 for value in CENTRED]
+    advantages = group_advantages(REWARDS, GROUPS, scale="batch", eps=0.0)
+    assert advantages.tolist() == pytest.approx(expected)
+
+
+def test_reinforce_plus_plus_whitens_what_the_group_baseline_leaves():
+    # Squares of the centred rewards sum to 9/16 + 3/16 + 1/2 = 5/4, over 8 - 1 of them.
+    expected = [value / (5 / 28) ** 0.5 for value in CENTRED]
+    advantages = group_advantages(REWARDS, GROUPS, scale="reinforce++", eps=0.0)
+    assert advantages.tolist() == pytest.approx(expected)
+    assert advantages.std().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scale", ["std", "none", "batch", "rloo", "reinforce++"])
+def test_no_scale_revives_a_dead_batch(scale):
+    # The mean of seven times 0.1 is not 0.1: no rounding residue may be blown up.
+    rewards = torch.full((7,), 0.1)
+    for rows in (7, 1):
+        advantages = group_advantages(
+            rewards[:rows], torch.zeros(rows, dtype=torch.long), scale=scale, eps=1e-12
+        )
+        assert advantages.tolist() == [0.0] * rows
+
+
 def test_eps_is_added_to_the_deviation():
     advantages = group_advantages(torch.tensor([0.0, 2.0]), torch.tensor([0, 0]), eps=0.5)
     assert advantages.tolist() == pytest.approx([-1 / (2**0.5 + 0.5), 1 / (2**0.5 + 0.5)])

@@ -4,24 +4,36 @@ A tiny random model answers prompts; its trainer computes advantages from given 
 `_compute_loss` is fed random tensors.
 """
 
+import copy
+
 import pytest
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from tests.training.grpo.test_mini_batch import new_stage
+from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
+from training.grpo.selection import distill_batch, rows_with_gradient
+from training.model.forward import Scores
 from training.rl.advantages import group_advantages, zero_variance_fraction
+from training.rl.arms import Batch
 from training.rl.losses import LossSettings, loss_normalizer, mean_diagnostics, policy_loss
 
 pytestmark = pytest.mark.slow
 
 NUM_GENERATIONS, NUM_PROMPTS, LENGTH = 4, 6, 8
 NUM_SEQUENCES = NUM_GENERATIONS * NUM_PROMPTS
+RATE = 1e-2
 
 
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory):
-    """After one real training step; `seen_rewards` and `seen_inputs` record what it worked with."""
+    return trained(tmp_path_factory.mktemp("trl"))
+
+
+def trained(folder, **changes):
+    """TRL's trainer after one real training step; `seen_*` record what it worked with."""
     from trl import GRPOConfig, GRPOTrainer
 
     vocabulary = {word: index for index, word in enumerate(["<pad>", "<eos>", *"abcdefgh"])}
@@ -46,11 +58,16 @@ def trainer(tmp_path_factory):
     rewards = torch.rand(NUM_SEQUENCES, generator=torch.Generator().manual_seed(1))
     rewards[:NUM_GENERATIONS] = 0.5  # a dead group
     settings = GRPOConfig(
-        output_dir=str(tmp_path_factory.mktemp("trl")),
+        output_dir=str(folder),
         per_device_train_batch_size=NUM_SEQUENCES,
         num_generations=NUM_GENERATIONS,
         max_completion_length=LENGTH,
         max_steps=1,
+        logging_steps=1,
+        learning_rate=RATE,
+        lr_scheduler_type="constant",
+        weight_decay=0.0,  # transformers would spare the norms
+        max_grad_norm=0.1,
         report_to=[],
         use_cpu=True,
         use_bias_correction_kl=False,  # DeepSeek-V3.2's variant, not the paper's
@@ -58,6 +75,7 @@ def trainer(tmp_path_factory):
         save_strategy="no",
         disable_tqdm=True,
         seed=0,
+        **changes,
     )
     trainer = GRPOTrainer(
         model=model,
@@ -74,6 +92,7 @@ def trainer(tmp_path_factory):
         return compute_loss(model, inputs)
 
     trainer._compute_loss = record
+    trainer.seen_weights = copy.deepcopy(model.state_dict())
     trainer.train()
     trainer._compute_loss = compute_loss
     trainer.seen_rewards, trainer.seen_inputs = rewards, seen[0]
@@ -89,6 +108,72 @@ def test_advantages(trainer):
     # Zero deviations are also what TRL logs.
     logged = trainer.state.log_history[0]["frac_reward_zero_std"]
     assert zero_variance_fraction(trainer.seen_rewards, groups) == pytest.approx(logged)
+
+
+def test_batch_scaled_advantages(tmp_path):
+    trainer = trained(tmp_path, scale_rewards="batch")
+    groups = torch.arange(NUM_PROMPTS).repeat_interleave(NUM_GENERATIONS)
+    ours = group_advantages(trainer.seen_rewards, groups, scale="batch", eps=1e-4)
+    theirs = trainer.seen_inputs["advantages"]
+    assert torch.allclose(ours.sort().values, theirs.sort().values, atol=1e-5)
+
+
+def our_step(trainer, strategy):
+    """The step that TRL took, by our functions on a copy of its model; returns the model.
+
+    Also the gradient's norm before clipping, and how many rows had a forward pass.
+    """
+    seen, model = trainer.seen_inputs, LlamaForCausalLM(trainer.model.config)
+    model.load_state_dict(trainer.seen_weights)
+    stage = new_stage(
+        prompts_per_step=NUM_PROMPTS,
+        group_size=NUM_GENERATIONS,
+        max_response_tokens=LENGTH,
+        top_p=1.0,
+        pad={"strategy": strategy},
+        correction={"kind": "none"},
+    )
+    groups = torch.arange(NUM_PROMPTS).repeat_interleave(NUM_GENERATIONS)
+    advantages = group_advantages(trainer.seen_rewards, groups, eps=1e-4)
+    # In the order that TRL has shuffled the rows to.
+    order = advantages.argsort()[seen["advantages"].argsort().argsort()]
+    batch = Batch(advantages[order], trainer.seen_rewards[order], groups[order], NUM_SEQUENCES)
+    generator = torch.Generator().manual_seed(0)
+    selected = distill_batch(batch, stage, temperature=1.0, generator=generator).indices
+    rows = selected[rows_with_gradient(batch.advantages[selected], stage)]
+
+    mask = seen["completion_mask"].bool()
+    ids = torch.cat([seen["prompt_ids"], seen["completion_ids"]], dim=1)[rows]
+    attended = torch.cat([seen["prompt_mask"], seen["completion_mask"]], dim=1)[rows]
+    logits = model(input_ids=ids, attention_mask=attended).logits[:, -mask.shape[1] - 1 : -1]
+    log_probs = logits.log_softmax(-1).gather(-1, seen["completion_ids"][rows][..., None])
+    log_probs = log_probs.squeeze(-1)
+    mini_batch = MiniBatch(
+        sequences=[],
+        advantages=batch.advantages[rows],
+        sampler_log_probs=[log_probs[i][mask[row]].detach() for i, row in enumerate(rows)],
+        normalizer=normalizer_of(mask.sum(-1)[selected], stage),
+    )
+    loss_function = mini_batch.loss_function(loss_settings(stage, 0))
+    scores = Scores(log_probs, mask[rows], None, None)
+    loss_function(scores, list(range(len(rows))))[0].backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+    torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0).step()
+    return model, norm.item(), len(rows)
+
+
+def test_a_whole_step_of_the_arm_none_is_trls(trainer):
+    ours, norm, num_scored = our_step(trainer, "none")
+    assert norm == pytest.approx(trainer.state.log_history[0]["grad_norm"], rel=1e-4)
+    assert num_scored == NUM_SEQUENCES - NUM_GENERATIONS  # the dead group costs nothing
+    theirs = dict(trainer.model.named_parameters())
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter, theirs[name], atol=2e-5, rtol=0, msg=name)
+
+
+def test_the_arm_filter_has_another_denominator(trainer):
+    _, norm, _ = our_step(trainer, "filter")
+    assert norm > 1.05 * trainer.state.log_history[0]["grad_norm"]
 
 
 def random_batch(seed):
@@ -148,8 +233,7 @@ def our_loss(batch, settings, *, with_sampler=False):
     log_probs = batch["log_probs"].clone().requires_grad_()
     entropy = batch["entropy"].clone().requires_grad_()
     normalizer = loss_normalizer(
-        batch["mask"],
-        batch["advantages"],
+        batch["mask"].sum(-1),
         aggregation=settings.aggregation,
         max_response_tokens=LENGTH,
     )

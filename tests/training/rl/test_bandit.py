@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from training.rl.advantages import group_advantages
+from training.rl.arms import Batch, select
 from training.rl.losses import LossSettings, loss_normalizer, policy_loss
-from training.rl.pad import distill
 
 REWARDS = torch.tensor([0.0, 0.3, 1.0, 0.7], dtype=torch.double)
 
@@ -20,7 +20,7 @@ def optimum(settings, *, reference=None, num_steps=600, rate=2.0):
         loss, _ = policy_loss(
             log_probs[:, None],
             log_probs.detach()[:, None],
-            REWARDS - (policy * REWARDS).sum() + 1e-12,  # never exactly zero, so never dead
+            REWARDS - (policy * REWARDS).sum(),
             torch.ones(4, 1, dtype=torch.bool),
             normalizer=1.0,
             settings=settings,
@@ -84,20 +84,17 @@ def test_sampled_groups_find_the_best_arm(strategy):
         arms = torch.multinomial(log_policy.exp().detach(), 64, True, generator=generator)
         rewards = (torch.rand(64, generator=generator) < odds[arms]).float()
         advantages = group_advantages(rewards, groups)
-        index = distill(
-            advantages,
+        index, _ = select(
+            Batch(advantages, rewards, groups, size=64),
             low=0.03,
             high=10.0,
             ratio=0.5,
             temperature=0.5,
             generator=generator,
             strategy=strategy,
-            group_ids=groups,
         )
         mask = torch.ones(len(index), 1, dtype=torch.bool)
-        normalizer = loss_normalizer(
-            mask, advantages[index], aggregation="token_mean", max_response_tokens=1
-        )
+        normalizer = loss_normalizer(mask.sum(-1), aggregation="token_mean", max_response_tokens=1)
         if normalizer == 0.0:
             continue
         chosen = log_policy[arms[index]][:, None]

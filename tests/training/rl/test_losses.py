@@ -1,4 +1,4 @@
-"""Losses: by hand, invariant to how the batch is cut, dead groups, selection bias."""
+"""Losses: by hand, invariant to how the batch is cut, rows without advantage, selection bias."""
 
 import math
 from typing import ClassVar
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from training.model.log_probs import nucleus_log_mass, token_log_probs
+from training.model.nucleus import Truncation
 from training.rl.losses import (
     LossSettings,
     kl_divergence,
@@ -14,7 +15,7 @@ from training.rl.losses import (
     mean_diagnostics,
     policy_loss,
 )
-from training.rl.pad import effective_set, select
+from training.rl.pad import distill, effective_set
 
 AGGREGATIONS = ["token_mean", "sequence_mean", "dr_grpo"]
 
@@ -55,9 +56,7 @@ def everything(aggregation, **changes):
 
 
 def normalizer_of(tensors, aggregation):
-    return loss_normalizer(
-        tensors["mask"], tensors["advantages"], aggregation=aggregation, max_response_tokens=7
-    )
+    return loss_normalizer(tensors["mask"].sum(-1), aggregation=aggregation, max_response_tokens=7)
 
 
 class TestByHand:
@@ -143,8 +142,8 @@ class TestByHand:
             "mask": (0.0, -2.0, 0.8 / 2),
         }
         for correction, expected in terms.items():
-            settings = LossSettings(correction=correction)
-            loss, sums = policy_loss(**inputs, normalizer=3.0, settings=settings)
+            chosen = LossSettings(correction=correction)
+            loss, sums = policy_loss(**inputs, normalizer=3.0, settings=chosen)
             assert loss.item() == pytest.approx(sum(expected) / 3)
             means = mean_diagnostics(sums)
             assert means["importance_ratio_mean"] == pytest.approx((4 + 1 + 0.5) / 3)
@@ -166,12 +165,12 @@ class TestByHand:
 @pytest.mark.parametrize("variant", [{}, {"ratio_level": "sequence"}, {"surrogate": "cispo"}])
 @pytest.mark.parametrize("cuts", [[1] * 12, [5, 7], [3, 1, 8]])
 def test_micro_batches_add_up_exactly(aggregation, variant, cuts):
-    settings = everything(aggregation, **variant)
+    chosen = everything(aggregation, **variant)
     whole = batch()
     normalizer = normalizer_of(whole, aggregation)
     weights = torch.linspace(0.5, 2.0, 12, dtype=torch.double)
     loss, sums = policy_loss(
-        **whole, normalizer=normalizer, settings=settings, sequence_weights=weights
+        **whole, normalizer=normalizer, settings=chosen, sequence_weights=weights
     )
     loss.backward()
 
@@ -180,7 +179,7 @@ def test_micro_batches_add_up_exactly(aggregation, variant, cuts):
     for index in torch.arange(12).split(cuts):
         part = rows(cut, index)
         part_loss, part_sums = policy_loss(
-            **part, normalizer=normalizer, settings=settings, sequence_weights=weights[index]
+            **part, normalizer=normalizer, settings=chosen, sequence_weights=weights[index]
         )
         part_loss.backward()
         losses.append(part_loss)
@@ -196,29 +195,37 @@ def test_micro_batches_add_up_exactly(aggregation, variant, cuts):
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
-def test_dead_groups_neither_dilute_the_loss_nor_feel_kl_or_entropy(aggregation):
-    settings = everything(aggregation)
+def test_a_row_without_advantage_dilutes_the_loss_and_feels_kl_and_entropy(aggregation):
+    chosen = everything(aggregation)
+    dead = torch.tensor([1, 4, 9])
+    full = batch()
+    full["advantages"][dead] = 0.0
+    normalizer = normalizer_of(full, aggregation)
+    assert normalizer == normalizer_of(batch(), aggregation)
+    loss, _ = policy_loss(**full, normalizer=normalizer, settings=chosen)
+    loss.backward()
+    for name in ("log_probs", "entropy"):
+        assert full[name].grad[dead][full["mask"][dead]].all()
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_without_kl_and_entropy_such_a_row_needs_no_forward_pass(aggregation):
     dead = torch.tensor([1, 4, 9])
     alive = torch.tensor([index for index in range(12) if index not in dead.tolist()])
     full = batch()
     full["advantages"][dead] = 0.0
-    loss, sums = policy_loss(**full, normalizer=normalizer_of(full, aggregation), settings=settings)
-    loss.backward()
-    assert not full["log_probs"].grad[dead].any()
-    assert not full["entropy"].grad[dead].any()
-    assert full["log_probs"].grad[alive].any()
-
-    dropped = rows(full, alive)
-    loss_without, sums_without = policy_loss(
-        **dropped, normalizer=normalizer_of(dropped, aggregation), settings=settings
-    )
+    inputs = {"normalizer": normalizer_of(full, aggregation)}
+    inputs["settings"] = LossSettings(aggregation=aggregation)
+    loss, _ = policy_loss(**full, **inputs)
+    loss_without, _ = policy_loss(**rows(full, alive), **inputs)
     assert torch.allclose(loss_without, loss, rtol=1e-12)
-    assert mean_diagnostics(sums_without) == pytest.approx(mean_diagnostics(sums))
+    (gradient,) = torch.autograd.grad(loss, full["log_probs"])
+    assert not gradient[dead].any() and gradient[alive].any()
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 def test_padding_is_never_read(aggregation):
-    settings = everything(aggregation)
+    chosen = everything(aggregation)
     clean, dirty = batch(), batch()
     hidden = ~clean["mask"]
     for name, value in dirty.items():
@@ -226,8 +233,8 @@ def test_padding_is_never_read(aggregation):
             filled = value.detach().masked_fill(hidden, math.nan)
             dirty[name] = filled.requires_grad_(value.requires_grad)
     normalizer = normalizer_of(clean, aggregation)
-    loss, sums = policy_loss(**clean, normalizer=normalizer, settings=settings)
-    loss_dirty, sums_dirty = policy_loss(**dirty, normalizer=normalizer, settings=settings)
+    loss, sums = policy_loss(**clean, normalizer=normalizer, settings=chosen)
+    loss_dirty, sums_dirty = policy_loss(**dirty, normalizer=normalizer, settings=chosen)
     loss.backward()
     loss_dirty.backward()
     assert torch.equal(loss, loss_dirty)
@@ -236,26 +243,25 @@ def test_padding_is_never_read(aggregation):
         assert torch.equal(clean[name].grad, dirty[name].grad)
 
 
-def test_a_batch_without_signal_has_a_normalizer_of_zero_and_is_refused():
-    dead = batch()
-    dead["advantages"].zero_()
-    assert normalizer_of(dead, "token_mean") == 0.0
+def test_an_empty_batch_has_a_normalizer_of_zero_and_is_refused():
+    empty = rows(batch(), torch.arange(0))
+    assert normalizer_of(empty, "token_mean") == 0.0
     with pytest.raises(ValueError, match="skip the update"):
-        policy_loss(**dead, normalizer=0.0, settings=LossSettings())
+        policy_loss(**empty, normalizer=0.0, settings=LossSettings())
 
 
 @pytest.mark.parametrize(
-    ("missing", "settings"),
+    ("missing", "chosen"),
     [
         ("reference_log_probs", LossSettings(kl_coefficient=0.1)),
         ("entropy", LossSettings(entropy_coefficient=0.1)),
     ],
 )
-def test_a_term_without_its_input_is_an_error(missing, settings):
+def test_a_term_without_its_input_is_an_error(missing, chosen):
     tensors = batch()
     del tensors[missing]
     with pytest.raises(ValueError, match=missing):
-        policy_loss(**tensors, normalizer=1.0, settings=settings)
+        policy_loss(**tensors, normalizer=1.0, settings=chosen)
 
 
 def test_on_policy_gradient_is_the_plain_policy_gradient():
@@ -279,7 +285,7 @@ def test_importance_weights_undo_the_bias_of_the_selection():
     bounds = {"low": 0.05, "high": 3.0}
     effective = effective_set(tensors["advantages"], **bounds)
     assert 6 <= len(effective) < 12
-    settings = LossSettings(aggregation="token_mean")
+    chosen = LossSettings(aggregation="token_mean")
     normalizer = normalizer_of(rows(tensors, effective), "token_mean")
 
     def gradient(index, weights):
@@ -287,7 +293,7 @@ def test_importance_weights_undo_the_bias_of_the_selection():
         part = rows(tensors | {"log_probs": leaf}, index)
         del part["entropy"], part["reference_log_probs"]
         loss, _ = policy_loss(
-            **part, normalizer=normalizer, settings=settings, sequence_weights=weights
+            **part, normalizer=normalizer, settings=chosen, sequence_weights=weights
         )
         return torch.autograd.grad(loss, leaf)[0]
 
@@ -295,7 +301,7 @@ def test_importance_weights_undo_the_bias_of_the_selection():
     generator, num_draws = torch.Generator().manual_seed(5), 4000
     mean = {"weighted": 0.0, "plain": 0.0}
     for _ in range(num_draws):
-        index, weights = select(
+        index, weights = distill(
             tensors["advantages"], **bounds, ratio=0.3, temperature=0.7, generator=generator
         )
         assert len(index) == 4
@@ -328,9 +334,11 @@ def test_top_p_ratios_are_unbiased_only_against_the_renormalised_nucleus():
     tokens = torch.multinomial(nucleus, 1, generator=generator)
     sampler = nucleus.gather(-1, tokens).log().squeeze(-1)[None]
     trainer, _ = token_log_probs(hidden, head, tokens.squeeze(-1), temperature=temperature)
-    mass = nucleus_log_mass(hidden, head, temperature=temperature, top_p=top_p, chunk_tokens=10)
+    mass = nucleus_log_mass(
+        hidden, head, temperature=temperature, truncation=Truncation(top_p=top_p), chunk_tokens=10
+    )
 
-    def ratio(log_mass):
+    def ratio(log_mass, trainer=trainer, sampler=sampler):
         _, sums = policy_loss(
             trainer[None],
             trainer[None],
@@ -346,3 +354,16 @@ def test_top_p_ratios_are_unbiased_only_against_the_renormalised_nucleus():
     assert ratio(mass[None])["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-5)
     assert ratio(mass[None])["sampler_kl"] == pytest.approx(0.0, abs=1e-6)
     assert 0.78 < ratio(None)["importance_ratio_mean"] < 0.92
+    # What the trainer would never draw has probability 0 there, not p / mass.
+    outside = nucleus.argmin(-1)
+    assert (nucleus.gather(-1, outside[:, None]) == 0.0).all()
+    mass = nucleus_log_mass(
+        hidden,
+        head,
+        temperature=temperature,
+        truncation=Truncation(top_p=top_p),
+        chunk_tokens=10,
+        targets=outside,
+    )
+    means = ratio(mass[None])
+    assert (means["importance_ratio_mean"], means["outside_nucleus_fraction"]) == (0.0, 1.0)

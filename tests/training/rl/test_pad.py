@@ -19,7 +19,6 @@ from training.rl.pad import (
     effective_set,
     num_selected,
     prioritized_draw,
-    select,
 )
 
 
@@ -49,7 +48,7 @@ class TestSixSequences:
     def pairs(self):
         generator = seeded()
         drawn = (
-            distill(self.advantages, **self.settings, generator=generator)
+            distill(self.advantages, **self.settings, generator=generator).indices
             for _ in range(self.num_draws)
         )
         return Counter(tuple(indices.tolist()) for indices in drawn)
@@ -72,14 +71,20 @@ class TestSixSequences:
         assert self.pairs() == self.pairs()
 
     def test_all_of_e_when_the_ratio_allows_it(self):
-        indices = distill(self.advantages, **self.settings | {"ratio": 1.0}, generator=seeded())
-        assert indices.tolist() == [2, 3, 4]
+        chosen = distill(self.advantages, **self.settings | {"ratio": 1.0}, generator=seeded())
+        assert chosen.indices.tolist() == [2, 3, 4]
 
     def test_bounds_are_inclusive(self):
         assert effective_set(self.advantages, low=1.0, high=3.0).tolist() == [2, 3, 4]
 
+    def test_after_a_refill_rho_still_counts_the_sequences_that_a_step_asks_for(self):
+        # 12 sequences were sampled, 6 are a step's: ceil(0.3 x 6) = 2 are kept, not ceil(0.3 x 12).
+        twice = self.advantages.repeat(2)
+        chosen = distill(twice, **self.settings, generator=seeded(), batch_size=6)
+        assert len(chosen.indices) == 2
+
     def test_nothing_effective_selects_nothing(self):
-        indices = distill(torch.zeros(6), **self.settings, generator=seeded())
+        indices = distill(torch.zeros(6), **self.settings, generator=seeded()).indices
         assert indices.tolist() == [] and indices.dtype == torch.long
 
 
@@ -125,43 +130,6 @@ def test_selection_frequencies_match_the_exact_probabilities(temperature, size):
     assert chisquare(counts, expected).pvalue > 0.01
 
 
-advantage_lists = st.lists(st.floats(-1e6, 1e6, allow_nan=False, width=32), min_size=0, max_size=40)
-
-
-@settings(deadline=None, derandomize=True)
-@given(
-    advantages=advantage_lists,
-    low=st.floats(1e-3, 1.0),
-    span=st.floats(0.0, 1e6),
-    ratio=st.floats(0.01, 1.0),
-    temperature=st.floats(1e-6, 1e6),
-    strategy=st.sampled_from(["pad", "filter", "random", "none"]),
-    seed=st.integers(0, 1000),
-)
-def test_properties(advantages, low, span, ratio, temperature, strategy, seed):
-    values = torch.tensor(advantages, dtype=torch.float32)
-    recipe = {"low": low, "high": low + span, "ratio": ratio, "temperature": temperature}
-    chosen = select(values, **recipe, generator=seeded(seed), strategy=strategy)
-    indices = chosen.indices.tolist()
-    effective = effective_set(values, low=low, high=low + span).tolist()
-    size = num_selected(len(values), len(effective), ratio=ratio)
-
-    assert indices == sorted(set(indices)), "ascending, none twice"
-    assert all(0 <= index < len(values) for index in indices)
-    if strategy == "pad":
-        assert set(indices) <= set(effective) and len(indices) == size
-    elif strategy == "filter":
-        assert indices == effective
-    elif strategy == "random":
-        assert len(indices) == size
-    else:
-        assert indices == list(range(len(values)))
-    assert torch.isfinite(chosen.weights).all() and (chosen.weights >= 1.0).all()
-    assert len(chosen.weights) == len(indices)
-    again = distill(values, **recipe, generator=seeded(seed), strategy=strategy)
-    assert again.tolist() == indices
-
-
 @settings(deadline=None, derandomize=True)
 @given(num=st.integers(0, 500), percent=st.integers(1, 100))
 def test_the_size_is_the_exact_ceiling(num, percent):
@@ -204,64 +172,6 @@ class TestDefaultsKeepTheMinority:
         assert advantages.abs().max() < PadRecipe().high
 
 
-class TestArms:
-    advantages = torch.tensor([0.0, 0.0, 1.0, -1.0, 0.0, 2.0, -2.0, 0.0])
-    groups = torch.tensor([7, 7, 3, 3, 3, 5, 5, 5])
-    settings: ClassVar = {"low": 0.03, "high": 10.0, "ratio": 0.5, "temperature": 1.0}
-
-    def chosen(self, strategy, seed=0, **changes):
-        settings = self.settings | changes
-        return distill(
-            self.advantages,
-            **settings,
-            generator=seeded(seed),
-            strategy=strategy,
-            group_ids=self.groups,
-        ).tolist()
-
-    def test_filter_keeps_all_of_e(self):
-        assert self.chosen("filter") == [2, 3, 5, 6]
-
-    def test_none_keeps_everything(self):
-        assert self.chosen("none") == list(range(8))
-
-    def test_dynamic_drops_only_whole_groups(self):
-        # Sequence 4 has a zero advantage, but its group is alive.
-        assert self.chosen("dynamic") == [2, 3, 4, 5, 6, 7]
-
-    def test_dynamic_needs_the_groups(self):
-        with pytest.raises(ValueError, match="group_ids"):
-            distill(self.advantages, **self.settings, generator=seeded(), strategy="dynamic")
-
-    def test_random_is_as_large_as_pad_and_uniform_over_the_batch(self):
-        counts = Counter()
-        for seed in range(2000):
-            chosen = self.chosen("random", seed)
-            assert len(chosen) == len(self.chosen("pad", 0)) == 4
-            counts.update(chosen)
-        assert chisquare([counts[index] for index in range(8)]).pvalue > 0.01
-
-    def test_released_draws_half_as_many_again_with_replacement(self):
-        chosen = self.chosen("released", high=1.5)
-        assert len(chosen) == 12
-        assert set(chosen) == {2, 3}
-
-    def test_released_bounds_are_strict(self):
-        assert set(self.chosen("released", high=2.0)) == {2, 3}
-
-    def test_released_trains_on_everything_when_nothing_is_effective(self):
-        assert self.chosen("released", low=5.0) == list(range(8))
-
-    def test_released_weighs_by_the_power_of_three_halves(self):
-        counts = Counter()
-        for seed in range(500):
-            counts.update(self.chosen("released", seed))
-        powers = {2: 1.0, 3: 1.0, 5: 2**1.5, 6: 2**1.5}
-        observed = [counts[index] for index in powers]
-        expected = [sum(observed) * power / sum(powers.values()) for power in powers.values()]
-        assert chisquare(observed, expected).pvalue > 0.01
-
-
 class TestWeights:
     magnitudes = torch.tensor([0.35, 0.54, 0.72, 0.94, 1.62, 2.47])
 
@@ -283,35 +193,6 @@ class TestWeights:
     def test_without_a_choice_there_is_no_bias(self):
         chosen = prioritized_draw(self.magnitudes, size=6, temperature=1.0, generator=seeded())
         assert chosen.weights.tolist() == [1.0] * 6
-
-    def test_random_weights_are_the_inverse_share(self):
-        chosen = select(
-            torch.ones(8),
-            low=0.1,
-            high=2.0,
-            ratio=0.25,
-            temperature=1.0,
-            generator=seeded(),
-            strategy="random",
-        )
-        assert chosen.weights.tolist() == [4.0, 4.0]
-
-    def test_released_weights_average_to_one_per_effective_sequence(self):
-        advantages = torch.tensor([0.0, 0.5, 0.9, 2.0])
-        totals, num_draws = torch.zeros(4), 3000
-        generator = seeded()
-        for _ in range(num_draws):
-            chosen = select(
-                advantages,
-                low=0.03,
-                high=0.97,
-                ratio=0.5,
-                temperature=1.0,
-                generator=generator,
-                strategy="released",
-            )
-            totals.index_add_(0, chosen.indices, chosen.weights)
-        assert (totals / num_draws).tolist() == pytest.approx([0, 1, 1, 0], abs=0.05)
 
     def test_effective_sample_size(self):
         assert effective_sample_size(torch.ones(5)) == pytest.approx(5.0)

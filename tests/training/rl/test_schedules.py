@@ -18,7 +18,7 @@ def test_tau_of_a_single_step_and_beyond_the_end():
 
 
 def test_entropy_bonus_of_the_paper():
-    paper = {"coefficient": 0.02, "decay": 0.985, "warmup_steps": 140}
+    paper = {"coefficient": 0.02, "decay": 0.985, "warmup_updates": 140}
     assert entropy_coefficient(140, **paper) == pytest.approx(0.02)
     assert entropy_coefficient(141, **paper) == pytest.approx(0.0197)
     assert entropy_coefficient(240, **paper) == pytest.approx(0.02 * 0.985**100)
@@ -27,13 +27,13 @@ def test_entropy_bonus_of_the_paper():
 
 
 def test_entropy_bonus_of_the_released_code_is_zero_while_it_warms_up():
-    released = {"coefficient": 0.02, "decay": 0.985, "warmup_steps": 20, "warmup": "zero"}
+    released = {"coefficient": 0.02, "decay": 0.985, "warmup_updates": 20, "warmup": "zero"}
     assert [entropy_coefficient(step, **released) for step in range(20)] == [0.0] * 20
     assert entropy_coefficient(20, **released) == pytest.approx(0.02)
 
 
 def test_without_warm_up_the_bonus_starts_whole():
-    assert entropy_coefficient(0, coefficient=0.1, decay=0.5, warmup_steps=0) == 0.1
+    assert entropy_coefficient(0, coefficient=0.1, decay=0.5, warmup_updates=0) == 0.1
 
 
 @pytest.mark.parametrize(("num_steps", "warmup_ratio"), [(40, 0.05), (100, 0.1), (10, 0.0)])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from training.model.encoding import TokenSequence, collate, encode_prompt
-from training.model.forward import hidden_states
+from training.model.forward import Scorer, ScoreSettings, hidden_states
 from training.model.policy import Policy
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
@@ -61,6 +61,51 @@ def test_log_probs_are_those_of_a_plain_forward(tiny_policy, prompts, temperatur
             response.log_probs[decided], expected[decided], atol=1e-4, rtol=0
         )
     assert sum(all_decided) > 0.9 * len(all_decided)
+
+
+def test_truncated_log_probs_are_those_that_the_trainer_renormalises(tiny_policy, prompts):
+    settings = SamplingSettings(24, 2.0, 0.9, samples_per_prompt=3, top_k=30, min_p=0.1)
+    responses = TransformersEngine(tiny_policy).generate(
+        prompts, settings, torch.Generator().manual_seed(1)
+    )
+    sequences = [
+        TokenSequence(encode_prompt(tiny_policy, prompts[r.prompt_index]), r.token_ids)
+        for r in responses
+    ]
+    scored = ScoreSettings(2.0, settings.truncation, bans_placeholders=True)
+    with torch.no_grad():
+        scores = Scorer(tiny_policy)(sequences, scored)
+    renormalised = (scores.log_probs - scores.nucleus_log_mass)[scores.mask]
+    gaps = (renormalised - torch.cat([r.log_probs for r in responses])).abs()
+    # Where a border is met up to rounding, either nucleus is right.
+    assert (gaps < 1e-4).float().mean() > 0.98
+    assert scores.nucleus_log_mass[scores.mask].min() < -0.5
+
+
+def test_a_stop_string_ends_a_response_and_changes_nothing_before(tiny_policy, prompts):
+    def sample(**changes):
+        settings = SamplingSettings(24, 2.0, samples_per_prompt=6, **changes)
+        generator = torch.Generator().manual_seed(1)
+        return TransformersEngine(tiny_policy).generate(prompts, settings, generator)
+
+    assert_stopped(tiny_policy, sample(stop=("a", "e")), sample(), ("a", "e"))
+
+
+def assert_stopped(policy, stopped, free, stop):
+    """Each response is the free one's, up to and with the first token that completes a string."""
+    num_stopped = 0
+    for short, long in zip(stopped, free, strict=True):
+        length = len(short.token_ids)
+        assert torch.equal(short.token_ids, long.token_ids[:length])
+        torch.testing.assert_close(short.log_probs, long.log_probs[:length], atol=1e-4, rtol=0)
+        if any(text in short.text for text in stop):
+            num_stopped += 1
+            assert not short.truncated
+            before = policy.tokenizer.decode(short.token_ids[:-1], skip_special_tokens=True)
+            assert not any(text in before for text in stop), "at the first one"
+        else:
+            assert length == len(long.token_ids) and short.truncated == long.truncated
+    assert 0 < num_stopped < len(free)
 
 
 def test_greedy_equals_generate(tiny_policy, prompts):

@@ -4,16 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 from contracts.errors import DataError
+from tests.training.rollout.test_transformers_engine import assert_stopped
 from training.grpo import train as grpo
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import Scorer, ScoreSettings, score_without_gradient
+from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
 from training.recipe.stages import OptimizerRecipe, RlStage
@@ -109,11 +112,12 @@ def test_after_each_sync_sampler_and_trainer_agree(engine, prompts, zero_stage):
         assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) < TOLERANCE
 
 
-def test_the_nucleus_is_the_trainers(engine, prompts):
+@pytest.mark.parametrize("truncation", [Truncation(0.8), Truncation(0.9, top_k=40, min_p=0.05)])
+def test_the_nucleus_is_the_trainers(engine, prompts, truncation):
     policy = new_policy()
     engine.load_weights(policy.weights())
-    responses = sample(engine, prompts, temperature=1.3, top_p=0.8)
-    settings = ScoreSettings(temperature=1.3, top_p=0.8, bans_placeholders=True)
+    responses = sample(engine, prompts, temperature=1.3, **asdict(truncation))
+    settings = ScoreSettings(1.3, truncation, bans_placeholders=True)
     with torch.no_grad():
         scores = Scorer(policy)(sequences_of(policy, prompts, responses), settings)
     renormalised = scores.log_probs - scores.nucleus_log_mass
@@ -121,6 +125,17 @@ def test_the_nucleus_is_the_trainers(engine, prompts):
     # Where a token's cumulative mass is top_p up to rounding, either nucleus is right.
     assert (gaps < TOLERANCE).float().mean() > 0.98
     assert scores.nucleus_log_mass[scores.mask].min() < -0.1
+
+
+def test_a_stop_string_ends_a_response_and_changes_nothing_before(engine, prompts):
+    policy = new_policy()
+    engine.load_weights(policy.weights())
+    free = sample(engine, prompts, temperature=2.0, samples_per_prompt=6)
+    # A letter that some responses hold, and not all of them.
+    holders = {letter: sum(letter in one.text for one in free) for letter in "abcdefghijklmnop"}
+    stop = (next(letter for letter, num in holders.items() if 0 < num < len(free)),)
+    stopped = sample(engine, prompts, temperature=2.0, samples_per_prompt=6, stop=stop)
+    assert_stopped(policy, stopped, free, stop)
 
 
 def test_greedy_answers_are_those_of_the_transformers_engine(engine, prompts):

@@ -1,0 +1,68 @@
+"""What an evaluation found: `scores.json`, as the evaluation writes it and the report reads it.
+
+Values and intervals of accuracies are fractions; gains are in points of accuracy.
+"""
+
+from pydantic import Field
+
+from contracts.artifact import Record
+
+
+class Share(Record):
+    """Accuracy over a part of the problems, and how many they are."""
+
+    value: float
+    n: int
+
+
+class Score(Record):
+    """One policy on one benchmark.
+
+    Attributes:
+        policy: Name of the policy.
+        benchmark: Name of the benchmark.
+        metric: What `value` is.
+        value: The metric, in [0, 1].
+        low: Lower bound of its 95 % interval.
+        high: Upper bound.
+        num_problems: How many problems it is over.
+        outcomes: How many responses were right, wrong, unparseable, timed out.
+        truncated: Share of responses that ran out of tokens.
+        mean_tokens: Mean length of the responses, tokens.
+        by_level: Accuracy at each level.
+        by_family: Accuracy in each family.
+        reading: Share of the problems with a reading that the response transcribed rightly; None
+            if no problem has one.
+    """
+
+    policy: str
+    benchmark: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    num_problems: int
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    truncated: float | None = None
+    mean_tokens: float | None = None
+    by_level: dict[str, Share] = Field(default_factory=dict)
+    by_family: dict[str, Share] = Field(default_factory=dict)
+    reading: float | None = None
+
+
+class Gain(Record):
+    """How much better one policy is than another on the same problems, points of accuracy."""
+
+    policy: str
+    over: str
+    benchmark: str
+    points: float
+    low_points: float
+    high_points: float
+
+
+class Scores(Record):
+    """The whole of `scores.json`."""
+
+    scores: tuple[Score, ...] = Field(min_length=1)
+    gains: tuple[Gain, ...] = ()

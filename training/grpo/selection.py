@@ -1,0 +1,67 @@
+"""Which of a step's responses an arm trains on, and which of those need a forward pass."""
+
+import torch
+
+from training.grpo.experience import Experience
+from training.recipe.stages import RlStage
+from training.rl import arms
+from training.rl.advantages import group_advantages, without_truncated
+from training.rl.arms import Batch
+from training.rl.pad import Selection
+
+
+def batch_of(experience: Experience, stage: RlStage) -> Batch:
+    """What the stage's arm selects from."""
+    advantages = group_advantages(
+        experience.rewards, experience.group_ids, scale=stage.advantage_scale
+    )
+    if stage.mask_truncated:
+        advantages = without_truncated(advantages, experience.truncated)
+    size = stage.prompts_per_step * stage.group_size
+    return Batch(advantages, experience.rewards, experience.group_ids, size)
+
+
+def num_missing_prompts(batch: Batch, stage: RlStage) -> int:
+    """How many further prompts a refill samples, at least 0: as if every answer were useful."""
+    pad = stage.pad
+    useful = arms.num_useful(batch, low=pad.low, high=pad.high, strategy=pad.strategy)
+    return max(-(-(batch.size - useful) // stage.group_size), 0)
+
+
+def distill_batch(
+    batch: Batch, stage: RlStage, *, temperature: float, generator: torch.Generator
+) -> Selection:
+    """The arm's choice; every rank passes a generator in the same state."""
+    pad = stage.pad
+    return arms.select(
+        batch,
+        low=pad.low,
+        high=pad.high,
+        ratio=pad.ratio,
+        temperature=temperature,
+        generator=generator,
+        strategy=pad.strategy,
+    )
+
+
+def drawn_from(batch: Batch, stage: RlStage) -> torch.Tensor:
+    """The rows that the arm's selection stands for [K]."""
+    pad = stage.pad
+    return arms.population(batch, low=pad.low, high=pad.high, strategy=pad.strategy)
+
+
+def rows_with_gradient(advantages: torch.Tensor, stage: RlStage) -> torch.Tensor:
+    """Which of an update's sequences need a forward pass, as indices; not empty.
+
+    A zero advantage leaves a sequence nothing but its KL term and entropy bonus. Without them it
+    counts in the denominator alone. If that holds for all, one of them carries the gradient of
+    zero: AdamW still decays the weights and follows its momentum, as in plain GRPO.
+
+    Args:
+        advantages: Of the sequences of one update [K], K > 0.
+        stage: Says which terms there are.
+    """
+    if stage.kl or stage.entropy:
+        return torch.arange(len(advantages))
+    live = advantages.nonzero().flatten()
+    return live if len(live) else torch.zeros(1, dtype=torch.long)

@@ -83,9 +83,11 @@ def down(_options: argparse.Namespace) -> int:
 def validate(options: argparse.Namespace) -> int:
     """Checks a recipe, and its model where that is on this machine."""
     from tasks.inputs import check_base, wanted_model
+    from tasks.prepare import check_rewards
     from training.rollout.engine import prove  # seconds, which other commands need not pay
 
     recipe = _load(options.recipe, None)
+    check_rewards(recipe)
     stages = " -> ".join(stage.name for stage in recipe.stages)
     print(f"{options.recipe}: valid; curate -> {stages} -> evaluate")
     model = wanted_model(recipe.model)

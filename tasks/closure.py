@@ -8,10 +8,12 @@ key already. Libraries do not count here: their versions are recorded.
 
 import ast
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from contracts.errors import RecipeError
 from infra.settings import PROJECT_ROOT
 
 # Where each kind of stage begins. `training.stage` only chooses among them.
@@ -36,21 +38,50 @@ def stage_modules(kind: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
     return module_closure([ENTRIES[kind]], root)
 
 
-def module_closure(entries: Iterable[str], root: Path = PROJECT_ROOT) -> dict[str, str]:
+def module_closure(
+    entries: Iterable[str], root: Path = PROJECT_ROOT, packages: tuple[str, ...] = PACKAGES
+) -> dict[str, str]:
     """Digests of the entry modules and of every module of ours that they import, by name, sorted.
 
     Args:
         entries: Names of modules.
         root: The folder that holds the packages.
+        packages: Whose modules count.
     """
     waiting, digests = list(entries), dict[str, str]()
     while waiting:
         name = waiting.pop()
         if name in digests or f"{name}.".startswith(f"{SCHEMA}."):
             continue
-        digests[name], imported = _parsed(_source(name, root), name, root)
+        digests[name], imported = _parsed(_source(name, root, packages), name, root, packages)
         waiting += imported
     return dict(sorted(digests.items()))
+
+
+def outside_modules(name: str) -> dict[str, str]:
+    """Digests of a module that is not ours and of those of its package that it imports, by name.
+
+    Args:
+        name: Such as `package.module`, as Python would import it.
+
+    Raises:
+        RecipeError: There is no such module, or it has no source.
+    """
+    top = name.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    if places:
+        root = Path(places[0]).parent
+    elif spec and spec.origin and spec.origin.endswith(".py"):
+        root = Path(spec.origin).parent
+    else:
+        raise RecipeError(
+            f"The reward's module {name} has no source that could be read.",
+            where=name,
+            rule="the code of a reward is part of its stage's key",
+            fix="name a function in a Python module; it may call others",
+        )
+    return module_closure([name], root, (top,))
 
 
 def syntax_digest(source: str) -> str:
@@ -63,18 +94,21 @@ def syntax_digest(source: str) -> str:
 
 
 @cache
-def _parsed(path: Path, name: str, root: Path) -> tuple[str, tuple[str, ...]]:
+def _parsed(
+    path: Path, name: str, root: Path, packages: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
     """A module's digest, and the modules of ours that it imports."""
     source = path.read_text(encoding="utf-8")
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    named = {one for node in ast.walk(ast.parse(source)) for one in _named(node, package)}
+    tree = ast.parse(source)
+    named = {one for node in ast.walk(tree) for one in _named(node, package, packages)}
     # Importing a module runs the packages around it.
     named |= {parent for one in [*named, name] for parent in _parents(one)}
-    ours = sorted(one for one in named if _source(one, root).is_file())
+    ours = sorted(one for one in named if _source(one, root, packages).is_file())
     return syntax_digest(source), tuple(ours)
 
 
-def _named(node: ast.AST, package: str) -> Iterator[str]:
+def _named(node: ast.AST, package: str, packages: tuple[str, ...]) -> Iterator[str]:
     """What a piece of syntax may import: every name that could be a module of ours."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
@@ -85,7 +119,7 @@ def _named(node: ast.AST, package: str) -> Iterator[str]:
             base = ".".join([*above, *([base] if base else [])])
         yield base
         yield from (f"{base}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.Constant) and str(node.value).partition(".")[0] in PACKAGES:
+    elif isinstance(node, ast.Constant) and str(node.value).partition(".")[0] in packages:
         yield str(node.value)
 
 
@@ -94,9 +128,9 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _source(name: str, root: Path) -> Path:
+def _source(name: str, root: Path, packages: tuple[str, ...]) -> Path:
     """A module's file; one that does not exist where the name is none of our modules."""
-    if name.partition(".")[0] not in PACKAGES:
+    if name.partition(".")[0] not in packages:
         return root / "none of ours"
     path = root.joinpath(*name.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -16,9 +16,10 @@ from typing import Any, Literal
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.store import Store
-from tasks.closure import stage_modules
+from tasks.closure import outside_modules, stage_modules
 from training.recipe.effects import result_fields
 from training.recipe.recipe import Recipe
+from training.recipe.stages import custom_rewards
 
 # What a run takes from the store: what the same recipe, inputs and code made; what the same recipe
 # and inputs made with whatever code; nothing.
@@ -46,7 +47,7 @@ def ingredients(
         stage=stage,
         recipe=result_fields(recipe, stage),
         inputs=dict(inputs),
-        modules=stage_modules(kind),
+        modules=stage_modules(kind) | _reward_modules(recipe, stage),
         salt=salt,
     )
 
@@ -100,6 +101,15 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue  # the other build of vLLM, say
     return found
+
+
+def _reward_modules(recipe: Recipe, stage: str) -> dict[str, str]:
+    """Digests of the modules behind a stage's rewards of the user's own."""
+    functions = custom_rewards(one for one in recipe.stages if one.name == stage)
+    digests: dict[str, str] = {}
+    for function in functions:
+        digests |= outside_modules(function.partition(":")[0])
+    return digests
 
 
 def _digest(content: Any) -> str:  # noqa: ANN401 - whatever JSON holds

@@ -16,6 +16,8 @@ from tasks.run import Run, recipe_path
 from tasks.scratch import hold
 from training.evaluation.registry import find_benchmark
 from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
+from training.recipe.stages import custom_rewards
+from training.rl import custom
 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare")
@@ -64,7 +66,7 @@ def check(recipe: Recipe) -> None:
     """Checks that benchmarks, sources and base model are there, the store and the disk.
 
     Raises:
-        RecipeError: A benchmark is unknown.
+        RecipeError: A benchmark is unknown, or a reward of the user's own does not work.
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
         RevisualError: The store cannot be used, or the disk is too full.
@@ -72,6 +74,17 @@ def check(recipe: Recipe) -> None:
     settings = load_settings()
     for benchmark in recipe.evaluation.benchmarks:
         find_benchmark(benchmark.name)
+    check_rewards(recipe)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())
     check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))
+
+
+def check_rewards(recipe: Recipe) -> None:
+    """Tries the rewards of the user's own, before anything runs.
+
+    Raises:
+        RecipeError: One cannot be imported, takes or returns something else than it should.
+    """
+    for function in custom_rewards(recipe.stages):
+        custom.check(function)

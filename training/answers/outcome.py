@@ -2,11 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 # `timeout` is its own outcome, never `wrong`: time-outs would else look like a bad policy.
 Outcome = Literal["right", "wrong", "unparseable", "timeout"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome and, unless it is `right`, why.
+
+    Attributes:
+        outcome: What verifying came to.
+        reason: In a few words; empty for right answers and plain wrong values.
+    """
+
+    outcome: Outcome
+    reason: str = ""
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:

@@ -1,17 +1,31 @@
-"""Deciding the common kinds of answers exactly, in microseconds, without computer algebra."""
+"""Deciding whether an answer is the reference, by rule, in bounded time, the same everywhere.
+
+An answer may be an exact result in normal form: a number, a fraction, roots, pi, e, i, polynomials,
+sets, intervals, matrices. An operator that still has to be evaluated counts only if the reference
+holds it, too: else a question would be answered by repeating it. See docs/answers.md.
+"""
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
-from training.answers.normal import normalize, without_equations
+from training.answers import numeric
+from training.answers.equations import Named, asked_variable, read
+from training.answers.expressions import UnreadableError, read_expression
+from training.answers.normal import normalize
+from training.answers.numbers import Number
+from training.answers.outcome import Verdict
+from training.answers.tree import Node, is_rational, undone
+from training.answers.units import Unit
 from training.answers.values import (
+    Expression,
     Items,
-    Number,
+    Relation,
     Value,
     Words,
+    choices,
     is_enumeration,
     may_be_several,
-    parse,
 )
 
 # Share of a decimal, at most half of its reference's last digit. Whole numbers are exact.
@@ -19,38 +33,193 @@ RELATIVE_TOLERANCE = Fraction(1, 1000)
 
 # A choice with its text, "B. 12 cm", that names no further choice.
 _LABELLED = re.compile(r"\(?([A-J])[).:] *(?P<text>.+)", re.DOTALL)
-_FURTHER_CHOICE = re.compile(r"\b[A-J][).:]|\b[B-J]\b|\bor\b")
-_ARITHMETIC = re.compile(r"[\w)}\]°]\s*[-+*/!]|\\div|\\frac\s*\{[^{}]*[-+*/]")
-_FUNCTION = re.compile(r"\^|\\(?:sqrt|pi|ln|log|sin|cos|tan|exp|e(?![a-z]))|π")
-_EXACT_FUNCTION = re.compile(r"\^|\\(?:sqrt|log|gcd|lcm|max|min|sum|prod|int|d?binom|l?floor)|\|")
+_FURTHER_CHOICE = re.compile(r"\b[A-J][).:]|\b[B-J]\b|\bor\b|\bnot\b|\band\b")
+# Commands, words and signs that may be an operator to evaluate.
+_OPERATOR = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{2,}|[!|]|\^\s*\{?\s*T\b|'")
+_FINISHED = frozenset(
+    {
+        *(r"\frac", r"\sqrt", r"\pi", r"\theta", r"\alpha", r"\beta", r"\begin", r"\end"),
+        *("pmatrix", "bmatrix", "matrix", "array", "cases"),
+    }
+)
 
 
-def decide(answer: str, reference: str) -> bool | None:
-    """Whether an answer equals the reference; None if only a computer algebra system can tell.
+def judge(
+    answer: str, reference: str, question: str = "", *, accept_rounded: bool = False
+) -> Verdict | None:
+    """The verdict on an answer; None if only a computer algebra system can tell.
 
     Args:
         answer: The content of the box.
         reference: The reference answer, perhaps boxed itself or between dollar signs.
+        question: What was asked, if known: it may name the variable to solve for.
+        accept_rounded: Whether a decimal may stand for an exact reference that it rounds.
     """
     given, wanted = normalize(answer), normalize(reference)
     if given == wanted:
+        return Verdict("right")
+    try:
+        return _Comparison(accept_rounded).judge(given, wanted, asked_variable(question))
+    except UnreadableError as error:
+        return Verdict("unparseable", str(error))
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The rules of equality, for one setting of `accept_rounded`."""
+
+    accept_rounded: bool
+
+    def judge(self, given: str, wanted: str, asked: str | None) -> Verdict | None:
+        if is_enumeration(given) and not may_be_several(wanted):
+            return Verdict("wrong", "several answers where one is asked for")
+        expected = read(wanted)
+        if expected.value is None:
+            return _for_algebra(given, wanted)
+        actual = read(given, like=expected)
+        if _names_differ(actual.name, expected.name or asked):
+            return Verdict("wrong", f"a value of {actual.name}")
+        if actual.value is None:
+            if isinstance(expected.value, Words):
+                return _verdict(_is_choice(given, expected.value))
+            return Verdict("unparseable", _reason(actual.text))
+        mine, theirs = _alike(actual, expected)
+        if self._equal(mine, theirs):
+            return Verdict("right")
+        left = _undone_in(mine) - _undone_in(theirs)
+        return Verdict("wrong", f"it leaves {min(left)} to be evaluated" if left else "")
+
+    def _equal(self, actual: Value, expected: Value) -> bool:
+        if isinstance(actual, Number) and isinstance(expected, Number):
+            return self._same_number(actual, expected)
+        if isinstance(actual, Items) and isinstance(expected, Items):
+            if actual.kind != expected.kind or len(actual.items) != len(expected.items):
+                return False
+            if actual.kind == "set":
+                return self._same_members(list(actual.items), list(expected.items))
+            return all(map(self._equal, actual.items, expected.items))
+        if isinstance(actual, Relation) and isinstance(expected, Relation):
+            if actual.sign != expected.sign or not _undone_in(actual) <= _undone_in(expected):
+                return False
+            return numeric.proportional(
+                actual.difference, expected.difference, positive=expected.sign != "="
+            )
+        if isinstance(actual, Number | Expression) and isinstance(expected, Number | Expression):
+            return self._same_value(actual, expected)
+        return actual == expected
+
+    def _same_members(self, actual: list[Value], expected: list[Value]) -> bool:
+        """Whether two lists hold equal values in some order; each is used once."""
+        for value in actual:
+            match = next((other for other in expected if self._equal(value, other)), None)
+            if match is None:
+                return False
+            expected.remove(match)
         return True
-    if is_enumeration(given) and not may_be_several(wanted):
-        return False  # a hedge: several answers where one is asked for
-    expected = parse(wanted)
-    if expected is None:
-        return None
-    actual = parse(given)
-    if actual is None and "=" not in wanted:
-        given = without_equations(given)
-        actual = parse(given)
-    if isinstance(expected, Words):
-        return _is_choice(given, expected) if actual is None else actual == expected
-    if actual is not None:
-        return _equal(actual, expected)
-    if isinstance(expected, Number) and _is_unevaluated(given, expected):
-        return False
+
+    def _same_value(self, actual: Number | Expression, expected: Number | Expression) -> bool:
+        """Compares values of which one at least is no plain number."""
+        ratio = _ratio(actual.unit, expected.unit)
+        if ratio is None:
+            return False
+        if isinstance(expected, Number):
+            assert isinstance(actual, Expression)
+            if undone(actual.tree):
+                return False
+            if expected.decimals is None and not is_rational(actual.tree):
+                return False  # `\sqrt{25}` and the like: a rational value has a finished form
+            found = numeric.value(actual.tree)
+            return found is not None and self._close(found * ratio, None, expected)
+        if isinstance(actual, Number):
+            if actual.form == "reducible":
+                return False
+            if numeric.equal(_times(Node("number", value=actual.value), ratio), expected.tree):
+                return True
+            wanted = numeric.value(expected.tree) if self.accept_rounded else None
+            return wanted is not None and self._close(
+                actual.value * ratio, actual.decimals, Number(wanted, form="fraction")
+            )
+        if not undone(actual.tree) <= undone(expected.tree):
+            return False
+        return numeric.equal(_times(actual.tree, ratio), expected.tree)
+
+    def _same_number(self, actual: Number, expected: Number) -> bool:
+        """Units count if both have one; "10/2" is no answer where 5 is."""
+        if actual.form == "reducible" and not expected.is_fraction:
+            return False
+        if _is_share(actual) != _is_share(expected):
+            other = actual.unit or expected.unit
+            return other is not None and self._same_share(actual, expected)
+        ratio = _ratio(actual.unit, expected.unit)
+        return ratio is not None and self._close(actual.value * ratio, actual.decimals, expected)
+
+    def _same_share(self, actual: Number, expected: Number) -> bool:
+        """One of them has a percent sign: 50 % is 0.5; and 50, but 0.5 % is no 0.5."""
+        if actual.unit and expected.unit:
+            return False  # per cent of something else
+        share = _is_share(actual)
+        scaled = actual.value / 100 if share else actual.value * 100
+        if self._close(scaled, actual.decimals, expected):
+            return True
+        per_cent = actual.value if share else expected.value
+        return abs(per_cent) > 1 and self._close(actual.value, actual.decimals, expected)
+
+    def _close(self, given: Fraction, decimals: int | None, expected: Number) -> bool:
+        """Whether a value is the expected number, as far as rounding is allowed.
+
+        Args:
+            given: The answer's value.
+            decimals: Its digits after the point; None if it is exact.
+            expected: The reference.
+        """
+        wanted = expected.value
+        if given == wanted:
+            return True
+        if expected.decimals is not None:
+            tolerance = Fraction(1, 2 * 10**expected.decimals)
+            if decimals is not None:
+                tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
+        elif decimals is not None and wanted.denominator != 1:
+            tolerance = Fraction(1, 2 * 10**decimals)
+            if not self.accept_rounded:
+                tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
+        else:
+            return False
+        return abs(given - wanted) <= tolerance
+
+
+def _verdict(right: bool) -> Verdict:
+    return Verdict("right" if right else "wrong")
+
+
+def _for_algebra(given: str, wanted: str) -> Verdict | None:
+    """Refuses operators that the reference, which we can't read, does not hold."""
+    tree = read_expression(given)
+    if isinstance(tree, str) and tree.startswith("unverifiable"):
+        return Verdict("unparseable", tree)
+    held = frozenset(_OPERATOR.findall(wanted))
+    found = frozenset(_OPERATOR.findall(given)) - _FINISHED - held
+    if isinstance(tree, Node):
+        found |= {work for work in undone(tree) if f"\\{work}" not in held}
+    if found:
+        return Verdict("wrong", f"it leaves `{min(found)[:20]}` to be evaluated")
     return None
+
+
+def _undone_in(value: Value) -> frozenset[str]:
+    """The work that an expression or equation leaves undone; see `tree.undone`."""
+    if isinstance(value, Expression):
+        return undone(value.tree)
+    return undone(value.difference) if isinstance(value, Relation) else frozenset()
+
+
+def _reason(text: str) -> str:
+    found = read_expression(text)
+    return found if isinstance(found, str) else "it cannot be read"
+
+
+def _names_differ(actual: str | None, expected: str | None) -> bool:
+    return bool(actual and expected) and str(actual).lower() != str(expected).lower()
 
 
 def _is_choice(given: str, expected: Words) -> bool:
@@ -60,69 +229,40 @@ def _is_choice(given: str, expected: Words) -> bool:
     return label[1].lower() == expected.text
 
 
-def _is_unevaluated(given: str, expected: Number) -> bool:
-    """Whether the answer is arithmetic left undone.
-
-    A question such as "12 + 7 x 3" must not be answered by repeating it. Only a rounded reference
-    may have come from roots or pi.
-    """
-    if expected.decimals is None:
-        return bool(_ARITHMETIC.search(given) or _EXACT_FUNCTION.search(given))
-    return bool(_ARITHMETIC.search(given)) and not _FUNCTION.search(given)
-
-
-def _equal(actual: Value, expected: Value) -> bool:
-    if isinstance(actual, Number) and isinstance(expected, Number):
-        return _numbers_equal(actual, expected)
-    if isinstance(actual, Items) and isinstance(expected, Items):
-        if actual.kind != expected.kind or len(actual.items) != len(expected.items):
-            return False
-        if actual.kind == "set":
-            return _same_members(list(actual.items), list(expected.items))
-        return all(map(_equal, actual.items, expected.items))
-    return actual == expected
+def _alike(actual: Named, expected: Named) -> tuple[Value, Value]:
+    """Both values read as the same kind, where a text such as `ACD` or `x` may be of two."""
+    mine, theirs = actual.value, expected.value
+    assert mine is not None and theirs is not None
+    if isinstance(mine, Words | Expression) and isinstance(theirs, Items):
+        mine = choices(actual.text) or mine
+    elif isinstance(mine, Items) and isinstance(theirs, Words | Expression):
+        theirs = choices(expected.text) or theirs
+    elif isinstance(mine, Expression) and isinstance(theirs, Words):
+        theirs = _as_expression(expected.text) or theirs
+    elif isinstance(mine, Words) and isinstance(theirs, Expression):
+        mine = _as_expression(actual.text) or mine
+    elif isinstance(mine, Relation):
+        theirs = expected.equation or theirs
+    return mine, theirs
 
 
-def _same_members(actual: list[Value], expected: list[Value]) -> bool:
-    """Whether two lists hold equal values in some order; each is used once."""
-    for value in actual:
-        match = next((other for other in expected if _equal(value, other)), None)
-        if match is None:
-            return False
-        expected.remove(match)
-    return True
+def _as_expression(text: str) -> Expression | None:
+    tree = read_expression(text)
+    return Expression(tree) if isinstance(tree, Node) else None
 
 
-def _numbers_equal(actual: Number, expected: Number) -> bool:
-    """Units count if both have one; decimals may be rounded; "10/2" is no answer where 5 is."""
-    is_whole = expected.value.denominator == 1 and expected.decimals is None
-    if is_whole and actual.is_fraction and not expected.is_fraction:
-        return False
-    given = actual.value
-    if actual.unit and expected.unit:
-        if actual.unit.dimension != expected.unit.dimension:
-            return False
-        given *= actual.unit.factor / expected.unit.factor
-    elif _is_share(actual) != _is_share(expected):
-        # 50 % is 0.5; where the reference has no "%", or the answer lacks it, 50 is meant as well.
-        scaled = given / 100 if _is_share(actual) else given * 100
-        if close(scaled, expected, rounded=actual.decimals is not None):
-            return True
-    return close(given, expected, rounded=actual.decimals is not None)
+def _ratio(actual: Unit | None, expected: Unit | None) -> Fraction | None:
+    """What the answer's value is multiplied by; None if its unit is another one, or no unit."""
+    if actual is None:
+        return Fraction(1)
+    if expected is None:
+        return Fraction(1) if actual.known else None
+    return actual.factor / expected.factor if actual.dimension == expected.dimension else None
+
+
+def _times(tree: Node, ratio: Fraction) -> Node:
+    return tree if ratio == 1 else Node("product", (Node("number", value=ratio), tree))
 
 
 def _is_share(number: Number) -> bool:
     return number.unit is not None and number.unit.dimension == "share"
-
-
-def close(given: Fraction, expected: Number, *, rounded: bool) -> bool:
-    """Whether a value is the expected number, up to rounding if either is a rounded decimal."""
-    wanted, decimals = expected.value, expected.decimals
-    if given == wanted:
-        return True
-    if decimals is None and (wanted.denominator == 1 or not rounded):
-        return False
-    tolerance = abs(wanted) * RELATIVE_TOLERANCE
-    if decimals is not None:
-        tolerance = min(tolerance, Fraction(1, 2 * 10**decimals))
-    return abs(given - wanted) <= tolerance

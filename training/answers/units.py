@@ -1,8 +1,11 @@
-"""Units of measurement that an answer may carry."""
+"""Units of measurement, and the nouns that an answer may count."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
+
+from training.answers.nouns import ADJECTIVES, NOUNS
 
 
 @dataclass(frozen=True)
@@ -10,12 +13,15 @@ class Unit:
     """A unit as a multiple of its dimension's base unit.
 
     Attributes:
-        dimension: What is measured; an unknown unit is a dimension of its own.
+        dimension: What is measured; a noun is a dimension of its own.
         factor: How many base units it is.
+        known: Whether it is a unit or a noun of ours, so that a reference may be without it. Other
+            words say something: `5 squared` is no 5, and `5m` may be a product.
     """
 
     dimension: str
     factor: Fraction
+    known: bool = True
 
 
 _NAMES = {
@@ -34,7 +40,7 @@ _NAMES = {
         "mg milligram": "1/1000",
         "g gram": "1",
         "kg kilogram": "1000",
-        "t ton tonne": "1000000",
+        "ton tonne": "1000000",
         "lb lbs pound": "453.59237",
         "oz ounce": "28.349523125",
     },
@@ -46,10 +52,28 @@ _NAMES = {
         "day": "86400",
         "week": "604800",
     },
-    "volume": {"ml milliliter millilitre": "1/1000", "cl": "1/100", "l liter litre": "1"},
+    "month": {"month": "1", "year": "12"},
+    "volume": {
+        "ml milliliter millilitre": "1/1000",
+        "cl": "1/100",
+        "dl": "1/10",
+        "l liter litre": "1",
+        "gal gallon": "3.785411784",
+    },
     "angle": {"degree deg °": "1"},
+    "radian": {"rad radian": "1"},
     "share": {"% percent": "1"},
-    "dollar": {"dollar usd": "1", "cent": "1/100"},
+    "dollar": {"dollar usd $": "1", "cent ¢": "1/100"},
+    "euro": {"euro eur €": "1"},
+    "sterling": {"gbp £": "1"},
+    "yen": {"yen jpy ¥": "1"},
+    "temperature C": {"°c celsius": "1"},
+    "temperature F": {"°f fahrenheit": "1"},
+    "temperature K": {"k kelvin": "1"},
+    "force": {"n newton": "1"},
+    "energy": {"j joule": "1", "kj kilojoule": "1000"},
+    "power": {"w watt": "1", "kw kilowatt": "1000"},
+    "unit": {"unit": "1"},
 }
 _UNITS = {
     name: Unit(dimension, Fraction(factor))
@@ -57,13 +81,26 @@ _UNITS = {
     for names, factor in units.items()
     for name in names.split()
 }
+_CAPITALS = ("k", "n", "j", "w")
+_SPEED = re.compile(r"\b(?:mph|kph|kmh)\b")
+_SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h"}
 _POWER = re.compile(r"\s*(?:\^\s*\{?([23])\}?|([²³]))$")
 _POWERS = {"2": 2, "3": 3, "²": 2, "³": 3}
-_PREFIXES = {"square ": 2, "sq ": 2, "cubic ": 3}
-_UNKNOWN = re.compile(r"[a-z]{2,20}(?: [a-z]{2,20}){0,2}")
-_NO_UNIT = re.compile(r"\b(?:or|and|not|if|dozen|hundred|thousand|million|billion|trillion)\b")
+_PREFIXES = {"square ": 2, "sq ": 2, "sq. ": 2, "cubic ": 3}
+_WORDS = re.compile(r"[a-z]{2,20}(?: [a-z]{2,20}){0,4}")
+# Words that make another number of the one before, or another answer.
+_NO_UNIT = re.compile(r"\b(?:or|and|not|if|pi|sqrt|sin|cos|tan|ln|log|exp|infty)\b")
+_SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALE = re.compile(rf"\s*({'|'.join(_SCALES)})s?\b\s*(.*)", re.DOTALL | re.IGNORECASE)
 
 
+def split_scale(text: str) -> tuple[int, str]:
+    """`million people` as 1,000,000 and `people`; 1 and the text if no such word begins it."""
+    match = _SCALE.fullmatch(text)
+    return (10 ** _SCALES[match[1].lower()], match[2]) if match else (1, text)
+
+
+@lru_cache(maxsize=4096)
 def parse_unit(text: str, *, separated: bool) -> Unit | None:
     """Reads what follows a number.
 
@@ -72,14 +109,15 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
         separated: Whether a space lies between: only then may it be words that are no unit
             (`5x` is no number, `5 boxes` is).
     """
-    name = text.strip().lower().rstrip(".")
+    name = _SPEED.sub(lambda match: _SPEEDS[match[0]], text.strip().lower().rstrip("."))
     power = 1
     if match := _POWER.search(name):
         power, name = _POWERS[match[1] or match[2]], name[: match.start()]
     for prefix, value in _PREFIXES.items():
         if name.startswith(prefix):
             power, name = value, name.removeprefix(prefix)
-    top, slash, bottom = (part.strip() for part in name.replace(" per ", "/").partition("/"))
+    name = re.sub(r" (?:per|an?) ", "/", name)
+    top, slash, bottom = (part.strip() for part in name.partition("/"))
     unit = _known(top)
     if slash:
         below = _known(bottom)
@@ -87,16 +125,44 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
             return None
         dimension = f"{unit.dimension}/{below.dimension}^{power}"
         return Unit(dimension, unit.factor / below.factor**power)
+    if unit is not None and len(text.strip()) == 1 and text.strip().isalpha():
+        if name != "l" and text.strip().islower() == (name in _CAPITALS):
+            return None
+        return replace(unit, known=separated or text.strip().isupper())
     if unit is not None:
         return unit if power == 1 else Unit(f"{unit.dimension}^{power}", unit.factor**power)
-    if separated and power == 1 and _UNKNOWN.fullmatch(name) and not _NO_UNIT.search(name):
-        return Unit(_singular(name), Fraction(1))
+    if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):
+        return Unit(name, Fraction(1), known=False)
     return None
 
 
 def _known(name: str) -> Unit | None:
-    return _UNITS.get(name) or _UNITS.get(_singular(name))
+    """A unit, or something to count: `apples`, `red apples`, `cups of flour`."""
+    if unit := _UNITS.get(name) or _UNITS.get(_singular(name)):
+        return unit
+    counted, of, content = name.partition(" of ")
+    if of and not _known(content):
+        return None
+    *adjectives, noun = counted.split() or [""]
+    if not set(adjectives) <= ADJECTIVES or _singular(noun) not in NOUNS:
+        return _UNITS.get(_singular(counted)) if of else None
+    return Unit(_singular(noun), Fraction(1))
+
+
+_IRREGULAR = {
+    **{"people": "person", "men": "man", "women": "woman", "children": "child", "feet": "foot"},
+    **{"mice": "mouse", "geese": "goose", "teeth": "tooth", "vertices": "vertex", "dice": "die"},
+    **{"loaves": "loaf", "leaves": "leaf", "shelves": "shelf", "knives": "knife"},
+    **{"halves": "half", "inches": "inch", "axes": "axis", "faces": "face", "edges": "edge"},
+}
 
 
 def _singular(name: str) -> str:
-    return name[:-1] if len(name) > 3 and name.endswith("s") else name
+    """One of what a plural counts."""
+    if name in _IRREGULAR:
+        return _IRREGULAR[name]
+    if name.endswith("ies") and len(name) > 4:
+        return f"{name[:-3]}y"
+    if re.search(r"(?:[sxz]|ch|sh|to)es$", name):
+        return name[:-1] if name[:-1] in NOUNS else name[:-2]
+    return name[:-1] if len(name) > 3 and name.endswith("s") and not name.endswith("ss") else name

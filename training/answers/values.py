@@ -1,34 +1,18 @@
-"""Reading the common kinds of answers: numbers, choices, words, sets, intervals, matrices."""
+"""Reading the kinds of answers: numbers, choices, words, sets, intervals, matrices, expressions."""
 
 import re
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from training.answers.normal import without_variable
+from training.answers.expressions import read_expression
+from training.answers.normal import split_name
+from training.answers.numbers import Number, parse_number
+from training.answers.tree import Node, variables
 from training.answers.units import Unit, parse_unit
 
 _MAX_ITEMS = 100
-_MAX_EXPONENT = 60
 _MAX_NESTING = 6
 _OPENING, _CLOSING = "([{⟨", ")]}⟩"
-
-
-@dataclass(frozen=True)
-class Number:
-    """A rational number, perhaps with a unit.
-
-    Attributes:
-        value: Exactly as written.
-        decimals: Digits after the point; None for whole numbers and fractions.
-        unit: None if none is written.
-        is_fraction: Whether it is written as one.
-    """
-
-    value: Fraction
-    decimals: int | None = None
-    unit: Unit | None = None
-    is_fraction: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +23,22 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Expression:
+    """An exact value, or one with variables; perhaps with a unit."""
+
+    tree: Node
+    unit: Unit | None = None
+
+
+@dataclass(frozen=True)
+class Relation:
+    """An equation, or an inequality that is no interval: `difference` is 0, > 0 or >= 0."""
+
+    sign: str
+    difference: Node
+
+
+@dataclass(frozen=True)
 class Items:
     """Several values.
 
@@ -46,120 +46,73 @@ class Items:
         kind: `set` (braces or no bracket: the order is free), `matrix` (of rows), `row`, or the
             two brackets of a tuple or interval.
         items: The values.
+        name: The variable of an interval that is written as an inequality, or of a list.
     """
 
     kind: str
     items: "tuple[Value, ...]"
+    name: str = field(default="", compare=False)
 
 
-Value = Number | Words | Items
+Value = Number | Words | Items | Expression | Relation
 
 
 def parse(text: str) -> Value | None:
     """Reads a normalised answer; None if it is none of the kinds known here."""
-    return _parse(text) if nesting(text) <= _MAX_NESTING else None
+    return _parse(text) if nesting(text) <= _MAX_NESTING else _parse_expression(text)
 
 
 def is_enumeration(text: str) -> bool:
     """Whether a normalised answer names several values, such as `3 or 4` or `1, 2`."""
-    return not isinstance(parse(text), Number) and len(_split(text) or []) > 1
+    several = "±" in text or len(_split(text) or []) > 1
+    return several and not isinstance(parse(text), Number)
+
+
+def num_parts(text: str) -> int:
+    """How many values a normalised text lists outside of brackets."""
+    return len(_split(text) or [text])
 
 
 def may_be_several(text: str) -> bool:
     """Whether a normalised reference may stand for several values."""
-    is_number = isinstance(parse(text), Number)
-    return not is_number and bool(_SEPARATOR.search(text) or "\\pm" in text or "±" in text)
+    is_one = isinstance(parse(text), Number | Relation)
+    return not is_one and bool(
+        _SEPARATOR.search(text) or re.search(r"[±∪<>≤≥]", text) or _LETTERS.fullmatch(text)
+    )
 
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Value | None:
     return (
-        _parse_number(text)
+        parse_number(text)
         or _parse_words(text)
         or _parse_matrix(text)
         or _parse_bracketed(text)
         or _parse_enumeration(text)
+        or _parse_inequality(text)
+        or _parse_relation(text)
+        or _parse_expression(text)
     )
 
 
-_DIGITS = r"(?:\d{1,3}(?:,\d{3}){1,19}|\d{1,60})(?:\.\d{0,60})?|\.\d{1,60}"
-_DECIMAL = re.compile(rf"(?P<sign>[+-]?)\s*(?P<digits>{_DIGITS})(?P<rest>.*)", re.DOTALL)
-_POWER_OF_TEN = re.compile(
-    r"\s*\*\s*10\s*\^\s*(?:\{\s*([+-]?\d{1,3})\s*\}|([+-]?\d{1,3}))|[eE]([+-]?\d{1,3})"
+_CHOICE = re.compile(
+    r"(?:(?:the )?(?:correct |right )?(?:option|choice|answer)(?: is)?:? ?)?\(?([A-Za-z])\)?[.:)]?",
+    re.IGNORECASE,
 )
-_SLASH = re.compile(rf"\s*/\s*(?P<digits>{_DIGITS})")
-_FRACTION = re.compile(
-    r"(?P<sign>[+-]?)\s*(?P<whole>\d{1,9}(?=\s*\\)|(?=\\|\d+/)|\d{1,9} (?=\d+/))\s*"
-    r"(?:\\frac\s*(?:\{\s*(?P<top>[+-]?[\d.]{1,40})\s*\}|(?P<t>\d))\s*"
-    r"(?:\{\s*(?P<bottom>[+-]?[\d.]{1,40})\s*\}|(?P<b>\d))"
-    r"|(?P<over>\d{1,40})/(?P<under>\d{1,40}))(?P<rest>.*)",
-    re.DOTALL,
-)
-
-
-def _parse_number(text: str) -> Number | None:
-    try:
-        number, rest = _leading_fraction(text) or _leading_decimal(text) or (None, "")
-    except (ValueError, ZeroDivisionError):
-        return None
-    if number is None or not rest:
-        return number
-    unit = parse_unit(rest, separated=rest.startswith(" "))
-    return Number(number.value, number.decimals, unit, number.is_fraction) if unit else None
-
-
-def _leading_fraction(text: str) -> tuple[Number, str] | None:
-    r"""A fraction or mixed number, `3/4`, `\frac{3}{4}`, `1 3/4`, and what follows it."""
-    match = _FRACTION.fullmatch(text)
-    if match is None:
-        return None
-    top = Fraction(match["top"] or match["t"] or match["over"])
-    value = int(match["whole"] or 0) + top / Fraction(
-        match["bottom"] or match["b"] or match["under"]
-    )
-    return Number(_signed(value, match), is_fraction=True), match["rest"]
-
-
-def _leading_decimal(text: str) -> tuple[Number, str] | None:
-    """A whole or decimal number, perhaps times a power of ten, and what follows it."""
-    match = _DECIMAL.fullmatch(text)
-    if match is None:
-        return None
-    digits, rest = match["digits"].replace(",", ""), match["rest"]
-    value = Fraction(digits)
-    decimals = len(digits.partition(".")[2]) or None
-    if power := _POWER_OF_TEN.match(rest):
-        exponent = int(power[1] or power[2] or power[3])
-        if abs(exponent) > _MAX_EXPONENT:
-            return None
-        value *= Fraction(10) ** exponent
-        decimals = max((decimals or 0) - exponent, 0) or None
-        rest = rest[power.end() :]
-    elif over := _SLASH.match(rest):
-        value /= Fraction(over["digits"].replace(",", ""))
-        return Number(_signed(value, match), is_fraction=True), rest[over.end() :]
-    return Number(_signed(value, match), decimals), rest
-
-
-def _signed(value: Fraction, match: re.Match[str]) -> Fraction:
-    return -value if match["sign"] == "-" else value
-
-
-_CHOICE = re.compile(r"\(?([A-Za-z])\)?[.:)]?")
 _WORDS = re.compile(r"[^\W\d_]{2,40}(?:[ '-][^\W\d_]{1,40}){0,8}")
+_LETTERS = re.compile(r"[A-J]{2,10}")  # the choices `ACD`
 _TIME = re.compile(r"\d{1,2}:\d{2}")
-_SIGNS = {"<": "<", ">": ">", "=": "=", "≤": "≤", "≥": "≥", "\\lt": "<", "\\gt": ">"}
-_SIGNS |= {"\\leq": "≤", "\\le": "≤", "\\geq": "≥", "\\ge": "≥", "<=": "≤", ">=": "≥"}
-_INFINITIES = {"\\infty": "∞", "+\\infty": "∞", "-\\infty": "-∞", "∞": "∞", "-∞": "-∞"}
-# Enumerations, and names that mean something to a computer algebra system.
+_SIGNS = ("<", ">", "=", "≤", "≥", "∞", "∅", "𝔻R", "𝔻Z", "𝔻N", "𝔻Q", "𝔻C")
+_SAME_SIGNS = {"-∞": "-∞", "+∞": "∞", "no solution": "∅", "no solutions": "∅", "⟨⟩": "∅"}
+# Enumerations, and names that mean something in an expression.
 _NO_WORDS = re.compile(r"\b(?:or|and|pi|sin|cos|tan|log|ln|exp|sqrt|inf|infty)\b", re.IGNORECASE)
 
 
 def _parse_words(text: str) -> Words | None:
-    if text in _SIGNS or text in _INFINITIES:
-        return Words(_SIGNS.get(text) or _INFINITIES[text])
+    if text in _SIGNS or text.lower() in _SAME_SIGNS:
+        return Words(_SAME_SIGNS.get(text.lower(), text))
     if match := _CHOICE.fullmatch(text):
-        return Words(match[1].lower())
+        return Words(match[1].lower() if match[1].upper() in "ABCDEFGHIJ" else match[1])
     if _TIME.fullmatch(text):
         return Words(text.zfill(5))
     if _WORDS.fullmatch(text) and len(text) > 2 and not _NO_WORDS.search(text):
@@ -167,8 +120,15 @@ def _parse_words(text: str) -> Words | None:
     return None
 
 
+def choices(text: str) -> Items | None:
+    """The choices that a run of capitals such as `ACD` names; None if it is no such run."""
+    if not _LETTERS.fullmatch(text) or len(set(text)) < len(text):
+        return None
+    return Items("set", tuple(Words(letter.lower()) for letter in text))
+
+
 _MATRIX = re.compile(
-    r"\\begin\{([pbvB]?matrix|array)\}(?:\s*\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL
+    r"\\begin\{([pbB]?matrix|array)\}(?:\s*\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL
 )
 
 
@@ -192,6 +152,8 @@ def _parse_bracketed(text: str) -> Value | None:
     parts = _split(text[1:-1])
     if parts is None:
         return None
+    if text[0] == "⟨" and (condition := re.fullmatch(r"\s*[a-zA-Z]\s*[|:](.*)", text[1:-1])):
+        return _parse_inequality(condition[1].strip())
     if text[0] == "[" and all(part.startswith("[") and part.endswith("]") for part in parts):
         return _matrix([_split(part[1:-1]) or [] for part in parts])
     values = _parse_all(parts)
@@ -206,10 +168,26 @@ def _parse_bracketed(text: str) -> Value | None:
 
 
 def _parse_enumeration(text: str) -> Items | None:
-    """Values with commas, `or` or `and` between them."""
-    parts = without_variable(_split(text) or [])
-    values = _parse_all(parts) if parts and len(parts) > 1 else None
-    return Items("set", values) if values is not None else None
+    """Values with commas, `or`, `and` or a union's sign between them, or one with `±`."""
+    if text.count("±") == 1:
+        signs = [_parse(text.replace("±", sign).removeprefix("+").strip()) for sign in "+-"]
+        return Items("set", tuple(sign for sign in signs if sign)) if all(signs) else None
+    parts = [split_name(part) for part in _split(text) or []]
+    if len(parts) < 2:
+        return None
+    names = {name for name, _ in parts if name is not None}
+    values = _parse_all([rest for _, rest in parts])
+    if values is None:
+        return None
+    if len(names) > 1:
+        named = zip((name for name, _ in parts), values, strict=True)
+        all_named = len(names) == len(parts) and "" not in names
+        return Items("set", tuple(Items(f"{n} =", (v,)) for n, v in named)) if all_named else None
+    intervals = {value.name for value in values if isinstance(value, Items) and value.name}
+    # `x > 1 and x < 3` is where both hold: not the union that `or` makes.
+    if intervals and (len(intervals) > 1 or re.search(r"\band\b|,", _outside_brackets(text))):
+        return None
+    return Items("set", values, name=min(intervals | names, default=""))
 
 
 def _parse_all(parts: list[str]) -> "tuple[Value, ...] | None":
@@ -221,7 +199,67 @@ def _parse_all(parts: list[str]) -> "tuple[Value, ...] | None":
     return known if len(known) == len(parts) else None
 
 
-_SEPARATOR = re.compile(r",\s*(?:(?:and|or)\s+)?|;\s*|\s+(?:and|or)\s+")
+_COMPARISON = re.compile(r"\s*([<>≤≥])\s*")
+
+
+def _parse_inequality(text: str) -> Items | None:
+    """`x > 2` or `1 < x ≤ 3` as an interval; `x ∈ (1, 3]` is one by `split_name`."""
+    parts = _COMPARISON.split(text)
+    sides, signs = [part.strip() for part in parts[::2]], parts[1::2]
+    place = next((i for i, side in enumerate(sides) if re.fullmatch(r"[A-Za-z]", side)), None)
+    if place is None or not (len(sides) == 2 or (len(sides) == 3 and place == 1)):
+        return None
+    if len(sides) == 3 and (signs[0] in "<≤") != (signs[1] in "<≤"):
+        return None
+    ends: list[tuple[bool, Value, str]] = []  # whether it is the lower end, the end, the sign
+    for i, side in enumerate(sides):
+        if i != place:
+            value, sign = _parse(side), signs[min(i, place)]
+            if not isinstance(value, Number | Expression) or _has_variables(value):
+                return None
+            ends.append(((sign in "<≤") == (i < place), value, sign))
+    lower = next(((v, "([ "[s in "≤≥"]) for is_lower, v, s in ends if is_lower), None)
+    upper = next(((v, ")] "[s in "≤≥"]) for is_lower, v, s in ends if not is_lower), None)
+    first, opening = lower or (Words("-∞"), "(")
+    last, closing = upper or (Words("∞"), ")")
+    return Items(opening + closing, (first, last), name=sides[place])
+
+
+def _has_variables(value: Value) -> bool:
+    return isinstance(value, Expression) and bool(variables(value.tree))
+
+
+def _parse_relation(text: str) -> Relation | None:
+    """An equation or inequality, as the difference of its sides; a strict one stays strict."""
+    parts = re.split(r"\s*([=<>≤≥])\s*", text)
+    if len(parts) != 3:
+        return None
+    left, right = read_expression(parts[0]), read_expression(parts[2])
+    if isinstance(left, str) or isinstance(right, str):
+        return None
+    if parts[1] in "<≤":
+        left, right = right, left
+    sign = {"<": ">", "≤": "≥"}.get(parts[1], parts[1])
+    return Relation(sign, Node("sum", (left, Node("negative", (right,)))))
+
+
+_WITH_UNIT = re.compile(
+    r"(.*[\w)}\]|π])\s+((?:square |cubic |sq )?[a-zA-Z]{1,12}\s*(?:\^.{1,3}|[²³])?|%|°)"
+)
+
+
+def _parse_expression(text: str) -> Expression | None:
+    match = _WITH_UNIT.fullmatch(text.removesuffix("°").rstrip() + " °" if "°" in text else text)
+    unit = parse_unit(match[2], separated=False) if match else None
+    if match and unit:
+        tree = read_expression(match[1])
+        if isinstance(tree, Node) and not variables(tree):
+            return Expression(tree, unit)
+    tree = read_expression(text)
+    return Expression(tree) if isinstance(tree, Node) else None
+
+
+_SEPARATOR = re.compile(r",\s*(?:(?:and|or)\s+)?|;\s*|\s+(?:and|or)\s+|\s*∪\s*")
 
 
 def _split(text: str) -> list[str] | None:
@@ -241,6 +279,15 @@ def _split(text: str) -> list[str] | None:
             continue
         position += 1
     return [*parts, text[start:].strip()] if depth == 0 else None
+
+
+def _outside_brackets(text: str) -> str:
+    kept, depth = [], 0
+    for character in text:
+        depth += (character in _OPENING) - (character in _CLOSING)
+        if depth == 0:
+            kept.append(character)
+    return "".join(kept)
 
 
 def nesting(text: str) -> int:

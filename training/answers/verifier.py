@@ -1,6 +1,7 @@
 """Verifying many answers, the slow ones in processes that are killed and replaced on time-out."""
 
 import json
+import logging
 import math
 import os
 import selectors
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import IO, cast
 
 from contracts.errors import RevisualError
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
-from training.answers.outcome import Outcome
-from training.answers.quick import decide
-from training.answers.symbolic import compare, is_reasonable
+from training.answers.outcome import Outcome, Verdict
+from training.answers.quick import judge
+from training.answers.symbolic import compare, too_large
 
 # A worker keeps the limit by itself; one that is stopped, or has lost its answer, is given up
 # after so many more seconds.
@@ -28,16 +29,19 @@ _PROJECT = Path(__file__).resolve().parents[2]
 
 Pair = tuple[str, str]  # the boxed answer, the reference
 
+_LOGGER = logging.getLogger(__name__)
 
-def verify_in_process(response: str, reference: str) -> Outcome:
+
+def verify_in_process(response: str, reference: str, question: str = "") -> Outcome:
     """Verifies one response in this process; hostile input may hang it: see `verify`.
 
     Args:
         response: The whole response; its last box counts.
         reference: The reference answer.
+        question: What was asked, if known: it may name the variable to solve for.
     """
-    found = _quickly(response, reference)
-    return compare(*found) if isinstance(found, tuple) else found
+    found = _by_rule(response, reference, question, accept_rounded=False)
+    return compare(*found) if isinstance(found, tuple) else found.outcome
 
 
 def verify(prediction: str, reference: str, *, timeout_seconds: float = 5.0) -> Outcome:
@@ -55,17 +59,20 @@ def verify(prediction: str, reference: str, *, timeout_seconds: float = 5.0) -> 
         return verifier.verify([prediction], [reference])[0]
 
 
-def _quickly(response: str, reference: str) -> Outcome | Pair:
-    """The outcome if it can be told without algebra, else the pair to compare."""
+def _by_rule(
+    response: str, reference: str, question: str, *, accept_rounded: bool
+) -> Verdict | Pair:
+    """The verdict if it can be told without algebra, else the pair to compare."""
     answer = extract_boxed(response)
     if answer is None:
-        return "unparseable"
+        return Verdict("unparseable", "no boxed answer")
     if len(reference) > MAX_ANSWER_CHARS:
-        return "right" if answer == reference else "wrong"
-    equal = decide(answer, reference)
-    if equal is None:
-        return (answer, reference) if is_reasonable(answer) else "unparseable"
-    return "right" if equal else "wrong"
+        return Verdict("right" if answer == reference else "wrong")
+    verdict = judge(answer, reference, question, accept_rounded=accept_rounded)
+    if verdict is not None:
+        return verdict
+    what = too_large(answer)
+    return Verdict("unparseable", f"unverifiable: {what}") if what else (answer, reference)
 
 
 class Verifier:
@@ -79,13 +86,24 @@ class Verifier:
         num_crashes: Workers that died for another reason, such as memory, so far.
     """
 
-    def __init__(self, num_processes: int = 2, timeout_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        num_processes: int = 2,
+        timeout_seconds: float = 5.0,
+        *,
+        batch_seconds: float = 10.0,
+        accept_rounded: bool = False,
+    ) -> None:
         """Starts nothing yet.
 
         Args:
-            num_processes: Comparisons that run at the same time.
-            timeout_seconds: Wall-clock limit of one comparison.
+            num_processes: Comparisons by algebra that run at the same time.
+            timeout_seconds: Wall-clock limit of one of them.
+            batch_seconds: Wall-clock limit of all of one call, the start of the processes aside.
+            accept_rounded: Whether `0.67` is right for `2/3`; `2/3` for `0.67` always is.
         """
+        self._batch_seconds = batch_seconds
+        self._accept_rounded = accept_rounded
         self.num_timeouts = 0
         self.num_crashes = 0
         self._num_processes = num_processes
@@ -106,61 +124,99 @@ class Verifier:
                 worker.kill()
             self._workers = []
 
-    def verify(self, responses: Sequence[str], references: Sequence[str]) -> list[Outcome]:
+    def verify(
+        self,
+        responses: Sequence[str],
+        references: Sequence[str],
+        questions: Sequence[str] | None = None,
+    ) -> list[Outcome]:
+        """The outcome of `judge` for every response."""
+        return [verdict.outcome for verdict in self.judge(responses, references, questions)]
+
+    def judge(
+        self,
+        responses: Sequence[str],
+        references: Sequence[str],
+        questions: Sequence[str] | None = None,
+    ) -> list[Verdict]:
         """Verifies every response.
 
         Args:
             responses: Whole responses; the last box of each counts.
             references: The reference answer of each.
+            questions: What was asked, if known: a question may name the variable to solve for.
 
         Returns:
             `right`; `wrong` (also for several answers where one is asked for); `unparseable` (no
-            answer that can be read); or `timeout` (the comparison was killed).
+            answer that can be read within the limits of size); or `timeout` (the comparison was
+            killed). Reasons that begin with `unverifiable` are limits that were met; each call
+            logs how many there were.
 
         Raises:
             RevisualError: The worker processes can't start: math-verify is not installed.
         """
-        found = [_quickly(*pair) for pair in zip(responses, references, strict=True)]
+        found = [
+            _by_rule(response, reference, question, accept_rounded=self._accept_rounded)
+            for response, reference, question in zip(
+                responses, references, questions or [""] * len(responses), strict=True
+            )
+        ]
         undecided = list(dict.fromkeys(item for item in found if isinstance(item, tuple)))
         with self._lock:
             decided = self._compare(undecided)
-        return [decided[item] if isinstance(item, tuple) else item for item in found]
+        verdicts = [decided[item] if isinstance(item, tuple) else item for item in found]
+        reasons = Counter(one.reason for one in verdicts if one.reason.startswith("unverifiable"))
+        for reason, count in reasons.most_common():
+            _LOGGER.warning("%d of %d answers are %s", count, len(verdicts), reason)
+        return verdicts
 
-    def _compare(self, pairs: list[Pair]) -> dict[Pair, Outcome]:
+    def _compare(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
         """Hands the pairs to the workers, each as soon as it is free."""
-        outcomes: dict[Pair, Outcome] = {}
+        verdicts: dict[Pair, Verdict] = {}
         waiting = deque(pairs)
+        deadline = math.inf  # from the first comparison on
         for worker in [worker for worker in self._workers if not worker.alive]:
-            worker.kill()
-            self._workers.remove(worker)
-        while len(outcomes) < len(pairs):
-            while len(self._workers) < min(self._num_processes, len(pairs)):
+            self._drop(worker)
+        while len(verdicts) < len(pairs):
+            busy = sum(not worker.idle for worker in self._workers)
+            while len(self._workers) < min(self._num_processes, len(waiting) + busy):
                 self._workers.append(_Worker(self._timeout_seconds))
             for worker in [worker for worker in self._workers if worker.idle]:
                 if waiting:
                     worker.send(waiting.popleft())
+                    deadline = min(deadline, time.monotonic() + self._batch_seconds)
             for worker in _wait(self._workers):
                 reply = worker.receive()
                 if reply is None:
-                    worker.kill()
-                    self._workers.remove(worker)
+                    self._drop(worker)
                 if worker.pair is not None:
-                    outcomes[worker.pair] = self._count(reply)
-            for worker in [worker for worker in self._workers if worker.overdue]:
-                worker.kill()
-                self._workers.remove(worker)
-                if worker.pair is not None:
-                    outcomes[worker.pair] = self._count("timeout")
-        return outcomes
+                    verdicts[worker.pair] = self._verdict(reply)
+            is_late = time.monotonic() > deadline
+            for worker in [each for each in self._workers if each.overdue or is_late]:
+                if worker.pair is not None and not worker.idle:
+                    self._drop(worker)
+                    verdicts[worker.pair] = self._verdict("timeout")
+            if is_late:
+                verdicts |= {pair: self._verdict("late") for pair in waiting}
+                waiting.clear()
+        return verdicts
 
-    def _count(self, reply: str | None) -> Outcome:
-        """The outcome that a worker's reply, or its death, stands for."""
+    def _drop(self, worker: "_Worker") -> None:
+        worker.kill()
+        self._workers.remove(worker)
+
+    def _verdict(self, reply: str | None) -> Verdict:
+        """What a worker's reply, its death or its absence stands for."""
         if reply is None or reply == "crashed":
             self.num_crashes += 1
-            return "unparseable"
+            return Verdict("unparseable", "unverifiable: the comparison's process died")
+        if reply == "late":
+            self.num_timeouts += 1
+            return Verdict("timeout", f"unverifiable: {self._batch_seconds:g} s a batch are spent")
         if reply == "timeout":
             self.num_timeouts += 1
-        return cast(Outcome, reply)
+            return Verdict("timeout", f"unverifiable: not within {self._timeout_seconds:g} s")
+        return Verdict(cast(Outcome, reply))
 
 
 class _Worker:

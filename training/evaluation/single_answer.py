@@ -20,4 +20,5 @@ def score(
     requests: Sequence[Request], responses: Sequence[str], verifier: Verifier
 ) -> list[Outcome]:
     """The verdict of the verifier that also rewards the policy in training."""
-    return verifier.verify(responses, [request.reference for request in requests])
+    questions = [request.prompt.question for request in requests]
+    return verifier.verify(responses, [one.reference for one in requests], questions)

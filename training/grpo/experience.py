@@ -42,6 +42,11 @@ class Experience:
         return torch.tensor([response.prompt_index for response in self.responses])
 
     @property
+    def truncated(self) -> torch.Tensor:
+        """Which responses reached the longest length without an end [N], bool."""
+        return torch.tensor([response.truncated for response in self.responses])
+
+    @property
     def lengths_tokens(self) -> torch.Tensor:
         """Tokens of each response [N]."""
         return torch.tensor([len(response.token_ids) for response in self.responses])
@@ -75,11 +80,13 @@ def collect(
     responses = engine.generate(prompts, settings, generator)
     responses = [replace(r, prompt_index=own[r.prompt_index]) for r in responses]
     sampled = time.monotonic()
-    references = [problems[response.prompt_index]["answer"] for response in responses]
+    asked = [problems[response.prompt_index] for response in responses]
     texts = [response.text for response in responses]
-    outcomes = verifier.verify(texts, references)
+    outcomes = verifier.verify(
+        texts, [each["answer"] for each in asked], [each["question"] for each in asked]
+    )
     lengths = [len(response.token_ids) for response in responses]
-    totals, parts = score(texts, lengths, outcomes, rewards)
+    totals, parts = score(texts, lengths, outcomes, rewards, asked)
     experience = Experience(
         list(problems),
         responses,

@@ -54,6 +54,8 @@ RESULTS: Mapping[str, str] = {
     "EfficientLengthReward": "kind weight budget_tokens alpha delta",
     "RepetitionReward": "kind weight ngram",
     "KeywordsReward": "kind weight words value",
+    "OverlongReward": "kind weight limit_tokens buffer_tokens",
+    "CustomReward": "kind weight function",
     "PadRecipe": "strategy low high ratio temperature_start temperature_end "
     "importance_weight refill_rounds",
     "CorrectionRecipe": "kind level cap",
@@ -63,7 +65,7 @@ RESULTS: Mapping[str, str] = {
     "RlStage": "kind name data optimizer num_steps prompts_per_step group_size updates_per_step "
     "max_response_tokens temperature top_p top_k min_p stop clip_low clip_high dual_clip "
     "log_ratio_bound surrogate ratio_level correction aggregation advantage_scale pad kl "
-    "entropy validation rewards freeze lora",
+    "entropy validation rewards mask_truncated freeze lora",
 }
 
 # Section -> its fields that change none.

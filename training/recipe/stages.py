@@ -1,6 +1,7 @@
 """The training stages' part of the recipe: optimizer, rewards, PAD, SFT and RL settings."""
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -8,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from training.recipe.bounds import (
     Epochs,
     Fraction,
+    Function,
     Name,
     NonNegative,
     Positive,
@@ -108,13 +110,42 @@ class KeywordsReward(Strict):
     value: Positive = 0.05
 
 
+class OverlongReward(Strict):
+    """0 up to `limit_tokens - buffer_tokens`, then falling to -1 at the limit (DAPO, eq. 13)."""
+
+    kind: Literal["overlong"]
+    weight: Positive = 1.0
+    limit_tokens: Tokens
+    buffer_tokens: Tokens
+
+    @model_validator(mode="after")
+    def _buffer_lies_below_the_limit(self) -> "OverlongReward":
+        if self.buffer_tokens > self.limit_tokens:
+            raise ValueError("buffer_tokens must not exceed limit_tokens")
+        return self
+
+
+class CustomReward(Strict):
+    """What a function of the user's own returns (`training.rl.custom`)."""
+
+    kind: Literal["custom"]
+    weight: Positive = 1.0
+    function: Function
+
+
 # Of the kind that the authors' code counts as self-critique; the choice is ours.
 SELF_CRITIQUE = (
     *("wait", "but", "however", "maybe", "perhaps", "alternatively", "mistake", "wrong"),
     *("let me check", "recheck", "reconsider", "rethink", "on second thought"),
 )
 RewardRecipe = Annotated[
-    AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward | KeywordsReward,
+    AccuracyReward
+    | FormatReward
+    | EfficientLengthReward
+    | RepetitionReward
+    | KeywordsReward
+    | OverlongReward
+    | CustomReward,
     Field(discriminator="kind"),
 ]
 
@@ -293,6 +324,7 @@ class RlStage(Strict):
     entropy: EntropyRecipe | None = None
     validation: ValidationRecipe | None = None
     rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name
+    mask_truncated: bool = False
     freeze: tuple[Component, ...] = ()
     lora: LoraRecipe | None = None
 
@@ -345,3 +377,14 @@ class RlStage(Strict):
 
 
 Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
+
+
+def custom_rewards(stages: Iterable[SftStage | RlStage]) -> list[str]:
+    """The functions of the user's own that stages are rewarded by."""
+    return [
+        reward.function
+        for stage in stages
+        if isinstance(stage, RlStage)
+        for reward in stage.rewards
+        if isinstance(reward, CustomReward)
+    ]

@@ -1,7 +1,7 @@
 """Rewards by rule: the weighted list of the recipe (`training.recipe.recipe.RewardRecipe`).
 
 Sources: accuracy and the efficient-length reward, paper v1 (v2 drops the latter); repetition and
-keywords, the authors' code. Format is ours.
+keywords, the authors' code; overlong, DAPO. Format is ours.
 """
 
 import re
@@ -11,22 +11,17 @@ import torch
 from torch import Tensor
 
 from training.answers import Outcome, extract_boxed
-from training.recipe.stages import (
-    AccuracyReward,
-    EfficientLengthReward,
-    FormatReward,
-    KeywordsReward,
-    RepetitionReward,
-)
-
-Reward = AccuracyReward | FormatReward | EfficientLengthReward | RepetitionReward | KeywordsReward
+from training.recipe.stages import RewardRecipe
+from training.records import Problem
+from training.rl import custom
 
 
 def score(
     texts: Sequence[str],
     lengths_tokens: Sequence[int],
     outcomes: Sequence[Outcome],
-    rewards: Sequence[Reward],
+    rewards: Sequence[RewardRecipe],
+    problems: Sequence[Problem] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Rewards of B responses.
 
@@ -35,11 +30,13 @@ def score(
         lengths_tokens: Their lengths, the end token included.
         outcomes: What verifying them came to (`training.answers.Verifier`).
         rewards: The recipe's list; each kind at most once.
+        problems: What each response answers; rewards of the user's own need it.
 
     Returns:
         The weighted sum [B], float32, and each part before weighting [B], by its kind.
     """
-    responses = list(zip(texts, lengths_tokens, outcomes, strict=True))
+    asked: Sequence[Problem | None] = problems or [None] * len(texts)
+    responses = list(zip(texts, lengths_tokens, outcomes, asked, strict=True))
     parts: dict[str, Tensor] = {
         reward.kind: torch.tensor(
             [_value(reward, *response) for response in responses], dtype=torch.float32
@@ -52,7 +49,9 @@ def score(
     return total, parts
 
 
-def _value(reward: Reward, text: str, length_tokens: int, outcome: Outcome) -> float:
+def _value(
+    reward: RewardRecipe, text: str, length_tokens: int, outcome: Outcome, problem: Problem | None
+) -> float:
     if reward.kind == "accuracy":
         return accuracy(outcome)
     if reward.kind == "format":
@@ -63,6 +62,12 @@ def _value(reward: Reward, text: str, length_tokens: int, outcome: Outcome) -> f
         )
     if reward.kind == "keywords":
         return keywords(text, words=reward.words, value=reward.value)
+    if reward.kind == "overlong":
+        return overlong(length_tokens, limit=reward.limit_tokens, buffer=reward.buffer_tokens)
+    if reward.kind == "custom":
+        assert problem is not None
+        given = (text, problem["answer"], problem["question"], length_tokens, outcome)
+        return custom.value(reward.function, *given)
     return repetition(text, ngram=reward.ngram)
 
 
@@ -86,6 +91,14 @@ def efficient_length(length: int, budget: int, alpha: float, delta: float) -> fl
     It rewards brevity in wrong answers as well: keep its weight small beside accuracy's.
     """
     return min(max(alpha * (budget - length) + delta, 0.0), 1.0)
+
+
+def overlong(length: int, *, limit: int, buffer: int) -> float:
+    """DAPO's soft punishment: 0, then linear over the buffer, -1 from the limit on, in tokens.
+
+    Source: DAPO (arXiv 2503.14476), equation 13.
+    """
+    return min(max((limit - buffer - length) / buffer, -1.0), 0.0)
 
 
 def repetition(text: str, *, ngram: int) -> float:

@@ -17,7 +17,12 @@ Judge = Callable[[Sequence[Request], Sequence[str]], list[Outcome]]
 class AnswerVerifier(Protocol):
     """What is needed of `training.answers.Verifier`."""
 
-    def verify(self, responses: Sequence[str], references: Sequence[str]) -> list[Outcome]:
+    def verify(
+        self,
+        responses: Sequence[str],
+        references: Sequence[str],
+        questions: Sequence[str] | None = None,
+    ) -> list[Outcome]:
         """One outcome for each response."""
         ...
 
@@ -26,7 +31,8 @@ def compare_with_reference(verifier: AnswerVerifier) -> Judge:
     """A judge who compares each response's answer with the request's reference."""
 
     def judge(requests: Sequence[Request], responses: Sequence[str]) -> list[Outcome]:
-        return verifier.verify(responses, [request.reference for request in requests])
+        questions = [request.prompt.question for request in requests]
+        return verifier.verify(responses, [one.reference for one in requests], questions)
 
     return judge
 

@@ -1,5 +1,6 @@
 """Answers: extraction, the exact fast path, math-verify in killable processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -22,14 +23,23 @@ from training.answers import (
     verify,
     verify_in_process,
 )
-from training.answers.quick import decide
+from training.answers.quick import judge
 
 ROOT = Path(__file__).parents[3]
-HANGS = "9^{9^{9^{9^9}}}"  # math-verify would compute it
+# References beyond our own grammar go to math-verify.
+FLOOR = r"\lfloor x \rfloor"
+HANGS = "(x+y+z)^{200} (x-y)^{99}"  # math-verify would expand it
 
 
 def boxed(answer):
     return f"<think> so </think> The answer is $\\boxed{{{answer}}}$."
+
+
+def decide(answer, reference):
+    """True or False; None if rules alone can't tell, or the answer can't be read."""
+    verdict = judge(answer, reference)
+    known = {"right": True, "wrong": False}
+    return known.get(verdict.outcome) if verdict else None
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +236,9 @@ class TestProcesses:
         found = []
         threads = [
             threading.Thread(
-                target=lambda: found.extend(verifier.verify([boxed("2x")] * 3, ["x+x"] * 3))
+                target=lambda: found.extend(
+                    verifier.verify([boxed(f"{FLOOR} + 2")] * 3, [f"2 + {FLOOR}"] * 3)
+                )
             )
             for _ in range(4)
         ]
@@ -270,28 +282,28 @@ def fork_of(verifier):
 
 class TestTimeouts:
     def test_one_answer_is_verified_by_itself(self):
-        assert verify(boxed("2x"), "x+x") == "right"
-        assert verify(boxed(HANGS), "x+1", timeout_seconds=1.0) == "timeout"
+        assert verify(boxed(f"{FLOOR} + 2"), f"2 + {FLOOR}") == "right"
+        assert verify(boxed(HANGS), FLOOR, timeout_seconds=1.0) == "timeout"
 
     def test_a_hanging_answer_is_killed_counted_and_its_worker_replaced(self):
         with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
-            assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
+            assert verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"]) == ["right"]
             first, fork = verifier._workers[0]._process.pid, fork_of(verifier)
-            batch = [boxed(HANGS), boxed("3x"), boxed("7"), boxed(HANGS)]
-            references = ["x+1", "x+2x", "7", "x+1"]
+            batch = [boxed(HANGS), boxed(f"{FLOOR} + 3"), boxed("7"), boxed(HANGS)]
+            references = [FLOOR, f"3 + {FLOOR}", "7", FLOOR]
             expected = ["timeout", "right", "right", "timeout"]
             assert verifier.verify(batch, references) == expected
             assert verifier.num_timeouts == 1, "the same pair is compared once"
             assert has_ended(fork) and fork_of(verifier) != fork
             assert verifier._workers[0]._process.pid == first, "math-verify is not imported again"
-            assert verifier.verify([boxed("4x")], ["2x+2x"]) == ["right"]
+            assert verifier.verify([boxed(f"{FLOOR} + 4")], [f"4 + {FLOOR}"]) == ["right"]
             last = fork_of(verifier)
         assert has_ended(first) and has_ended(last)
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_a_worker_that_was_killed_while_idle_is_replaced(self, whole):
         with Verifier(num_processes=1) as verifier:
-            assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
+            assert verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"]) == ["right"]
             worker, fork = verifier._workers[0]._process, fork_of(verifier)
             os.kill(worker.pid if whole else fork, signal.SIGKILL)
             if whole:
@@ -299,13 +311,16 @@ class TestTimeouts:
             else:
                 while not {child.pid for child in psutil.Process(worker.pid).children()} - {fork}:
                     time.sleep(0.01)
-            answers, references = [boxed("3x"), boxed("4x")], ["2x+x", "5x"]
+            answers, references = (
+                [boxed(f"{FLOOR} + 3"), boxed(f"{FLOOR} + 4")],
+                [f"3 + {FLOOR}", f"{FLOOR} + 5"],
+            )
             assert verifier.verify(answers, references) == ["right", "wrong"]
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_a_crash_at_an_answer_does_not_take_the_batch_with_it(self, whole):
         with Verifier(num_processes=1, timeout_seconds=60) as verifier:
-            verifier.verify([boxed("2x")], ["x+x"])
+            verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"])
             worker = verifier._workers[0]._process.pid
             victim = worker if whole else fork_of(verifier)
             fork = psutil.Process(fork_of(verifier))
@@ -317,16 +332,19 @@ class TestTimeouts:
                 os.kill(victim, signal.SIGKILL)
 
             threading.Thread(target=kill_at_work).start()
-            answers, references = [boxed(HANGS), boxed("3x"), boxed("4x")], ["x+1", "2x+x", "5x"]
+            answers, references = (
+                [boxed(HANGS), boxed(f"{FLOOR} + 3"), boxed(f"{FLOOR} + 4")],
+                [FLOOR, f"3 + {FLOOR}", f"{FLOOR} + 5"],
+            )
             assert verifier.verify(answers, references) == ["unparseable", "right", "wrong"]
             assert (verifier.num_crashes, verifier.num_timeouts) == (1, 0)
 
     def test_a_worker_that_never_replies_is_given_up(self, monkeypatch):
         monkeypatch.setattr("training.answers.verifier._GRACE_SECONDS", 1.0)
         with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
-            verifier.verify([boxed("2x")], ["x+x"])
+            verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"])
             os.kill(fork_of(verifier), signal.SIGSTOP)
-            assert verifier.verify([boxed("3x")], ["2x+x"]) == ["timeout"]
+            assert verifier.verify([boxed(f"{FLOOR} + 3")], [f"3 + {FLOOR}"]) == ["timeout"]
             assert verifier.num_timeouts == 1 and not verifier._workers
 
     def test_a_hanging_comparison_ends_even_if_nobody_waits_for_it(self):
@@ -339,7 +357,7 @@ class TestTimeouts:
         )
         with worker:
             assert worker.stdout.readline() == '"ready"\n'
-            worker.stdin.write(f'["{HANGS}", "x+1"]\n')
+            worker.stdin.write(f"{json.dumps([HANGS, FLOOR])}\n")
             worker.stdin.close()
             worker.stdout.close()
             worker.wait()  # else the test's own time limit fails it
@@ -347,4 +365,4 @@ class TestTimeouts:
     def test_a_verifier_that_cannot_start_says_so_instead_of_scoring_zero(self, monkeypatch):
         monkeypatch.setenv("PYTHONHOME", "/nonexistent")
         with Verifier() as verifier, pytest.raises(RevisualError, match="can't start"):
-            verifier.verify([boxed("2x")], ["x+x"])
+            verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"])

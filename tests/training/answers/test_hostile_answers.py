@@ -74,14 +74,17 @@ def hostile_corpus():
 def test_the_hostile_corpus_never_hangs_nor_crashes_nor_earns_anything():
     corpus = hostile_corpus()
     assert len(set(corpus)) >= 200
-    references = [("41", "x+1", r"\{1, 7\}")[index % 3] for index in range(len(corpus))]
+    references = [
+        ("41", "x+1", r"\{1, 7\}", r"\lfloor x \rfloor!")[index % 4] for index in range(len(corpus))
+    ]
     responses = [boxed(answer) for answer in corpus]
     with Verifier(num_processes=2, timeout_seconds=1.0) as verifier:
         outcomes = verifier.verify(responses, references)
         assert set(outcomes) <= set(OUTCOMES)
         assert "right" not in outcomes
         assert verifier.num_timeouts == outcomes.count("timeout")
-        assert verifier.verify([boxed("2x")], ["x+x"]) == ["right"]
+        floors = r"2 + \lfloor x \rfloor", r"\lfloor x \rfloor + 2"
+        assert verifier.verify([boxed(floors[0])], [floors[1]]) == ["right"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""How often the verifier errs: a generated corpus of pairs whose truth is known by construction."""

@@ -1,0 +1,54 @@
+"""The corpus: pairs of every class, and how many of them a verifier judges well."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from experiments.answers.right import RIGHT
+from experiments.answers.wrong import WRONG
+
+PAIRS_PER_CLASS = 110
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair whose truth is known.
+
+    Attributes:
+        kind: Its class.
+        answer: What the response boxes.
+        reference: The reference answer.
+        right: The truth.
+    """
+
+    kind: str
+    answer: str
+    reference: str
+    right: bool
+
+    @property
+    def response(self) -> str:
+        """A response with the answer in a box."""
+        return rf"<think> so it is </think> The answer is $\boxed{{{self.answer}}}$."
+
+
+def corpus(seed: int = 0, pairs_per_class: int = PAIRS_PER_CLASS) -> list[Case]:
+    """The same cases for the same seed, no pair twice."""
+    cases: dict[tuple[str, str], Case] = {}
+    for makers, right in ((RIGHT, True), (WRONG, False)):
+        for kind, make in makers.items():
+            rng = Random(f"{seed} {kind}")
+            for _ in range(pairs_per_class):
+                answer, reference = make(rng)
+                cases.setdefault((answer, reference), Case(kind, answer, reference, right))
+    return list(cases.values())
+
+
+def errors(cases: Sequence[Case], rewarded: Sequence[bool]) -> dict[str, tuple[int, int]]:
+    """By class: how many cases, and how many of them were judged against the truth."""
+    totals = Counter(case.kind for case in cases)
+    wrong = Counter(
+        case.kind for case, paid in zip(cases, rewarded, strict=True) if paid != case.right
+    )
+    return {kind: (total, wrong[kind]) for kind, total in totals.items()}

@@ -1,0 +1,143 @@
+"""What a policy under reward would find (echoes, hedges, words as units), and right answers."""
+
+import pytest
+
+from training.answers import Verifier
+from training.answers.quick import judge
+
+FLOOR = r"\lfloor x \rfloor"
+
+# The answer repeats the question, or leaves an operator for the reader.
+ECHOES = [
+    *[(r"\int_0^1 x dx", r"\frac{1}{2}"), (r"\lim_{x \to 0} \frac{\sin x}{x}", "1")],
+    *[(r"\sum_{n=1}^{10} n", "55"), (r"\prod_{n=1}^{3} n", "6"), (r"\frac{d}{dx} x^2", "2x")],
+    *[(r"\begin{vmatrix} 1 & 2 \\ 3 & 4 \end{vmatrix}", "-2"), (r"\det A", "-2")],
+    *[
+        (r"\gcd(12, 18)", "6"),
+        (r"17 \bmod 5", "2"),
+        (r"17 \mod 5", "2"),
+        (r"\lceil 2.3 \rceil", "3"),
+    ],
+    *[(r"\lfloor 3.7 \rfloor", "3"), (r"\sin 30^\circ", "0.5"), (r"\cos(\pi)", "-1")],
+    *[(r"{10 \over 2}", "5"), (r"\frac{\frac{1}{2}}{3}", r"\frac{1}{6}"), (r"\log_2 8", "3")],
+    *[("24/2", "12.0"), ("24/2", "12"), (r"\frac{24}{2}", "12.0"), ("-(-5)", "5"), ("1-(-2)", "3")],
+    *[(r"\sqrt{0.25}", "0.5"), ("x + 2x", "3x"), (r"x^2 \cdot x^3", "x^5"), (r"(x^2)^3", "x^6")],
+    *[(r"\frac{x^5}{x^2}", "x^3"), (r"\frac{6x}{2}", "3x"), (r"\sqrt{2}\sqrt{3}", r"\sqrt{6}")],
+    *[(r"(1+\sqrt{2})^2", r"3+2\sqrt{2}"), (r"e^{\ln 5}", "5"), ("e^0", "1"), ("i^2", "-1")],
+    *[
+        (r"\binom{5}{2}", "10"),
+        ("(2+3, 4)", "(5, 4)"),
+        (r"\{1+1, 3\}", r"\{2, 3\}"),
+        ("10^3", "1000"),
+    ],
+    *[(r"\int_0^1 x dx", r"\lfloor \frac{1}{2} \rfloor"), ("2 + 3", r"\lfloor 5.2 \rfloor")],
+]
+WORDS = [
+    *[("5 is wrong", "5"), ("5 minus two", "5"), ("5 but maybe six", "5"), ("5 thousands", "5")],
+    *[
+        ("5 squared", "5"),
+        ("5 pi", "5"),
+        ("3 halves", "3"),
+        (r"5 \text{maybe}", "5"),
+        ("5 zorps", "5"),
+    ],
+    *[("5 dozen", "5"), ("5 pairs", "5"), ("5 wrong", "5 zorps"), ("5 zorps", "5 apples")],
+    *[("5n", "5"), ("5 n", "5"), ("5t", "5"), ("5m", "5"), ("5 k", "5"), ("5 j", "5")],
+    *[("not = 5", "5"), ("the answer is not: 5", "5"), ("wrong answer: 5", "5")],
+]
+OTHERS = [
+    *[("y=3", "x=3"), ("0.5", r"0.5\%"), (r"0.5\%", "0.5"), ("1", r"1\%"), (r"3 \pm 0", "3")],
+    *[("x+2=x+1", "x+1"), ("12+8=19", "19"), ("x = x + 1", "x = x + 2"), ("x^2 = 9", "9")],
+    *[("0.67", r"\frac{2}{3}"), ("3.14", r"\pi"), ("1.41", r"\sqrt{2}"), ("333.4", "1000/3")],
+    *[(r"\frac{3}{5}", "0.67"), (r"1+\sqrt{2}", "2.42"), (r"0.\overline{3}", "1/4")],
+    *[(r"x \geq 2", r"(2,\infty)"), ("x<2", r"(2,\infty)"), ("y > 2", "x > 2"), ("AC", "A,C,D")],
+    *[("x > 1 and x < 3", r"(-\infty, 1) \cup (3, \infty)"), ("Option C", "B"), ("1 001", "1000")],
+    *[("1250 cents", r"\$125"), ("12.50 cents", r"\$12.50"), ("y = 1 or y = 2", "x = 1, x = 2")],
+    *[("A is wrong", "A"), ("not B", "B"), ("x=1, y=2", "x=2, y=1"), ("Option A or B", "A")],
+]
+RIGHT = [
+    *[(r"\frac{2}{3}", "0.67"), ("2/3", "0.67"), (r"1+\sqrt2", "2.41"), (r"0.\overline{3}", "1/3")],
+    *[("1/3", r"0.\overline{3}"), ("x>2", r"(2,\infty)"), ("2 < x", "x > 2"), ("Option B", "B")],
+    *[("ACD", "A,C,D"), ("A, C, D", "ACD"), ("A and C", "A, C"), ("1 000", "1000")],
+    *[("1250 cents", r"\$12.50"), (r"\$12.50", "1250 cents"), ("y = 2x + 1", "2x+1"), ("x=3", "3")],
+    *[("12 apples", "12"), ("5 zorps", "5 zorps"), ("5", "5 zorps"), ("12 red apples", "12")],
+    *[("5 m", "5"), ("5m", "5 m"), ("5 N", "5"), ("5 L", "5000 mL"), ("AC", "A,C")],
+    *[(r"50\%", "0.5"), (r"50\%", "50"), ("50", r"50\%"), (r"0.5\%", "0.005"), (r"150\%", "1.5")],
+    *[("The answer is: 5", "5"), (r"A = \pi r^2 = 9\pi", r"9\pi"), ("y - 2x = 1", "y = 2x + 1")],
+    *[(r"\int_0^1 f dx", r"\int_0^1 f dx"), (r"\sin x", r"\sin x"), (r"2\ln 2", r"\ln 4")],
+    *[(r"-\frac{\sqrt{3}}{2}", r"-\frac{\sqrt 3}{2}"), (r"2^{100}", r"2^{100}"), ("2+3i", "3i+2")],
+    *[
+        (r"\frac{1}{\sqrt2}", r"\frac{\sqrt2}{2}"),
+        (r"9\pi \text{ cm}^2", r"9\pi"),
+        ("1.5 million", "1500000"),
+    ],
+    *[("x = 2 or x = 1", "x=1, x=2"), ("1 hour 30 minutes", "90 minutes"), (r"\pi", "3.14")],
+]
+
+
+@pytest.mark.parametrize(("answer", "reference"), ECHOES + WORDS + OTHERS)
+def test_nothing_is_paid(answer, reference):
+    verdict = judge(answer, reference)
+    assert verdict is not None and verdict.outcome != "right"
+
+
+@pytest.mark.parametrize(("answer", "reference"), RIGHT)
+def test_the_right_answer_is_paid(answer, reference):
+    verdict = judge(answer, reference)
+    assert verdict is not None and verdict.outcome == "right", verdict
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "right"),
+    [
+        (r"Solve for $x$: 2x + y = 7, y = 1.", "y = 3", False),
+        (r"Solve for $x$: 2x + y = 7, y = 1.", "x = 3", True),
+        ("Find the value of n if n + 4 = 7.", "m = 3", False),
+        ("What is x?", "X = 3", True),
+        ("How many apples are left?", "x = 3", True),
+        ("Find x and y.", "y = 3", True),
+        ("Find $x$ and $y$.", "y = 3", True),
+        ("Find x, y.", "y = 3", True),
+    ],
+)
+def test_a_question_names_the_variable(question, answer, right):
+    verdict = judge(answer, "3", question)
+    assert verdict is not None and (verdict.outcome == "right") is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [("0.67", r"\frac{2}{3}"), ("3.14", r"\pi"), ("0.7", "2/3"), ("1.41", r"\sqrt{2}")],
+)
+def test_rounding_an_exact_reference_is_a_setting(answer, reference):
+    with Verifier(accept_rounded=True) as lenient:
+        assert lenient.verify([rf"\boxed{{{answer}}}"], [reference]) == ["right"]
+        assert lenient.verify([r"\boxed{0.66}"], ["2/3"]) == ["wrong"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("9^{9^{9^{9^9}}}", "x" * 500, "9" * 50 + "x", "(" * 20 + "x" + ")" * 20, "1000!"),
+        *("+".join(["x"] * 200), "2**3**4**5", "x^{12345}"),
+    ],
+)
+def test_hostile_answers_are_refused_by_size_with_a_reason(answer):
+    with Verifier() as verifier:
+        for reference in ("x+1", rf"{FLOOR}! + 2^x"):
+            verdict = verifier.judge([rf"\boxed{{{answer}}}"], [reference])[0]
+            assert verdict.outcome in ("unparseable", "wrong")
+            assert verdict.reason
+        assert not verifier._workers, "no process is started for them"
+
+
+def test_a_batch_has_a_budget(caplog):
+    """Eight answers that would take four seconds each end together, told apart from wrong ones."""
+    hostile = [rf"\boxed{{(x+y+z)^{{{200 + n}}} (x-y)^{{99}}}}" for n in range(8)]
+    with Verifier(num_processes=2, timeout_seconds=60.0, batch_seconds=1.0) as verifier:
+        verdicts = verifier.judge([*hostile, r"\boxed{7}"], [FLOOR] * 8 + ["7"])
+        assert [one.outcome for one in verdicts] == ["timeout"] * 8 + ["right"]
+        assert {one.reason for one in verdicts[:8]} >= {"unverifiable: 1 s a batch are spent"}
+        assert verifier.num_timeouts == 8
+        assert "of 9 answers are unverifiable" in caplog.text
+        assert verifier.verify([rf"\boxed{{1 + {FLOOR}}}"], [rf"{FLOOR} + 1"]) == ["right"]

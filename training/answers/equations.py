@@ -1,0 +1,110 @@
+"""What an answer names, and which side of `12 + 7 = 19` is the answer."""
+
+import re
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from training.answers import numeric
+from training.answers.expressions import read_expression
+from training.answers.normal import split_name
+from training.answers.numbers import Number
+from training.answers.tree import Node, variables
+from training.answers.values import Expression, Items, Relation, Value, num_parts, parse
+
+_EQUALS = re.compile(r"\s*(?:(?<![<>!~:])=|≈)\s*")
+_ASKED = re.compile(
+    r"\b(?:solve|find|determine|compute|calculate|evaluate|what is|value of)(?: for)?"
+    r"(?: the)?(?: values?)?(?: of)?\s+(?:\$|\\\()?\s*([a-zA-Z])"
+    r"(?=\s*(?:[.;:?]|,(?!\s*\$?[a-zA-Z]\b)|\$(?!\s*(?:and|,))|\\\)|$"
+    r"|(?:in|if|such|so|when|where|for|from|given) ))",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A value, and what it is said to be the value of.
+
+    Attributes:
+        name: The variable; "" for a description, None if nothing is named.
+        text: The value as it is written.
+        value: The value; None if it can't be read.
+        equation: The whole as an equation or inequality between variables, `y = 2x + 1`.
+    """
+
+    name: str | None
+    text: str
+    value: Value | None
+    equation: Relation | None = None
+
+
+def read(text: str, like: Named | None = None) -> Named:
+    """Reads a normalised answer or reference.
+
+    Args:
+        text: Such as `x = 3`, `12 + 7 = 19` or `3`.
+        like: The reference that an answer is compared with: only if that is an equation, too, may
+            the answer be one.
+    """
+    if num_parts(text) > 1:
+        value = parse(text)
+        return Named(value.name or None if isinstance(value, Items) else None, text, value)
+    whole = parse(text)
+    if isinstance(whole, Items) and whole.name:
+        return Named(whole.name, text, whole)
+    name, rest = split_name(text)
+    value = whole if name is None else parse(rest)
+    if like is None:
+        return Named(name, rest, value, whole if _is_formula(whole, value) else None)
+    is_equation = isinstance(whole, Relation) and like.equation is not None
+    if is_equation and (name is None or isinstance(like.value, Relation)):
+        return Named(None, text, whole)
+    if value is None or isinstance(value, Relation):
+        rest, value = _last_side(name, rest)
+    return Named(name, rest, value)
+
+
+def _is_formula(whole: Value | None, value: Value | None) -> TypeGuard[Relation]:
+    """Whether a relation is between variables: `x = 3` is none."""
+    if not isinstance(whole, Relation):
+        return False
+    return isinstance(value, Relation) or (
+        isinstance(value, Expression) and bool(variables(value.tree))
+    )
+
+
+def asked_variable(question: str) -> str | None:
+    """The variable that a question asks for, as in "Solve for x." or "Find $n$."; None if none."""
+    asked = {match[1] for match in _ASKED.finditer(question[-2000:])} - {"a", "A", "I"}
+    return asked.pop() if len(asked) == 1 else None
+
+
+def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:
+    """The last side of an equation whose other sides are the same: `12 + 7 = 19` is 19.
+
+    With a name in front, they may be formulas of other variables: `A = ab = 12`.
+    """
+    *sides, last = _EQUALS.split(text)
+    value = parse(last)
+    if not sides or not isinstance(value, Number | Expression):
+        return text, None
+    for side in sides:
+        tree = read_expression(side)
+        if not isinstance(tree, Node):
+            return text, None
+        unknown = variables(tree)
+        if name and unknown and name not in unknown:
+            continue
+        if not _is_value(tree, value):
+            return text, None
+    return last, value
+
+
+def _is_value(tree: Node, value: Number | Expression) -> bool:
+    if isinstance(value, Expression):
+        return numeric.equal(tree, value.tree)
+    found = numeric.value(tree)
+    if found is None:
+        return False
+    half = 0 if value.decimals is None else 0.5 * 10**-value.decimals
+    return found == value.value or abs(found - value.value) <= half

@@ -1,0 +1,185 @@
+"""The tree of an expression, and what in it is work left undone."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+
+CONSTANTS = ("pi", "e", "i")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A piece of an expression.
+
+    Attributes:
+        kind: `number`, `constant` or `variable` (leaves); `sum`, `product`, `quotient`, `negative`,
+            `power`, `root` (of what, which), or the name of a function.
+        parts: What it is made of.
+        value: Of a number.
+        name: Of a constant or a variable.
+    """
+
+    kind: str
+    parts: "tuple[Node, ...]" = ()
+    value: Fraction = Fraction(0)
+    name: str = ""
+
+
+ARITHMETIC = (
+    *("number", "constant", "variable", "sum", "product", "quotient", "negative"),
+    *("power", "root"),
+)
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """The tree's nodes, the root first."""
+    yield tree
+    for part in tree.parts:
+        yield from nodes(part)
+
+
+def variables(tree: Node) -> frozenset[str]:
+    """Names of the variables."""
+    return frozenset(node.name for node in nodes(tree) if node.kind == "variable")
+
+
+def undone(tree: Node) -> frozenset[str]:
+    r"""The work that an expression leaves to whoever reads it.
+
+    Exact results may hold fractions, roots, pi, e, i, powers of variables and sums of unlike terms.
+    Everything else is an operator that has a value: functions, whole powers of constants, roots of
+    squares, sums of numbers or of like terms, products of numbers, quotients that are whole.
+    """
+    return frozenset(found for node in nodes(tree) for found in _undone_here(node))
+
+
+def is_rational(tree: Node) -> bool:
+    """Whether it is written as a number, a fraction or the negative of one."""
+    return _rational(tree) is not None
+
+
+def _undone_here(node: Node) -> Iterator[str]:
+    if node.kind not in ARITHMETIC:
+        yield node.kind
+    elif node.kind in _IS_UNDONE and _IS_UNDONE[node.kind](node):
+        yield f"a {node.kind}"
+
+
+def _is_undone_sum(node: Node) -> bool:
+    terms = [_without_coefficient(term) for term in node.parts]
+    return len(set(terms)) < len(terms)
+
+
+def _is_undone_product(node: Node) -> bool:
+    numbers = [part for part in node.parts if _rational(part) is not None]
+    others = [part for part in node.parts if _rational(part) is None and not variables(part)]
+    bases = _bases(node)
+    return (
+        len(numbers) > 1
+        or sum(part.kind in ("sum", "root") for part in others) > 1
+        or len(set(bases)) < len(bases)
+    )
+
+
+def _is_undone_quotient(node: Node) -> bool:
+    top, bottom = (_coefficient(part) for part in node.parts)
+    if bottom.denominator != 1 or top.denominator != 1 or bottom == 0:
+        return True
+    if bottom != 1 and (top / bottom).denominator == 1:
+        return True
+    return bool(set(_bases(node.parts[0])) & set(_bases(node.parts[1])))
+
+
+def _is_undone_power(node: Node) -> bool:
+    base, exponent = node.parts
+    power = _rational(exponent)
+    if power in (0, 1) or base.kind == "power":
+        return True
+    is_symbol = bool(variables(base)) or (base.kind == "constant" and base.name != "i")
+    if power is None or is_symbol:
+        return False
+    return power.denominator == 1 or _is_power(_rational(base), power.denominator)
+
+
+def _is_undone_root(node: Node) -> bool:
+    index = _rational(node.parts[1])
+    return index is None or _is_power(_rational(node.parts[0]), int(index))
+
+
+_IS_UNDONE: Mapping[str, Callable[[Node], bool]] = {
+    "negative": lambda node: node.parts[0].kind == "negative",
+    "sum": _is_undone_sum,
+    "product": _is_undone_product,
+    "quotient": _is_undone_quotient,
+    "power": _is_undone_power,
+    "root": _is_undone_root,
+}
+
+
+def _rational(node: Node) -> Fraction | None:
+    """The value of a number, a fraction of two numbers, or the negative of one."""
+    if node.kind == "number":
+        return node.value
+    values = [_rational(part) for part in node.parts]
+    if node.kind == "negative" and values[0] is not None:
+        return -values[0]
+    if node.kind == "quotient" and values[0] is not None and values[1]:
+        return values[0] / values[1]
+    return None
+
+
+def _coefficient(node: Node) -> Fraction:
+    """The rational factor of a term."""
+    if (value := _rational(node)) is not None:
+        return value
+    if node.kind == "negative":
+        return -_coefficient(node.parts[0])
+    if node.kind == "product":
+        product = Fraction(1)
+        for part in node.parts:
+            product *= _coefficient(part)
+        return product
+    if node.kind == "quotient":
+        return _coefficient(node.parts[0]) / (_coefficient(node.parts[1]) or 1)
+    return Fraction(1)
+
+
+def _bases(node: Node) -> list[Node]:
+    """Variables and constants that are factors of a term, or whose powers are."""
+    if node.kind in ("variable", "constant"):
+        return [node]
+    if node.kind == "power":
+        return _bases(node.parts[0]) if node.parts[0].kind in ("variable", "constant") else []
+    if node.kind in ("product", "negative"):
+        return [base for part in node.parts for base in _bases(part)]
+    return []
+
+
+def _without_coefficient(node: Node) -> tuple[str, ...]:
+    """What makes two terms of a sum alike: the term without its rational factor."""
+    if _rational(node) is not None:
+        return ()
+    if node.kind == "negative":
+        return _without_coefficient(node.parts[0])
+    if node.kind == "product":
+        return tuple(sorted(each for part in node.parts for each in _without_coefficient(part)))
+    if node.kind == "quotient":
+        bottom = _without_coefficient(node.parts[1])
+        top = _without_coefficient(node.parts[0])
+        return (*top, *(f"/{each}" for each in bottom))
+    return (repr(node),)
+
+
+def _is_power(value: Fraction | None, index: int) -> bool:
+    """Whether a rational number has a rational root of that index."""
+    if value is None or index < 2:
+        return value is not None
+    return all(_has_root(abs(whole), index) for whole in (value.numerator, value.denominator))
+
+
+def _has_root(whole: int, index: int) -> bool:
+    if index == 2:
+        return isqrt(whole) ** 2 == whole
+    guess = round(whole ** (1 / index)) if whole < 2**900 else 0
+    return any(near**index == whole for near in (guess - 1, guess, guess + 1) if near >= 0)

@@ -17,12 +17,14 @@ Preempted            inside a stage: told to stop, the state is saved
 """
 
 from contracts.secrets import without_secrets
+from contracts.texts import marked
 
 
 class RevisualError(Exception):
     """An error that says where it happened, which rule was broken and how to fix it.
 
-    Whatever it quotes, no secret is in it: it goes to terminals, logs and Prefect's database.
+    Whatever it quotes, no secret is in it, and nothing that hides or moves a cursor: it goes to
+    terminals, logs and Prefect's database.
 
     Args:
         what: What is wrong, in one sentence.
@@ -32,7 +34,9 @@ class RevisualError(Exception):
     """
 
     def __init__(self, what: str, *, where: str, rule: str, fix: str) -> None:
-        what, where, rule, fix = (without_secrets(text) for text in (what, where, rule, fix))
+        what, where, rule, fix = (
+            marked(without_secrets(text)) for text in (what, where, rule, fix)
+        )
         super().__init__(f"{what}\n  where: {where}\n  rule:  {rule}\n  fix:   {fix}")
         self.what = what
         self.where = where

@@ -19,6 +19,8 @@ from urllib.parse import quote, unquote
 
 from pydantic import JsonValue
 
+from contracts.texts import marked
+
 MASK = "(secret, not shown)"
 # Shorter values are words that texts hold anyway; so are the shorter ones of ids.
 MIN_SECRET_CHARACTERS = 8
@@ -138,23 +140,23 @@ def masks_secrets(function: Callable[Parameters, Result]) -> Callable[Parameters
 
 
 class _MaskedRecord(logging.LogRecord):
-    """A log record whose message and traceback show no secret, whoever formats it."""
+    """A log record whose message and traceback show no secret and hide nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - logging's
         super().__init__(*args, **kwargs)
         if self.exc_info and self.exc_info[0] is not None:
             lines = traceback.format_exception(*self.exc_info)
-            self.exc_text = without_secrets("".join(lines)).rstrip("\n")
+            self.exc_text = marked(without_secrets("".join(lines))).rstrip("\n")
 
     def getMessage(self) -> str:
-        return without_secrets(super().getMessage())
+        return marked(without_secrets(super().getMessage()))
 
 
 def _print_masked(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     lines = traceback.format_exception(kind, error, trace)
-    sys.stderr.write(without_secrets("".join(lines)))
+    sys.stderr.write(marked(without_secrets("".join(lines))))
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:

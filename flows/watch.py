@@ -25,6 +25,7 @@ from rich.table import Table
 from contracts.errors import ServiceError
 from contracts.run_record import RunRecord
 from contracts.secrets import without_secrets
+from contracts.texts import marked
 from infra import services
 from infra.access import api_client
 from infra.settings import Settings
@@ -73,7 +74,7 @@ def watch(settings: Settings, run_id: UUID) -> int:
     console.print(f"Run:    {settings.ui_url}/runs/flow-run/{run.id}", soft_wrap=True)
     if not run.state.is_completed():
         console.print(f"{run.name} ended {run.state.name}.", style="bold red")
-        message = without_secrets(run.state.message or "no message")
+        message = marked(without_secrets(run.state.message or "no message"))
         console.print(message, markup=False, soft_wrap=True)
         return 1
     folder = settings.reports / run.name

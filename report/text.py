@@ -1,6 +1,6 @@
 """Makes text from models, data and machines safe to print; escaping is the writers' part."""
 
-from training.texts import marked
+from contracts.texts import marked
 
 
 def printable(text: str) -> str:

@@ -4,22 +4,27 @@ Every manifest names the run, the stage, the code and the inputs that made an ar
 stage's artifact holds the recipe. Following the inputs gives the whole tree.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from contracts.artifact import Artifact
 from contracts.errors import StoreError
+from contracts.run_record import RunRecord
+from contracts.texts import one_line
+from infra.manifest import Manifest
 from infra.store import Store
+from report.evidence import read_scores
 from tasks.keys import name_key
 from training.records import PROBLEM_FEATURES
 
 INDENT = "    "
 NUM_SHOWN_ROWS = 3
+MAX_SHOWN_CHARACTERS = 200
 
 
 def find_artifact(store: Store, name: str) -> Artifact:
@@ -48,72 +53,95 @@ def lineage_lines(store: Store, artifact: Artifact) -> Iterator[str]:
     Raises:
         StoreError: A part of it cannot be fetched.
     """
-    yield from _explain(store, "", artifact, 0, set())
+    waiting, explained = [("", artifact, 0)], set[str]()
+    while waiting:
+        name, artifact, depth = waiting.pop()
+        margin = INDENT * depth
+        again = " (above)" if artifact.uri in explained else ""
+        about = f"{name}{artifact.kind} {artifact.uri} sha256 {artifact.sha256[:12]}{again}"
+        yield margin + one_line(about)
+        if not again:
+            explained.add(artifact.uri)
+            manifest = store.manifest(artifact)
+            for fact in _facts(store, artifact, manifest):
+                yield f"{margin}  {one_line(fact)}"
+            inputs = [(f"{given}: ", one, depth + 1) for given, one in manifest.inputs.items()]
+            waiting += reversed(inputs)
 
 
-def _explain(
-    store: Store, name: str, artifact: Artifact, depth: int, explained: set[str]
-) -> Iterator[str]:
-    margin = INDENT * depth
-    again = " (above)" if artifact.uri in explained else ""
-    yield f"{margin}{name}{artifact.kind} {artifact.uri} sha256 {artifact.sha256[:12]}{again}"
-    if again:
-        return
-    explained.add(artifact.uri)
-    manifest = store.manifest(artifact)
+def _facts(store: Store, artifact: Artifact, manifest: Manifest) -> Iterator[str]:
+    """What a manifest says, and what the files say that lie in the store."""
     made = manifest.producer
     yield (
-        f"{margin}  made by run {made.get('run')}, stage {made.get('stage')}, "
+        f"made by run {made.get('run')}, stage {made.get('stage')}, "
         f"version {made.get('version')}, recipe {manifest.recipe_digest[:12]}"
     )
     if manifest.libraries:
         listed = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
-        yield f"{margin}  with {listed}"
+        yield f"with {listed}"
     if manifest.place is not None:
-        yield f"{margin}  lies in {manifest.place}, {len(manifest.files)} file(s)"
-        return
-    for fact in _facts(store, artifact, {file.path for file in manifest.files}):
-        yield f"{margin}  {fact}"
-    for given, source in manifest.inputs.items():
-        yield from _explain(store, f"{given}: ", source, depth + 1, explained)
+        yield f"lies in {manifest.place}, {len(manifest.files)} file(s)"
+    else:
+        yield from _contents(store, artifact, {file.path for file in manifest.files})
 
 
-def _facts(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
+def _contents(store: Store, artifact: Artifact, files: set[str]) -> Iterator[str]:
     """What the artifact's own files say: recipe, scores, rows."""
-    interesting = files & {"recipe.json", "scores.json", "run.json"}
-    sets = sorted(name for name in files if name.endswith(".parquet") and "/" not in name)
-    if not interesting and not (sets and artifact.kind == "dataset"):
+    sets = {name for name in files if name.endswith(".parquet") and "/" not in name}
+    interesting = (files & READERS.keys()) | (sets if artifact.kind == "dataset" else set())
+    if not interesting:
         return
-    folder = store.fetch(artifact, only=interesting.union(sets))
-    if "recipe.json" in files:
-        recipe = _read(folder / "recipe.json")
-        yield f"recipe {recipe['name']}, seed {recipe['seed']}: {artifact.uri}/files/recipe.json"
-    if "run.json" in files:
-        for stage in _read(folder / "run.json")["stages"]:
-            for remark in stage.get("remarks", ()):
-                yield f"{stage['name']}: {remark}"
-    if "scores.json" in files:
-        for score in _read(folder / "scores.json")["scores"]:
-            yield (
-                f"{score['benchmark']}, {score['metric']} of {score['policy']}: "
-                f"{score['value']:.4f} [{score['low']:.4f}, {score['high']:.4f}], "
-                f"{score['num_problems']} problems"
-            )
-    if artifact.kind == "dataset":
-        for name in sets:
-            # A curation leaves other tables, too: what it rejected, what the benchmarks ask.
-            if set(pq.read_schema(folder / name).names) == set(PROBLEM_FEATURES):
-                yield _rows(artifact, folder / name)
+    folder = store.fetch(artifact, only=interesting)
+    for name in sorted(interesting, key=lambda name: (name not in READERS, name)):
+        try:
+            said = list(READERS.get(name, _rows)(folder / name))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            said = [f"cannot be read: {str(error)[:MAX_SHOWN_CHARACTERS]}"]
+        for fact in said:
+            yield f"{name}: {fact}"
 
 
-def _rows(artifact: Artifact, path: Path) -> str:
+class _Recipe(BaseModel):
+    """What is told of a recipe, whatever version of this project wrote it."""
+
+    name: str
+    seed: int
+
+
+def _recipe(path: Path) -> Iterator[str]:
+    recipe = _Recipe.model_validate_json(path.read_bytes())
+    yield f"recipe {recipe.name}, seed {recipe.seed}"
+
+
+def _remarks(path: Path) -> Iterator[str]:
+    for stage in RunRecord.model_validate_json(path.read_bytes()).stages:
+        for remark in stage.remarks:
+            yield f"{stage.name}: {remark}"
+
+
+def _scores(path: Path) -> Iterator[str]:
+    for score in read_scores(path).scores:
+        about = f"{score.benchmark}, {score.metric} of {score.policy}"
+        bounds = [
+            "unknown" if bound is None else f"{bound:.4f}" for bound in (score.low, score.high)
+        ]
+        yield f"{about}: {score.value:.4f} [{', '.join(bounds)}], {score.num_problems} problems"
+
+
+def _rows(path: Path) -> Iterator[str]:
+    """Of a set of problems; a curation leaves other tables, too, such as what it rejected."""
+    if set(pq.read_schema(path).names) != set(PROBLEM_FEATURES):
+        return
     rows = pq.read_table(path, columns=["source", "id"])
-    sources = Counter(rows["source"].to_pylist())
-    ids = ", ".join(rows["id"].to_pylist()[:NUM_SHOWN_ROWS])
+    sources = Counter(map(str, rows["source"].to_pylist()))
+    ids = ", ".join(map(str, rows["id"].to_pylist()[:NUM_SHOWN_ROWS]))
     counts = ", ".join(f"{count} of {source}" for source, count in sorted(sources.items()))
-    return f"{path.name}: {counts}; rows {ids}, ... in {artifact.uri}/files/{path.name}"
+    yield f"{counts}; rows {ids}, ..."
 
 
-def _read(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
+# The files that say something of the artifact they are in, and how each is read.
+READERS: dict[str, Callable[[Path], Iterator[str]]] = {
+    "recipe.json": _recipe,
+    "run.json": _remarks,
+    "scores.json": _scores,
+}

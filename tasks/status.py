@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
+from contracts.texts import one_line
 from infra.settings import Settings
 from infra.store import Store, chunks_key
 from tasks.inputs import Inputs, resolve
@@ -71,7 +72,8 @@ def status_lines(
     asks = Run(uuid.uuid4().hex, "status", recipe, reuse, settings, datetime.now(UTC))
     try:
         inputs = resolve(asks, lambda *_: None, warn)
-        yield from map(str, recipe_status(asks.store(), recipe, inputs, reuse))
+        for status in recipe_status(asks.store(), recipe, inputs, reuse):
+            yield one_line(str(status))  # it quotes manifests
     finally:
         shutil.rmtree(asks.work, ignore_errors=True)  # there is none where no hub was asked
 

@@ -132,6 +132,20 @@ def test_logs_show_none(monkeypatch):
     assert SECRET not in shown.getvalue()
 
 
+def test_what_strangers_wrote_hides_nothing_in_errors_and_logs():
+    odd, shown = "\x1b[2J\u202e21", r"\x1b[2J\u202e21"
+    error = RecipeError(odd, where=odd, rule=odd, fix=odd)
+    assert str(error) == f"{shown}\n  where: {shown}\n  rule:  {shown}\n  fix:   {shown}"
+    program = (
+        "import flows, logging; logging.getLogger('x').warning('%s', '\\x1b[2J'); 1 / 0 * '\u202e'"
+    )
+    died = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert died.stderr.startswith("\\x1b[2J\n") and "ZeroDivisionError" in died.stderr
+    assert died.stderr.replace("\n", "").isprintable()
+
+
 def test_a_process_that_dies_shows_none():
     program = f"import flows; raise OSError('with {SECRET}')"
     died = subprocess.run(

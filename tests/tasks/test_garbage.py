@@ -194,6 +194,35 @@ def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, stor
     assert find_artifact(store, "able-ant") == finished["run"]
 
 
+def test_a_lineage_tells_what_cannot_be_read_and_strangers_forge_no_line(store, tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    files = {
+        "recipe.json": b"[]",
+        "run.json": b"[" * 10**5,
+        "scores.json": b"\xff",
+        "x.parquet": b"x",
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    made = Provenance(producer={"run": "x\n    sha256 forged\x1b[2J"})
+    artifact = store.publish(folder, "dataset", made)
+    lines = list(lineage_lines(store, artifact))
+    assert len(lines) == 2 + len(files) and all(line.isprintable() for line in lines)
+    for name in files:
+        assert sum(f"  {name}: cannot be read: " in line for line in lines) == 1
+
+
+def test_a_lineage_may_be_as_long_as_it_likes(tmp_path):
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "x").write_text("x")
+    inputs = {}
+    for _ in range(1200):  # more than Python's functions may call one another
+        inputs = {"one": store.publish(tmp_path / "made", "model", Provenance(inputs=inputs))}
+    assert len(list(lineage_lines(store, inputs["one"]))) == 2 * 1200
+
+
 def test_local_scratch_and_copies_go_when_nobody_has_written_or_fetched_them_for_long(tmp_path):
     home = tmp_path / "home"
     store = Store(str(home / "store"), home / "cache")

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.texts import marked, one_line
 from report.text import printable
-from training.texts import MAX_TEXT_CHARACTERS, fault_of, marked
+from training.texts import MAX_TEXT_CHARACTERS, fault_of
 
 HIDDEN = {
     "damaged characters in the text": "\ufffd \ud800 \udfff \ufffe \uffff \ufdd0",
@@ -44,6 +45,10 @@ def test_what_is_marked_can_be_written_and_is_clean(text):
     assert fault_of(marked(text)) is None
     assert marked(text) == text or fault_of(text) is not None
     assert all(c == "\n" or c == "\t" or ord(c) >= 32 for c in printable(text))
+
+
+def test_nobodys_text_passes_for_a_line_of_ours():
+    assert one_line("a\n\tb\r\x1b[2Jc\u202ed é") == r"a\n\tb\r\x1b[2Jc\u202ed é"
 
 
 def test_ordinary_texts_of_the_world_are_no_fault():

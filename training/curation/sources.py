@@ -15,10 +15,10 @@ import pyarrow as pa
 from datasets import Dataset, load_dataset
 
 from contracts.errors import DataError
+from contracts.texts import marked
 from training.pocket.problems import generate
 from training.recipe.recipe import SourceRecipe
 from training.records import EncodedImage, Problem, read_problems, write_problems
-from training.texts import marked
 
 # A record's field -> what a file without that column gets. `source` and `modality` come from the
 # recipe; `question` and `answer` (and `images`, for multimodal problems) must be in the file.

@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.errors import ModelError
 from contracts.paths import is_file_name, leads_out
-from training.texts import marked
+from contracts.texts import marked
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MAX_CONFIG_BYTES = 2**24

@@ -15,8 +15,8 @@ from time import process_time
 from typing import Any
 
 from contracts.errors import ModelError
+from contracts.texts import marked
 from training.model.check import read_object
-from training.texts import marked
 
 RAW = "chat_template.jinja"
 MAX_CPU_SECONDS, MAX_SECONDS = 5, 120  # a template takes milliseconds; a machine may be busy

@@ -22,6 +22,7 @@ import httpx
 import psutil
 import pytest
 import yaml
+from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.deployments.steps.core import run_steps
@@ -161,8 +162,8 @@ def test_a_foreign_name_for_our_address_gets_nothing_even_with_the_credential(se
 
 def test_every_address_of_the_api_asks_for_the_credential(services):
     """Also those that a later version of Prefect adds."""
-    paths = httpx.get(f"{services.settings.ui_url}/openapi.json").json()["paths"]
-    with httpx.Client() as client:
+    paths = httpx.get(f"{services.settings.ui_url}/openapi.json", timeout=60).json()["paths"]
+    with httpx.Client(timeout=60) as client:
         answers = {
             (method.upper(), path): client.request(
                 method.upper(), services.settings.api_url + re.sub(r"\{.*?\}", "x", path)
@@ -238,7 +239,9 @@ def test_files_are_their_owners_alone_and_the_credential_is_in_no_command_line(s
 
 
 def test_the_command_of_these_attacks_works(marker):
-    asyncio.run(run_steps(shell_steps(marker)))
+    # It starts a server of its own for this, which takes long on a machine that has much to do.
+    with temporary_settings({PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 300}):
+        asyncio.run(run_steps(shell_steps(marker)))
     assert marker.exists()
 
 

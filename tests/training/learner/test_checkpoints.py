@@ -16,6 +16,7 @@ from safetensors import safe_open
 from contracts.errors import DataError, Preempted
 from training.grpo import train as grpo
 from training.learner.checkpoints import Places
+from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
 from training.recipe.stages import RlStage, SftStage
 from training.runtime.metrics import MetricsLog
@@ -256,7 +257,7 @@ def test_sigterm_saves_at_the_end_of_the_step_and_says_so(
 ):
     stage, recipe = STAGES["sft"], new_recipe(tiny_recipe, every_steps=100)
     before = signal.getsignal(signal.SIGTERM)
-    update = sft.Learner.update
+    update = Learner.update
 
     def told_in_the_third(learner, *arguments):
         if learner.state.num_updates == 2:
@@ -264,7 +265,7 @@ def test_sigterm_saves_at_the_end_of_the_step_and_says_so(
         return update(learner, *arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Preempted, match="step 3 is saved"):
-        patch.setattr(sft.Learner, "update", told_in_the_third)
+        patch.setattr(Learner, "update", told_in_the_third)
         finished(stage, "told", recipe=recipe, save=tmp_path / "saved")
     assert signal.getsignal(signal.SIGTERM) is before
     assert names(tmp_path / "saved") == ["step-00000003"]

@@ -48,6 +48,7 @@ def test_it_learns_and_reports(run):
         "step",
         "num_steps",
         "seconds",
+        "nonfinite_updates",
         "loss",
         "learning_rate",
         "grad_norm",

@@ -1,12 +1,15 @@
 """Which files of a hub's data set belong to a configuration and split, by the library's rules."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
+from contracts.errors import InputError
 from infra.inputs.wanted import Wanted
 
 CONVERTED = "refs/convert/parquet"
+MAX_CARD_PARTS = 10**5
 
 
 def split_files(names: Sequence[str], card: bytes | None, wanted: Wanted) -> list[str]:
@@ -21,11 +24,9 @@ def split_files(names: Sequence[str], card: bytes | None, wanted: Wanted) -> lis
         wanted: Configuration and split; for errors, the rest.
 
     Raises:
-        InputError: There is no such configuration or split, or there are no Parquet files.
+        InputError: There is no such configuration or split, or there are no Parquet files; or the
+            card speaks of files elsewhere.
     """
-    from datasets import load_dataset_builder
-    from datasets.exceptions import DataFilesNotFoundError
-
     if not names:
         raise wanted.about.error(
             f"has no Parquet files: {wanted.path} at {wanted.revision}.",
@@ -34,29 +35,73 @@ def split_files(names: Sequence[str], card: bytes | None, wanted: Wanted) -> lis
         )
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary).resolve() / "repository"
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).touch()
-        if card is not None:
-            (root / "README.md").write_bytes(card)
-        # A conversion has no card: its folders are called by configuration and split.
-        below = root / wanted.config if card is None and wanted.config else root
         try:
-            builder = load_dataset_builder(
-                str(below if below.is_dir() else root),
-                name=None if below.is_dir() and below != root else wanted.config,
-                cache_dir=str(Path(temporary) / "cache"),
-            )
-        except (DataFilesNotFoundError, FileNotFoundError, ValueError) as error:
+            splits = _splits(root, names, card, wanted.config)
+        except Exception as error:  # of a stranger's card and names
             raise _no_such(wanted, "configuration", wanted.config or "default", error) from error
-        splits = {str(name): files for name, files in (builder.config.data_files or {}).items()}
-        if wanted.split not in splits:
-            raise _no_such(wanted, "split", wanted.split, f"it has {sorted(splits)}")
-        found = [Path(str(path)).relative_to(root).as_posix() for path in splits[wanted.split]]
-    return sorted(found)
+    if wanted.split not in splits:
+        raise _no_such(wanted, "split", wanted.split, f"it has {sorted(splits)}")
+    return sorted(splits[wanted.split])
 
 
-def _no_such(wanted: Wanted, what: str, name: str, why: object) -> Exception:
+def _splits(
+    root: Path, names: Sequence[str], card: bytes | None, config: str | None
+) -> dict[str, list[str]]:
+    """The repository's names by split, as `datasets` sees it."""
+    from datasets import load_dataset_builder
+
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    if card is not None:
+        (root / "README.md").write_bytes(card)
+        _require_own_files(root / "README.md")
+    # A conversion has no card: its folders are called by configuration and split.
+    below = root / config if card is None and config else root
+    builder = load_dataset_builder(
+        str(below if below.is_dir() else root),
+        name=None if below.is_dir() and below != root else config,
+        cache_dir=str(root.with_name("cache")),
+    )
+    return {
+        str(split): [Path(str(path)).relative_to(root).as_posix() for path in files]
+        for split, files in (builder.config.data_files or {}).items()
+    }
+
+
+def _require_own_files(card: Path) -> None:
+    """Refuses a card that has addresses asked for, or folders of this machine looked into.
+
+    Raises:
+        ValueError: It does, or it unfolds without an end.
+    """
+    from huggingface_hub import DatasetCard
+
+    data = DatasetCard.load(card).data.to_dict()
+    # Aliases of aliases: a line of YAML that fills all memory where somebody prints it.
+    if len(list(islice(_parts(data), MAX_CARD_PARTS))) == MAX_CARD_PARTS:
+        raise ValueError(f"its card has more than {MAX_CARD_PARTS} parts")
+    for pattern in _parts(data.get("configs")):
+        if isinstance(pattern, str) and not _is_own(pattern):
+            raise ValueError(f"its card speaks of {pattern[:100]!r}, which is no file of it")
+
+
+def _parts(value: object) -> Iterator[object]:
+    """A value of JSON and all that it holds."""
+    waiting = [value]
+    while waiting:
+        yield (part := waiting.pop())
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+
+
+def _is_own(pattern: str) -> bool:
+    return ":" not in pattern and not pattern.startswith("/") and ".." not in pattern.split("/")
+
+
+def _no_such(wanted: Wanted, what: str, name: str, why: object) -> InputError:
     reason = " ".join(str(why).split())
     return wanted.about.error(
         f"has no {what} {name!r} in Parquet files: {reason[:300].rstrip('.')}.",

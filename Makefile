@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 LOCKS := infra/requirements/bootstrap.txt infra/requirements/cpu.txt
 
-.PHONY: help install run up down test check pocket-base seeds bench faults lock clean
+.PHONY: help install run up down test check pocket-base seeds bench faults fuzz lock clean
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ seeds: install  ## Runs the pocket recipe for three seeds and prints the README'
 
 faults: install  ## Makes every fault of docs/reliability.md and prints its table.
 	$(BIN)/python -m drills
+
+fuzz: install  ## Hands hostile inputs to all that reads some, and prints the table of docs/reliability.md.
+	$(BIN)/python -m drills.fuzz
 
 bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.
 	$(BIN)/python -m bench $(ARGS)

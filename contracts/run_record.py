@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from contracts.artifact import Artifact, Record, Text
+from contracts.artifact import Artifact, Count, Record, Text
 from contracts.paths import FileName
 
 StageKind = Literal["curate", "sft", "rl", "evaluate"]
@@ -28,7 +28,7 @@ class StageRecord(Record):
 
     name: Text
     kind: StageKind
-    seconds: Annotated[float, Field(ge=0.0)]
+    seconds: Annotated[float, Field(ge=0.0, le=1e12)]
     reused: bool
     artifact: Artifact
     inputs: tuple[Artifact, ...] = ()
@@ -67,7 +67,7 @@ class RunRecord(Record):
     """
 
     name: FileName
-    seed: Annotated[int, Field(ge=0)]
+    seed: Count
     recipe: dict[str, JsonValue]
     code_version: Text
     created: AwareDatetime

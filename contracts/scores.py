@@ -3,16 +3,21 @@
 Values and intervals of accuracies are fractions; gains are in points of accuracy.
 """
 
+from typing import Annotated
+
 from pydantic import Field
 
-from contracts.artifact import Record
+from contracts.artifact import Count, Record
+
+# Whoever can write to a store can write scores: nothing that a page could not draw.
+Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class Share(Record):
     """Accuracy over a part of the problems, and how many they are."""
 
-    value: float
-    n: int
+    value: Number
+    n: Count
 
 
 class Score(Record):
@@ -38,16 +43,16 @@ class Score(Record):
     policy: str
     benchmark: str
     metric: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    num_problems: int
-    outcomes: dict[str, int] = Field(default_factory=dict)
-    truncated: float | None = None
-    mean_tokens: float | None = None
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
+    num_problems: Count
+    outcomes: dict[str, Count] = Field(default_factory=dict)
+    truncated: Number | None = None
+    mean_tokens: Number | None = None
     by_level: dict[str, Share] = Field(default_factory=dict)
     by_family: dict[str, Share] = Field(default_factory=dict)
-    reading: float | None = None
+    reading: Number | None = None
 
 
 class Gain(Record):
@@ -56,9 +61,9 @@ class Gain(Record):
     policy: str
     over: str
     benchmark: str
-    points: float
-    low_points: float
-    high_points: float
+    points: Number
+    low_points: Number
+    high_points: Number
 
 
 class Scores(Record):

@@ -97,14 +97,22 @@ def _peak(process: psutil.Process) -> int:
     return 0
 
 
+def command(kind: str, seed: int, first: int, num_cases: int) -> list[str]:
+    """Starts a process that serves."""
+    options = ["--seed", str(seed), "--cases", str(num_cases), "--serve", kind, str(first)]
+    return [sys.executable, "-m", "drills.fuzz", *options]
+
+
 def results(kind: str, seed: int, num_cases: int) -> Iterator[dict[str, Any]]:
     """What became of each case, whatever became of the process."""
     first = 0
     while first < num_cases:
-        command = [sys.executable, "-m", "drills.fuzz", "--serve", kind, str(first)]
-        command += ["--seed", str(seed), "--cases", str(num_cases)]
         with subprocess.Popen(
-            command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command(kind, seed, first, num_cases),
+            cwd=PROJECT_ROOT,
+            bufsize=0,  # `select` sees nothing of what a buffer holds
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as process:
             last = "slow"
             try:

@@ -1,14 +1,17 @@
 """What the stages left on disk, read for the report; whatever is missing becomes a sentence."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
+from contracts.artifact import Count
 from contracts.run_record import RunRecord, StageRecord
 from contracts.scores import Gain, Score, Scores
 
@@ -31,6 +34,7 @@ FILES = (
     "problems.parquet",
     "summary.json",
 )
+MAX_DRAWN = 1e300  # of a metric; differences of larger numbers are infinite
 Metrics = tuple[dict[str, float], ...]
 Read = TypeVar("Read")
 
@@ -39,20 +43,20 @@ class CuratedSet(BaseModel):
     """One curated set in the curation's summary."""
 
     model_config = ConfigDict(frozen=True)
-    num_problems: int
-    shortfall: int
-    by_family: dict[str, int]
-    by_level: dict[str, int]
+    num_problems: Count
+    shortfall: Count
+    by_family: dict[str, Count]
+    by_level: dict[str, Count]
 
 
 class CurationSummary(BaseModel):
     """The curation's summary.json; `rejected` counts rows by source, step and reason."""
 
     model_config = ConfigDict(frozen=True)
-    rows_in: int
-    rows_in_sets: int
-    rows_rejected: int
-    rejected: dict[str, dict[str, dict[str, int]]]
+    rows_in: Count
+    rows_in_sets: Count
+    rows_rejected: Count
+    rejected: dict[str, dict[str, dict[str, Count]]]
     sets: dict[str, CuratedSet]
 
 
@@ -148,18 +152,28 @@ def read_metrics(path: Path) -> Metrics:
     by_step: dict[int, dict[str, float]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         row = json.loads(line)
-        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+        if not isinstance(row, dict) or not _is_step(row.get("step")):
             raise ValueError(f"line {number} is no JSON object with an integer `step`")
         by_step[row["step"]] = {
-            key: float(value) for key, value in row.items() if isinstance(value, int | float)
+            key: float(value) if abs(value) <= MAX_DRAWN else math.nan
+            for key, value in row.items()
+            if isinstance(value, int | float)
         }
     if not by_step:
         raise ValueError("it holds no step")
     return tuple(by_step[step] for step in sorted(by_step))
 
 
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63
+
+
 def _read_predictions(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path, columns=PREDICTION_COLUMNS)
+    """Texts and a level, whatever the columns hold."""
+    values = pq.read_table(path, columns=PREDICTION_COLUMNS).to_pydict()
+    level = pd.to_numeric(pd.Series(values.pop("level"), dtype=object), errors="coerce")
+    texts = {name: list(map(str, column)) for name, column in values.items()}
+    return pd.DataFrame(texts).assign(level=level.where(level.between(1, 10)))
 
 
 def _read_summary(path: Path) -> CurationSummary:
@@ -185,7 +199,7 @@ def _read(
         return None
     try:
         return reader(path)
-    except (OSError, ValueError, ValidationError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001 - of a file that somebody else wrote; it is told
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         missing.append(f"Stage {stage.name}: {file} cannot be read ({reason}).")
         return None

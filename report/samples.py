@@ -85,21 +85,32 @@ def _sample(
 
 
 def _read_images(path: Path | None, problem_ids: list[str]) -> dict[str, tuple[bytes | None, ...]]:
-    """The encoded images of a few problems; the others are never read into memory."""
+    """The encoded images of a few problems; the others are never read into memory.
+
+    Of a file that cannot be read, each has one that is not there.
+    """
     if path is None or not problem_ids:
         return {}
-    rows = pd.read_parquet(path, columns=["id", "images"], filters=[("id", "in", problem_ids)])
-    return {
-        str(problem_id): tuple(image["bytes"] for image in images)
-        for problem_id, images in zip(rows["id"], rows["images"], strict=True)
-    }
+    try:
+        rows = pd.read_parquet(path, columns=["id", "images"], filters=[("id", "in", problem_ids)])
+        return {
+            str(problem_id): tuple(map(_bytes_of, images))
+            for problem_id, images in zip(rows["id"], rows["images"], strict=True)
+        }
+    except Exception:  # noqa: BLE001 - somebody else may have written it; each sample says so
+        return dict.fromkeys(problem_ids, (None,))
+
+
+def _bytes_of(image: object) -> bytes | None:
+    held = image.get("bytes") if isinstance(image, dict) else None
+    return held if isinstance(held, bytes) else None
 
 
 def _embeddable(encoded: tuple[bytes | None, ...]) -> tuple[tuple[bytes, ...], str]:
     """The images of one problem, or none and the reason why."""
     held = tuple(image for image in encoded if image is not None)
     if len(held) < len(encoded):
-        return (), "The image lies outside the Parquet file and is not shown."
+        return (), "The image is not in the Parquet file, or cannot be read."
     size = sum(map(len, held))
     if size > MAX_IMAGE_BYTES:
         return (), f"The image is too large to embed ({size / 1000:.0f} kB)."

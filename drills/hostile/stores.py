@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from contracts.artifact import Artifact
 from contracts.errors import RevisualError
 from contracts.provenance import Provenance
 from drills.hostile.recipes import POCKET
+from drills.hostile.tables import odd_column
 from drills.hostile.values import TEXTS, anything, changed, damaged, json_bytes
 from infra.inputs.folder import local_folder
 from infra.settings import Settings
 from infra.store import Store
+from report.evidence import PREDICTION_COLUMNS
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
 from tasks.lineage import lineage_lines
@@ -24,6 +29,7 @@ from training.recipe.recipe import load_recipe
 KEY = "a" * 64
 STEP = f"{KEY}/step-00000010"
 ODD_NAMES = ("x", "step-x", "step-00000001", "../x", "\x1b", ".x")
+TABLES = {"predictions.parquet": PREDICTION_COLUMNS, "problems.parquet": ["id", "images"]}
 KINDS = ("curate", "sft", "rl", "evaluate")
 
 
@@ -51,7 +57,11 @@ def _made(draw: random.Random, ours: Store, folder: Path) -> Artifact:
     for name, value in _results().items():
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(json_bytes(draw, changed(draw, value, _share(draw))))
-    (folder / "problems.parquet").write_bytes(damaged(draw, b"PAR1" * 9))
+    for name, columns in TABLES.items():
+        made = {one: _usual(one) if draw.random() < 0.8 else odd_column(draw, 2) for one in columns}
+        pq.write_table(pa.table(made), folder / name)
+        if draw.random() < 0.1:
+            (folder / name).write_bytes(damaged(draw, (folder / name).read_bytes()))
     producer = {"run": draw.choice(TEXTS), "score": draw.choice([*TEXTS, "0.5"])}
     key = draw.choice([KEY, STEP])
     stage = ours.publish(folder, "model", Provenance(producer=producer), key=key)
@@ -73,6 +83,13 @@ def _made(draw: random.Random, ours: Store, folder: Path) -> Artifact:
     return ours.publish(folder, "run", Provenance(inputs=inputs), key=name_key("run", "x"))
 
 
+def _usual(column: str) -> pa.Array:
+    if column == "images":
+        return pa.array([[{"bytes": b"\x89PNG", "path": None}]] * 2)
+    values = {"policy": ["base", "rl"], "benchmark": ["b", "b"], "level": [1, 2]}
+    return pa.array(values.get(column, ["p", "p"]))
+
+
 def _share(draw: random.Random) -> float:
     return draw.choice([0.0, 0.01, 0.05, 0.3])
 
@@ -91,7 +108,6 @@ def _results() -> dict[str, Any]:
         "summary.json": summary,
         "metrics.jsonl": {"step": 1, "loss": 0.5, "reward": 1.0},
         "recipe.json": {"name": "x", "seed": 1},
-        "predictions.parquet": {},
     }
 
 

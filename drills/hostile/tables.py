@@ -28,7 +28,7 @@ def table(draw: random.Random, folder: Path) -> None:
         "question": pa.array([f"{number} + 1?" for number in range(num_rows)], pa.string()),
         "answer": pa.array([str(number + 1) for number in range(num_rows)], pa.string()),
     }
-    odd = {name: _column(draw, num_rows) for name in draw.sample(FIELDS, draw.randrange(8))}
+    odd = {name: odd_column(draw, num_rows) for name in draw.sample(FIELDS, draw.randrange(8))}
     made = pa.table((usual if draw.random() < 0.8 else {}) | odd)
     if draw.random() < 0.2:
         made = made.replace_schema_metadata({"huggingface": json_bytes(draw, anything(draw))})
@@ -52,7 +52,8 @@ def _verifier() -> Verifier:
     return Verifier(num_processes=1)
 
 
-def _column(draw: random.Random, num_rows: int) -> pa.Array:
+def odd_column(draw: random.Random, num_rows: int) -> pa.Array:
+    """A column of any type."""
     texts = [draw.choice([None, "1 + 1?", "2", "3 apples", *TEXTS]) for _ in range(num_rows)]
     raw = [None if text is None else text.encode() for text in texts]
     numbers = [draw.randrange(-(2**40), 2**40) for _ in range(num_rows)]

@@ -56,6 +56,29 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
+def test_files_that_somebody_else_wrote_end_no_report(made_up_run):
+    """Numbers, types and depths that no stage of ours writes; what cannot be read is told."""
+    run, folders = made_up_run
+    lines = [{"step": 1, "loss": 1e308, "x": 10**400}, {"step": 2, "loss": -1e308, "x": None}]
+    (folders["cold_start"] / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folders["text_rl"] / "metrics.jsonl").write_text("[" * 100_000)
+    scores = json.loads((folders["evaluate"] / "scores.json").read_text())
+    scores["scores"][0]["value"] = float("nan")
+    (folders["evaluate"] / "scores.json").write_text(json.dumps(scores))
+    summary = json.loads((folders["curate"] / "summary.json").read_text())
+    (folders["curate"] / "summary.json").write_text(json.dumps(summary | {"rows_in": 10**4000}))
+    predictions = pd.read_parquet(folders["evaluate"] / "predictions.parquet")
+    odd = predictions.assign(level="x", outcome=1.5, problem_id=None)
+    odd.to_parquet(folders["evaluate"] / "predictions.parquet")
+    pd.DataFrame({"id": ["None"], "images": ["no images"]}).to_parquet(
+        folders["evaluate"] / "problems.parquet"
+    )
+    told = render(run, folders).markdown
+    for file in ("metrics.jsonl", "scores.json", "summary.json"):
+        assert f"{file} cannot be read" in told.replace("\\", "")
+    assert "or cannot be read" in told
+
+
 def test_the_page_is_whole_and_loads_nothing(made_up_run) -> None:
     html = render(*made_up_run).html
     page = Page(html)

@@ -72,7 +72,7 @@ def curate(
         return open_engine(recipe.rollout, base)
 
     with (
-        Verifier() as verifier,
+        Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier,
         SamplingJob(
             seed=recipe.seed,
             judges={REFERENCE: compare_with_reference(verifier)},

@@ -71,7 +71,7 @@ def evaluate(
         return engine
 
     with (
-        Verifier() as verifier,
+        Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier,
         SamplingJob(
             seed=recipe.seed,
             judges={

@@ -5,8 +5,8 @@ import torch
 from training.grpo.experience import Experience
 from training.recipe.stages import RlStage
 from training.rl import arms
-from training.rl.advantages import group_advantages, without_truncated
-from training.rl.arms import Batch
+from training.rl.advantages import group_advantages
+from training.rl.arms import Batch, mask
 from training.rl.pad import Selection
 
 
@@ -15,10 +15,9 @@ def batch_of(experience: Experience, stage: RlStage) -> Batch:
     advantages = group_advantages(
         experience.rewards, experience.group_ids, scale=stage.advantage_scale
     )
-    if stage.mask_truncated:
-        advantages = without_truncated(advantages, experience.truncated)
     size = stage.prompts_per_step * stage.group_size
-    return Batch(advantages, experience.rewards, experience.group_ids, size)
+    batch = Batch(advantages, experience.rewards, experience.group_ids, size)
+    return mask(batch, experience.truncated) if stage.mask_truncated else batch
 
 
 def num_missing_prompts(batch: Batch, stage: RlStage) -> int:

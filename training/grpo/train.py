@@ -102,7 +102,7 @@ def train(
     """
     device.start(recipe.hardware.threads_per_process)
     problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
-    with Verifier() as verifier:
+    with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
         with Checkpoints(
             recipe.checkpoints, places, output, grpo.learner, grpo.state

@@ -25,6 +25,7 @@ READERS: Mapping[str, tuple[StageKind, ...]] = {
     "model": _ALL,
     "hardware": (),
     "rollout": ("curate", "rl", "evaluate"),
+    "answers": ("curate", "rl", "evaluate"),
     "sources": ("curate",),
     "curation": ("curate",),
     "stages": ("sft", "rl"),  # each reads its own section
@@ -43,6 +44,7 @@ RESULTS: Mapping[str, str] = {
     "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
     "max_level",
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens sets",
+    "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name num_problems",
     "EvaluationRecipe": "benchmarks max_response_tokens temperature",
     "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule "

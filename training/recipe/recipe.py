@@ -188,6 +188,13 @@ class BenchmarkRecipe(Strict):
         return f"benchmark:{self.name}"
 
 
+class AnswersRecipe(Strict):
+    """What the verifier takes for right, in curation, RL and evaluation alike."""
+
+    # Whether a rightly rounded decimal stands for an exact reference: `0.67` for `2/3`.
+    accept_rounded: bool = False
+
+
 class EvaluationRecipe(Strict):
     """Benchmark evaluation of the base and of every stage's checkpoint."""
 
@@ -234,6 +241,7 @@ class Recipe(Strict):
     model: ModelRecipe
     hardware: HardwareRecipe = HardwareRecipe()
     rollout: RolloutRecipe = TransformersRollout()
+    answers: AnswersRecipe = AnswersRecipe()
     sources: Annotated[tuple[SourceRecipe, ...], Field(min_length=1)]
     curation: CurationRecipe
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]

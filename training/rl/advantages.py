@@ -84,19 +84,6 @@ def _sum_by_group(values: Tensor, groups: Tensor, sizes: Tensor) -> Tensor:
     return values.new_zeros(len(sizes)).index_add(0, groups, values)
 
 
-def without_truncated(advantages: Tensor, truncated: Tensor) -> Tensor:
-    """Advantages [N] with 0 for responses that were cut off: DAPO's overlong filtering.
-
-    Their rewards still count in their groups' means; a response that has no end shows nothing
-    about the end that it might have had.
-
-    Args:
-        advantages: [N].
-        truncated: [N], bool.
-    """
-    return advantages.masked_fill(truncated, 0.0)
-
-
 def _std(values: Tensor) -> Tensor:
     """Unbiased standard deviation; 0 of fewer than two values."""
     return values.std() if len(values) > 1 else values.new_zeros(())

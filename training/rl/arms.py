@@ -5,7 +5,7 @@ denominator, in the KL term and in the entropy bonus. `pad` and `filter` select 
 advantage is zero, since T_low is positive; `none` and `random` do, as plain GRPO and TRL do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -30,12 +30,23 @@ class Batch:
         rewards: [M].
         group_ids: Which prompt each sequence answers [M].
         size: N, the sequences that a step asks for; M is larger after a refill.
+        masked: Rows that no arm may select [M]; None for none.
     """
 
     advantages: Tensor
     rewards: Tensor
     group_ids: Tensor
     size: int
+    masked: Tensor | None = None
+
+
+def mask(batch: Batch, rows: Tensor) -> Batch:
+    """Leaves rows [M, bool] out of every arm, loss and denominator: DAPO's overlong filtering.
+
+    Their rewards still count in their groups' means: a response that was cut off shows nothing
+    about the end that it might have had, but its prompt was no easier for it.
+    """
+    return replace(batch, advantages=batch.advantages.masked_fill(rows, 0.0), masked=rows)
 
 
 def select(
@@ -72,13 +83,15 @@ def select(
             batch_size=batch.size,
         )
     if strategy == "released":
-        drawn = released_draw(batch.advantages, low=low, high=high, generator=generator)
-        return Selection(*drawn)
+        indices, weights = released_draw(batch.advantages, low=low, high=high, generator=generator)
+        # The masked are among them only where the authors' code falls back to the whole batch.
+        keeps = torch.isin(indices, _unmasked(batch, indices))
+        return Selection(indices[keeps], weights[keeps])
     rows = population(batch, low=low, high=high, strategy=strategy)
     if strategy == "random":
         num_effective = len(effective_set(batch.advantages, low=low, high=high))
         size = num_selected(batch.size, num_effective, ratio=ratio)
-        indices = uniform_draw(len(rows), size=size, generator=generator)
+        indices = rows[uniform_draw(len(rows), size=size, generator=generator)]
         return Selection(indices, torch.full((size,), len(rows) / max(size, 1)))
     return Selection(rows, torch.ones(len(rows)))
 
@@ -90,18 +103,24 @@ def population(batch: Batch, *, low: float, high: float, strategy: Strategy) -> 
     the normaliser of all of them.
     """
     if strategy == "released":
-        return released_set(batch.advantages, low=low, high=high)
-    if strategy in ("pad", "filter"):
-        return effective_set(batch.advantages, low=low, high=high)
-    if strategy == "dynamic":
-        return live_groups(batch)
-    return torch.arange(len(batch.advantages))
+        rows = released_set(batch.advantages, low=low, high=high)
+    elif strategy in ("pad", "filter"):
+        rows = effective_set(batch.advantages, low=low, high=high)
+    elif strategy == "dynamic":
+        rows = live_groups(batch)
+    else:
+        rows = torch.arange(len(batch.advantages))
+    return _unmasked(batch, rows)
+
+
+def _unmasked(batch: Batch, rows: Tensor) -> Tensor:
+    return rows if batch.masked is None else rows[~batch.masked[rows]]
 
 
 def num_useful(batch: Batch, *, low: float, high: float, strategy: Strategy) -> int:
     """How many rows a refill counts: the live groups' for `dynamic` (DAPO), else |E|."""
     if strategy == "dynamic":
-        return len(live_groups(batch))
+        return len(population(batch, low=low, high=high, strategy=strategy))
     return len(effective_set(batch.advantages, low=low, high=high))
 
 

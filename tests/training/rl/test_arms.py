@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from training.rl.arms import Batch, is_real_draw, num_useful, population, select
+from training.rl.arms import Batch, is_real_draw, mask, num_useful, population, select
 from training.rl.pad import Selection, distill, effective_set, num_selected
 
 
@@ -91,6 +91,28 @@ class TestArms:
         bounds = {"low": 0.03, "high": 10.0}
         assert num_useful(batch, **bounds, strategy="pad") == 4
         assert num_useful(batch, **bounds, strategy="dynamic") == 6  # DAPO counts whole groups
+
+    @pytest.mark.parametrize("strategy", ["pad", "filter", "random", "none", "dynamic", "released"])
+    def test_no_arm_selects_or_averages_over_a_masked_row(self, strategy):
+        masked = torch.tensor([True, False, True, False, False, False, True, False])
+        batch = mask(Batch(self.advantages, self.rewards, self.groups, size=8), masked)
+        bounds = {"low": 0.03, "high": 10.0}
+        drawn_from = population(batch, **bounds, strategy=strategy).tolist()
+        # A masked row's reward still makes its group one whose rewards differ.
+        live = {"none": [1, 3, 4, 5, 7], "random": [1, 3, 4, 5, 7], "dynamic": [3, 4, 5, 7]}
+        assert drawn_from == live.get(strategy, [3, 5])
+        for seed in range(20):
+            settings = self.settings | {"generator": seeded(seed)}
+            chosen = select(batch, **settings, strategy=strategy).indices.tolist()
+            assert set(chosen) <= set(drawn_from)
+        assert num_useful(batch, **bounds, strategy=strategy) == (4 if strategy == "dynamic" else 2)
+
+    @pytest.mark.parametrize("strategy", ["pad", "filter", "random", "none", "dynamic", "released"])
+    def test_where_every_row_is_masked_nothing_is_selected(self, strategy):
+        batch = Batch(self.advantages, self.rewards, self.groups, size=8)
+        batch = mask(batch, torch.ones(8, dtype=torch.bool))
+        chosen = select(batch, **self.settings, generator=seeded(), strategy=strategy)
+        assert len(chosen.indices) == len(chosen.weights) == 0
 
     def test_a_draw_is_real_if_it_leaves_something_out(self):
         batch = Batch(self.advantages, self.rewards, self.groups, size=8)

@@ -4,7 +4,6 @@ import importlib
 import re
 
 import pytest
-import torch
 
 from contracts.errors import RecipeError, RevisualError
 from infra.settings import PROJECT_ROOT
@@ -15,7 +14,6 @@ from tasks.prepare import check_rewards
 from training.recipe.recipe import load_recipe
 from training.recipe.stages import CustomReward, OverlongReward
 from training.rl import custom
-from training.rl.advantages import group_advantages, without_truncated
 from training.rl.rewards import overlong, score
 
 HEAD = "def reward(*, response, reference, question, num_tokens, outcome):\n"
@@ -146,10 +144,3 @@ def test_the_buffer_lies_below_the_limit():
     reward = OverlongReward(kind="overlong", limit_tokens=100, buffer_tokens=50, weight=0.5)
     total, parts = score(["", ""], [75, 10], ["wrong", "wrong"], [reward])
     assert parts["overlong"].tolist() == [-0.5, 0.0] and total.tolist() == [-0.25, 0.0]
-
-
-def test_truncated_responses_have_no_advantage_but_count_in_their_group():
-    # Rewards 1, 0, 0, 1 of one group: mean 1/2; without scale the advantages are +-1/2.
-    advantages = group_advantages(torch.tensor([1.0, 0, 0, 1]), torch.zeros(4), scale="none")
-    masked = without_truncated(advantages, torch.tensor([False, True, False, False]))
-    assert masked.tolist() == [0.5, 0.0, -0.5, 0.5]

@@ -138,6 +138,11 @@ def recipe_path(name: str) -> Path:
     return shipped if shipped.is_file() else Path(name)
 
 
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the project."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
 def absolute_name(name: str) -> str:
     """The recipe's name for a process in another folder, such as the worker's."""
     path = recipe_path(name)

@@ -37,9 +37,16 @@ def home(tmp_path, monkeypatch, free_port):
     return home
 
 
+def run_command(*arguments: str) -> int:
+    """The exit code of one command."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments or None)
+    return int(ended.value.code or 0)
+
+
 def refused(capsys, home, *arguments: str) -> str:
     """The one message of a command that must fail before it starts a service."""
-    assert main(list(arguments)) == 1
+    assert run_command(*arguments) == 1
     assert not (home / "services" / "server.json").exists()
     message = capsys.readouterr().err
     assert [line.split(":")[0].strip() for line in message.splitlines()[1:4]] == [
@@ -59,14 +66,14 @@ def edited(recipes, tmp_path, old: str, new: str) -> str:
 
 
 def test_a_valid_recipe_is_said_to_be_valid(capsys):
-    assert main(["validate", "pocket"]) == 0
+    assert run_command("validate", "pocket") == 0
     told = capsys.readouterr().out
     assert "curate -> cold_start -> multimodal_rl -> text_rl -> evaluate" in told
     assert "pocket-base: files, configuration and chat template are in order" in told
 
 
 def test_what_was_not_checked_is_said(capsys):
-    assert main(["validate", "revisual-7b"]) == 0
+    assert run_command("validate", "revisual-7b") == 0
     assert "Qwen/Qwen2.5-VL-7B-Instruct: not checked" in capsys.readouterr().out
 
 
@@ -75,12 +82,12 @@ def test_a_valid_recipe_with_a_bad_model_is_not_valid(capsys, recipes, tmp_path)
     path = tomllib.loads(text)["model"]["path"]
     for bad in (tmp_path / "nowhere", tmp_path):
         (tmp_path / "bad.toml").write_text(text.replace(f'"{path}"', f'"{bad}"'))
-        assert main(["validate", str(tmp_path / "bad.toml")]) == 1
+        assert run_command("validate", str(tmp_path / "bad.toml")) == 1
         assert "ModelError" in capsys.readouterr().err
 
 
 def test_show_prints_every_default_filled_in(capsys, recipes):
-    assert main(["show", str(recipes / "tiny.toml")]) == 0
+    assert run_command("show", str(recipes / "tiny.toml")) == 0
     shown = json.loads(capsys.readouterr().out)
     given = tomllib.loads((recipes / "tiny.toml").read_text())
     assert shown["name"] == given["name"]
@@ -188,3 +195,27 @@ def test_the_recipe_that_is_run_is_the_one_that_was_checked(recipes, monkeypatch
         read_recipe(path, 4, checked)
     with pytest.raises(RecipeError, match="not the one that was checked"):
         read_recipe(str(recipes / "endless.toml"), 3, checked)
+
+
+def test_a_shell_completes_commands_and_shipped_recipes(monkeypatch, capsys):
+    monkeypatch.setenv("_REVISUAL_COMPLETE", "complete_bash")
+    for words, position, completed in (
+        ("revisual li", "1", "lineage"),
+        ("revisual show poc", "2", "pocket"),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", position)
+        monkeypatch.setattr("sys.argv", ["revisual"])
+        run_command()
+        assert capsys.readouterr().out.split() == [completed]
+
+
+def test_help_lists_every_command_and_shows_examples(capsys):
+    assert run_command("--help") == 0
+    told = capsys.readouterr().out
+    for name in ("run", "status", "validate", "show", "report", "lineage", "gc", "up", "down"):
+        assert f"\n  {name} " in told
+    assert run_command("run", "--help") == 0
+    assert "Example: revisual run" in capsys.readouterr().out
+    assert run_command("run", "--reuse", "maybe") == 2
+    assert "'code', 'recipe', 'none'" in capsys.readouterr().err

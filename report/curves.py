@@ -79,7 +79,7 @@ def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> lis
 
 
 def _points(steps: Metrics, key: str) -> tuple[tuple[float, float], ...]:
-    """Of every step; a validation is of every few steps, and its line joins them."""
+    """One point for each step that was measured; a line joins those of a validation."""
     points = tuple((step["step"], step.get(key, math.nan)) for step in steps)
     if key == VALIDATION_CURVE[0]:
         return tuple(point for point in points if math.isfinite(point[1]))

@@ -129,7 +129,7 @@ def _scores(path: Path) -> Iterator[str]:
 
 
 def _rows(path: Path) -> Iterator[str]:
-    """Of a set of problems; a curation leaves other tables, too, such as what it rejected."""
+    """Problems, and not another table of a curation, such as what it rejected."""
     if set(pq.read_schema(path).names) != set(PROBLEM_FEATURES):
         return
     rows = pq.read_table(path, columns=["source", "id"])

@@ -29,7 +29,7 @@ _MEASURED_BY_UPDATES = (
 
 
 def experience_metrics(experience: Experience) -> dict[str, Metric]:
-    """Of the sampled responses: rewards, lengths, verdicts, speed."""
+    """The sampled responses: rewards, lengths, verdicts, speed."""
     num_responses = len(experience.responses)
     outcomes = count_outcomes(experience.outcomes)
     lengths = experience.lengths_tokens.float()
@@ -49,7 +49,7 @@ def experience_metrics(experience: Experience) -> dict[str, Metric]:
 
 
 def selection_metrics(batch: Batch, selection: Selection, stage: RlStage) -> dict[str, Metric]:
-    """Of the arm: how much of what was sampled can teach anything, and how much was taken.
+    """The arm: how much of what was sampled can teach anything, and how much was taken.
 
     `real_draw` is 1 if the arm left something out of what it draws from; PAD does not in a step
     whose whole effective set is wanted, and is the filter then.
@@ -66,13 +66,13 @@ def selection_metrics(batch: Batch, selection: Selection, stage: RlStage) -> dic
 
 
 def update_speed(results: Sequence[UpdateResult], seconds: float) -> dict[str, Metric]:
-    """Of selection, scoring and updates, in response tokens that had a forward pass."""
+    """The speed of selection, scoring and updates, in response tokens with a forward pass."""
     num_tokens = sum(float(result.diagnostics["num_tokens"]) for result in results)
     return {"seconds_update": seconds, "update_tokens_per_second": num_tokens / seconds}
 
 
 def update_metrics(results: Sequence[UpdateResult], stage: RlStage) -> dict[str, Metric]:
-    """Of a step's optimizer steps; null where there is nothing to measure.
+    """A step's optimizer steps; null where there is nothing to measure.
 
     What is a mean over tokens is one over the tokens that had a forward pass, those of
     `scored_sequences`; updates whose gradient was not finite are counted and left out.

@@ -133,7 +133,7 @@ class CustomReward(Strict):
     function: Function
 
 
-# Of the kind that the authors' code counts as self-critique; the choice is ours.
+# Words of self-critique, which the authors' code counts, too; the choice is ours.
 SELF_CRITIQUE = (
     *("wait", "but", "however", "maybe", "perhaps", "alternatively", "mistake", "wrong"),
     *("let me check", "recheck", "reconsider", "rethink", "on second thought"),

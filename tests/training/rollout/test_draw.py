@@ -42,7 +42,7 @@ def test_temperature_sharpens():
         ({"top_k": 3}, [0, 1, 3]),
         ({"top_k": 9}, [0, 1, 2, 3]),
         ({"min_p": 0.2}, [0, 1, 3]),  # 0.2 x 0.5 = 0.1 leaves out 0.05
-        # Of the two that top_k leaves the first has 0.625: the nucleus of 0.6 is that one alone.
+        # top_k leaves two, and the first of them has 0.625: the nucleus of 0.6 is that one alone.
         ({"top_k": 2, "top_p": 0.6}, [1]),
         ({"min_p": 0.5, "top_k": 3}, [1, 3]),
     ],

@@ -11,7 +11,8 @@ HIDDEN = {
     "damaged characters in the text": "\ud800-\udfff\ufdd0-\ufdef\ufffd-\uffff",
     "control characters in the text": "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029",
     "direction marks in the text": "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069",
-    # Characters of no width: spaces, joiners, fillers, operators, tags; the emoji's variation selectors stay.
+    # Characters of no width: spaces, joiners, fillers, operators, tags. The variation selectors
+    # of emoji stay.
     "invisible characters in the text": (
         "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f"
         "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"

@@ -74,10 +74,11 @@ class Attempt:
     def seconds_lost(self, kept: int) -> float:
         """Seconds that it worked after it had done what was kept, until it was killed."""
         for path in self._new("output/metrics.jsonl"):
-            lines = [json.loads(line) for line in path.read_text().splitlines()]
-            started = path.stat().st_mtime - lines[-1]["seconds"]
-            reached = max(line["seconds"] for line in lines if line["step"] <= kept)
-            return self._killed - started - reached
+            *whole, _ = path.read_text().split("\n")  # the last line may be cut off
+            if lines := [json.loads(line) for line in whole]:
+                started = path.stat().st_mtime - lines[-1]["seconds"]
+                kept_seconds = [line["seconds"] for line in lines if line["step"] <= kept]
+                return self._killed - started - max(kept_seconds, default=0.0)
         return 0.0  # it had not begun
 
     def lives(self) -> bool:

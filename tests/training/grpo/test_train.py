@@ -204,7 +204,8 @@ def test_all_options_together(run, tiny_recipe, zero_stage):
     first, second = metrics_of(output)
     assert set(first) == KEYS | {"kl_reference"}
     assert first["kl_reference"] < second["kl_reference"]
-    # The metric is the step's last update's; the schedule counts updates: half, whole, and then it decays.
+    # The metric is the step's last update's. The schedule counts updates: half, whole, and then
+    # it decays.
     assert first["entropy_coefficient"] == 0.01
     assert second["entropy_coefficient"] == pytest.approx(0.01 * 0.985**2)
     assert summary_of(output)["num_updates"] == 4

@@ -30,13 +30,13 @@ from training.grpo import train as grpo
 from training.images import decode_image
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
-from training.model.forward import Scorer, ScoreSettings
+from training.model.forward import ForwardPass, ForwardSettings
 from training.model.policy import Policy, load_policy
 from training.pocket.problems import generate
 from training.recipe.recipe import ModelRecipe, Recipe, load_recipe
 from training.recipe.stages import OptimizerRecipe, RepetitionReward, RlStage
 from training.records import Modality, Problem
-from training.rl.rewards import score
+from training.rl.rewards import total_rewards
 from training.rollout.protocol import Prompt
 from training.runtime import device
 
@@ -124,7 +124,7 @@ def _trl_seconds(
     def reward(completions: list[Any], answer: list[str], **_: object) -> list[float]:
         texts = [completion[0]["content"] for completion in completions]
         outcomes = verifier.verify(texts, answer)
-        total, _parts = score(texts, [NUM_TOKENS] * len(texts), outcomes, REWARDS)
+        total, _parts = total_rewards(texts, [NUM_TOKENS] * len(texts), outcomes, REWARDS)
         return [float(value) for value in total]
 
     policy = load_policy(MODEL, ModelRecipe(path="unused"), system_prompt=system_prompt)
@@ -229,12 +229,15 @@ def selection_saving(modality: Modality) -> Row:
             prompt = encode_prompt(policy, Prompt(problem["question"], problem["images"]))
             ids = torch.randint(20, 300, (GROUP_SIZE, NUM_TOKENS), generator=generator)
             sequences += [TokenSequence(prompt, row) for row in ids]
-        scorer, settings = Scorer(reference).eval(), ScoreSettings(bans_placeholders=True)
+        forward_pass, settings = (
+            ForwardPass(reference).eval(),
+            ForwardSettings(bans_placeholders=True),
+        )
 
         def seconds(rows: list[TokenSequence]) -> float:
             start = perf_counter()
-            learner.score(rows, settings)
-            learner.score(rows, settings, scorer)
+            learner.log_probs(rows, settings)
+            learner.log_probs(rows, settings, forward_pass)
             return perf_counter() - start
 
         halves = sequences[::2]

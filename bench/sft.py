@@ -15,7 +15,7 @@ from bench.table import Row
 from infra.settings import PROJECT_ROOT
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import ScoreSettings
+from training.model.forward import ForwardSettings
 from training.model.policy import load_policy
 from training.pocket.problems import generate
 from training.recipe.recipe import Recipe, load_recipe
@@ -45,10 +45,10 @@ def ours(recipe: Recipe, problems: Sequence[Problem]) -> tuple[float, int]:
 
     rows = [encoded(problem) for problem in problems]
     batches = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
-    learner.update(batches[0], token_mean_loss(batches[0]), ScoreSettings())
+    learner.update(batches[0], token_mean_loss(batches[0]), ForwardSettings())
     start = perf_counter()
     for batch in batches:
-        learner.update(batch, token_mean_loss(batch), ScoreSettings())
+        learner.update(batch, token_mean_loss(batch), ForwardSettings())
     return perf_counter() - start, sum(row.num_tokens for row in rows)
 
 

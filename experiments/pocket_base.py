@@ -22,7 +22,7 @@ from torch import nn
 from training.answers import verify_in_process
 from training.evaluation.scores import reads_right
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import Scorer, ScoreSettings
+from training.model.forward import ForwardPass, ForwardSettings
 from training.model.policy import Policy
 from training.pocket.lessons import Kind, Lesson, draw_lessons, reading_problems
 from training.pocket.model import build_model, build_processor, train_tokenizer
@@ -200,13 +200,13 @@ def teach(
     """
     model = policy.model.train()
     optimizers = _optimizers(model, settings.learning_rate)
-    scorer = Scorer(policy)
+    forward_pass = ForwardPass(policy)
     losses: list[float] = []
     for step, batch in enumerate(curriculum(sequences, settings)):
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = settings.learning_rate * _rate_factor(step, settings)
-        scores = scorer(batch, ScoreSettings())
-        loss = -scores.log_probs.sum() / scores.mask.sum()
+        computed = forward_pass(batch, ForwardSettings())
+        loss = -computed.log_probs.sum() / computed.mask.sum()
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -9,7 +9,7 @@ import torch
 from training.answers import Outcome, Verifier
 from training.recipe.stages import RewardRecipe
 from training.records import Problem
-from training.rl.rewards import score
+from training.rl.rewards import total_rewards
 from training.rollout.protocol import Prompt, Response, RolloutEngine, SamplingSettings
 from training.runtime import device
 
@@ -86,7 +86,7 @@ def collect(
         texts, [each["answer"] for each in asked], [each["question"] for each in asked]
     )
     lengths = [len(response.token_ids) for response in responses]
-    totals, parts = score(texts, lengths, outcomes, rewards, asked)
+    totals, parts = total_rewards(texts, lengths, outcomes, rewards, asked)
     experience = Experience(
         list(problems),
         responses,

@@ -11,7 +11,7 @@ import torch
 
 from training.learner.learner import LossFunction
 from training.model.encoding import TokenSequence
-from training.model.forward import ResponseScores, Scores
+from training.model.forward import ResponseLogProbs, TokenLogProbs
 from training.recipe.stages import RlStage
 from training.rl import schedules
 from training.rl.losses import LossSettings, loss_normalizer, policy_loss
@@ -28,9 +28,9 @@ class MiniBatch:
         normalizer: The loss's denominator, see `normalizer_of`; it counts selected sequences that
             are not here, too.
         weights: Inverse inclusion probabilities [K]; None where the selection's bias is wanted.
-        old: Scores of the policy before this step's first update, by row; None where this is the
-            first update, whose own scores are the old ones.
-        reference: Scores of the stage's initial policy, by row; None without a KL term.
+        old: Log-probabilities before this step's first update, by row; None where this is the
+            first update, whose own are the old ones.
+        reference: Those of the stage's initial policy, by row; None without a KL term.
     """
 
     sequences: Sequence[TokenSequence]
@@ -38,20 +38,22 @@ class MiniBatch:
     sampler_log_probs: Sequence[torch.Tensor]
     normalizer: float
     weights: torch.Tensor | None = None
-    old: Mapping[int, ResponseScores] | None = None
-    reference: Mapping[int, ResponseScores] | None = None
+    old: Mapping[int, ResponseLogProbs] | None = None
+    reference: Mapping[int, ResponseLogProbs] | None = None
 
     def loss_function(self, settings: LossSettings) -> LossFunction:
         """The loss of `training.rl.losses` on this batch, for the learner."""
 
-        def loss(scores: Scores, rows: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            device = scores.log_probs.device
+        def loss(
+            computed: TokenLogProbs, rows: list[int]
+        ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            device = computed.log_probs.device
 
             def pad(values: list[torch.Tensor]) -> torch.Tensor:
                 flat = torch.cat(values).to(device)
-                return torch.zeros_like(scores.log_probs).masked_scatter(scores.mask, flat)
+                return torch.zeros_like(computed.log_probs).masked_scatter(computed.mask, flat)
 
-            old_log_probs, log_mass = scores.log_probs.detach(), scores.nucleus_log_mass
+            old_log_probs, log_mass = computed.log_probs.detach(), computed.nucleus_log_mass
             if self.old is not None:
                 old_log_probs = pad([self.old[row].log_probs for row in rows])
                 # The sampler drew from the old policy's nucleus, not from that of this update.
@@ -60,16 +62,16 @@ class MiniBatch:
                 log_mass = pad(known) if known else None
             reference = self.reference
             return policy_loss(
-                scores.log_probs,
+                computed.log_probs,
                 old_log_probs,
                 self.advantages[rows].to(device),
-                scores.mask,
+                computed.mask,
                 normalizer=self.normalizer,
                 settings=settings,
                 reference_log_probs=(
                     None if reference is None else pad([reference[row].log_probs for row in rows])
                 ),
-                entropy=scores.entropy,
+                entropy=computed.entropy,
                 sampler_log_probs=pad([self.sampler_log_probs[row] for row in rows]),
                 nucleus_log_mass=log_mass,
                 sequence_weights=None if self.weights is None else self.weights[rows].to(device),

@@ -39,7 +39,7 @@ from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import UpdateResult
 from training.learner.setup import new_learner, write_summary
 from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
-from training.model.forward import Scorer, ScoreSettings
+from training.model.forward import ForwardPass, ForwardSettings
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
@@ -157,7 +157,7 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self._policy = load()
-        self._reference = Scorer(load()).eval() if stage.kl else None
+        self._reference = ForwardPass(load()).eval() if stage.kl else None
         # Shards (ZeRO-3) cannot be sampled from.
         is_sharded = recipe.hardware.zero_stage == 3
         self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)
@@ -271,9 +271,9 @@ class Grpo:
         stage = self._stage
         parts = self._parts(len(selection.indices))
         mini_batches = [self._mini_batch(experience, batch, selection, part) for part in parts]
-        settings = ScoreSettings(
+        settings = ForwardSettings(
             stage.temperature,
-            # The nucleus that matters is the sampler's: of old scores where there are any.
+            # Old log-probabilities come with the sampler's nucleus; else it is computed here.
             self._truncation if stage.updates_per_step == 1 else Truncation(),
             with_entropy=True,
             bans_placeholders=True,
@@ -323,7 +323,10 @@ class Grpo:
             for index in {response.prompt_index for response in responses}
         }
         sequences = [TokenSequence(prompts[r.prompt_index], r.token_ids) for r in responses]
-        reference, plain = self._reference, ScoreSettings(stage.temperature, bans_placeholders=True)
+        reference, plain = (
+            self._reference,
+            ForwardSettings(stage.temperature, bans_placeholders=True),
+        )
         return MiniBatch(
             sequences,
             batch.advantages[rows],
@@ -331,11 +334,11 @@ class Grpo:
             normalizer * share if is_weighted else normalizer,
             weights=selection.weights[part][scored] if is_weighted else None,
             old=(
-                self.learner.score(sequences, replace(plain, truncation=self._truncation))
+                self.learner.log_probs(sequences, replace(plain, truncation=self._truncation))
                 if stage.updates_per_step > 1
                 else None
             ),
-            reference=self.learner.score(sequences, plain, reference) if reference else None,
+            reference=self.learner.log_probs(sequences, plain, reference) if reference else None,
         )
 
     def _encode(self, problem: Problem) -> EncodedPrompt:

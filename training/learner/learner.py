@@ -1,9 +1,9 @@
 """The learner: one optimizer step on a global batch, over DeepSpeed.
 
 Supervised training and RL differ in the loss alone, so both hand this class the global batch and
-a function from scores to a loss. The batch is dealt out to the ranks and cut into micro-batches
-by a token budget. Losses are sums divided by a normaliser of the whole global batch, so neither
-the cut nor the number of ranks changes the update (up to rounding).
+a function from log-probabilities to a loss. The batch is dealt out to the ranks and cut into
+micro-batches by a token budget. Losses are sums divided by a normaliser of the whole global batch,
+so neither the cut nor the number of ranks changes the update (up to rounding).
 """
 
 import math
@@ -22,12 +22,12 @@ from training.learner.state import ShardedState
 from training.model.adapters import has_adapters, merged_weights
 from training.model.encoding import TokenSequence
 from training.model.forward import (
-    ResponseScores,
-    Scorer,
-    Scores,
-    ScoreSettings,
+    ForwardPass,
+    ForwardSettings,
+    ResponseLogProbs,
+    TokenLogProbs,
+    forward_without_gradient,
     micro_batches,
-    score_without_gradient,
     shares,
 )
 from training.model.policy import Policy, freeze
@@ -41,7 +41,7 @@ from training.runtime import device
 deepspeed.ops.__compatible_ops__ = {}
 deepspeed.utils.logger.setLevel("WARNING")
 
-LossFunction = Callable[[Scores, list[int]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+LossFunction = Callable[[TokenLogProbs, list[int]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
 
 
 @dataclass
@@ -124,7 +124,7 @@ class Learner:
             fused=True,
         )
         self._engine, *_ = deepspeed.initialize(
-            model=Scorer(policy),
+            model=ForwardPass(policy),
             optimizer=self._adamw,
             config=self._deepspeed_config(hardware.zero_stage),
             dist_init_required=False,
@@ -155,37 +155,38 @@ class Learner:
             "steps_per_print": None,
         }
 
-    def score(
+    def log_probs(
         self,
         sequences: Sequence[TokenSequence],
-        settings: ScoreSettings,
-        scorer: Scorer | None = None,
-    ) -> dict[int, ResponseScores]:
-        """Scores this rank's share of a global batch, without gradient.
+        settings: ForwardSettings,
+        forward_pass: ForwardPass | None = None,
+    ) -> dict[int, ResponseLogProbs]:
+        """Log-probabilities of this rank's share of a global batch, without gradient.
 
         Args:
             sequences: The global batch, as `update` will get it.
             settings: What the forward pass computes.
-            scorer: Another policy, such as the reference; None for the one being trained.
+            forward_pass: Another policy, such as the reference; None for the one being trained.
 
         Returns:
             By index in `sequences`, for the rows that `update` deals out to this rank.
         """
         rows, _ = self._cut(sequences)
-        return score_without_gradient(scorer or self._engine, sequences, rows, settings)
+        return forward_without_gradient(forward_pass or self._engine, sequences, rows, settings)
 
     def update(
         self,
         sequences: Sequence[TokenSequence],
         loss_function: LossFunction,
-        settings: ScoreSettings,
+        settings: ForwardSettings,
     ) -> UpdateResult:
         """Takes one optimizer step, or none if the gradient is not finite.
 
         Args:
             sequences: The global batch, the same on every rank; not empty.
-            loss_function: Maps a micro-batch's scores [S, L] and its rows in `sequences` to a
-                loss, already divided by the global batch's normaliser, and to sums to report.
+            loss_function: Maps a micro-batch's log-probabilities [S, L] and its rows in
+                `sequences` to a loss, already divided by the global batch's normaliser, and to sums
+                to report.
             settings: What the forward pass computes.
 
         Raises:
@@ -196,8 +197,8 @@ class Learner:
         batches, num_own = self._cut(sequences)
         for number, rows in enumerate(batches):
             self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
-            scores = self._engine([sequences[row] for row in rows], settings)
-            loss, diagnostics = loss_function(scores, rows)
+            computed = self._engine([sequences[row] for row in rows], settings)
+            loss, diagnostics = loss_function(computed, rows)
             share = 1.0 if number < num_own else 0.0
             # DeepSpeed averages over the ranks, but the ranks' losses are parts of one sum.
             self._engine.backward(loss * (share * device.world_size()))

@@ -19,7 +19,7 @@ from training.model.policy import Policy
 
 
 @dataclass(frozen=True)
-class ScoreSettings:
+class ForwardSettings:
     """What a forward pass computes.
 
     Attributes:
@@ -35,7 +35,7 @@ class ScoreSettings:
     bans_placeholders: bool = False
 
 
-class Scores(NamedTuple):
+class TokenLogProbs(NamedTuple):
     """Measurements of the responses of a micro-batch, zero where `mask` is False.
 
     Attributes:
@@ -52,7 +52,7 @@ class Scores(NamedTuple):
     nucleus_log_mass: torch.Tensor | None
 
 
-class ResponseScores(NamedTuple):
+class ResponseLogProbs(NamedTuple):
     """Measurements of one response, without gradient.
 
     Attributes:
@@ -65,7 +65,7 @@ class ResponseScores(NamedTuple):
     nucleus_log_mass: torch.Tensor | None
 
 
-class Scorer(nn.Module):
+class ForwardPass(nn.Module):
     """A policy's forward pass with the LM head in chunks, over response positions only."""
 
     def __init__(self, policy: Policy) -> None:
@@ -74,8 +74,10 @@ class Scorer(nn.Module):
         self._policy = policy
         self._banned = policy.forbidden_token_ids.to(policy.device)
 
-    def forward(self, sequences: Sequence[TokenSequence], settings: ScoreSettings) -> Scores:
-        """Scores one micro-batch."""
+    def forward(
+        self, sequences: Sequence[TokenSequence], settings: ForwardSettings
+    ) -> TokenLogProbs:
+        """Computes one micro-batch."""
         batch = collate(self._policy, sequences)
         mask = batch.response_mask
         rows, offsets = mask.nonzero(as_tuple=True)
@@ -103,7 +105,7 @@ class Scorer(nn.Module):
                 targets=batch.response_ids[mask],
                 banned_token_ids=banned,
             )
-        return Scores(
+        return TokenLogProbs(
             _spread(log_probs, mask),
             mask,
             None if entropy is None else _spread(entropy, mask),
@@ -174,27 +176,27 @@ def micro_batches(
 
 
 @torch.no_grad()
-def score_without_gradient(
-    scorer: nn.Module,
+def forward_without_gradient(
+    forward_pass: nn.Module,
     sequences: Sequence[TokenSequence],
     rows: Sequence[Sequence[int]],
-    settings: ScoreSettings,
-) -> dict[int, ResponseScores]:
-    """Scores some sequences' responses; returns them by row.
+    settings: ForwardSettings,
+) -> dict[int, ResponseLogProbs]:
+    """Computes some sequences' responses; returns them by row.
 
     Args:
-        scorer: A `Scorer`, bare or wrapped by the learner.
+        forward_pass: A `ForwardPass`, bare or wrapped by the learner.
         sequences: The global batch.
-        rows: The micro-batches to score, as indices of `sequences`.
-        settings: See `ScoreSettings`.
+        rows: The micro-batches, as indices of `sequences`.
+        settings: See `ForwardSettings`.
     """
-    scored: dict[int, ResponseScores] = {}
+    by_row: dict[int, ResponseLogProbs] = {}
     for micro in rows:
-        scores = scorer([sequences[row] for row in micro], settings)
-        log_mass = scores.nucleus_log_mass
+        computed = forward_pass([sequences[row] for row in micro], settings)
+        log_mass = computed.nucleus_log_mass
         for i, row in enumerate(micro):
-            mask = scores.mask[i]
-            scored[row] = ResponseScores(
-                scores.log_probs[i][mask], None if log_mass is None else log_mass[i][mask]
+            mask = computed.mask[i]
+            by_row[row] = ResponseLogProbs(
+                computed.log_probs[i][mask], None if log_mass is None else log_mass[i][mask]
             )
-    return scored
+    return by_row

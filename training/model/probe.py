@@ -26,7 +26,7 @@ from training.model.encoding import (
     encode_response,
     messages,
 )
-from training.model.forward import Scorer, ScoreSettings
+from training.model.forward import ForwardPass, ForwardSettings
 from training.model.policy import Policy
 from training.recipe.recipe import RolloutRecipe, VllmRollout
 from training.records import EncodedImage
@@ -112,7 +112,7 @@ def _compare(
     encoded = [encode_prompt(policy, prompt) for prompt in prompts]
     sequences = [TokenSequence(encoded[row], ids) for row, ids in zip(rows, responses, strict=True)]
     with _positions(policy) as packed_positions:
-        scores = Scorer(policy)(sequences, ScoreSettings(bans_placeholders=True))
+        computed = ForwardPass(policy)(sequences, ForwardSettings(bans_placeholders=True))
     learner_gaps: list[list[torch.Tensor]] = [[] for _ in prompts]
     sampler_gaps: list[list[torch.Tensor]] = [[] for _ in prompts]
     for i, sequence in enumerate(sequences):
@@ -123,7 +123,7 @@ def _compare(
         for packed, stock in zip(packed_positions, stock_positions, strict=True):
             row = packed[..., i if packed.shape[-2] > 1 else 0, : sequence.num_tokens]
             _expect_equal(policy, "positions", row, stock[..., 0, :].expand_as(row))
-        learner_gaps[rows[i]].append((scores.log_probs[i][scores.mask[i]] - expected).abs())
+        learner_gaps[rows[i]].append((computed.log_probs[i][computed.mask[i]] - expected).abs())
         if sampled is not None:
             sampler_gaps[rows[i]].append((sampled[i].to(expected.device) - expected).abs())
     return Figures(

@@ -16,7 +16,7 @@ from training.records import Problem
 from training.rl import custom
 
 
-def score(
+def total_rewards(
     texts: Sequence[str],
     lengths_tokens: Sequence[int],
     outcomes: Sequence[Outcome],

@@ -12,7 +12,7 @@ from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import LossFunction
 from training.learner.setup import new_learner, write_summary
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import Scores, ScoreSettings
+from training.model.forward import ForwardSettings, TokenLogProbs
 from training.model.policy import Policy, load_policy
 from training.model.probe import probe
 from training.recipe.recipe import Recipe
@@ -80,7 +80,7 @@ def train(
                 state.data_position, count, num_rows=len(rows), seed=recipe.seed, label=stage.name
             )
             batch = [rows[row] for row in order]
-            result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+            result = learner.update(batch, token_mean_loss(batch), ForwardSettings())
             state.step, state.data_position = state.step + 1, state.data_position + count
             if result.applied:
                 state.loss = result.loss
@@ -113,8 +113,8 @@ def token_mean_loss(batch: list[TokenSequence]) -> LossFunction:
     """Cross-entropy of the response tokens, averaged over all of a global batch's tokens."""
     num_tokens = sum(len(sequence.response_ids) for sequence in batch)
 
-    def loss(scores: Scores, _: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        return -scores.log_probs.sum() / num_tokens, {}
+    def loss(computed: TokenLogProbs, _: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return -computed.log_probs.sum() / num_tokens, {}
 
     return loss
 

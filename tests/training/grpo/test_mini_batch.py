@@ -8,7 +8,7 @@ import torch
 from contracts.errors import RecipeError
 from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
 from training.grpo.selection import rows_with_gradient
-from training.model.forward import ResponseScores, Scores
+from training.model.forward import ResponseLogProbs, TokenLogProbs
 from training.recipe.recipe import parse_recipe
 from training.recipe.stages import RlStage
 from training.rl.arms import Batch, population, select
@@ -53,13 +53,13 @@ def mini_batch(rows, *, normalizer, weights=None, old=None):
 
 
 def scores_of(log_probs, log_mass=None):
-    return Scores(log_probs, MASK, None, log_mass)
+    return TokenLogProbs(log_probs, MASK, None, log_mass)
 
 
 def test_later_updates_compare_the_sampler_with_the_old_policys_nucleus():
     old_log_probs, old_mass, new_mass = (random_log_probs(seed) for seed in (1, 2, 3))
     old = {
-        row: ResponseScores(old_log_probs[row][MASK[row]], old_mass[row][MASK[row]])
+        row: ResponseLogProbs(old_log_probs[row][MASK[row]], old_mass[row][MASK[row]])
         for row in range(8)
     }
     batch = mini_batch(torch.arange(8), normalizer=1.0, old=old)
@@ -92,8 +92,8 @@ def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy,
         mask = MASK[rows]
         batch = mini_batch(rows, normalizer=normalizer * share, weights=weights)
         loss = batch.loss_function(settings)
-        scores = Scores(leaf[rows], mask, None, None)
-        return torch.autograd.grad(loss(scores, list(range(len(rows))))[0], leaf)[0]
+        computed = TokenLogProbs(leaf[rows], mask, None, None)
+        return torch.autograd.grad(loss(computed, list(range(len(rows))))[0], leaf)[0]
 
     wanted = gradient(drawn_from, None, 1.0)
     generator, mean, num_draws = torch.Generator().manual_seed(5), torch.zeros(8, 5), 4000

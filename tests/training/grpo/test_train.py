@@ -219,11 +219,11 @@ def test_an_empty_set_is_an_error(run, problem_sets):
 
 def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
     num_scored = []
-    forward = grpo.Scorer.forward
+    forward = grpo.ForwardPass.forward
 
-    def counting(scorer, sequences, settings):
+    def counting(forward_pass, sequences, settings):
         num_scored.append(len(sequences))
-        return forward(scorer, sequences, settings)
+        return forward(forward_pass, sequences, settings)
 
     take_step = grpo.Grpo.step
 
@@ -231,7 +231,7 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
         num_scored.clear()  # the start-up probe has forward passes of its own
         return take_step(stage)
 
-    monkeypatch.setattr(grpo.Scorer, "forward", counting)
+    monkeypatch.setattr(grpo.ForwardPass, "forward", counting)
     monkeypatch.setattr(grpo.Grpo, "step", step)
     output = run(num_steps=1, updates_per_step=2, kl={"coefficient": 0.01}, pad={"ratio": 0.25})
     # Old, reference and update: three passes over a quarter of 16 sequences, not over all.

@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText
 from contracts.errors import TrainingError
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import ScoreSettings, micro_batches, shares
+from training.model.forward import ForwardSettings, micro_batches, shares
 from training.model.policy import load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe
 from training.recipe.stages import OptimizerRecipe
@@ -72,7 +72,7 @@ def updated(folder, images, *, num_updates=2, **options):
     learner = new_learner(policy, **options)
     batch = new_batch(policy, images)
     for _ in range(num_updates):
-        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+        result = learner.update(batch, token_mean_loss(batch), ForwardSettings())
     whole = new_policy(folder)
     TransformersEngine(whole).load_weights(learner.weights())
     return weights(whole), result
@@ -159,7 +159,7 @@ def test_activations_that_are_computed_again_give_the_same_update(
     learner = new_learner(policy, activation_checkpointing=True)
     batch = new_batch(policy, images)
     for _ in range(2):
-        result = learner.update(batch, token_mean_loss(batch), ScoreSettings())
+        result = learner.update(batch, token_mean_loss(batch), ForwardSettings())
     assert len(calls) == 2 * 2 * 2  # layers x updates x (forward and again)
     assert_same(weights(policy), reference[0], 1e-6)
     assert result.grad_norm == pytest.approx(reference[1].grad_norm, rel=1e-5)
@@ -178,7 +178,7 @@ def test_the_learning_rate_follows_its_schedule(tiny_model_folder, images):
     learner = new_learner(policy, optimizer=optimizer, num_updates=4)
     batch = new_batch(policy, images)[:1]
     rates = [
-        learner.update(batch, token_mean_loss(batch), ScoreSettings()).learning_rate
+        learner.update(batch, token_mean_loss(batch), ForwardSettings()).learning_rate
         for _ in range(4)
     ]
     # Two steps of warm-up, then half a cosine over two steps: cos(0) and cos(pi / 2).
@@ -190,7 +190,9 @@ def test_bfloat16_learns(tiny_model_folder, images, zero_stage):
     policy = new_policy(tiny_model_folder, dtype="bfloat16")
     learner = new_learner(policy, zero_stage=zero_stage)
     batch = new_batch(policy, images)
-    losses = [learner.update(batch, token_mean_loss(batch), ScoreSettings()).loss for _ in range(6)]
+    losses = [
+        learner.update(batch, token_mean_loss(batch), ForwardSettings()).loss for _ in range(6)
+    ]
     assert policy.model.dtype == torch.bfloat16
     assert losses[-1] < losses[0] - 0.5
 
@@ -217,11 +219,11 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
     learner = new_learner(policy, optimizer=optimizer, zero_stage=zero_stage, budget=100)
     batch = new_batch(policy, images)
     good = token_mean_loss(batch)
-    assert learner.update(batch, good, ScoreSettings()).applied
+    assert learner.update(batch, good, ForwardSettings()).applied
     before = learner.export_state()
     assert before and all(torch.isfinite(tensor).all() for tensor in before.values())
     for value in (math.nan, math.inf):
-        result = learner.update(batch, poisoned(good, value), ScoreSettings())
+        result = learner.update(batch, poisoned(good, value), ForwardSettings())
         assert not result.applied and not math.isfinite(result.grad_norm)
     after = learner.export_state()
     assert before.keys() == after.keys()
@@ -233,17 +235,17 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
     }
     assert "not finite: left out, 2 in a row" in capfd.readouterr().out
     # What was left out leaves nothing behind: the next update is a usual one.
-    assert learner.update(batch, good, ScoreSettings()).applied
+    assert learner.update(batch, good, ForwardSettings()).applied
     twin_policy = new_policy(tiny_model_folder, dtype=dtype)
     twin = new_learner(twin_policy, optimizer=optimizer, zero_stage=zero_stage, budget=100)
     for _ in range(2):
-        twin.update(batch, good, ScoreSettings())
+        twin.update(batch, good, ForwardSettings())
     expected = twin.export_state()
     assert all(torch.equal(value, expected[name]) for name, value in learner.export_state().items())
     for _ in range(2):
-        learner.update(batch, poisoned(good, math.nan), ScoreSettings())
+        learner.update(batch, poisoned(good, math.nan), ForwardSettings())
     with pytest.raises(TrainingError, match="3 updates in a row"):
-        learner.update(batch, poisoned(good, math.nan), ScoreSettings())
+        learner.update(batch, poisoned(good, math.nan), ForwardSettings())
 
 
 def tensor_names(folder):
@@ -255,7 +257,7 @@ def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
     policy = new_policy(tiny_model_folder)
     learner = new_learner(policy, zero_stage=3)
     batch = new_batch(policy, images)
-    learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    learner.update(batch, token_mean_loss(batch), ForwardSettings())
     copied = new_policy(tiny_model_folder)
     TransformersEngine(copied).load_weights(learner.weights())
     learner.save_model(tmp_path)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from training.grpo import train as grpo
-from training.model.forward import ScoreSettings
+from training.model.forward import ForwardSettings
 from training.recipe.recipe import HardwareRecipe
 from training.runtime import device
 from training.sft.train import token_mean_loss
@@ -32,9 +32,9 @@ def main(model_folder, sets, output):
         learner = test_learner.new_learner(policy, zero_stage=zero_stage, budget=100)
         batch = test_learner.new_batch(policy, images)
         for _ in range(2):
-            learner.update(batch, token_mean_loss(batch), ScoreSettings())
+            learner.update(batch, token_mean_loss(batch), ForwardSettings())
         # One sequence for two ranks: one of them has nothing but a filler.
-        learner.score(batch[:1], ScoreSettings())
+        learner.log_probs(batch[:1], ForwardSettings())
         learner.save_model(Path(output) / f"zero{zero_stage}")
     for zero_stage in (0, 3):
         rl = Path(output) / f"rl{zero_stage}"

@@ -6,7 +6,7 @@ from contracts.errors import ModelError, RecipeError
 from training.learner.learner import Learner
 from training.model.adapters import attach_adapters, has_adapters
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import Scorer, ScoreSettings, score_without_gradient
+from training.model.forward import ForwardPass, ForwardSettings, forward_without_gradient
 from training.model.policy import load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, parse_recipe
 from training.recipe.stages import LoraRecipe, OptimizerRecipe, SftStage
@@ -52,14 +52,16 @@ def trained(folder, images, zero_stage):
         tokens_per_micro_batch=10**6,
     )
     batch = new_batch(policy, images)
-    losses = [learner.update(batch, token_mean_loss(batch), ScoreSettings()).loss for _ in range(3)]
+    losses = [
+        learner.update(batch, token_mean_loss(batch), ForwardSettings()).loss for _ in range(3)
+    ]
     return policy, learner, batch, losses
 
 
 def log_probs_of(policy, batch):
     rows = [[row] for row in range(len(batch))]
-    scores = score_without_gradient(Scorer(policy), batch, rows, ScoreSettings())
-    return torch.cat([scores[row].log_probs for row in range(len(batch))])
+    computed = forward_without_gradient(ForwardPass(policy), batch, rows, ForwardSettings())
+    return torch.cat([computed[row].log_probs for row in range(len(batch))])
 
 
 def test_new_adapters_change_nothing_and_depend_on_the_generator(tiny_model_folder, images):

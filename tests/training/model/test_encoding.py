@@ -12,7 +12,7 @@ from training.model.encoding import (
     encode_prompt,
     encode_response,
 )
-from training.model.forward import Scorer, ScoreSettings
+from training.model.forward import ForwardPass, ForwardSettings
 from training.model.nucleus import Truncation
 from training.rollout.protocol import Prompt
 
@@ -75,11 +75,13 @@ def test_scores_do_not_depend_on_the_company_in_a_micro_batch(tiny_policy, image
             TokenSequence(encoded, encode_response(tiny_policy, "7")),
             TokenSequence(copy, encode_response(tiny_policy, "eight")),
         ]
-    scorer = Scorer(tiny_policy)
-    settings = ScoreSettings(0.8, Truncation(top_p=0.9), with_entropy=True, bans_placeholders=True)
-    together = scorer(sequences, settings)
+    forward_pass = ForwardPass(tiny_policy)
+    settings = ForwardSettings(
+        0.8, Truncation(top_p=0.9), with_entropy=True, bans_placeholders=True
+    )
+    together = forward_pass(sequences, settings)
     for row, sequence in enumerate(sequences):
-        alone = scorer([sequence], settings)
+        alone = forward_pass([sequence], settings)
         length = len(sequence.response_ids)
         assert together.mask[row].sum() == length
         for whole, single in zip(together, alone, strict=True):

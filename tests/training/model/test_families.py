@@ -55,7 +55,7 @@ def test_tokens_are_those_of_the_families_own_processor(policy, images, num_imag
 def test_an_image_makes_a_difference_to_what_follows(policy, images):
     """Otherwise agreement on prompts with images would show nothing."""
     from training.model.encoding import TokenSequence, encode_response
-    from training.model.forward import Scorer, ScoreSettings
+    from training.model.forward import ForwardPass, ForwardSettings
 
     response = encode_response(policy, "7*6, so 42.")
     # Two images of one size, so that the prompts differ by their pixels alone.
@@ -66,8 +66,8 @@ def test_an_image_makes_a_difference_to_what_follows(policy, images):
     ]
     assert torch.equal(sequences[0].prompt.token_ids, sequences[1].prompt.token_ids)
     with torch.no_grad():
-        scores = Scorer(policy)(sequences, ScoreSettings())
-    assert (scores.log_probs[0] - scores.log_probs[1]).abs().max() > 50 * ROUNDING_NATS
+        computed = ForwardPass(policy)(sequences, ForwardSettings())
+    assert (computed.log_probs[0] - computed.log_probs[1]).abs().max() > 50 * ROUNDING_NATS
 
 
 def mirrored(image):

@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from tests.training.grpo.test_mini_batch import new_stage
 from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
 from training.grpo.selection import distill_batch, rows_with_gradient
-from training.model.forward import Scores
+from training.model.forward import TokenLogProbs
 from training.rl.advantages import group_advantages, zero_variance_fraction
 from training.rl.arms import Batch
 from training.rl.losses import LossSettings, loss_normalizer, mean_diagnostics, policy_loss
@@ -155,8 +155,8 @@ def our_step(trainer, strategy):
         normalizer=normalizer_of(mask.sum(-1)[selected], stage),
     )
     loss_function = mini_batch.loss_function(loss_settings(stage, 0))
-    scores = Scores(log_probs, mask[rows], None, None)
-    loss_function(scores, list(range(len(rows))))[0].backward()
+    computed = TokenLogProbs(log_probs, mask[rows], None, None)
+    loss_function(computed, list(range(len(rows))))[0].backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
     torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0).step()
     return model, norm.item(), len(rows)

@@ -14,7 +14,7 @@ from tasks.prepare import check_rewards
 from training.recipe.recipe import load_recipe
 from training.recipe.stages import CustomReward, OverlongReward
 from training.rl import custom
-from training.rl.rewards import overlong, score
+from training.rl.rewards import overlong, total_rewards
 
 HEAD = "def reward(*, response, reference, question, num_tokens, outcome):\n"
 BY_LENGTH = HEAD + "    return (outcome == 'right') * 10.0 / (num_tokens + 8)\n"
@@ -53,7 +53,7 @@ def test_a_function_is_asked_for_every_response(module):
     check_rewards(recipe_with(f"{name}:reward"))
     problem = {"question": "1 + 1?", "answer": "2"}
     rewards = recipe_with(f"{name}:reward").stages[-1].rewards
-    total, parts = score(["a", "b"], [2, 12], ["right", "right"], rewards, [problem] * 2)
+    total, parts = total_rewards(["a", "b"], [2, 12], ["right", "right"], rewards, [problem] * 2)
     assert parts["custom"].tolist() == [1.0, 0.5]
     assert total.tolist() == [2.0, 1.0]
 
@@ -142,5 +142,5 @@ def test_the_buffer_lies_below_the_limit():
     with pytest.raises(ValueError, match="buffer_tokens must not exceed limit_tokens"):
         OverlongReward(kind="overlong", limit_tokens=100, buffer_tokens=101)
     reward = OverlongReward(kind="overlong", limit_tokens=100, buffer_tokens=50, weight=0.5)
-    total, parts = score(["", ""], [75, 10], ["wrong", "wrong"], [reward])
+    total, parts = total_rewards(["", ""], [75, 10], ["wrong", "wrong"], [reward])
     assert parts["overlong"].tolist() == [-0.5, 0.0] and total.tolist() == [-0.25, 0.0]

@@ -11,8 +11,8 @@ from training.rl.rewards import (
     efficient_length,
     keywords,
     repetition,
-    score,
     think_then_box,
+    total_rewards,
 )
 
 GOOD = r"<think> 1 + 1 is 2 </think> The answer is \boxed{2}"
@@ -86,7 +86,7 @@ def test_the_total_is_the_weighted_sum_of_the_parts():
             {"kind": "repetition", "weight": 0.1, "ngram": 1},
         ]
     ).rewards
-    total, parts = score([GOOD, "no no"], [150, 250], ["right", "unparseable"], rewards)
+    total, parts = total_rewards([GOOD, "no no"], [150, 250], ["right", "unparseable"], rewards)
     assert {name: part.tolist() for name, part in parts.items()} == {
         "accuracy": [1.0, 0.0],
         "format": [1.0, 0.0],
@@ -114,7 +114,7 @@ def test_keywords_are_counted_whole_and_in_any_case_up_to_one(text, expected):
 
 
 def test_no_responses():
-    total, parts = score([], [], [], stage("paper-v1").rewards)
+    total, parts = total_rewards([], [], [], stage("paper-v1").rewards)
     assert total.shape == (0,) and parts["accuracy"].shape == (0,)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from training.model.encoding import TokenSequence, collate, encode_prompt
-from training.model.forward import Scorer, ScoreSettings, hidden_states
+from training.model.forward import ForwardPass, ForwardSettings, hidden_states
 from training.model.policy import Policy
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
@@ -72,14 +72,14 @@ def test_truncated_log_probs_are_those_that_the_trainer_renormalises(tiny_policy
         TokenSequence(encode_prompt(tiny_policy, prompts[r.prompt_index]), r.token_ids)
         for r in responses
     ]
-    scored = ScoreSettings(2.0, settings.truncation, bans_placeholders=True)
+    scored = ForwardSettings(2.0, settings.truncation, bans_placeholders=True)
     with torch.no_grad():
-        scores = Scorer(tiny_policy)(sequences, scored)
-    renormalised = (scores.log_probs - scores.nucleus_log_mass)[scores.mask]
+        computed = ForwardPass(tiny_policy)(sequences, scored)
+    renormalised = (computed.log_probs - computed.nucleus_log_mass)[computed.mask]
     gaps = (renormalised - torch.cat([r.log_probs for r in responses])).abs()
     # Where a border is met up to rounding, either nucleus is right.
     assert (gaps < 1e-4).float().mean() > 0.98
-    assert scores.nucleus_log_mass[scores.mask].min() < -0.5
+    assert computed.nucleus_log_mass[computed.mask].min() < -0.5
 
 
 def test_a_stop_string_ends_a_response_and_changes_nothing_before(tiny_policy, prompts):

@@ -15,7 +15,7 @@ from tests.training.rollout.test_transformers_engine import assert_stopped
 from training.grpo import train as grpo
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
-from training.model.forward import Scorer, ScoreSettings, score_without_gradient
+from training.model.forward import ForwardPass, ForwardSettings, forward_without_gradient
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
@@ -71,22 +71,23 @@ def sequences_of(policy, prompts, responses):
     return [TokenSequence(encoded[r.prompt_index], r.token_ids) for r in responses]
 
 
-def largest_gap(policy, prompts, responses, scorer, temperature=1.0):
+def largest_gap(policy, prompts, responses, forward_pass, temperature=1.0):
     """Largest distance of the sampler's log-probabilities from the trainer's."""
-    settings = ScoreSettings(temperature=temperature, bans_placeholders=True)
+    settings = ForwardSettings(temperature=temperature, bans_placeholders=True)
     sequences = sequences_of(policy, prompts, responses)
-    scores = scorer(sequences, settings)
+    computed = forward_pass(sequences, settings)
     return max(
-        float((scores[row].log_probs - r.log_probs).abs().max()) for row, r in enumerate(responses)
+        float((computed[row].log_probs - r.log_probs).abs().max())
+        for row, r in enumerate(responses)
     )
 
 
-def plain_scorer(policy):
-    def score(sequences, settings):
+def plain_forward_pass(policy):
+    def forward_pass(sequences, settings):
         rows = [[row] for row in range(len(sequences))]
-        return score_without_gradient(Scorer(policy), sequences, rows, settings)
+        return forward_without_gradient(ForwardPass(policy), sequences, rows, settings)
 
-    return score
+    return forward_pass
 
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
@@ -102,14 +103,18 @@ def test_after_each_sync_sampler_and_trainer_agree(engine, prompts, zero_stage):
         tokens_per_micro_batch=10**6,
     )
     responses = sample(engine, prompts, temperature=0.8)
-    assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) < TOLERANCE
+    assert largest_gap(policy, prompts, responses, learner.log_probs, temperature=0.8) < TOLERANCE
     for _ in range(2):
         batch = sequences_of(policy, prompts, responses)
-        learner.update(batch, token_mean_loss(batch), ScoreSettings())
-        assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) > TOLERANCE
+        learner.update(batch, token_mean_loss(batch), ForwardSettings())
+        assert (
+            largest_gap(policy, prompts, responses, learner.log_probs, temperature=0.8) > TOLERANCE
+        )
         engine.load_weights(learner.weights())
         responses = sample(engine, prompts, temperature=0.8)
-        assert largest_gap(policy, prompts, responses, learner.score, temperature=0.8) < TOLERANCE
+        assert (
+            largest_gap(policy, prompts, responses, learner.log_probs, temperature=0.8) < TOLERANCE
+        )
 
 
 @pytest.mark.parametrize("truncation", [Truncation(0.8), Truncation(0.9, top_k=40, min_p=0.05)])
@@ -117,14 +122,14 @@ def test_the_nucleus_is_the_trainers(engine, prompts, truncation):
     policy = new_policy()
     engine.load_weights(policy.weights())
     responses = sample(engine, prompts, temperature=1.3, **asdict(truncation))
-    settings = ScoreSettings(1.3, truncation, bans_placeholders=True)
+    settings = ForwardSettings(1.3, truncation, bans_placeholders=True)
     with torch.no_grad():
-        scores = Scorer(policy)(sequences_of(policy, prompts, responses), settings)
-    renormalised = scores.log_probs - scores.nucleus_log_mass
-    gaps = (renormalised[scores.mask] - torch.cat([r.log_probs for r in responses])).abs()
+        computed = ForwardPass(policy)(sequences_of(policy, prompts, responses), settings)
+    renormalised = computed.log_probs - computed.nucleus_log_mass
+    gaps = (renormalised[computed.mask] - torch.cat([r.log_probs for r in responses])).abs()
     # Where a token's cumulative mass is top_p up to rounding, either nucleus is right.
     assert (gaps < TOLERANCE).float().mean() > 0.98
-    assert scores.nucleus_log_mass[scores.mask].min() < -0.1
+    assert computed.nucleus_log_mass[computed.mask].min() < -0.1
 
 
 def test_a_stop_string_ends_a_response_and_changes_nothing_before(engine, prompts):
@@ -192,7 +197,7 @@ def test_more_prompts_than_are_read_at_once(engine, images):
     assert sum(num_tokens) > 6000
     responses = sample(engine, prompts, samples_per_prompt=2, max_response_tokens=4)
     assert [r.prompt_index for r in responses] == [i for i in range(60) for _ in range(2)]
-    assert largest_gap(policy, prompts, responses, plain_scorer(policy)) < TOLERANCE
+    assert largest_gap(policy, prompts, responses, plain_forward_pass(policy)) < TOLERANCE
 
 
 def test_placeholders_are_never_sampled(engine, images):
@@ -207,9 +212,9 @@ def test_placeholders_are_never_sampled(engine, images):
     responses = sample(engine, prompts, samples_per_prompt=16)
     assert not torch.isin(torch.cat([r.token_ids for r in responses]), forbidden).any()
     # Allowed, they would be drawn: the likeliest token at the end of a response is one of them.
-    allowed = ScoreSettings(bans_placeholders=False)
-    scores = plain_scorer(policy)(sequences_of(policy, prompts, responses), allowed)
-    gaps = [(r.log_probs - scores[row].log_probs).max() for row, r in enumerate(responses)]
+    allowed = ForwardSettings(bans_placeholders=False)
+    computed = plain_forward_pass(policy)(sequences_of(policy, prompts, responses), allowed)
+    gaps = [(r.log_probs - computed[row].log_probs).max() for row, r in enumerate(responses)]
     assert max(gaps) > 1.0
 
 
@@ -227,9 +232,9 @@ def test_an_engine_goes_on_with_another_policy(engine, prompts):
             parameter.mul_(1.1)
     assert open_engine(ROLLOUT, policy, previous=engine) is engine
     responses = sample(engine, prompts)
-    assert largest_gap(policy, prompts, responses, plain_scorer(policy)) < TOLERANCE
+    assert largest_gap(policy, prompts, responses, plain_forward_pass(policy)) < TOLERANCE
     old = new_policy()
-    assert largest_gap(old, prompts, responses, plain_scorer(old)) > TOLERANCE
+    assert largest_gap(old, prompts, responses, plain_forward_pass(old)) > TOLERANCE
 
 
 def test_a_stage_of_rl_samples_from_vllm(engine, tiny_recipe, problem_sets, tmp_path):

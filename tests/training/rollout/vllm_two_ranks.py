@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from training.learner.learner import Learner
-from training.model.forward import ScoreSettings
+from training.model.forward import ForwardSettings
 from training.recipe.recipe import HardwareRecipe, VllmRollout
 from training.recipe.stages import OptimizerRecipe
 from training.rollout.engine import open_engine
@@ -49,7 +49,7 @@ def main(output):
     gaps = [tests.largest_gap(whole, prompts, first, tests.plain_scorer(whole))]
     shares = device.gather_from_all_ranks(tests.sequences_of(whole, prompts, first))
     batch = [sequence for share in shares for sequence in share]
-    learner.update(batch, token_mean_loss(batch), ScoreSettings())
+    learner.update(batch, token_mean_loss(batch), ForwardSettings())
     TransformersEngine(whole).load_weights(learner.weights())
     gaps.append(tests.largest_gap(whole, prompts, first, tests.plain_scorer(whole)))
     engine.load_weights(learner.weights())

@@ -31,10 +31,9 @@ from infra.access import (
     without_proxy,
     write_private,
 )
-from infra.settings import PROJECT_ROOT, Settings
+from infra.settings import POOL, PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
-POOL = "revisual"
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
 HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 # A worker that has lost the server asks it so often for cancelled runs, and gives that up for good

@@ -24,8 +24,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from contracts.errors import ServiceError
 from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
-from infra.services import POOL
-from infra.settings import PROJECT_ROOT
+from infra.settings import POOL, PROJECT_ROOT
 
 FLOW = "flows.full.full"
 # Prefect's engine, in the process of a run, takes the flow from this variable where it is set: it

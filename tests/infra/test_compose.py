@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 import yaml
 
-from infra.services import HEARTBEAT_SECONDS, POOL
+from infra.services import HEARTBEAT_SECONDS
+from infra.settings import POOL
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

@@ -46,15 +46,15 @@ def main(output):
     )
     first = tests.sample(engine, prompts, seed=device.rank())
     again = tests.sample(engine, prompts, seed=device.rank())
-    gaps = [tests.largest_gap(whole, prompts, first, tests.plain_scorer(whole))]
+    gaps = [tests.largest_gap(whole, prompts, first, tests.plain_forward_pass(whole))]
     shares = device.gather_from_all_ranks(tests.sequences_of(whole, prompts, first))
     batch = [sequence for share in shares for sequence in share]
     learner.update(batch, token_mean_loss(batch), ForwardSettings())
     TransformersEngine(whole).load_weights(learner.weights())
-    gaps.append(tests.largest_gap(whole, prompts, first, tests.plain_scorer(whole)))
+    gaps.append(tests.largest_gap(whole, prompts, first, tests.plain_forward_pass(whole)))
     engine.load_weights(learner.weights())
     responses = tests.sample(engine, prompts, seed=device.rank())
-    gaps.append(tests.largest_gap(whole, prompts, responses, tests.plain_scorer(whole)))
+    gaps.append(tests.largest_gap(whole, prompts, responses, tests.plain_forward_pass(whole)))
     result = {
         "gaps": gaps,
         "prompt_indices": [response.prompt_index for response in responses],

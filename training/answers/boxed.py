@@ -5,8 +5,23 @@ import re
 MAX_ANSWER_CHARS = 1000
 
 _BOX = re.compile(r"\\boxed\s*\{")
-# What may stand between two boxes of one enumeration: "\boxed{3}$ or $\boxed{4}".
-_CONNECTOR = re.compile(r"(?:[\s$.,;:/|&]|\\[\s,;!()\[\]\\]|\\text|[{}]|\\q?quad|or|and)*")
+# What may stand between two boxes of one enumeration: "\boxed{3}$ or $\boxed{4}", "maybe".
+_CONNECTOR = re.compile(
+    r"(?:[\s$.,;:/|&*()∨–—-]|\\[\s,;!()\[\]\\]|\\text|[{}]|\\q?quad|\\lor"
+    r"|\b(?:or|and|but|no|not|maybe|perhaps|possibly|probably|alternatively|instead|rather|hmm+|else"
+    r"|either|also|it|is|could|might|may|be|oder|ou|o)\b)*",
+    re.IGNORECASE,
+)
+# A box that is a part of something: `-\boxed{5}`, `1\boxed{5}`, `\boxed{5} \cdot 10`.
+_BEFORE = re.compile(
+    r"(?:\d|[/^_+−-] ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?"
+    r"|\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*)$"
+)
+_LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
+_AFTER = re.compile(
+    r"[.,]?\d| *(?:[/^_+]|[-−] *\d|!=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
+)
+_PER_CENT = re.compile(r" *\\?%")
 _MAX_CONNECTOR_CHARS = 40
 
 
@@ -15,11 +30,13 @@ def extract_boxed(text: str) -> str | None:
 
     A box around a single box is opened. Boxes that follow one another with nothing but "or", "and"
     or punctuation between them are one enumeration and come back as "3 or 4", so that listing
-    several answers does not count as giving the last of them.
+    several answers does not count as giving the last of them. A percent sign behind the box belongs
+    to the answer.
 
     Returns:
         The answer; None if there is no box, if it is empty or holds several boxes, if its braces
-        don't balance, or if it is longer than MAX_ANSWER_CHARS.
+        don't balance, if it is longer than MAX_ANSWER_CHARS, or if the box is only a part of what
+        stands there, as in `-\boxed{5}`.
     """
     last_start = text.rfind("\\boxed")
     # All that can belong to the answer lies in here, however long the response is.
@@ -28,16 +45,21 @@ def extract_boxed(text: str) -> str | None:
     boxes = _outer_boxes(window)
     if not boxes or not boxes[-1][0] <= last_start < boxes[-1][1]:
         return None
-    answers = [_content(window, boxes[-1])]
+    answers, first = [_content(window, boxes[-1])], boxes[-1]
     for box, following in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
         gap = window[box[1] : following[0]]
         if len(gap) > _MAX_CONNECTOR_CHARS or not _CONNECTOR.fullmatch(gap):
             break
         answers.append(_content(window, box))
+        first = box
     distinct = list(dict.fromkeys(reversed(answers)))
     if any(not answer or "\\boxed" in answer for answer in distinct):
         return None
-    return " or ".join(distinct)
+    before, after = window[: first[0]], window[boxes[-1][1] :]
+    if (_BEFORE.search(before) and not _LIST_ITEM.search(before)) or _AFTER.match(after):
+        return None
+    is_per_cent = len(distinct) == 1 and _PER_CENT.match(after)
+    return f"{distinct[0]}%" if is_per_cent else " or ".join(distinct)
 
 
 def _outer_boxes(text: str) -> list[tuple[int, int]]:

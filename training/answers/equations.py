@@ -14,7 +14,8 @@ from training.answers.values import Expression, Items, Relation, Value, num_part
 _EQUALS = re.compile(r"\s*(?:(?<![<>!~:])=|≈)\s*")
 _ASKED = re.compile(
     r"\b(?:solve|find|determine|compute|calculate|evaluate|what is|value of)(?: for)?"
-    r"(?: the)?(?: values?)?(?: of)?\s+(?:\$|\\\()?\s*([a-zA-Z])"
+    r"(?: the)?(?: values?)?(?: of)?\s+(?:\$|\\\()?\s*"
+    r"([a-zA-Z](?:_\{?\w{1,4}\}?)?|(?-i:[A-Z]{2}))"
     r"(?=\s*(?:[.;:?]|,(?!\s*\$?[a-zA-Z]\b)|\$(?!\s*(?:and|,))|\\\)|$"
     r"|(?:in|if|such|so|when|where|for|from|given) ))",
     re.IGNORECASE,
@@ -26,7 +27,7 @@ class Named:
     """A value, and what it is said to be the value of.
 
     Attributes:
-        name: The variable; "" for a description, None if nothing is named.
+        name: See `split_name`; None if nothing is named.
         text: The value as it is written.
         value: The value; None if it can't be read.
         equation: The whole as an equation or inequality between variables, `y = 2x + 1`.
@@ -74,8 +75,12 @@ def _is_formula(whole: Value | None, value: Value | None) -> TypeGuard[Relation]
 
 
 def asked_variable(question: str) -> str | None:
-    """The variable that a question asks for, as in "Solve for x." or "Find $n$."; None if none."""
-    asked = {match[1] for match in _ASKED.finditer(question[-2000:])} - {"a", "A", "I"}
+    """What a question asks for, as in "Solve for x." or "Find $a_3$."; None if it is not clear."""
+    asked = {re.sub(r"[{}]", "", match[1]) for match in _ASKED.finditer(question[-2000:])} - {
+        "a",
+        "A",
+        "I",
+    }
     return asked.pop() if len(asked) == 1 else None
 
 

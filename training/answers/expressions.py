@@ -21,6 +21,7 @@ _COMMANDS_OF_FUNCTIONS = (
 _GREEK = (
     *("alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "kappa"),
     *("lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "varphi", "chi", "psi", "omega"),
+    *("Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega"),
 )
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|\\(?P<command>[a-zA-Z]+)|(?P<letters>[a-zA-Z]+)"
@@ -230,7 +231,7 @@ class _Reader:
         index = Node("number", value=Fraction(2))
         if self._is("["):
             index = self._group()
-            if index.kind != "number" or not 2 <= index.value <= MAX_DIGITS:
+            if index.kind != "number" or index.value not in range(2, MAX_DIGITS + 1):
                 raise TooLargeError("a root of that index")
         return Node("root", (self._argument(), index))
 

@@ -45,22 +45,22 @@ _REPLACEMENTS = _patterns(
 )
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d| ?/| \d)")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
-_VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[a-z]{2,10}"
+_VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[A-Za-z][a-z]{1,9}"
 _NAME = re.compile(
-    rf"(?:(?P<variable>{_VARIABLE})"
-    rf"(?:\s*\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?'*"
-    rf"|(?P<tuple>\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\))"
-    r"|m?\s*\\angle\s*[A-Z]{1,3}|(?P<points>[A-Z]{2,4})"
+    rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
+    rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
+    r"|m?\s*\\angle\s*[A-Z]{1,3}|[A-Z]{2,4}"
     r"|(?P<words>[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,4}))"
     r"\s*(?P<sign>[=∈:]|≈)\s*"
 )
-# Words of a description that changes nothing, such as `the total area`; `not` is none of them.
+# Words of a description, such as `the total area`; `not` is none of them. These say nothing:
+_NO_WORDS = "the of is are a an final total we get so thus therefore hence answer value result"
+_EMPTY_WORDS = frozenset(_NO_WORDS.split())
 _MORE_WORDS = """
-    the of is are a an final total we get so thus therefore hence
     perimeter volume height width length distance speed time cost price mean median mode range
-    probability sum difference product quotient average age result slope remainder ratio rate profit
+    probability sum difference product quotient average age slope remainder ratio rate profit
 """
-_DESCRIPTION = NOUNS | ADJECTIVES | frozenset(_MORE_WORDS.split())
+_DESCRIPTION = NOUNS | ADJECTIVES | _EMPTY_WORDS | frozenset(_MORE_WORDS.split())
 
 
 @lru_cache(maxsize=4096)
@@ -78,13 +78,47 @@ def split_name(text: str) -> tuple[str | None, str]:
     r"""What a normalised answer says it is the value of, and the value.
 
     Returns:
-        The name of the variable or the segment, or "" for a description such as `the area`, or
-        None if the answer names nothing; and the rest.
+        The name, such as `x_1`, `f(x)`, `(x, y)`, `AB`, `\angle A` or `area`, without spaces and
+        empty words ("" for `the answer`), or None if the answer names nothing; and the rest.
     """
     match = _NAME.match(text)
     if match is None or (match["sign"] == ":" and not match["words"]):
         return None, text
-    if match["words"] and not set(match["words"].lower().split()) <= _DESCRIPTION:
-        return None, text
-    name = match["variable"] or match["points"] or ""
-    return name.replace("{", "").replace("}", ""), text[match.end() :]
+    rest = text[match.end() :]
+    if words := match["words"]:
+        listed = words.lower().split()
+        if not set(listed) <= _DESCRIPTION:
+            return None, text
+        return " ".join(word for word in listed if word not in _EMPTY_WORDS), rest
+    name = re.sub(r"[\s{}]", "", text[: match.start("sign")])
+    return name.removeprefix("m\\").removeprefix("\\"), rest
+
+
+def names_differ(actual: str, expected: str) -> bool:
+    """Whether two names of `split_name` are of different things, as far as that can be told."""
+    kinds = _kind_of_name(actual), _kind_of_name(expected)
+    if set(kinds) == {"function", "variable"}:  # `f` may be said for `f(x)`
+        return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
+    if kinds[0] != kinds[1]:
+        return set(kinds) == {"points", "variable"}
+    if kinds[0] == "words":
+        mine, theirs = set(actual.split()), set(expected.split())
+        return not (mine <= theirs or theirs <= mine)
+    if kinds[0] == "points":
+        return expected not in (actual, actual[::-1])
+    if kinds[0] == "angle":
+        first, second = actual.removeprefix("angle"), expected.removeprefix("angle")
+        return len(first) == len(second) and second not in (first, first[::-1])
+    return actual.lower() != expected.lower()
+
+
+def _kind_of_name(name: str) -> str:
+    if name.startswith("("):
+        return "tuple"
+    if name.startswith("angle"):
+        return "angle"
+    if "(" in name:
+        return "function"
+    if len(name) > 1 and name.isalpha() and name.isupper():
+        return "points"
+    return "words" if re.fullmatch(r"[a-z]{2,}(?: [a-z]+)*", name) else "variable"

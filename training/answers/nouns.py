@@ -51,3 +51,5 @@ _ADJECTIVES = """
 """
 NOUNS = frozenset(_NOUNS.split())
 ADJECTIVES = frozenset(_ADJECTIVES.split())
+# Behind a number these say something else in the singular: `5 point`, `5 prime`.
+ONLY_PLURAL = frozenset({"factor", "multiple", "point", "prime", "root", "time", "zero"})

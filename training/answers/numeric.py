@@ -17,7 +17,7 @@ Point = Mapping[str, Fraction]
 Real = Any  # a Fraction, or mpmath's real or complex number, which have no types
 
 MAX_BITS = 8192
-_DIGITS, _EQUAL_DIGITS = 130, 90
+_DIGITS, _EQUAL_DIGITS, _ZERO_DIGITS = 130, 90, 30
 _NUM_POINTS, _MIN_POINTS = 10, 3
 _LARGEST_FACTORIAL = 170
 
@@ -118,7 +118,9 @@ def _mp() -> Any:  # noqa: ANN401 - mpmath has no types
 def _is_zero(difference: Real, scale: Real) -> bool:
     if isinstance(difference, Fraction):
         return difference == 0
-    return bool(abs(difference) <= _mp().mpf(10) ** -_EQUAL_DIGITS * max(abs(scale), 1))
+    # Small values are compared by their digits, too; below the floor lies the noise of zero.
+    size = max(abs(scale), _mp().mpf(10) ** -_ZERO_DIGITS)
+    return bool(abs(difference) <= _mp().mpf(10) ** -_EQUAL_DIGITS * size)
 
 
 def _is_real(number: Real) -> bool:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from training.answers import numeric
+from training.answers.echo import is_echo
 from training.answers.equations import Named, asked_variable, read
 from training.answers.expressions import UnreadableError, read_expression
-from training.answers.normal import normalize
+from training.answers.normal import names_differ, normalize
 from training.answers.numbers import Number
 from training.answers.outcome import Verdict
 from training.answers.tree import Node, is_rational, undone
@@ -33,7 +34,10 @@ RELATIVE_TOLERANCE = Fraction(1, 1000)
 
 # A choice with its text, "B. 12 cm", that names no further choice.
 _LABELLED = re.compile(r"\(?([A-J])[).:] *(?P<text>.+)", re.DOTALL)
-_FURTHER_CHOICE = re.compile(r"\b[A-J][).:]|\b[B-J]\b|\bor\b|\bnot\b|\band\b")
+_FURTHER_CHOICE = re.compile(
+    r"\b[A-Ja-j][).:]|\b[B-J]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b"
+)
+_BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 # Commands, words and signs that may be an operator to evaluate.
 _OPERATOR = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{2,}|[!|]|\^\s*\{?\s*T\b|'")
 _FINISHED = frozenset(
@@ -58,10 +62,16 @@ def judge(
     given, wanted = normalize(answer), normalize(reference)
     if given == wanted:
         return Verdict("right")
+    if based := _in_base(given, wanted, question):
+        return based
     try:
-        return _Comparison(accept_rounded).judge(given, wanted, asked_variable(question))
+        verdict = _Comparison(accept_rounded).judge(given, wanted, asked_variable(question))
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
+    is_open = verdict is None or verdict.outcome == "right"
+    if is_open and is_echo(given, wanted, question):
+        return Verdict("wrong", "it repeats the question")
+    return verdict
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,8 @@ class _Comparison:
         if expected.value is None:
             return _for_algebra(given, wanted)
         actual = read(given, like=expected)
-        if _names_differ(actual.name, expected.name or asked):
+        name = expected.name or asked
+        if actual.name and name and names_differ(actual.name, name):
             return Verdict("wrong", f"a value of {actual.name}")
         if actual.value is None:
             if isinstance(expected.value, Words):
@@ -151,7 +162,10 @@ class _Comparison:
             other = actual.unit or expected.unit
             return other is not None and self._same_share(actual, expected)
         ratio = _ratio(actual.unit, expected.unit)
-        return ratio is not None and self._close(actual.value * ratio, actual.decimals, expected)
+        if ratio is None:
+            return False
+        decimals = actual.decimals if ratio == 1 else _decimals_if_measured(actual)
+        return self._close(actual.value * ratio, decimals, expected)
 
     def _same_share(self, actual: Number, expected: Number) -> bool:
         """One of them has a percent sign: 50 % is 0.5; and 50, but 0.5 % is no 0.5."""
@@ -159,7 +173,7 @@ class _Comparison:
             return False  # per cent of something else
         share = _is_share(actual)
         scaled = actual.value / 100 if share else actual.value * 100
-        if self._close(scaled, actual.decimals, expected):
+        if self._close(scaled, _decimals_if_measured(actual), expected):
             return True
         per_cent = actual.value if share else expected.value
         return abs(per_cent) > 1 and self._close(actual.value, actual.decimals, expected)
@@ -188,12 +202,30 @@ class _Comparison:
         return abs(given - wanted) <= tolerance
 
 
+def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
+    """The verdict where a number says its base, `12_8`; None where none does.
+
+    Digits count, not values: a conversion is what such a question asks for.
+    """
+    actual, expected = _BASED.fullmatch(given), _BASED.fullmatch(wanted)
+    if actual is None and expected is None:
+        return None
+    digits = [match[1] if match else text for match, text in ((actual, given), (expected, wanted))]
+    bases = {match[2] for match in (actual, expected) if match}
+    if expected is None and f"base {bases.copy().pop()}" not in re.sub(r"[-${}]", " ", question):
+        return Verdict("wrong", "a base that nobody asked for")
+    same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()
+    return _verdict(same and len(bases) == 1)
+
+
 def _verdict(right: bool) -> Verdict:
     return Verdict("right" if right else "wrong")
 
 
 def _for_algebra(given: str, wanted: str) -> Verdict | None:
     """Refuses operators that the reference, which we can't read, does not hold."""
+    if given.count(":") != wanted.count(":"):
+        return Verdict("wrong", "another number of parts")
     tree = read_expression(given)
     if isinstance(tree, str) and tree.startswith("unverifiable"):
         return Verdict("unparseable", tree)
@@ -216,10 +248,6 @@ def _undone_in(value: Value) -> frozenset[str]:
 def _reason(text: str) -> str:
     found = read_expression(text)
     return found if isinstance(found, str) else "it cannot be read"
-
-
-def _names_differ(actual: str | None, expected: str | None) -> bool:
-    return bool(actual and expected) and str(actual).lower() != str(expected).lower()
 
 
 def _is_choice(given: str, expected: Words) -> bool:
@@ -258,6 +286,13 @@ def _ratio(actual: Unit | None, expected: Unit | None) -> Fraction | None:
     if expected is None:
         return Fraction(1) if actual.known else None
     return actual.factor / expected.factor if actual.dimension == expected.dimension else None
+
+
+def _decimals_if_measured(number: Number) -> int | None:
+    """Digits after the point of a number that is converted: then a whole number is one of few
+    digits, and not an exact result that may be rounded.
+    """
+    return 0 if number.decimals is None and number.form == "plain" else number.decimals
 
 
 def _times(tree: Node, ratio: Fraction) -> Node:

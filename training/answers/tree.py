@@ -67,8 +67,23 @@ def _undone_here(node: Node) -> Iterator[str]:
 
 
 def _is_undone_sum(node: Node) -> bool:
-    terms = [_without_coefficient(term) for term in node.parts]
-    return len(set(terms)) < len(terms)
+    terms = list(_terms(node))
+    alike = [_without_coefficient(term) for term in terms]
+    # Without variables brackets have no use but to be multiplied out: `2(3 + pi) - 6`.
+    is_nested = any(
+        term.kind == "product" and any(part.kind == "sum" for part in term.parts) for term in terms
+    )
+    return len(set(alike)) < len(alike) or (is_nested and not variables(node))
+
+
+def _terms(node: Node) -> Iterator[Node]:
+    """The terms of a sum, those of sums in brackets included."""
+    for part in node.parts:
+        inner = part.parts[0] if part.kind == "negative" else part
+        if inner.kind == "sum":
+            yield from _terms(inner)
+        else:
+            yield part
 
 
 def _is_undone_product(node: Node) -> bool:
@@ -86,6 +101,8 @@ def _is_undone_quotient(node: Node) -> bool:
     top, bottom = (_coefficient(part) for part in node.parts)
     if bottom.denominator != 1 or top.denominator != 1 or bottom == 0:
         return True
+    if _has_i(node.parts[1]):
+        return True
     if bottom != 1 and (top / bottom).denominator == 1:
         return True
     return bool(set(_bases(node.parts[0])) & set(_bases(node.parts[1])))
@@ -94,12 +111,16 @@ def _is_undone_quotient(node: Node) -> bool:
 def _is_undone_power(node: Node) -> bool:
     base, exponent = node.parts
     power = _rational(exponent)
-    if power in (0, 1) or base.kind == "power":
+    if power in (0, 1) or base.kind == "power" or _has_i(exponent):
         return True
     is_symbol = bool(variables(base)) or (base.kind == "constant" and base.name != "i")
     if power is None or is_symbol:
         return False
     return power.denominator == 1 or _is_power(_rational(base), power.denominator)
+
+
+def _has_i(tree: Node) -> bool:
+    return any(node.kind == "constant" and node.name == "i" for node in nodes(tree))
 
 
 def _is_undone_root(node: Node) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from training.answers.nouns import ADJECTIVES, NOUNS
+from training.answers.nouns import ADJECTIVES, NOUNS, ONLY_PLURAL
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
     if unit is not None and len(text.strip()) == 1 and text.strip().isalpha():
         if name != "l" and text.strip().islower() == (name in _CAPITALS):
             return None
-        return replace(unit, known=separated or text.strip().isupper())
+        is_sign = text.strip().isupper() and name != "k"  # `5K` may be five thousand
+        return replace(unit, known=separated or is_sign)
     if unit is not None:
         return unit if power == 1 else Unit(f"{unit.dimension}^{power}", unit.factor**power)
     if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):
@@ -144,6 +145,8 @@ def _known(name: str) -> Unit | None:
     if of and not _known(content):
         return None
     *adjectives, noun = counted.split() or [""]
+    if noun in ONLY_PLURAL:
+        return None
     if not set(adjectives) <= ADJECTIVES or _singular(noun) not in NOUNS:
         return _UNITS.get(_singular(counted)) if of else None
     return Unit(_singular(noun), Fraction(1))

@@ -3,6 +3,7 @@
 import pytest
 
 from training.answers import Verifier
+from training.answers.boxed import extract_boxed
 from training.answers.quick import judge
 
 FLOOR = r"\lfloor x \rfloor"
@@ -30,6 +31,8 @@ ECHOES = [
         (r"\{1+1, 3\}", r"\{2, 3\}"),
         ("10^3", "1000"),
     ],
+    *[(r"2(3+\pi) - 6", r"2\pi"), (r"3 + (2 + \pi)", r"5+\pi"), (r"\sqrt[2.5]{32}", "4")],
+    *[(r"\frac{1}{1+i}", r"\frac{1-i}{2}"), (r"e^{i\pi}", "-1")],
     *[(r"\int_0^1 x dx", r"\lfloor \frac{1}{2} \rfloor"), ("2 + 3", r"\lfloor 5.2 \rfloor")],
 ]
 WORDS = [
@@ -43,6 +46,7 @@ WORDS = [
     ],
     *[("5 dozen", "5"), ("5 pairs", "5"), ("5 wrong", "5 zorps"), ("5 zorps", "5 apples")],
     *[("5n", "5"), ("5 n", "5"), ("5t", "5"), ("5m", "5"), ("5 k", "5"), ("5 j", "5")],
+    *[("5K", "5"), ("5 point", "5"), ("5 prime", "5")],
     *[("not = 5", "5"), ("the answer is not: 5", "5"), ("wrong answer: 5", "5")],
 ]
 OTHERS = [
@@ -54,6 +58,15 @@ OTHERS = [
     *[("x > 1 and x < 3", r"(-\infty, 1) \cup (3, \infty)"), ("Option C", "B"), ("1 001", "1000")],
     *[("1250 cents", r"\$125"), ("12.50 cents", r"\$12.50"), ("y = 1 or y = 2", "x = 1, x = 2")],
     *[("A is wrong", "A"), ("not B", "B"), ("x=1, y=2", "x=2, y=1"), ("Option A or B", "A")],
+    *[("B. 12 but rather C", "B"), ("A. 3, maybe b", "A"), ("3:4:5", "3:4"), ("1 m", "104 cm")],
+    *[
+        ("12_8", "12"),
+        ("1010_2", "10_{10}"),
+        ("8%", "0.083"),
+        ("(y, x) = (1, 2)", "(x, y) = (1, 2)"),
+    ],
+    *[("AB = 5", "CD = 5"), ("f(3) = 5", "g(3) = 5"), ("area = 12", "perimeter = 12")],
+    (r"\angle A = 30", r"\angle B = 30"),
 ]
 RIGHT = [
     *[(r"\frac{2}{3}", "0.67"), ("2/3", "0.67"), (r"1+\sqrt2", "2.41"), (r"0.\overline{3}", "1/3")],
@@ -71,6 +84,10 @@ RIGHT = [
         (r"9\pi \text{ cm}^2", r"9\pi"),
         ("1.5 million", "1500000"),
     ],
+    *[("012_8", "12_{8}"), ("12", "12_8"), ("12.5%", "0.125"), ("3:4", "3:4"), ("B. 12 cm", "B")],
+    *[("BA = 5", "AB = 5"), ("f = 2x", "f(x) = 2x"), ("total area = 12", "area = 12")],
+    *[(r"\angle CBA = 30", r"\angle ABC = 30"), (r"\Delta = 5", "5"), ("(x,y)=(1,2)", "(1,2)")],
+    *[(r"\frac{1-i}{2}", r"\frac{1}{2}-\frac{i}{2}"), ("5 points", "5")],
     *[("x = 2 or x = 1", "x=1, x=2"), ("1 hour 30 minutes", "90 minutes"), (r"\pi", "3.14")],
 ]
 
@@ -98,11 +115,48 @@ def test_the_right_answer_is_paid(answer, reference):
         ("Find x and y.", "y = 3", True),
         ("Find $x$ and $y$.", "y = 3", True),
         ("Find x, y.", "y = 3", True),
+        ("Find $x_2$.", "x_1 = 3", False),
+        ("Find $x_2$.", "x_2 = 3", True),
+        ("Find BC.", "AB = 3", False),
+        ("Find BC.", "CB = 3", True),
+        ("Is it 3 or 4?", "3", True),
     ],
 )
 def test_a_question_names_the_variable(question, answer, right):
     verdict = judge(answer, "3", question)
     assert verdict is not None and (verdict.outcome == "right") is right
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "reference", "right"),
+    [
+        ("Factor $x^2 - 5x + 6$.", "x^2 - 5x + 6", "(x-2)(x-3)", False),
+        ("Factor $x^2 - 5x + 6$.", "(x-3)(x-2)", "(x-2)(x-3)", True),
+        (r"Simplify $\frac{1}{\sqrt2}$.", r"\frac{1}{\sqrt{2}}", r"\frac{\sqrt2}{2}", False),
+        (r"Simplify $\frac{1}{\sqrt2}$.", r"\frac{\sqrt{2}}{2}", r"\frac{\sqrt2}{2}", True),
+        ("Which is larger, 2/3 or 3/4?", "3/4", "3/4", True),
+        ("Write 10 in base 8.", "12_8", "12", True),
+        ("Write ten in words of 8.", "12_8", "12", False),
+    ],
+)
+def test_the_question_repeated_is_no_answer(question, answer, reference, right):
+    verdict = judge(answer, reference, question)
+    assert verdict is not None and (verdict.outcome == "right") is right
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        *[(r"-\boxed{5}", None), (r"1\boxed{5}", None), (r"\boxed{5}0", None)],
+        *[(r"\boxed{5} \cdot 10", None), (r"\boxed{5} + 1", None), (r"\boxed{5}/2", None)],
+        *[(r"\sqrt{2}\boxed{5}", None), (r"\frac{\boxed{5}}{2}", None), (r"2^{\boxed{5}}", None)],
+        *[(r"\boxed{5}\%", "5%"), (r"\boxed{5}%", "5%"), (r"\boxed{5}.", "5")],
+        *[("so\n- \\boxed{5}", "5"), (r"1. \boxed{5}", "5"), (r"$$x = \boxed{5}$$", "5")],
+        *[(r"\boxed{3} maybe \boxed{4}", "3 or 4"), (r"\boxed{3}, but no, \boxed{4}", "3 or 4")],
+    ],
+)
+def test_a_box_is_an_answer_only_as_a_whole(text, answer):
+    assert extract_boxed(text) == answer
 
 
 @pytest.mark.parametrize(

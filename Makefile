@@ -6,10 +6,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 LOCKS := infra/requirements/bootstrap.txt infra/requirements/cpu.txt
 
-.PHONY: help install run up down test check pocket-base seeds bench faults fuzz lock clean
+.PHONY: help install run up down test check pocket-base seeds bench faults fuzz env compose-check lock clean
 
 help:  ## Lists the commands.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 install: $(STAMP)  ## Makes the environment in .venv; does nothing when nothing changed.
 
@@ -52,6 +52,12 @@ faults: install  ## Makes every fault of docs/reliability.md and prints its tabl
 
 fuzz: install  ## Hands hostile inputs to all that reads some, and prints the table of docs/reliability.md.
 	$(BIN)/python -m drills.fuzz
+
+env: install  ## Writes .env for docker-compose.yml, with random passwords.
+	@$(BIN)/python -m flows.cli env
+
+compose-check: install  ## Brings docker-compose.yml up on an engine of its own and disturbs it; needs root.
+	$(BIN)/python -m drills.compose
 
 bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.
 	$(BIN)/python -m bench $(ARGS)

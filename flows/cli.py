@@ -15,6 +15,7 @@ from contracts.secrets import masked
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import load_settings
+from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
@@ -173,6 +174,15 @@ def up() -> None:
     print(f"Prefect UI: {settings.ui_url}   (stop it with: make down)")
     print(f"It asks once for a password: the line in {credential_path(settings)}")
     print("Start a run: .venv/bin/prefect deployment run revisual/full -p recipe=pocket -p seed=3")
+
+
+@app.command()
+def env(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the Prefect UI.")] = DEFAULT_PORT,
+) -> None:
+    """Writes the .env of docker-compose.yml, with random passwords."""
+    write_env(port=port)
+    print(f"{ENV_PATH} holds new passwords. Next: docker compose up --build --detach --wait")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """A run: what every task needs to know about it, and the diary it keeps for the report."""
 
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -152,13 +153,15 @@ def absolute_name(name: str) -> str:
 @cache
 def code_version() -> str:
     """The project's version, with the commit where the sources are a git checkout."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    version, git = str(project["project"]["version"]), shutil.which("git")
+    if git is None:  # in a container, say
+        return version
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the user has
+        [git, "rev-parse", "--short", "HEAD"],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    suffix = f"+{commit.stdout.strip()}" if commit.returncode == 0 else ""
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(project["project"]["version"]) + suffix
+    return f"{version}+{commit.stdout.strip()}" if commit.returncode == 0 else version

@@ -1,0 +1,1 @@
+"""docker-compose.yml, really brought up: see `__main__`."""

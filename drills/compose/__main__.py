@@ -1,0 +1,210 @@
+"""Brings docker-compose.yml up and disturbs it: `python -m drills.compose [--folder FOLDER]`.
+
+On a Docker engine of its own, with stand-ins for the published images: the whole file comes up,
+the API refuses who has no credential, a run goes through PostgreSQL, Redis and S3 while every
+service is restarted in its middle, and ends with the weights of an undisturbed one; another is
+cancelled; and it all goes down. What stand-ins can't prove: that the published images hold what
+the file expects.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from drills.compose.engine import Engine, build_stand_ins, engine
+from infra.settings import PROJECT_ROOT
+from infra.write_env import write_env
+
+RECIPE = Path(__file__).with_name("short.toml")
+PATH = "/var/lib/revisual/short.toml"  # the recipe's, in the worker's volume
+# In the order in which they are restarted, each in the middle of a stage.
+RESTARTED = ("services", "messaging", "server", "store", "database")
+START_SECONDS, RUN_SECONDS, CANCEL_SECONDS, BETWEEN_SECONDS = 400, 900, 120, 12
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+TRAINING = "torch.distributed.run"
+
+
+@dataclass
+class Drill:
+    """The project in containers, and what was seen of it.
+
+    Attributes:
+        project: The checkout whose file is up.
+        docker: The engine.
+        api: A client of the Prefect API that sends the credential.
+        lines: What was seen, one line each.
+    """
+
+    project: Path
+    docker: Engine
+    api: httpx.Client
+    lines: list[str] = field(default_factory=list)
+
+    def compose(self, *arguments: str, stdin: str | None = None) -> str:
+        return self.docker.compose(*arguments, project=self.project, stdin=stdin)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def start(self, **parameters: str) -> str:
+        """Starts the deployment; the run's id."""
+        found = self.api.get("deployments/name/revisual/full").raise_for_status().json()
+        body = {"parameters": {"recipe": PATH, **parameters}}
+        run = self.api.post(f"deployments/{found['id']}/create_flow_run", json=body)
+        return str(run.raise_for_status().json()["id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """A run as the API knows it; while the API restarts it is asked again."""
+        for _ in range(60):
+            try:
+                answer = self.api.get(f"flow_runs/{run_id}").raise_for_status().json()
+            except httpx.HTTPError:
+                time.sleep(1)
+            else:
+                return dict(answer)
+        raise RuntimeError("the API has not answered for a minute")
+
+    def wait(self, run_id: str, until: Callable[[str], bool], seconds: float) -> str:
+        """The state of a run once `until` holds of it, or it has ended, or time is up."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = str(self.run(run_id)["state_type"])
+            if until(state) or state in ENDED:
+                return state
+            time.sleep(1)
+        raise RuntimeError(f"run {run_id} is {state} after {seconds:.0f} s")
+
+    def wait_for_training(self, run_id: str, seconds: float = RUN_SECONDS) -> None:
+        """Until a stage of the run is at work."""
+        self.wait(run_id, lambda _: self.is_training(), seconds)
+
+    def is_training(self) -> bool:
+        return TRAINING in self.compose("top", "worker")
+
+    def weights(self, run_id: str) -> dict[str, str]:
+        module = ["exec", "-T", "worker", "python", "-m", "drills.compose.weights"]
+        return dict(json.loads(self.compose(*module, str(self.run(run_id)["name"]))))
+
+
+def refuses_strangers(drill: Drill) -> None:
+    """Without the credential, and from another origin, the API does nothing."""
+    address = f"{drill.api.base_url}flows/filter"
+    bare = httpx.post(address, json={}).status_code
+    wrong = httpx.post(address, json={}, auth=("revisual", "guess")).status_code
+    asked = {"Origin": "http://other.example", "Access-Control-Request-Method": "POST"}
+    allowed = httpx.options(address, headers=asked).headers.get("access-control-allow-origin")
+    known = drill.api.post("flows/filter", json={}).status_code
+    drill.say(f"no credential: {bare}; a wrong one: {wrong}; the right one: {known}")
+    drill.say(f"origin that another page may claim: {allowed}")
+    if (bare, wrong, known, allowed) != (401, 401, 200, None):
+        raise RuntimeError("the API does not refuse strangers")
+
+
+def survives_restarts(drill: Drill) -> str:
+    """A run goes on while all but the worker restart; the worker is killed, and it is resumed."""
+    run_id = drill.start()
+    for service in RESTARTED:
+        drill.wait_for_training(run_id)
+        drill.compose("restart", service)
+        time.sleep(BETWEEN_SECONDS)
+        drill.say(f"{service} restarted: the run is {drill.run(run_id)['state_name']}")
+    drill.wait_for_training(run_id)
+    drill.compose("kill", "--signal", "KILL", "worker")
+    drill.compose("up", "--detach", "--no-build", "worker")
+    state = drill.wait(run_id, lambda _: False, RUN_SECONDS)
+    drill.say(f"worker killed and started again: the run ends as {state}")
+    if state != "CRASHED":
+        raise RuntimeError("a run without its worker must end as CRASHED")
+    again = drill.start()
+    state = drill.wait(again, lambda _: False, RUN_SECONDS)
+    drill.say(f"started again, what was done is reused: {state}")
+    if state != "COMPLETED":
+        raise RuntimeError("the run did not go on")
+    return again
+
+
+def ends_with_the_same_weights(drill: Drill, disturbed: str) -> None:
+    """Everything anew, undisturbed, gives the same bytes."""
+    run_id = drill.start(reuse="none")
+    state = drill.wait(run_id, lambda _: False, RUN_SECONDS)
+    one, other = drill.weights(disturbed), drill.weights(run_id)
+    drill.say(f"anew and undisturbed: {state}, {len(other)} stages with the same weights")
+    if state != "COMPLETED" or len(other) != 3 or one != other:
+        raise RuntimeError(f"the weights differ: {one} {other}")
+
+
+def cancels(drill: Drill) -> None:
+    """A cancelled run leaves no process."""
+    run_id = drill.start(reuse="none")
+    drill.wait_for_training(run_id)
+    start = time.monotonic()
+    drill.api.post(
+        f"flow_runs/{run_id}/set_state", json={"state": {"type": "CANCELLING"}}
+    ).raise_for_status()
+    state = drill.wait(run_id, lambda _: False, CANCEL_SECONDS)
+    while drill.is_training() and time.monotonic() - start < CANCEL_SECONDS:
+        time.sleep(1)
+    drill.say(f"cancelled: {state}, no process left after {time.monotonic() - start:.0f} s")
+    if state != "CANCELLED" or drill.is_training():
+        raise RuntimeError("the run was not cancelled")
+
+
+def main() -> int:
+    """Goes through it all; 1 if something is not as it should be."""
+    parser = argparse.ArgumentParser(prog="drills.compose", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("/var/tmp/revisual-compose"))
+    folder = parser.parse_args().folder
+    project = folder / "project"
+    shutil.rmtree(project, ignore_errors=True)
+    with engine(folder) as docker:
+        build_stand_ins(docker)
+        clone = ["git", "clone", "--quiet", str(PROJECT_ROOT), str(project)]
+        subprocess.run(clone, check=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        write_env(project / ".env", port)
+        values = dict(
+            line.split("=", 1)
+            for line in (project / ".env").read_text().splitlines()
+            if "=" in line and not line.startswith("#")
+        )
+        api = httpx.Client(
+            base_url=f"http://127.0.0.1:{port}/api",
+            auth=("revisual", values["PREFECT_PASSWORD"]),
+            timeout=60,
+        )
+        drill = Drill(project, docker, api)
+        try:
+            start = time.monotonic()
+            drill.compose("build", "worker")
+            drill.say(f"image built in {time.monotonic() - start:.0f} s")
+            start = time.monotonic()
+            drill.compose("up", "--detach", "--no-build", "--wait")
+            drill.say(f"all services are healthy after {time.monotonic() - start:.0f} s")
+            refuses_strangers(drill)
+            copy = ["exec", "-T", "worker", "sh", "-c", f"cat > {PATH}"]
+            drill.compose(*copy, stdin=RECIPE.read_text())
+            ends_with_the_same_weights(drill, survives_restarts(drill))
+            cancels(drill)
+        except BaseException:
+            print(drill.compose("logs", "--tail", "40"), file=sys.stderr)
+            raise
+        finally:
+            drill.compose("down", "--volumes", "--timeout", "30")
+        drill.say(f"down: {len(docker.docker('ps', '--quiet').split())} containers left")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

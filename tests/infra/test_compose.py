@@ -182,7 +182,10 @@ def test_the_api_answers_those_that_know_its_credential_only(services) -> None:
 def test_what_the_images_are_built_from_exists(services) -> None:
     build = services["worker"]["build"]
     dockerfile = ROOT / build["context"] / build["dockerfile"]
-    for line in dockerfile.read_text().splitlines():
+    text = dockerfile.read_text()
+    assert "ARG LOCK=cpu.txt" in text
+    both = "\n".join(text.replace("$LOCK", lock) for lock in ("cpu.txt", "gpu.txt"))
+    for line in both.splitlines():
         if line.startswith("COPY"):
             *sources, _target = [part for part in line.split()[1:] if not part.startswith("--")]
             for source in sources:

@@ -97,12 +97,16 @@ def evaluate(
 
 
 def requests_of(policy: str, benchmarks: Benchmarks, recipe: EvaluationRecipe) -> list[Request]:
-    """What one policy is asked: every problem of every benchmark, once.
+    """What one policy is asked: every problem of every benchmark.
 
     The draws do not depend on the policy: two policies are compared on the same random numbers.
     Temperature 0 draws nothing.
     """
-    settings = SamplingSettings(recipe.max_response_tokens, temperature=recipe.temperature)
+    settings = SamplingSettings(
+        recipe.max_response_tokens,
+        samples_per_prompt=recipe.samples_per_problem,
+        temperature=recipe.temperature,
+    )
     return [
         Request(
             id=f"{policy}/{name}/{problem['id']}",
@@ -133,21 +137,28 @@ def predictions_of(
     Args:
         policy: Its name.
         benchmarks: The problems that it was asked.
-        answers: To each problem, in their order, one.
+        answers: To each problem, in their order, all.
     """
     left = iter(answers)
     return {
-        name: [prediction(policy, name, problem, next(left)[0]) for problem in problems]
+        name: [
+            prediction(policy, name, problem, sample, answer)
+            for problem in problems
+            for sample, answer in enumerate(next(left))
+        ]
         for name, problems in benchmarks.items()
     }
 
 
-def prediction(policy: str, benchmark: str, problem: Problem, answer: Answer) -> Prediction:
-    """A problem with its judged response."""
+def prediction(
+    policy: str, benchmark: str, problem: Problem, sample: int, answer: Answer
+) -> Prediction:
+    """A problem with one of its judged responses."""
     return {
         "policy": policy,
         "benchmark": benchmark,
         "problem_id": problem["id"],
+        "sample": sample,
         "level": problem["level"],
         "family": problem["family"],
         "question": problem["question"],
@@ -170,7 +181,8 @@ def write_scores(
         for policy, by_benchmark in predictions.items()
         for benchmark, rows in by_benchmark.items()
     }
-    scores = [scoring_of(name).aggregate(rows) for (_, name), rows in pairs.items()]
+    generator = np.random.default_rng([seed, 1])  # not the one of the gains
+    scores = [scoring_of(name).aggregate(rows, generator) for (_, name), rows in pairs.items()]
     found = Scores(scores=tuple(scores), gains=tuple(gains_over_base(pairs, seed)))
     (output / "scores.json").write_text(found.model_dump_json(indent=2), encoding="utf-8")
     every = [row for rows in pairs.values() for row in rows]

@@ -20,6 +20,7 @@ class Prediction(TypedDict):
         policy: Name of the policy: `base` or a training stage.
         benchmark: Name of the benchmark.
         problem_id: The problem's id.
+        sample: Which of the problem's responses it is, from 0.
         level: The problem's level, or None.
         family: The problem's topic.
         question: What was asked.
@@ -36,6 +37,7 @@ class Prediction(TypedDict):
     policy: str
     benchmark: str
     problem_id: str
+    sample: int
     level: int | None
     family: str
     question: str
@@ -53,6 +55,7 @@ PREDICTION_FEATURES = Features(
         "policy": Value("string"),
         "benchmark": Value("string"),
         "problem_id": Value("string"),
+        "sample": Value("int32"),
         "level": Value("int32"),
         "family": Value("string"),
         "question": Value("string"),
@@ -73,27 +76,36 @@ def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
     return Dataset.from_dict(columns, features=PREDICTION_FEATURES)
 
 
-def accuracy_score(predictions: Sequence[Prediction]) -> Score:
-    """Share of right answers; the score of a benchmark with one response a problem.
+def accuracy_score(predictions: Sequence[Prediction], generator: np.random.Generator) -> Score:
+    """Share of right answers: the accuracy, or mean@k where each problem has k responses.
 
     A response that is wrong, holds no answer, or whose verification timed out is not right; the
-    outcomes are counted apart. The interval is Wilson's: the problems are independent draws.
+    outcomes are counted apart. Problems are independent draws, the responses to one are not: the
+    interval is Wilson's with one response a problem, and a bootstrap over problems with more.
 
     Args:
-        predictions: One policy's predictions on one benchmark, at least one.
+        predictions: One policy's predictions on one benchmark, at least one; as many of every
+            problem.
+        generator: Draws the bootstrap's resamples.
     """
     right = [is_right(row) for row in predictions]
-    low, high = wilson(sum(right), len(right))
+    ids = [row["problem_id"] for row in predictions]
+    num_problems = len(set(ids))
+    num_samples = len(ids) // num_problems
+    if num_samples == 1:
+        low, high = wilson(sum(right), num_problems)
+    else:
+        low, high = cluster_bootstrap(right, ids, generator)
     outcomes = [row["outcome"] for row in predictions]
     readings = [row["reading_right"] for row in predictions if row["reading_right"] is not None]
     return Score(
         policy=predictions[0]["policy"],
         benchmark=predictions[0]["benchmark"],
-        metric="accuracy",
+        metric="accuracy" if num_samples == 1 else f"mean@{num_samples}",
         value=_mean(right),
         low=low,
         high=high,
-        num_problems=len(predictions),
+        num_problems=num_problems,
         outcomes={str(k): n for k, n in count_outcomes(outcomes).items()},
         truncated=_mean([row["truncated"] for row in predictions]),
         mean_tokens=_mean([row["num_tokens"] for row in predictions]),
@@ -158,12 +170,15 @@ def _mean(values: Sequence[float]) -> float:
 def _shares(
     predictions: Sequence[Prediction], group_of: Callable[[Prediction], int | str | None]
 ) -> dict[str, Share]:
-    groups: dict[int | str, list[bool]] = defaultdict(list)
+    groups: dict[int | str, list[Prediction]] = defaultdict(list)
     for row in predictions:
         group = group_of(row)
         if group is not None:
-            groups[group].append(is_right(row))
+            groups[group].append(row)
     return {
-        str(group): Share(value=_mean(right), n=len(right))
-        for group, right in sorted(groups.items())
+        str(group): Share(
+            value=_mean([is_right(row) for row in rows]),
+            n=len({row["problem_id"] for row in rows}),
+        )
+        for group, rows in sorted(groups.items())
     }

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from contracts.scores import Score
 from training.answers import Outcome, Verifier
 from training.evaluation import single_answer
@@ -29,8 +31,8 @@ class Scoring(Protocol):
         """The verdict on one response to each request."""
         ...
 
-    def aggregate(self, predictions: Sequence[Prediction]) -> Score:
-        """One policy's predictions as a score."""
+    def aggregate(self, predictions: Sequence[Prediction], generator: np.random.Generator) -> Score:
+        """One policy's predictions as a score, with an interval that may need random draws."""
         ...
 
 

@@ -46,7 +46,7 @@ RESULTS: Mapping[str, str] = {
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens sets",
     "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name num_problems",
-    "EvaluationRecipe": "benchmarks max_response_tokens temperature",
+    "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem",
     "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule "
     "max_nonfinite_in_a_row",
     "LoraRecipe": "rank alpha components",

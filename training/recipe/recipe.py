@@ -201,6 +201,13 @@ class EvaluationRecipe(Strict):
     benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
     max_response_tokens: Tokens
     temperature: NonNegative = 0.0  # 0 decodes greedily
+    samples_per_problem: Samples = 1  # k of mean@k
+
+    @model_validator(mode="after")
+    def _several_samples_differ(self) -> "EvaluationRecipe":
+        if self.samples_per_problem > 1 and self.temperature == 0.0:
+            raise ValueError("samples_per_problem above 1 needs a temperature above 0")
+        return self
 
 
 class GateRecipe(Strict):

@@ -1,7 +1,9 @@
 import json
 
+import pandas as pd
 import pytest
 from datasets import load_dataset
+from pydantic import ValidationError
 
 from contracts.errors import RecipeError
 from data_checks.gate import check_evaluation
@@ -67,6 +69,34 @@ def test_every_policy_answers_every_problem_once(predictions):
     keys = [(row["policy"], row["benchmark"], row["problem_id"]) for row in predictions]
     assert len(set(keys)) == len(keys) == 2 * (10 + 6)
     assert all(1 <= row["num_tokens"] <= 5 for row in predictions)
+
+
+def test_several_answers_to_each_problem(recipe, tiny_model_folder, tmp_path):
+    """The first answer is the one that is drawn alone; the others are further draws."""
+    answers = {}
+    for k in (1, 3):
+        changes = {"samples_per_problem": k, "temperature": 1.0}
+        several = recipe.model_copy(
+            update={"evaluation": recipe.evaluation.model_copy(update=changes)}
+        )
+        (tmp_path / str(k)).mkdir()
+        evaluate(several, {"base": tiny_model_folder}, tmp_path / str(k))
+        rows = pd.read_parquet(tmp_path / str(k) / "predictions.parquet")
+        answers[k] = rows.set_index(["problem_id", "sample"])["response"]
+    assert len(answers[1]) == 16 and len(answers[3]) == 48
+    assert answers[3].xs(0, level="sample").to_dict() == answers[1].xs(0, level="sample").to_dict()
+    assert answers[3].groupby("problem_id").nunique().max() > 1
+    scores = json.loads((tmp_path / "3" / "scores.json").read_text())["scores"]
+    assert [(one["metric"], one["num_problems"]) for one in scores] == [
+        ("mean@3", 10),
+        ("mean@3", 6),
+    ]
+
+
+def test_several_greedy_answers_are_refused(recipe):
+    values = recipe.evaluation.model_dump() | {"samples_per_problem": 2}
+    with pytest.raises(ValidationError, match="needs a temperature above 0"):
+        type(recipe.evaluation).model_validate(values)
 
 
 def test_predictions_belong_to_their_problems(predictions):

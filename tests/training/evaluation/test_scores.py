@@ -4,12 +4,15 @@ import pytest
 from training.evaluation.scores import accuracy_score, paired_gain, prediction_dataset, reads_right
 from training.pocket.problems import generate
 
+GENERATOR = np.random.default_rng(0)
+
 
 def prediction(number=0, outcome="right", **changes):
     row = {
         "policy": "base",
         "benchmark": "pocket_text",
         "problem_id": f"p{number}",
+        "sample": 0,
         "level": 1 + number % 2,
         "family": "sums",
         "question": "?",
@@ -31,7 +34,7 @@ def test_a_score_worked_by_hand():
         prediction(2, "timeout", level=10, reading_right=False, num_tokens=6),
         prediction(3, "unparseable", level=None, truncated=True, num_tokens=8),
     ]
-    score = accuracy_score(rows).model_dump()
+    score = accuracy_score(rows, GENERATOR).model_dump()
     # Wilson at 1 of 4: (0.25 + 0.4802 -+ 1.96 sqrt(0.046875 + 0.060025)) / 1.9604
     assert (score.pop("low"), score.pop("high")) == pytest.approx((0.0456, 0.6994), abs=1e-4)
     assert score == {
@@ -50,8 +53,27 @@ def test_a_score_worked_by_hand():
     assert list(score["by_level"]) == ["2", "10"]
 
 
+def test_several_answers_to_a_problem_are_one_cluster():
+    """Ten problems of four answers: five always right, five never; the answers add no evidence."""
+    rows = [
+        prediction(n, "right" if n < 5 else "wrong", sample=k) for n in range(10) for k in range(4)
+    ]
+    score = accuracy_score(rows, np.random.default_rng(0))
+    assert (score.metric, score.value, score.num_problems) == ("mean@4", 0.5, 10)
+    assert score.outcomes == {"right": 20, "wrong": 20, "unparseable": 0, "timeout": 0}
+    assert score.by_level["1"].model_dump() == {"value": 3 / 5, "n": 5}
+    # A binomial share of ten problems: 95 % of its draws lie within 0.2 to 0.8; of forty, 0.35.
+    assert score.low == pytest.approx(0.2, abs=0.05) and score.high == pytest.approx(0.8, abs=0.05)
+    # Every problem with the same share: nothing is left to vary over problems.
+    mixed = [
+        prediction(n, "right" if k < 2 else "wrong", sample=k) for n in range(10) for k in range(4)
+    ]
+    score = accuracy_score(mixed, np.random.default_rng(0))
+    assert (score.value, score.low, score.high) == (0.5, 0.5, 0.5)
+
+
 def test_no_reading_score_without_readings():
-    assert accuracy_score([prediction()]).reading is None
+    assert accuracy_score([prediction()], GENERATOR).reading is None
 
 
 def test_a_gain_is_paired():

@@ -31,7 +31,7 @@ PATH = "/var/lib/revisual/short.toml"  # the recipe's, in the worker's volume
 RESTARTED = ("services", "messaging", "server", "store", "database")
 START_SECONDS, RUN_SECONDS, CANCEL_SECONDS, BETWEEN_SECONDS = 400, 900, 120, 12
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-TRAINING = "torch.distributed.run"
+TRAINING = "training.stage"
 
 
 @dataclass
@@ -86,8 +86,14 @@ class Drill:
         raise RuntimeError(f"run {run_id} is {state} after {seconds:.0f} s")
 
     def wait_for_training(self, run_id: str, seconds: float = RUN_SECONDS) -> None:
-        """Until a stage of the run is at work."""
-        self.wait(run_id, lambda _: self.is_training(), seconds)
+        """Until a stage of the run is at work.
+
+        Raises:
+            RuntimeError: The run ended before.
+        """
+        state = self.wait(run_id, lambda _: self.is_training(), seconds)
+        if state in ENDED:
+            raise RuntimeError(f"the run is {state} already: nothing is left to be disturbed")
 
     def is_training(self) -> bool:
         return TRAINING in self.compose("top", "worker")

@@ -106,8 +106,9 @@ def build_stand_ins(made: Engine) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
         _run(["debootstrap", "--variant=minbase", "bookworm", str(unfinished)], os.environ)
         unfinished.rename(base)
-    pipe = f"tar -C '{base}' -c . | docker import - {BASE_TAG}"
-    _run(["bash", "-o", "pipefail", "-c", pipe], made.environment)
+    if not made.docker("images", "--quiet", BASE_TAG):  # once: what is built on it stays cached
+        pipe = f"tar -C '{base}' -c . | docker import - {BASE_TAG}"
+        _run(["bash", "-o", "pipefail", "-c", pipe], made.environment)
     context = made.folder / "context"
     shutil.copytree(STAND_INS, context, dirs_exist_ok=True)
     shutil.copy(CERTIFICATES, context / "certificates.crt")

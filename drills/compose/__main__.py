@@ -10,6 +10,7 @@ the file expects.
 import argparse
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -171,6 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="drills.compose", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/revisual-compose"))
     folder = parser.parse_args().folder
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is up comes down
     project = folder / "project"
     shutil.rmtree(project, ignore_errors=True)
     with engine(folder) as docker:

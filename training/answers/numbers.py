@@ -138,7 +138,7 @@ def _leading_decimal(text: str) -> tuple[Number, str] | None:
 
 def _form(top: Fraction, bottom: Fraction) -> str:
     ratio = top / bottom
-    return "fraction" if abs(ratio.denominator) == abs(bottom) else "reducible"
+    return "fraction" if abs(ratio.denominator) == abs(bottom) != 1 else "reducible"
 
 
 def _signed(value: Fraction, match: re.Match[str]) -> Fraction:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from training.answers import numeric
+from training.answers.canonical import canonical
 from training.answers.echo import is_echo
 from training.answers.equations import Named, asked_variable, read
 from training.answers.expressions import UnreadableError, read_expression
-from training.answers.normal import names_differ, normalize
+from training.answers.literal import same_literal
+from training.answers.normal import names_differ, normalize, split_name
 from training.answers.numbers import Number
 from training.answers.outcome import Verdict
 from training.answers.tree import Node, is_rational, undone
@@ -36,6 +38,13 @@ RELATIVE_TOLERANCE = Fraction(1, 1000)
 _LABELLED = re.compile(r"\(?([A-J])[).:] *(?P<text>.+)", re.DOTALL)
 _FURTHER_CHOICE = re.compile(
     r"\b[A-Ja-j][).:]|\b[B-J]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b"
+)
+# What a question says where the order of a list is the answer.
+_ORDERED = re.compile(
+    r"\b(?:order|ordered|ordering|ascending|descending|increasing|decreasing|sort|sorted|arrange|rank"
+    r"|(?:smallest|least|lowest|shortest|lightest|greatest|largest|highest|tallest|longest|biggest"
+    r"|heaviest|oldest|youngest|slowest|fastest|first|earliest) to (?:the )?\w+)\b",
+    re.IGNORECASE,
 )
 _BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 # Commands, words and signs that may be an operator to evaluate.
@@ -64,8 +73,12 @@ def judge(
         return Verdict("right")
     if based := _in_base(given, wanted, question):
         return based
+    same = same_literal(split_name(given)[1], split_name(wanted)[1])
+    if same is not None:
+        return _verdict(same and not is_echo(given, wanted, question))
     try:
-        verdict = _Comparison(accept_rounded).judge(given, wanted, asked_variable(question))
+        comparison = _Comparison(accept_rounded, ordered=bool(_ORDERED.search(question)))
+        verdict = comparison.judge(given, wanted, asked_variable(question))
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
     is_open = verdict is None or verdict.outcome == "right"
@@ -76,9 +89,15 @@ def judge(
 
 @dataclass(frozen=True)
 class _Comparison:
-    """The rules of equality, for one setting of `accept_rounded`."""
+    """The rules of equality.
+
+    Attributes:
+        accept_rounded: See `judge`.
+        ordered: Whether the order of a list counts.
+    """
 
     accept_rounded: bool
+    ordered: bool = False
 
     def judge(self, given: str, wanted: str, asked: str | None) -> Verdict | None:
         if is_enumeration(given) and not may_be_several(wanted):
@@ -106,7 +125,7 @@ class _Comparison:
         if isinstance(actual, Items) and isinstance(expected, Items):
             if actual.kind != expected.kind or len(actual.items) != len(expected.items):
                 return False
-            if actual.kind == "set":
+            if actual.kind == "set" and not self.ordered:
                 return self._same_members(list(actual.items), list(expected.items))
             return all(map(self._equal, actual.items, expected.items))
         if isinstance(actual, Relation) and isinstance(expected, Relation):
@@ -150,13 +169,15 @@ class _Comparison:
             return wanted is not None and self._close(
                 actual.value * ratio, actual.decimals, Number(wanted, form="fraction")
             )
-        if not undone(actual.tree) <= undone(expected.tree):
+        if not _is_as_finished(actual.tree, expected.tree):
             return False
         return numeric.equal(_times(actual.tree, ratio), expected.tree)
 
     def _same_number(self, actual: Number, expected: Number) -> bool:
         """Units count if both have one; "10/2" is no answer where 5 is."""
-        if actual.form == "reducible" and not expected.is_fraction:
+        if actual.form == "reducible" and (
+            not expected.is_fraction or actual.value.denominator == 1
+        ):
             return False
         if _is_share(actual) != _is_share(expected):
             other = actual.unit or expected.unit
@@ -212,7 +233,8 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
         return None
     digits = [match[1] if match else text for match, text in ((actual, given), (expected, wanted))]
     bases = {match[2] for match in (actual, expected) if match}
-    if expected is None and f"base {bases.copy().pop()}" not in re.sub(r"[-${}]", " ", question):
+    target = rf"\b(?:to|in|into|as) (?:a )?base {bases.copy().pop()}\b"
+    if expected is None and not re.search(target, re.sub(r"[-${}]", " ", question)):
         return Verdict("wrong", "a base that nobody asked for")
     same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()
     return _verdict(same and len(bases) == 1)
@@ -242,7 +264,22 @@ def _undone_in(value: Value) -> frozenset[str]:
     """The work that an expression or equation leaves undone; see `tree.undone`."""
     if isinstance(value, Expression):
         return undone(value.tree)
-    return undone(value.difference) if isinstance(value, Relation) else frozenset()
+    if isinstance(value, Relation):  # what is left on each side: `= -6` is no work
+        left, right = value.difference.parts
+        return undone(left) | undone(right.parts[0])
+    return frozenset()
+
+
+def _is_as_finished(actual: Node, expected: Node) -> bool:
+    """Whether an answer leaves no work that the reference does not leave.
+
+    A function that the reference holds may be there, too; arithmetic only as it stands there:
+    `3 + 3 + 1` is no answer where `1 + 2 + 4` is.
+    """
+    left = undone(actual)
+    if any(work.startswith("a ") for work in left) and canonical(actual) != canonical(expected):
+        return False
+    return left <= undone(expected)
 
 
 def _reason(text: str) -> str:
@@ -275,6 +312,8 @@ def _alike(actual: Named, expected: Named) -> tuple[Value, Value]:
 
 
 def _as_expression(text: str) -> Expression | None:
+    if len(text) == 2 and text.isalpha():
+        return None  # `IX` and `no` are no products
     tree = read_expression(text)
     return Expression(tree) if isinstance(tree, Node) else None
 

@@ -87,25 +87,47 @@ def _terms(node: Node) -> Iterator[Node]:
 
 
 def _is_undone_product(node: Node) -> bool:
-    numbers = [part for part in node.parts if _rational(part) is not None]
-    others = [part for part in node.parts if _rational(part) is None and not variables(part)]
-    bases = _bases(node)
+    factors = list(_factors(node))
+    numbers = [value for part in factors if (value := _rational(part)) is not None]
+    others = [part for part in factors if _rational(part) is None]
+    divisors = [_coefficient(part.parts[1]) for part in others if part.kind == "quotient"]
+    repeated = [part for part in others if part.kind == "sum"] + _bases(node)
     return (
         len(numbers) > 1
-        or sum(part.kind in ("sum", "root") for part in others) > 1
-        or len(set(bases)) < len(bases)
+        or sum(part.kind in ("sum", "root") and not variables(part) for part in others) > 1
+        or len(set(repeated)) < len(repeated)
+        or any(_share_a_divisor(number, each) for number in numbers for each in divisors)
     )
 
 
+def _factors(node: Node) -> Iterator[Node]:
+    """The factors of a product, of products in brackets, and of what stands above a line."""
+    for part in node.parts:
+        inner = part.parts[0] if part.kind == "negative" else part
+        if inner.kind == "product":
+            yield from _factors(inner)
+            continue
+        yield part
+        if inner.kind == "quotient" and _rational(inner) is None:
+            above = _coefficient(inner.parts[0])
+            yield from [Node("number", value=above)] if above != 1 else []
+
+
+def _share_a_divisor(number: Fraction, divisor: Fraction) -> bool:
+    return divisor != 0 and (number / divisor).denominator < divisor
+
+
 def _is_undone_quotient(node: Node) -> bool:
-    top, bottom = (_coefficient(part) for part in node.parts)
+    over, under = node.parts
+    top, bottom = _coefficient(over), _coefficient(under)
     if bottom.denominator != 1 or top.denominator != 1 or bottom == 0:
         return True
-    if _has_i(node.parts[1]):
+    if _has_i(under):
         return True
-    if bottom != 1 and (top / bottom).denominator == 1:
+    tops = [_coefficient(term) for term in _terms(over)] if over.kind == "sum" else [top]
+    if bottom != 1 and all((each / bottom).denominator == 1 for each in tops):
         return True
-    return bool(set(_bases(node.parts[0])) & set(_bases(node.parts[1])))
+    return bool(set(_bases(over)) & set(_bases(under)))
 
 
 def _is_undone_power(node: Node) -> bool:

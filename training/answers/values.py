@@ -101,6 +101,7 @@ _CHOICE = re.compile(
 )
 _WORDS = re.compile(r"[^\W\d_]{2,40}(?:[ '-][^\W\d_]{1,40}){0,8}")
 _LETTERS = re.compile(r"[A-J]{2,10}")  # the choices `ACD`
+_CAPITALS = re.compile(r"[A-Z]{2}")  # a segment, a Roman number: no product
 _TIME = re.compile(r"\d{1,2}:\d{2}")
 _SIGNS = ("<", ">", "=", "≤", "≥", "∞", "∅", "𝔻R", "𝔻Z", "𝔻N", "𝔻Q", "𝔻C")
 _SAME_SIGNS = {"-∞": "-∞", "+∞": "∞", "no solution": "∅", "no solutions": "∅", "⟨⟩": "∅"}
@@ -115,7 +116,8 @@ def _parse_words(text: str) -> Words | None:
         return Words(match[1].lower() if match[1].upper() in "ABCDEFGHIJ" else match[1])
     if _TIME.fullmatch(text):
         return Words(text.zfill(5))
-    if _WORDS.fullmatch(text) and len(text) > 2 and not _NO_WORDS.search(text):
+    is_word = len(text) > 2 or text.lower() == "no" or _CAPITALS.fullmatch(text)
+    if _WORDS.fullmatch(text) and is_word and not _NO_WORDS.search(text):
         return Words(text.lower())
     return None
 

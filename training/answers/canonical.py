@@ -1,0 +1,70 @@
+"""One form for expressions that differ in their dress alone: order, brackets, `1·x`, `+0`."""
+
+from fractions import Fraction
+from typing import cast
+
+from training.answers.tree import Node
+
+Form = tuple[object, ...]
+
+
+def canonical(tree: Node) -> Form:
+    """Equal for two trees exactly if no arithmetic but that of 0 and 1 leads from one to the other.
+
+    Terms and factors are put in order, nested sums and products opened, signs gathered, zeros
+    among terms and ones among factors and below fractions dropped. Nothing is multiplied out.
+    """
+    sign, form = _signed(tree)
+    return ("negative", form) if sign < 0 else form
+
+
+def _signed(tree: Node) -> tuple[int, Form]:
+    if tree.kind == "number":
+        return (-1 if tree.value < 0 else 1), ("number", abs(tree.value))
+    if tree.kind in ("constant", "variable"):
+        return 1, (tree.kind, tree.name)
+    if tree.kind == "negative":
+        sign, form = _signed(tree.parts[0])
+        return -sign, form
+    if tree.kind == "sum":
+        return _sum(tree)
+    if tree.kind == "product":
+        return _product(tree)
+    if tree.kind == "quotient":
+        (top_sign, top), (bottom_sign, bottom) = (_signed(part) for part in tree.parts)
+        form = top if bottom == _ONE else ("quotient", top, bottom)
+        return top_sign * bottom_sign, form
+    parts = tuple(canonical(part) for part in tree.parts)
+    if tree.kind == "power" and parts[1] == _ONE:
+        return _signed(tree.parts[0])
+    return 1, (tree.kind, *parts)
+
+
+_ONE: Form = ("number", Fraction(1))
+_ZERO: Form = ("number", Fraction(0))
+
+
+def _sum(tree: Node) -> tuple[int, Form]:
+    terms: list[tuple[int, Form]] = []
+    for part in tree.parts:
+        sign, form = _signed(part)
+        terms += [(sign * each, term) for each, term in _opened_sum(form) if term != _ZERO]
+    if len(terms) < 2:
+        return terms[0] if terms else (1, _ZERO)
+    return 1, ("sum", *sorted(terms, key=repr))
+
+
+def _opened_sum(form: Form) -> tuple[tuple[int, Form], ...]:
+    return cast("tuple[tuple[int, Form], ...]", form[1:]) if form[0] == "sum" else ((1, form),)
+
+
+def _product(tree: Node) -> tuple[int, Form]:
+    product, factors = 1, list[Form]()
+    for part in tree.parts:
+        sign, form = _signed(part)
+        product *= sign
+        inner = cast("tuple[Form, ...]", form[1:]) if form[0] == "product" else (form,)
+        factors += [factor for factor in inner if factor != _ONE]
+    if len(factors) < 2:
+        return product, (factors[0] if factors else _ONE)
+    return product, ("product", *sorted(factors, key=repr))

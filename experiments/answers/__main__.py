@@ -27,8 +27,9 @@ def main() -> int:
     options = parser.parse_args()
     cases = corpus(options.seed)
     responses, references = [one.response for one in cases], [one.reference for one in cases]
+    questions = [one.question for one in cases]
     with Verifier() as verifier:
-        ours = [outcome == "right" for outcome in verifier.verify(responses, references)]
+        ours = [outcome == "right" for outcome in verifier.verify(responses, references, questions)]
     theirs = math_verify_alone.rewarded(list(zip(responses, references, strict=True)))
     table = f"{_table(cases, ours, theirs)}\n\n{_speed()}"
     before, _, rest = options.output.read_text(encoding="utf-8").partition(_BEGIN)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from experiments.answers import asked as asked_for
 from experiments.answers.right import RIGHT
 from experiments.answers.wrong import WRONG
 
@@ -20,12 +21,14 @@ class Case:
         answer: What the response boxes.
         reference: The reference answer.
         right: The truth.
+        question: What was asked; "" where it does not matter.
     """
 
     kind: str
     answer: str
     reference: str
     right: bool
+    question: str = ""
 
     @property
     def response(self) -> str:
@@ -35,13 +38,20 @@ class Case:
 
 def corpus(seed: int = 0, pairs_per_class: int = PAIRS_PER_CLASS) -> list[Case]:
     """The same cases for the same seed, no pair twice."""
-    cases: dict[tuple[str, str], Case] = {}
+    cases: dict[tuple[str, str, str], Case] = {}
     for makers, right in ((RIGHT, True), (WRONG, False)):
         for kind, make in makers.items():
             rng = Random(f"{seed} {kind}")
             for _ in range(pairs_per_class):
-                answer, reference = make(rng)
-                cases.setdefault((answer, reference), Case(kind, answer, reference, right))
+                pair = make(rng)
+                cases.setdefault((*pair, ""), Case(kind, *pair, right))
+    for asked, right in ((asked_for.RIGHT, True), (asked_for.WRONG, False)):
+        for kind, ask in asked.items():
+            rng = Random(f"{seed} {kind}")
+            for _ in range(pairs_per_class):
+                answer, reference, question = ask(rng)
+                case = Case(kind, answer, reference, right, question)
+                cases.setdefault((answer, reference, question), case)
     return list(cases.values())
 
 

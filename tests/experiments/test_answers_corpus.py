@@ -14,7 +14,9 @@ def test_the_corpus_holds_the_bars(seed):
     assert len(cases) >= 3000 and min(len(right), len(wrong)) >= 1500
     with Verifier() as verifier:
         outcomes = verifier.verify(
-            [case.response for case in cases], [case.reference for case in cases]
+            [case.response for case in cases],
+            [case.reference for case in cases],
+            [case.question for case in cases],
         )
     paid = {case for case, outcome in zip(cases, outcomes, strict=True) if outcome == "right"}
     assert not paid & set(wrong)

@@ -1,0 +1,181 @@
+"""Answers beside their question: copied from it, dressed up, or in the form that it asks for.
+
+Truth comes from how a case is made, as in `right` and `wrong`.
+"""
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import gcd
+from random import Random
+
+from experiments.answers.right import decimal, frac, square_free
+
+Asked = tuple[str, str, str]  # answer, reference, question
+Task = tuple[
+    str, list[str], str
+]  # what stands in the question, other writings of it, the reference
+
+
+def _signed(number: int) -> str:
+    return f"+ {number}" if number >= 0 else f"- {-number}"
+
+
+def _algebra(rng: Random) -> tuple[str, Task]:
+    a, b = rng.sample(range(2, 15), 2)
+    c, d = square_free(rng), rng.randint(2, 9)
+    whole = f"x^2 {_signed(a + b)}x {_signed(a * b)}"
+    parts = f"(x + {a})(x + {b})"
+    top, bottom = d * a, d * b
+    g = gcd(a, b)
+    lowest = frac(Fraction(a, b))
+    return rng.choice(
+        [
+            ("Factor", (whole, [f"{a * b} + {a + b}x + x^2", f"{whole} + 0"], parts)),
+            ("Expand", (parts, [f"(x + {b})(x + {a})", rf"1 \cdot {parts}"], whole)),
+            ("Simplify", (f"{a}x({b}y)", [f"({a}x)({b}y)", f"({b}y)({a}x)"], f"{a * b}xy")),
+            (
+                "Simplify",
+                (
+                    rf"\sqrt{{{c * d * d}}}",
+                    [rf"1\sqrt{{{c * d * d}}}", rf"\frac{{\sqrt{{{c * d * d}}}}}{{1}}"],
+                    rf"{d}\sqrt{{{c}}}",
+                ),
+            ),
+            (
+                "Simplify",
+                (
+                    rf"\frac{{{top}}}{{{bottom}}}",
+                    [f"{2 * top}/{2 * bottom}", f"{top}/{bottom}"],
+                    lowest if g < b else str(Fraction(a, b)),
+                ),
+            ),
+            (
+                "Rationalise the denominator of",
+                (
+                    rf"\frac{{{a}}}{{\sqrt{{{c}}}}}",
+                    [rf"1 \cdot \frac{{{a}}}{{\sqrt{{{c}}}}}"],
+                    rf"\frac{{{a}\sqrt{{{c}}}}}{{{c}}}" if a % c else rf"{a // c}\sqrt{{{c}}}",
+                ),
+            ),
+        ]
+    )
+
+
+def _conversion(rng: Random) -> Asked:
+    n = rng.randint(2, 90)
+    long = Fraction(7 * n + rng.randint(1, 6), 7)
+    hours, cents = decimal(Fraction(n, 2), 1), 10 * n + 5
+    return rng.choice(
+        [
+            (f"{30 * n} minutes", f"{hours} hours", "Convert {} to hours."),
+            (f"{n} km", f"{1000 * n} m", "Convert {} to metres."),
+            (
+                f"{10 * n + 5} cents",
+                rf"\${decimal(Fraction(10 * n + 5, 100), 2)}",
+                "Write {} in dollars.",
+            ),
+            (f"{n}%", decimal(Fraction(n, 100), 2), "Write {} as a decimal."),
+            (f"{4 * n + 1}/4", rf"{n}\frac{{1}}{{4}}", "Write {} as a mixed number."),
+            (decimal(long, 5), decimal(long, 2), "Round {} to two decimal places."),
+            (
+                str(2**3 * 3 * (n + 5)),
+                rf"2^3 \cdot 3 \cdot {n + 5}",
+                "Factor {} into primes.",
+            ),
+            (f"{2 * n}:{2 * n + 2}", f"{n}:{n + 1}", "Simplify the ratio {}."),
+        ]
+    )
+
+
+def copied(rng: Random) -> Asked:
+    """What the question gives, as it stands there."""
+    if rng.random() < 0.5:
+        verb, (given, _, reference) = _algebra(rng)
+        return given, reference, f"{verb} ${given}$."
+    given, reference, question = _conversion(rng)
+    return given, reference, question.format(given.replace("%", r"\%"))
+
+
+def dressed_up(rng: Random) -> Asked:
+    """What the question gives, in another order or with something added that changes nothing."""
+    verb, (given, others, reference) = _algebra(rng)
+    return rng.choice(others), reference, f"{verb} ${given}$."
+
+
+def unordered(rng: Random) -> Asked:
+    """The list that should be put in order."""
+    numbers = rng.sample(range(-50, 90), rng.randint(3, 5))
+    ordered = sorted(numbers)
+    if numbers == ordered:
+        numbers.reverse()
+    given = ", ".join(map(str, numbers))
+    way = rng.choice(("in ascending order", "from least to greatest", "in increasing order"))
+    return given, ", ".join(map(str, ordered)), f"Arrange {given} {way}."
+
+
+def no_arithmetic(rng: Random) -> Asked:
+    """Another range, score, ratio, date or size of the same value."""
+    a, b, c = rng.randint(2, 40), rng.randint(41, 90), rng.randint(1, 9)
+    return rng.choice(
+        [
+            (f"{a + c}-{b + c}", f"{a}-{b}", "Which class interval is modal?"),
+            (str(a - b), f"{a}-{b}", "Which class interval is modal?"),
+            (rf"{b} \times {a}", rf"{a} \times {b}", "What is the size of the matrix?"),
+            (str(a * b), rf"{a} \times {b}", "What is the size of the matrix?"),
+            (f"{b}:{a}", f"{a}:{b}", "In which ratio are they?"),
+            (f"2020-{c + 1:02}-{c:02}", f"2020-{c:02}-{c + 1:02}", "On which day was it?"),
+        ]
+    )
+
+
+def in_the_form(rng: Random) -> Asked:
+    """The reference, with its terms or factors in another order, or the like."""
+    a, b = rng.sample(range(2, 15), 2)
+    whole = f"x^2 {_signed(a + b)}x {_signed(a * b)}"
+    n = rng.randint(2, 90)
+    hours, share = decimal(Fraction(n, 2), 1), decimal(Fraction(n, 100), 2)
+    return rng.choice(
+        [
+            (f"(x + {b})(x + {a})", f"(x + {a})(x + {b})", f"Factor ${whole}$."),
+            (f"{a * b} + {a + b}x + x^2", whole, f"Expand $(x + {a})(x + {b})$."),
+            (f"{a * b}yx", f"{a * b}xy", f"Simplify ${a}x({b}y)$."),
+            (
+                f"{decimal(Fraction(n, 2), 1)} h",
+                f"{decimal(Fraction(n, 2), 1)} hours",
+                f"Convert {30 * n} minutes to hours.",
+            ),
+            (
+                decimal(Fraction(n, 100), 2),
+                decimal(Fraction(n, 100), 2),
+                rf"Write {n}\% as a decimal.",
+            ),
+            (f"{n} : {n + 1}", f"{n}:{n + 1}", f"Simplify the ratio {2 * n}:{2 * n + 2}."),
+            (rf"{a} - {b + 20}", f"{a}-{b + 20}", "Which class interval is modal?"),
+        ]
+    )
+
+
+def equation(rng: Random) -> Asked:
+    """A line's equation, brought to another side or multiplied."""
+    a, b, k = rng.randint(2, 9), rng.randint(1, 20), rng.randint(2, 5)
+    reference = f"y = {a}x + {b}"
+    ways = (
+        f"y - {a}x = {b}",
+        f"{a}x - y = -{b}",
+        f"{a}x - y + {b} = 0",
+        f"{k}y = {k * a}x + {k * b}",
+        f"{k * a}x - {k}y = -{k * b}",
+    )
+    return rng.choice(ways), reference, "What is the equation of the line?"
+
+
+WRONG: Mapping[str, Callable[[Random], Asked]] = {
+    "copies of the question": copied,
+    "copies, dressed up": dressed_up,
+    "lists left in their order": unordered,
+    "ranges, ratios, dates, sizes": no_arithmetic,
+}
+RIGHT: Mapping[str, Callable[[Random], Asked]] = {
+    "the form that is asked for": in_the_form,
+    "equations": equation,
+}

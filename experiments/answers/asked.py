@@ -70,8 +70,8 @@ def _conversion(rng: Random) -> Asked:
             (f"{30 * n} minutes", f"{hours} hours", "Convert {} to hours."),
             (f"{n} km", f"{1000 * n} m", "Convert {} to metres."),
             (
-                f"{10 * n + 5} cents",
-                rf"\${decimal(Fraction(10 * n + 5, 100), 2)}",
+                f"{cents} cents",
+                rf"\${decimal(Fraction(cents, 100), 2)}",
                 "Write {} in dollars.",
             ),
             (f"{n}%", decimal(Fraction(n, 100), 2), "Write {} as a decimal."),
@@ -140,13 +140,13 @@ def in_the_form(rng: Random) -> Asked:
             (f"{a * b} + {a + b}x + x^2", whole, f"Expand $(x + {a})(x + {b})$."),
             (f"{a * b}yx", f"{a * b}xy", f"Simplify ${a}x({b}y)$."),
             (
-                f"{decimal(Fraction(n, 2), 1)} h",
-                f"{decimal(Fraction(n, 2), 1)} hours",
+                f"{hours} h",
+                f"{hours} hours",
                 f"Convert {30 * n} minutes to hours.",
             ),
             (
-                decimal(Fraction(n, 100), 2),
-                decimal(Fraction(n, 100), 2),
+                share,
+                share,
                 rf"Write {n}\% as a decimal.",
             ),
             (f"{n} : {n + 1}", f"{n}:{n + 1}", f"Simplify the ratio {2 * n}:{2 * n + 2}."),

@@ -53,8 +53,12 @@ def module_closure(
         name = waiting.pop()
         if name in digests or f"{name}.".startswith(f"{SCHEMA}."):
             continue
-        digests[name], imported = _parsed(_source(name, root, packages), name, root, packages)
-        waiting += imported
+        path = _source(name, root, packages)
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        digests[name], named = _parsed(path.read_bytes(), package, packages)
+        # Importing a module runs the packages around it.
+        wanted = {*named, *(parent for one in (*named, name) for parent in _parents(one))}
+        waiting += [one for one in sorted(wanted) if _source(one, root, packages).is_file()]
     return dict(sorted(digests.items()))
 
 
@@ -84,7 +88,7 @@ def outside_modules(name: str) -> dict[str, str]:
     return module_closure([name], root, (top,))
 
 
-def syntax_digest(source: str) -> str:
+def syntax_digest(source: str | bytes) -> str:
     """SHA-256, in hex, of a module's syntax without comments, docstrings and formatting."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -94,18 +98,15 @@ def syntax_digest(source: str) -> str:
 
 
 @cache
-def _parsed(
-    path: Path, name: str, root: Path, packages: tuple[str, ...]
-) -> tuple[str, tuple[str, ...]]:
-    """A module's digest, and the modules of ours that it imports."""
-    source = path.read_text(encoding="utf-8")
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    tree = ast.parse(source)
-    named = {one for node in ast.walk(tree) for one in _named(node, package, packages)}
-    # Importing a module runs the packages around it.
-    named |= {parent for one in [*named, name] for parent in _parents(one)}
-    ours = sorted(one for one in named if _source(one, root, packages).is_file())
-    return syntax_digest(source), tuple(ours)
+def _parsed(source: bytes, package: str, packages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """A module's digest, and every name that it may import.
+
+    Kept by the text, not by the file: a flow lives through several stages, and each stage's process
+    imports the files as they are when it starts. Which of the names exist may change as well.
+    """
+    nodes = ast.walk(ast.parse(source))
+    named = {one for node in nodes for one in _named(node, package, packages)}
+    return syntax_digest(source), tuple(sorted(named))
 
 
 def _named(node: ast.AST, package: str, packages: tuple[str, ...]) -> Iterator[str]:

@@ -7,8 +7,7 @@ import pytest
 
 from contracts.errors import RecipeError, RevisualError
 from infra.settings import PROJECT_ROOT
-from tasks import closure
-from tasks.closure import outside_modules
+from tasks.closure import module_closure, outside_modules
 from tasks.keys import ingredients, stage_key
 from tasks.prepare import check_rewards
 from training.recipe.recipe import load_recipe
@@ -30,7 +29,6 @@ def module(tmp_path, monkeypatch):
         importlib.invalidate_caches()
         monkeypatch.delitem(importlib.import_module("sys").modules, name, raising=False)
         custom.find.cache_clear()
-        closure._parsed.cache_clear()  # a run reads each file once
         return name
 
     yield write
@@ -125,8 +123,45 @@ def test_modules_of_its_package_count(tmp_path, monkeypatch):
     (package / "unused.py").write_text("y = 1\n")
     found = outside_modules("own_package.reward")
     assert set(found) == {"own_package", "own_package.reward", "own_package.helper"}
-    with pytest.raises(RecipeError, match="no source"):
-        outside_modules("no_such_package.reward")
+    for missing in ("no_such_package.reward", "own_package.no_such_module", "math"):
+        with pytest.raises(RecipeError, match="no source"):
+            outside_modules(missing)
+
+
+def test_whatever_it_imports_that_is_no_library_counts(tmp_path, monkeypatch):
+    """A helper beside the reward decides its values as much as the reward's own module."""
+    libraries = tmp_path / "lib/site-packages"
+    for folder in (tmp_path, libraries):
+        monkeypatch.syspath_prepend(folder)
+    texts = {
+        "beside_reward": "import json, numpy, missing_module, own_library\nimport helpers.words\n"
+        "def late():\n    from training.pocket import steps\n",
+        "helpers/__init__": "",
+        "helpers/words": "from . import counts\nfrom .. import beside_helpers\n",
+        "helpers/counts": "import beside_counts as b\nname = 'helpers.named'\n",
+        "helpers/named": "",
+        "helpers/unused": "",
+        "beside_counts": "WORTH = 1\n",
+        "lib/site-packages/own_library": "import beside_unused\n",
+        "beside_unused": "",
+        "lib/site-packages/installed_reward": "import beside_counts, own_library\n",
+    }
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before = outside_modules("beside_reward")
+    beside = {"beside_reward", "beside_counts"}
+    beside |= {f"helpers{name}" for name in ("", ".words", ".counts", ".named")}
+    assert {name for name in before if not name.startswith(("training", "contracts"))} == beside
+    # Ours count as they do in a stage that imports them.
+    ours = module_closure(["training.pocket.steps"])
+    assert {name: before[name] for name in ours} == ours
+    assert set(outside_modules("installed_reward")) == {"installed_reward", "beside_counts"}
+
+    (tmp_path / "beside_counts.py").write_text("WORTH = 2\n")
+    after = outside_modules("beside_reward")
+    assert {name for name in before if before[name] != after[name]} == {"beside_counts"}
 
 
 @pytest.mark.parametrize(

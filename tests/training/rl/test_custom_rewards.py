@@ -64,6 +64,9 @@ def test_a_function_is_asked_for_every_response(module):
         ("def other(): ...\n", "has no function reward"),
         ("def reward(response, length): return 0.0\n", "does not take what it is called with"),
         (HEAD + "    return float('nan')\n", "returned nan"),
+        (HEAD + "    return 1e39\n", "returned 1e+39"),  # finite, but not in float32
+        (HEAD + "    return 10**400\n", "returned 1000"),
+        (HEAD + "    import torch\n    return torch.zeros(2)\n", "returned tensor([0., 0.])"),
         (HEAD + "    return None\n", "returned None"),
         (HEAD + "    return '1'\n", "returned '1'"),
         (HEAD + "    return 1 / num_tokens\n", "raised ZeroDivisionError"),
@@ -92,6 +95,16 @@ def test_a_value_that_is_not_finite_ends_the_stage(module):
     custom.check(f"{name}:reward")
     with pytest.raises(RevisualError, match="returned inf"):
         custom.value(f"{name}:reward", "text", "2", "?", 101, "wrong")
+
+
+def test_a_weighted_sum_that_is_not_finite_in_float32_ends_the_stage(module):
+    name = module(HEAD + "    return 3e38 if num_tokens > 100 else -1.5\n")
+    rewards = recipe_with(f"{name}:reward").stages[-1].rewards  # of weight 2
+    problems = [{"question": "?", "answer": "2"}] * 2
+    total, _ = total_rewards(["", ""], [1, 2], ["wrong"] * 2, rewards, problems)
+    assert total.tolist() == [-3.0, -3.0]
+    with pytest.raises(RevisualError, match=re.escape("inf: 2 x custom 3e+38")):
+        total_rewards(["", ""], [1, 101], ["wrong"] * 2, rewards, problems)
 
 
 def test_the_source_is_part_of_its_stages_keys_and_of_no_other(module):

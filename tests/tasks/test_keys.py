@@ -66,6 +66,14 @@ def test_what_changes_no_result_leaves_every_stages_key():
             assert key(stage, of=recipe(**before)) == key(stage, of=recipe(**after)), after
 
 
+def test_a_stage_that_ended_by_its_bound_goes_on_under_its_key():
+    stages = [stage.model_dump() for stage in recipe().stages]
+    for stage in stages:
+        stage["optimizer"] |= {"max_nonfinite_in_a_row": 50}
+    for stage in ("cold_start", "multimodal_rl"):
+        assert key(stage, of=recipe(stages=stages)) == key(stage)
+
+
 def test_a_stage_section_change_reaches_only_that_stage():
     stages = [stage.model_dump() for stage in recipe().stages]
     stages[1] |= {"num_steps": 61}

@@ -1,10 +1,20 @@
+import sys
+from importlib.metadata import version
+
 import pytest
 
 from contracts.artifact import Artifact
 from contracts.provenance import Provenance
 from infra.settings import PROJECT_ROOT
 from infra.store import Store
-from tasks.keys import ingredients, input_digests, name_key, recipe_key, stage_key
+from tasks.keys import (
+    ingredients,
+    input_digests,
+    library_versions,
+    name_key,
+    recipe_key,
+    stage_key,
+)
 from tasks.status import explain
 from training.recipe.recipe import Recipe, load_recipe
 from training.records import write_problems
@@ -129,6 +139,13 @@ def test_differences_are_named():
     assert explain(before, made_of(policy="a" * 64, data="c" * 64)) == ["input data"]
     edited = before.model_copy(update={"modules": before.modules | {"training.records": "0"}})
     assert explain(before, edited) == ["module training.records"]
+
+
+def test_the_versions_of_python_and_of_whatever_decides_a_verdict_or_a_picture_are_recorded():
+    found = library_versions()
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    for name in ("math-verify", "latex2sympy2-extended", "sympy", "mpmath", "matplotlib", "pyarrow"):
+        assert found[name] == version(name)
 
 
 def test_names_are_not_run_together():

@@ -60,8 +60,8 @@ def stage_key(made_of: Ingredients) -> str:
 
 
 def recipe_key(made_of: Ingredients) -> str:
-    """As `stage_key`, whatever the code."""
-    return stage_key(made_of.model_copy(update={"modules": {}}))
+    """As `stage_key`, whatever the code, and also of a run that reuses nothing."""
+    return stage_key(made_of.model_copy(update={"modules": {}, "salt": ""}))
 
 
 def history_key(recipe: Recipe, stage: str) -> str:

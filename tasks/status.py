@@ -150,7 +150,10 @@ def _stage_status(
 
 
 def find_finished(store: Store, made_of: Ingredients, reuse: Reuse) -> Artifact | None:
-    """What an earlier run made of the same ingredients; with `recipe`, of whatever code."""
+    """What an earlier run made of the same ingredients; with `recipe`, of whatever code.
+
+    A run that reuses nothing leaves its results to those with `recipe` alone.
+    """
     found = store.find(stage_key(made_of))
     return store.find(recipe_key(made_of)) if found is None and reuse == "recipe" else found
 

@@ -2,9 +2,10 @@
 
 The stage's processes write them to this machine's disk (`training.learner.checkpoints`), and know
 no store. While the stage runs, a thread here takes the newest, uploads it and forgets it: one at a
-time, so that at most three lie on the disk: being written, waiting, being uploaded. Step 20 of a
-stage is entered under the stage's own key, as `keys/<stage key>/step-00000020`: there the next run
-looks. The responses of curation and evaluation have a module of their own, `tasks.chunks`.
+time, so that at most three lie on the disk: being written, waiting, being uploaded; in a stage that
+validates, the best may wait beside the newest. Step 20 of a stage is entered under the stage's own
+key, as `keys/<stage key>/step-00000020`: there the next run looks. The responses of curation and
+evaluation have a module of their own, `tasks.chunks`.
 """
 
 import json
@@ -194,22 +195,27 @@ class StepUploads(Uploads):
         return f"step {self.step} is in the store; the next run goes on after it."
 
     def upload(self) -> None:
-        """Uploads the newest checkpoint."""
-        taken = self._take()
-        if taken is None:
-            return
-        start_seconds = time.monotonic()
-        step = int(taken.name.removeprefix("taken-"))
-        try:
-            self._publish(taken, step)
-        except StoreError as error:
-            # The stage goes on: it is the next checkpoint's turn, and the artifact's at the end.
-            self._say(f"The checkpoint of step {step} could not be stored: {error}")
-        else:
-            self.step = step
-            seconds = time.monotonic() - start_seconds
-            self._say(f"The checkpoint of step {step} is stored, after {seconds:.1f} s")
-        shutil.rmtree(taken)
+        """Uploads the checkpoints that wait, the newest first."""
+        while taken := self._take():
+            start_seconds = time.monotonic()
+            step = int(taken.name.removeprefix("taken-"))
+            try:
+                if self._stays(taken, step):
+                    self._publish(taken, step)
+                    self.step = max(self.step, step)
+                    seconds = time.monotonic() - start_seconds
+                    self._say(f"The checkpoint of step {step} is stored, after {seconds:.1f} s")
+            except StoreError as error:
+                # The stage goes on: it is the next one's turn, and the artifact's at the end.
+                self._say(f"The checkpoint of step {step} could not be stored: {error}")
+            shutil.rmtree(taken)
+
+    def _stays(self, folder: Path, step: int) -> bool:
+        """Whether a checkpoint is worth its upload: an older one may not be the best any more."""
+        if step > self.step:
+            return True
+        scores = self._stored_scores() | {step: _saved_score(folder)}
+        return step not in self._retention.outdated(scores)
 
     def _take(self) -> Path | None:
         """Renames the newest complete checkpoint: its writer removes what is called `step-...`."""
@@ -220,7 +226,7 @@ class StepUploads(Uploads):
         return None
 
     def _publish(self, folder: Path, step: int) -> None:
-        score = json.loads((folder / "state.json").read_text(encoding="utf-8"))["score"]
+        score = _saved_score(folder)
         producer = {**self._provenance.producer, "step": str(step), "score": json.dumps(score)}
         self._store.publish(
             folder,
@@ -229,12 +235,16 @@ class StepUploads(Uploads):
             key=step_key(self._key, step),
             distrusted=self._distrusted,
         )
+        scores = self._stored_scores()
+        scores[step] = score
+        for outdated in self._retention.outdated(scores):
+            self._store.drop(step_key(self._key, outdated))
+            del scores[outdated]
+
+    def _stored_scores(self) -> dict[int, float]:
         if self._scores is None:
             self._scores = step_scores(self._store, self._key)
-        self._scores[step] = _number(score)
-        for outdated in self._retention.outdated(self._scores):
-            self._store.drop(step_key(self._key, outdated))
-            del self._scores[outdated]
+        return self._scores
 
 
 def step_scores(store: Store, key: str) -> dict[int, float]:
@@ -256,8 +266,10 @@ def _written_score(text: str) -> float:
     return float(score) if isinstance(score, int | float) else math.nan
 
 
-def _number(score: float | None) -> float:
-    return math.nan if score is None else score
+def _saved_score(folder: Path) -> float:
+    """What a stage's process wrote; NaN where there is no score."""
+    score = json.loads((folder / "state.json").read_text(encoding="utf-8"))["score"]
+    return math.nan if score is None else float(score)
 
 
 def _comparable(score: float) -> float:

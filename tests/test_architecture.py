@@ -29,6 +29,14 @@ def test_importing_an_algorithm_loads_no_orchestrator_engine_or_store(module):
     assert done.stdout.split() == []
 
 
+def test_a_flow_tries_rewards_without_torch():
+    program = "import sys, tasks.prepare; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]
+
+
 def python_files():
     listed = subprocess.run(
         ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,5 +1,6 @@
 """Which code a stage's key depends on, against what Python really imports."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,25 @@ def test_another_line_of_code_inside_changes_that_modules_digest_alone(copy, kin
     append(copy, INSIDE[kind], "\nCHANGED = 1\n")
     before, after = stage_modules(kind), stage_modules(kind, copy)
     assert {name for name in before if before[name] != after[name]} == {INSIDE[kind]}
+
+
+def test_code_that_is_edited_in_the_life_of_a_process_is_noticed(copy, monkeypatch):
+    """A flow process computes the keys of all its stages; each stage imports the files anew."""
+    append(copy, INSIDE["rl"], "\nCHANGED = 1\n")
+    before = stage_modules("rl", copy)
+    path = copy / "training/rl/pad.py"
+    path.write_text(path.read_text().replace("CHANGED = 1", "CHANGED = 2"))  # of the same size
+    edited = stage_modules("rl", copy)
+    assert {name for name in before if before[name] != edited[name]} == {INSIDE["rl"]}
+
+    append(copy, INSIDE["rl"], "\nimport training.rl.later\n")
+    assert "training.rl.later" not in stage_modules("rl", copy)
+    (copy / "training/rl/later.py").write_text("")
+    after = stage_modules("rl", copy)
+    assert "training.rl.later" in after
+
+    monkeypatch.setattr(ast, "parse", None)  # what did not change is not parsed again
+    assert stage_modules("rl", copy) == after
 
 
 @pytest.mark.slow

@@ -1,10 +1,20 @@
+import sys
+from importlib.metadata import version
+
 import pytest
 
 from contracts.artifact import Artifact
 from contracts.provenance import Provenance
 from infra.settings import PROJECT_ROOT
 from infra.store import Store
-from tasks.keys import ingredients, input_digests, name_key, recipe_key, stage_key
+from tasks.keys import (
+    ingredients,
+    input_digests,
+    library_versions,
+    name_key,
+    recipe_key,
+    stage_key,
+)
 from tasks.status import explain
 from training.recipe.recipe import Recipe, load_recipe
 from training.records import write_problems
@@ -66,6 +76,14 @@ def test_what_changes_no_result_leaves_every_stages_key():
             assert key(stage, of=recipe(**before)) == key(stage, of=recipe(**after)), after
 
 
+def test_a_stage_that_ended_by_its_bound_goes_on_under_its_key():
+    stages = [stage.model_dump() for stage in recipe().stages]
+    for stage in stages:
+        stage["optimizer"] |= {"max_nonfinite_in_a_row": 50}
+    for stage in ("cold_start", "multimodal_rl"):
+        assert key(stage, of=recipe(stages=stages)) == key(stage)
+
+
 def test_a_stage_section_change_reaches_only_that_stage():
     stages = [stage.model_dump() for stage in recipe().stages]
     stages[1] |= {"num_steps": 61}
@@ -85,11 +103,11 @@ def test_a_benchmark_more_is_a_matter_of_curation_and_evaluation():
     }
 
 
-def test_the_recipes_key_forgets_the_code_alone():
+def test_the_recipes_key_forgets_the_code_and_what_keeps_a_run_apart():
     other = made_of().model_copy(update={"modules": {"training.sft.train": "0" * 64}})
     assert recipe_key(other) == recipe_key(made_of())
     assert recipe_key(made_of(of=recipe(seed=1))) != recipe_key(made_of())
-    assert recipe_key(made_of(salt="this-run-only")) != recipe_key(made_of())
+    assert recipe_key(made_of(salt="this-run-only")) == recipe_key(made_of())
 
 
 def test_a_training_stage_depends_on_its_own_set_alone(tmp_path):
@@ -121,6 +139,14 @@ def test_differences_are_named():
     assert explain(before, made_of(policy="a" * 64, data="c" * 64)) == ["input data"]
     edited = before.model_copy(update={"modules": before.modules | {"training.records": "0"}})
     assert explain(before, edited) == ["module training.records"]
+
+
+def test_the_versions_of_python_and_of_whatever_decides_a_verdict_or_a_picture_are_recorded():
+    found = library_versions()
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    verdicts = ("math-verify", "latex2sympy2-extended", "sympy", "mpmath")
+    for name in (*verdicts, "matplotlib", "pyarrow"):
+        assert found[name] == version(name)
 
 
 def test_names_are_not_run_together():

@@ -5,13 +5,16 @@ import pytest
 from contracts.artifact import Artifact
 from tasks import keys
 from tasks.keys import history_key, ingredients, input_digests, recipe_key, stage_key
-from tasks.status import recipe_status, status_lines
+from tasks.stages import remarks
+from tasks.status import find_finished, recipe_status, status_lines
 from tests.tasks.machine import Machine, parquet, recipe
 from training.recipe.recipe import Recipe
 
 
 class Maker(Machine):
     """Stores what a finished run of a recipe would have stored."""
+
+    salt = ""  # of a run that reuses nothing
 
     def make(self, mine: Recipe, curated: str = "rows") -> None:
         inputs = self.resolve(mine)
@@ -32,7 +35,7 @@ class Maker(Machine):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
         digests = input_digests(self.store, run.recipe, stage, given)
-        made_of = ingredients(run.recipe, stage, kind, digests)
+        made_of = ingredients(run.recipe, stage, kind, digests, salt=self.salt)
         made = run.provenance(stage, given, made_of)
         artifact = self.store.publish(folder, "model", made, key=stage_key(made_of))
         for key in (recipe_key(made_of), history_key(run.recipe, stage)):
@@ -126,13 +129,28 @@ def test_an_edited_module_is_named_and_reuse_recipe_passes_over_it(maker, source
     assert set(maker.states(recipe(source), reuse="recipe")) == {"reused"}
 
 
-def test_a_stage_that_left_a_checkpoint_resumes(maker, source):
-    mine = recipe(source, seed=5)
+def test_what_a_run_made_that_reused_nothing_is_taken_by_reuse_recipe_alone(maker, source):
+    mine = recipe(source, seed=7)
+    maker.salt = "its own"
+    maker.make(mine)
+    assert "reused" not in maker.states(mine)
+    assert set(maker.states(mine, reuse="recipe")) == {"reused"}
+    made_of = stage_ingredients(maker, mine, "curate")
+    assert remarks(maker.store, find_finished(maker.store, made_of, "recipe"), made_of) == [
+        "Reused as the run asked, made otherwise: a run that reused nothing made it"
+    ]
+
+
+def stage_ingredients(maker, mine, stage):
     inputs = maker.resolve(mine)
     given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
-    digests = input_digests(maker.store, mine, "curate", given)
-    key = stage_key(ingredients(mine, "curate", "curate", digests))
-    maker.store.claim(f"{key}/step-00000003", inputs.base)
+    return ingredients(mine, stage, stage, input_digests(maker.store, mine, stage, given))
+
+
+def test_a_stage_that_left_a_checkpoint_resumes(maker, source):
+    mine = recipe(source, seed=5)
+    key = stage_key(stage_ingredients(maker, mine, "curate"))
+    maker.store.claim(f"{key}/step-00000003", maker.resolve(mine).base)
     assert maker.status(mine)["curate"] == ("resumes", "after step 3")
 
 

@@ -113,6 +113,25 @@ def test_uploads_run_while_the_stage_does(store, saved):
     assert store.steps(KEY) == [10, 20]
 
 
+def test_the_best_one_that_waits_is_stored_after_the_newest_if_it_is_still_the_best(store, saved):
+    keeping_one = {"retention": Retention(keep_last=1)}
+    said: list[str] = []
+    save(saved, 10, 0.9)
+    save(saved, 20, 0.5)
+    with uploads(store, saved, said, **keeping_one) as running:
+        pass
+    assert running.step == 20 and store.steps(KEY) == [10, 20]
+    assert [line.split(" is stored")[0][-7:] for line in said] == ["step 20", "step 10"]
+    said.clear()
+    save(saved, 30, 0.7)
+    save(saved, 40, 0.6)
+    with uploads(store, saved, said, **keeping_one) as running:
+        pass
+    assert running.step == 40 and store.steps(KEY) == [10, 40]
+    assert len(said) == 1, "step 30 would go again at once: it is not uploaded"
+    assert list(saved.iterdir()) == []
+
+
 def test_the_last_ones_and_the_best_stay_and_the_others_files_go(store, uri, saved):
     scores = {10: 0.1, 20: 0.9, 30: None, 40: 0.3, 50: math.nan, 60: 0.2}
     store_steps(store, saved, scores)

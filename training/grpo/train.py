@@ -116,7 +116,9 @@ def train(
                 metrics = grpo.step() | grpo.validate(held_out)
                 log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
                 score = "validation_accuracy" if stage.validation else "reward"
-                checkpoints.after_step(score=metrics[score])
+                checkpoints.after_step(
+                    score=metrics[score], keeps_best=stage.validation is not None
+                )
         grpo.show_samples(output / "samples.jsonl")
     grpo.learner.save_model(output / "model")
     write_summary(

@@ -12,10 +12,12 @@ is to keep.
 
 Saving copies to host memory and returns; a thread writes the files, one save at a time, and the
 folder gets its name last: what is called `step-...` is complete. Whoever keeps checkpoints renames
-such a folder to take it; of those not taken, only the newest stays.
+such a folder to take it; of those not taken, only the newest stays, and in a stage that validates
+the one with the best score.
 """
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -135,11 +137,12 @@ class Checkpoints:
             )
         return True
 
-    def after_step(self, *, score: Metric) -> None:
+    def after_step(self, *, score: Metric, keeps_best: bool = False) -> None:
         """Saves if it is time to; called by all ranks after every step.
 
         Args:
             score: How good the step was; the best step's checkpoint is kept longer.
+            keeps_best: Whether the best one waits to be taken even when there is a newer one.
 
         Raises:
             Preempted: The stage was told to stop; its state is saved.
@@ -151,7 +154,7 @@ class Checkpoints:
         is_last = self._notice.came()
         if is_last or step % self._recipe.every_steps == 0:
             self.wait()
-            self._writing = self._writer.submit(self._copied(self._places.save, score))
+            self._writing = self._writer.submit(self._copied(self._places.save, score, keeps_best))
         if is_last:
             self.wait()
             device.barrier()  # a rank that ends early would have the others ended, too
@@ -163,7 +166,7 @@ class Checkpoints:
             self._writing.result()
             self._writing = None
 
-    def _copied(self, folder: Path, score: Metric) -> Callable[[], None]:
+    def _copied(self, folder: Path, score: Metric, keeps_best: bool) -> Callable[[], None]:
         """Copies the state to host memory; returns what writes the copy."""
         generators, texts = random_state()
         tensors = self._learner.export_state() | generators
@@ -186,6 +189,7 @@ class Checkpoints:
                 unnamed.rename(partial / f"learner-{rank}.safetensors")
                 if rank == 0:
                     _commit(partial, folder / name, values, history)
+                    _remove_older(folder / name, keeps_best=keeps_best)
 
         return write
 
@@ -201,9 +205,25 @@ def _commit(partial: Path, target: Path, values: dict[str, Any], history: dict[s
         time.sleep(POLL_SECONDS)
     _remove(target)  # of an earlier attempt in the same folder
     partial.rename(target)
-    for older in target.parent.glob("step-*"):
-        if older.name < target.name:
-            _remove(older)
+
+
+def _remove_older(newest: Path, *, keeps_best: bool) -> None:
+    """Removes the checkpoints that nobody took in time, save for the best where it is wanted."""
+    waiting = sorted(one for one in newest.parent.glob("step-*") if one.name <= newest.name)
+    # Of equal ones the newer, as in the store.
+    best = max(waiting, key=lambda one: (_score(one), one.name), default=None)
+    for folder in waiting:
+        if folder != newest and not (keeps_best and folder == best):
+            _remove(folder)
+
+
+def _score(checkpoint: Path) -> float:
+    """A checkpoint's score; the lowest where it has none, or has just been taken."""
+    try:
+        score = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))["score"]
+    except FileNotFoundError:
+        return -math.inf
+    return -math.inf if score is None or math.isnan(score) else float(score)
 
 
 @contextmanager

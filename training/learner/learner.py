@@ -180,7 +180,7 @@ class Learner:
         loss_function: LossFunction,
         settings: ForwardSettings,
     ) -> UpdateResult:
-        """Takes one optimizer step, or none if the gradient is not finite.
+        """Takes one optimizer step, or none if the loss or its gradient is not finite.
 
         Args:
             sequences: The global batch, the same on every rank; not empty.
@@ -200,9 +200,13 @@ class Learner:
             computed = self._engine([sequences[row] for row in rows], settings)
             loss, diagnostics = loss_function(computed, rows)
             share = 1.0 if number < num_own else 0.0
+            loss_sum += share * float(loss.detach())
+            if not math.isfinite(loss_sum):
+                # A clamp turns NaN log-probabilities into a gradient of 0, which would pass as an
+                # update: make it one that every rank throws away.
+                loss = loss + math.nan * computed.log_probs.sum()
             # DeepSpeed averages over the ranks, but the ranks' losses are parts of one sum.
             self._engine.backward(loss * (share * device.world_size()))
-            loss_sum += share * float(loss.detach())
             for name, value in diagnostics.items():
                 sums[name] = sums.get(name, torch.zeros(())) + share * value.detach().cpu()
         grad_norm = self._step()

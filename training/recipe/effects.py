@@ -47,8 +47,7 @@ RESULTS: Mapping[str, str] = {
     "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name num_problems",
     "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem",
-    "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule "
-    "max_nonfinite_in_a_row",
+    "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
     "LoraRecipe": "rank alpha components",
     "SftStage": "kind name data optimizer epochs batch_size max_length_tokens freeze lora",
     "AccuracyReward": "kind weight",
@@ -76,6 +75,7 @@ NO_RESULTS: Mapping[str, str] = {
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "path revision config split",  # as the model's
+    "OptimizerRecipe": "max_nonfinite_in_a_row",  # a stage ends by it, or comes out the same
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
     "CheckpointsRecipe": "every_steps keep_last grace_seconds",

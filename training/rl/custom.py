@@ -7,9 +7,10 @@ The function is called once for every response, with keywords:
 import importlib
 import inspect
 import math
+import struct
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, SupportsFloat
 
 from contracts.errors import RecipeError, RevisualError
 from training.answers import Outcome
@@ -83,7 +84,7 @@ def value(
         outcome: What verifying its answer came to.
 
     Raises:
-        RevisualError: The function raised, or returned no finite number.
+        RevisualError: The function raised, or returned what is no finite number in float32.
     """
     given = (response, reference, question, num_tokens, outcome)
     try:
@@ -92,9 +93,20 @@ def value(
         raise
     except Exception as error:  # whatever a stranger's function raises
         raise _failed(function, f"raised {type(error).__name__}: {error}") from error
-    if not hasattr(found, "__float__") or not math.isfinite(float(found)):
+    # Rewards are float32 from here on: 1e39 would be infinite, and its group's advantages NaN.
+    if not hasattr(found, "__float__") or not _is_finite(found):
         raise _failed(function, f"returned {found!r}")
     return float(found)
+
+
+def _is_finite(number: SupportsFloat) -> bool:
+    """Whether a number is finite in float32, too."""
+    try:
+        # As torch would cast it; flows try rewards, too, and do without torch.
+        (cast,) = struct.unpack("<f", struct.pack("<f", float(number)))
+    except (OverflowError, RuntimeError, TypeError, ValueError):  # a tensor of several, say
+        return False
+    return math.isfinite(cast)
 
 
 def _refused(function: str, what: str, rule: str) -> RecipeError:
@@ -106,6 +118,6 @@ def _failed(function: str, what: str) -> RevisualError:
     return RevisualError(
         f"the function {what}",
         where=f"rewards, function {function!r}",
-        rule="a reward is a finite number for every response",
+        rule="a reward is a finite number in float32 (below 3.4e38) for every response",
         fix=_FIX,
     )

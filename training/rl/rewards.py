@@ -5,11 +5,12 @@ keywords, the authors' code; overlong, DAPO. Format is ours.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from contracts.errors import RevisualError
 from training.answers import Outcome, extract_boxed
 from training.recipe.stages import RewardRecipe
 from training.records import Problem
@@ -34,6 +35,9 @@ def total_rewards(
 
     Returns:
         The weighted sum [B], float32, and each part before weighting [B], by its kind.
+
+    Raises:
+        RevisualError: A reward of the user's own failed, or a weighted sum is not finite.
     """
     asked: Sequence[Problem | None] = problems or [None] * len(texts)
     responses = list(zip(texts, lengths_tokens, outcomes, asked, strict=True))
@@ -46,7 +50,24 @@ def total_rewards(
     total = torch.zeros(len(responses))
     for reward in rewards:
         total += reward.weight * parts[reward.kind]
+    _require_finite(total, parts, rewards)
     return total, parts
+
+
+def _require_finite(
+    total: Tensor, parts: Mapping[str, Tensor], rewards: Sequence[RewardRecipe]
+) -> None:
+    """An infinite sum would make the advantages of its whole group NaN."""
+    wrong = (~total.isfinite()).nonzero().flatten().tolist()
+    if not wrong:
+        return
+    terms = [f"{one.weight:g} x {one.kind} {parts[one.kind][wrong[0]]:g}" for one in rewards]
+    raise RevisualError(
+        f"The weighted sum of rewards is {total[wrong[0]]:g}: {' + '.join(terms)}.",
+        where=f"{len(wrong)} of {len(total)} responses",
+        rule="a response's rewards, weighted and summed, are finite in float32 (below 3.4e38)",
+        fix="lower the weights, or return smaller values from the custom reward",
+    )
 
 
 def _value(

@@ -194,6 +194,23 @@ def test_a_resumed_stage_can_be_stopped_and_resumed_again(finished, interrupted,
     assert_equal_outputs(finished(stage, "end", first.parent / "step-00000005"), again)
 
 
+@pytest.mark.parametrize("has_validation", [True, False])
+def test_the_best_validated_checkpoint_waits_beside_the_newest(
+    has_validation, finished, tiny_recipe, tmp_path, monkeypatch
+):
+    """Uploads may be slower than saves: nobody has taken any before the stage ends."""
+    accuracies = iter((0.1, 0.9, 0.5, 0.9, 0.2))
+    best = ["step-00000004"]  # of two equal ones the newer
+    monkeypatch.setattr(
+        grpo, "validate", lambda *_: {"validation_accuracy": next(accuracies), "seconds": 0.0}
+    )
+    validation = {"num_problems": 2, "every_steps": 1} if has_validation else None
+    stage = RlStage.model_validate(RL | {"validation": validation})
+    saved = tmp_path / "saved"
+    finished(stage, "slow", recipe=new_recipe(tiny_recipe, every_steps=1), save=saved)
+    assert names(saved) == (best if has_validation else []) + ["step-00000005"]
+
+
 def test_a_checkpoint_holds_the_history_up_to_its_step_and_no_further(interrupted, finished):
     checkpoint = interrupted(STAGES["multimodal_rl"], step=3)
     assert names(checkpoint) == ["history", "learner-0.safetensors", "state.json"]

@@ -248,6 +248,31 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
         learner.update(batch, poisoned(good, math.nan), ForwardSettings())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+def test_a_loss_that_is_not_finite_is_no_update_even_where_its_gradient_is_zero(
+    tiny_model_folder, images, zero_stage, dtype
+):
+    policy = new_policy(tiny_model_folder, dtype=dtype)
+    learner = new_learner(policy, zero_stage=zero_stage, budget=100)
+    batch = new_batch(policy, images)
+    good = token_mean_loss(batch)
+
+    def clamped_nan(scores, rows):
+        if 0 not in rows:
+            return good(scores, rows)
+        # What becomes of NaN log-probabilities in `training.rl.losses`.
+        return (scores.log_probs + math.nan).clamp(min=-1e4).sum(), good(scores, rows)[1]
+
+    learner.update(batch, good, ForwardSettings())
+    before = learner.export_state()
+    result = learner.update(batch, clamped_nan, ForwardSettings())
+    assert not result.applied and math.isnan(result.loss)
+    after = learner.export_state()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert learner.state.num_updates == learner.state.num_nonfinite_updates == 1
+
+
 def tensor_names(folder):
     with safe_open(folder / "model.safetensors", framework="pt") as tensors:
         return set(tensors.keys())

@@ -7,8 +7,7 @@ import pytest
 
 from contracts.errors import RecipeError, RevisualError
 from infra.settings import PROJECT_ROOT
-from tasks import closure
-from tasks.closure import outside_modules
+from tasks.closure import module_closure, outside_modules
 from tasks.keys import ingredients, stage_key
 from tasks.prepare import check_rewards
 from training.recipe.recipe import load_recipe
@@ -30,7 +29,6 @@ def module(tmp_path, monkeypatch):
         importlib.invalidate_caches()
         monkeypatch.delitem(importlib.import_module("sys").modules, name, raising=False)
         custom.find.cache_clear()
-        closure._parsed.cache_clear()  # a run reads each file once
         return name
 
     yield write
@@ -66,6 +64,9 @@ def test_a_function_is_asked_for_every_response(module):
         ("def other(): ...\n", "has no function reward"),
         ("def reward(response, length): return 0.0\n", "does not take what it is called with"),
         (HEAD + "    return float('nan')\n", "returned nan"),
+        (HEAD + "    return 1e39\n", "returned 1e+39"),  # finite, but not in float32
+        (HEAD + "    return 10**400\n", "returned 1000"),
+        (HEAD + "    import torch\n    return torch.zeros(2)\n", "returned tensor([0., 0.])"),
         (HEAD + "    return None\n", "returned None"),
         (HEAD + "    return '1'\n", "returned '1'"),
         (HEAD + "    return 1 / num_tokens\n", "raised ZeroDivisionError"),
@@ -94,6 +95,16 @@ def test_a_value_that_is_not_finite_ends_the_stage(module):
     custom.check(f"{name}:reward")
     with pytest.raises(RevisualError, match="returned inf"):
         custom.value(f"{name}:reward", "text", "2", "?", 101, "wrong")
+
+
+def test_a_weighted_sum_that_is_not_finite_in_float32_ends_the_stage(module):
+    name = module(HEAD + "    return 3e38 if num_tokens > 100 else -1.5\n")
+    rewards = recipe_with(f"{name}:reward").stages[-1].rewards  # of weight 2
+    problems = [{"question": "?", "answer": "2"}] * 2
+    total, _ = total_rewards(["", ""], [1, 2], ["wrong"] * 2, rewards, problems)
+    assert total.tolist() == [-3.0, -3.0]
+    with pytest.raises(RevisualError, match=re.escape("inf: 2 x custom 3e+38")):
+        total_rewards(["", ""], [1, 101], ["wrong"] * 2, rewards, problems)
 
 
 def test_the_source_is_part_of_its_stages_keys_and_of_no_other(module):
@@ -125,8 +136,45 @@ def test_modules_of_its_package_count(tmp_path, monkeypatch):
     (package / "unused.py").write_text("y = 1\n")
     found = outside_modules("own_package.reward")
     assert set(found) == {"own_package", "own_package.reward", "own_package.helper"}
-    with pytest.raises(RecipeError, match="no source"):
-        outside_modules("no_such_package.reward")
+    for missing in ("no_such_package.reward", "own_package.no_such_module", "math"):
+        with pytest.raises(RecipeError, match="no source"):
+            outside_modules(missing)
+
+
+def test_whatever_it_imports_that_is_no_library_counts(tmp_path, monkeypatch):
+    """A helper beside the reward decides its values as much as the reward's own module."""
+    libraries = tmp_path / "lib/site-packages"
+    for folder in (tmp_path, libraries):
+        monkeypatch.syspath_prepend(folder)
+    texts = {
+        "beside_reward": "import json, numpy, missing_module, own_library\nimport helpers.words\n"
+        "def late():\n    from training.pocket import steps\n",
+        "helpers/__init__": "",
+        "helpers/words": "from . import counts\nfrom .. import beside_helpers\n",
+        "helpers/counts": "import beside_counts as b\nname = 'helpers.named'\n",
+        "helpers/named": "",
+        "helpers/unused": "",
+        "beside_counts": "WORTH = 1\n",
+        "lib/site-packages/own_library": "import beside_unused\n",
+        "beside_unused": "",
+        "lib/site-packages/installed_reward": "import beside_counts, own_library\n",
+    }
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before = outside_modules("beside_reward")
+    beside = {"beside_reward", "beside_counts"}
+    beside |= {f"helpers{name}" for name in ("", ".words", ".counts", ".named")}
+    assert {name for name in before if not name.startswith(("training", "contracts"))} == beside
+    # Ours count as they do in a stage that imports them.
+    ours = module_closure(["training.pocket.steps"])
+    assert {name: before[name] for name in ours} == ours
+    assert set(outside_modules("installed_reward")) == {"installed_reward", "beside_counts"}
+
+    (tmp_path / "beside_counts.py").write_text("WORTH = 2\n")
+    after = outside_modules("beside_reward")
+    assert {name for name in before if before[name] != after[name]} == {"beside_counts"}
 
 
 @pytest.mark.parametrize(

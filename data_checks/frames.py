@@ -82,23 +82,28 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
 
 
 def predictions_frame(folder: Path) -> pd.DataFrame:
-    """Every prediction, with `id` = policy/benchmark/problem and `right`, `unparseable` as 0/1."""
-    columns = {"policy", "benchmark", "problem_id", "outcome", "num_tokens"}
+    """Every prediction, with `id` = policy/benchmark/problem and `right`, `unparseable` as 0/1.
+
+    An answer after a problem's first has its number behind the id: `#1`.
+    """
+    columns = {"policy", "benchmark", "problem_id", "sample", "outcome", "num_tokens"}
     table = _open(folder / "predictions.parquet", columns).read(sorted(columns))
     frame: pd.DataFrame = table.to_pandas()
     frame["id"] = frame["policy"] + "/" + frame["benchmark"] + "/" + frame["problem_id"]
+    later = frame["sample"] > 0
+    frame.loc[later, "id"] += "#" + frame.loc[later, "sample"].astype(str)
     frame["right"] = (frame["outcome"] == "right").astype(float)
     frame["unparseable"] = (frame["outcome"] == "unparseable").astype(float)
     return frame
 
 
-def scores_frame(folder: Path, predictions: pd.DataFrame) -> pd.DataFrame:
+def scores_frame(folder: Path, predictions: pd.DataFrame, samples_per_problem: int) -> pd.DataFrame:
     """Every score beside the accuracy that its predictions give.
 
     Returns:
         `id` = policy/benchmark, `policy`, `benchmark`, `value`, `low`, `high`, `num_problems`,
-        `num_predictions`, and `error`, the distance between the value and the predictions'
-        accuracy.
+        `num_answered`, the problems with predictions; `num_predictions`, and how many are
+        `wanted`; and `error`, the distance between the value and the predictions' accuracy.
     """
     fields = ["policy", "benchmark", "value", "low", "high", "num_problems"]
     scores = _json(folder / "scores.json")["scores"]
@@ -106,8 +111,11 @@ def scores_frame(folder: Path, predictions: pd.DataFrame) -> pd.DataFrame:
         [{field: score[field] for field in fields} for score in scores], columns=fields
     )
     grouped = predictions.groupby(["policy", "benchmark"], as_index=False).agg(
-        recomputed=("right", "mean"), num_predictions=("right", "size")
+        recomputed=("right", "mean"),
+        num_answered=("problem_id", "nunique"),
+        num_predictions=("right", "size"),
     )
+    frame["wanted"] = frame["num_problems"] * samples_per_problem
     frame = frame.merge(grouped, on=["policy", "benchmark"], how="left")
     frame["id"] = frame["policy"] + "/" + frame["benchmark"]
     frame["error"] = (frame["value"] - frame["recomputed"]).abs()

@@ -12,7 +12,8 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from training.recipe.recipe import CurationGate, EvaluationGate, SetRecipe
+from training.recipe.gates import CurationGate, EvaluationGate
+from training.recipe.recipe import SetRecipe
 
 # Stated here anew, not imported: a gate that shares the code it checks would share its faults.
 OUTCOMES = ("right", "wrong", "unparseable", "timeout")
@@ -145,8 +146,13 @@ def scores_suite(policies: Sequence[str], benchmarks: Sequence[str]) -> gx.Expec
             ),
             gxe.ExpectColumnPairValuesToBeEqual(
                 column_A="num_problems",
+                column_B="num_answered",
+                meta=_meta("num_problems", "equal to the number of problems with predictions"),
+            ),
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="wanted",
                 column_B="num_predictions",
-                meta=_meta("num_problems", "equal to the number of predictions"),
+                meta=_meta("predictions", "samples_per_problem for each problem"),
             ),
             _not_null("error", "predictions of each score"),
             _between("error", 0.0, _SCORE_ERROR, name="value and predictions", words="equal"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from training.recipe import gates as recipe_gates
 from training.recipe import recipe
 from training.recipe import stages as recipe_stages
 from training.recipe.effects import READERS, changes_results
@@ -95,7 +96,7 @@ def test_reward_and_gate_fields_are_explained() -> None:
     ]
     for section, models in {
         "Rewards": rewards,
-        "GatesRecipe": [recipe.CurationGate, recipe.EvaluationGate],
+        "GatesRecipe": [recipe_gates.CurationGate, recipe_gates.EvaluationGate],
     }.items():
         text = RECIPES.split(f"## {section}")[1].split("\n## ")[0]
         for model in models:

@@ -122,6 +122,7 @@ def prediction(policy, benchmark, number, outcome, **changes):
         "policy": policy,
         "benchmark": benchmark,
         "problem_id": f"{benchmark}/{number}",
+        "sample": 0,
         "outcome": outcome,
         "num_tokens": 12,
     }

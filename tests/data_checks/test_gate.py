@@ -233,7 +233,10 @@ SCORE_FAULTS = {
     "a high below the value": ({"high": 0.19}, {"scores: high and value"}),
     "a high above 1": ({"high": 1.01}, {"scores: high"}),
     "a low below 0": ({"low": -0.01}, {"scores: low"}),
-    "another number of problems": ({"num_problems": 21}, {"scores: num_problems"}),
+    "another number of problems": (
+        {"num_problems": 21},
+        {"scores: num_problems", "scores: predictions"},
+    ),
 }
 
 
@@ -262,11 +265,11 @@ def test_scores_of_an_unknown_policy_fail(recipe, sound_evaluation, write_evalua
 PREDICTION_FAULTS = {
     "the same problem twice": (
         {"problem_id": "pocket_text/1"},
-        "predictions: policy, benchmark, problem",
+        {"predictions: policy, benchmark, problem", "scores: num_problems"},
     ),
-    "an unknown outcome": ({"outcome": "maybe"}, "predictions: outcome"),
-    "an empty response": ({"num_tokens": 0}, "predictions: num_tokens"),
-    "a response over the budget": ({"num_tokens": 33}, "predictions: num_tokens"),
+    "an unknown outcome": ({"outcome": "maybe"}, {"predictions: outcome"}),
+    "an empty response": ({"num_tokens": 0}, {"predictions: num_tokens"}),
+    "a response over the budget": ({"num_tokens": 33}, {"predictions: num_tokens"}),
 }
 
 
@@ -277,4 +280,21 @@ def test_one_faulty_prediction_fails_its_check(fault, recipe, sound_evaluation, 
     at(predictions, policy="base", problem_id="pocket_text/19").update(change)
     with pytest.raises(GateError) as caught:
         check_evaluation(recipe, write_evaluation(predictions, scores))
-    assert failures(caught.value) == {expected}
+    assert failures(caught.value) == expected
+
+
+def test_every_problem_is_answered_as_often_as_the_recipe_says(
+    recipe_values, sound_evaluation, write_evaluation
+):
+    """Three answers to each problem pass; one that is missing, or there twice, does not."""
+    recipe_values["evaluation"] |= {"samples_per_problem": 3, "temperature": 1.0}
+    recipe = parse_recipe(recipe_values, where="test")
+    predictions, scores = sound_evaluation
+    several = [row | {"sample": sample} for row in predictions for sample in range(3)]
+    assert check_evaluation(recipe, write_evaluation(several, scores)).passed
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation(several[1:], scores))
+    assert "scores: predictions" in failures(caught.value)
+    with pytest.raises(GateError) as caught:
+        check_evaluation(recipe, write_evaluation([several[1], *several[1:]], scores))
+    assert "predictions: policy, benchmark, problem" in failures(caught.value)

@@ -24,13 +24,13 @@ from training.recipe.bounds import (
     PositiveInt,
     Problems,
     Processes,
-    Real,
     Revision,
     Samples,
     Strict,
     Threads,
     Tokens,
 )
+from training.recipe.gates import GatesRecipe
 from training.recipe.read import check_texts, read_toml
 from training.recipe.stages import Stage
 from training.records import Modality
@@ -208,34 +208,6 @@ class EvaluationRecipe(Strict):
         if self.samples_per_problem > 1 and self.temperature == 0.0:
             raise ValueError("samples_per_problem above 1 needs a temperature above 0")
         return self
-
-
-class GateRecipe(Strict):
-    """What a gate demands, and whether breaking it stops the run."""
-
-    severity: Literal["error", "warning"] = "error"
-
-
-class CurationGate(GateRecipe):
-    """Between curation and training."""
-
-    min_rows_per_set: PositiveInt = 1
-    min_families: PositiveInt = 1
-    max_missing_rows: Fraction = 0.0  # share of a set's `num_problems` that may be missing
-
-
-class EvaluationGate(GateRecipe):
-    """After the evaluation; gains are in points of accuracy, final checkpoint minus base."""
-
-    min_gain_points: Real = 0.0
-    max_unparseable: Fraction = 1.0
-
-
-class GatesRecipe(Strict):
-    """The Great Expectations gates."""
-
-    curation: CurationGate = CurationGate()
-    evaluation: EvaluationGate = EvaluationGate()
 
 
 class Recipe(Strict):

@@ -58,6 +58,7 @@ def test_up_and_down_twice_in_a_row(stopped):
         first = stopped.cli("up")
         assert first.returncode == 0, first.stderr
         assert settings.ui_url in first.stdout
+        assert f"a password: the line in {settings.home / 'credential'}" in first.stdout
         pids = {name: state(settings, name)["pid"] for name in ("server", "worker")}
         processes = [process for pid in pids.values() for process in family(pid)]
 

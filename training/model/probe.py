@@ -8,6 +8,7 @@ and log-probabilities are its own; without an engine the responses are made up.
 """
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from training.images import decode_image
 from training.model import family
 from training.model.encoding import (
     TokenSequence,
+    conversation,
     encode_prompt,
     encode_response,
     messages,
@@ -194,10 +196,15 @@ def _responses(
 
 
 def _stock_inputs(policy: Policy, prompt: Prompt) -> dict[str, Any]:
-    """What the stock processor makes of a conversation, as its documentation shows it."""
+    """What the stock processor makes of a conversation, as its documentation shows it.
+
+    Its template is the text itself: the model's own is a program and rendered within limits only.
+    """
     images = [decode_image(image) for image in prompt.images]
+    text = json.dumps(conversation(policy, prompt), ensure_ascii=False)
     inputs: dict[str, Any] = policy.processor.apply_chat_template(
         messages(policy, prompt, images),
+        chat_template=f"{{{{ {text} }}}}",
         add_generation_prompt=True,
         tokenize=True,
         return_dict=True,

@@ -9,9 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from contracts.errors import ModelError
 from training.model.check import check_folder, check_links, check_model, weight_shapes
+from training.model.encoding import encode_prompt
 from training.model.policy import load_policy
+from training.model.probe import probe
 from training.model.template import template_of, try_template
 from training.recipe.recipe import ModelRecipe
+from training.rollout.protocol import Prompt
 
 REQUIRED = ["config.json", "model.safetensors", "tokenizer_config.json", "processor_config.json"]
 
@@ -245,6 +248,26 @@ def test_a_template_may_not_take_much_nor_fail(template, told, model):
     with pytest.raises(ModelError) as caught:
         try_template(model)
     assert told in caught.value.what and caught.value.what.isprintable()
+
+
+LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+def test_a_template_that_behaves_in_the_trial_alone_is_stopped(model):
+    template = (model / "chat_template.jinja").read_text()
+    asked = "messages[-1].content[-1].text"
+    (model / "chat_template.jinja").write_text(
+        f"{{%- if {asked} == 'Stop.' -%}}{LOOPS}{{%- endif -%}}"
+        "{%- if messages[-1].content[0].image is defined -%}" + LOOPS + "{%- endif -%}" + template
+    )
+    try_template(model)
+    policy = load_policy(model, ModelRecipe(path="unused"), system_prompt="Think.")
+    for question in ("Stop.", "Stop."):
+        with pytest.raises(ModelError, match="it ended the process"):
+            encode_prompt(policy, Prompt(question))
+    odd = "'\"{{ 1 }}\\n\n\t é 🍎 \x1f{% raw %}"  # nothing of a question is a template
+    assert odd in policy.tokenizer.decode(encode_prompt(policy, Prompt(odd)).token_ids)
+    probe(policy)  # pixels are shown to the processor, not to the template
 
 
 def test_the_template_is_the_one_that_the_processor_takes(model):

@@ -42,7 +42,10 @@ _NUM_SAMPLES = 2
 _RESPONSE_TOKENS = 8
 _IMAGE_SIZES = ((84, 56), (56, 112), (70, 70))
 # What a stock forward pass of an unknown family may raise.
-_FAULTS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, StopIteration)
+_FAULTS = (
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, StopIteration),
+    *(ArithmeticError, AssertionError, ImportError),
+)
 
 
 @dataclass(frozen=True)

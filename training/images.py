@@ -148,7 +148,7 @@ def _unusable(reason: _Refused) -> DataError:
         f"There is an {reason}.",
         where="an image of a problem",
         rule=f"images are whole PNG, JPEG, WebP or GIF files of one frame, with at most "
-        f"{MAX_IMAGE_PIXELS} pixels and {MAX_JPEG_SCANS} scans, no side {MAX_SIDES_RATIO} times the "
-        "other",
+        f"{MAX_IMAGE_PIXELS} pixels and {MAX_JPEG_SCANS} scans, no side {MAX_SIDES_RATIO} times "
+        "the other",
         fix="curate the source again: such rows are rejected there; or leave the row out",
     )

@@ -91,8 +91,18 @@ def test_no_secret_is_left_wherever_it_stands(before, after):
 
 @pytest.mark.parametrize(
     "name",
-    """PGPASSWORD DB_PASS MYSQL_PWD OPENAI_KEY PRIVATE_KEY SSH_PRIVATE_KEY AZURE_STORAGE_KEY
-    GITHUB_PAT API_TOKENS AZURE_STORAGE_CONNECTION_STRING""".split(),
+    [
+        "PGPASSWORD",
+        "DB_PASS",
+        "MYSQL_PWD",
+        "OPENAI_KEY",
+        "PRIVATE_KEY",
+        "SSH_PRIVATE_KEY",
+        "AZURE_STORAGE_KEY",
+        "GITHUB_PAT",
+        "API_TOKENS",
+        "AZURE_STORAGE_CONNECTION_STRING",
+    ],
 )
 def test_a_variable_of_this_name_is_a_secret(name):
     environment = {name: 'pa"ss/w\\ord é'}

@@ -20,7 +20,9 @@ MAX_CONFIG_BYTES = 2**24
 MAX_INDEX_BYTES = 2**27
 MAX_LAYERS, MAX_WIDTH, MAX_INT = 1024, 2**18, 2**31
 _LAYERS = re.compile(r"^(?:num|n)_(?:\w+_)?layers?$|depth$")
-_WIDTH = re.compile(r"(?:hidden|intermediate|embed|patch|head)_(?:size|dim)$|_heads$|experts$|channels$")
+_WIDTH = re.compile(
+    r"(?:hidden|intermediate|embed|patch|head)_(?:size|dim)$|_heads$|experts$|channels$"
+)
 # Another name of an attention makes transformers fetch a kernel, which is compiled code.
 _ATTENTION = re.compile(r"^_?attn_implementation(?:_internal)?$")
 _ATTENTIONS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")

@@ -5,12 +5,13 @@ the name in front of it, as in `password=...`; or by its form: the user part of 
 a hub.
 """
 
+import json
 import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
@@ -25,16 +26,40 @@ MASK = "(secret, not shown)"
 # Shorter values are words that texts hold anyway; so are the shorter ones of ids.
 MIN_SECRET_CHARACTERS = 8
 MIN_ID_CHARACTERS = 16
-_KINDS = r"secret|password|passwd|passphrase|token|api_?key|access_?key|auth_?string|credentials?"
+_KINDS = (
+    r"secret|password|passwd|passphrase|token|api_?key|access_?key|private_?key|account_?key|"
+    r"auth_?string|credentials?"
+)
 _SECRET_NAME = re.compile(rf"(?:^|_)(?:{_KINDS})(?:_(?!file$|path$|uri$|url$)|$)", re.I)
+# Of variables alone: a recipe counts tokens. PWD, without a name before it, is a folder.
+_SECRET_VARIABLE = re.compile(
+    r"(?:password|passwd|(?:^|_)pass|_pwd|_key|_pat|_tokens|_conn(?:ection)?_str(?:ing)?)$", re.I
+)
+# All repetitions are bounded or begin at one place: no text takes time that grows with its square.
 _USER_IN_URI = re.compile(r"(?<=://)([^/\s?#\"'`]+)@")
+# A password that nobody escaped; a port is none.
+_RAW_USER_IN_URI = re.compile(
+    r"(?<=://)([^/\s?#\"'`:@]{0,200}:(?!\d{1,5}(?:[/?#\s]|$))"
+    r"[^\s\"'`@]{1,200}(?: [^\s\"'`@]{1,200})?)@"
+)
 _SECRET_IN_QUERY = re.compile(
-    r"(?<=[?&])([\w.-]*(?:signature|secret|token|key|credential|password)[\w.-]*)=(?!\(secret)[^&#\s]+",
+    r"(?<=[?&#])((?:[\w.-]{0,64}(?:signature|secret|token|key|credential|password)[\w.-]{0,64}|sig))"
+    r"=(?!\(secret)[^&#\s]+",
     re.I,
 )
 _ASSIGNED = re.compile(
-    r"((?:password|passwd|passphrase|secret_?key|api_?key|access_?key(?:_id)?)"
-    r"(?:[\"']?=[\"']?|[\"']?: ?[\"']))(?!\(secret)[^\s\"',;&]{6,}",
+    r"((?:(?:password|passwd|passphrase|client_?secret|(?:secret|api|account)_?key"
+    r"|access_?key(?:_id)?)"
+    r"(?:[\"']?=[\"']?|[\"']?: ?[\"'])"
+    r"|--(?:password|passphrase|token|secret|client-?secret|(?:secret|api|access)-?key)[ =]"
+    r"|authorization[\"']?[:=] ?[\"']?(?:(?:basic|bearer|token) )?))"
+    r"(?!\(secret|(?:basic|bearer|token) )[^\s\"',;&]{6,}",
+    re.I,
+)
+# `eos_token=endoftext` is none: letters and digits, eight at least.
+_ASSIGNED_TOKEN = re.compile(
+    r"((?:secret|token)(?:[\"']?=[\"']?|[\"']?: ?[\"']))"
+    r"(?=[\w.~+/=-]{0,200}\d)(?=[\w.~+/=-]{0,200}[a-z])\w[\w.~+/=-]{7,}",
     re.I,
 )
 _FORMS = re.compile(
@@ -42,7 +67,7 @@ _FORMS = re.compile(
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}"  # AWS
     r"|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"  # GitHub, GitLab
     r"|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}"  # OpenAI and others, Slack
-    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"  # JSON web tokens
+    r"|(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"  # JSON web tokens
     r"|(?<=\bBasic )[A-Za-z0-9+/=]{12,}|(?<=\bBearer )[\w.~+/=-]{12,}"  # HTTP headers
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.)*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
@@ -57,44 +82,68 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
         text: Any text; URIs and whole logs among them.
         environment: Whose secrets to look for; this process's by default.
     """
-    text = _USER_IN_URI.sub("", text)
-    for secret in _secrets_of(os.environ if environment is None else environment):
+    return _clean(text, _secrets_of(os.environ if environment is None else environment))
+
+
+def _clean(text: str, secrets: Sequence[str]) -> str:
+    text = _USER_IN_URI.sub("", _RAW_USER_IN_URI.sub("", text))
+    for secret in secrets:
         text = text.replace(secret, MASK)
     text = _SECRET_IN_QUERY.sub(rf"\1={MASK}", text)
-    return _FORMS.sub(MASK, _ASSIGNED.sub(rf"\1{MASK}", text))
+    for assigned in (_ASSIGNED, _ASSIGNED_TOKEN):
+        text = assigned.sub(rf"\1{MASK}", text)
+    return _FORMS.sub(MASK, text)
 
 
 def masked(value: JsonValue) -> JsonValue:
-    """A JSON value with every text cleaned, and every entry whose key names a secret masked."""
+    """A JSON value with every text cleaned, keys too, and what a key names as a secret masked."""
+    return _masked(value, _secrets_of(os.environ))
+
+
+def _masked(value: JsonValue, secrets: Sequence[str]) -> JsonValue:
     if isinstance(value, dict):
-        return {
-            key: MASK if names_secret(key) and inner is not None else masked(inner)
-            for key, inner in value.items()
-        }
+        clean: dict[str, JsonValue] = {}
+        for key, inner in value.items():
+            name = shown = _clean(key, secrets)
+            while shown in clean:  # two secrets look alike
+                shown += "'"
+            hides = names_secret(name) and inner is not None
+            clean[shown] = MASK if hides else _masked(inner, secrets)
+        return clean
     if isinstance(value, list):
-        return [masked(inner) for inner in value]
-    return without_secrets(value) if isinstance(value, str) else value
+        return [_masked(inner, secrets) for inner in value]
+    return _clean(value, secrets) if isinstance(value, str) else value
 
 
-def find_secrets(value: object, field: str = "") -> Iterator[str]:
+def find_secrets(value: object) -> Iterator[str]:
     """Names the fields of nested values that hold a secret, such as `sources.0.path`."""
+    return _found(value, "", _secrets_of(os.environ))
+
+
+def _found(value: object, field: str, secrets: Sequence[str]) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            name = f"{field}.{key}" if field else str(key)
-            if names_secret(str(key)):
+            shown = _clean(str(key), secrets)
+            name = f"{field}.{shown}" if field else shown
+            if names_secret(str(key)) or shown != str(key):
                 yield name
             else:
-                yield from find_secrets(inner, name)
+                yield from _found(inner, name, secrets)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from find_secrets(inner, f"{field}.{index}")
-    elif isinstance(value, str) and without_secrets(value) != value:
+            yield from _found(inner, f"{field}.{index}", secrets)
+    elif isinstance(value, str) and _clean(value, secrets) != value:
         yield field
 
 
 def names_secret(name: str) -> bool:
-    """Whether a variable or key of this name holds a secret."""
+    """Whether a key of this name holds a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+def _is_secret_variable(name: str) -> bool:
+    """Whether a variable of this name holds a secret: some names are only variables'."""
+    return names_secret(name) or _SECRET_VARIABLE.search(name) is not None
 
 
 def without_secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -102,7 +151,7 @@ def without_secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if not names_secret(name) and without_secrets(value, {}) == value
+        if not _is_secret_variable(name) and without_secrets(value, {}) == value
     }
 
 
@@ -160,14 +209,27 @@ def _print_masked(
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """The secrets that an environment holds, also as a URL writes them; the longest first."""
+    """The secrets that an environment holds, also as URLs, JSON and Python write them.
+
+    The longest first.
+    """
     found = set()
     for name, value in environment.items():
-        if names_secret(name):
+        if _is_secret_variable(name):
             shortest = MIN_ID_CHARACTERS if name.upper().endswith("_ID") else MIN_SECRET_CHARACTERS
             # The password of `user:password` is a secret by itself, too.
             found |= {part for part in (value, value.partition(":")[2]) if len(part) >= shortest}
-        for user in _USER_IN_URI.findall(value):
+        for user in _USER_IN_URI.findall(value) + _RAW_USER_IN_URI.findall(value):
             parts = (user, *user.split(":"), *unquote(user).split(":"))
             found |= {part for part in parts if len(part) >= MIN_SECRET_CHARACTERS}
-    return sorted(found | {quote(secret, safe="") for secret in found}, key=len, reverse=True)
+    return sorted({way for secret in found for way in _writings(secret)}, key=len, reverse=True)
+
+
+def _writings(secret: str) -> set[str]:
+    return {
+        secret,
+        # A lone surrogate stands for a byte that was no UTF-8.
+        *(quote(secret, safe=safe, errors="surrogateescape") for safe in ("", "/")),
+        *(json.dumps(secret, ensure_ascii=escapes)[1:-1] for escapes in (True, False)),
+        repr(secret)[1:-1],
+    }

@@ -19,6 +19,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_IMAGE_PIXELS = 2**25  # 33 million: more than the largest pictures of the paper's sources have
 MAX_PROBLEM_PIXELS = 2**26  # of all its images: 200 MB when they are decoded
 MAX_SIDES_RATIO = 200  # processors of the Qwen family refuse narrower images
+MAX_PROBLEM_IMAGES = 64  # each costs time, however small; the paper's problems have a few
+# A progressive JPEG has about ten. Each passes over all pixels and may take only a few bytes.
+MAX_JPEG_SCANS = 100
 UNDECODABLE = "image that cannot be decoded"
 
 # EXIF's orientations, and what brings the picture upright.
@@ -32,6 +35,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)
+_START_OF_SCAN = b"\xff\xda"  # inside compressed data, 0xff is never followed by this
 
 
 class _Refused(Exception):
@@ -62,6 +66,8 @@ def fault_of(images: Sequence[EncodedImage]) -> str | None:
 
     A file that was cut short passes every cheaper check.
     """
+    if len(images) > MAX_PROBLEM_IMAGES:
+        return f"more than {MAX_PROBLEM_IMAGES} images"
     try:
         opened = [_open(image) for image in images]
         if sum(prod(one.size) for one in opened) > MAX_PROBLEM_PIXELS:
@@ -101,6 +107,9 @@ def _open(image: EncodedImage) -> _Opened:
         raise _Refused("image with too many pixels")
     if max(width, height) > MAX_SIDES_RATIO * min(width, height):
         raise _Refused("image that is too narrow")
+    jpeg = opened.format in ("JPEG", "MPO")
+    if jpeg and image["bytes"].count(_START_OF_SCAN) > MAX_JPEG_SCANS:
+        raise _Refused("image with too many scans")
     if animated:  # an MPO is a camera's JPEG with a thumbnail behind it
         raise _Refused("animated image")
     return _Opened(opened, orientation)
@@ -139,6 +148,7 @@ def _unusable(reason: _Refused) -> DataError:
         f"There is an {reason}.",
         where="an image of a problem",
         rule=f"images are whole PNG, JPEG, WebP or GIF files of one frame, with at most "
-        f"{MAX_IMAGE_PIXELS} pixels, no side {MAX_SIDES_RATIO} times the other",
+        f"{MAX_IMAGE_PIXELS} pixels and {MAX_JPEG_SCANS} scans, no side {MAX_SIDES_RATIO} times "
+        "the other",
         fix="curate the source again: such rows are rejected there; or leave the row out",
     )

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from contracts.errors import DataError
+from contracts.texts import UNSEEN, is_blank
 
 Modality = Literal["text", "multimodal"]
 
@@ -119,14 +120,16 @@ def read_problems(path: Path) -> Dataset:
 
 
 def question_key(question: str, images: Sequence[EncodedImage]) -> str:
-    """What two equal problems share: the question, apart from case and spaces, and the images.
+    """What two equal problems share: the question as it is read, and the images.
 
+    Case, spaces and what no reader sees make no difference.
     Duplicates and questions of a benchmark are found by this key.
 
     Returns:
         A SHA-256 in hex.
     """
-    digest = hashlib.sha256(" ".join(question.casefold().split()).encode())
+    seen = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", question).casefold()
+    digest = hashlib.sha256(" ".join(seen.split()).encode())
     for image in images:
         digest.update(hashlib.sha256(image["bytes"]).digest())
     return digest.hexdigest()

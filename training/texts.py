@@ -10,6 +10,7 @@ from contracts.texts import ANY, HIDDEN
 
 MAX_TEXT_CHARACTERS = 2**18  # of one field; longer than any trace that fits into a context
 _FAULTS = {reason: re.compile(f"[{characters}]") for reason, characters in HIDDEN.items()}
+_SELECTOR = "invisible characters in the text"  # a variation selector, by what stands before it
 
 
 def fault_of(*texts: str | None) -> str | None:
@@ -18,5 +19,5 @@ def fault_of(*texts: str | None) -> str | None:
         if text is not None and len(text) > MAX_TEXT_CHARACTERS:
             return "text too long"
         if text is not None and ANY.search(text):
-            return next(reason for reason, odd in _FAULTS.items() if odd.search(text))
+            return next((why for why, odd in _FAULTS.items() if odd.search(text)), _SELECTOR)
     return None

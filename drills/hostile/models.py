@@ -8,9 +8,12 @@ from pathlib import Path
 from drills.hostile.values import changed, json_bytes
 from infra.settings import PROJECT_ROOT
 from training.model.check import check_links, check_model
+from training.model.policy import load_policy
 from training.model.template import template_of
+from training.recipe.recipe import ModelRecipe
 
 MODEL = PROJECT_ROOT / "infra" / "models" / "pocket-base"
+_SHARE_LOADED = 0.1
 CHANGED = (
     *("config.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja"),
     *("model.safetensors", "model.safetensors"),
@@ -18,7 +21,7 @@ CHANGED = (
 
 
 def model(draw: random.Random, folder: Path) -> None:
-    """One folder; nothing of it is loaded."""
+    """One folder; a few of those that pass the check are loaded, which takes longer."""
     for path in MODEL.iterdir():
         os.link(path, folder / path.name)
     path = folder / draw.choice(CHANGED)
@@ -36,6 +39,8 @@ def model(draw: random.Random, folder: Path) -> None:
     check_links(folder)
     check_model(folder)
     template_of(folder)
+    if draw.random() < _SHARE_LOADED:
+        load_policy(folder, ModelRecipe(path="unused"), system_prompt="")
 
 
 def _odd_weights(draw: random.Random, data: bytes) -> bytes:

@@ -1,3 +1,4 @@
+import json
 import logging
 import subprocess
 import sys
@@ -47,6 +48,18 @@ ENVIRONMENT = {
         ("Authorization: Bearer abc.def-ghi123", f"Authorization: Bearer {MASK}"),
         ("password=hunter22 x", f"password={MASK} x"),
         ('{"api_key": "hunter22"}', f'{{"api_key": "{MASK}"}}'),
+        ("key=Zq7/Lm%2B93xWv0Rt&x", f"key={MASK}&x"),
+        ("https://me:p/a?s#s@host/a", "https://host/a"),
+        ("https://me:pass word99@host", "https://host"),
+        ("s3://minio:wJalr/XUtnFEMI@bucket/x", "s3://bucket/x"),
+        ("secret=ssword99abc", f"secret={MASK}"),
+        ("client_secret=sswordabc", f"client_secret={MASK}"),
+        ("token=ssword99abcdef", f"token={MASK}"),
+        ('{"token": "ssword99abcdef"}', f'{{"token": "{MASK}"}}'),
+        ("login --password ssword99 -x", f"login --password {MASK} -x"),
+        ("AccountKey=ssword99abc==;x", f"AccountKey={MASK};x"),
+        ("https://h/c?sv=1&sig=ss9%3D&x", f"https://h/c?sv=1&sig={MASK}&x"),
+        ("authorization: bearer ssword99abc", f"authorization: bearer {MASK}"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", MASK),
     ],
 )
@@ -74,6 +87,48 @@ def test_no_secret_is_left_wherever_it_stands(before, after):
     for secret in (SECRET, TOKEN):
         left = without_secrets(f"{before} {secret} {after}", ENVIRONMENT)
         assert secret not in left
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PGPASSWORD",
+        "DB_PASS",
+        "MYSQL_PWD",
+        "OPENAI_KEY",
+        "PRIVATE_KEY",
+        "SSH_PRIVATE_KEY",
+        "AZURE_STORAGE_KEY",
+        "GITHUB_PAT",
+        "API_TOKENS",
+        "AZURE_STORAGE_CONNECTION_STRING",
+    ],
+)
+def test_a_variable_of_this_name_is_a_secret(name):
+    environment = {name: 'pa"ss/w\\ord é'}
+    for text in (environment[name], json.dumps(environment), repr(environment)):
+        assert "ord" not in without_secrets(text, environment)
+    assert without_secret_variables(environment) == {}
+
+
+def test_a_folder_is_no_secret():
+    environment = {"PWD": "/home/somebody", "OLDPWD": "/home/somebody/else", "KEYS": "x" * 9}
+    assert without_secret_variables(environment) == environment
+
+
+def test_secrets_of_the_environment_are_looked_up_once(monkeypatch):
+    times = []
+    monkeypatch.setattr("contracts.secrets._secrets_of", lambda _: times.append(1) or [SECRET])
+    values = {f"k{i}": ["a", {"b": SECRET}] for i in range(100)}
+    masked(values)
+    assert len(list(find_secrets(values))) == 100
+    assert len(times) == 2
+
+
+def test_a_key_may_be_a_secret():
+    values = {"columns": {TOKEN: "x", "hf_" + "c" * 30: "y", "s3://k:p12345678@b": "z"}}
+    assert masked(values) == {"columns": {MASK: "x", f"{MASK}'": "y", "s3://b": "z"}}
+    assert list(find_secrets(values)) == [f"columns.{MASK}", f"columns.{MASK}", "columns.s3://b"]
 
 
 def test_names_of_secrets():
@@ -107,7 +162,7 @@ def test_errors_show_none(monkeypatch):
 
     with pytest.raises(OSError, match="plain"):
         task("plain")
-    with pytest.raises(SecretError, match="OSError: cannot reach http://me") as caught:
+    with pytest.raises(SecretError, match="OSError: cannot reach http://proxy:1") as caught:
         task(f"cannot reach http://me:{SECRET}@proxy:1")
     assert SECRET not in str(caught.value)
 

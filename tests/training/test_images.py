@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from contracts.errors import DataError
-from training.images import MAX_IMAGE_PIXELS, decode_image, fault_of
+from training.images import (
+    MAX_IMAGE_PIXELS,
+    MAX_JPEG_SCANS,
+    MAX_PROBLEM_IMAGES,
+    decode_image,
+    fault_of,
+)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 PICTURE = Image.fromarray(PIXELS)
@@ -69,6 +75,29 @@ def test_pixels_are_counted_before_any_is_decoded():
     # As large as is allowed, but with no pixels in it: they would have been decoded.
     assert fault_of([png_of(limit, limit)]) == UNDECODABLE
     assert fault_of([png_of(limit, limit)] * 3) == "images with too many pixels in all"
+
+
+def test_scans_of_a_jpeg_are_counted_before_any_is_decoded(monkeypatch):
+    data = encoded(PICTURE, "JPEG", progressive=True)["bytes"]
+    last = data[data.rindex(b"\xff\xda") : -2]
+    num_missing = MAX_JPEG_SCANS - data.count(b"\xff\xda")
+
+    def with_scans(num_more):
+        return {"bytes": data[:-2] + last * num_more + data[-2:], "path": None}
+
+    assert fault_of([with_scans(0)]) is None and fault_of([with_scans(num_missing)]) is None
+    monkeypatch.setattr("training.images._decode", lambda _: pytest.fail("it was decoded"))
+    assert fault_of([with_scans(num_missing + 1)]) == "image with too many scans"
+    with pytest.raises(DataError, match="too many scans"):
+        decode_image(with_scans(num_missing + 1))
+
+
+def test_images_are_counted_before_any_is_opened(monkeypatch):
+    dot = encoded(Image.new("1", (1, 1)), "GIF")
+    assert fault_of([dot] * MAX_PROBLEM_IMAGES) is None
+    monkeypatch.setattr("training.images._open", lambda _: pytest.fail("it was opened"))
+    reason = f"more than {MAX_PROBLEM_IMAGES} images"
+    assert fault_of([dot] * (MAX_PROBLEM_IMAGES + 1)) == reason
 
 
 def test_a_bomb_of_compressed_text_is_refused():

@@ -20,7 +20,12 @@ MAX_CONFIG_BYTES = 2**24
 MAX_INDEX_BYTES = 2**27
 MAX_LAYERS, MAX_WIDTH, MAX_INT = 1024, 2**18, 2**31
 _LAYERS = re.compile(r"^(?:num|n)_(?:\w+_)?layers?$|depth$")
-_WIDTH = re.compile(r"(?:hidden|intermediate|embed|patch)_(?:size|dim)$|_heads$|experts$|channels$")
+_WIDTH = re.compile(
+    r"(?:hidden|intermediate|embed|patch|head)_(?:size|dim)$|_heads$|experts$|channels$"
+)
+# Another name of an attention makes transformers fetch a kernel, which is compiled code.
+_ATTENTION = re.compile(r"^_?attn_implementation(?:_internal)?$")
+_ATTENTIONS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 _TEXT = r"(?:^model|(?:^|\.)(?:language_model|text_model)(?:\.model)?)"
 _TEXT_LAYER = re.compile(rf"{_TEXT}\.layers\.(\d{{1,9}})\.")
 _TEXT_EMBEDDING = re.compile(rf"{_TEXT}\.embed_tokens\.weight$")
@@ -67,7 +72,7 @@ def check_links(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_symlink() and leads_out(path, folder):
             shown = marked(str(path.relative_to(folder)))
-            raise _refused(folder, f"{shown} is a link to no file of it")
+            raise refused(folder, f"{shown} is a link to no file of it")
 
 
 def check_folder(folder: Path) -> str:
@@ -84,7 +89,7 @@ def check_folder(folder: Path) -> str:
     for name in ("tokenizer_config.json", "processor_config.json", "preprocessor_config.json"):
         if (folder / name).exists():
             read_object(folder / name)
-    _check_numbers(folder, config)
+    _check_values(folder, config)
     _check_weights_fit(folder, config, weight_shapes(folder))
     return str(config.get("model_type", "unknown"))
 
@@ -108,7 +113,7 @@ def _require_files(folder: Path) -> None:
             fix="point model.path at a complete model folder, or copy the model again",
         )
     if (folder / "adapter_config.json").exists():
-        raise _refused(folder, "adapter_config.json names another model as its base")
+        raise refused(folder, "adapter_config.json names another model as its base")
 
 
 def read_object(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def read_object(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]
     """
     try:
         if path.stat().st_size > max_bytes:
-            raise _refused(path.parent, f"{path.name} has more than {max_bytes} bytes")
+            raise refused(path.parent, f"{path.name} has more than {max_bytes} bytes")
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
@@ -130,7 +135,7 @@ def read_object(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]
             fix="copy the model again, completely",
         ) from error
     if not isinstance(values, dict):
-        raise _refused(path.parent, f"{path.name} holds a {type(values).__name__}, no object")
+        raise refused(path.parent, f"{path.name} holds a {type(values).__name__}, no object")
     return values
 
 
@@ -145,12 +150,12 @@ def weight_shapes(folder: Path) -> Shapes:
         return _header(folder, WEIGHTS)
     named = read_object(folder / INDEX, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(named, dict) or not named or not all(map(_is_shard, named.values())):
-        raise _refused(folder, f"{INDEX} names no safetensors files of this folder")
+        raise refused(folder, f"{INDEX} names no safetensors files of this folder")
     shapes: Shapes = {}
     for shard in sorted(set(named.values())):
         held = _header(folder, shard)
         if held.keys() != {name for name, file in named.items() if file == shard}:
-            raise _refused(folder, f"{shard} holds other weights than {INDEX} says")
+            raise refused(folder, f"{shard} holds other weights than {INDEX} says")
         shapes |= held
     return shapes
 
@@ -169,27 +174,37 @@ def _header(folder: Path, name: str) -> Shapes:
             shapes = {weight: tuple(one.get_shape()) for weight, one in slices.items()}
             kinds = {one.get_dtype() for one in slices.values()}
     except (SafetensorError, OSError, ValueError) as error:
-        raise _refused(
+        raise refused(
             folder, f"{name} is no whole safetensors file ({marked(str(error))[:200]})"
         ) from error
     if not kinds & set(_FLOATS):
-        raise _refused(
+        raise refused(
             folder, f"{name} holds no weights, but {', '.join(sorted(kinds)) or 'nothing'}"
         )
     return shapes
 
 
-def _check_numbers(folder: Path, config: dict[str, Any]) -> None:
-    """Refuses numbers that would have a model of no machine built before anything is compared."""
+def _check_values(folder: Path, config: dict[str, Any]) -> None:
+    """Refuses what would fetch code, or have a model of no machine built before it is compared."""
     waiting: list[tuple[str, object]] = [("config", config)]
     while waiting:
         field, value = waiting.pop()
+        name = field.rpartition(".")[2]
+        if _ATTENTION.search(name) and not _is_known_attention(value):
+            raise refused(folder, f"{marked(field)[:200]} is {marked(str(value))[:60]!r}")
         if isinstance(value, dict):
             waiting += [(f"{field}.{key}", inner) for key, inner in value.items()]
         elif isinstance(value, list):
             waiting += [(field, inner) for inner in value]
-        elif _is_absurd(field.rpartition(".")[2], value):
-            raise _refused(folder, f"{marked(field)[:200]} is {str(value)[:30]!r} in config.json")
+        elif _is_absurd(name, value):
+            raise refused(folder, f"{marked(field)[:200]} is {str(value)[:30]!r} in config.json")
+
+
+def _is_known_attention(value: object) -> bool:
+    """Whether it is none, one that transformers brings along, or one for each part of a model."""
+    if isinstance(value, dict):
+        return all(inner is None or inner in _ATTENTIONS for inner in value.values())
+    return value is None or value in _ATTENTIONS
 
 
 def _is_absurd(name: str, value: object) -> bool:
@@ -207,21 +222,21 @@ def _check_weights_fit(folder: Path, config: dict[str, Any], shapes: Shapes) -> 
     name.
     """
     if "transformers_weights" in config:
-        raise _refused(folder, "config.json names files of its own for the weights")
+        raise refused(folder, "config.json names files of its own for the weights")
     nested = config.get("text_config")
     text = nested if isinstance(nested, dict) else config
     wanted = (text.get("vocab_size"), text.get("hidden_size"))
     for name, shape in shapes.items():
         if _TEXT_EMBEDDING.search(name) and None not in wanted and shape != wanted:
-            raise _refused(folder, f"config.json says {wanted} of {name}, the weights {shape}")
+            raise refused(folder, f"config.json says {wanted} of {name}, the weights {shape}")
     layers = {int(found[1]) for name in shapes if (found := _TEXT_LAYER.search(name))}
     num_layers = text.get("num_hidden_layers")
     if layers and isinstance(num_layers, int) and not set(range(num_layers)) <= layers:
-        raise _refused(
+        raise refused(
             folder, f"config.json speaks of {num_layers} layers, the weights have {len(layers)}"
         )
     if not sum(map(prod, shapes.values())):
-        raise _refused(folder, "its weights are empty")
+        raise refused(folder, "its weights are empty")
 
 
 def require_all_weights(path: str | Path, found: Mapping[str, Any]) -> None:
@@ -237,10 +252,11 @@ def require_all_weights(path: str | Path, found: Mapping[str, Any]) -> None:
     lacking = sorted({str(name) for kind in _LACKING for name in found.get(kind, ())})
     if lacking:
         shown = marked(", ".join(lacking[:5]))
-        raise _refused(Path(path), f"{len(lacking)} of its weights are not there, such as {shown}")
+        raise refused(Path(path), f"{len(lacking)} of its weights are not there, such as {shown}")
 
 
-def _refused(folder: Path, what: str) -> ModelError:
+def refused(folder: Path, what: str) -> ModelError:
+    """The error for a folder that is not what it says."""
     return ModelError(
         f"{folder} is not to be trusted: {what}.",
         where=f"model.path = {str(folder)!r}",

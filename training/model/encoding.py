@@ -16,6 +16,7 @@ from contracts.errors import DataError
 from training.images import decode_image
 from training.model import family
 from training.model.policy import Policy
+from training.model.template import render
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt
 
@@ -149,11 +150,13 @@ def conversation(policy: Policy, prompt: Prompt) -> str:
 
     Raises:
         DataError: The question itself holds a placeholder, or the template has no room for images.
+        ModelError: See `training.model.template.render`.
     """
-    text: str = policy.processor.apply_chat_template(
+    text = render(
+        policy.processor.chat_template,
         messages(policy, prompt, [None] * len(prompt.images)),
-        add_generation_prompt=True,
-        tokenize=False,
+        policy.tokenizer.special_tokens_map,
+        where="the processor of the policy",
     )
     num_placeholders = text.count(policy.processor.image_token)
     inside = [token for token in policy.placeholder_tokens if token in prompt.question]

@@ -1,6 +1,7 @@
 """The policy: a vision-language model and its processor, loaded with the stock classes."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from contracts.errors import ModelError
+from contracts.errors import ModelError, RevisualError
+from contracts.texts import marked
 from training.model import family
 from training.model.check import check_model, require_all_weights
 from training.model.family import PretrainedModel, Processor, Tokenizer, component_of
@@ -123,22 +125,47 @@ def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> 
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
 
-    from training.model import attention
+    from training.model import attention, bounds
 
     logging.disable_progress_bar()  # a stage's output is a log, not a terminal
-    weights, found = AutoModelForImageTextToText.from_pretrained(
-        str(path),
-        dtype=device.torch_dtype(model.dtype),
-        attn_implementation=attention.register(),
-        use_safetensors=True,  # never pickles
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
-    require_all_weights(path, found)
-    processor = AutoProcessor.from_pretrained(str(path), trust_remote_code=False)
+    with _refusing(Path(path)):
+        bounds.check_size(Path(path))
+        weights, found = AutoModelForImageTextToText.from_pretrained(
+            str(path),
+            dtype=device.torch_dtype(model.dtype),
+            attn_implementation=attention.register(),
+            use_safetensors=True,  # never pickles
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        require_all_weights(path, found)
+        processor = AutoProcessor.from_pretrained(str(path), trust_remote_code=False)
+        bounds.check_processor(Path(path), processor)
     if model.max_pixels is not None:
         family.bound_pixels(weights.config, processor, model.max_pixels)
     return Policy(weights.to(device.current_device()), processor, system_prompt)
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    """Turns whatever a stranger's files provoke in the libraries that read them into one error.
+
+    Raises:
+        ModelError: They provoked something.
+    """
+    try:
+        yield
+    except (RevisualError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the tokenizers' own errors have no class of their own
+        reason = marked(str(error).strip().partition("\n")[0])[:300]
+        raise ModelError(
+            f"{folder} cannot be loaded: {type(error).__name__}: {reason}",
+            where=f"model.path = {str(folder)!r}",
+            rule="transformers loads the folder's configuration, weights, tokenizer and processor "
+            "with its own classes",
+            fix="copy the model again, completely; or choose a family of docs/models.md",
+        ) from error
 
 
 def freeze(model: nn.Module, components: Sequence[Component]) -> None:

@@ -8,6 +8,7 @@ and log-probabilities are its own; without an engine the responses are made up.
 """
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from training.images import decode_image
 from training.model import family
 from training.model.encoding import (
     TokenSequence,
+    conversation,
     encode_prompt,
     encode_response,
     messages,
@@ -40,7 +42,10 @@ _NUM_SAMPLES = 2
 _RESPONSE_TOKENS = 8
 _IMAGE_SIZES = ((84, 56), (56, 112), (70, 70))
 # What a stock forward pass of an unknown family may raise.
-_FAULTS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, StopIteration)
+_FAULTS = (
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, StopIteration),
+    *(ArithmeticError, AssertionError, ImportError),
+)
 
 
 @dataclass(frozen=True)
@@ -194,10 +199,15 @@ def _responses(
 
 
 def _stock_inputs(policy: Policy, prompt: Prompt) -> dict[str, Any]:
-    """What the stock processor makes of a conversation, as its documentation shows it."""
+    """What the stock processor makes of a conversation, as its documentation shows it.
+
+    Its template is the text itself: the model's own is a program and rendered within limits only.
+    """
     images = [decode_image(image) for image in prompt.images]
+    text = json.dumps(conversation(policy, prompt), ensure_ascii=False)
     inputs: dict[str, Any] = policy.processor.apply_chat_template(
         messages(policy, prompt, images),
+        chat_template=f"{{{{ {text} }}}}",
         add_generation_prompt=True,
         tokenize=True,
         return_dict=True,

@@ -1,16 +1,22 @@
-"""Tries a model's chat template, which is a program, in a process that may not take much.
+"""Applies a model's chat template, which is a program, in a process that may not take much.
 
-Jinja's sandbox keeps it from files and from Python, but not from loops and memory. The process is
-`python -m training.model.template FOLDER`; it writes one JSON object.
+Jinja's sandbox keeps it from files and from Python, but not from loops and memory. A trial proves
+nothing of other questions: a template may tell them apart. So every conversation is rendered there,
+those of the trial and those that a model learns from. The process is `python -m
+training.model.template`; it answers one JSON object by another, a line each.
 """
 
+import atexit
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
+from threading import Timer, get_ident
 from time import process_time
 from typing import Any
 
@@ -21,13 +27,16 @@ from training.model.check import read_object
 RAW = "chat_template.jinja"
 MAX_CPU_SECONDS, MAX_SECONDS = 5, 120  # a template takes milliseconds; a machine may be busy
 MAX_MEMORY_BYTES = 2**30
-MAX_CHARACTERS = 2**20  # of what it makes of a short question
+MAX_CHARACTERS = 2**20  # of what it makes of a conversation
+Conversation = Sequence[Mapping[str, Any]]
 _TEXT = [{"type": "text", "text": "What is 1 + 1?"}]
 _SYSTEM = {"role": "system", "content": [{"type": "text", "text": "Think."}]}
-CONVERSATIONS = (
+CONVERSATIONS: tuple[Conversation, ...] = (
     [_SYSTEM, {"role": "user", "content": _TEXT}],
     [_SYSTEM, {"role": "user", "content": [{"type": "image"}, *_TEXT]}],
 )
+# One for each process and thread: a forked process shares its parent's pipes.
+_RENDERERS: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
 
 
 def try_template(folder: Path) -> None:
@@ -36,34 +45,87 @@ def try_template(folder: Path) -> None:
     Raises:
         ModelError: There is no template, it fails, or it takes too long, too much memory or room.
     """
-    command = [sys.executable, "-m", "training.model.template", str(folder.resolve())]
+    template = template_of(folder)
+    tokens = _special_tokens(read_object(folder / "tokenizer_config.json"))
+    for conversation in CONVERSATIONS:
+        render(template, conversation, tokens, where=f"model.path = {str(folder)!r}")
+
+
+def render(
+    template: object, conversation: Conversation, tokens: Mapping[str, str], *, where: str
+) -> str:
+    """The text of a conversation, up to where the answer begins, as transformers renders it.
+
+    Args:
+        template: As a processor holds it.
+        conversation: Messages in transformers' form; images without their pixels.
+        tokens: The tokenizer's special tokens, `eos_token` and the like.
+        where: The template is from, for the error.
+
+    Raises:
+        ModelError: There is no template, it fails, or it takes too long, too much memory or room.
+    """
+    named = _default(template)
+    request = {"template": named, "conversation": conversation, "tokens": dict(tokens)}
+    answer = {"fault": "there is none"} if named is None else _ask(json.dumps(request).encode())
+    if "text" in answer:
+        return answer["text"]
+    raise ModelError(
+        f"The chat template cannot be used: {marked(answer['fault'])[:300]}.",
+        where=where,
+        rule=f"it turns a conversation, with a system prompt and with images, into at most "
+        f"{MAX_CHARACTERS} characters, within {MAX_CPU_SECONDS} seconds and "
+        f"{MAX_MEMORY_BYTES // 2**20} MiB",
+        fix="copy the model again, from somebody you trust; or give it its family's template",
+    )
+
+
+def _ask(request: bytes) -> dict[str, str]:
+    """The renderer's answer to a request: a text, or a fault."""
+    process = _renderer()
+    assert process.stdin is not None and process.stdout is not None
+    timer = Timer(MAX_SECONDS, process.kill)
+    timer.start()
     try:
-        done = subprocess.run(
-            command,
-            cwd=Path(__file__).resolve().parents[2],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=MAX_SECONDS,
-            check=False,
-        )
-        fault = json.loads(done.stdout)["fault"] if done.returncode == 0 else _end(done)
-    except subprocess.TimeoutExpired:
-        fault = f"it took more than {MAX_SECONDS} seconds"
-    if fault is not None:
-        raise ModelError(
-            f"The chat template of {folder} cannot be used: {marked(str(fault))[:300]}.",
-            where=f"model.path = {str(folder)!r}",
-            rule=f"it turns a short question, with a system prompt and with an image, into at most "
-            f"{MAX_CHARACTERS} characters, within {MAX_CPU_SECONDS} seconds and "
-            f"{MAX_MEMORY_BYTES // 2**20} MiB",
-            fix="copy the model again, from somebody you trust; or give it its family's template",
-        )
+        process.stdin.write(request + b"\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except BrokenPipeError:
+        line = b""
+    finally:
+        is_late = timer.finished.is_set()
+        timer.cancel()
+    if line.endswith(b"\n"):
+        answer: dict[str, str] = json.loads(line)
+        return answer
+    process.kill()
+    if is_late:
+        return {"fault": f"it took more than {MAX_SECONDS} seconds"}
+    return {"fault": f"it ended the process ({process.wait()})"}
 
 
-def _end(done: subprocess.CompletedProcess[bytes]) -> str:
-    last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-    return f"it ended the process ({done.returncode}) {' '.join(last)}"
+def _renderer() -> subprocess.Popen[bytes]:
+    """The process that renders for this thread; a new one if a template ended the last."""
+    key = os.getpid(), get_ident()
+    known = _RENDERERS.get(key)
+    if known is not None and known.poll() is None:
+        return known
+    _RENDERERS[key] = subprocess.Popen(
+        [sys.executable, "-m", "training.model.template"],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    return _RENDERERS[key]
+
+
+@atexit.register
+def _end_renderers() -> None:
+    for (process_id, _), process in _RENDERERS.items():
+        if process_id == os.getpid():
+            process.kill()
+            process.wait()
 
 
 def template_of(folder: Path) -> str | None:
@@ -76,11 +138,15 @@ def template_of(folder: Path) -> str | None:
         path = folder / name
         if path.is_file():
             template = _text(path) if name == RAW else read_object(path).get("chat_template")
-            if isinstance(template, dict):  # named ones, for tools and the like
-                template = template.get("default")
-            if isinstance(template, str):
-                return template
+            if (named := _default(template)) is not None:
+                return named
     return None
+
+
+def _default(template: object) -> str | None:
+    if isinstance(template, dict):  # named ones, for tools and the like
+        template = template.get("default")
+    return template if isinstance(template, str) else None
 
 
 def _text(path: Path) -> str:
@@ -95,29 +161,6 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _fault(folder: Path) -> str | None:
-    """Renders within the limits; what is wrong, or None."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    template = template_of(folder)
-    if template is None:
-        return "there is none"
-    tokens = _special_tokens(read_object(folder / "tokenizer_config.json"))
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    last_second = ceil(process_time()) + MAX_CPU_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (last_second, last_second))
-    try:
-        for conversation in CONVERSATIONS:
-            rendered, _ = render_jinja_template(
-                [conversation], chat_template=template, add_generation_prompt=True, **tokens
-            )
-            if len(rendered[0]) > MAX_CHARACTERS:
-                return f"it makes {len(rendered[0])} characters"
-    except Exception as error:  # noqa: BLE001 - it is somebody else's program
-        return f"{type(error).__name__}: {str(error)[:200]}"
-    return None
-
-
 def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
     """`bos_token` and its like, as a template may use them."""
     named = {key: value for key, value in config.items() if key.endswith("_token")}
@@ -125,9 +168,37 @@ def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in texts.items() if isinstance(value, str)}
 
 
+def _serve() -> None:
+    """Answers requests until there are no more."""
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a stage that is told to stop still goes on
+        signal.signal(stop, signal.SIG_IGN)
+    _limit(resource.RLIMIT_DATA, MAX_MEMORY_BYTES)
+    for line in sys.stdin.buffer:
+        _limit(resource.RLIMIT_CPU, ceil(process_time()) + MAX_CPU_SECONDS)
+        request = json.loads(line)
+        try:
+            texts, _ = render_jinja_template(
+                [request["conversation"]],
+                chat_template=request["template"],
+                add_generation_prompt=True,
+                **request["tokens"],
+            )
+            answer = {"text": texts[0]}
+            if len(texts[0]) > MAX_CHARACTERS:
+                answer = {"fault": f"it makes {len(texts[0])} characters"}
+        except Exception as error:  # noqa: BLE001 - it is somebody else's program
+            answer = {"fault": f"{type(error).__name__}: {str(error)[:200]}"}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _limit(which: int, most: int) -> None:
+    """Bounds what this process may take; whoever started it may have set less."""
+    _, hard = resource.getrlimit(which)
+    resource.setrlimit(which, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 if __name__ == "__main__":
-    try:
-        fault = _fault(Path(sys.argv[1]))
-    except ModelError as error:
-        fault = error.what
-    sys.stdout.write(json.dumps({"fault": fault}))
+    _serve()

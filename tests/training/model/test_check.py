@@ -9,9 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from contracts.errors import ModelError
 from training.model.check import check_folder, check_links, check_model, weight_shapes
+from training.model.encoding import encode_prompt
 from training.model.policy import load_policy
+from training.model.probe import probe
 from training.model.template import template_of, try_template
 from training.recipe.recipe import ModelRecipe
+from training.rollout.protocol import Prompt
 
 REQUIRED = ["config.json", "model.safetensors", "tokenizer_config.json", "processor_config.json"]
 
@@ -175,6 +178,7 @@ def test_shards_are_those_of_the_index_and_of_the_folder(model, tmp_path):
         {"text_config__hidden_size": 10**15},
         {"text_config__vocab_size": 10**9},
         {"text_config__intermediate_size": 2**30},
+        {"text_config__head_dim": 2**30},
         {"vision_config__depth": 10**6},
         {"vision_config__hidden_size": 2**31 - 1},
         {"vision_config__num_heads": -4},
@@ -193,8 +197,115 @@ def test_weights_that_are_not_there_are_not_made_up(model):
     removed = next(name for name in weights if "visual" in name and "qkv.weight" in name)
     del weights[removed]
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"1 of its weights are not there"):
+    with pytest.raises(ModelError, match="weights are not there"):
         load_policy(model, ModelRecipe(path="unused"), system_prompt="")
+
+
+def loading(folder):
+    """The error with which a folder is refused that passes the check of its files."""
+    with pytest.raises(ModelError) as caught:
+        load_policy(folder, ModelRecipe(path="unused"), system_prompt="")
+    return caught.value.what
+
+
+def test_a_model_is_compared_before_it_is_built(model, monkeypatch):
+    from transformers import AutoModelForImageTextToText
+
+    def built(*_args, **_kwargs):
+        pytest.fail("the model was built")
+
+    weights = load_file(model / "model.safetensors")
+    text = {name: one for name, one in weights.items() if "visual" not in name}
+    monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", built)
+    monkeypatch.setattr("training.model.bounds.MAX_BUFFER", 2**16)
+    change(model, text_config__head_dim=2**18)
+    assert "inv_freq with 131072 numbers" in loading(model)
+    change(model, text_config__head_dim=8)
+    change(model, vision_config__depth=40, vision_config__hidden_size=8192)
+    save_file(text, model / "model.safetensors", metadata={"format": "pt"})
+    check_model(model)
+    assert "some of its weights are not there" in loading(model)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"size": {"longest_edge": 4 * 10**9, "shortest_edge": 4 * 10**9}},
+        {"size": {"longest_edge": 2**30, "shortest_edge": 2**30}},
+        {"patch_size": 2**20},
+        {"merge_size": 10**6},
+        {"temporal_patch_size": 10**9},
+    ],
+    ids=str,
+)
+def test_a_processor_that_enlarges_without_measure_is_refused(values, model):
+    path = model / "processor_config.json"
+    config = json.loads(path.read_text())
+    config["image_processor"].update(values)
+    path.write_text(json.dumps(config))
+    assert next(iter(values)) in loading(model)
+
+
+@pytest.mark.parametrize("name", ["_attn_implementation", "attn_implementation"])
+def test_a_config_that_names_a_kernel_is_refused(name, model):
+    for odd in ("evil/kern", "paged|evil/kern", {"text_config": "evil/kern"}, ["evil/kern"], 3):
+        for field in (name, f"text_config__{name}"):
+            change(model, **{field: odd})
+            assert name in refused(model)
+            change(model, **{field: None})
+    for known in ("sdpa", "flash_attention_2", {"text_config": "eager"}, None):
+        change(model, **{name: known})
+        check_model(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("generation_config.json", "[]"),
+        ("generation_config.json", '{"a":' * 50_000 + "1" + "}" * 50_000),
+        ("tokenizer.json", "{"),
+        ("tokenizer.json", "[]"),
+        ("tokenizer.json", '{"version": "1.0", "model": {"type": "Nope"}}'),
+        ("special_tokens_map.json", "[]"),
+        ("added_tokens.json", "[1]"),
+    ],
+)
+def test_whatever_a_file_provokes_is_one_clear_error(name, data, model):
+    (model / name).write_text(data)
+    assert str(model) in loading(model) and "cannot be loaded" in loading(model)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"text_config": "x"},
+        {"text_config__num_attention_heads": 0},
+        {"text_config__num_attention_heads": 7},
+        {"text_config__hidden_act": "nope"},
+        {"text_config__rope_parameters": {"rope_type": "nope"}},
+        {"text_config__vocab_size": None},
+        {"text_config__pad_token_id": 10**9},
+        {"text_config__layer_types": ["a"]},
+        {"vision_config__patch_size": 0},
+        {"quantization_config": 3},
+        {"dtype": "nope"},
+        {"image_token_id": "x"},
+    ],
+    ids=str,
+)
+def test_whatever_a_config_provokes_is_one_clear_error(values, model):
+    change(model, **values)
+    assert str(model) in loading(model)
+
+
+def test_what_a_processor_provokes_is_the_probes_error(model):
+    path = model / "processor_config.json"
+    config = json.loads(path.read_text())
+    config["image_processor"]["patch_size"] = 0
+    path.write_text(json.dumps(config))
+    policy = load_policy(model, ModelRecipe(path="unused"), system_prompt="")
+    with pytest.raises(ModelError, match="ZeroDivisionError"):
+        probe(policy)
 
 
 def test_links_out_of_the_folder_and_other_bases_are_refused(model, tmp_path):
@@ -245,6 +356,26 @@ def test_a_template_may_not_take_much_nor_fail(template, told, model):
     with pytest.raises(ModelError) as caught:
         try_template(model)
     assert told in caught.value.what and caught.value.what.isprintable()
+
+
+LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+def test_a_template_that_behaves_in_the_trial_alone_is_stopped(model):
+    template = (model / "chat_template.jinja").read_text()
+    asked = "messages[-1].content[-1].text"
+    (model / "chat_template.jinja").write_text(
+        f"{{%- if {asked} == 'Stop.' -%}}{LOOPS}{{%- endif -%}}"
+        "{%- if messages[-1].content[0].image is defined -%}" + LOOPS + "{%- endif -%}" + template
+    )
+    try_template(model)
+    policy = load_policy(model, ModelRecipe(path="unused"), system_prompt="Think.")
+    for question in ("Stop.", "Stop."):
+        with pytest.raises(ModelError, match="it ended the process"):
+            encode_prompt(policy, Prompt(question))
+    odd = "'\"{{ 1 }}\\n\n\t é 🍎 \x1f{% raw %}"  # nothing of a question is a template
+    assert odd in policy.tokenizer.decode(encode_prompt(policy, Prompt(odd)).token_ids)
+    probe(policy)  # pixels are shown to the processor, not to the template
 
 
 def test_the_template_is_the_one_that_the_processor_takes(model):

@@ -74,6 +74,10 @@ class Backend(Protocol):
         """Removes whatever lies under `prefix/`, and an object of that name, unfinished or not."""
         ...
 
+    def abandon(self, name: str) -> None:
+        """Removes what `unfinished` lists under a name; what others can read stays."""
+        ...
+
 
 def open_backend(uri: str) -> Backend:
     """Opens the backend for a store's address.
@@ -263,8 +267,16 @@ class S3Backend:
         names = [f"{itself}/{name}" for name in self.sizes(prefix)]
         # S3 answers that it has removed an object that never was.
         self._call(lambda: self._fs.rm([*names, itself], timeout=TIMEOUT_SECONDS))
+        self._abort(lambda name: name == prefix or name.startswith(f"{prefix}/"))
+
+    def abandon(self, name: str) -> None:
+        """Aborts the multipart uploads of a name."""
+        inner(name, self.root)
+        self._abort(lambda one: one == name)
+
+    def _abort(self, is_meant: Callable[[str], bool]) -> None:
         for upload in self._multipart_uploads():
-            if upload["name"] == prefix or upload["name"].startswith(f"{prefix}/"):
+            if is_meant(upload["name"]):
                 ids = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
                 self._request("abort_multipart_upload", **ids)
 

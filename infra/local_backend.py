@@ -131,6 +131,12 @@ class LocalBackend:
                 # Two may remove it at once, and a writer may still put something there.
                 shutil.rmtree(path, onerror=lambda _, __, error: _unless_gone(error[1]))
 
+    def abandon(self, name: str) -> None:
+        """Removes a file that `create` had not yet linked into place."""
+        with self._clear_errors():
+            if _is_hidden(name):
+                self._path(name).unlink(missing_ok=True)
+
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
         try:

@@ -138,6 +138,36 @@ def test_what_crashed_writers_left_half_made_is_invisible_and_goes_after_an_age(
     assert backend.unfinished() == {}
 
 
+def test_what_others_upload_into_the_same_prefix_is_theirs(seaweed, tmp_path):
+    """Files beside the store, and uploads that have begun under names that lead to them."""
+    store = Store(f"s3://{seaweed.bucket}/{uuid.uuid4().hex}", tmp_path / "cache")
+    backend, prefix = store.backend, store.root.removeprefix(f"s3://{seaweed.bucket}/")
+    theirs = ("data/train.parquet", "data/eval.parquet", "artifacts/notes")
+    for name in theirs:
+        backend.create(name, b"precious")
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "x").write_text("x")
+    kept = store.publish(tmp_path / "made", "run", Provenance(), key=STAGE)
+    step = store.publish(tmp_path / "made", "run", Provenance(), key=step_key(STAGE, 1))
+    foreign = ("data/train.parquet", "data", "artifacts", "keys", f"keys/{STAGE}", "artifacts/run")
+    ours = (f"keys/{STAGE}/step-00000001", f"keys/{STAGE}/000001.json", "probes/1/probe")
+    for name in (*foreign, *ours):
+        key = f"{prefix}/{name}"
+        backend._fs.call_s3("create_multipart_upload", Bucket=seaweed.bucket, Key=key)
+    found = listed(store)
+    assert {uri.removeprefix(f"{store.root}/") for uri in found} == set(ours)
+    remove(store, found.values())
+    assert [backend.read(name) for name in theirs] == [b"precious"] * len(theirs)
+    assert store.find(STAGE) == kept and store.find(step_key(STAGE, 1)) == step
+    # An object that names garbage and has no entry's name: on S3, others may lie below it.
+    other = store.publish(tmp_path / "made", "model", Provenance())
+    named = other.model_copy(update={"uri": store.location(other)}).model_dump_json().encode()
+    assert backend.create("keys/odd", named)
+    (found,) = listed(store).values()
+    assert (found.uri, found.entries) == (other.uri, ())
+    assert backend.unfinished().keys() == set(foreign)
+
+
 def test_what_is_old_enough_is_told_by_the_stores_own_times(put, store):
     if store.root.startswith("s3://"):
         pytest.skip("nobody can set an object's time")

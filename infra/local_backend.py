@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contracts.errors import StoreError
 from contracts.paths import is_inner_path
+from infra.limits import MAX_METADATA_BYTES, too_large
 from infra.names import inner, outside
 
 MIB = 2**20
@@ -46,9 +47,15 @@ class LocalBackend:
         with self._clear_errors():
             path = self._path(name)
             try:
-                return path.read_bytes() if path.is_file() else None
+                if not path.is_file():
+                    return None
+                with path.open("rb") as file:
+                    data = file.read(MAX_METADATA_BYTES + 1)
             except FileNotFoundError:
                 return None
+        if len(data) > MAX_METADATA_BYTES:
+            raise too_large(name, self.root)
+        return data
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the files below a folder, half-made ones left out."""

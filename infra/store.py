@@ -30,6 +30,7 @@ from contracts.places import Place
 from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, damage, file_entries, file_names, matches
+from infra.limits import MAX_METADATA_BYTES
 from infra.manifest import MANIFEST, Manifest
 from infra.names import is_entry, is_key, is_location, outside, step_of_entry
 
@@ -132,6 +133,15 @@ class Store:
         """Commits a manifest, which makes the artifact, and enters it under its key."""
         digest = content_digest(manifest.files)
         data = manifest.model_dump_json(indent=2).encode()
+        if len(data) > MAX_METADATA_BYTES:
+            self.backend.remove(location)
+            raise StoreError(
+                f"{len(manifest.all_files)} files and what they were made from are too many for "
+                f"one manifest: it would have {len(data)} bytes.",
+                where=f"{self.root}/{location}",
+                rule=f"a manifest has at most {MAX_METADATA_BYTES} bytes",
+                fix="store fewer and larger files",
+            )
         artifact = Artifact(uri=f"{self.root}/{location}", sha256=digest, kind=manifest.kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
@@ -276,12 +286,12 @@ class Store:
         Args:
             name: `keys/...`, relative to the root.
         """
-        data = self.backend.read(name)
-        if data is None:
-            return None  # removed at this moment
         try:
+            data = self.backend.read(name)
+            if data is None:
+                return None  # removed at this moment
             named = Artifact.model_validate_json(data)
-        except ValidationError:
+        except (DamagedError, ValidationError):
             named = None
         if named is None or not is_location(named.uri):
             log.warning("Passing over %s: it names no artifact of this store", name)

@@ -7,6 +7,7 @@ goes: artifacts of runs that were given up, and what a crashed upload left behin
 manifest. The store's own clock decides what is young.
 """
 
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,8 @@ from infra.store import Store, chunks_key, step_key
 from tasks.chunks import KIND as CHUNKS
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, step_scores
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:
     """Locations of artifacts and of all that they were made from."""
     waiting, kept = list(roots), set[str]()
     while waiting:
-        artifact = waiting.pop()
+        artifact = _as_of_here(store, waiting.pop())
         try:
             location = store.location(artifact)
             if location in kept:
@@ -213,3 +216,16 @@ def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:
         except DamagedError:
             continue  # what it was made from is not known any more; the rest of it stays
     return kept
+
+
+def _as_of_here(store: Store, artifact: Artifact) -> Artifact:
+    """An artifact of another store, as it would be called in this one.
+
+    A store may have been moved, or copied, or have two addresses, and unique names lie in it: what
+    has the same one here is kept.
+    """
+    if artifact.uri.startswith(f"{store.root}/"):
+        return artifact
+    log.warning("%s lies in another store: only what has its name here is kept", artifact.uri)
+    location = "/".join(artifact.uri.split("/")[-3:])
+    return artifact.model_copy(update={"uri": f"{store.root}/{location}"})

@@ -106,6 +106,22 @@ def test_everything_a_finished_run_refers_to_stays_and_the_rest_goes(finished, p
     assert listed(store) == {}
 
 
+def test_an_input_in_another_store_ends_nothing_and_what_has_its_name_here_stays(
+    finished, put, store, caplog
+):
+    """Of a run that somebody copied here, or made while the store had another address."""
+    base, gone = put("model"), put("model")
+    model = put("model", {"policy": base})
+    moved = model.uri.replace(store.root, "s3://elsewhere/before")
+    foreign = {
+        "model": model.model_copy(update={"uri": moved}),
+        "odd": model.model_copy(update={"uri": "s3://elsewhere/what"}),
+    }
+    put("run", foreign, name_key("run", "copied"))
+    assert set(listed(store)) == {gone.uri}
+    assert f"{moved} lies in another store" in caplog.text
+
+
 def test_what_is_young_stays(put, store):
     put("model")
     open_backend(store.root).create("artifacts/model/crashed/files/weights", b"half")

@@ -204,14 +204,16 @@ def _finished_runs(entries: Mapping[str, Artifact]) -> Iterator[Artifact]:
 
 def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:
     """Locations of artifacts and of all that they were made from."""
-    waiting, kept = list(roots), set[str]()
+    waiting, kept, seen = list(roots), set[str](), set[tuple[str, str]]()
     while waiting:
         artifact = _as_of_here(store, waiting.pop())
         try:
             location = store.location(artifact)
-            if location in kept:
-                continue
             kept.add(location)
+            # By both: a reference with another digest leads no further, and must not end this one.
+            if (location, artifact.sha256) in seen:
+                continue
+            seen.add((location, artifact.sha256))
             waiting += store.manifest(artifact).inputs.values()
         except DamagedError:
             continue  # what it was made from is not known any more; the rest of it stays

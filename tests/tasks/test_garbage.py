@@ -122,6 +122,14 @@ def test_an_input_in_another_store_ends_nothing_and_what_has_its_name_here_stays
     assert f"{moved} lies in another store" in caplog.text
 
 
+def test_a_reference_with_a_wrong_digest_hides_nothing_that_a_right_one_leads_to(put, store):
+    model = put("model", {"policy": put("model")})
+    wrong = model.model_copy(update={"sha256": "0" * 64})
+    for number, inputs in enumerate(([model, wrong], [wrong, model])):
+        put("run", zip("ab", inputs, strict=True), name_key("run", str(number)))
+    assert listed(store) == {}
+
+
 def test_what_is_young_stays(put, store):
     put("model")
     open_backend(store.root).create("artifacts/model/crashed/files/weights", b"half")

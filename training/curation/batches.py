@@ -33,6 +33,8 @@ def batches(source: SourceRecipe, folder: Path) -> Iterator[pa.Table]:
         files = sorted(folder.rglob("*.parquet"), key=str)
         # By way of `datasets`, whose own types a file may declare.
         schema = Features.from_arrow_schema(pq.read_schema(files[0])).arrow_schema
+        for path in files:  # the later ones, too, of which no row may be wanted
+            table_cast(pq.read_schema(path).empty_table(), schema)
         num_rows = 0
         for path in files:
             with pq.ParquetFile(path, pre_buffer=False) as file:

@@ -355,3 +355,11 @@ def test_batches_files_and_row_groups_leave_no_trace_in_the_rows(tmp_path):
     for number in (1, 1023, 1024, 1025, 3001, 9000):
         some = load_source(source.model_copy(update={"num_problems": number}), 0)
         assert some == rows[:number]
+
+
+def test_a_file_with_other_columns_is_told_though_none_of_its_rows_is_wanted(tmp_path):
+    pq.write_table(GOOD, tmp_path / "a.parquet")
+    pq.write_table(pa.table({"question": ["a"], "text": ["1"]}), tmp_path / "b.parquet")
+    values = {"name": "two", "kind": "parquet", "modality": "text"}
+    source = SourceRecipe(**values, path=str(tmp_path / "*.parquet"), num_problems=1)
+    assert "cannot be read" in message(source).what

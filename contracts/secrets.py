@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
@@ -57,8 +57,12 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
         text: Any text; URIs and whole logs among them.
         environment: Whose secrets to look for; this process's by default.
     """
+    return _without(text, _secrets_of(os.environ if environment is None else environment))
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
     text = _USER_IN_URI.sub("", text)
-    for secret in _secrets_of(os.environ if environment is None else environment):
+    for secret in secrets:
         text = text.replace(secret, MASK)
     text = _SECRET_IN_QUERY.sub(rf"\1={MASK}", text)
     return _FORMS.sub(MASK, _ASSIGNED.sub(rf"\1{MASK}", text))
@@ -66,29 +70,37 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
 
 def masked(value: JsonValue) -> JsonValue:
     """A JSON value with every text cleaned, and every entry whose key names a secret masked."""
+    return _masked(value, _secrets_of(os.environ))
+
+
+def _masked(value: JsonValue, secrets: Sequence[str]) -> JsonValue:
     if isinstance(value, dict):
         return {
-            key: MASK if names_secret(key) and inner is not None else masked(inner)
+            key: MASK if names_secret(key) and inner is not None else _masked(inner, secrets)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [masked(inner) for inner in value]
-    return without_secrets(value) if isinstance(value, str) else value
+        return [_masked(inner, secrets) for inner in value]
+    return _without(value, secrets) if isinstance(value, str) else value
 
 
-def find_secrets(value: object, field: str = "") -> Iterator[str]:
+def find_secrets(value: object) -> Iterator[str]:
     """Names the fields of nested values that hold a secret, such as `sources.0.path`."""
+    yield from _find(value, "", _secrets_of(os.environ))
+
+
+def _find(value: object, field: str, secrets: Sequence[str]) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             name = f"{field}.{key}" if field else str(key)
             if names_secret(str(key)):
                 yield name
             else:
-                yield from find_secrets(inner, name)
+                yield from _find(inner, name, secrets)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from find_secrets(inner, f"{field}.{index}")
-    elif isinstance(value, str) and without_secrets(value) != value:
+            yield from _find(inner, f"{field}.{index}", secrets)
+    elif isinstance(value, str) and _without(value, secrets) != value:
         yield field
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from contracts.errors import StoreError
 from contracts.paths import is_inner_path
 from contracts.secrets import without_secrets
+from infra.limits import MAX_METADATA_BYTES, too_large
 from infra.local_backend import LocalBackend
 from infra.names import inner
 
@@ -26,6 +27,7 @@ SLOWEST_BYTES_PER_SECOND = MIB
 PATIENCE_SECONDS = 180.0
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
+RANGE_NOT_SATISFIABLE = 416
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,11 @@ class Backend(Protocol):
         ...
 
     def read(self, name: str) -> bytes | None:
-        """An object's bytes; None if there is none of that name."""
+        """An object's bytes; None if there is none of that name.
+
+        Raises:
+            DamagedError: There are more than `MAX_METADATA_BYTES`.
+        """
         ...
 
     def sizes(self, prefix: str) -> dict[str, int]:
@@ -72,6 +78,10 @@ class Backend(Protocol):
 
     def remove(self, prefix: str) -> None:
         """Removes whatever lies under `prefix/`, and an object of that name, unfinished or not."""
+        ...
+
+    def abandon(self, name: str) -> None:
+        """Removes what `unfinished` lists under a name; what others can read stays."""
         ...
 
 
@@ -150,12 +160,22 @@ class S3Backend:
 
         def get() -> bytes | None:
             try:
-                data: bytes = self._fs.cat_file(path, timeout=TIMEOUT_SECONDS)
+                # A range: the size that a listing tells may be another one by now.
+                data: bytes = self._fs.cat_file(
+                    path, start=0, end=MAX_METADATA_BYTES + 1, timeout=TIMEOUT_SECONDS
+                )
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                if _status(error) == RANGE_NOT_SATISFIABLE:  # nothing has no first byte
+                    return b""
+                raise
             return data
 
-        return self._call(get)
+        data = self._call(get)
+        if data is not None and len(data) > MAX_METADATA_BYTES:
+            raise too_large(name, self.root)
+        return data
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the objects under a prefix."""
@@ -263,8 +283,16 @@ class S3Backend:
         names = [f"{itself}/{name}" for name in self.sizes(prefix)]
         # S3 answers that it has removed an object that never was.
         self._call(lambda: self._fs.rm([*names, itself], timeout=TIMEOUT_SECONDS))
+        self._abort(lambda name: name == prefix or name.startswith(f"{prefix}/"))
+
+    def abandon(self, name: str) -> None:
+        """Aborts the multipart uploads of a name."""
+        inner(name, self.root)
+        self._abort(lambda one: one == name)
+
+    def _abort(self, is_meant: Callable[[str], bool]) -> None:
         for upload in self._multipart_uploads():
-            if upload["name"] == prefix or upload["name"].startswith(f"{prefix}/"):
+            if is_meant(upload["name"]):
                 ids = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
                 self._request("abort_multipart_upload", **ids)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contracts.errors import StoreError
 from contracts.paths import is_inner_path
+from infra.limits import MAX_METADATA_BYTES, too_large
 from infra.names import inner, outside
 
 MIB = 2**20
@@ -46,9 +47,15 @@ class LocalBackend:
         with self._clear_errors():
             path = self._path(name)
             try:
-                return path.read_bytes() if path.is_file() else None
+                if not path.is_file():
+                    return None
+                with path.open("rb") as file:
+                    data = file.read(MAX_METADATA_BYTES + 1)
             except FileNotFoundError:
                 return None
+        if len(data) > MAX_METADATA_BYTES:
+            raise too_large(name, self.root)
+        return data
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes of the files below a folder, half-made ones left out."""
@@ -130,6 +137,12 @@ class LocalBackend:
             except IsADirectoryError:
                 # Two may remove it at once, and a writer may still put something there.
                 shutil.rmtree(path, onerror=lambda _, __, error: _unless_gone(error[1]))
+
+    def abandon(self, name: str) -> None:
+        """Removes a file that `create` had not yet linked into place."""
+        with self._clear_errors():
+            if _is_hidden(name):
+                self._path(name).unlink(missing_ok=True)
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:

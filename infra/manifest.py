@@ -1,14 +1,17 @@
 """What lies beside an artifact's files and tells of them."""
 
 from pathlib import PurePosixPath
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import FailFast, model_validator
 
 from contracts.places import Place
 from contracts.provenance import Provenance
 from infra.digests import FileEntry
 
 MANIFEST = "manifest.json"
+# The first fault will do: millions of them, each with its message, would take gigabytes.
+Files = Annotated[tuple[FileEntry, ...], FailFast()]
 
 
 class Manifest(Provenance):
@@ -22,8 +25,8 @@ class Manifest(Provenance):
     """
 
     kind: str
-    files: tuple[FileEntry, ...]
-    attachments: tuple[FileEntry, ...] = ()
+    files: Files
+    attachments: Files = ()
     place: Place | None = None
 
     @property

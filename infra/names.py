@@ -11,8 +11,10 @@ from contracts.paths import is_inner_path
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _LOCATION = re.compile(rf"artifacts/{_PART}/{_PART}")
 _KEY = re.compile(rf"{_PART}(/step-[0-9]{{8}}|/chunks)?")
-_ENTRY = re.compile(r"[0-9]{6,12}\.json")
-_STEP_ENTRY = re.compile(rf"step-([0-9]{{8}})/{_ENTRY.pattern}")
+# As `entry_name` writes them: no two names have one number.
+_ENTRY = re.compile(r"([0-9]{6}|[1-9][0-9]{6,11})\.json")
+MAX_ENTRY_NUMBER = 10**12 - 1
+_STEP_ENTRY = re.compile(rf"step-([0-9]{{8}})/(?:{_ENTRY.pattern})")
 
 
 def is_location(name: str) -> bool:
@@ -28,6 +30,16 @@ def is_key(name: str) -> bool:
 def is_entry(name: str) -> bool:
     """Whether it is an entry's name below its key."""
     return _ENTRY.fullmatch(name) is not None
+
+
+def entry_name(number: int) -> str:
+    """What the entry of that number is called below its key."""
+    return f"{number:06d}.json"
+
+
+def number_of_entry(name: str) -> int:
+    """The number of an entry; it grows with every one that is made under its key."""
+    return int(name.partition(".")[0])
 
 
 def step_of_entry(name: str) -> int | None:

@@ -30,8 +30,18 @@ from contracts.places import Place
 from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, damage, file_entries, file_names, matches
+from infra.limits import MAX_METADATA_BYTES
 from infra.manifest import MANIFEST, Manifest
-from infra.names import is_entry, is_key, is_location, outside, step_of_entry
+from infra.names import (
+    MAX_ENTRY_NUMBER,
+    entry_name,
+    is_entry,
+    is_key,
+    is_location,
+    number_of_entry,
+    outside,
+    step_of_entry,
+)
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +142,15 @@ class Store:
         """Commits a manifest, which makes the artifact, and enters it under its key."""
         digest = content_digest(manifest.files)
         data = manifest.model_dump_json(indent=2).encode()
+        if len(data) > MAX_METADATA_BYTES:
+            self.backend.remove(location)
+            raise StoreError(
+                f"{len(manifest.all_files)} files and what they were made from are too many for "
+                f"one manifest: it would have {len(data)} bytes.",
+                where=f"{self.root}/{location}",
+                rule=f"a manifest has at most {MAX_METADATA_BYTES} bytes",
+                fix="store fewer and larger files",
+            )
         artifact = Artifact(uri=f"{self.root}/{location}", sha256=digest, kind=manifest.kind)
         # A PUT whose answer was lost is sent again and then finds its own first try.
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
@@ -163,7 +182,7 @@ class Store:
         entry = artifact.model_copy(update={"uri": self.location(artifact)})
         folder = self._key(key)
         for number in itertools.count(1):
-            name = f"{folder}/{number:06d}.json"
+            name = f"{folder}/{entry_name(number)}"
             if self.backend.create(name, entry.model_dump_json().encode()):
                 return artifact
             winner = self._resolve(name)
@@ -175,15 +194,22 @@ class Store:
         """Enters an artifact under a key as the newest of several.
 
         Raises:
-            StoreError: The store cannot be written.
+            StoreError: The store cannot be written, or an entry of the key has the last number.
         """
         entry = artifact.model_copy(update={"uri": self.location(artifact)})
         data = entry.model_dump_json().encode()
         folder = self._key(key)
-        taken = [int(name.split(".")[0]) for name in self.backend.sizes(folder) if is_entry(name)]
-        for number in itertools.count(max(taken, default=0) + 1):
-            if self.backend.create(f"{folder}/{number:06d}.json", data):
+        taken = map(number_of_entry, filter(is_entry, self.backend.sizes(folder)))
+        for number in range(max(taken, default=0) + 1, MAX_ENTRY_NUMBER + 1):
+            if self.backend.create(f"{folder}/{entry_name(number)}", data):
                 return
+        last = f"{folder}/{entry_name(MAX_ENTRY_NUMBER)}"
+        raise StoreError(
+            f"There is no number left for an entry of {folder}: nobody would find it.",
+            where=f"{self.root}/{last}",
+            rule=f"the entries of a key are numbered from 1 to {MAX_ENTRY_NUMBER}, the newest last",
+            fix=f"somebody else wrote {last} into the store: find out who, and remove it",
+        )
 
     def fetch(
         self,
@@ -248,8 +274,8 @@ class Store:
     def history(self, key: str) -> Iterator[Artifact]:
         """The artifacts with this key that are still all there, the newest first."""
         entries = [name for name in self.backend.sizes(self._key(key)) if is_entry(name)]
-        for number in sorted(entries, reverse=True):
-            if artifact := self._resolve(f"keys/{key}/{number}"):
+        for name in sorted(entries, key=number_of_entry, reverse=True):
+            if artifact := self._resolve(f"keys/{key}/{name}"):
                 yield artifact
 
     def steps(self, key: str) -> list[int]:
@@ -276,12 +302,12 @@ class Store:
         Args:
             name: `keys/...`, relative to the root.
         """
-        data = self.backend.read(name)
-        if data is None:
-            return None  # removed at this moment
         try:
+            data = self.backend.read(name)
+            if data is None:
+                return None  # removed at this moment
             named = Artifact.model_validate_json(data)
-        except ValidationError:
+        except (DamagedError, ValidationError):
             named = None
         if named is None or not is_location(named.uri):
             log.warning("Passing over %s: it names no artifact of this store", name)

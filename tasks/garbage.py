@@ -7,6 +7,7 @@ goes: artifacts of runs that were given up, and what a crashed upload left behin
 manifest. The store's own clock decides what is young.
 """
 
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from contracts.artifact import Artifact
 from contracts.errors import DamagedError
 from infra.manifest import MANIFEST
-from infra.names import is_key, is_location, step_of_entry
+from infra.names import is_entry, is_key, is_location, step_of_entry
 from infra.store import Store, chunks_key, step_key
 from tasks.chunks import KIND as CHUNKS
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, step_scores
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,15 @@ class Garbage:
         num_bytes: Its size, as far as the store tells.
         reason: Why it may go.
         entries: Names of the key entries that point to it; they go first.
+        half_made: Whether only what was begun under its name goes: an object of that name, or
+            below it, would be somebody's.
     """
 
     uri: str
     num_bytes: int
     reason: str
     entries: tuple[str, ...]
+    half_made: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,13 @@ def find_garbage(
             )
         num_bytes = sum(file.num_bytes for file in files.values())
         uri = f"{store.root}/{location}"
-        pointing = tuple(name for name, named in entries.items() if named.uri == uri)
+        pointing = tuple(n for n, named in entries.items() if named.uri == uri and _is_entry(n))
         garbage.append(Garbage(uri, num_bytes, reason, pointing))
-    for name, begun in sorted(_strays(store, half_made).items()):
+    strays = _probes(store) | _half_made_entries(half_made)
+    for name, begun in sorted(strays.items()):
         if now - begun >= min_age_seconds:
-            garbage.append(Garbage(f"{store.root}/{name}", 0, "left by a writer that crashed", ()))
+            uri, why = f"{store.root}/{name}", "left by a writer that crashed"
+            garbage.append(Garbage(uri, 0, why, (), half_made=name in half_made))
     return garbage
 
 
@@ -100,7 +108,8 @@ def remove(store: Store, garbage: Iterable[Garbage]) -> None:
     for one in garbage:
         for name in one.entries:
             store.backend.remove(name)
-        store.backend.remove(one.uri.removeprefix(f"{store.root}/"))
+        name = one.uri.removeprefix(f"{store.root}/")
+        (store.backend.abandon if one.half_made else store.backend.remove)(name)
 
 
 def _locations(store: Store, half_made: Mapping[str, float]) -> dict[str, dict[str, _File]]:
@@ -122,10 +131,29 @@ def _locations(store: Store, half_made: Mapping[str, float]) -> dict[str, dict[s
     return found
 
 
-def _strays(store: Store, half_made: Mapping[str, float]) -> dict[str, float]:
-    """What a crash left outside the artifacts: half-made entries, and probes of `Store.check`."""
-    probes = {f"probes/{name}": when for name, when in store.backend.times("probes").items()}
-    return probes | {n: when for n, when in half_made.items() if not n.startswith("artifacts/")}
+def _probes(store: Store) -> dict[str, float]:
+    """What a crash left of the preflight's probes, and of `_now`'s."""
+    return {f"probes/{name}": when for name, when in store.backend.times("probes").items()}
+
+
+def _half_made_entries(half_made: Mapping[str, float]) -> dict[str, float]:
+    """Entries and probes that were begun; what was begun elsewhere is not ours.
+
+    A bucket's prefix may be shared: whoever uploads his own files beside the store has
+    unfinished uploads there, too.
+    """
+    return {
+        name: when
+        for name, when in half_made.items()
+        if (parts := name.split("/"))[0] == "probes"
+        or (parts[0] == "keys" and is_key("/".join(parts[1:-1])))
+    }
+
+
+def _is_entry(name: str) -> bool:
+    """Whether it has an entry's name: removing another one might remove what lies below it."""
+    top, *key, entry = name.split("/")
+    return top == "keys" and is_key("/".join(key)) and is_entry(entry)
 
 
 def _now(store: Store) -> float:
@@ -176,15 +204,30 @@ def _finished_runs(entries: Mapping[str, Artifact]) -> Iterator[Artifact]:
 
 def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:
     """Locations of artifacts and of all that they were made from."""
-    waiting, kept = list(roots), set[str]()
+    waiting, kept, seen = list(roots), set[str](), set[tuple[str, str]]()
     while waiting:
-        artifact = waiting.pop()
+        artifact = _as_of_here(store, waiting.pop())
         try:
             location = store.location(artifact)
-            if location in kept:
-                continue
             kept.add(location)
+            # By both: a reference with another digest leads no further, and must not end this one.
+            if (location, artifact.sha256) in seen:
+                continue
+            seen.add((location, artifact.sha256))
             waiting += store.manifest(artifact).inputs.values()
         except DamagedError:
             continue  # what it was made from is not known any more; the rest of it stays
     return kept
+
+
+def _as_of_here(store: Store, artifact: Artifact) -> Artifact:
+    """An artifact of another store, as it would be called in this one.
+
+    A store may have been moved, or copied, or have two addresses, and unique names lie in it: what
+    has the same one here is kept.
+    """
+    if artifact.uri.startswith(f"{store.root}/"):
+        return artifact
+    log.warning("%s lies in another store: only what has its name here is kept", artifact.uri)
+    location = "/".join(artifact.uri.split("/")[-3:])
+    return artifact.model_copy(update={"uri": f"{store.root}/{location}"})

@@ -135,8 +135,7 @@ class Run:
 
 def recipe_path(name: str) -> Path:
     """A shipped recipe by its name, or a recipe file by its path."""
-    shipped = RECIPES / f"{name}.toml"
-    return shipped if shipped.is_file() else Path(name)
+    return RECIPES / f"{name}.toml" if name in shipped_recipes() else Path(name)
 
 
 def shipped_recipes() -> list[str]:

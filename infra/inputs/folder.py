@@ -20,7 +20,7 @@ from contracts.places import BucketPlace, HubPlace, LocalPlace
 from infra.digests import FileEntry, content_digest
 from infra.inputs import bucket, hub, local
 from infra.inputs.known_digests import KnownDigests
-from infra.inputs.wanted import About, ListedFile, Listing, Wanted
+from infra.inputs.wanted import About, ListedFile, Listing, Wanted, require_storable
 from infra.settings import Settings
 from infra.store import Store
 
@@ -38,13 +38,16 @@ def list_files(wanted: Wanted, revision: str, home: Path) -> Listing:
         home: Where this machine keeps its copies.
 
     Raises:
-        InputError: It cannot be found or reached.
+        InputError: It cannot be found or reached, or has a file whose name cannot be used.
     """
     if wanted.kind == "local":
-        return local.list_files(wanted)
-    if wanted.kind == "s3":
-        return bucket.list_files(wanted)
-    return hub.list_files(wanted, revision, _hub_cache(home))
+        listing = local.list_files(wanted)
+    elif wanted.kind == "s3":
+        listing = bucket.list_files(wanted)
+    else:
+        listing = hub.list_files(wanted, revision, _hub_cache(home))
+    require_storable(listing.files, wanted.about)
+    return listing
 
 
 def digest_files(wanted: Wanted, listing: Listing, home: Path) -> tuple[FileEntry, ...]:

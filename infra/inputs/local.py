@@ -22,6 +22,12 @@ def list_files(wanted: Wanted) -> Listing:
         files = {name: ListedFile((folder / name).stat().st_size) for name in names}
     except OSError as error:
         raise unreadable(wanted.about, error) from error
+    except ValueError as error:  # of a pattern that `glob` does not know
+        raise wanted.about.error(
+            f"cannot be read: {error}.",
+            rule=RULE,
+            fix="correct the pattern: `**` stands for folders, alone between two slashes",
+        ) from error
     if not files:
         what = "Parquet file" if wanted.files == "parquet" else "model"
         raise wanted.about.error(

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from contracts.errors import InputError
+from contracts.paths import MAX_PART_BYTES, MAX_PATH_BYTES, is_file_of_artifact
 from contracts.places import Place, PlaceKind, place_kind
 
 Files = Literal["model", "parquet"]
@@ -102,7 +103,8 @@ def wanted_files(names: Iterable[str], files: Files) -> list[str]:
     """Those of a place's files that are read, sorted.
 
     Args:
-        names: Relative to the place. Hidden ones and those that lead out of it are left out.
+        names: Relative to the place. Hidden ones and those that lead out of it are left out;
+            `require_storable` refuses the rest of those that an artifact cannot list.
         files: What is read: a model's own files, which lie at the top, or Parquet files.
     """
     return sorted(name for name in names if is_inner_name(name) and _is_wanted(name, files))
@@ -111,6 +113,22 @@ def wanted_files(names: Iterable[str], files: Files) -> list[str]:
 def is_inner_name(name: str) -> bool:
     """Whether a name, which somebody else may have chosen, leads down and is not hidden."""
     return name.isprintable() and not any(p in ("", "..") or p[0] == "." for p in name.split("/"))
+
+
+def require_storable(names: Iterable[str], about: About) -> None:
+    """Checks that an artifact may list every file by its name; none is left out in silence.
+
+    Raises:
+        InputError: One has a wildcard in its name, or more bytes than a file system or S3 takes.
+    """
+    for name in names:
+        if not is_file_of_artifact(name):
+            raise about.error(
+                f"has a file whose name cannot be used: {name[:200]!r}.",
+                rule="a file's name is printable, without * ? [ ], each part of at most "
+                f"{MAX_PART_BYTES} bytes and all of at most {MAX_PATH_BYTES}",
+                fix="rename it, or let the path, or a hub's `config` and `split`, name other files",
+            )
 
 
 def _is_wanted(name: str, files: Files) -> bool:

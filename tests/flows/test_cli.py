@@ -94,6 +94,13 @@ def test_show_prints_every_default_filled_in(capsys, recipes):
     assert shown["stages"][1]["pad"]["strategy"] == "pad"  # a default
 
 
+@pytest.mark.parametrize("command", ["run", "validate", "show", "status"])
+def test_a_recipe_whose_name_no_disk_can_hold(capsys, home, command):
+    name = "a" * 300
+    arguments = ["run", "--recipe", name] if command == "run" else [command, name]
+    assert "cannot be read: File name too long" in refused(capsys, home, *arguments)
+
+
 @pytest.mark.parametrize("command", ["run", "validate", "show"])
 def test_an_unknown_recipe(capsys, home, command):
     arguments = ["run", "--recipe", "nowhere"] if command == "run" else [command, "nowhere"]

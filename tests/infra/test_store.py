@@ -91,6 +91,30 @@ def test_appended_artifacts_are_found_newest_first_though_some_are_gone(store, f
     assert store.find(KEY) == made[0]
 
 
+def test_appended_artifacts_are_in_the_order_of_their_numbers(store, folder):
+    made = [publish(store, folder) for _ in range(3)]
+    store.append(KEY, made[0])
+    data = store.backend.read(f"keys/{KEY}/000001.json")
+    store.backend.create(f"keys/{KEY}/999999.json", data)
+    store.append(KEY, made[1])
+    store.append(KEY, made[2])
+    assert "1000001.json" in store.backend.sizes(f"keys/{KEY}")
+    assert list(store.history(KEY)) == [made[2], made[1], made[0], made[0]]
+
+
+def test_where_no_number_is_left_nothing_is_appended_in_silence(store, folder):
+    """A stranger's entry of the last number: a newer one's name would be no entry's."""
+    first, second = publish(store, folder, KEY), publish(store, folder)
+    store.backend.create(f"keys/{KEY}/999999999999.json", b"{}")
+    with pytest.raises(StoreError, match="no number left for an entry") as raised:
+        store.append(KEY, second)
+    assert raised.value.where == f"{store.root}/keys/{KEY}/999999999999.json"
+    assert store.find(KEY) == first
+    store.backend.remove(f"keys/{KEY}/999999999999.json")
+    store.append(KEY, second)
+    assert store.find(KEY) == second
+
+
 def test_a_manifest_from_before_attachments_is_read(store, folder):
     artifact = publish(store, folder)
     name = f"{store.location(artifact)}/manifest.json"

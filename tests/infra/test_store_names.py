@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from contracts.artifact import Artifact
 from contracts.errors import DamagedError, StoreError
@@ -15,6 +16,7 @@ from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, file_names
 from infra.local_backend import LocalBackend
+from infra.manifest import Manifest
 from infra.store import Store, step_key
 from tasks.garbage import find_garbage, remove
 from tasks.uploads import Retention, step_scores
@@ -90,6 +92,54 @@ def test_a_manifest_that_is_no_manifest_is_one_clear_error(store):
         store.backend.create(f"{location}/manifest.json", data)
         with pytest.raises(DamagedError, match="manifest is damaged"):
             store.at(f"{store.root}/{location}")
+
+
+def test_what_is_too_large_for_a_manifest_or_an_entry_is_not_read(store, published, monkeypatch):
+    """Sparse files of terabytes on a local disk; on S3 objects beyond a limit that was lowered."""
+    manifest = "artifacts/model/huge/manifest.json"
+    entries = [f"keys/{KEY}/000009.json", f"keys/{OTHER}/000001.json"]
+    if store.root.startswith("s3://"):
+        monkeypatch.setattr("infra.backends.MAX_METADATA_BYTES", 2**10)
+        for name in (manifest, *entries):
+            store.backend.create(name, b" " * 2**20)
+        asked = []
+        cat_file = store.backend._fs.cat_file
+        monkeypatch.setattr(
+            store.backend._fs,
+            "cat_file",
+            lambda *a, **k: asked.append(cat_file(*a, **k)) or asked[-1],
+        )
+    else:
+        for name in (manifest, *entries):
+            path = Path(store.root.removeprefix("file://")) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                file.truncate(2**43)
+    with pytest.raises(DamagedError, match="has more than"):
+        store.at(f"{store.root}/artifacts/model/huge")
+    assert store.find(OTHER) is None and store.find(KEY) == published
+    assert find_garbage(store, retention=Retention(1), min_age_seconds=0.0) != []
+    if store.root.startswith("s3://"):
+        assert max(map(len, asked)) == 2**10 + 1
+    store.drop(OTHER)
+    assert not store.has_entries(OTHER)
+
+
+def test_a_manifest_of_many_faults_is_refused_at_the_first():
+    for value in ("{}", "3"):
+        with pytest.raises(ValidationError) as raised:
+            Manifest.model_validate_json(f'{{"kind": "m", "files": [{value}, {value}, {value}]}}')
+        assert {fault["loc"][:2] for fault in raised.value.errors()} == {("files", 0)}
+
+
+def test_a_manifest_that_nobody_could_read_is_not_written(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("infra.store.MAX_METADATA_BYTES", 2**10)
+    (tmp_path / "made").mkdir()
+    for number in range(20):
+        (tmp_path / "made" / str(number)).write_text("x")
+    with pytest.raises(StoreError, match=r"20 files .* are too many for one manifest"):
+        store.publish(tmp_path / "made", "model", Provenance(), key=OTHER)
+    assert store.backend.sizes("artifacts") == {} and store.find(OTHER) is None
 
 
 def test_an_entry_cannot_have_anything_else_removed(store, published, tmp_path):

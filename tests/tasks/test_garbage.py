@@ -106,6 +106,30 @@ def test_everything_a_finished_run_refers_to_stays_and_the_rest_goes(finished, p
     assert listed(store) == {}
 
 
+def test_an_input_in_another_store_ends_nothing_and_what_has_its_name_here_stays(
+    finished, put, store, caplog
+):
+    """Of a run that somebody copied here, or made while the store had another address."""
+    base, gone = put("model"), put("model")
+    model = put("model", {"policy": base})
+    moved = model.uri.replace(store.root, "s3://elsewhere/before")
+    foreign = {
+        "model": model.model_copy(update={"uri": moved}),
+        "odd": model.model_copy(update={"uri": "s3://elsewhere/what"}),
+    }
+    put("run", foreign, name_key("run", "copied"))
+    assert set(listed(store)) == {gone.uri}
+    assert f"{moved} lies in another store" in caplog.text
+
+
+def test_a_reference_with_a_wrong_digest_hides_nothing_that_a_right_one_leads_to(put, store):
+    model = put("model", {"policy": put("model")})
+    wrong = model.model_copy(update={"sha256": "0" * 64})
+    for number, inputs in enumerate(([model, wrong], [wrong, model])):
+        put("run", zip("ab", inputs, strict=True), name_key("run", str(number)))
+    assert listed(store) == {}
+
+
 def test_what_is_young_stays(put, store):
     put("model")
     open_backend(store.root).create("artifacts/model/crashed/files/weights", b"half")
@@ -136,6 +160,36 @@ def test_what_crashed_writers_left_half_made_is_invisible_and_goes_after_an_age(
     assert len(backend.unfinished()) > 0
     remove(store, found.values())
     assert backend.unfinished() == {}
+
+
+def test_what_others_upload_into_the_same_prefix_is_theirs(seaweed, tmp_path):
+    """Files beside the store, and uploads that have begun under names that lead to them."""
+    store = Store(f"s3://{seaweed.bucket}/{uuid.uuid4().hex}", tmp_path / "cache")
+    backend, prefix = store.backend, store.root.removeprefix(f"s3://{seaweed.bucket}/")
+    theirs = ("data/train.parquet", "data/eval.parquet", "artifacts/notes")
+    for name in theirs:
+        backend.create(name, b"precious")
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "x").write_text("x")
+    kept = store.publish(tmp_path / "made", "run", Provenance(), key=STAGE)
+    step = store.publish(tmp_path / "made", "run", Provenance(), key=step_key(STAGE, 1))
+    foreign = ("data/train.parquet", "data", "artifacts", "keys", f"keys/{STAGE}", "artifacts/run")
+    ours = (f"keys/{STAGE}/step-00000001", f"keys/{STAGE}/000001.json", "probes/1/probe")
+    for name in (*foreign, *ours):
+        key = f"{prefix}/{name}"
+        backend._fs.call_s3("create_multipart_upload", Bucket=seaweed.bucket, Key=key)
+    found = listed(store)
+    assert {uri.removeprefix(f"{store.root}/") for uri in found} == set(ours)
+    remove(store, found.values())
+    assert [backend.read(name) for name in theirs] == [b"precious"] * len(theirs)
+    assert store.find(STAGE) == kept and store.find(step_key(STAGE, 1)) == step
+    # An object that names garbage and has no entry's name: on S3, others may lie below it.
+    other = store.publish(tmp_path / "made", "model", Provenance())
+    named = other.model_copy(update={"uri": store.location(other)}).model_dump_json().encode()
+    assert backend.create("keys/odd", named)
+    (found,) = listed(store).values()
+    assert (found.uri, found.entries) == (other.uri, ())
+    assert backend.unfinished().keys() == set(foreign)
 
 
 def test_what_is_old_enough_is_told_by_the_stores_own_times(put, store):

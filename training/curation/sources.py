@@ -6,25 +6,28 @@ so that no row is lost without a reason.
 """
 
 import math
+import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-from datasets import Dataset, load_dataset
 
 from contracts.errors import DataError
-from contracts.texts import marked
+from training.curation.batches import batches
 from training.pocket.problems import generate
 from training.recipe.recipe import SourceRecipe
 from training.records import EncodedImage, Problem, read_problems, write_problems
+from training.texts import MAX_TEXT_CHARACTERS
 
 # A record's field -> what a file without that column gets. `source` and `modality` come from the
 # recipe; `question` and `answer` (and `images`, for multimodal problems) must be in the file.
 _OPTIONAL = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
 _FROM_RECIPE = ("source", "modality")
 MAX_SHOWN_COLUMNS = 30
+LONG_VALUE = 1024  # characters; a dictionary's entry costs more than it saves for shorter ones
 
 
 def load_source(source: SourceRecipe, folder: Path, seed: int) -> list[Problem]:
@@ -60,18 +63,40 @@ def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
 
 
 def _parquet_problems(source: SourceRecipe, folder: Path) -> list[Problem]:
-    with tempfile.TemporaryDirectory() as cache:
-        dataset = _load_files(source, folder, cache)
-        columns = _columns(source, dataset)
-        if source.num_problems is not None:
-            dataset = dataset.select(range(min(source.num_problems, len(dataset))))
-        table = dataset.select_columns(sorted(set(columns.values()))).with_format("arrow")[:]
-    values = {field: _cells(table.column(column)) for field, column in columns.items()}
-    values["pass_rate"] = _pass_rates(source, values.get("pass_rate", [None] * len(table)))
-    return [
-        _problem(dict(zip(values, row, strict=True)), source, index)
-        for index, row in enumerate(zip(*values.values(), strict=True))
+    """The rows, read in batches: what a small file unfolds to is never in memory as a whole."""
+    problems, shared = list[Problem](), dict[str | bytes, Any]()
+    wanted = sys.maxsize if source.num_problems is None else source.num_problems
+    for batch in batches(source, folder):
+        columns = _columns(source, batch.column_names)
+        table = batch.slice(0, wanted - len(problems))
+        values = {field: _cells(table.column(column)) for field, column in columns.items()}
+        values["pass_rate"] = _pass_rates(source, values.get("pass_rate", [None] * len(table)))
+        for row in zip(*values.values(), strict=True):
+            made = dict(zip(values, row, strict=True))
+            problems.append(_shared(_problem(made, source, len(problems)), shared))
+        if len(problems) == wanted:
+            break
+    return problems
+
+
+def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
+    """The problem, with long values that other rows have, too, held once.
+
+    Of a text that is too long, one character more than the limit is kept: the filter that rejects
+    it needs no more.
+    """
+
+    def held(value: object) -> object:
+        if not isinstance(value, str) or len(value) < LONG_VALUE:
+            return value
+        return known.setdefault(cut := value[: MAX_TEXT_CHARACTERS + 1], cut)
+
+    images = [
+        {**image, "bytes": known.setdefault(image["bytes"], image["bytes"])}
+        for image in problem["images"]
     ]
+    shared = {field: held(value) for field, value in problem.items()} | {"images": images}
+    return cast(Problem, shared)
 
 
 def _cells(column: pa.ChunkedArray) -> list[Any]:
@@ -99,21 +124,7 @@ def _cell(scalar: pa.Scalar) -> object:
         return None
 
 
-def _load_files(source: SourceRecipe, folder: Path, cache: str) -> Dataset:
-    files = sorted(map(str, folder.rglob("*.parquet")))
-    try:
-        return load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
-    except Exception as error:  # `datasets` lets everything through that a broken file may cause
-        reason = " ".join(f"{error} {error.__cause__ or ''}".split())
-        raise DataError(
-            f"The source {source.name} cannot be read: {marked(reason)[:500]}",
-            where=f"recipe, sources.{source.name}.path = {source.path!r}",
-            rule="a source is one or several whole Parquet files with the same columns",
-            fix="write the file again",
-        ) from error
-
-
-def _columns(source: SourceRecipe, dataset: Dataset) -> dict[str, str]:
+def _columns(source: SourceRecipe, names: Sequence[str]) -> dict[str, str]:
     """Which column of the file fills which field of the record."""
     fields = set(Problem.__annotations__)
     where = f"recipe, sources.{source.name}.columns"
@@ -130,12 +141,12 @@ def _columns(source: SourceRecipe, dataset: Dataset) -> dict[str, str]:
     columns: dict[str, str] = {}
     for field in [*needed, *_OPTIONAL, *source.columns]:
         column = source.columns.get(field, field)
-        if column in dataset.column_names:
+        if column in names:
             columns[field] = column
         elif field in needed or field in source.columns:
             raise DataError(
                 f"The source {source.name} has no column {column!r} for the field `{field}`.",
-                where=f"{where}; the file has {sorted(dataset.column_names)[:MAX_SHOWN_COLUMNS]}",
+                where=f"{where}; the file has {sorted(names)[:MAX_SHOWN_COLUMNS]}",
                 rule=f"a {source.modality} source needs {needed}, and every column it maps",
                 fix=f'add `{field} = "<column>"` to the source\'s `columns`',
             )

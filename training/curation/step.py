@@ -7,6 +7,7 @@ from typing import Any
 from datasets import Dataset, Features, Value
 
 from training.records import PROBLEM_FEATURES, Problem
+from training.texts import MAX_TEXT_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,28 @@ def split(problems: Sequence[Problem], reasons: Sequence[str | None], step: str)
     )
 
 
+SHOWN_CHARACTERS = 1000
 REJECT_FEATURES = Features(
     {**PROBLEM_FEATURES, "reject_step": Value("string"), "reject_reason": Value("string")}
 )
 
 
 def reject_dataset(rejects: Iterable[Reject]) -> Dataset:
-    """Collects rejects into a `datasets.Dataset`: a problem's columns, the step and the reason."""
+    """Collects rejects into a `datasets.Dataset`: a problem's columns, the step and the reason.
+
+    Of texts that are longer than any that is used, the beginning is kept: a small file may hold one
+    of them a million times.
+    """
     rows: list[dict[str, Any]] = [
-        {**reject.problem, "reject_step": reject.step, "reject_reason": reject.reason}
+        {field: _beginning(value) for field, value in reject.problem.items()}
+        | {"reject_step": reject.step, "reject_reason": reject.reason}
         for reject in rejects
     ]
     columns = {name: [row[name] for row in rows] for name in REJECT_FEATURES}
     return Dataset.from_dict(columns, features=REJECT_FEATURES)
+
+
+def _beginning(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+        return value[:SHOWN_CHARACTERS]
+    return value

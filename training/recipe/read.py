@@ -7,6 +7,7 @@ from typing import Any
 from contracts.errors import RecipeError
 
 MAX_RECIPE_BYTES = 2**20
+MAX_BITS = 64  # of a whole number, as TOML has it
 MAX_DEPTH = 16  # tables and lists inside one another; the deepest recipe has 6
 _ALLOWED_CONTROLS = "\n\r\t"
 
@@ -36,10 +37,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def check_texts(values: object, *, where: str) -> None:
-    """Checks depth and texts of a recipe's values; only what may be printed is shown later.
+    """Checks depth, texts and size of a recipe's values; only what may be printed is shown later.
 
     Raises:
-        RecipeError: They are nested too deeply, or hold a control character or half a character.
+        RecipeError: They are nested too deeply, or hold a control character or half a character, or
+            a whole number that no field could hold.
     """
     waiting: list[tuple[object, tuple[str, ...]]] = [(values, ())]
     while waiting:
@@ -51,6 +53,9 @@ def check_texts(values: object, *, where: str) -> None:
             waiting += [(inner, (*field, ascii(key)[1:-1])) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [(inner, (*field, str(index))) for index, inner in enumerate(value)]
+        elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+            # No message could quote it: Python writes out no more than 4,300 digits.
+            raise _odd(where, field, f"is a whole number of more than {MAX_BITS} bits")
         elif isinstance(value, str) and any(map(_is_odd, value)):
             raise _odd(where, field, f"holds a character that is no text: {ascii(value)[:200]}")
 

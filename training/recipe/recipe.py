@@ -363,8 +363,6 @@ def _describe(fault: ErrorDetails) -> str:
 
 def _shown(given: object) -> str:
     """A value as an error may quote it."""
-    if isinstance(given, int) and given.bit_length() > MAX_SHOWN_CHARACTERS:
-        return "a whole number of that size"  # Python writes out no more than 4,300 digits
     text = repr(given)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 

@@ -270,7 +270,7 @@ class EntropyRecipe(Strict):
 
     coefficient: Positive
     decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.985
-    warmup_updates: Annotated[int, Field(ge=0)] = 0
+    warmup_updates: Annotated[int, Field(ge=0, lt=2**31)] = 0
     warmup: Literal["ramp", "zero"] = "ramp"
 
 

@@ -200,3 +200,17 @@ def test_names_that_lead_out_are_not_taken_from_a_hub(hub, found, tmp_path):
     hub.repo("datasets/owner/rows").commit(dict.fromkeys([*odd, "train.parquet"], b""))
     assert found() == ["train.parquet"]
     assert not list(tmp_path.parent.glob("out.parquet"))
+
+
+@pytest.mark.parametrize("name", ["train-[1].parquet", "train-?.parquet"])
+def test_a_name_that_no_artifact_can_list_is_one_clear_error(name, hub, found):
+    hub.repo("datasets/owner/rows").commit({"train.parquet": b"", name: b""})
+    with pytest.raises(InputError, match="whose name cannot be used"):
+        found()
+
+
+def test_a_name_that_no_disk_can_hold_is_one_clear_error(hub, tmp_path):
+    long = "x" * 300 + ".json"
+    hub.repo("models/owner/model").commit({"model.safetensors": b"x", long: b"{}"})
+    with pytest.raises(InputError, match="whose name cannot be used"):
+        list_files(Wanted("The model", "model", "owner/model", "model"), "main", tmp_path)

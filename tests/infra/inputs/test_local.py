@@ -50,6 +50,21 @@ def test_a_path_without_parquet_files_is_named(rows, path, wanted, tmp_path):
     assert caught.value.where == f"recipe, sources.s.path = {str(rows / path)!r}"
 
 
+def test_a_pattern_that_is_none_is_one_clear_error(rows, wanted, tmp_path):
+    with pytest.raises(InputError, match="Invalid pattern"):
+        list_files(wanted(rows / "x**" / "y.parquet"), "main", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["e[1].parquet", "e*.parquet", "e?.parquet"])
+@pytest.mark.parametrize("path", ["", "*.parquet"])
+def test_a_file_whose_name_no_artifact_can_list_is_not_left_out(rows, path, name, wanted, tmp_path):
+    (rows / name).write_bytes(b"x")
+    with pytest.raises(InputError, match="has a file whose name cannot be used") as caught:
+        list_files(wanted(rows / path), "main", tmp_path)
+    assert name in caught.value.what
+    assert list(list_files(wanted(rows / "a.parquet"), "main", tmp_path).files) == ["a.parquet"]
+
+
 @pytest.fixture
 def digested(monkeypatch):
     """The files that were read to be digested."""

@@ -1,16 +1,20 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset, Features, Image, List, Value
+from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from contracts.errors import DataError
 from training.answers import Verifier
+from training.curation.batches import batches
 from training.curation.sources import load_source as load
 from training.curation.step import reject_dataset
 from training.curation.verifiability import keep_verifiable
 from training.recipe.recipe import SourceRecipe
+from training.texts import MAX_TEXT_CHARACTERS
 
 
 def load_source(source, seed):
@@ -270,4 +274,92 @@ def test_a_file_that_is_no_parquet_is_a_data_error(tmp_path):
     source = SourceRecipe(
         name="broken", kind="parquet", modality="text", path=str(tmp_path / "broken.parquet")
     )
+    assert "cannot be read" in message(source).what
+
+
+def bomb(path, text, num_rows, **settings):
+    """A file that names one long text as often as it likes."""
+    indices = pa.array([0] * num_rows, pa.int32())
+    texts = pa.DictionaryArray.from_arrays(indices, pa.array([text]))
+    table = pa.table({"question": texts, "answer": pa.array(["2"] * num_rows)})
+    settings = {"compression": "zstd", "store_schema": False} | settings
+    pq.write_table(table, path / "bomb.parquet", **settings)
+    values = {"name": "bomb", "kind": "parquet", "modality": "text"}
+    return SourceRecipe(**values, path=str(path / "bomb.parquet"))
+
+
+def test_a_small_file_that_unfolds_to_gigabytes_takes_little_memory(tmp_path):
+    source = bomb(tmp_path, "x" * 2**20, 2000)
+    assert (tmp_path / "bomb.parquet").stat().st_size < 1000
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from training.curation.sources import load_source\n"
+        "from training.recipe.recipe import SourceRecipe\n"
+        "source = SourceRecipe.model_validate_json(sys.argv[1])\n"
+        "rows = load_source(source, Path(source.path).parent, 0)\n"
+        "print(len(rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
+    )
+    command = [sys.executable, "-c", program, source.model_dump_json()]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert int(told[0]) == 2000 and int(told[1]) < 2**31
+
+
+def test_a_text_over_the_limit_is_a_reject_with_its_reason_and_its_beginning(tmp_path):
+    """With `<image>`, which is taken out of a question, before and after the limit."""
+    long = "a<image>" * (MAX_TEXT_CHARACTERS + 2)
+    rows = load_source(bomb(tmp_path, long, 3), 0)
+    assert all(row["question"] is rows[0]["question"] for row in rows)
+    with Verifier() as verifier:
+        rejects = keep_verifiable(rows, verifier).rejects
+    assert [each.reason for each in rejects] == ["text too long"] * 3
+    assert set(reject_dataset(rejects)["question"]) == {"a" * 1000}
+    fits = "a<image>" * MAX_TEXT_CHARACTERS
+    (row,) = load_source(bomb(tmp_path, fits, 1), 0)
+    assert row["question"] == "a" * MAX_TEXT_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("settings", "num_rows"),
+    [
+        ({}, 64),  # of 2 MiB
+        ({"use_dictionary": False, "column_encoding": {"question": "DELTA_BYTE_ARRAY"}}, 64),
+        ({"use_dictionary": False}, 1000),  # each text is written
+    ],
+)
+def test_a_batch_has_as_many_rows_as_fit_when_each_is_as_large_as_the_file_allows(
+    settings, num_rows, tmp_path
+):
+    source = bomb(tmp_path, "x" * 2**21, 1000 if not settings else 70, **settings)
+    sizes = [len(batch) for batch in batches(source, tmp_path)]
+    assert max(sizes) <= num_rows and sum(sizes) == (1000 if not settings else 70)
+
+
+def test_batches_files_and_row_groups_leave_no_trace_in_the_rows(tmp_path):
+    tables = [
+        {"question": [f"{name}{i}" for i in range(3000)], "answer": [str(i) for i in range(3000)]}
+        for name in "ab"
+    ]
+    for name, table in zip("ab", tables, strict=True):
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet", row_group_size=700)
+    values = {"name": "many", "kind": "parquet", "modality": "text"}
+    source = SourceRecipe(**values, path=str(tmp_path / "*.parquet"))
+    rows = load_source(source, 0)
+    expected = load_dataset(
+        "parquet", data_dir=str(tmp_path), split="train", cache_dir=str(tmp_path / ".cache")
+    )
+    assert [(row["question"], row["answer"]) for row in rows] == [
+        (row["question"], row["answer"]) for row in expected
+    ]
+    assert [row["id"] for row in rows] == [f"many/{index:09d}" for index in range(6000)]
+    for number in (1, 1023, 1024, 1025, 3001, 9000):
+        some = load_source(source.model_copy(update={"num_problems": number}), 0)
+        assert some == rows[:number]
+
+
+def test_a_file_with_other_columns_is_told_though_none_of_its_rows_is_wanted(tmp_path):
+    pq.write_table(GOOD, tmp_path / "a.parquet")
+    pq.write_table(pa.table({"question": ["a"], "text": ["1"]}), tmp_path / "b.parquet")
+    values = {"name": "two", "kind": "parquet", "modality": "text"}
+    source = SourceRecipe(**values, path=str(tmp_path / "*.parquet"), num_problems=1)
     assert "cannot be read" in message(source).what

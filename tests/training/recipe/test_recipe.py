@@ -1,12 +1,15 @@
 """Recipes: every shipped one parses, every broken one names the field, the rule and the fix."""
 
+import copy
 import tomllib
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import RecipeError
-from training.recipe.recipe import load_recipe, parse_recipe
+from training.recipe.recipe import Recipe, load_recipe, parse_recipe
 
 RECIPES = Path(__file__).parents[3] / "infra" / "recipes"
 
@@ -95,7 +98,7 @@ BROKEN = {
     "10^21 processes": (lambda v: v["hardware"].update(num_processes=10**21), "num_processes"),
     "more digits than Python prints": (
         lambda v: v["hardware"].update(num_processes=10**5000),
-        "got a whole number of that size",
+        "num_processes: a recipe's value is a whole number of more than 64 bits",
     ),
     "10^13 problems": (lambda v: v["sources"][0].update(num_problems=10**13), "num_problems"),
     "long name": (lambda v: v.update(name="n" * 300), "name"),
@@ -113,6 +116,48 @@ def test_a_broken_recipe_names_what_is_wrong(change, named):
         parse_recipe(broken(change), where="my.toml")
     assert named in str(caught.value)
     assert "my.toml" in str(caught.value)
+
+
+def places(value, *at):
+    """Where every number, text, list and table of nested values stands."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inner:
+        yield (*at, key)
+        if isinstance(one, dict | list):
+            yield from places(one, *at, key)
+
+
+def test_a_number_of_any_size_is_one_clear_error_wherever_it_stands():
+    """4,000 hexadecimal digits: more than Python writes out."""
+    values = broken(lambda _: None)
+    values["stages"][1]["entropy"] = {"coefficient": 0.01, "decay": 0.9} | {
+        "warmup_updates": 1,
+        "warmup": "ramp",
+    }
+    for *above, last in list(places(values)):
+        changed = copy.deepcopy(values)
+        target = reduce(getitem, above, changed)
+        target[last] = 16**4000
+        with pytest.raises(RecipeError) as caught:
+            parse_recipe(changed, where="my.toml")
+        assert len(str(caught.value)) < 5000, (above, last)
+
+
+def test_every_whole_number_of_a_recipe_has_an_upper_bound():
+    def unbounded(schema, name):
+        if isinstance(schema, dict):
+            if schema.get("type") == "integer" and not schema.keys() & {
+                "maximum",
+                "exclusiveMaximum",
+            }:
+                yield name
+            for key, inner in schema.items():
+                yield from unbounded(inner, f"{name}.{key}")
+        elif isinstance(schema, list):
+            for inner in schema:
+                yield from unbounded(inner, name)
+
+    assert list(unbounded(Recipe.model_json_schema(), "")) == []
 
 
 def test_every_fault_is_listed_at_once():

@@ -5,7 +5,7 @@ Names come out of manifests, key entries and listings, which somebody else may h
 
 import re
 
-from contracts.errors import StoreError
+from contracts.errors import DamagedError, StoreError
 from contracts.paths import is_inner_path
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -66,4 +66,44 @@ def outside(name: str, root: str) -> StoreError:
         where=root,
         rule="a name is a relative path, goes down, and passes no symbolic link",
         fix="somebody else wrote this into the store: find out who, and remove it",
+    )
+
+
+def step_key(key: str, step: int) -> str:
+    """The key of a step checkpoint of the stage that has `key`."""
+    return f"{key}/step-{step:08d}"
+
+
+def chunks_key(key: str) -> str:
+    """The key of the responses that the stage that has `key` has collected."""
+    return f"{key}/chunks"
+
+
+def location_of(uri: str, root: str) -> str:
+    """An artifact's name relative to the store's root.
+
+    Raises:
+        StoreError: It lies in another store.
+        DamagedError: It is no artifact's address.
+    """
+    location = uri.removeprefix(f"{root}/")
+    if location == uri:
+        raise StoreError(
+            f"{uri} lies in another store.",
+            where=uri,
+            rule=f"a reference lies in the store it is read from, {root}",
+            fix="set REVISUAL_STORE to the store it was written to",
+        )
+    if not is_location(location):
+        raise broken(uri, "its address is not artifacts/<kind>/<unique id>")
+    return location
+
+
+def broken(uri: str, why: str) -> DamagedError:
+    """What is said about an artifact that is not what its reference promises."""
+    return DamagedError(
+        f"The artifact {uri} cannot be trusted: {why}.",
+        where=uri,
+        rule="an artifact has a manifest, and its files have the digests that are listed there",
+        fix="run again: a stage whose artifact is damaged is run anew",
     )

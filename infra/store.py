@@ -34,10 +34,12 @@ from infra.limits import MAX_METADATA_BYTES
 from infra.manifest import MANIFEST, Manifest
 from infra.names import (
     MAX_ENTRY_NUMBER,
+    broken,
     entry_name,
     is_entry,
     is_key,
     is_location,
+    location_of,
     number_of_entry,
     outside,
     step_of_entry,
@@ -156,7 +158,7 @@ class Store:
         if not self.backend.create(f"{location}/{MANIFEST}", data) and data != self.backend.read(
             f"{location}/{MANIFEST}"
         ):
-            raise _broken(artifact.uri, "somebody else wrote a manifest under its unique name")
+            raise broken(artifact.uri, "somebody else wrote a manifest under its unique name")
         if key is None:
             return artifact
         winner = self.claim(key, artifact, distrusted)
@@ -265,7 +267,7 @@ class Store:
         names = [file.path for file in files]
         self.backend.download(f"{self.location(artifact)}/files", names, folder)
         if damaged := damage(folder, files):
-            raise _broken(artifact.uri, f"these files are damaged: {', '.join(damaged)}")
+            raise broken(artifact.uri, f"these files are damaged: {', '.join(damaged)}")
 
     def find(self, key: str) -> Artifact | None:
         """The newest artifact with this key that is still all there."""
@@ -322,7 +324,7 @@ class Store:
         """
         manifest = self._read_manifest(artifact.uri)
         if content_digest(manifest.files) != artifact.sha256:
-            raise _broken(
+            raise broken(
                 artifact.uri, "its manifest lists other files than the reference vouches for"
             )
         return manifest
@@ -353,13 +355,13 @@ class Store:
         return tuple(file for file in files if only is None or file.path in only)
 
     def _read_manifest(self, uri: str) -> Manifest:
-        data = self.backend.read(f"{self._relative(uri)}/{MANIFEST}")
+        data = self.backend.read(f"{location_of(uri, self.root)}/{MANIFEST}")
         if data is None:
-            raise _broken(uri, "it has no manifest")
+            raise broken(uri, "it has no manifest")
         try:
             return Manifest.model_validate_json(data)
         except ValidationError as error:
-            raise _broken(uri, "its manifest is damaged") from error
+            raise broken(uri, "its manifest is damaged") from error
 
     def _resolve(self, name: str) -> Artifact | None:
         """The artifact an entry names; None, with a log line, when it is not all there."""
@@ -384,41 +386,9 @@ class Store:
             StoreError: It lies in another store.
             DamagedError: It is no artifact's address.
         """
-        return self._relative(artifact.uri)
+        return location_of(artifact.uri, self.root)
 
     def _key(self, key: str) -> str:
         if not is_key(key):
             raise outside(f"keys/{key}", self.root)
         return f"keys/{key}"
-
-    def _relative(self, uri: str) -> str:
-        location = uri.removeprefix(f"{self.root}/")
-        if location == uri:
-            raise StoreError(
-                f"{uri} lies in another store.",
-                where=uri,
-                rule=f"a reference lies in the store it is read from, {self.root}",
-                fix="set REVISUAL_STORE to the store it was written to",
-            )
-        if not is_location(location):
-            raise _broken(uri, "its address is not artifacts/<kind>/<unique id>")
-        return location
-
-
-def step_key(key: str, step: int) -> str:
-    """The key of a step checkpoint of the stage that has `key`."""
-    return f"{key}/step-{step:08d}"
-
-
-def chunks_key(key: str) -> str:
-    """The key of the responses that the stage that has `key` has collected."""
-    return f"{key}/chunks"
-
-
-def _broken(uri: str, why: str) -> DamagedError:
-    return DamagedError(
-        f"The artifact {uri} cannot be trusted: {why}.",
-        where=uri,
-        rule="an artifact has a manifest, and its files have the digests that are listed there",
-        fix="run again: a stage whose artifact is damaged is run anew",
-    )

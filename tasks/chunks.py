@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
-from infra.store import Store, chunks_key
+from infra.names import chunks_key
+from infra.store import Store
 from tasks.uploads import Say, Uploads
 
 # Fewer and larger uploads are read sooner; what lies between two of them may be lost.

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from contracts.artifact import Artifact
 from contracts.errors import DamagedError
 from infra.manifest import MANIFEST
-from infra.names import is_entry, is_key, is_location, step_of_entry
-from infra.store import Store, chunks_key, step_key
+from infra.names import chunks_key, is_entry, is_key, is_location, step_key, step_of_entry
+from infra.store import Store
 from tasks.chunks import KIND as CHUNKS
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, step_scores

@@ -14,7 +14,8 @@ from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
 from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
-from infra.store import Store, chunks_key
+from infra.names import chunks_key
+from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import stage_key
 from tasks.run import Run

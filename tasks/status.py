@@ -13,8 +13,9 @@ from pydantic import JsonValue
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from contracts.texts import one_line
+from infra.names import chunks_key
 from infra.settings import Settings
-from infra.store import Store, chunks_key
+from infra.store import Store
 from tasks.inputs import Inputs, resolve
 from tasks.keys import Reuse, history_key, ingredients, input_digests, recipe_key, stage_key
 from tasks.run import Run

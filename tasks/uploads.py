@@ -23,7 +23,8 @@ from typing import Self
 
 from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
-from infra.store import Store, step_key
+from infra.names import step_key
+from infra.store import Store
 
 POLL_SECONDS = 0.5
 KIND = "checkpoint"

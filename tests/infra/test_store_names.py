@@ -17,7 +17,8 @@ from infra.backends import open_backend
 from infra.digests import FileEntry, content_digest, file_names
 from infra.local_backend import LocalBackend
 from infra.manifest import Manifest
-from infra.store import Store, step_key
+from infra.names import step_key
+from infra.store import Store
 from tasks.garbage import find_garbage, remove
 from tasks.uploads import Retention, step_scores
 

@@ -4,7 +4,8 @@ import pytest
 
 from contracts.provenance import Provenance
 from infra.backends import open_backend
-from infra.store import Store, chunks_key
+from infra.names import chunks_key
+from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.garbage import find_garbage, remove
 from tasks.uploads import Retention

@@ -19,7 +19,8 @@ from contracts.errors import StoreError
 from contracts.provenance import Provenance
 from contracts.run_record import StageRecord
 from infra.backends import open_backend
-from infra.store import Store, step_key
+from infra.names import step_key
+from infra.store import Store
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
 from tasks.lineage import find_artifact, lineage_lines

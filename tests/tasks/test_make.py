@@ -21,8 +21,9 @@ from drills.disturbed import (
     new_recipe,
     training_processes,
 )
+from infra.names import chunks_key
 from infra.seaweed import seaweed_server
-from infra.store import Store, chunks_key
+from infra.store import Store
 from training.stage import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -14,7 +14,8 @@ from contracts.provenance import Provenance
 from infra import backends
 from infra.backends import open_backend
 from infra.digests import describe
-from infra.store import Store, step_key
+from infra.names import step_key
+from infra.store import Store
 from tasks.uploads import ResumePoint, Retention, StepUploads, resume_point, step_scores
 
 KEY = "a" * 64

@@ -115,7 +115,7 @@ class CheckpointsRecipe(Strict):
 class SourceRecipe(Strict):
     """One source of problems, mapped to the record schema.
 
-    `pocket` problems are generated; `parquet` files are read through `datasets`, with `columns`
+    `pocket` problems are generated; `parquet` files are read in batches, with `columns`
     mapping a record's field to the file's column. `path` is a file, a folder, a pattern or a hub's
     id, as a model's is; of a hub's data set, one configuration's split is read.
     """

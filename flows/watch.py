@@ -28,9 +28,8 @@ from contracts.secrets import without_secrets
 from contracts.texts import marked
 from infra import services
 from infra.access import api_client
-from infra.settings import Settings
+from infra.settings import DEPLOYMENT, Settings
 
-DEPLOYMENT = "revisual/full"
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0  # between two lines that only tell of progress
 

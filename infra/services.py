@@ -6,6 +6,7 @@ else is never mistaken for ours.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -31,7 +32,7 @@ from infra.access import (
     without_proxy,
     write_private,
 )
-from infra.settings import POOL, PROJECT_ROOT, Settings
+from infra.settings import DEPLOYMENT, POOL, PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
@@ -41,6 +42,8 @@ HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 ASK_SECONDS = 60
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
+# What a deployment says: its steps, and the flow's parameters with their types.
+DEPLOYED_FROM = ("prefect.yaml", "flows/full.py", "tasks/keys.py")
 
 
 def up(settings: Settings) -> None:
@@ -60,7 +63,8 @@ def up(settings: Settings) -> None:
         _write_profile(settings)
         _wait_until_healthy(settings)
         _prepare_server(settings)
-        _deploy(settings)
+        if not (is_running(settings, "worker") and _is_deployed(settings)):
+            _deploy(settings)
         if not is_running(settings, "worker"):
             _end_orphaned_runs(settings)
             _start(settings, "worker", _python("infra.worker"))
@@ -104,7 +108,7 @@ def environment(settings: Settings) -> dict[str, str]:
         # In memory, Prefect's default, a restart of the server would lose the run's place among the
         # deployment's runs, and minutes later end the run for it.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
-        "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_RUNNER_POLL_FREQUENCY": str(ASK_SECONDS),
         "DO_NOT_TRACK": "1",
@@ -270,6 +274,31 @@ def _deploy(settings: Settings) -> None:
     if result.returncode != 0:
         log_path(settings, "deploy").write_text(result.stdout + result.stderr)
         raise _not_up(settings, "deploy")
+    write_private(_deployed_path(settings), _deployment_digest())
+
+
+def _is_deployed(settings: Settings) -> bool:
+    """Whether the server has the deployment, and nothing that it is made of has changed since."""
+    path = _deployed_path(settings)
+    if not path.is_file() or path.read_text(encoding="utf-8") != _deployment_digest():
+        return False
+    from prefect.exceptions import ObjectNotFound  # takes seconds
+
+    with api_client(settings) as client:
+        try:
+            client.read_deployment_by_name(DEPLOYMENT)
+        except ObjectNotFound:
+            return False
+    return True
+
+
+def _deployed_path(settings: Settings) -> Path:
+    return settings.home / "services" / "deployed"
+
+
+def _deployment_digest() -> str:
+    texts = [(PROJECT_ROOT / name).read_bytes() for name in DEPLOYED_FROM]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
 def _not_up(settings: Settings, name: str) -> ServiceError:

@@ -15,6 +15,7 @@ from infra.store import Store
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PORT = 4200
 POOL = "revisual"  # Prefect's work pool
+DEPLOYMENT = "revisual/full"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from prefect.states import Running
 from contracts.errors import ServiceError
 from infra import services
 from infra.access import api_client
-from infra.settings import Settings
+from infra.settings import DEPLOYMENT, Settings
 
 
 def state(settings: Settings, name: str) -> dict:
@@ -65,6 +65,15 @@ def test_up_and_down_twice_in_a_row(stopped):
         # A person types this in the project's folder, with nothing exported.
         listed = stopped.prefect("deployment", "ls")
         assert "revisual/full" in listed.stdout, listed.stderr
+
+        # What is deployed already is not deployed again; what somebody removed is.
+        with api_client(settings) as client:
+            made = client.read_deployment_by_name(DEPLOYMENT)
+            assert stopped.cli("up").returncode == 0
+            assert client.read_deployment_by_name(DEPLOYMENT).updated == made.updated
+            client.delete_deployment(made.id)
+            assert stopped.cli("up").returncode == 0
+            assert client.read_deployment_by_name(DEPLOYMENT).id != made.id
 
         down = stopped.cli("down")
         assert down.stdout == "Stopped: worker, server.\n"

@@ -4,9 +4,12 @@ Whoever made it is a stranger: it holds numbers and JSON, no code and no pickles
 whole, and its configuration speaks of the weights that are there. No weights are read.
 """
 
+import ast
+import importlib.util
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ _TEXT_LAYER = re.compile(rf"{_TEXT}\.layers\.(\d{{1,9}})\.")
 _TEXT_EMBEDDING = re.compile(rf"{_TEXT}\.embed_tokens\.weight$")
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _LACKING = ("missing_keys", "mismatched_keys", "error_msgs")  # of the loading of transformers
+FAMILIES = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"  # of transformers
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -41,10 +45,6 @@ def check_model(path: str | Path) -> None:
         ModelError: Nothing is there, a file is missing, damaged or of another kind than it says,
             or the model cannot read images.
     """
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as FAMILIES,
-    )
-
     folder = Path(path)
     if not folder.is_dir():
         raise ModelError(
@@ -54,13 +54,30 @@ def check_model(path: str | Path) -> None:
             fix="correct the path; `make pocket-base` makes the pocket world's base model",
         )
     model_type = check_folder(folder)
-    if model_type not in FAMILIES:
+    if model_type not in known_families():
         raise ModelError(
             f"{path} holds a model of type {model_type!r}, which is no vision-language model.",
             where=f"model.path = {str(path)!r}",
             rule="the policy is an image-text-to-text model known to transformers",
             fix="choose a vision-language model, for example of the Qwen2.5-VL family",
         )
+
+
+@cache
+def known_families() -> frozenset[str]:
+    """Types of the image-text-to-text models that transformers can load.
+
+    Read out of its source: importing that module imports torch, five seconds before every run.
+    """
+    found = importlib.util.find_spec("transformers.models.auto.modeling_auto")
+    assert found is not None and found.origin is not None
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != FAMILIES:
+            continue
+        if isinstance(node.value, ast.Call):  # of OrderedDict, with a list of pairs
+            return frozenset(dict(ast.literal_eval(node.value.args[0])))
+    raise RuntimeError(f"transformers has no {FAMILIES} any more")
 
 
 def check_links(folder: Path) -> None:

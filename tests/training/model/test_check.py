@@ -7,7 +7,14 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from contracts.errors import ModelError
-from training.model.check import check_folder, check_links, check_model, weight_shapes
+from training.model.check import (
+    FAMILIES,
+    check_folder,
+    check_links,
+    check_model,
+    known_families,
+    weight_shapes,
+)
 from training.model.policy import load_policy
 from training.model.probe import probe
 from training.model.template import try_template
@@ -44,6 +51,12 @@ def change(folder, **values):
             section = section[name]
         section[last] = value
     (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_the_families_are_those_that_transformers_maps():
+    from transformers.models.auto import modeling_auto
+
+    assert known_families() == set(getattr(modeling_auto, FAMILIES))
 
 
 def test_a_good_model_passes_and_its_template_works(model):

@@ -169,13 +169,69 @@ def equation(rng: Random) -> Asked:
     return rng.choice(ways), reference, "What is the equation of the line?"
 
 
+def other_label(rng: Random) -> Asked:
+    """The reference's number, of something else than the question asks for."""
+    n, m = rng.sample(range(2, 60), 2)
+    thing, other = rng.sample(("apple", "marble", "book", "ticket", "pencil"), 2)
+    return rng.choice(
+        [
+            (f"{1000 * n} km", str(1000 * n), f"How many metres are {n} km?"),
+            (f"{60 * n} hours", str(60 * n), f"How many minutes are there in {n} hours?"),
+            (f"{n} minutes", str(n), f"A trip takes {60 * n} minutes. How long is that in hours?"),
+            (rf"{n} \text{{ dollars}}", str(n), f"What do {m} pens cost, in cents?"),
+            (f"{n * m} m", str(n * m), f"What is the area in m^2 of {n} m by {m} m?"),
+            (f"{n * m} cm^2", str(n * m), f"A rectangle is {n} m by {m} m. What is its area?"),
+            (f"{n} mph", str(n), f"A car goes {2 * n} km in 2 h. What is its speed?"),
+            (f"{n} {other}s", str(n), f"Tom has {n + m} {other}s. How many {thing}s has he?"),
+            (f"{n} kg", str(n), f"How many {thing}s are in the box?"),
+            (f"{n} {thing}s", str(n), f"How many kilograms do they weigh, {m} boxes of them?"),
+            (f"{n} loss", str(n), "What is the profit of the shop?"),
+            (f"{n} losses", str(n), "How often did the team win?"),
+            (f"{n} K", str(n), f"How many {thing}s are in the box?"),
+            (f"{n} K", str(n), f"What is {n + m} - {m}?"),
+        ]
+    )
+
+
+def fitting_label(rng: Random) -> Asked:
+    """The reference with the unit or noun that the question asks for, perhaps in other words."""
+    n, m = rng.sample(range(2, 60), 2)
+    thing = rng.choice(("apple", "marble", "book", "ticket", "pencil"))
+    return rng.choice(
+        [
+            (f"{1000 * n} m", str(1000 * n), f"How many metres are {n} km?"),
+            (f"{n} km", str(1000 * n), f"Tom walks along {m} roads. How many metres is that?"),
+            (f"{60 * n} min", str(60 * n), f"How many minutes are there in {n} hours?"),
+            (f"{n} hours", str(n), f"A trip takes {60 * n} minutes. How long is that in hours?"),
+            (rf"{n} \text{{ cents}}", str(n), f"What do {m} pens cost, in cents?"),
+            (
+                f"{n * m} m^2",
+                str(n * m),
+                f"What is the area in m^2 of {n} m by {m} m?",
+            ),
+            (f"{n * m} m^2", str(n * m), f"A rectangle is {n} m by {m} m. What is its area?"),
+            (f"{n} km/h", str(n), f"A car goes {2 * n} km in 2 h. What is its speed?"),
+            (f"{n} {thing}s", str(n), f"Tom has {n + m} {thing}s and eats {m}. How many are left?"),
+            (f"{n} red {thing}s", str(n), f"How many red {thing}s are in the box?"),
+            (f"{n} students", str(n), f"How many of the {n + m} students are girls?"),
+            (f"{n} ways", str(n), f"In how many ways can {m} people sit?"),
+            (f"{n} cm", str(n), "How long is the side in the figure?"),
+            (f"{n} losses", str(n), "How many losses had the team?"),
+            (f"{n} K", str(n), "What is the temperature of the gas?"),
+            (f"{n} units", str(n), "What is the distance of the points?"),
+        ]
+    )
+
+
 WRONG: Mapping[str, Callable[[Random], Asked]] = {
     "copies of the question": copied,
     "copies, dressed up": dressed_up,
     "lists left in their order": unordered,
     "ranges, ratios, dates, sizes": no_arithmetic,
+    "labels that contradict the question": other_label,
 }
 RIGHT: Mapping[str, Callable[[Random], Asked]] = {
     "the form that is asked for": in_the_form,
     "equations": equation,
+    "labels that fit the question": fitting_label,
 }

@@ -51,5 +51,15 @@ _ADJECTIVES = """
 """
 NOUNS = frozenset(_NOUNS.split())
 ADJECTIVES = frozenset(_ADJECTIVES.split())
+# These count whatever is asked for: `5 ways`, `5 people`.
+ANY_THING = frozenset(
+    {
+        *("answer", "arrangement", "case", "choice", "combination", "item", "multiple", "number"),
+        *("object", "outcome", "part", "pattern", "person", "piece", "possibility", "solution"),
+        *("term", "time", "total", "unit", "value", "way"),
+    }
+)
+# Results of a game or a deal: where something else is asked for, they contradict it.
+RESULTS = frozenset({"draw", "loss", "win"})
 # Behind a number these say something else in the singular: `5 point`, `5 prime`.
 ONLY_PLURAL = frozenset({"factor", "multiple", "point", "prime", "root", "time", "zero"})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from training.answers import numeric
+from training.answers.asked import Asked, read_asked
 from training.answers.canonical import canonical
 from training.answers.echo import is_echo
 from training.answers.equations import Named, asked_variable, read
@@ -77,7 +78,8 @@ def judge(
     if same is not None:
         return _verdict(same and not is_echo(given, wanted, question))
     try:
-        comparison = _Comparison(accept_rounded, ordered=bool(_ORDERED.search(question)))
+        in_order = bool(_ORDERED.search(question))
+        comparison = _Comparison(accept_rounded, in_order, read_asked(question))
         verdict = comparison.judge(given, wanted, asked_variable(question))
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
@@ -94,19 +96,21 @@ class _Comparison:
     Attributes:
         accept_rounded: See `judge`.
         ordered: Whether the order of a list counts.
+        asked: The unit that the question asks for.
     """
 
     accept_rounded: bool
-    ordered: bool = False
+    ordered: bool
+    asked: Asked
 
-    def judge(self, given: str, wanted: str, asked: str | None) -> Verdict | None:
+    def judge(self, given: str, wanted: str, variable: str | None) -> Verdict | None:
         if is_enumeration(given) and not may_be_several(wanted):
             return Verdict("wrong", "several answers where one is asked for")
         expected = read(wanted)
         if expected.value is None:
             return _for_algebra(given, wanted)
         actual = read(given, like=expected)
-        name = expected.name or asked
+        name = expected.name or variable
         if actual.name and name and names_differ(actual.name, name):
             return Verdict("wrong", f"a value of {actual.name}")
         if actual.value is None:
@@ -149,7 +153,7 @@ class _Comparison:
 
     def _same_value(self, actual: Number | Expression, expected: Number | Expression) -> bool:
         """Compares values of which one at least is no plain number."""
-        ratio = _ratio(actual.unit, expected.unit)
+        ratio = self._ratio(actual.unit, expected.unit)
         if ratio is None:
             return False
         if isinstance(expected, Number):
@@ -182,11 +186,19 @@ class _Comparison:
         if _is_share(actual) != _is_share(expected):
             other = actual.unit or expected.unit
             return other is not None and self._same_share(actual, expected)
-        ratio = _ratio(actual.unit, expected.unit)
+        ratio = self._ratio(actual.unit, expected.unit)
         if ratio is None:
             return False
         decimals = actual.decimals if ratio == 1 else _decimals_if_measured(actual)
         return self._close(actual.value * ratio, decimals, expected)
+
+    def _ratio(self, actual: Unit | None, expected: Unit | None) -> Fraction | None:
+        """What the answer's value is multiplied by; None if its unit is another one, or no unit."""
+        if actual is None:
+            return Fraction(1)
+        if expected is None:
+            return self.asked.ratio(actual)
+        return actual.factor / expected.factor if actual.dimension == expected.dimension else None
 
     def _same_share(self, actual: Number, expected: Number) -> bool:
         """One of them has a percent sign: 50 % is 0.5; and 50, but 0.5 % is no 0.5."""
@@ -316,15 +328,6 @@ def _as_expression(text: str) -> Expression | None:
         return None  # `IX` and `no` are no products
     tree = read_expression(text)
     return Expression(tree) if isinstance(tree, Node) else None
-
-
-def _ratio(actual: Unit | None, expected: Unit | None) -> Fraction | None:
-    """What the answer's value is multiplied by; None if its unit is another one, or no unit."""
-    if actual is None:
-        return Fraction(1)
-    if expected is None:
-        return Fraction(1) if actual.known else None
-    return actual.factor / expected.factor if actual.dimension == expected.dimension else None
 
 
 def _decimals_if_measured(number: Number) -> int | None:

@@ -17,13 +17,22 @@ class Unit:
         factor: How many base units it is.
         known: Whether it is a unit or a noun of ours, so that a reference may be without it. Other
             words say something: `5 squared` is no 5, and `5m` may be a product.
+        parts: Dimension and factor of the units that it is made of: of km and h for km/h.
     """
 
     dimension: str
     factor: Fraction
     known: bool = True
+    parts: frozenset[tuple[str, Fraction]] = frozenset()
 
 
+def noun_of(unit: Unit) -> str | None:
+    """The noun that is counted, in the singular; None for a measure."""
+    counted = unit.dimension.removeprefix(_COUNTED)
+    return counted if counted != unit.dimension else None
+
+
+_COUNTED = "counted "
 _NAMES = {
     "length": {
         "mm millimeter millimetre": "1/1000",
@@ -76,7 +85,7 @@ _NAMES = {
     "unit": {"unit": "1"},
 }
 _UNITS = {
-    name: Unit(dimension, Fraction(factor))
+    name: Unit(dimension, Fraction(factor), parts=frozenset({(dimension, Fraction(factor))}))
     for dimension, units in _NAMES.items()
     for names, factor in units.items()
     for name in names.split()
@@ -124,14 +133,18 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
         if unit is None or below is None:
             return None
         dimension = f"{unit.dimension}/{below.dimension}^{power}"
-        return Unit(dimension, unit.factor / below.factor**power)
+        factor = unit.factor / below.factor**power
+        return Unit(dimension, factor, parts=unit.parts | below.parts)
     if unit is not None and len(text.strip()) == 1 and text.strip().isalpha():
         if name != "l" and text.strip().islower() == (name in _CAPITALS):
             return None
-        is_sign = text.strip().isupper() and name != "k"  # `5K` may be five thousand
-        return replace(unit, known=separated or is_sign)
+        if name == "k":  # it may be five thousand
+            return replace(unit, known=False)
+        return replace(unit, known=separated or text.strip().isupper())
     if unit is not None:
-        return unit if power == 1 else Unit(f"{unit.dimension}^{power}", unit.factor**power)
+        if power == 1:
+            return unit
+        return Unit(f"{unit.dimension}^{power}", unit.factor**power, parts=unit.parts)
     if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):
         return Unit(name, Fraction(1), known=False)
     return None
@@ -139,7 +152,7 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
 
 def _known(name: str) -> Unit | None:
     """A unit, or something to count: `apples`, `red apples`, `cups of flour`."""
-    if unit := _UNITS.get(name) or _UNITS.get(_singular(name)):
+    if unit := _UNITS.get(name) or _UNITS.get(singular(name)):
         return unit
     counted, of, content = name.partition(" of ")
     if of and not _known(content):
@@ -147,9 +160,9 @@ def _known(name: str) -> Unit | None:
     *adjectives, noun = counted.split() or [""]
     if noun in ONLY_PLURAL:
         return None
-    if not set(adjectives) <= ADJECTIVES or _singular(noun) not in NOUNS:
-        return _UNITS.get(_singular(counted)) if of else None
-    return Unit(_singular(noun), Fraction(1))
+    if not set(adjectives) <= ADJECTIVES or singular(noun) not in NOUNS:
+        return _UNITS.get(singular(counted)) if of else None
+    return Unit(f"{_COUNTED}{singular(noun)}", Fraction(1))
 
 
 _IRREGULAR = {
@@ -160,7 +173,7 @@ _IRREGULAR = {
 }
 
 
-def _singular(name: str) -> str:
+def singular(name: str) -> str:
     """One of what a plural counts."""
     if name in _IRREGULAR:
         return _IRREGULAR[name]

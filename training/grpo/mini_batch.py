@@ -12,9 +12,10 @@ import torch
 from training.learner.learner import LossFunction
 from training.model.encoding import TokenSequence
 from training.model.forward import ResponseLogProbs, TokenLogProbs
+from training.recipe.loss import LossRecipe
 from training.recipe.stages import RlStage
 from training.rl import schedules
-from training.rl.losses import LossSettings, loss_normalizer, policy_loss
+from training.rl.losses import loss_normalizer, policy_loss
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class MiniBatch:
     old: Mapping[int, ResponseLogProbs] | None = None
     reference: Mapping[int, ResponseLogProbs] | None = None
 
-    def loss_function(self, settings: LossSettings) -> LossFunction:
+    def loss_function(self, settings: LossRecipe, entropy_coefficient: float) -> LossFunction:
         """The loss of `training.rl.losses` on this batch, for the learner."""
 
         def loss(
@@ -68,6 +69,7 @@ class MiniBatch:
                 computed.mask,
                 normalizer=self.normalizer,
                 settings=settings,
+                entropy_coefficient=entropy_coefficient,
                 reference_log_probs=(
                     None if reference is None else pad([reference[row].log_probs for row in rows])
                 ),
@@ -94,30 +96,14 @@ def normalizer_of(lengths_tokens: torch.Tensor, stage: RlStage) -> float:
     )
 
 
-def loss_settings(stage: RlStage, update: int) -> LossSettings:
-    """The recipe's loss at one optimizer update of the stage (from 0)."""
-    entropy = stage.entropy
-    return LossSettings(
-        clip_low=stage.clip_low,
-        clip_high=stage.clip_high,
-        surrogate=stage.surrogate,
-        ratio_level=stage.ratio_level,
-        aggregation=stage.aggregation,
-        kl_coefficient=stage.kl.coefficient if stage.kl else 0.0,
-        kl_estimator=stage.kl.estimator if stage.kl else "k3",
-        entropy_coefficient=schedules.entropy_coefficient(
-            update,
-            coefficient=entropy.coefficient,
-            decay=entropy.decay,
-            warmup_updates=entropy.warmup_updates,
-            warmup=entropy.warmup,
-        )
-        if entropy
-        else 0.0,
-        correction=stage.correction.kind,
-        correction_level=stage.correction.level,
-        correction_cap=stage.correction.cap,
-        dual_clip=stage.dual_clip,
-        log_ratio_bound=stage.log_ratio_bound,
-        kl_cap=stage.kl.cap if stage.kl else LossSettings.kl_cap,
+def entropy_coefficient(stage: RlStage, update: int) -> float:
+    """Weight of the entropy bonus at one optimizer update of the stage (from 0)."""
+    if stage.entropy is None:
+        return 0.0
+    return schedules.entropy_coefficient(
+        update,
+        coefficient=stage.entropy.coefficient,
+        decay=stage.entropy.decay,
+        warmup_updates=stage.entropy.warmup_updates,
+        warmup=stage.entropy.warmup,
     )

@@ -19,7 +19,7 @@ from datasets import Dataset
 from contracts.errors import DataError
 from training.answers import Verifier
 from training.grpo.experience import Experience, append, collect
-from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
+from training.grpo.mini_batch import MiniBatch, entropy_coefficient, normalizer_of
 from training.grpo.selection import (
     batch_of,
     distill_batch,
@@ -187,9 +187,9 @@ class Grpo:
             **selection_metrics(batch, selection, stage),
             **update_metrics(results, stage),
             "pad_temperature": temperature,
-            "entropy_coefficient": loss_settings(
+            "entropy_coefficient": entropy_coefficient(
                 stage, max(self.learner.state.num_updates - 1, 0)
-            ).entropy_coefficient,
+            ),
             **update_speed(results, time.monotonic() - start),
         }
 
@@ -282,10 +282,9 @@ class Grpo:
         )
         results = []
         for mini_batch in mini_batches:
-            loss = loss_settings(stage, self.learner.state.num_updates)
-            results.append(
-                self.learner.update(mini_batch.sequences, mini_batch.loss_function(loss), settings)
-            )
+            bonus = entropy_coefficient(stage, self.learner.state.num_updates)
+            loss = mini_batch.loss_function(stage, bonus)
+            results.append(self.learner.update(mini_batch.sequences, loss, settings))
         if results:
             self.refresh_sampler()
         return results

@@ -19,6 +19,7 @@ from training.recipe.bounds import (
     Strict,
     Tokens,
 )
+from training.recipe.loss import LossRecipe
 
 Component = Literal["vision_tower", "projector", "language_model"]
 
@@ -246,22 +247,6 @@ class PadRecipe(Strict):
         return self
 
 
-class CorrectionRecipe(Strict):
-    """What is done about the ratio of trainer to sampler, whose numbers never quite agree."""
-
-    kind: Literal["truncate", "mask", "none"] = "truncate"
-    level: Literal["token", "sequence"] = "token"
-    cap: Positive = 2.0  # largest ratio kept
-
-
-class KlRecipe(Strict):
-    """A KL term against the stage's initial policy."""
-
-    coefficient: Positive
-    estimator: Literal["k1", "k2", "k3"] = "k3"
-    cap: Annotated[float, Field(gt=0.0, le=1e6)] = 10.0  # largest value of k3 at a token
-
-
 class EntropyRecipe(Strict):
     """Entropy bonus: `coefficient`, times `decay` each optimizer update after `warmup_updates`.
 
@@ -290,7 +275,7 @@ class ValidationRecipe(Strict):
 StopString = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class RlStage(Strict):
+class RlStage(LossRecipe):
     """Stages 2 and 3: GRPO with PAD."""
 
     kind: Literal["rl"]
@@ -309,18 +294,8 @@ class RlStage(Strict):
     # A response ends with one of these, besides the model's end tokens.
     stop: Annotated[tuple[StopString, ...], Field(max_length=8)] = ()
     tokens_per_micro_batch: PositiveInt = 16384
-    clip_low: Positive = 0.2
-    clip_high: Positive = 0.2
-    # A token of a negative advantage weighs at most so many advantages; 1e9 never binds.
-    dual_clip: Annotated[float, Field(gt=1.0, le=1e9)] = 3.0
-    log_ratio_bound: Annotated[float, Field(gt=0.0, le=40.0)] = 20.0  # log-ratios stay within +-
-    surrogate: Literal["clip", "cispo"] = "clip"
-    ratio_level: Literal["token", "sequence"] = "token"  # sequence: GSPO
-    correction: CorrectionRecipe = CorrectionRecipe()
-    aggregation: Literal["token_mean", "sequence_mean", "dr_grpo"] = "token_mean"
     advantage_scale: Literal["std", "none", "batch", "rloo", "reinforce++"] = "std"
     pad: PadRecipe = PadRecipe()
-    kl: KlRecipe | None = None
     entropy: EntropyRecipe | None = None
     validation: ValidationRecipe | None = None
     rewards: Annotated[tuple[RewardRecipe, ...], Field(min_length=1)]  # or a preset's name

@@ -14,59 +14,13 @@ and k3 are clamped, and dual clip bounds what a negative advantage can weigh.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Aggregation = Literal["token_mean", "sequence_mean", "dr_grpo"]
-KlEstimator = Literal["k1", "k2", "k3"]
+from training.recipe.loss import KL_CAP, Aggregation, CorrectionRecipe, KlEstimator, LossRecipe
+
 LEAST_LOG_PROB = -1e4  # stands for anything less likely, also for log 0
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """What the loss consists of.
-
-    Attributes:
-        clip_low: The ratio's lower bound is 1 - clip_low.
-        clip_high: Its upper bound is 1 + clip_high (larger than clip_low: DAPO's clip-higher).
-        surrogate: `clip` is PPO's; `cispo` (arXiv 2506.13585, Eq. 4) clips the ratio's upper side
-            and keeps the gradient of every token.
-        ratio_level: `token`, or `sequence` for GSPO (arXiv 2507.18071, Eq. 7): the ratio of a
-            sequence is exp(mean log ratio of its tokens).
-        aggregation: `token_mean` (DAPO), `sequence_mean` (GRPO: mean of the sequences' means), or
-            `dr_grpo` (sum over sequences x a constant length).
-        kl_coefficient: Weight of the KL term against the reference; 0 for none.
-        kl_estimator: See `kl_divergence`.
-        entropy_coefficient: Weight of the entropy bonus at this step.
-        correction: What happens to the importance ratio of trainer to sampler, applied only if
-            the sampler's log-probabilities are given: `truncate` caps it, `mask` drops what
-            exceeds the cap.
-        correction_level: `token`, or `sequence`: exp(mean log ratio); a sum would shrink or
-            explode with length.
-        correction_cap: Largest ratio kept.
-        dual_clip: With a negative advantage a token weighs at most this many advantages, above 1
-            (arXiv 1912.09729, Eq. 5); PPO bounds its ratio on the other side only.
-        log_ratio_bound: Log-ratios are clamped to +-this; beyond, a token has no gradient.
-        kl_cap: Largest value of k3 at a token; beyond, it has no gradient.
-    """
-
-    clip_low: float = 0.2
-    clip_high: float = 0.2
-    surrogate: Literal["clip", "cispo"] = "clip"
-    ratio_level: Literal["token", "sequence"] = "token"
-    aggregation: Aggregation = "token_mean"
-    kl_coefficient: float = 0.0
-    kl_estimator: KlEstimator = "k3"
-    entropy_coefficient: float = 0.0
-    correction: Literal["none", "truncate", "mask"] = "truncate"
-    correction_level: Literal["token", "sequence"] = "token"
-    correction_cap: float = 2.0
-    dual_clip: float = 3.0
-    log_ratio_bound: float = 20.0
-    kl_cap: float = 10.0
 
 
 def policy_loss(
@@ -76,7 +30,8 @@ def policy_loss(
     mask: Tensor,
     *,
     normalizer: float,
-    settings: LossSettings,
+    settings: LossRecipe,
+    entropy_coefficient: float = 0.0,
     reference_log_probs: Tensor | None = None,
     entropy: Tensor | None = None,
     sampler_log_probs: Tensor | None = None,
@@ -93,6 +48,7 @@ def policy_loss(
         mask: True at response tokens [S, L].
         normalizer: `loss_normalizer` of the whole mini-batch, all micro-batches and ranks.
         settings: Which terms, with which weights.
+        entropy_coefficient: Weight of the entropy bonus at this update.
         reference_log_probs: Of the reference policy [S, L]; needed for the KL term.
         entropy: Of the policy at each position, nats [S, L]; needed, with gradient, for the bonus.
         sampler_log_probs: What the rollout engine reported, after temperature and top-p [S, L].
@@ -140,29 +96,29 @@ def policy_loss(
             outside = mask & nucleus_log_mass.isposinf()
             gap = gap - nucleus_log_mass.masked_fill(~mask | outside, 0.0)
         gap = gap.clamp(-bound, bound)
-        correction, raw = sampler_correction(gap, mask, outside, settings=settings)
+        correction, raw = sampler_correction(gap, mask, outside, settings=settings.correction)
         terms = terms * correction
         # The sampler drew the tokens, so k3 of this gap estimates KL(sampler || trainer).
         diagnostics["sampler_kl"] = gap.expm1() - gap
         diagnostics["importance_ratio_mean"] = raw
         diagnostics["outside_nucleus_fraction"] = outside
-    if reference_log_probs is not None:
+    if settings.kl is not None and reference_log_probs is not None:
         kl = kl_divergence(
             log_probs,
             _readable(reference_log_probs, mask),
-            estimator=settings.kl_estimator,
+            estimator=settings.kl.estimator,
             bound=bound,
-            cap=settings.kl_cap,
+            cap=settings.kl.cap,
         )
         diagnostics["kl_reference"] = kl
-        terms = terms + settings.kl_coefficient * kl
-    elif settings.kl_coefficient > 0.0:
+        terms = terms + settings.kl.coefficient * kl
+    elif settings.kl is not None:
         raise ValueError("the KL term needs reference_log_probs")
     if entropy is not None:
         entropy = entropy.masked_fill(~mask, 0.0)
         diagnostics["entropy"] = entropy
-        terms = terms - settings.entropy_coefficient * entropy
-    elif settings.entropy_coefficient > 0.0:
+        terms = terms - entropy_coefficient * entropy
+    elif entropy_coefficient > 0.0:
         raise ValueError("the entropy bonus needs the entropy")
 
     if sequence_weights is not None:
@@ -195,7 +151,7 @@ def kl_divergence(
     *,
     estimator: KlEstimator,
     bound: float = 20.0,
-    cap: float = 10.0,
+    cap: float = KL_CAP,
 ) -> Tensor:
     """Estimates KL(policy || reference) from the policy's own samples (Schulman 2020).
 
@@ -220,7 +176,7 @@ def kl_divergence(
 
 
 def sampler_correction(
-    gap: Tensor, mask: Tensor, outside: Tensor, *, settings: LossSettings
+    gap: Tensor, mask: Tensor, outside: Tensor, *, settings: CorrectionRecipe
 ) -> tuple[Tensor, Tensor]:
     """Importance weights for tokens that another engine sampled (TIS, MIS).
 
@@ -235,14 +191,14 @@ def sampler_correction(
     Returns:
         The weight and the ratio before truncation, both [S, L].
     """
-    if settings.correction_level == "sequence":
+    if settings.level == "sequence":
         ratio = _sequence_mean(gap, mask).expand_as(gap).exp()
     else:
         ratio = gap.exp().masked_fill(outside, 0.0)
-    if settings.correction == "truncate":
-        return ratio.clamp(max=settings.correction_cap), ratio
-    if settings.correction == "mask":
-        return ratio.masked_fill(ratio > settings.correction_cap, 0.0), ratio
+    if settings.kind == "truncate":
+        return ratio.clamp(max=settings.cap), ratio
+    if settings.kind == "mask":
+        return ratio.masked_fill(ratio > settings.cap, 0.0), ratio
     return torch.ones_like(ratio), ratio
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from contracts.errors import RecipeError
-from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
+from training.grpo.mini_batch import MiniBatch, entropy_coefficient, normalizer_of
 from training.grpo.selection import rows_with_gradient
 from training.model.forward import ResponseLogProbs, TokenLogProbs
 from training.recipe.recipe import parse_recipe
@@ -63,7 +63,7 @@ def test_later_updates_compare_the_sampler_with_the_old_policys_nucleus():
         for row in range(8)
     }
     batch = mini_batch(torch.arange(8), normalizer=1.0, old=old)
-    loss = batch.loss_function(loss_settings(new_stage(), 0))
+    loss = batch.loss_function(new_stage(), 0.0)
     _, sums = loss(scores_of(random_log_probs(4), new_mass), list(range(8)))
     ratio = (old_log_probs - old_mass - random_log_probs(0)).exp()
     assert sums["importance_ratio_mean"].item() == pytest.approx(ratio[MASK].sum().item())
@@ -71,7 +71,7 @@ def test_later_updates_compare_the_sampler_with_the_old_policys_nucleus():
 
 def test_the_only_update_compares_it_with_its_own():
     log_probs, mass = random_log_probs(1), random_log_probs(2)
-    loss = mini_batch(torch.arange(8), normalizer=1.0).loss_function(loss_settings(new_stage(), 0))
+    loss = mini_batch(torch.arange(8), normalizer=1.0).loss_function(new_stage(), 0.0)
     _, sums = loss(scores_of(log_probs, mass), list(range(8)))
     ratio = (log_probs - mass - random_log_probs(0)).exp()
     assert sums["importance_ratio_mean"].item() == pytest.approx(ratio[MASK].sum().item())
@@ -82,7 +82,6 @@ def test_the_only_update_compares_it_with_its_own():
 def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy, aggregation):
     """As in the training loop with two updates a step: each takes half of the selection."""
     stage = new_stage(aggregation=aggregation)
-    settings = loss_settings(stage, 0)
     drawn_from = population(BATCH, low=0.05, high=3.0, strategy=strategy)
     assert len(drawn_from) == (8 if strategy == "random" else 7)
     normalizer = normalizer_of(LENGTHS[drawn_from], stage)
@@ -91,7 +90,7 @@ def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy,
         leaf = random_log_probs(1).requires_grad_()
         mask = MASK[rows]
         batch = mini_batch(rows, normalizer=normalizer * share, weights=weights)
-        loss = batch.loss_function(settings)
+        loss = batch.loss_function(stage, 0.0)
         computed = TokenLogProbs(leaf[rows], mask, None, None)
         return torch.autograd.grad(loss(computed, list(range(len(rows))))[0], leaf)[0]
 
@@ -106,27 +105,11 @@ def test_weights_make_the_expected_gradient_that_of_the_set_drawn_from(strategy,
     assert (mean - wanted).norm() / wanted.norm() < 0.08
 
 
-def test_every_choice_of_the_recipe_reaches_the_loss():
-    correction = {"kind": "mask", "level": "sequence", "cap": 3.0}
-    stage = new_stage(
-        ratio_level="sequence",
-        correction=correction,
-        aggregation="sequence_mean",
-        clip_high=0.3,
-        dual_clip=4.0,
-        log_ratio_bound=5.0,
-        kl={"coefficient": 0.1, "cap": 6.0},
-    )
-    settings = loss_settings(stage, 0)
-    assert (settings.ratio_level, settings.aggregation) == ("sequence", "sequence_mean")
-    assert (settings.dual_clip, settings.log_ratio_bound, settings.kl_cap) == (4.0, 5.0, 6.0)
-    assert (settings.correction, settings.correction_level) == ("mask", "sequence")
-    assert (settings.correction_cap, settings.clip_high) == (3.0, 0.3)
-    assert loss_settings(new_stage(surrogate="cispo"), 0).surrogate == "cispo"
-    for warmup, expected in (("ramp", 0.01), ("zero", 0.0)):
-        entropy = {"coefficient": 0.02, "warmup_updates": 1, "warmup": warmup}
-        coefficient = loss_settings(new_stage(entropy=entropy), 0).entropy_coefficient
-        assert coefficient == pytest.approx(expected)
+@pytest.mark.parametrize(("warmup", "expected"), [("ramp", 0.01), ("zero", 0.0)])
+def test_the_entropy_bonus_follows_the_recipes_warm_up(warmup, expected):
+    entropy = {"coefficient": 0.02, "warmup_updates": 1, "warmup": warmup}
+    assert entropy_coefficient(new_stage(entropy=entropy), 0) == pytest.approx(expected)
+    assert entropy_coefficient(new_stage(), 0) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tests.training.grpo.test_mini_batch import new_stage
-from training.grpo.mini_batch import MiniBatch, loss_settings, normalizer_of
+from training.grpo.mini_batch import MiniBatch, normalizer_of
 from training.grpo.selection import distill_batch, rows_with_gradient
 from training.model.forward import TokenLogProbs
+from training.recipe.loss import LossRecipe
 from training.rl.advantages import group_advantages, zero_variance_fraction
 from training.rl.arms import Batch
-from training.rl.losses import LossSettings, loss_normalizer, mean_diagnostics, policy_loss
+from training.rl.losses import loss_normalizer, mean_diagnostics, policy_loss
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +155,7 @@ def our_step(trainer, strategy):
         sampler_log_probs=[log_probs[i][mask[row]].detach() for i, row in enumerate(rows)],
         normalizer=normalizer_of(mask.sum(-1)[selected], stage),
     )
-    loss_function = mini_batch.loss_function(loss_settings(stage, 0))
+    loss_function = mini_batch.loss_function(stage, 0.0)
     computed = TokenLogProbs(log_probs, mask[rows], None, None)
     loss_function(computed, list(range(len(rows))))[0].backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
@@ -229,7 +230,7 @@ def loss_of_trl(trainer, monkeypatch, batch, *, correction=None, **attributes):
     return loss, gradients, metrics
 
 
-def our_loss(batch, settings, *, with_sampler=False):
+def our_loss(batch, settings, *, entropy_coefficient=0.0, with_sampler=False):
     log_probs = batch["log_probs"].clone().requires_grad_()
     entropy = batch["entropy"].clone().requires_grad_()
     normalizer = loss_normalizer(
@@ -244,7 +245,8 @@ def our_loss(batch, settings, *, with_sampler=False):
         batch["mask"],
         normalizer=normalizer,
         settings=settings,
-        reference_log_probs=batch["reference"] if settings.kl_coefficient else None,
+        entropy_coefficient=entropy_coefficient,
+        reference_log_probs=batch["reference"] if settings.kl else None,
         entropy=entropy,
         sampler_log_probs=batch["old"] - batch["gap"] if with_sampler else None,
     )
@@ -269,12 +271,12 @@ def test_clipped_surrogate_with_kl(trainer, monkeypatch, aggregation, beta, rati
     batch = random_batch(seed)
     ours = our_loss(
         batch,
-        LossSettings(
+        LossRecipe(
             clip_low=0.2,
             clip_high=0.28,
             ratio_level=ratio_level,
             aggregation=aggregation,
-            kl_coefficient=beta,
+            kl={"coefficient": beta} if beta else None,
         ),
     )
     theirs = loss_of_trl(
@@ -299,7 +301,7 @@ def test_clipped_surrogate_with_kl(trainer, monkeypatch, aggregation, beta, rati
 
 def test_cispo(trainer, monkeypatch):
     batch = random_batch(2)
-    ours = our_loss(batch, LossSettings(surrogate="cispo", clip_high=0.3))
+    ours = our_loss(batch, LossRecipe(surrogate="cispo", clip_high=0.3))
     # TRL's epsilon_high is the cap itself here.
     theirs = loss_of_trl(trainer, monkeypatch, batch, loss_type="cispo", beta=0.0, epsilon_high=1.3)
     assert_same(ours, theirs)
@@ -307,7 +309,7 @@ def test_cispo(trainer, monkeypatch):
 
 def test_entropy_bonus(trainer, monkeypatch):
     batch = random_batch(3)
-    ours = our_loss(batch, LossSettings(entropy_coefficient=0.02))
+    ours = our_loss(batch, LossRecipe(), entropy_coefficient=0.02)
     theirs = loss_of_trl(
         trainer,
         monkeypatch,
@@ -329,7 +331,7 @@ def test_sampler_correction_by_token(trainer, monkeypatch, correction):
     ratio = batch["gap"].exp()
     capped = ratio.clamp(max=2.0) if correction == "truncate" else ratio * (ratio <= 2.0)
     ours = our_loss(
-        batch, LossSettings(correction=correction, correction_cap=2.0), with_sampler=True
+        batch, LossRecipe(correction={"kind": correction, "cap": 2.0}), with_sampler=True
     )
     theirs = loss_of_trl(
         trainer,

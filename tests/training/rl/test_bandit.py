@@ -3,14 +3,15 @@
 import pytest
 import torch
 
+from training.recipe.loss import LossRecipe
 from training.rl.advantages import group_advantages
 from training.rl.arms import Batch, select
-from training.rl.losses import LossSettings, loss_normalizer, policy_loss
+from training.rl.losses import loss_normalizer, policy_loss
 
 REWARDS = torch.tensor([0.0, 0.3, 1.0, 0.7], dtype=torch.double)
 
 
-def optimum(settings, *, reference=None, num_steps=600, rate=2.0):
+def optimum(settings, *, bonus=0.0, reference=None, num_steps=600, rate=2.0):
     """Follows the exact expected gradient: each arm once, weighed by its probability."""
     logits = torch.zeros(4, dtype=torch.double, requires_grad=True)
     for _ in range(num_steps):
@@ -24,6 +25,7 @@ def optimum(settings, *, reference=None, num_steps=600, rate=2.0):
             torch.ones(4, 1, dtype=torch.bool),
             normalizer=1.0,
             settings=settings,
+            entropy_coefficient=bonus,
             entropy=entropy[:, None],
             reference_log_probs=None if reference is None else reference.log()[:, None],
             sequence_weights=policy,
@@ -35,12 +37,12 @@ def optimum(settings, *, reference=None, num_steps=600, rate=2.0):
 
 
 def test_the_best_arm_wins():
-    assert optimum(LossSettings())[2] > 0.99
+    assert optimum(LossRecipe())[2] > 0.99
 
 
 @pytest.mark.parametrize("coefficient", [0.4, 0.8])
 def test_the_entropy_bonus_leads_to_the_softmax_of_the_rewards(coefficient):
-    found = optimum(LossSettings(entropy_coefficient=coefficient))
+    found = optimum(LossRecipe(), bonus=coefficient)
     assert torch.allclose(found, (REWARDS / coefficient).softmax(-1), atol=1e-4)
 
 
@@ -49,7 +51,7 @@ REFERENCE = torch.tensor([0.4, 0.3, 0.1, 0.2], dtype=torch.double)
 
 def test_k2_leads_to_the_tilted_reference():
     """E[r] - b KL(p || ref) is largest at p = ref exp(r / b), normalised."""
-    settings = LossSettings(kl_coefficient=0.5, kl_estimator="k2")
+    settings = LossRecipe(kl={"coefficient": 0.5, "estimator": "k2"})
     tilted = REFERENCE * (REWARDS / 0.5).exp()
     found = optimum(settings, reference=REFERENCE)
     assert torch.allclose(found, tilted / tilted.sum(), atol=1e-4)
@@ -57,7 +59,7 @@ def test_k2_leads_to_the_tilted_reference():
 
 def test_k3_leads_to_the_optimum_of_the_opposite_kl():
     """E[r] - b KL(ref || p) is largest at p = b ref / (c - r), with c such that p sums to 1."""
-    settings = LossSettings(kl_coefficient=0.5, kl_estimator="k3")
+    settings = LossRecipe(kl={"coefficient": 0.5, "estimator": "k3"})
     low, high = 1.0, 2.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -68,7 +70,7 @@ def test_k3_leads_to_the_optimum_of_the_opposite_kl():
 
 
 def test_k1_as_a_loss_pulls_nowhere():
-    settings = LossSettings(kl_coefficient=0.5, kl_estimator="k1")
+    settings = LossRecipe(kl={"coefficient": 0.5, "estimator": "k1"})
     assert optimum(settings, reference=REFERENCE)[2] > 0.99
 
 
@@ -104,7 +106,7 @@ def test_sampled_groups_find_the_best_arm(strategy):
             advantages[index],
             mask,
             normalizer=normalizer,
-            settings=LossSettings(),
+            settings=LossRecipe(),
         )
         (gradient,) = torch.autograd.grad(loss, logits)
         with torch.no_grad():

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.rl.losses import LossSettings, kl_divergence, mean_diagnostics, policy_loss
+from training.recipe.loss import LossRecipe
+from training.rl.losses import kl_divergence, mean_diagnostics, policy_loss
 
 AGGREGATIONS = ["token_mean", "sequence_mean", "dr_grpo"]
 
@@ -16,10 +17,10 @@ def test_dual_clip_bounds_what_an_unlikely_answer_weighs():
     # Ratio 4, advantage -1: PPO's surrogate is -4, dual clip's -3, and beyond it there is no pull.
     log_probs = torch.tensor([[math.log(4.0)]], requires_grad=True)
     inputs = (log_probs, torch.zeros(1, 1), torch.tensor([-1.0]), torch.ones(1, 1).bool())
-    loss, _ = policy_loss(*inputs, normalizer=1.0, settings=LossSettings())
+    loss, _ = policy_loss(*inputs, normalizer=1.0, settings=LossRecipe())
     assert loss.item() == pytest.approx(3.0)
     assert torch.autograd.grad(loss, log_probs)[0].item() == 0.0
-    loss, _ = policy_loss(*inputs, normalizer=1.0, settings=LossSettings(dual_clip=5.0))
+    loss, _ = policy_loss(*inputs, normalizer=1.0, settings=LossRecipe(dual_clip=5.0))
     assert loss.item() == pytest.approx(4.0)
 
 
@@ -49,9 +50,15 @@ lists_of_six = st.lists(extreme, min_size=6, max_size=6)
             "surrogate": st.sampled_from(["clip", "cispo"]),
             "ratio_level": st.sampled_from(["token", "sequence"]),
             "aggregation": st.sampled_from(AGGREGATIONS),
-            "kl_estimator": st.sampled_from(["k1", "k2", "k3"]),
-            "correction": st.sampled_from(["none", "truncate", "mask"]),
-            "correction_level": st.sampled_from(["token", "sequence"]),
+            "kl": st.fixed_dictionaries(
+                {"coefficient": st.just(0.1), "estimator": st.sampled_from(["k1", "k2", "k3"])}
+            ),
+            "correction": st.fixed_dictionaries(
+                {
+                    "kind": st.sampled_from(["none", "truncate", "mask"]),
+                    "level": st.sampled_from(["token", "sequence"]),
+                }
+            ),
         }
     ),
 )
@@ -67,7 +74,7 @@ def test_no_log_probabilities_give_a_loss_or_a_gradient_that_is_not_finite(
         torch.tensor(advantages),
         torch.tensor([[True, True, True], [True, True, False]]),
         normalizer=2.0,
-        settings=LossSettings(kl_coefficient=0.1, **choices),
+        settings=LossRecipe(**choices),
         reference_log_probs=tensors[2],
         sampler_log_probs=tensors[3],
         nucleus_log_mass=torch.tensor(masses).reshape(2, 3),

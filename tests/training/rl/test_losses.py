@@ -8,8 +8,8 @@ import torch
 
 from training.model.log_probs import nucleus_log_mass, token_log_probs
 from training.model.nucleus import Truncation
+from training.recipe.loss import LossRecipe
 from training.rl.losses import (
-    LossSettings,
     kl_divergence,
     loss_normalizer,
     mean_diagnostics,
@@ -44,15 +44,12 @@ def rows(tensors, index):
     return {name: value[index] for name, value in tensors.items()}
 
 
+ENTROPY = {"entropy_coefficient": 0.05}
+
+
 def everything(aggregation, **changes):
-    return LossSettings(
-        clip_low=0.1,
-        clip_high=0.3,
-        aggregation=aggregation,
-        kl_coefficient=0.2,
-        entropy_coefficient=0.05,
-        **changes,
-    )
+    kl = {"coefficient": 0.2}
+    return LossRecipe(clip_low=0.1, clip_high=0.3, aggregation=aggregation, kl=kl, **changes)
 
 
 def normalizer_of(tensors, aggregation):
@@ -84,14 +81,14 @@ class TestByHand:
         loss, sums = policy_loss(
             **self.inputs,
             normalizer=normalizer_of(self.inputs, aggregation),
-            settings=LossSettings(aggregation=aggregation),
+            settings=LossRecipe(aggregation=aggregation),
         )
         assert loss.item() == pytest.approx(expected)
         means = mean_diagnostics(sums)
         assert means == pytest.approx({"clip_low_fraction": 1 / 3, "clip_high_fraction": 1 / 3})
 
     def test_clip_higher_moves_only_the_upper_bound(self):
-        loss, _ = policy_loss(**self.inputs, normalizer=3.0, settings=LossSettings(clip_high=0.5))
+        loss, _ = policy_loss(**self.inputs, normalizer=3.0, settings=LossRecipe(clip_high=0.5))
         assert loss.item() == pytest.approx((-3.0 - 2.0 + 0.8) / 3)
 
     def test_gspo_gives_every_token_the_sequences_ratio(self):
@@ -99,14 +96,12 @@ class TestByHand:
         loss, _ = policy_loss(
             **self.inputs,
             normalizer=2.0,
-            settings=LossSettings(ratio_level="sequence", aggregation="sequence_mean"),
+            settings=LossRecipe(ratio_level="sequence", aggregation="sequence_mean"),
         )
         assert loss.item() == pytest.approx((-2.4 + 0.8) / 2)
 
     def test_cispo_weighs_log_probs_by_the_capped_ratio(self):
-        loss, _ = policy_loss(
-            **self.inputs, normalizer=3.0, settings=LossSettings(surrogate="cispo")
-        )
+        loss, _ = policy_loss(**self.inputs, normalizer=3.0, settings=LossRecipe(surrogate="cispo"))
         assert loss.item() == pytest.approx(-(1.2 * 2 * 0 + 1 * 2 * -1 + 0.5 * -1 * -2) / 3)
 
     def test_cispo_keeps_the_gradient_of_clipped_tokens(self):
@@ -116,7 +111,7 @@ class TestByHand:
             loss, _ = policy_loss(
                 **self.inputs | {"log_probs": log_probs},
                 normalizer=1.0,
-                settings=LossSettings(surrogate=surrogate),
+                settings=LossRecipe(surrogate=surrogate),
             )
             loss.backward()
             gradients[surrogate] = log_probs.grad
@@ -142,7 +137,7 @@ class TestByHand:
             "mask": (0.0, -2.0, 0.8 / 2),
         }
         for correction, expected in terms.items():
-            chosen = LossSettings(correction=correction)
+            chosen = LossRecipe(correction={"kind": correction})
             loss, sums = policy_loss(**inputs, normalizer=3.0, settings=chosen)
             assert loss.item() == pytest.approx(sum(expected) / 3)
             means = mean_diagnostics(sums)
@@ -155,7 +150,7 @@ class TestByHand:
         loss, _ = policy_loss(
             **self.inputs | {"sampler_log_probs": self.inputs["old_log_probs"] - gap},
             normalizer=3.0,
-            settings=LossSettings(correction_level="sequence", correction_cap=1.5),
+            settings=LossRecipe(correction={"level": "sequence", "cap": 1.5}),
         )
         # sqrt(4 x 1) = 2 is capped at 1.5.
         assert loss.item() == pytest.approx(((-2.4 - 2.0) * 1.5 + 0.8 / 2) / 3)
@@ -170,7 +165,7 @@ def test_micro_batches_add_up_exactly(aggregation, variant, cuts):
     normalizer = normalizer_of(whole, aggregation)
     weights = torch.linspace(0.5, 2.0, 12, dtype=torch.double)
     loss, sums = policy_loss(
-        **whole, normalizer=normalizer, settings=chosen, sequence_weights=weights
+        **whole, normalizer=normalizer, settings=chosen, sequence_weights=weights, **ENTROPY
     )
     loss.backward()
 
@@ -179,7 +174,11 @@ def test_micro_batches_add_up_exactly(aggregation, variant, cuts):
     for index in torch.arange(12).split(cuts):
         part = rows(cut, index)
         part_loss, part_sums = policy_loss(
-            **part, normalizer=normalizer, settings=chosen, sequence_weights=weights[index]
+            **part,
+            normalizer=normalizer,
+            settings=chosen,
+            sequence_weights=weights[index],
+            **ENTROPY,
         )
         part_loss.backward()
         losses.append(part_loss)
@@ -202,7 +201,7 @@ def test_a_row_without_advantage_dilutes_the_loss_and_feels_kl_and_entropy(aggre
     full["advantages"][dead] = 0.0
     normalizer = normalizer_of(full, aggregation)
     assert normalizer == normalizer_of(batch(), aggregation)
-    loss, _ = policy_loss(**full, normalizer=normalizer, settings=chosen)
+    loss, _ = policy_loss(**full, normalizer=normalizer, settings=chosen, **ENTROPY)
     loss.backward()
     for name in ("log_probs", "entropy"):
         assert full[name].grad[dead][full["mask"][dead]].all()
@@ -215,7 +214,7 @@ def test_without_kl_and_entropy_such_a_row_needs_no_forward_pass(aggregation):
     full = batch()
     full["advantages"][dead] = 0.0
     inputs = {"normalizer": normalizer_of(full, aggregation)}
-    inputs["settings"] = LossSettings(aggregation=aggregation)
+    inputs["settings"] = LossRecipe(aggregation=aggregation)
     loss, _ = policy_loss(**full, **inputs)
     loss_without, _ = policy_loss(**rows(full, alive), **inputs)
     assert torch.allclose(loss_without, loss, rtol=1e-12)
@@ -233,8 +232,8 @@ def test_padding_is_never_read(aggregation):
             filled = value.detach().masked_fill(hidden, math.nan)
             dirty[name] = filled.requires_grad_(value.requires_grad)
     normalizer = normalizer_of(clean, aggregation)
-    loss, sums = policy_loss(**clean, normalizer=normalizer, settings=chosen)
-    loss_dirty, sums_dirty = policy_loss(**dirty, normalizer=normalizer, settings=chosen)
+    loss, sums = policy_loss(**clean, normalizer=normalizer, settings=chosen, **ENTROPY)
+    loss_dirty, sums_dirty = policy_loss(**dirty, normalizer=normalizer, settings=chosen, **ENTROPY)
     loss.backward()
     loss_dirty.backward()
     assert torch.equal(loss, loss_dirty)
@@ -247,21 +246,21 @@ def test_an_empty_batch_has_a_normalizer_of_zero_and_is_refused():
     empty = rows(batch(), torch.arange(0))
     assert normalizer_of(empty, "token_mean") == 0.0
     with pytest.raises(ValueError, match="skip the update"):
-        policy_loss(**empty, normalizer=0.0, settings=LossSettings())
+        policy_loss(**empty, normalizer=0.0, settings=LossRecipe())
 
 
 @pytest.mark.parametrize(
     ("missing", "chosen"),
     [
-        ("reference_log_probs", LossSettings(kl_coefficient=0.1)),
-        ("entropy", LossSettings(entropy_coefficient=0.1)),
+        ("reference_log_probs", {"settings": LossRecipe(kl={"coefficient": 0.1})}),
+        ("entropy", {"settings": LossRecipe(), "entropy_coefficient": 0.1}),
     ],
 )
 def test_a_term_without_its_input_is_an_error(missing, chosen):
     tensors = batch()
     del tensors[missing]
     with pytest.raises(ValueError, match=missing):
-        policy_loss(**tensors, normalizer=1.0, settings=chosen)
+        policy_loss(**tensors, normalizer=1.0, **chosen)
 
 
 def test_on_policy_gradient_is_the_plain_policy_gradient():
@@ -272,7 +271,7 @@ def test_on_policy_gradient_is_the_plain_policy_gradient():
         tensors["advantages"],
         tensors["mask"],
         normalizer=1.0,
-        settings=LossSettings(),
+        settings=LossRecipe(),
     )
     loss.backward()
     expected = -(tensors["advantages"][:, None] * tensors["mask"])
@@ -285,7 +284,7 @@ def test_importance_weights_undo_the_bias_of_the_selection():
     bounds = {"low": 0.05, "high": 3.0}
     effective = effective_set(tensors["advantages"], **bounds)
     assert 6 <= len(effective) < 12
-    chosen = LossSettings(aggregation="token_mean")
+    chosen = LossRecipe(aggregation="token_mean")
     normalizer = normalizer_of(rows(tensors, effective), "token_mean")
 
     def gradient(index, weights):
@@ -345,7 +344,7 @@ def test_top_p_ratios_are_unbiased_only_against_the_renormalised_nucleus():
             torch.ones(1),
             torch.ones(1, 64, dtype=torch.bool),
             normalizer=1.0,
-            settings=LossSettings(),
+            settings=LossRecipe(),
             sampler_log_probs=sampler,
             nucleus_log_mass=log_mass,
         )

@@ -63,7 +63,6 @@ class VllmEngine:
         # Left alone, vLLM would destroy the learner's process group together with its engine.
         self._llm.llm_engine.engine_core._finalizer.detach()
         self._max_length: int = self._llm.model_config.max_model_len
-        self._num_enqueued = 0  # questions so far; vLLM names each by its number
         self._asleep: set[str] = set()
         self._sleep()
 
@@ -232,7 +231,7 @@ class VllmEngine:
     ) -> Iterator[tuple[Asked, RequestOutput]]:
         engine = self._llm.llm_engine
         max_sequences = 2 * engine.vllm_config.scheduler_config.max_num_seqs
-        asked: dict[int, tuple[Asked, int]] = {}  # with how many samples
+        asked: dict[str, tuple[Asked, int]] = {}  # with how many samples
         num_open = 0
         question = next(questions, None)
         while question is not None or engine.has_unfinished_requests():
@@ -240,14 +239,14 @@ class VllmEngine:
                 not asked or num_open + question[1][1].n <= max_sequences
             ):
                 given, (prompt, params) = question
+                # vLLM names each question by its number.
+                asked[str(self._llm.request_counter.counter)] = given, params.n
                 self._llm.enqueue([prompt], params, use_tqdm=False)
-                asked[self._num_enqueued] = given, params.n
-                self._num_enqueued += 1
                 num_open += params.n
                 question = next(questions, None)
             for output in engine.step():
                 if output.finished:
-                    given, num_samples = asked.pop(int(output.request_id))
+                    given, num_samples = asked.pop(output.request_id)
                     num_open -= num_samples
                     yield given, output
 

@@ -11,7 +11,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,8 @@ ENTRIES: Mapping[str, str] = {
     "rl": "training.grpo.train",
     "evaluate": "training.evaluation.run",
 }
+# An engine that a recipe may choose, and that is not even imported otherwise.
+CHOSEN_ENGINES: Mapping[str, str] = {"vllm": "training.rollout.vllm_engine"}
 PACKAGES = ("contracts", "training")
 SCHEMA = "training.recipe"
 # Where packages are installed: what lies there is a library. Debian's Python has the second name.
@@ -32,24 +34,29 @@ LIBRARY_FOLDERS = frozenset({"site-packages", "dist-packages"})
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def stage_modules(kind: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
+def stage_modules(kind: str, engine: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
     """Digests of the modules that a kind of stage imports, by name, sorted.
 
     Args:
         kind: `curate`, `sft`, `rl` or `evaluate`.
+        engine: The rollout engine of the recipe.
         root: The folder that holds the packages.
     """
-    return module_closure([ENTRIES[kind]], root)
+    unused = {module for name, module in CHOSEN_ENGINES.items() if name != engine}
+    return module_closure([ENTRIES[kind]], root, without=unused)
 
 
-def module_closure(entries: Iterable[str], root: Path = PROJECT_ROOT) -> dict[str, str]:
+def module_closure(
+    entries: Iterable[str], root: Path = PROJECT_ROOT, *, without: Container[str] = ()
+) -> dict[str, str]:
     """Digests of the entry modules and of every module of ours that they import, by name, sorted.
 
     Args:
         entries: Names of modules.
         root: The folder that holds the packages.
+        without: Modules that are never imported; nor is what they alone import.
     """
-    found = _closure(entries, lambda name: _own_source(name, root))
+    found = _closure(entries, lambda name: None if name in without else _own_source(name, root))
     if missing := sorted(set(entries) - found.keys()):
         raise FileNotFoundError(f"{root} has no module {', '.join(missing)}")
     return found

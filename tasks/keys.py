@@ -49,7 +49,7 @@ def ingredients(
         stage=stage,
         recipe=result_fields(recipe, stage),
         inputs=dict(inputs),
-        modules=stage_modules(kind) | _reward_modules(recipe, stage),
+        modules=stage_modules(kind, recipe.rollout.engine) | _reward_modules(recipe, stage),
         salt=salt,
     )
 

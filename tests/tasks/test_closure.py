@@ -39,45 +39,55 @@ def append(root, module: str, text: str) -> None:
 
 @pytest.mark.parametrize("kind", ENTRIES)
 def test_a_stage_depends_on_the_modules_that_it_imports_and_on_no_other(copy, tmp_path, kind):
-    before = stage_modules(kind)
+    before = stage_modules(kind, "transformers")
     assert INSIDE[kind] in before
     assert OUTSIDE[kind] not in before
     append(copy, INSIDE[kind], "\n# A comment.\n")
     append(copy, OUTSIDE[kind], "\nCHANGED = 1\n")
-    assert stage_modules(kind, copy) == before
+    assert stage_modules(kind, "transformers", copy) == before
 
 
 @pytest.mark.parametrize("kind", ENTRIES)
 def test_another_line_of_code_inside_changes_that_modules_digest_alone(copy, kind):
     append(copy, INSIDE[kind], "\nCHANGED = 1\n")
-    before, after = stage_modules(kind), stage_modules(kind, copy)
+    before, after = stage_modules(kind, "transformers"), stage_modules(kind, "transformers", copy)
     assert {name for name in before if before[name] != after[name]} == {INSIDE[kind]}
 
 
 def test_code_that_is_edited_in_the_life_of_a_process_is_noticed(copy, monkeypatch):
     """A flow process computes the keys of all its stages; each stage imports the files anew."""
     append(copy, INSIDE["rl"], "\nCHANGED = 1\n")
-    before = stage_modules("rl", copy)
+    before = stage_modules("rl", "transformers", copy)
     path = copy / "training/rl/pad.py"
     path.write_text(path.read_text().replace("CHANGED = 1", "CHANGED = 2"))  # of the same size
-    edited = stage_modules("rl", copy)
+    edited = stage_modules("rl", "transformers", copy)
     assert {name for name in before if before[name] != edited[name]} == {INSIDE["rl"]}
 
     append(copy, INSIDE["rl"], "\nimport training.rl.later\n")
-    assert "training.rl.later" not in stage_modules("rl", copy)
+    assert "training.rl.later" not in stage_modules("rl", "transformers", copy)
     (copy / "training/rl/later.py").write_text("")
-    after = stage_modules("rl", copy)
+    after = stage_modules("rl", "transformers", copy)
     assert "training.rl.later" in after
 
     monkeypatch.setattr(ast, "parse", None)  # what did not change is not parsed again
-    assert stage_modules("rl", copy) == after
+    assert stage_modules("rl", "transformers", copy) == after
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ENTRIES)
 def test_whatever_python_imports_for_a_stage_is_in_its_closure(kind):
-    only_the_schemas = loaded_by(f"{SCHEMA}.recipe") - set(stage_modules(kind))
-    assert loaded_by(ENTRIES[kind]) - only_the_schemas <= set(stage_modules(kind))
+    found = set(stage_modules(kind, "transformers"))
+    only_the_schemas = loaded_by(f"{SCHEMA}.recipe") - found
+    assert loaded_by(ENTRIES[kind]) - only_the_schemas <= found
+
+
+def test_an_engine_counts_where_the_recipe_chooses_it(copy):
+    append(copy, "training.rollout.vllm_engine", "\nCHANGED = 1\n")
+    plain, fast = (stage_modules("rl", engine) for engine in ("transformers", "vllm"))
+    assert stage_modules("rl", "transformers", copy) == plain
+    edited = stage_modules("rl", "vllm", copy)
+    changed = {name for name in fast if fast[name] != edited[name]}
+    assert changed == {"training.rollout.vllm_engine"}
 
 
 @cache

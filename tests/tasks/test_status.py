@@ -114,8 +114,8 @@ def test_a_lowered_memory_fraction_changes_nothing_and_another_temperature_says_
 def test_an_edited_module_is_named_and_reuse_recipe_passes_over_it(maker, source, monkeypatch):
     real = keys.stage_modules
 
-    def edited(kind):
-        modules = real(kind)
+    def edited(kind, engine):
+        modules = real(kind, engine)
         name = "training.evaluation.scores"
         return {**modules, name: "0" * 64} if name in modules else modules
 

@@ -92,7 +92,7 @@ def _one_if(condition: bool) -> Fraction | None:
 @lru_cache(maxsize=4096)
 def read_asked(question: str) -> Asked:
     """Reads what a question asks for; nothing of an empty one."""
-    text = _MARKUP.sub(" ", question[-_MOST_CHARACTERS:])
+    text = re.sub(r"\s+(?=\^)", "", _MARKUP.sub(" ", question[-_MOST_CHARACTERS:]))
     sentences = _SENTENCE.split(text)
     first = max((i for i, each in enumerate(sentences) if "?" in each), default=-1)
     end = " ".join(sentences[first:])

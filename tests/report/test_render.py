@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from report import render
 from report.evidence import gather
-from report.gains import gain
+from report.gains import gains
 from report.samples import choose
 from report.svg import MAX_POINTS, thin, ticks
 
@@ -171,8 +171,8 @@ def test_no_interval_is_claimed_for_a_score_that_is_no_plain_mean(made_up_run) -
     run, folders = made_up_run
     _edit_score(folders["evaluate"], "pocket_text", "text_rl", value=0.5)
     evidence = gather(run, folders)
-    found = gain(evidence, "pocket_text", "multimodal_rl", "text_rl")
-    assert found is not None and found.verdict == "no interval"
+    found = gains(evidence, "multimodal_rl", "text_rl")[0]
+    assert (found.benchmark, found.verdict, found.p) == ("pocket_text", "no interval", None)
     assert found.value == pytest.approx(-0.22)
 
 
@@ -183,6 +183,18 @@ def test_the_evaluations_own_interval_is_shown_where_there_is_one(made_up_run) -
     content["gains"] = [{**one, "low_points": 61.5, "high_points": 78.5}]
     path.write_text(json.dumps(content))
     assert "pocket_text +70.0 (+61.5 to +78.5)" in render(*made_up_run).markdown
+
+
+def test_p_is_mcnemars_with_holms_correction_over_the_benchmarks(made_up_run) -> None:
+    """multimodal_rl to text_rl: 18 problems gained on texts, 1 on pictures, none lost."""
+    texts, pictures = gains(gather(*made_up_run), "multimodal_rl", "text_rl")
+    assert texts.p == pytest.approx(2 * 2 * 0.5**18) and pictures.p == 1.0
+    rows = render(*made_up_run).markdown.splitlines()
+    row = next(one for one in rows if one.startswith("| text_rl | +18.0"))
+    assert [re.search(", p (.*)", cell)[1] for cell in row.split(" | ")[1:3]] == [
+        r"\< 0.001",
+        "1.000",
+    ]
 
 
 def test_samples_are_drawn_by_seed_and_hold_wrong_answers(made_up_run) -> None:

@@ -10,6 +10,7 @@ from report.blocks import Document
 from report.curated import curation
 from report.curves import training_curves
 from report.evidence import gather
+from report.lengths import lengths
 from report.samples import sample_answers
 from report.write_html import html_page
 from report.write_markdown import markdown_page
@@ -39,6 +40,7 @@ def render(run: RunRecord, folders: Mapping[str, Path]) -> Report:
             provenance.pipeline(run),
             results.accuracy(evidence),
             results.breakdown(evidence),
+            lengths(evidence),
             *training_curves(run, evidence),
             sample_answers(run, evidence),
             curation(evidence),

@@ -54,7 +54,8 @@ def _by_length(
     benchmark: str, tokens: "pd.Series[float]", by_policy: dict[str, pd.DataFrame]
 ) -> Block:
     """The share of right answers in each bin; a picture too where there is more than one."""
-    edges = np.unique(np.quantile(tokens, np.linspace(0, 1, NUM_BINS + 1))) if len(tokens) else []
+    shares = np.linspace(0, 1, NUM_BINS + 1)
+    edges = sorted({float(edge) for edge in np.quantile(tokens, shares)}) if len(tokens) else []
     if len(edges) < 3:
         return Prose(f"{benchmark}: the answers are too much of one length for bins.", "muted")
     rows: list[tuple[str, ...]] = []

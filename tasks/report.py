@@ -15,7 +15,8 @@ from contracts.secrets import masks_secrets
 from infra.settings import Settings
 from infra.store import Store
 from report import render
-from report.evidence import FILES
+from report.evidence import FILES, gather
+from report.items import write_items
 from tasks.assets import emit_asset
 from tasks.display import artifact_key
 from tasks.keys import name_key
@@ -52,16 +53,18 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     """Renders a run's report from what the store holds.
 
     Returns:
-        The run's folder: report.html, report.md, run.json.
+        The run's folder: report.html, report.md, run.json, and items.html with its images.
 
     Raises:
         StoreError: An artifact of the run cannot be fetched.
     """
     # Not the models beside them: they may have many gigabytes.
     folders = {stage.name: store.fetch(stage.artifact, only=FILES) for stage in record.stages}
-    html, markdown = render(record, folders)
+    evidence = gather(record, folders)
+    html, markdown = render(record, evidence)
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)
+    write_items(record, evidence, folder)
     (folder / PAGE).write_text(html, encoding="utf-8")
     (folder / "report.md").write_text(markdown, encoding="utf-8")
     (folder / RECORD).write_text(record.model_dump_json(indent=2), encoding="utf-8")

@@ -26,7 +26,7 @@ def test_right_answers_are_counted_by_length(made_up_run) -> None:
     number = predictions["problem_id"].str.split("/").str[1].astype(int)
     # 1 to 100 tokens: a policy that got 20 of 100 right got those of the 20 shortest answers.
     predictions.assign(num_tokens=number + 1, truncated=number >= 90).to_parquet(path)
-    markdown = render(*made_up_run).markdown
+    markdown = render(made_up_run.run, gather(*made_up_run)).markdown
     assert "| pocket_text | base | 50.50 | 10.50 | 60.50 | 10.0 % | 0.0 % |" in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("| to ")][:5]
     assert [row.split(" | ")[1] for row in rows] == ["100.0 % of 20", *["0.0 % of 20"] * 4]
@@ -40,4 +40,7 @@ def test_lengths_that_nobody_wrote_are_told(made_up_run) -> None:
     path = made_up_run.folders["evaluate"] / "predictions.parquet"
     pd.read_parquet(path).assign(num_tokens="many", truncated="?").to_parquet(path)
     assert not gather(*made_up_run).predictions["truncated"].any()
-    assert "No predictions tell the length of their answers." in render(*made_up_run).markdown
+    assert (
+        "No predictions tell the length of their answers."
+        in render(made_up_run.run, gather(*made_up_run)).markdown
+    )

@@ -12,6 +12,7 @@ from infra.backends import open_backend
 from infra.settings import Settings
 from infra.store import Store
 from report import render
+from report.evidence import gather
 from tasks.keys import name_key
 from tasks.lineage import find_artifact, lineage_lines
 from tasks.report import render_again, write_report
@@ -50,8 +51,10 @@ def test_a_report_fetches_no_model_and_misses_nothing(finished, tmp_path):
             models += 1
     assert models == 3
     written = write_report(record, store, tmp_path / "reports")
-    assert (written / "report.html").read_text() == render(record, folders).html
-    assert (written / "report.md").read_text() == render(record, folders).markdown
+    html, markdown = render(record, gather(record, folders))
+    assert (written / "report.html").read_text() == html
+    assert (written / "report.md").read_text() == markdown
+    assert 'href="items.html"' in html and (written / "items.html").is_file()
 
 
 def test_what_a_report_does_fetch_is_verified(finished, tmp_path):

@@ -1,6 +1,7 @@
 """Whether two policies differ on the same problems: exact p-values, and Holm's correction."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.stats import binom
@@ -26,7 +27,7 @@ def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
     np.add.at(sums, index, np.asarray(changes, dtype=np.int64))
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
     # The sum of the changes that keep a positive sign; the whole sum is twice this less `total`.
-    positive = np.ones(1)
+    positive: np.ndarray[tuple[Any, ...], np.dtype[np.float64]] = np.ones(1)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         step = np.zeros(size * count + 1)
         step[::size] = binom.pmf(np.arange(count + 1), count, 0.5)

@@ -142,8 +142,10 @@ function answers(policy, verdict, given) {
     title.append(make("span", { className: "muted" }, "not asked"));
     return box;
   }
-  title.append(make("span", { className: `outcome ${tone(verdict)}` },
-    given.count === 1 ? verdict : `${given.right} of ${given.count} right`));
+  if (given.count > 1) {
+    title.append(make("span", { className: `outcome ${tone(verdict)}` },
+      `${given.right} of ${given.count} right`));
+  }
   for (const answer of given.shown) {
     const tokens = answer.tokens === null ? "" : `, ${answer.tokens} tokens`;
     const facts = make("p", { className: tone(answer.outcome) },
@@ -216,7 +218,8 @@ byId("list").addEventListener("click", (event) => {
   showItem(button.item);
   remember();
   // On a narrow screen the item stands below the list.
-  if (byId("item").offsetTop > byId("list").offsetTop + 50) byId("item").scrollIntoView();
+  const [item, list] = [byId("item"), byId("list")].map((one) => one.getBoundingClientRect());
+  if (item.top >= list.bottom) byId("item").scrollIntoView();
 });
 byId("list").addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

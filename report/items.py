@@ -22,7 +22,7 @@ from report.write_html import image_kind, page, text_of
 
 PAGE, IMAGES = "items.html", "items-images"
 MAX_EMBEDDED_BYTES = 20_000_000  # of images in base64; more lie in a folder beside the page
-MAX_TEXT = 24_000_000  # characters of all answers, and a third of it of all questions
+MAX_TEXT = 16_000_000  # characters of all answers, and a third of it of all questions
 MAX_CHARACTERS = 20_000  # of one text
 MAX_ANSWERS = 4  # shown of one policy to one item
 MAX_WORD = 200  # characters of a name

@@ -53,8 +53,8 @@ const CHANGES = {
 if (data.policies.length > 1) {
   const policies = data.policies.map((policy, index) => [String(index), policy]);
   choice("from", "Change from", policies, () => true);
-  choice("to", "to", policies, () => true);
-  choice("change", "is", [["", "any or none"], ["changed", "any change"],
+  choice("to", "Change to", policies, () => true);
+  choice("change", "Change", [["", "any or none"], ["changed", "any change"],
     ["better", "better"], ["worse", "worse"]], (item, value) => {
     const [before, after] = [item.shares[byId("from").value], item.shares[byId("to").value]];
     return before !== null && after !== null && CHANGES[value](before, after);

@@ -67,6 +67,7 @@ def write_items(run: RunRecord, evidence: Evidence, folder: Path) -> bool:
     data = {"policies": names, "images": sources, "items": items}
     script = "\n" + SCRIPT.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # `file:` is for browsers to which the folder of a page on disk is not the page's own.
     policy = (
         "default-src 'none'; img-src data: file: 'self'; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'"

@@ -110,7 +110,7 @@ def compare_runs(settings: Settings, names: Sequence[str], output: Path) -> Path
             raise _no_comparison(f"The run {record.name} is named twice.", names)
     if len(records) < 2:
         raise _no_comparison("One run alone cannot be compared.", names)
-    runs = []
+    runs: list[Compared] = []
     for record in records:
         evidence = gather(record, _fetched(record, store))
         if not evidence.scores:

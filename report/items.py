@@ -56,7 +56,8 @@ def write_items(run: RunRecord, evidence: Evidence, folder: Path) -> bool:
     Returns:
         Whether there were any predictions; without them, nothing is written.
     """
-    shutil.rmtree(folder / IMAGES, ignore_errors=True)
+    if (folder / IMAGES).is_dir():
+        shutil.rmtree(folder / IMAGES)
     (folder / PAGE).unlink(missing_ok=True)
     if evidence.predictions is None or evidence.predictions.empty:
         return False

@@ -114,6 +114,20 @@ def report(run: Annotated[str, typer.Argument(help="A run's name or id, or `late
     print(render_again(load_settings(), run))
 
 
+@app.command(epilog="Example: revisual compare popular-mayfly hungry-newt")
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Their names or ids; the first is the base.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The page; compare.html beside the reports otherwise.")
+    ] = None,
+) -> None:
+    """Writes a page that compares finished runs."""
+    from tasks.report import COMPARISON, compare_runs
+
+    settings = load_settings()
+    print(compare_runs(settings, runs, output or settings.reports / COMPARISON))
+
+
 @app.command()
 def lineage(
     artifact: Annotated[str, typer.Argument(help="Its URI, or a run's name or id.")],

@@ -27,6 +27,14 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A file of ours beside the page."""
+
+    text: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table; `align` holds one of `l` and `r` for each column; `folded` opens on demand."""
 
@@ -84,7 +92,7 @@ class Sample:
     responses: tuple[Response, ...]
 
 
-Block = Prose | Table | Figure | Beside | Code | Sample
+Block = Prose | Link | Table | Figure | Beside | Code | Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ PREDICTION_COLUMNS = [
     "answer",
     "response",
     "outcome",
+    "truncated",
+    "num_tokens",
 ]
+MAX_TOKENS = 10**9  # of an answer, as somebody else may have written them
 # Whatever stage they are in: no other file of an artifact is needed.
 FILES = (
     "metrics.jsonl",
@@ -169,11 +172,17 @@ def _is_step(value: object) -> bool:
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:
-    """Texts and a level, whatever the columns hold."""
+    """Texts, and a level, a length and a truth, whatever the columns hold."""
     values = pq.read_table(path, columns=PREDICTION_COLUMNS).to_pydict()
     level = pd.to_numeric(pd.Series(values.pop("level"), dtype=object), errors="coerce")
+    tokens = pd.to_numeric(pd.Series(values.pop("num_tokens"), dtype=object), errors="coerce")
+    truncated = [value is True for value in values.pop("truncated")]
     texts = {name: list(map(str, column)) for name, column in values.items()}
-    return pd.DataFrame(texts).assign(level=level.where(level.between(1, 10)))
+    return pd.DataFrame(texts).assign(
+        level=level.where(level.between(1, 10)),
+        num_tokens=tokens.where(tokens.between(0, MAX_TOKENS)),
+        truncated=truncated,
+    )
 
 
 def _read_summary(path: Path) -> CurationSummary:

@@ -1,20 +1,33 @@
-"""What a stage gained on a benchmark: differences of accuracy on the same problems."""
+"""What a policy gains over another on the same problems: the difference, its interval, its p."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from contracts.scores import Gain, Score
 from report.evidence import Evidence
 from training.evaluation.intervals import cluster_bootstrap
+from training.evaluation.paired import holm, sign_flip_p
 
 SEED = 0  # of the bootstrap: the same predictions give the same interval in every report
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Accuracy after minus before, as fractions; the bounds are None when they are unknown."""
+    """Accuracy after minus before, as fractions; what is unknown is None.
+
+    Fields:
+        benchmark: Its name.
+        before: Name of the policy compared with.
+        after: Name of the other.
+        value: The difference of their scores.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound.
+        p: Two-sided, after Holm's correction over the benchmarks of the comparison.
+    """
 
     benchmark: str
     before: str
@@ -22,6 +35,7 @@ class Difference:
     value: float
     low: float | None = None
     high: float | None = None
+    p: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -33,54 +47,81 @@ class Difference:
         return "down" if self.high < 0 else "not shown"
 
 
-def gain(evidence: Evidence, benchmark: str, before: str, after: str) -> Difference | None:
-    """The gain between two policies on one benchmark, or None when either was not evaluated.
+def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
+    """The gains between two policies of a run, one per benchmark that evaluated both.
 
-    The interval is the evaluation's own where it gave one, else the same paired bootstrap of the
-    difference per problem. There is one only where the predictions reproduce the difference of the
-    two scores: a benchmark whose score is no plain mean of right answers has none.
+    The interval is the evaluation's own where it gave one, else the same paired bootstrap.
     """
-    first, second = evidence.score(benchmark, before), evidence.score(benchmark, after)
-    if first is None or second is None:
-        return None
-    value = second.value - first.value
-    for one in evidence.gains:
-        if (one.benchmark, one.over, one.policy) == (benchmark, before, after):
-            return Difference(
-                benchmark, before, after, value, one.low_points / 100, one.high_points / 100
-            )
-    differences = _paired_differences(evidence.predictions, benchmark, before, after)
-    if len(differences) < 2 or abs(differences.mean() - value) > 1e-6:
-        return Difference(benchmark, before, after, value)
-    problems = [str(name) for name in differences.index]
-    generator = np.random.default_rng(SEED)
-    low, high = cluster_bootstrap(differences.to_list(), problems, generator)
-    return Difference(benchmark, before, after, value, low, high)
+    found = []
+    for benchmark in evidence.benchmarks:
+        first, second = evidence.score(benchmark, before), evidence.score(benchmark, after)
+        if first is None or second is None:
+            continue
+        one = difference(
+            first,
+            second,
+            answers_of(evidence.predictions, benchmark, before),
+            answers_of(evidence.predictions, benchmark, after),
+        )
+        found.append(_with_own_interval(one, evidence.gains))
+    return corrected(found)
 
 
 def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
     """For each policy after the base: its gains over the policy before it, one per benchmark."""
-    return {
-        after: [
-            found
-            for benchmark in evidence.benchmarks
-            if (found := gain(evidence, benchmark, before, after)) is not None
-        ]
-        for before, after in pairwise(evidence.policies)
-    }
+    return {after: gains(evidence, before, after) for before, after in pairwise(evidence.policies)}
 
 
-def _paired_differences(
-    predictions: pd.DataFrame | None, benchmark: str, before: str, after: str
-) -> "pd.Series[float]":
-    """After minus before for every problem that both answered, averaged over its samples."""
+def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:
+    """By problem: `right` and `count`, the right answers and all answers of one policy."""
     if predictions is None:
-        return pd.Series(dtype=float)
+        return pd.DataFrame({"right": [], "count": []}, dtype=int)
     chosen = predictions[
-        (predictions["benchmark"] == benchmark) & predictions["policy"].isin([before, after])
+        (predictions["benchmark"] == benchmark) & (predictions["policy"] == policy)
     ]
-    right = (chosen["outcome"] == "right").astype(float)
-    table = right.groupby([chosen["problem_id"], chosen["policy"]]).mean().unstack("policy")
-    if not {before, after} <= set(table.columns):
-        return pd.Series(dtype=float)
-    return (table[after] - table[before]).dropna()
+    right = (chosen["outcome"] == "right").groupby(chosen["problem_id"])
+    return pd.DataFrame({"right": right.sum(), "count": right.size()}).astype(int)
+
+
+def difference(
+    before: Score, after: Score, answers_before: pd.DataFrame, answers_after: pd.DataFrame
+) -> Difference:
+    """One score minus another, with interval and uncorrected p over the problems.
+
+    There are both only where the policies answered the same problems as often, and where their
+    answers reproduce the difference of the scores: a benchmark whose score is no plain mean of
+    right answers has neither.
+
+    Args:
+        before: The score compared with.
+        after: The other.
+        answers_before: `answers_of` the first.
+        answers_after: `answers_of` the second.
+    """
+    one = Difference(before.benchmark, before.policy, after.policy, after.value - before.value)
+    if len(answers_before) < 2 or not answers_before["count"].equals(answers_after["count"]):
+        return one
+    changes = answers_after["right"] - answers_before["right"]
+    shares = changes / answers_before["count"]
+    if abs(shares.mean() - one.value) > 1e-6:
+        return one
+    problems = [str(name) for name in changes.index]
+    generator = np.random.default_rng(SEED)
+    low, high = cluster_bootstrap(shares.to_list(), problems, generator)
+    return replace(one, low=low, high=high, p=sign_flip_p(changes.to_list(), problems))
+
+
+def corrected(family: Sequence[Difference]) -> list[Difference]:
+    """The same differences, their p corrected over all of them that have one."""
+    adjusted = iter(holm([one.p for one in family if one.p is not None]))
+    return [one if one.p is None else replace(one, p=next(adjusted)) for one in family]
+
+
+def _with_own_interval(one: Difference, own: Sequence[Gain]) -> Difference:
+    bounds: Mapping[tuple[str, str, str], Gain] = {
+        (gain.benchmark, gain.over, gain.policy): gain for gain in own
+    }
+    gain = bounds.get((one.benchmark, one.before, one.after))
+    if gain is None:
+        return one
+    return replace(one, low=gain.low_points / 100, high=gain.high_points / 100)

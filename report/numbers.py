@@ -33,6 +33,13 @@ def points_interval(low: float, high: float) -> str:
     return f"{points(low)} to {points(high)}"
 
 
+def p_value(p: float | None) -> str:
+    """0.0314 as `0.031`, what is smaller than 0.001 as `< 0.001`, or a dash."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as `0.4 s`, `12 s`, `2 min 05 s` or `3 h 07 min`."""
     if seconds < 9.95:

@@ -1,7 +1,5 @@
 """Renders a run's report."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from contracts.run_record import RunRecord
@@ -9,7 +7,8 @@ from report import provenance, results
 from report.blocks import Document
 from report.curated import curation
 from report.curves import training_curves
-from report.evidence import gather
+from report.evidence import Evidence
+from report.lengths import lengths
 from report.samples import sample_answers
 from report.write_html import html_page
 from report.write_markdown import markdown_page
@@ -22,14 +21,13 @@ class Report(NamedTuple):
     markdown: str
 
 
-def render(run: RunRecord, folders: Mapping[str, Path]) -> Report:
+def render(run: RunRecord, evidence: Evidence) -> Report:
     """Renders the report of a run, finished or not; what is missing is said in it.
 
     Args:
         run: The run's record.
-        folders: Stage name -> local copy of its artifact (metrics.jsonl, scores.json...).
+        evidence: What its stages left.
     """
-    evidence = gather(run, folders)
     created = run.created.isoformat(sep=" ", timespec="seconds")
     document = Document(
         title=f"Run {run.name}",
@@ -39,6 +37,7 @@ def render(run: RunRecord, folders: Mapping[str, Path]) -> Report:
             provenance.pipeline(run),
             results.accuracy(evidence),
             results.breakdown(evidence),
+            lengths(evidence),
             *training_curves(run, evidence),
             sample_answers(run, evidence),
             curation(evidence),

@@ -3,8 +3,16 @@
 from contracts.scores import Score, Share
 from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
 from report.evidence import Evidence
-from report.gains import Difference, gain, stage_gains
-from report.numbers import figure, interval, percent, percent_tick, points, points_interval
+from report.gains import Difference, gains, stage_gains
+from report.numbers import (
+    figure,
+    interval,
+    p_value,
+    percent,
+    percent_tick,
+    points,
+    points_interval,
+)
 from report.svg import Estimate, Series, change_chart, dot_chart, line_chart
 
 OUTCOMES = ("right", "wrong", "unparseable", "timeout")
@@ -17,10 +25,9 @@ def headline(evidence: Evidence) -> Section:
         text = "No two policies were evaluated, so there is no gain to report."
         return Section("What came out", "headline", (Prose(text, "bad"),))
     base, final = evidence.policies[0], evidence.policies[-1]
-    whole = [gain(evidence, benchmark, base, final) for benchmark in evidence.benchmarks]
-    found = [one for one in whole if one is not None]
+    found = gains(evidence, base, final)
     by_stage = stage_gains(evidence)
-    places = {policy: _place(gains) for policy, gains in by_stage.items()}
+    places = {policy: _place(family) for policy, family in by_stage.items()}
     earned = [policy for policy, place in places.items() if place.tone == "good"]
     verdict = f"{len(earned)} of {len(places)} stages earned their place"
     blocks: tuple[Block, ...] = (
@@ -30,14 +37,16 @@ def headline(evidence: Evidence) -> Section:
         Prose(
             "Gains are in points of accuracy on the same problems. Brackets hold the 95 % interval "
             "of the mean difference per problem (paired bootstrap). A stage earned its place where "
-            "that interval lies above 0; “not shown” means that it includes 0."
+            "that interval lies above 0; “not shown” means that it includes 0. p is two-sided, of "
+            "the exact sign-flip test over problems (McNemar’s with one answer a problem), with "
+            "Holm’s correction over the benchmarks of a comparison."
         ),
         _stage_table(evidence.benchmarks, by_stage, places),
     )
     return Section("What came out", "headline", blocks)
 
 
-def _headline_text(gains: list[Difference], base: str, final: str) -> str:
+def _headline_text(found: list[Difference], base: str, final: str) -> str:
     parts = [
         f"{one.benchmark} {points(one.value)}"
         + (
@@ -45,14 +54,14 @@ def _headline_text(gains: list[Difference], base: str, final: str) -> str:
             if one.low is not None and one.high is not None
             else ""
         )
-        for one in gains
+        for one in found
     ]
     return f"From {base} to {final}, in points of accuracy: {'; '.join(parts)}."
 
 
-def _gain_table(caption: str, evidence: Evidence, gains: list[Difference]) -> Table:
+def _gain_table(caption: str, evidence: Evidence, found: list[Difference]) -> Table:
     rows = []
-    for one in gains:
+    for one in found:
         before = evidence.score(one.benchmark, one.before)
         after = evidence.score(one.benchmark, one.after)
         rows.append(
@@ -61,15 +70,17 @@ def _gain_table(caption: str, evidence: Evidence, gains: list[Difference]) -> Ta
                 percent(before.value) if before else "–",
                 percent(after.value) if after else "–",
                 points(one.value),
-                _bounds(one),
+                bounds(one),
+                p_value(one.p),
                 Cell(one.verdict, TONES.get(one.verdict, "muted")),
             )
         )
-    columns = ("benchmark", "before", "after", "gain", "95 % interval", "verdict")
-    return Table(caption, columns, "lrrrrl", tuple(rows))
+    columns = ("benchmark", "before", "after", "gain", "95 % interval", "p (Holm)", "verdict")
+    return Table(caption, columns, "lrrrrrl", tuple(rows))
 
 
-def _bounds(one: Difference) -> str:
+def bounds(one: Difference) -> str:
+    """The 95 % interval of a difference, or a dash."""
     if one.low is None or one.high is None:
         return "–"
     return points_interval(one.low, one.high)
@@ -79,12 +90,14 @@ def _stage_table(
     benchmarks: tuple[str, ...], by_stage: dict[str, list[Difference]], places: dict[str, Cell]
 ) -> Table:
     rows = []
-    for policy, gains in by_stage.items():
-        by_benchmark = {one.benchmark: one for one in gains}
+    for policy, family in by_stage.items():
+        by_benchmark = {one.benchmark: one for one in family}
         cells: list[str | Cell] = [policy]
         for benchmark in benchmarks:
             one = by_benchmark.get(benchmark)
-            text = "–" if one is None else f"{points(one.value)} [{_bounds(one)}]"
+            text = (
+                "–" if one is None else f"{points(one.value)} [{bounds(one)}], p {p_value(one.p)}"
+            )
             cells.append(Cell(text, TONES.get(one.verdict, "plain") if one else "muted"))
         rows.append((*cells, places[policy]))
     columns = ("stage", *benchmarks, "earned its place")
@@ -92,15 +105,15 @@ def _stage_table(
     return Table(caption, columns, "l" + "r" * len(benchmarks) + "l", tuple(rows))
 
 
-def _place(gains: list[Difference]) -> Cell:
-    up = [one.benchmark for one in gains if one.verdict == "up"]
-    down = [one.benchmark for one in gains if one.verdict == "down"]
+def _place(family: list[Difference]) -> Cell:
+    up = [one.benchmark for one in family if one.verdict == "up"]
+    down = [one.benchmark for one in family if one.verdict == "down"]
     loss = f", but lost on {', '.join(down)}" if down else ""
     if up:
         return Cell(f"yes, on {', '.join(up)}{loss}", "good")
     if down:
         return Cell(f"no, it lost on {', '.join(down)}", "bad")
-    if any(one.low is None for one in gains) or not gains:
+    if any(one.low is None for one in family) or not family:
         return Cell("cannot be told: no intervals", "muted")
     return Cell("not shown", "muted")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from contracts.run_record import RunRecord
-from report.blocks import Block, Prose, Response, Sample, Section
+from report import items
+from report.blocks import Block, Link, Prose, Response, Sample, Section
 from report.evidence import Evidence
 
 NUM_SAMPLES = 12  # over all benchmarks
@@ -29,7 +30,8 @@ def sample_answers(run: RunRecord, evidence: Evidence) -> Section:
             f"Drawn by the run's seed ({run.seed}), not by hand: per benchmark, half the problems "
             f"from those that {order[-1]} got right and half from those it did not, "
             "as far as there are any. The sample is therefore no estimate of accuracy."
-        )
+        ),
+        Link("All items with the answers of every policy", items.PAGE),
     ]
     for benchmark in benchmarks[:NUM_SAMPLES]:
         rows = predictions[predictions["benchmark"] == benchmark]

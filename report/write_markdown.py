@@ -9,6 +9,7 @@ from report.blocks import (
     Code,
     Document,
     Figure,
+    Link,
     Prose,
     Sample,
     Section,
@@ -40,6 +41,8 @@ def _block(block: Block) -> str:
     match block:
         case Prose(text, _):
             return f"{_text(text)}\n"
+        case Link(text, file):
+            return f"{_text(text)}: {_text(file)} beside the HTML report\n"
         case Table():
             return _table(block)
         case Figure(title, description, _, _):

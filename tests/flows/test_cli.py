@@ -171,6 +171,11 @@ def test_a_report_of_no_run(capsys, home):
     assert "There is no finished run 'latest'." in refused(capsys, home, "report", "latest")
 
 
+@pytest.mark.parametrize("runs", [["latest", "popular-mayfly"], ["nobody"]])
+def test_a_comparison_of_no_run(capsys, home, runs):
+    assert f"There is no finished run '{runs[0]}'." in refused(capsys, home, "compare", *runs)
+
+
 @pytest.mark.parametrize("command", ["run", "validate", "show"])
 def test_a_recipe_that_holds_secrets(capsys, home, recipes, tmp_path, monkeypatch, command):
     for name, value in IN_ENVIRONMENT.items():
@@ -220,7 +225,18 @@ def test_a_shell_completes_commands_and_shipped_recipes(monkeypatch, capsys):
 def test_help_lists_every_command_and_shows_examples(capsys):
     assert run_command("--help") == 0
     told = capsys.readouterr().out
-    for name in ("run", "status", "validate", "show", "report", "lineage", "gc", "up", "down"):
+    for name in (
+        "run",
+        "status",
+        "validate",
+        "show",
+        "report",
+        "compare",
+        "lineage",
+        "gc",
+        "up",
+        "down",
+    ):
         assert f"\n  {name} " in told
     assert run_command("run", "--help") == 0
     assert "Example: revisual run" in capsys.readouterr().out

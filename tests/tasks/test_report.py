@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import DamagedError, StoreError
+from contracts.errors import DamagedError, DataError, StoreError
 from contracts.provenance import Provenance
 from infra.backends import open_backend
 from infra.settings import Settings
 from infra.store import Store
 from report import render
+from report.evidence import gather
 from tasks.keys import name_key
 from tasks.lineage import find_artifact, lineage_lines
-from tasks.report import render_again, write_report
+from tasks.report import compare_runs, render_again, write_report
 
 CONFTEST = Path(__file__).parents[1] / "report" / "conftest.py"
 
@@ -50,8 +51,10 @@ def test_a_report_fetches_no_model_and_misses_nothing(finished, tmp_path):
             models += 1
     assert models == 3
     written = write_report(record, store, tmp_path / "reports")
-    assert (written / "report.html").read_text() == render(record, folders).html
-    assert (written / "report.md").read_text() == render(record, folders).markdown
+    html, markdown = render(record, gather(record, folders))
+    assert (written / "report.html").read_text() == html
+    assert (written / "report.md").read_text() == markdown
+    assert 'href="items.html"' in html and (written / "items.html").is_file()
 
 
 def test_what_a_report_does_fetch_is_verified(finished, tmp_path):
@@ -107,3 +110,34 @@ def test_a_store_of_the_version_before_stays_readable(finished, tmp_path):
     assert sum("version 0.1.0, recipe dddddddddddd" in line for line in lines) == 1 + len(stages)
     model = next(stage.artifact for stage in record.stages if stage.artifact.kind == "model")
     assert (store.fetch(model) / "model" / "model.safetensors").read_bytes() == b"weights"
+
+
+def finish(store, record, folder):
+    """Puts a finished run's record into the store, under its name."""
+    folder.mkdir()
+    (folder / "run.json").write_text(record.model_dump_json())
+    store.publish(folder, "run", Provenance(), key=name_key("run", record.name))
+
+
+def test_runs_in_the_store_are_compared(finished, tmp_path):
+    record, _, store = finished
+    settings = Settings(tmp_path / "home", str(tmp_path / "store"), 4200)
+    other = record.model_copy(update={"name": "other", "seed": 9})
+    unfinished = record.model_copy(update={"name": "unfinished", "stages": record.stages[:-1]})
+    for number, one in enumerate((record, other, unfinished)):
+        finish(store, one, tmp_path / f"run{number}")
+
+    page = tmp_path / "new" / "page.html"
+    assert compare_runs(settings, [record.name, "other"], page) == page
+    assert f"other (text_rl) over {record.name} (text_rl)" in page.read_text()
+    for names, error, told in (
+        ([record.name], DataError, "One run alone cannot be compared"),
+        ([record.name, record.name], DataError, "is named twice"),
+        ([record.name, "nobody"], StoreError, "There is no finished run 'nobody'"),
+        ([record.name, "unfinished"], StoreError, "has no scores. Stage evaluate"),
+    ):
+        with pytest.raises(error, match=told):
+            compare_runs(settings, names, tmp_path / "none.html")
+    assert not (tmp_path / "none.html").exists()
+    with pytest.raises(DataError, match="cannot be written: Is a directory"):
+        compare_runs(settings, [record.name, "other"], tmp_path)

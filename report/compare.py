@@ -1,0 +1,251 @@
+"""The page that compares runs: scores, paired gains, length, recipes and where it all came from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from contracts.run_record import RunRecord
+from contracts.secrets import masked, without_secrets
+from report.blocks import Block, Cell, Document, Figure, Prose, Section, Table
+from report.evidence import Evidence
+from report.gains import Difference, answers_of, corrected, difference
+from report.lengths import COLUMNS, length_cells
+from report.numbers import interval, p_value, percent, percent_tick, points
+from report.results import TONES, bounds
+from report.svg import Estimate, dot_chart
+from report.write_html import html_page
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the runs; `name` tells it apart from the others on the page."""
+
+    name: str
+    record: RunRecord
+    evidence: Evidence
+
+    @property
+    def final(self) -> str:
+        """The policy that the run ended with."""
+        return self.evidence.policies[-1]
+
+
+class Refused(NamedTuple):
+    """Why two runs have no gain on a benchmark."""
+
+    benchmark: str
+    reason: str
+
+
+def compare(runs: Sequence[Compared]) -> str:
+    """One HTML page about at least two runs, each with an evaluation; the first is the yardstick.
+
+    Args:
+        runs: In the order of the page.
+    """
+    names = ", ".join(run.name for run in runs)
+    document = Document(
+        title=f"{len(runs)} runs compared",
+        subtitle=f"{names}. Gains are over {runs[0].name}.",
+        sections=(
+            _gains(runs),
+            _scores(runs),
+            _lengths(runs),
+            _recipes(runs),
+            _lineage(runs),
+            _missing(runs),
+        ),
+    )
+    return html_page(document)
+
+
+def benchmarks_of(runs: Sequence[Compared]) -> tuple[str, ...]:
+    """Every benchmark that any run evaluated, in the order of the runs."""
+    return tuple(dict.fromkeys(name for run in runs for name in run.evidence.benchmarks))
+
+
+def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
+    """The gains of one run's final policy over another's, or the reason why there is none.
+
+    p is corrected over the benchmarks that have one.
+    """
+    found: list[Difference | Refused] = []
+    for benchmark in benchmarks_of([first, other]):
+        before = first.evidence.score(benchmark, first.final)
+        after = other.evidence.score(benchmark, other.final)
+        if before is None or after is None:
+            lacking = first if before is None else other
+            found.append(Refused(benchmark, f"{lacking.name} did not evaluate it"))
+            continue
+        if reason := _other_items(first, other, benchmark):
+            found.append(Refused(benchmark, reason))
+            continue
+        answers = [
+            answers_of(run.evidence.predictions, benchmark, run.final) for run in (first, other)
+        ]
+        found.append(difference(before, after, *answers))
+    family = iter(corrected([one for one in found if isinstance(one, Difference)]))
+    return [next(family) if isinstance(one, Difference) else one for one in found]
+
+
+def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None:
+    """In words, how the items differ that two runs answered; None where they are the same."""
+    items = []
+    for run in (first, other):
+        answers = run.evidence.predictions
+        if answers is None:
+            return f"{run.name} has no predictions"
+        mine = answers[(answers["benchmark"] == benchmark) & (answers["policy"] == run.final)]
+        items.append(mine.groupby("problem_id")[["question", "answer"]].agg(["first", "size"]))
+    one, two = items
+    only = len(one.index.symmetric_difference(two.index))
+    if only:
+        return f"other problems: {only} of {len(one.index.union(two.index))} are in one run only"
+    texts = [("question", "first"), ("answer", "first")]
+    changed = int((one[texts] != two[texts]).any(axis="columns").sum())
+    if changed:
+        return f"{changed} of {len(one)} problems have another question or reference answer"
+    counts = [table[("question", "size")] for table in items]
+    if not counts[0].equals(counts[1]):
+        means = [f"{count.mean():g}" for count in counts]
+        return f"another number of answers to a problem: {means[0]} and {means[1]}"
+    return None
+
+
+def _gains(runs: Sequence[Compared]) -> Section:
+    blocks: list[Block] = []
+    columns = ("benchmark", "gain", "95 % interval", "p (Holm)", "verdict")
+    for other in runs[1:]:
+        rows: list[tuple[str | Cell, ...]] = []
+        for one in run_gains(runs[0], other):
+            if isinstance(one, Refused):
+                cell = Cell(f"not compared: {one.reason}", "bad")
+                rows.append((one.benchmark, ABSENT, ABSENT, ABSENT, cell))
+            else:
+                verdict = Cell(one.verdict, TONES.get(one.verdict, "muted"))
+                rows.append(
+                    (one.benchmark, points(one.value), bounds(one), p_value(one.p), verdict)
+                )
+        caption = f"{other.name} ({other.final}) over {runs[0].name} ({runs[0].final})"
+        blocks.append(Table(caption, columns, "lrrrl", tuple(rows)))
+    note = (
+        "Gains of the final policies in points, on the same problems with as many answers; their "
+        "95 % interval is a paired bootstrap over problems, p the exact two-sided sign-flip test "
+        "over problems with Holm’s correction over the benchmarks of a table. “not shown” means "
+        "that the interval includes 0. One run of a recipe says nothing of other seeds."
+    )
+    return Section("Gains", "gains", (*blocks, Prose(note, "muted")))
+
+
+def _scores(runs: Sequence[Compared]) -> Section:
+    figures: list[Block] = []
+    rows: list[tuple[str, ...]] = []
+    for benchmark in benchmarks_of(runs):
+        dots = []
+        for run in runs:
+            for score in run.evidence.scores:
+                if score.benchmark == benchmark:
+                    share = interval(score.low, score.high)
+                    number = str(score.num_problems)
+                    value = percent(score.value)
+                    rows.append(
+                        (benchmark, run.name, score.policy, score.metric, value, share, number)
+                    )
+            final = run.evidence.score(benchmark, run.final)
+            if final is not None:
+                dots.append(Estimate(run.name, final.value, final.low, final.high))
+        told = "; ".join(f"{one.name} {percent(one.value)}" for one in dots)
+        title = f"{benchmark}: final policies"
+        svg = dot_chart(title, told, dots, write=percent_tick)
+        figures.append(Figure(title, told, svg, wide=False))
+    columns = ("benchmark", "run", "policy", "metric", "value", "95 % interval", "problems")
+    table = Table("Every policy of every run", columns, "llllrrr", tuple(rows))
+    return Section("Scores", "scores", (*figures, table))
+
+
+def _lengths(runs: Sequence[Compared]) -> Section:
+    rows: list[tuple[str, ...]] = []
+    for benchmark in benchmarks_of(runs):
+        for run in runs:
+            answers = run.evidence.predictions
+            if answers is None:
+                continue
+            answers = answers[answers["benchmark"] == benchmark]
+            for policy, of in answers.groupby("policy", sort=False):
+                rows.append((benchmark, run.name, str(policy), *length_cells(of)))
+    table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrr", tuple(rows))
+    return Section("Length and truncation", "length", (table,))
+
+
+def recipe_differences(recipes: Sequence[dict[str, JsonValue]]) -> list[tuple[str, ...]]:
+    """Each field that differs: its dotted name and its value in every recipe, or a dash."""
+    flat = [_flat(masked(recipe)) for recipe in recipes]
+    fields = dict.fromkeys(name for one in flat for name in one)
+    rows = [(field, *(one.get(field, ABSENT) for one in flat)) for field in fields]
+    return [row for row in rows if len(set(row[1:])) > 1]
+
+
+def _flat(value: object, name: str = "") -> dict[str, str]:
+    """Leaves by dotted name; entries of a list go by their own `name` where they have one."""
+    if isinstance(value, dict) and value:
+        parts = [(str(key), one) for key, one in value.items()]
+    elif isinstance(value, list) and value:
+        parts = [
+            (str(one["name"]) if isinstance(one, dict) and "name" in one else str(index), one)
+            for index, one in enumerate(value)
+        ]
+    else:
+        return {name: json.dumps(value, ensure_ascii=False)}
+    found: dict[str, str] = {}
+    for key, one in parts:
+        found |= _flat(one, f"{name}.{key}" if name else key)
+    return found
+
+
+def _recipes(runs: Sequence[Compared]) -> Section:
+    rows = recipe_differences([dict(run.record.recipe) for run in runs])
+    facts = [
+        ("seed", *(str(run.record.seed) for run in runs)),
+        ("code version", *(run.record.code_version for run in runs)),
+        ("started", *(run.record.created.isoformat(" ", "seconds") for run in runs)),
+    ]
+    columns = ("field", *(run.name for run in runs))
+    align = "l" * len(columns)
+    blocks: list[Block] = [Table("The runs", columns, align, tuple(facts))]
+    if rows:
+        blocks.append(Table("Fields that differ", columns, align, tuple(rows)))
+    else:
+        blocks.append(Prose("The recipes are the same in every field."))
+    return Section("Recipes", "recipes", tuple(blocks))
+
+
+def _lineage(runs: Sequence[Compared]) -> Section:
+    made: dict[str, str] = {}  # digest of an artifact -> the first run that has it
+    rows: list[tuple[str, ...]] = []
+    for run in runs:
+        for stage in run.record.stages:
+            digest = stage.artifact.sha256
+            owner = made.setdefault(digest, run.name)
+            rows.append(
+                (
+                    run.name,
+                    stage.name,
+                    "" if owner == run.name else f"the same as of {owner}",
+                    digest[:12],
+                    without_secrets(stage.artifact.uri),
+                    ", ".join(one.sha256[:12] for one in stage.inputs) or "nothing",
+                )
+            )
+    columns = ("run", "stage", "shared", "SHA-256", "URI", "made from")
+    return Section("Lineage", "lineage", (Table("Artifacts", columns, "llllll", tuple(rows)),))
+
+
+def _missing(runs: Sequence[Compared]) -> Section:
+    said = tuple(Prose(f"{run.name}: {one}", "bad") for run in runs for one in run.evidence.missing)
+    blocks = said or (Prose("Nothing: every file was found."),)
+    return Section("What is missing", "missing", blocks)

@@ -1,0 +1,100 @@
+"""Runs side by side: gains on the same problems only, and what differs, in words."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from report.compare import Compared, Refused, compare, recipe_differences, run_gains
+from report.evidence import gather
+
+
+@pytest.fixture
+def pair(made_up_run):
+    """A run, and the same with another last policy: the first one's multimodal_rl."""
+    run, folders = made_up_run
+    first = Compared("first", run, gather(run, folders))
+    _edit(folders["evaluate"], lambda rows: rows[rows["policy"] != "text_rl"])
+    scores = json.loads((folders["evaluate"] / "scores.json").read_text())
+    scores["scores"] = [one for one in scores["scores"] if one["policy"] != "text_rl"]
+    (folders["evaluate"] / "scores.json").write_text(json.dumps(scores))
+    other = run.model_copy(update={"recipe": {**run.recipe, "name": "other"}, "seed": 4})
+    return first, Compared("other", other, gather(other, folders)), folders["evaluate"]
+
+
+def _edit(folder: Path, change) -> None:
+    path = folder / "predictions.parquet"
+    change(pd.read_parquet(path)).to_parquet(path)
+
+
+def _again(run: Compared, folder: Path) -> Compared:
+    return Compared(
+        run.name,
+        run.record,
+        gather(run.record, {"evaluate": folder}),
+    )
+
+
+def test_gains_between_runs_are_paired_and_corrected(pair) -> None:
+    first, other, _ = pair
+    texts, pictures = run_gains(first, other)
+    # 72 of the 90 on texts, 54 of the 55 on pictures; none gained. McNemar, then Holm: x 2, x 1.
+    assert (texts.before, texts.after) == ("text_rl", "multimodal_rl")
+    assert (texts.value, pictures.value) == pytest.approx((-0.18, -0.01))
+    assert (texts.p, pictures.p) == pytest.approx((2 * 2 * 0.5**18, 1.0))
+    assert (texts.verdict, pictures.verdict) == ("down", "not shown")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda rows: rows[rows["problem_id"] != "pocket_text/7"],
+            "other problems: 1 of 100 are in one run only",
+        ),
+        (
+            lambda rows: rows.assign(answer=rows["answer"].replace("12", "13")),
+            "1 of 100 problems have another question or reference answer",
+        ),
+        (
+            lambda rows: pd.concat([rows, rows]),
+            "another number of answers to a problem: 1 and 2",
+        ),
+    ],
+)
+def test_other_items_are_refused_in_words(pair, change, reason) -> None:
+    first, other, folder = pair
+    _edit(folder, change)
+    changed = _again(other, folder)
+    assert Refused("pocket_text", reason) in run_gains(first, changed)
+    assert f"not compared: {reason}" in compare([first, changed])
+
+
+def test_a_benchmark_of_one_run_only_is_refused(pair) -> None:
+    first, other, folder = pair
+    scores = json.loads((folder / "scores.json").read_text())
+    scores["scores"] = [one for one in scores["scores"] if one["benchmark"] == "pocket_text"]
+    (folder / "scores.json").write_text(json.dumps(scores))
+    texts, pictures = run_gains(first, _again(other, folder))
+    assert pictures == Refused("pocket_multimodal", "other did not evaluate it")
+    assert texts.p == pytest.approx(2 * 0.5**18)  # a family of one
+
+
+def test_the_page_holds_every_policy_and_what_differs(pair) -> None:
+    html = compare(pair[:2])
+    table = html.split("Every policy of every run</caption>")[1].split("</table>")[0]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    assert len(cells) == 2 * (4 + 3)
+    assert ["pocket_text", "first", "text_rl", "accuracy", "90.0 %", "84.1 to 95.9", "100"] in cells
+    assert "the same as of first" in html and "&quot;other&quot;" in html
+    assert "hunter2" not in html and "<script" not in html
+
+
+def test_recipes_differ_by_dotted_fields_and_named_entries() -> None:
+    one = {"a": {"b": 1, "c": [1, 2]}, "stages": [{"name": "rl", "lr": 0.1}, {"name": "sft"}]}
+    two = {"a": {"b": 1, "c": [1, 3]}, "stages": [{"name": "sft"}, {"name": "rl", "lr": 0.2}]}
+    assert recipe_differences([one, two]) == [("a.c.1", "2", "3"), ("stages.rl.lr", "0.1", "0.2")]
+    assert recipe_differences([{"x": [], "y": 1}, {"y": 1}]) == [("x", "[]", "–")]
+    assert recipe_differences([one, one]) == []

@@ -32,7 +32,8 @@ from tasks.run import Run
 from tasks.scratch import note_inputs
 from training.model.check import check_links, check_model
 from training.model.template import try_template
-from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe, SourceRecipe
+from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe
+from training.recipe.sources import SourceRecipe
 
 KIND = "input"
 Tell = Callable[[str, Artifact, bool], None]

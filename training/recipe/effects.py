@@ -74,7 +74,7 @@ NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
     "VllmRollout": "tensor_parallel memory_fraction",
-    "SourceRecipe": "path revision config split",  # as the model's
+    "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
     "OptimizerRecipe": "max_nonfinite_in_a_row",  # a stage ends by it, or comes out the same
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",

@@ -1,11 +1,12 @@
 """One source of problems: where its rows lie, and which of their columns fill a record."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from contracts.places import place_kind
 from training.recipe.bounds import Name, PathText, Problems, Revision, Strict
+from training.recipe.known_sources import known_source
 from training.records import Modality
 
 # A column, or the way to a value inside it: `reward_model.ground_truth`, `messages.0.content`.
@@ -31,10 +32,11 @@ class SourceRecipe(Strict):
     `pocket` problems are generated; files are read in batches, with `columns` mapping a record's
     field to the file's column. `path` is a file, a folder, a pattern or a hub's id, as a model's
     is; of a hub's data set, one configuration's split is read. docs/inputs.md says what is mapped
-    how.
+    how. `dataset` names one of `training.recipe.known_sources`, which fills in what is left out.
     """
 
     name: Name
+    dataset: Name | None = None
     # Rows generated here, or in Parquet, JSON Lines or CSV files, or a `datasets` folder's Arrow.
     kind: Literal["pocket"] | FileKind
     modality: Modality
@@ -53,6 +55,13 @@ class SourceRecipe(Strict):
     def input_name(self) -> str:
         """The name by which a stage knows its files."""
         return f"source:{self.name}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_sources_fill_in(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a recipe holds
+        if isinstance(given, dict) and isinstance(name := given.get("dataset"), str):
+            return known_source(name).filled(given)
+        return given
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> "SourceRecipe":

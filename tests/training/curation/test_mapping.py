@@ -1,7 +1,5 @@
 """Columns of real data as records: paths, chats, answers, options, images and their places."""
 
-import os
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -309,7 +307,7 @@ def test_nothing_outside_the_folder_is_read(name, reason, load, png, tmp_path_fa
     (outside / "secret.png").write_bytes(png(9))
     (tmp_path.parent / "secret.png").write_bytes(png(9))
     (tmp_path / "figures").mkdir()
-    os.symlink(outside, tmp_path / "linked")
+    (tmp_path / "linked").symlink_to(outside)
     loaded = load([{"question": "?", "answer": "1", "images": [name]}], "multimodal")
     assert reasons(loaded) == [("sources", reason)]
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from contracts.errors import DataError
+from contracts.formats import ROW_SUFFIXES
 from contracts.texts import marked
 from training.curation.batches import (
     BATCH_BYTES,
@@ -18,17 +18,8 @@ from training.curation.batches import (
     parquet_batches,
 )
 from training.curation.lines import BrokenLine, Row, csv_rows, json_rows, row_batches
-from training.recipe.sources import FileKind, SourceRecipe
+from training.recipe.sources import SourceRecipe
 
-# Which files of a folder are read. Those of a CSV or of JSON Lines need not have the same columns.
-SUFFIXES: Mapping[FileKind, tuple[str, ...]] = MappingProxyType(
-    {
-        "parquet": (".parquet",),
-        "jsonl": (".jsonl", ".ndjson"),
-        "csv": (".csv",),
-        "arrow": (".arrow",),
-    }
-)
 _NAMES: Mapping[str, str] = {
     "parquet": "whole Parquet files with the same columns",
     "jsonl": "files with one JSON object a line",
@@ -87,7 +78,7 @@ def _unreadable(source: SourceRecipe, error: Exception) -> DataError:
 
 
 def _batches(kind: str, folder: Path, wanted: Set[str] | None) -> Iterator[RowBatch]:
-    suffixes = next(found for name, found in SUFFIXES.items() if name == kind)
+    suffixes = next(found for name, found in ROW_SUFFIXES.items() if name == kind)
     files = sorted((one for one in folder.rglob("*") if one.suffix in suffixes), key=str)
     if not files:
         raise ValueError(f"there is no {' or '.join(suffixes)} file")

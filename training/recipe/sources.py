@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from contracts.formats import FileKind
 from contracts.places import place_kind
 from training.recipe.bounds import Name, PathText, Problems, Revision, Strict
 from training.recipe.known_sources import known_source
@@ -11,7 +12,6 @@ from training.records import Modality
 
 # A column, or the way to a value inside it: `reward_model.ground_truth`, `messages.0.content`.
 ColumnPath = Annotated[str, Field(min_length=1, max_length=1024)]
-FileKind: TypeAlias = Literal["parquet", "jsonl", "csv", "arrow"]
 AnswerRule: TypeAlias = Literal["whole", "after_hashes", "last_boxed", "index"]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.artifact import Record, Text
+from contracts.formats import ALL_ROW_SUFFIXES
 
 PlaceKind = Literal["local", "s3", "hub"]
 RepoType = Literal["model", "dataset"]
@@ -76,7 +77,7 @@ def place_kind(path: str) -> PlaceKind:
         return "local"
     if _S3.fullmatch(path):
         return "s3"
-    if _HUB_ID.fullmatch(path) and not path.endswith(".parquet"):
+    if _HUB_ID.fullmatch(path) and not path.endswith(ALL_ROW_SUFFIXES):
         return "hub"
     raise ValueError(PLACE_RULE)
 

@@ -19,6 +19,7 @@ from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
+from training.records import Modality
 
 SECONDS_PER_DAY = 86400.0
 SHIPPED = typer.Option(help="A shipped recipe, or a file's path.", autocompletion=shipped_recipes)
@@ -98,6 +99,23 @@ def validate(recipe: RecipeName) -> None:
         print(f"{model.path} on {loaded.rollout.engine}: {prove(loaded)}")
     else:
         print(f"{model.path}: not checked; a run fetches, checks and probes it before it uses it")
+
+
+@app.command(epilog="Example: revisual inspect ./rows.jsonl")
+def inspect(
+    source: Annotated[
+        str, typer.Argument(help="A path, a known data set, or a source of the recipe.")
+    ],
+    recipe: Annotated[str | None, SHIPPED] = None,
+    rows: Annotated[int, typer.Option(min=1, help="So many rows are read.")] = 1000,
+    modality: Annotated[Modality | None, typer.Option(help="Of a path's problems.")] = None,
+) -> None:
+    """Shows five rows of a source as curation reads them, and why others would be rejected."""
+    from tasks.inspect import find_source, inspect_lines
+
+    found = find_source(source, _load(recipe) if recipe else None, modality)
+    for line in inspect_lines(found, load_settings(), rows):
+        print(line, flush=True)
 
 
 @app.command(epilog="Example: revisual show revisual-7b")

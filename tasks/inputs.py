@@ -32,7 +32,8 @@ from tasks.run import Run
 from tasks.scratch import note_inputs
 from training.model.check import check_links, check_model
 from training.model.template import try_template
-from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe, SourceRecipe
+from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe
+from training.recipe.sources import SourceRecipe
 
 KIND = "input"
 Tell = Callable[[str, Artifact, bool], None]
@@ -152,16 +153,17 @@ def wanted_model(model: ModelRecipe) -> Wanted:
 
 def wanted_source(source: SourceRecipe) -> Wanted | None:
     """What a source is read from; None for one that is generated."""
-    if source.path is None:
+    if source.path is None or source.kind == "pocket":
         return None
     return Wanted(
         f"The source {source.name}",
         f"sources.{source.name}",
         source.path,
-        "parquet",
+        source.kind,
         revision=source.revision or "main",
         config=source.config,
         split=source.split or "train",
+        images=source.image_files,
     )
 
 
@@ -291,5 +293,6 @@ def _asked(wanted: Wanted) -> str:
 
 def _key(wanted: Wanted, place: Place, state: str) -> str:
     """The key of an input: where it lies, what of it is read, and what state that is in."""
-    what = (wanted.path, wanted.config or "", wanted.split, wanted.files)
+    files = f"{wanted.files} and images" if wanted.images else wanted.files
+    what = (wanted.path, wanted.config or "", wanted.split, files)
     return name_key(KIND, str(place), *what, state)

@@ -18,6 +18,8 @@ from training.records import EncodedImage
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_IMAGE_PIXELS = 2**25  # 33 million: more than the largest pictures of the paper's sources have
 MAX_PROBLEM_PIXELS = 2**26  # of all its images: 200 MB when they are decoded
+MAX_IMAGE_BYTES = 2**25  # encoded; of the paper's sources the largest have a few million
+MIN_SIDE = 28  # pixels: one visual token of the Qwen family; smaller ones are blown up to it
 MAX_SIDES_RATIO = 200  # processors of the Qwen family refuse narrower images
 MAX_PROBLEM_IMAGES = 64  # each costs time, however small; the paper's problems have a few
 # A progressive JPEG has about ten. Each passes over all pixels and may take only a few bytes.
@@ -61,15 +63,21 @@ class _Opened:
         return (height, width) if self.orientation in _SIDEWAYS else (width, height)
 
 
-def fault_of(images: Sequence[EncodedImage]) -> str | None:
+def fault_of(images: Sequence[EncodedImage], *, min_side: int = 1) -> str | None:
     """Why a problem's images cannot be used, or None; every image is decoded, one at a time.
 
     A file that was cut short passes every cheaper check.
+
+    Args:
+        images: Of one problem.
+        min_side: Pixels that width and height must have; curation asks for MIN_SIDE.
     """
     if len(images) > MAX_PROBLEM_IMAGES:
         return f"more than {MAX_PROBLEM_IMAGES} images"
     try:
         opened = [_open(image) for image in images]
+        if any(min(one.size) < min_side for one in opened):
+            return f"image smaller than {min_side} pixels a side"
         if sum(prod(one.size) for one in opened) > MAX_PROBLEM_PIXELS:
             return "images with too many pixels in all"
         while opened:  # each is forgotten when it was decoded
@@ -92,6 +100,8 @@ def decode_image(image: EncodedImage) -> Image.Image:
 
 
 def _open(image: EncodedImage) -> _Opened:
+    if len(image["bytes"]) > MAX_IMAGE_BYTES:
+        raise _Refused("image with too many bytes")
     try:
         opened = Image.open(io.BytesIO(image["bytes"]), formats=FORMATS)
         orientation = _orientation(opened)
@@ -148,7 +158,7 @@ def _unusable(reason: _Refused) -> DataError:
         f"There is an {reason}.",
         where="an image of a problem",
         rule=f"images are whole PNG, JPEG, WebP or GIF files of one frame, with at most "
-        f"{MAX_IMAGE_PIXELS} pixels and {MAX_JPEG_SCANS} scans, no side {MAX_SIDES_RATIO} times "
-        "the other",
+        f"{MAX_IMAGE_BYTES} bytes, {MAX_IMAGE_PIXELS} pixels and {MAX_JPEG_SCANS} scans, no side "
+        f"{MAX_SIDES_RATIO} times the other",
         fix="curate the source again: such rows are rejected there; or leave the row out",
     )

@@ -16,6 +16,8 @@ from contracts.errors import DataError
 from contracts.texts import UNSEEN, is_blank
 
 Modality = Literal["text", "multimodal"]
+# Stands in a question for one of its images; there are as many as images, or none.
+IMAGE_MARK = "<image>"
 
 
 class EncodedImage(TypedDict):
@@ -35,7 +37,8 @@ class Problem(TypedDict):
         family: Topic of the problem, the unit of balanced selection.
         template: Which wording or layout produced it; train and test never share one.
         level: Difficulty 1 to 10, or None while unknown.
-        question: What the model is asked; holds no image placeholder.
+        question: What the model is asked; `<image>` where each image stands, or nowhere when they
+            all stand first.
         images: Encoded images, in the order they are shown; empty for text.
         answer: The verifiable reference answer, without `\boxed{}`.
         solution: A reasoning trace ending in `\boxed{answer}`, or None.
@@ -122,13 +125,14 @@ def read_problems(path: Path) -> Dataset:
 def question_key(question: str, images: Sequence[EncodedImage]) -> str:
     """What two equal problems share: the question as it is read, and the images.
 
-    Case, spaces and what no reader sees make no difference.
+    Case, spaces, what no reader sees and where images stand make no difference.
     Duplicates and questions of a benchmark are found by this key.
 
     Returns:
         A SHA-256 in hex.
     """
-    seen = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", question).casefold()
+    words = question.replace(IMAGE_MARK, " ")
+    seen = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", words).casefold()
     digest = hashlib.sha256(" ".join(seen.split()).encode())
     for image in images:
         digest.update(hashlib.sha256(image["bytes"]).digest())

@@ -15,7 +15,7 @@ from training.answers import Verifier
 from training.curation.sources import load_source
 from training.curation.step import reject_dataset
 from training.curation.verifiability import drop_duplicates, keep_verifiable
-from training.recipe.recipe import SourceRecipe
+from training.recipe.sources import SourceRecipe
 
 FIELDS = ("question", "answer", "images", "level", "pass_rate", "id", "solution", "\x1b[2J")
 MODALITIES: tuple[Literal["text", "multimodal"], ...] = ("text", "multimodal")
@@ -37,13 +37,14 @@ def table(draw: random.Random, folder: Path) -> None:
     if draw.random() < 0.2:
         path.write_bytes(damaged(draw, path.read_bytes()))
     modality = draw.choice(MODALITIES)
-    rows = load_source(
+    loaded = load_source(
         SourceRecipe(name="odd", kind="parquet", modality=modality, path=str(folder)), folder, 0
     )
+    rows = loaded.kept
     usable = keep_verifiable(rows, _verifier())
     rest = drop_duplicates(usable.kept)
-    rejects = [*usable.rejects, *rest.rejects]
-    assert len(rows) == len(rest.kept) + len(rejects)
+    rejects = [*loaded.rejects, *usable.rejects, *rest.rejects]
+    assert len(rows) + len(loaded.rejects) == len(rest.kept) + len(rejects)
     reject_dataset(rejects).to_parquet(str(folder / "rejects.parquet"))
 
 

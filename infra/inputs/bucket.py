@@ -6,9 +6,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from contracts.errors import InputError, StoreError
+from contracts.formats import ALL_ROW_SUFFIXES
 from contracts.places import BucketPlace
 from infra.backends import S3Backend
-from infra.inputs.wanted import About, ListedFile, Listing, Wanted, wanted_files
+from infra.inputs.wanted import (
+    About,
+    ListedFile,
+    Listing,
+    Wanted,
+    image_files,
+    wanted_files,
+)
 
 RULE = "it is an object, a prefix or a pattern with `*` that these credentials may list and read"
 FIX = "check the path, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -22,7 +30,7 @@ def list_files(wanted: Wanted) -> Listing:
     """
     bucket, *parts = wanted.path.removeprefix("s3://").rstrip("/").split("/")
     patterns = [index for index, part in enumerate(parts) if "*" in part]
-    is_object = parts[-1].endswith(".parquet")
+    is_object = parts[-1].endswith(ALL_ROW_SUFFIXES)
     fixed = parts[: patterns[0]] if patterns else parts[:-1] if is_object else parts
     if not fixed:
         raise wanted.about.error("lies at the top of its bucket.", rule=RULE, fix="add a prefix")
@@ -38,6 +46,7 @@ def list_files(wanted: Wanted) -> Listing:
     names = wanted_files(named, wanted.files)
     if not names:
         raise wanted.about.error("names no file in its bucket.", rule=RULE, fix=FIX)
+    names = sorted({*names, *image_files(sizes.keys() & states.keys(), wanted)})
     files = {name: ListedFile(sizes[name]) for name in names}
     written = [f"{name} {states[name]}" for name in names]
     return Listing(

@@ -20,7 +20,14 @@ from contracts.places import BucketPlace, HubPlace, LocalPlace
 from infra.digests import FileEntry, content_digest
 from infra.inputs import bucket, hub, local
 from infra.inputs.known_digests import KnownDigests
-from infra.inputs.wanted import About, ListedFile, Listing, Wanted, require_storable
+from infra.inputs.wanted import (
+    About,
+    ListedFile,
+    Listing,
+    Wanted,
+    image_files,
+    require_storable,
+)
 from infra.settings import Settings
 from infra.store import Store
 
@@ -92,6 +99,24 @@ def local_folder(store: Store, artifact: Artifact, settings: Settings) -> Path:
         paths = _paths(place, hub.expected(files), home, about)
         _require_same(files, _digests(home, paths, about), about)
     return _view(home, paths)
+
+
+def sample_folder(wanted: Wanted, home: Path) -> tuple[str, Path]:
+    """The first file of what is wanted, and a folder with it and with the images beside it.
+
+    Raises:
+        InputError: It cannot be found, reached or read.
+    """
+    listing, about = list_files(wanted, wanted.revision, home), wanted.about
+    images = image_files(listing.files, wanted)
+    first = next(name for name in listing.files if name not in images)
+    files = {name: listing.files[name] for name in [first, *images]}
+    if isinstance(listing.place, BucketPlace):
+        _check_room(sum(file.size for file in files.values()), home, about)
+        copied = _copy_from_bucket(listing.place, list(files), home, about)
+        copies = _copies(home) / content_digest(copied)
+        return first, _view(home, {name: copies / name for name in files})
+    return first, _view(home, _paths(listing.place, files, home, about))
 
 
 def _paths(

@@ -16,7 +16,14 @@ from contracts.errors import InputError
 from contracts.places import HubPlace, RepoType
 from infra.digests import FileEntry
 from infra.inputs.known_digests import KnownDigests
-from infra.inputs.wanted import About, ListedFile, Listing, Wanted, wanted_files
+from infra.inputs.wanted import (
+    About,
+    ListedFile,
+    Listing,
+    Wanted,
+    image_files,
+    wanted_files,
+)
 
 ANSWER_SECONDS = 30.0
 DOWNLOAD_THREADS = 4
@@ -59,14 +66,14 @@ def list_files(wanted: Wanted, revision: str, cache: Path) -> Listing:
         for one in info.siblings or []
     }
     names = wanted_files(listed, wanted.files)
-    if wanted.files == "parquet":
+    if wanted.files != "model":
         from infra.inputs.hub_splits import split_files
 
         card = None
         if CARD in listed:
             (path,) = _download(place, [CARD], cache, wanted.about).values()
             card = path.read_bytes()
-        names = split_files(names, card, wanted)
+        names = sorted({*split_files(names, card, wanted), *image_files(listed, wanted)})
     elif not names:
         raise wanted.about.error(
             f"holds no model: {place} has no safetensors and JSON files.",

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from contracts.errors import InputError
+from contracts.formats import TITLES
 from infra.inputs.wanted import Wanted
 
 CONVERTED = "refs/convert/parquet"
@@ -13,25 +14,26 @@ MAX_CARD_PARTS = 10**5
 
 
 def split_files(names: Sequence[str], card: bytes | None, wanted: Wanted) -> list[str]:
-    """Picks the Parquet files of one configuration's split.
+    """Picks the files of one configuration's split.
 
     `datasets` decides from a repository's names and its card alone. So it is shown a folder of
     empty files with these names, before any of them is downloaded.
 
     Args:
-        names: The repository's Parquet files.
+        names: The repository's files of the format that is wanted.
         card: Its README.md.
         wanted: Configuration and split; for errors, the rest.
 
     Raises:
-        InputError: There is no such configuration or split, or there are no Parquet files; or the
+        InputError: There is no such configuration or split, or there are no such files; or the
             card speaks of files elsewhere.
     """
     if not names:
         raise wanted.about.error(
-            f"has no Parquet files: {wanted.path} at {wanted.revision}.",
-            rule="a source is read from Parquet files",
-            fix=f'set revision = "{CONVERTED}", where a hub keeps its conversion',
+            f"has no {_title(wanted)} files: {wanted.path} at {wanted.revision}.",
+            rule=f"this source is read from {_title(wanted)} files",
+            fix=f'set revision = "{CONVERTED}", where a hub keeps its conversion to Parquet, or '
+            "`kind` to a format that the repository has",
         )
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary).resolve() / "repository"
@@ -42,6 +44,11 @@ def split_files(names: Sequence[str], card: bytes | None, wanted: Wanted) -> lis
     if wanted.split not in splits:
         raise _no_such(wanted, "split", wanted.split, f"it has {sorted(splits)}")
     return sorted(splits[wanted.split])
+
+
+def _title(wanted: Wanted) -> str:
+    assert wanted.files != "model"  # which has no splits
+    return TITLES[wanted.files]
 
 
 def _splits(
@@ -104,7 +111,7 @@ def _is_own(pattern: str) -> bool:
 def _no_such(wanted: Wanted, what: str, name: str, why: object) -> InputError:
     reason = " ".join(str(why).split())
     return wanted.about.error(
-        f"has no {what} {name!r} in Parquet files: {reason[:300].rstrip('.')}.",
+        f"has no {what} {name!r} in {_title(wanted)} files: {reason[:300].rstrip('.')}.",
         rule="`config` and `split` are those of the data set's card, or of its folders' names",
         fix=f"correct `{'config' if what == 'configuration' else 'split'}`",
     )

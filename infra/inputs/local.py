@@ -1,17 +1,27 @@
 """Inputs on this machine, read where they lie."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from contracts.errors import InputError
+from contracts.formats import TITLES
 from contracts.places import LocalPlace
-from infra.inputs.wanted import About, ListedFile, Listing, Wanted, wanted_files
+from infra.inputs.wanted import (
+    About,
+    ListedFile,
+    Listing,
+    Wanted,
+    image_files,
+    wanted_files,
+)
 
 RULE = "it is a file, a folder or a pattern with `*` that this user may read"
 
 
 def list_files(wanted: Wanted) -> Listing:
-    """The files of a folder (a model's, or its `*.parquet`), of a pattern, or one file.
+    """The files of a folder (a model's, or its rows), of a pattern, or one file.
+
+    Images are those at any depth below the folder; a link that leads out of it is none of them.
 
     Raises:
         InputError: There are none, or they cannot be read.
@@ -19,7 +29,9 @@ def list_files(wanted: Wanted) -> Listing:
     try:
         folder, found = _find(Path(wanted.path))
         names = wanted_files((path.relative_to(folder).as_posix() for path in found), wanted.files)
-        files = {name: ListedFile((folder / name).stat().st_size) for name in names}
+        images = image_files(_inner_files(folder), wanted) if wanted.images and names else []
+        sizes = [(name, (folder / name).stat().st_size) for name in sorted({*names, *images})]
+        files = {name: ListedFile(size) for name, size in sizes}
     except OSError as error:
         raise unreadable(wanted.about, error) from error
     except ValueError as error:  # of a pattern that `glob` does not know
@@ -29,7 +41,7 @@ def list_files(wanted: Wanted) -> Listing:
             fix="correct the pattern: `**` stands for folders, alone between two slashes",
         ) from error
     if not files:
-        what = "Parquet file" if wanted.files == "parquet" else "model"
+        what = "model" if wanted.files == "model" else f"{TITLES[wanted.files]} file"
         raise wanted.about.error(
             f"names no {what} on this machine.",
             rule=RULE,
@@ -63,6 +75,13 @@ def unreadable(about: About, error: OSError) -> InputError:
         rule=RULE,
         fix=f"correct the permissions or the disk of {error.filename or 'the file'}",
     )
+
+
+def _inner_files(folder: Path) -> Iterator[str]:
+    """The files at any depth whose bytes lie in the folder, too."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.resolve().is_relative_to(folder):
+            yield path.relative_to(folder).as_posix()
 
 
 def _find(path: Path) -> tuple[Path, list[Path]]:

@@ -6,10 +6,11 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from contracts.errors import InputError
+from contracts.formats import IMAGE_SUFFIXES, ROW_SUFFIXES, FileKind
 from contracts.paths import MAX_PART_BYTES, MAX_PATH_BYTES, is_file_of_artifact
 from contracts.places import Place, PlaceKind, place_kind
 
-Files = Literal["model", "parquet"]
+Files = Literal["model"] | FileKind
 # Weights are safetensors; nothing that would have to be unpickled or run is fetched.
 _MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja", ".model")
 
@@ -43,6 +44,7 @@ class Wanted:
         revision: Branch, tag or commit of a hub's repository.
         config: Configuration of a hub's data set; None for its default.
         split: Split of a hub's data set.
+        images: Whether the files of images below the rows' folder are read, too.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Wanted:
     revision: str = "main"
     config: str | None = None
     split: str = "train"
+    images: bool = False
 
     @property
     def kind(self) -> PlaceKind:
@@ -99,13 +102,24 @@ class Listing:
         return sum(file.size for file in self.files.values())
 
 
+def image_files(names: Iterable[str], wanted: Wanted) -> list[str]:
+    """Those of a place's files that are images, if images are wanted; of usable names, sorted."""
+    if not wanted.images:
+        return []
+    return sorted(
+        name
+        for name in names
+        if is_inner_name(name) and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    )
+
+
 def wanted_files(names: Iterable[str], files: Files) -> list[str]:
     """Those of a place's files that are read, sorted.
 
     Args:
         names: Relative to the place. Hidden ones and those that lead out of it are left out;
             `require_storable` refuses the rest of those that an artifact cannot list.
-        files: What is read: a model's own files, which lie at the top, or Parquet files.
+        files: What is read: a model's own files, which lie at the top, or rows of one format.
     """
     return sorted(name for name in names if is_inner_name(name) and _is_wanted(name, files))
 
@@ -133,6 +147,6 @@ def require_storable(names: Iterable[str], about: About) -> None:
 
 def _is_wanted(name: str, files: Files) -> bool:
     path = PurePosixPath(name)
-    if files == "parquet":
-        return path.suffix == ".parquet"
-    return path.suffix in _MODEL_SUFFIXES and path.name == name
+    if files == "model":
+        return path.suffix in _MODEL_SUFFIXES and path.name == name
+    return path.suffix in ROW_SUFFIXES[files]

@@ -67,4 +67,4 @@ class Machine:
     def questions(self, recipe: Recipe, inputs) -> list[str]:
         source = recipe.sources[0]
         rows = load_source(source, self.folder(inputs.sources[source.input_name]), recipe.seed)
-        return [row["question"] for row in rows]
+        return [row["question"] for row in rows.kept]

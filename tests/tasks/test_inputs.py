@@ -1,5 +1,6 @@
 """Inputs of a run: their references, what changes them, and the folders that stages read."""
 
+import json
 import os
 import shutil
 import uuid
@@ -21,6 +22,7 @@ from tasks.make import make_artifact
 from tasks.scratch import find_scratch, remove_scratch
 from tasks.uploads import Retention
 from tests.tasks.machine import Machine, parquet, recipe
+from training.curation.sources import load_source
 from training.recipe.recipe import Recipe
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
@@ -254,3 +256,21 @@ def test_copies_of_inputs_that_nobody_used_lately_may_go(machine, hub, tmp_path)
     assert find_scratch(home, min_age_seconds=3600.0) == []
     kept = find_garbage(one.store, retention=Retention(1), min_age_seconds=3600.0)
     assert kept == []
+
+
+def test_json_lines_and_the_images_beside_them_reach_a_stage(machine, tmp_path):
+    (tmp_path / "rows/figures").mkdir(parents=True)
+    lines = [{"question": "How many?", "answer": "1", "images": f"figures/{n}.png"} for n in (1, 2)]
+    (tmp_path / "rows/rows.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "rows/figures/1.png").write_bytes(b"picture")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (tmp_path / "rows/figures/2.png").symlink_to(tmp_path / "secret.png")
+    settings = {"kind": "jsonl", "columns": {"images": "images"}, "image_files": True}
+    asked = recipe(tmp_path / "rows", source=settings)
+    one = machine()
+    inputs = one.resolve(asked)
+    loaded = load_source(asked.sources[0], one.folder(inputs.sources["source:words"]), 0)
+    assert [row["images"][0]["bytes"] for row in loaded.kept] == [b"picture"]
+    assert [reject.reason for reject in loaded.rejects] == ["image file that is missing"]
+    (tmp_path / "rows/figures/1.png").write_bytes(b"another picture")
+    assert machine("two").resolve(asked).sources != inputs.sources

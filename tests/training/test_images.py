@@ -12,9 +12,11 @@ from PIL import ExifTags, Image
 
 from contracts.errors import DataError
 from training.images import (
+    MAX_IMAGE_BYTES,
     MAX_IMAGE_PIXELS,
     MAX_JPEG_SCANS,
     MAX_PROBLEM_IMAGES,
+    MIN_SIDE,
     decode_image,
     fault_of,
 )
@@ -171,3 +173,34 @@ def test_a_damaged_image_is_used_or_refused_and_nothing_else(kind, changes, end)
     else:
         with pytest.raises(DataError):
             decode_image(image)
+
+
+@pytest.mark.parametrize(("size", "is_used"), [((28, 28), True), ((27, 400), False)])
+def test_curation_asks_for_sides_that_hold_a_visual_token(size, is_used):
+    image = encoded(Image.new("RGB", size), "PNG")
+    assert fault_of([image]) is None and decode_image(image).size == size
+    reason = None if is_used else "image smaller than 28 pixels a side"
+    assert fault_of([image], min_side=MIN_SIDE) == reason
+
+
+def test_the_smaller_side_is_that_of_the_upright_picture():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = encoded(Image.new("RGB", (20, 40)), "JPEG", exif=exif)
+    assert decode_image(image).size == (40, 20)
+    assert fault_of([image], min_side=MIN_SIDE) == "image smaller than 28 pixels a side"
+
+
+def test_an_image_of_too_many_bytes_is_not_even_opened(monkeypatch):
+    image = encoded(PICTURE, "PNG")
+    padded = {"bytes": image["bytes"] + bytes(MAX_IMAGE_BYTES), "path": None}
+    monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("it was opened"))
+    assert fault_of([padded]) == "image with too many bytes"
+
+
+def test_colours_of_sixteen_bits_and_of_ink_are_those_that_were_meant():
+    deep = png_of(2, 1, b"\0" + struct.pack(">HHHHHH", 0xFFFF, 0x8000, 0, 0, 0, 0xFFFF), 16, 2)
+    assert list(decode_image(deep).get_flattened_data()) == [(255, 128, 0), (0, 0, 255)]
+    ink = Image.new("CMYK", (40, 40), (0, 255, 255, 0))  # magenta and yellow are red
+    red = decode_image(encoded(ink, "JPEG", quality=100)).getpixel((20, 20))
+    assert red[0] > 240 and max(red[1:]) < 15

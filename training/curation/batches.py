@@ -1,12 +1,13 @@
-"""A source's Parquet files, a few rows at a time.
+"""Parquet files and `datasets` folders on disk, a few rows at a time.
 
-A file of some hundred bytes may unfold to gigabytes: its columns name a value that is written once
-as often as they like. So a batch has as many rows as fit into memory when each is as large as the
-file allows.
+A Parquet file of some hundred bytes may unfold to gigabytes: its columns name a value that is
+written once as often as they like. So a batch has as many rows as fit into memory when each is as
+large as the file allows.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,44 +15,62 @@ import pyarrow.parquet as pq
 from datasets import Features
 from datasets.table import table_cast
 
-from contracts.errors import DataError
-from contracts.texts import marked
-from training.recipe.recipe import SourceRecipe
-
 BATCH_BYTES, MAX_BATCH_ROWS = 128 * 2**20, 1024
 DICTIONARY_PAGE = 2  # in a page's header
 HEADER_BYTES = 32  # more than the two numbers that are read of it
 
 
-def batches(source: SourceRecipe, folder: Path) -> Iterator[pa.Table]:
-    """The rows of a folder's files, in the order of their names, with the first one's columns.
+def parquet_batches(files: Sequence[Path]) -> Iterator[pa.Table]:
+    """The rows of Parquet files, one file after the other, with the first one's columns.
 
     Raises:
-        DataError: A file cannot be read or has other columns, or there are no rows.
+        Exception: Of any kind; a file is broken, or has other columns.
     """
-    try:
-        files = sorted(folder.rglob("*.parquet"), key=str)
+    with _named(files[0]):
         # By way of `datasets`, whose own types a file may declare.
         schema = Features.from_arrow_schema(pq.read_schema(files[0])).arrow_schema
-        for path in files:  # the later ones, too, of which no row may be wanted
+    for path in files:  # the later ones, too, of which no row may be wanted
+        with _named(path):
             table_cast(pq.read_schema(path).empty_table(), schema)
-        num_rows = 0
-        for path in files:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
-                rows = _num_rows(path, file.metadata)
-                for batch in file.iter_batches(rows, use_threads=False):
-                    num_rows += len(batch)
-                    yield table_cast(pa.Table.from_batches([batch]), schema)
-        if num_rows == 0:
-            raise ValueError("there are no rows")
-    except Exception as error:  # a broken file may cause any
-        reason = " ".join(f"{error} {error.__cause__ or ''}".split())
-        raise DataError(
-            f"The source {source.name} cannot be read: {marked(reason)[:500]}",
-            where=f"recipe, sources.{source.name}.path = {source.path!r}",
-            rule="a source is one or several whole Parquet files with the same columns",
-            fix="write the file again",
-        ) from error
+    for path in files:
+        with _named(path), pq.ParquetFile(path, pre_buffer=False) as file:
+            rows = _num_rows(path, file.metadata)
+            for batch in file.iter_batches(rows, use_threads=False):
+                yield table_cast(pa.Table.from_batches([batch]), schema)
+
+
+def arrow_batches(files: Sequence[Path]) -> Iterator[pa.Table]:
+    """The rows of the Arrow files of a folder that `datasets` saved, with the first one's columns.
+
+    The files are mapped into memory, and a batch's offsets are checked before anything follows
+    them.
+
+    Raises:
+        Exception: Of any kind; a file is broken, or has other columns.
+    """
+    schema: pa.Schema | None = None
+    for path in files:
+        with (
+            _named(path),
+            pa.memory_map(str(path)) as data,
+            pa.ipc.open_stream(data) as stream,
+        ):
+            schema = schema or Features.from_arrow_schema(stream.schema).arrow_schema
+            table_cast(stream.schema.empty_table(), schema)
+            for batch in stream:
+                batch.validate(full=True)
+                for start in range(0, len(batch), MAX_BATCH_ROWS):
+                    part = batch.slice(start, MAX_BATCH_ROWS)
+                    yield table_cast(pa.Table.from_batches([part]), schema)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Puts the file's name before whatever is said against it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - a broken file may cause any
+        raise ValueError(f"{path.name}: {error} {error.__cause__ or ''}") from None
 
 
 def _num_rows(path: Path, metadata: pq.FileMetaData) -> int:

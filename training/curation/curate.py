@@ -84,11 +84,12 @@ def curate(
         if not is_writer:
             job.ask([], open_base)
             return
-        rows = [
-            row
+        sources = {
+            source.name: load_source(source, inputs[source.input_name], recipe.seed)
             for source in recipe.sources
-            for row in load_source(source, inputs[source.input_name], recipe.seed)
-        ]
+        }
+        rows = [row for source in sources.values() for row in source.kept]
+        unmapped = [reject for source in sources.values() for reject in source.rejects]
         benchmarks = load_benchmarks(recipe.evaluation)
         usable = keep_usable(rows, recipe, base, benchmarks, verifier)
         requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))
@@ -98,13 +99,18 @@ def curate(
     rates = difficulty.pass_rates(usable.kept, outcomes)
     graded = difficulty.assign_difficulty(usable.kept, rates)
     chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed)
-    rejects = [*usable.rejects, *graded.rejects, *chosen.rejects]
+    rejects = [*unmapped, *usable.rejects, *graded.rejects, *chosen.rejects]
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
     reject_dataset(rejects).to_parquet(str(output / "rejects.parquet"))
     question_dataset(benchmarks).to_parquet(str(output / "benchmark_questions.parquet"))
     verification = count_outcomes(chain.from_iterable(outcomes))
-    summary = {**summarise(rows, chosen, rejects), "verification": verification}
+    rows_in = [*rows, *(reject.problem for reject in unmapped)]
+    summary = {
+        **summarise(rows_in, chosen, rejects),
+        "verification": verification,
+        "system_turns_left_out": {name: one.num_system_turns for name, one in sources.items()},
+    }
     (output / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 

@@ -1,54 +1,91 @@
-"""Sources of problems: generated pocket problems, and Parquet files mapped to the record schema.
+"""Sources of problems: generated pocket problems, and files mapped to the record schema.
 
-Both come back as `Problem` rows. Whatever can be said about a whole file (a missing column, an
-unreadable path) is a DataError; whatever concerns one row is left for the verifiability filter,
-so that no row is lost without a reason.
+Whatever can be said about a whole file (a missing column, an unreadable path) is a DataError.
+Whatever concerns one row is a reason to reject it, here or in the verifiability filter, so that no
+row is lost without one.
 """
 
-import math
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import pyarrow as pa
-
-from contracts.errors import DataError
-from training.curation.batches import batches
+from training.curation.columns import Columns, asked_columns, present_columns, top_names
+from training.curation.lines import BrokenLine, Row
+from training.curation.mapping import Mapped, line_problem, map_row
+from training.curation.rows import RowBatch, read_rows
+from training.curation.step import Reject, StepResult
 from training.pocket.problems import generate
-from training.recipe.recipe import SourceRecipe
-from training.records import EncodedImage, Problem, read_problems, write_problems
+from training.recipe.sources import SourceRecipe
+from training.records import Problem, read_problems, write_problems
 from training.texts import MAX_TEXT_CHARACTERS
 
-# A record's field -> what a file without that column gets. `source` and `modality` come from the
-# recipe; `question` and `answer` (and `images`, for multimodal problems) must be in the file.
-_OPTIONAL = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
-_FROM_RECIPE = ("source", "modality")
-MAX_SHOWN_COLUMNS = 30
+STEP = "sources"
 LONG_VALUE = 1024  # characters; a dictionary's entry costs more than it saves for shorter ones
 
 
-def load_source(source: SourceRecipe, folder: Path, seed: int) -> list[Problem]:
+@dataclass(frozen=True)
+class SourceRows(StepResult):
+    """The rows of a source, or of a part of it: records, and rejects with their reasons.
+
+    Attributes:
+        num_system_turns: Turns of conversations that were left out.
+    """
+
+    num_system_turns: int = 0
+
+
+def load_source(source: SourceRecipe, folder: Path, seed: int) -> SourceRows:
     """Reads every row of one source.
 
     Args:
         source: The recipe's source.
-        folder: Its Parquet files, at whatever depth, in the order of their names; nothing that
-            generated problems need.
-        seed: Seeds the generated problems; Parquet files do not depend on it.
+        folder: Its files, at whatever depth, in the order of their names; nothing that generated
+            problems need.
+        seed: Seeds the generated problems; files do not depend on it.
 
     Returns:
         The source's rows in their order, `source.num_problems` at most, each with `source.name`
-        as its source. A Parquet row without a value holds None there.
+        as its source.
 
     Raises:
         DataError: A file is unreadable, or a column is missing or misnamed.
     """
+    kept, rejects, num_system_turns = list[Problem](), list[Reject](), 0
+    known = dict[str | bytes, Any]()
+    for batch in source_batches(source, folder, seed):
+        kept += [_shared(problem, known) for problem in batch.kept]
+        rejects += [replace(one, problem=_shared(one.problem, known)) for one in batch.rejects]
+        num_system_turns += batch.num_system_turns
+    return SourceRows(kept, rejects, num_system_turns)
+
+
+def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[SourceRows]:
+    """As `load_source`, a batch at a time: what a small file unfolds to is never in memory whole.
+
+    Raises:
+        DataError: See `load_source`.
+    """
     if source.kind == "pocket":
-        return _pocket_problems(source, seed)
-    return _parquet_problems(source, folder)
+        yield SourceRows(_pocket_problems(source, seed), [])
+        return
+    columns: Columns | None = None
+    num_rows, wanted = 0, source.num_problems or sys.maxsize
+    for batch in read_rows(source, folder, top_names(asked_columns(source))):
+        if columns is None and _has_rows(batch):
+            columns = present_columns(source, batch)
+        rows = list(islice(batch.rows, wanted - num_rows))
+        mapped = [
+            _mapped(row, columns or {}, source, number, folder)
+            for number, row in enumerate(rows, start=num_rows)
+        ]
+        num_rows += len(rows)
+        yield _divided(mapped)
+        if num_rows == wanted:
+            return
 
 
 def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
@@ -62,21 +99,26 @@ def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
     return [{**row, "source": source.name} for row in rows]
 
 
-def _parquet_problems(source: SourceRecipe, folder: Path) -> list[Problem]:
-    """The rows, read in batches: what a small file unfolds to is never in memory as a whole."""
-    problems, shared = list[Problem](), dict[str | bytes, Any]()
-    wanted = sys.maxsize if source.num_problems is None else source.num_problems
-    for batch in batches(source, folder):
-        columns = _columns(source, batch.column_names)
-        table = batch.slice(0, wanted - len(problems))
-        values = {field: _cells(table.column(column)) for field, column in columns.items()}
-        values["pass_rate"] = _pass_rates(source, values.get("pass_rate", [None] * len(table)))
-        for row in zip(*values.values(), strict=True):
-            made = dict(zip(values, row, strict=True))
-            problems.append(_shared(_problem(made, source, len(problems)), shared))
-        if len(problems) == wanted:
-            break
-    return problems
+def _has_rows(batch: RowBatch) -> bool:
+    return any(not isinstance(row, BrokenLine) for row in batch.rows)
+
+
+def _mapped(
+    row: Row | BrokenLine, columns: Columns, source: SourceRecipe, number: int, folder: Path
+) -> Mapped:
+    if isinstance(row, BrokenLine):
+        return Mapped(line_problem(row.text, row.place, source), row.reason)
+    return map_row(row, columns, source, number, folder)
+
+
+def _divided(mapped: list[Mapped]) -> SourceRows:
+    return SourceRows(
+        kept=[one.problem for one in mapped if one.refused is None],
+        rejects=[
+            Reject(one.problem, STEP, one.refused) for one in mapped if one.refused is not None
+        ],
+        num_system_turns=sum(one.num_system_turns for one in mapped),
+    )
 
 
 def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
@@ -97,120 +139,3 @@ def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
     ]
     shared = {field: held(value) for field, value in problem.items()} | {"images": images}
     return cast(Problem, shared)
-
-
-def _cells(column: pa.ChunkedArray) -> list[Any]:
-    """A column's values; texts as they lie in the file, and None for what Python cannot hold."""
-    with suppress(pa.ArrowException):  # not every nested type can be cast
-        column = column.cast(_with_raw_texts(column.type))
-    return [_cell(scalar) for scalar in column]
-
-
-def _with_raw_texts(kind: pa.DataType) -> pa.DataType:
-    """The type with bytes in place of strings: a file may hold anything as such."""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return pa.large_binary()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(_with_raw_texts(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _with_raw_texts(field.type)) for field in kind])
-    return kind
-
-
-def _cell(scalar: pa.Scalar) -> object:
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError, LookupError):  # years beyond 9999, unknown time zones
-        return None
-
-
-def _columns(source: SourceRecipe, names: Sequence[str]) -> dict[str, str]:
-    """Which column of the file fills which field of the record."""
-    fields = set(Problem.__annotations__)
-    where = f"recipe, sources.{source.name}.columns"
-    unknown = sorted(set(source.columns) - fields)
-    fixed = sorted(set(source.columns) & set(_FROM_RECIPE))
-    if unknown or fixed:
-        raise DataError(
-            f"The source {source.name} maps fields that cannot be mapped: {unknown + fixed}.",
-            where=where,
-            rule=f"`columns` maps one of {sorted(fields - set(_FROM_RECIPE))} to a column",
-            fix="rename the key; `source` and `modality` are set by the source itself",
-        )
-    needed = ["question", "answer", *(["images"] if source.modality == "multimodal" else [])]
-    columns: dict[str, str] = {}
-    for field in [*needed, *_OPTIONAL, *source.columns]:
-        column = source.columns.get(field, field)
-        if column in names:
-            columns[field] = column
-        elif field in needed or field in source.columns:
-            raise DataError(
-                f"The source {source.name} has no column {column!r} for the field `{field}`.",
-                where=f"{where}; the file has {sorted(names)[:MAX_SHOWN_COLUMNS]}",
-                rule=f"a {source.modality} source needs {needed}, and every column it maps",
-                fix=f'add `{field} = "<column>"` to the source\'s `columns`',
-            )
-    return columns
-
-
-def _pass_rates(source: SourceRecipe, rates: list[Any]) -> list[float | None]:
-    return [None if rate is None else _pass_rate(source, rate) for rate in rates]
-
-
-def _pass_rate(source: SourceRecipe, rate: object) -> float:
-    try:
-        share = float(str(_text(rate)))
-    except ValueError:
-        share = math.nan
-    if not 0.0 <= share <= 1.0:
-        raise DataError(
-            f"The source {source.name} has pass rates such as {str(rate)[:100]!r}.",
-            where=f"recipe, sources.{source.name}.columns.pass_rate",
-            rule="a pass rate is a share from 0 to 1",
-            fix="convert the column, or leave it out to have the base model's rate measured",
-        )
-    return share
-
-
-def _problem(values: dict[str, Any], source: SourceRecipe, index: int) -> Problem:
-    """One row in the record schema; a value that is missing or unreadable becomes None."""
-    question = _text(values.get("question")) or ""
-    return {
-        "id": _text(values.get("id")) or f"{source.name}/{index:09d}",
-        "source": source.name,
-        "modality": source.modality,
-        "family": _text(values.get("family")) or source.name,
-        "template": _text(values.get("template")) or source.name,
-        "level": _level(values.get("level")),
-        # Many sets write `<image>` where the images stand; here they always stand first.
-        "question": question.replace("<image>", "").strip(),
-        "images": _images(values.get("images")),
-        "answer": _text(values.get("answer")) or "",
-        "solution": _text(values.get("solution")),
-        "reading": _text(values.get("reading")),
-        "pass_rate": values["pass_rate"],
-    }
-
-
-def _text(value: object) -> str | None:
-    """A value as text; bytes that are no UTF-8 become U+FFFD, for which the row is rejected."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return None if missing or not str(value).strip() else str(value).strip()
-
-
-def _level(value: object) -> int | None:
-    """A level from 1 to 10; any other grading is left to the pass rate."""
-    text = _text(value) or ""
-    return int(text) if text in map(str, range(1, 11)) else None
-
-
-def _images(value: object) -> list[EncodedImage]:
-    """One image or several, as structs of `bytes` and `path` or as bare bytes.
-
-    Anything else is an image without bytes, which the verifiability filter rejects.
-    """
-    images = value if isinstance(value, list) else [] if value is None else [value]
-    held = [image.get("bytes") if isinstance(image, dict) else image for image in images]
-    return [{"bytes": one if isinstance(one, bytes) else b"", "path": None} for one in held]

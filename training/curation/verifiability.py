@@ -13,7 +13,7 @@ from training import images, texts
 from training.answers.normal import normalize
 from training.answers.values import parse
 from training.curation.step import StepResult, split
-from training.records import Problem, question_key
+from training.records import IMAGE_MARK, Problem, question_key
 from training.rollout.protocol import Prompt
 from training.sampling.verdicts import AnswerVerifier
 
@@ -39,11 +39,18 @@ _ANY_EXPRESSION = "q+w"
 _SPECIAL_TOKEN = re.compile(r"<\|\w+\|>|<image>|<video>")
 
 
+def _unplaced(problem: Problem) -> str:
+    """The question without the marks of its images, of which there are as many as images."""
+    question = problem["question"]
+    is_placed = question.count(IMAGE_MARK) == len(problem["images"])
+    return question.replace(IMAGE_MARK, " ") if is_placed else question
+
+
 Rule = Callable[[Problem], bool]
 
 # Reason -> whether a problem has that fault. The first that holds is the reason kept.
 RULES: dict[str, Rule] = {
-    "no question": lambda problem: not problem["question"].strip(),
+    "no question": lambda problem: not _unplaced(problem).strip(),
     "no reference answer": lambda problem: not problem["answer"].strip(),
     "answer too long": lambda problem: len(problem["answer"]) > MAX_ANSWER_CHARACTERS,
     "images missing": lambda problem: (
@@ -54,7 +61,7 @@ RULES: dict[str, Rule] = {
         problem["modality"] == "text" and bool(problem["images"])
     ),
     "special tokens in the text": lambda problem: any(
-        _SPECIAL_TOKEN.search(text) for text in (problem["question"], problem["solution"] or "")
+        _SPECIAL_TOKEN.search(text) for text in (_unplaced(problem), problem["solution"] or "")
     ),
     "asks for a proof": lambda problem: bool(_PROOF.search(problem["question"])),
     "open-ended question": lambda problem: bool(_OPEN_ENDED.search(problem["question"])),
@@ -169,4 +176,4 @@ def _broken_rule(problem: Problem) -> str | None:
     """The first reason against a problem; what takes long is asked last."""
     reason = texts.fault_of(*(value for value in problem.values() if isinstance(value, str)))
     reason = reason or next((name for name, broken in RULES.items() if broken(problem)), None)
-    return reason or images.fault_of(problem["images"])
+    return reason or images.fault_of(problem["images"], min_side=images.MIN_SIDE)

@@ -8,6 +8,7 @@ the vision tower once in a micro-batch, however many responses share them.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from training.images import decode_image
 from training.model import family
 from training.model.policy import Policy
 from training.model.template import render
-from training.records import EncodedImage
+from training.records import IMAGE_MARK, EncodedImage
 from training.rollout.protocol import Prompt
 
 # Prompts whose tokens a policy remembers: those of a step are asked for by sampler and learner.
@@ -133,16 +134,29 @@ def _processed(policy: Policy, prompt: Prompt) -> tuple[torch.Tensor, torch.Tens
 
 
 def messages(policy: Policy, prompt: Prompt, images: Sequence[Any]) -> list[dict[str, Any]]:
-    """The conversation that a prompt begins; `images` may be the images or just as many Nones."""
-    content: list[dict[str, Any]] = [
+    """The conversation that a prompt begins; `images` may be the images or just as many Nones.
+
+    Images stand where the question has a mark for each of them, else before it.
+    """
+    shown: list[dict[str, Any]] = [
         {"type": "image"} if image is None else {"type": "image", "image": image}
         for image in images
     ]
-    content.append({"type": "text", "text": prompt.question})
+    content = [*shown, {"type": "text", "text": prompt.question}]
+    if parts := _parts(prompt):
+        texts = [[{"type": "text", "text": part}] if part else [] for part in parts]
+        between = [[image, *text] for image, text in zip(shown, texts[1:], strict=True)]
+        content = list(chain(texts[0], *between))
     return [
         {"role": "system", "content": [{"type": "text", "text": policy.system_prompt}]},
         {"role": "user", "content": content},
     ]
+
+
+def _parts(prompt: Prompt) -> list[str]:
+    """The question's texts around its images; none where it does not say where they stand."""
+    parts = prompt.question.split(IMAGE_MARK)
+    return parts if prompt.images and len(parts) == len(prompt.images) + 1 else []
 
 
 def conversation(policy: Policy, prompt: Prompt) -> str:
@@ -159,7 +173,8 @@ def conversation(policy: Policy, prompt: Prompt) -> str:
         where="the processor of the policy",
     )
     num_placeholders = text.count(policy.processor.image_token)
-    inside = [token for token in policy.placeholder_tokens if token in prompt.question]
+    written = " ".join(_parts(prompt)) or prompt.question
+    inside = [token for token in policy.placeholder_tokens if token in written]
     if inside or num_placeholders != len(prompt.images):
         raise DataError(
             f"A prompt has {len(prompt.images)} image(s), but {num_placeholders} placeholder(s)"

@@ -40,7 +40,7 @@ RESULTS: Mapping[str, str] = {
     "ModelRecipe": "dtype max_pixels",
     "TransformersRollout": "engine",
     "VllmRollout": "engine max_length_tokens",
-    "SourceRecipe": "name kind modality num_problems columns",
+    "SourceRecipe": "name kind modality num_problems columns answer_rule image_files",
     "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
     "max_level",
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens sets",
@@ -74,7 +74,7 @@ NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
     "VllmRollout": "tensor_parallel memory_fraction",
-    "SourceRecipe": "path revision config split",  # as the model's
+    "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
     "OptimizerRecipe": "max_nonfinite_in_a_row",  # a stage ends by it, or comes out the same
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",

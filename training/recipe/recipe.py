@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
-from contracts.places import place_kind
 from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
@@ -32,6 +31,7 @@ from training.recipe.bounds import (
 )
 from training.recipe.gates import GatesRecipe
 from training.recipe.read import check_texts, read_toml
+from training.recipe.sources import SourceRecipe, check_place
 from training.recipe.stages import Stage
 from training.records import Modality
 
@@ -39,17 +39,6 @@ RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the ot
 # Files that curation writes beside the sets, whose files have the sets' names.
 RESERVED_SETS = ("rejects", "benchmark_questions")
 MAX_SHOWN_FAULTS, MAX_SHOWN_CHARACTERS = 20, 200
-
-
-def _check_place(path: str, **of_hubs: str | None) -> None:
-    """Checks that a path names a place, and that only a hub's has what belongs to a hub.
-
-    Raises:
-        ValueError: The rule that it breaks.
-    """
-    given = sorted(name for name, value in of_hubs.items() if value is not None)
-    if place_kind(path) != "hub" and given:
-        raise ValueError(f"{given} belong to a hub's repository `owner/name`; {path!r} is none")
 
 
 class ModelRecipe(Strict):
@@ -68,7 +57,7 @@ class ModelRecipe(Strict):
 
     @model_validator(mode="after")
     def _path_is_a_place(self) -> "ModelRecipe":
-        _check_place(self.path, revision=self.revision)
+        check_place(self.path, revision=self.revision)
         return self
 
 
@@ -110,43 +99,6 @@ class CheckpointsRecipe(Strict):
     keep_last: PositiveInt = 2  # and the one with the best score
     # From SIGTERM to the end: what a step, and saving it, may take when the machine is wanted back.
     grace_seconds: Positive = 20.0
-
-
-class SourceRecipe(Strict):
-    """One source of problems, mapped to the record schema.
-
-    `pocket` problems are generated; `parquet` files are read in batches, with `columns`
-    mapping a record's field to the file's column. `path` is a file, a folder, a pattern or a hub's
-    id, as a model's is; of a hub's data set, one configuration's split is read.
-    """
-
-    name: Name
-    kind: Literal["pocket", "parquet"]
-    modality: Modality
-    num_problems: Problems | None = None
-    path: PathText | None = None
-    revision: Revision | None = None  # branch, tag or commit of a hub's data set; None is `main`
-    config: Revision | None = None  # None is the data set's default
-    split: Revision | None = None  # None is `train`
-    columns: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def input_name(self) -> str:
-        """The name by which a stage knows its files."""
-        return f"source:{self.name}"
-
-    @model_validator(mode="after")
-    def _kind_has_what_it_needs(self) -> "SourceRecipe":
-        if self.kind == "parquet" and self.path is None:
-            raise ValueError("a parquet source needs `path`")
-        if self.path is not None:
-            _check_place(self.path, revision=self.revision, config=self.config, split=self.split)
-        read = (self.path, self.revision, self.config, self.split)
-        if self.kind == "pocket" and (any(read) or self.columns):
-            raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
-        if self.kind == "pocket" and self.num_problems is None:
-            raise ValueError("a pocket source needs `num_problems`")
-        return self
 
 
 class SetRecipe(Strict):

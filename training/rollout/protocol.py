@@ -17,8 +17,8 @@ class Prompt:
     """What the model is asked; images stay encoded.
 
     Attributes:
-        question: The user's text.
-        images: Encoded images, shown before the text.
+        question: The user's text, with `<image>` where each image stands, or nowhere.
+        images: Encoded images; shown before a text that has no marks for them.
     """
 
     question: str

@@ -214,3 +214,17 @@ def test_a_name_that_no_disk_can_hold_is_one_clear_error(hub, tmp_path):
     hub.repo("models/owner/model").commit({"model.safetensors": b"x", long: b"{}"})
     with pytest.raises(InputError, match="whose name cannot be used"):
         list_files(Wanted("The model", "model", "owner/model", "model"), "main", tmp_path)
+
+
+def test_json_lines_and_images_of_a_repository_are_listed(hub, tmp_path):
+    repo = hub.repo("datasets/owner/lines")
+    repo.commit({"train.jsonl": b"{}", "test.jsonl": b"{}", "figures/1.png": b"x", "a.bin": b"y"})
+
+    def found(files, images):
+        asked = Wanted("The source s", "sources.s", "owner/lines", files, images=images)
+        return list(list_files(asked, "main", tmp_path).files)
+
+    assert found("jsonl", images=False) == ["train.jsonl"]
+    assert found("jsonl", images=True) == ["figures/1.png", "train.jsonl"]
+    with pytest.raises(InputError, match="has no CSV files"):
+        found("csv", images=True)

@@ -10,6 +10,7 @@ from contracts.errors import InputError
 from infra.inputs import known_digests
 from infra.inputs.folder import digest_files, list_files
 from infra.inputs.known_digests import KnownDigests
+from infra.inputs.wanted import Wanted
 
 
 @pytest.fixture
@@ -126,3 +127,26 @@ def test_a_file_that_changes_while_it_is_digested_is_not_remembered(rows, tmp_pa
         patch.setattr(known_digests, "file_digest", digest)
         known.entries({"a": path})
     assert known.entries({"a": path})[0].sha256 == hashlib.sha256(b"new bytes").hexdigest()
+
+
+def test_files_of_other_formats_and_images_below_are_named(rows, tmp_path):
+    for name in ("a.jsonl", "b.ndjson", "c.csv", "deep/d.arrow", "figures/1.PNG", "figures/2.jpg"):
+        path = rows / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(b"secret")
+    (rows / "figures/out.png").symlink_to(outside)
+    (rows / "figures/in.png").symlink_to(rows / "figures/2.jpg")
+
+    def listed(path, files, images=False):
+        asked = Wanted("The source s", "sources.s", str(path), files, images=images)
+        return list(list_files(asked, "main", tmp_path).files)
+
+    assert listed(rows, "jsonl") == ["a.jsonl", "b.ndjson"]
+    assert listed(rows / "deep", "arrow") == ["d.arrow"]
+    images = ["figures/1.PNG", "figures/2.jpg", "figures/in.png"]
+    assert listed(rows, "csv", images=True) == ["c.csv", *images]
+    assert listed(rows / "c.csv", "csv", images=True) == ["c.csv", *images]
+    with pytest.raises(InputError, match="names no Arrow file"):
+        listed(rows, "arrow", images=True)

@@ -9,16 +9,20 @@ from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from contracts.errors import DataError
 from training.answers import Verifier
-from training.curation.batches import batches
+from training.curation.batches import parquet_batches
 from training.curation.sources import load_source as load
 from training.curation.step import reject_dataset
 from training.curation.verifiability import keep_verifiable
-from training.recipe.recipe import SourceRecipe
+from training.recipe.sources import SourceRecipe
 from training.texts import MAX_TEXT_CHARACTERS
 
 
 def load_source(source, seed):
-    """Reads a source from the folder where its path says that it lies."""
+    """The rows of a source from the folder where its path says that it lies."""
+    return load_all(source, seed).kept
+
+
+def load_all(source, seed=0):
     return load(source, Path(source.path or ".").parent, seed)
 
 
@@ -90,7 +94,7 @@ def test_images_stay_encoded_one_or_several(many, parquet, png):
     picture = {"bytes": png(7), "path": None}
     source = parquet(
         {
-            "question": ["<image>How many?", "<image><image>More?"],
+            "question": ["<image>How many?", "<image>" * (2 if many else 1) + "More?"],
             "answer": ["1", "2"],
             "picture": [[picture], [picture, picture]] if many else [picture, picture],
         },
@@ -124,7 +128,7 @@ def test_images_may_be_bare_bytes(parquet, png):
 def test_all_files_of_the_folder_are_read_in_order(parquet, tmp_path):
     for name in ("b", "a"):
         source = parquet({"question": [name], "answer": ["1"]}, name=name)
-    assert [row["question"] for row in load(source, tmp_path, seed=0)] == ["a", "b"]
+    assert [row["question"] for row in load(source, tmp_path, seed=0).kept] == ["a", "b"]
 
 
 def test_num_problems_takes_the_first_rows(parquet):
@@ -220,15 +224,17 @@ def test_values_that_python_cannot_hold_are_missing(tmp_path):
     ],
     ids=lambda column: str(column.type),
 )
-def test_images_of_any_type_come_in_as_images_without_bytes(images, tmp_path):
+def test_images_of_any_type_are_rejects_with_a_reason(images, tmp_path):
     table = pa.table({"question": ["?", "?"], "answer": ["1", "1"], "images": images})
     source = write(tmp_path, table).model_copy(update={"modality": "multimodal"})
-    rows = load_source(source, 0)
+    loaded = load_all(source)
     with Verifier() as verifier:
-        rejects = keep_verifiable(rows, verifier).rejects
+        rejects = [*loaded.rejects, *keep_verifiable(loaded.kept, verifier).rejects]
     assert len(rejects) == 2 and {each.reason for each in rejects} <= {
         "images missing",
         "image that is no PNG, JPEG, WebP or GIF",
+        "image file outside the source's folder",
+        "image file that is missing",
     }
     reject_dataset(rejects).to_parquet(str(tmp_path / "rejects.parquet"))
 
@@ -295,9 +301,9 @@ def test_a_small_file_that_unfolds_to_gigabytes_takes_little_memory(tmp_path):
         "import resource, sys\n"
         "from pathlib import Path\n"
         "from training.curation.sources import load_source\n"
-        "from training.recipe.recipe import SourceRecipe\n"
+        "from training.recipe.sources import SourceRecipe\n"
         "source = SourceRecipe.model_validate_json(sys.argv[1])\n"
-        "rows = load_source(source, Path(source.path).parent, 0)\n"
+        "rows = load_source(source, Path(source.path).parent, 0).kept\n"
         "print(len(rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
     )
     command = [sys.executable, "-c", program, source.model_dump_json()]
@@ -306,17 +312,16 @@ def test_a_small_file_that_unfolds_to_gigabytes_takes_little_memory(tmp_path):
 
 
 def test_a_text_over_the_limit_is_a_reject_with_its_reason_and_its_beginning(tmp_path):
-    """With `<image>`, which is taken out of a question, before and after the limit."""
-    long = "a<image>" * (MAX_TEXT_CHARACTERS + 2)
+    long = "a" * (MAX_TEXT_CHARACTERS + 2)
     rows = load_source(bomb(tmp_path, long, 3), 0)
     assert all(row["question"] is rows[0]["question"] for row in rows)
     with Verifier() as verifier:
         rejects = keep_verifiable(rows, verifier).rejects
     assert [each.reason for each in rejects] == ["text too long"] * 3
     assert set(reject_dataset(rejects)["question"]) == {"a" * 1000}
-    fits = "a<image>" * MAX_TEXT_CHARACTERS
+    fits = "a" * MAX_TEXT_CHARACTERS
     (row,) = load_source(bomb(tmp_path, fits, 1), 0)
-    assert row["question"] == "a" * MAX_TEXT_CHARACTERS
+    assert row["question"] == fits
 
 
 @pytest.mark.parametrize(
@@ -331,7 +336,7 @@ def test_a_batch_has_as_many_rows_as_fit_when_each_is_as_large_as_the_file_allow
     settings, num_rows, tmp_path
 ):
     source = bomb(tmp_path, "x" * 2**21, 1000 if not settings else 70, **settings)
-    sizes = [len(batch) for batch in batches(source, tmp_path)]
+    sizes = [len(batch) for batch in parquet_batches([Path(source.path)])]
     assert max(sizes) <= num_rows and sum(sizes) == (1000 if not settings else 70)
 
 

@@ -1,6 +1,9 @@
+import io
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from training.curation.verifiability import (
     drop_benchmark_questions,
@@ -66,6 +69,35 @@ def test_the_rules_take_no_time_that_grows_with_the_square_of_a_text(make, verif
     result = keep_verifiable(rows, verifier)
     assert [problem["id"] for problem in result.kept] == ["p1"]
     assert [each.reason for each in result.rejects] == ["answer too long"]
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("What does <image> show?", None),
+        ("What do <image> and <image> show?", "special tokens in the text"),
+        ("<image>", "no question"),
+    ],
+)
+def test_a_mark_for_each_image_is_part_of_a_question(question, reason, make_seen, verifier):
+    result = keep_verifiable([make_seen(1, question=question)], verifier)
+    assert [one.reason for one in result.rejects] == ([reason] if reason else [])
+
+
+def test_a_small_image_is_dropped(make_seen, verifier):
+    buffer = io.BytesIO()
+    Image.new("RGB", (27, 56)).save(buffer, format="PNG")
+    small = make_seen(1, images=[{"bytes": buffer.getvalue(), "path": None}])
+    (reject,) = keep_verifiable([small], verifier).rejects
+    assert reject.reason == "image smaller than 28 pixels a side"
+
+
+def test_where_an_image_stands_makes_no_other_question(make_seen):
+    plain, placed = make_seen(1), make_seen(1)
+    placed["question"] = f"<image> {plain['question']}"
+    assert question_key(placed["question"], placed["images"]) == question_key(
+        plain["question"], plain["images"]
+    )
 
 
 def test_an_image_cut_short_is_dropped(make_seen, png, verifier):

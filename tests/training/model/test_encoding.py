@@ -9,8 +9,10 @@ from contracts.errors import DataError
 from training.model.encoding import (
     TokenSequence,
     collate,
+    conversation,
     encode_prompt,
     encode_response,
+    messages,
 )
 from training.model.forward import ForwardPass, ForwardSettings
 from training.model.nucleus import Truncation
@@ -36,6 +38,29 @@ def test_a_prompt_is_what_the_processor_makes_of_it(tiny_policy, images, num_ima
         text=[text], images=[decoded(image) for image in prompt.images] or None
     )
     assert encode_prompt(tiny_policy, prompt).token_ids.tolist() == expected["input_ids"][0]
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("See <image> and <image>.", ["See ", None, " and ", None, "."]),
+        ("<image>, then <image>", [None, ", then ", None]),
+        ("See <image>.", [None, None, "See <image>."]),  # not one for each: words like others
+    ],
+)
+def test_images_stand_where_the_question_has_their_marks(tiny_policy, images, question, parts):
+    content = [
+        {"type": "image"} if part is None else {"type": "text", "text": part} for part in parts
+    ]
+    shown = Prompt(question, images[:2])
+    assert messages(tiny_policy, shown, [None, None])[1]["content"] == content
+    text = conversation(tiny_policy, shown)
+    mark = "<|vision_start|><|image_pad|><|vision_end|>"
+    assert "".join(mark if part is None else part for part in parts) in text
+    (tokens, pixels) = encode_prompt(tiny_policy, shown).token_ids, shown.images
+    first = encode_prompt(tiny_policy, Prompt(question.replace("<image>", ""), pixels)).token_ids
+    image = tiny_policy.processor.image_token_id
+    assert int((tokens == image).sum()) == int((first == image).sum()) > 0
 
 
 def test_a_placeholder_in_a_question_is_refused(tiny_policy):

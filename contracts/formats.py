@@ -1,0 +1,21 @@
+"""The formats of files that hold rows, and of images beside them, by how their names end."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+FileKind: TypeAlias = Literal["parquet", "jsonl", "csv", "arrow"]
+
+ROW_SUFFIXES: Mapping[FileKind, tuple[str, ...]] = MappingProxyType(
+    {
+        "parquet": (".parquet",),
+        "jsonl": (".jsonl", ".ndjson"),
+        "csv": (".csv",),
+        "arrow": (".arrow",),
+    }
+)
+ALL_ROW_SUFFIXES = tuple(suffix for some in ROW_SUFFIXES.values() for suffix in some)
+TITLES: Mapping[FileKind, str] = MappingProxyType(
+    {"parquet": "Parquet", "jsonl": "JSON Lines", "csv": "CSV", "arrow": "Arrow"}
+)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")

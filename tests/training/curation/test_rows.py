@@ -1,0 +1,152 @@
+"""Files of four formats: the same rows, line by line rejects, and bounded memory."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import Dataset
+
+from contracts.errors import DataError
+from training.curation import lines
+from training.curation.rows import read_rows
+from training.curation.sources import load_source, source_batches
+from training.curation.step import reject_dataset
+from training.recipe.sources import SourceRecipe
+
+ROWS = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(2500)]
+
+
+def source(kind, **settings):
+    return SourceRecipe(name="s", kind=kind, modality="text", path="/unused", **settings)
+
+
+def write(kind, rows, folder):
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
+    elif kind == "jsonl":
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "rows.jsonl").write_text(text)
+    elif kind == "csv":
+        text = "".join(f"{row['question']},{row['answer']}\n" for row in rows)
+        (folder / "rows.csv").write_text("question,answer\n" + text)
+    else:
+        Dataset.from_list(rows).save_to_disk(str(folder), num_shards=min(3, len(rows)))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "arrow"])
+def test_the_same_rows_come_out_of_every_format_in_batches(kind, tmp_path):
+    write(kind, ROWS, tmp_path)
+    loaded = load_source(source(kind), tmp_path, 0)
+    assert [{f: row[f] for f in ("question", "answer")} for row in loaded.kept] == ROWS
+    assert [row["id"] for row in loaded.kept] == [f"s/{n:09d}" for n in range(2500)]
+    batches = list(source_batches(source(kind), tmp_path, 0))
+    assert len(batches) >= 3 and max(len(batch.kept) for batch in batches) <= 1024
+    some = load_source(source(kind, num_problems=1100), tmp_path, 0)
+    assert some.kept == loaded.kept[:1100]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "arrow"])
+def test_a_wrong_column_is_named_with_those_found(kind, tmp_path):
+    write(kind, [{"question": "?", "gold": "1", "answer": "1"}], tmp_path)
+    with pytest.raises(DataError) as caught:
+        load_source(source(kind, columns={"answer": "golden"}), tmp_path, 0)
+    assert "no column 'golden' for the field `answer`" in caught.value.what
+    found = ["answer", "question"] if kind == "csv" else ["answer", "gold", "question"]
+    assert f"the file has {found}" in caught.value.where
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "arrow"])
+def test_a_folder_without_rows_is_one_clear_error(kind, tmp_path):
+    with pytest.raises(DataError, match=r"there is no \.\w+"):
+        load_source(source(kind), tmp_path, 0)
+    (tmp_path / {"jsonl": "a.jsonl", "csv": "a.csv"}.get(kind, f"a.{kind}")).touch()
+    with pytest.raises(DataError, match=r"there are no rows|a\.(csv|parquet|arrow)"):
+        load_source(source(kind), tmp_path, 0)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_file_cut_short_is_named(kind, tmp_path):
+    write(kind, ROWS, tmp_path)
+    path = max(tmp_path.rglob(f"*.{kind}"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError) as caught:
+        load_source(source(kind), tmp_path, 0)
+    assert path.name in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"question": "?", "ans', "line that is no JSON"),
+        (b"[1, 2]", "line that is no JSON object"),
+        (b"null", "line that is no JSON object"),
+        (b"[" * 100_000, "line that is no JSON"),
+        (b'{"answer": ' + b"9" * 5000 + b"}", "line that is no JSON"),
+        (b"\x00\xff", "line that is no JSON"),
+    ],
+)
+def test_a_broken_json_line_is_a_reject_with_its_number(line, reason, tmp_path):
+    good = b'{"question": "1 + 1?", "answer": 2}\n'
+    (tmp_path / "rows.jsonl").write_bytes(good + b"\n" + line + b"\n" + good + good[:-1])
+    loaded = load_source(source("jsonl"), tmp_path, 0)
+    assert [row["answer"] for row in loaded.kept] == ["2", "2", "2"]
+    (reject,) = loaded.rejects
+    assert (reject.step, reject.reason) == ("sources", reason)
+    assert reject.problem["id"] == "s/rows.jsonl:3"
+    reject_dataset(loaded.rejects).to_parquet(str(tmp_path / "rejects.parquet"))
+
+
+def test_a_line_without_end_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
+    long = json.dumps({"question": "x" * 1000, "answer": "1"})
+    text = "\n".join([long, json.dumps({"question": "?", "answer": "1"}), long])
+    (tmp_path / "rows.jsonl").write_text(text)
+    loaded = load_source(source("jsonl"), tmp_path, 0)
+    assert [row["question"] for row in loaded.kept] == ["?"]
+    assert [(one.reason, one.problem["id"]) for one in loaded.rejects] == [
+        ("line that is too long", "s/rows.jsonl:1"),
+        ("line that is too long", "s/rows.jsonl:3"),
+    ]
+
+
+def test_a_batch_of_long_lines_ends_early(tmp_path):
+    rows = ("{}" for _ in range(5))
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    files = [tmp_path / "rows.jsonl"]
+    assert [len(b) for b in lines.row_batches(files, lines.json_rows, 4, 100)] == [4, 1]
+    assert [len(b) for b in lines.row_batches(files, lines.json_rows, 4, 5)] == [2, 2, 1]
+
+
+def test_a_json_row_with_other_keys_is_not_lost(tmp_path):
+    rows = [{"question": "?", "answer": "1"}, {"other": 1}, {"question": "\ud800", "answer": 1}]
+    write("jsonl", rows, tmp_path)
+    loaded = load_source(source("jsonl"), tmp_path, 0)
+    assert [row["question"] for row in loaded.kept] == ["?", "", "\ufffd"]
+
+
+def test_broken_csv_lines_are_rejects_and_the_rest_is_read(tmp_path):
+    body = 'question,answer\n"1, 1?",2\na,b,c\n"x"y,1\nlast,1\n\n"two\nlines",3\n'
+    (tmp_path / "rows.csv").write_bytes(b"\xef\xbb\xbf" + body.encode())
+    loaded = load_source(source("csv"), tmp_path, 0)
+    kept = [(row["question"], row["answer"]) for row in loaded.kept]
+    assert kept == [("1, 1?", "2"), ("last", "1"), ("two\nlines", "3")]
+    assert [(one.problem["id"], one.reason) for one in loaded.rejects] == [
+        ("s/rows.csv:3", "line with more or fewer fields than columns"),
+        ("s/rows.csv:4", "line that is no CSV"),
+    ]
+
+
+@pytest.mark.parametrize("head", ["", "a,a\n1,2\n"])
+def test_a_csv_without_usable_column_names_is_named(head, tmp_path):
+    (tmp_path / "rows.csv").write_text(head)
+    with pytest.raises(DataError, match=r"rows\.csv has"):
+        load_source(source("csv"), tmp_path, 0)
+
+
+def test_only_wanted_columns_are_read(tmp_path):
+    write("parquet", [{"a": 1, "b": 2}], tmp_path)
+    (batch,) = read_rows(source("parquet"), tmp_path, {"b", "c"})
+    assert (batch.columns, batch.rows) == (["a", "b"], [{"b": 2}])
+    (batch,) = read_rows(source("parquet"), tmp_path, None)
+    assert batch.rows == [{"a": 1, "b": 2}]

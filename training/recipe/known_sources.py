@@ -1,0 +1,279 @@
+"""The data sets that the paper names, and those it released: where they lie and how they are read.
+
+`dataset = "geometry3k"` in a recipe's source fills in whatever the source leaves out. No revision
+is given: a run resolves a branch to a commit, and records it. What could not be confirmed from the
+set's card or its page is marked as unchecked; `revisual inspect` says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from training.records import Modality
+
+_ONE_VISION = "lmms-lab/LLaVA-OneVision-Data"
+_CONVERTED = "refs/convert/parquet"
+_FILLED = ("kind", "modality", "path", "revision", "config", "split", "answer_rule")
+_FIRST_TURN = MappingProxyType(
+    {
+        "question": "conversations.0.value",
+        "answer": "conversations.1.value",
+        "images": "image",
+        "id": "id",
+    }
+)
+
+
+@dataclass(frozen=True)
+class KnownSource:
+    """One data set.
+
+    Attributes:
+        paper: Its name in the paper, with the rows that it took.
+        path: A hub's id.
+        modality: Of its problems.
+        licence: As its page states; None where that is not known.
+        columns: See `training.recipe.sources.SourceRecipe`; as are the next ones.
+        checked: Whether files, configuration, split and columns were seen on its card or page.
+        note: What is assumed, or what a person should know.
+    """
+
+    paper: str
+    path: str
+    modality: Modality
+    licence: str | None
+    columns: Mapping[str, str]
+    checked: bool
+    note: str = ""
+    kind: str = "parquet"
+    revision: str | None = None
+    config: str | None = None
+    split: str | None = None
+    answer_rule: str = "whole"
+
+    def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A source's values, with this set's where a recipe gives none.
+
+        With a path of its own, a copy for example, a source is at no hub's configuration.
+        """
+        values: dict[str, Any] = {name: getattr(self, name) for name in _FILLED}
+        if "path" in given:
+            values |= dict.fromkeys(("revision", "config", "split"))
+        return {**values, "columns": dict(self.columns), **given}
+
+
+def _one_vision(paper: str, config: str) -> KnownSource:
+    """A part of MathV360K, as LLaVA-OneVision-Data holds it in Parquet."""
+    return KnownSource(
+        paper=paper,
+        path=_ONE_VISION,
+        modality="multimodal",
+        licence="apache-2.0",
+        columns=_FIRST_TURN,
+        checked=False,
+        note="the configuration's name and the licence are from the page; the columns are assumed, "
+        "and that the first turn is a question with its whole answer behind it; it has fewer rows "
+        "than the paper took, and the original's licence may differ",
+        config=config,
+    )
+
+
+KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
+    {
+        "figureqa": _one_vision("FigureQA, 100K", "FigureQA(MathV360K)"),
+        "super-clevr": _one_vision("Super-CLEVR, 30K", "Super-CLEVR(MathV360K)"),
+        "tabmwp": _one_vision("TabMWP, 38K", "TabMWP(MathV360K)"),
+        "geoqa": _one_vision("GeoQA, 5K", "GeoQA+(MathV360K)"),
+        "unigeo": _one_vision("UniGeo, 16K", "UniGeo(MathV360K)"),
+        "iconqa": _one_vision("IconQA, 107K", "IconQA(MathV360K)"),
+        "mavis": KnownSource(
+            paper="MAVIS, 218K",
+            path="CaraJ/MAVIS-Geometry",
+            modality="multimodal",
+            licence=None,
+            columns={
+                "question": "text_en.text_dominant_question",
+                "options": "choices",
+                "answer": "answer_index",
+                "images": "image_text_dominant",
+            },
+            checked=True,
+            note="a sample of 800 rows; the whole set is a zip file, which is not read. That the "
+            "index counts from 0 is assumed",
+            config="visualization",
+            split="visualization",
+            answer_rule="index",
+        ),
+        "geometry3k": KnownSource(
+            paper="Geometry3K, 2.1K",
+            path="hiyouga/geometry3k",
+            modality="multimodal",
+            licence="mit",
+            columns={"question": "problem", "answer": "answer", "images": "images"},
+            checked=True,
+        ),
+        "multimath": KnownSource(
+            paper="MultiMath, 300K",
+            path="pengshuai-rin/multimath-300k",
+            modality="multimodal",
+            licence=None,
+            columns={"question": "question", "answer": "answer", "images": "image"},
+            checked=False,
+            note="its page lists one JSON array and a zip of images, neither of which is read: "
+            "convert them, and give the copy as `path`; the columns are assumed",
+        ),
+        "big-math": KnownSource(
+            paper="Big-Math-RL, 251K",
+            path="SynthLabsAI/Big-Math-RL-Verified",
+            modality="text",
+            licence="apache-2.0",
+            columns={"question": "problem", "answer": "answer"},
+            checked=True,
+            note="its solve rates are another model's, so they are not read",
+        ),
+        "big-math-unverified": KnownSource(
+            paper="Big-Math-RL-U, 35K",
+            path="SynthLabsAI/Big-Math-Unverified",
+            modality="text",
+            licence=None,
+            columns={"question": "problem", "answer": "answer"},
+            checked=False,
+            note="the id and the columns are assumed; its answers are not verified",
+        ),
+        "limo": KnownSource(
+            paper="LIMO, 0.8K",
+            path="GAIR/LIMO",
+            modality="text",
+            licence="apache-2.0",
+            columns={"question": "question", "answer": "answer", "solution": "solution"},
+            checked=False,
+            note="limo.jsonl and the licence are from the page; the columns are those of sets that "
+            "were made from it",
+            kind="jsonl",
+        ),
+        "s1k": KnownSource(
+            paper="s1K-1.1, 1K",
+            path="simplescaling/s1K-1.1",
+            modality="text",
+            licence=None,
+            columns={"question": "question", "solution": "deepseek_attempt"},
+            checked=False,
+            note="the columns are those of sets that were made from it; the answer is the one that "
+            "the attempt ends in",
+            answer_rule="last_boxed",
+        ),
+        "openthoughts": KnownSource(
+            paper="OpenThoughts, 114K",
+            path="open-thoughts/OpenThoughts-114k",
+            modality="text",
+            licence="apache-2.0",
+            columns={
+                "question": "problem",
+                "solution": "deepseek_solution",
+                "answer": "ground_truth_solution",
+                "family": "domain",
+            },
+            checked=False,
+            note="the configuration `metadata` and its columns are those of sets that were made "
+            "from it, the licence too; code has no box, and is rejected",
+            config="metadata",
+            answer_rule="last_boxed",
+        ),
+        "openmathreasoning": KnownSource(
+            paper="OpenMathReasoning, 3,200K",
+            path="nvidia/OpenMathReasoning",
+            modality="text",
+            licence="cc-by-4.0",
+            columns={
+                "question": "problem",
+                "answer": "expected_answer",
+                "solution": "generated_solution",
+            },
+            checked=False,
+            note="the split and the licence are from the page; the columns are those of sets that "
+            "were made from it",
+            split="cot",
+        ),
+        "deepmath": KnownSource(
+            paper="DeepMath, 103K",
+            path="zwhe99/DeepMath-103K",
+            modality="text",
+            licence="mit",
+            columns={"question": "question", "answer": "final_answer", "solution": "r1_solution_1"},
+            checked=True,
+        ),
+        "orca-math": KnownSource(
+            paper="Orca-Math, 200K",
+            path="microsoft/orca-math-word-problems-200k",
+            modality="text",
+            licence="mit",
+            columns={"question": "question", "answer": "answer"},
+            checked=False,
+            note="the columns are assumed; its answers are whole solutions in prose, most of which "
+            "no rule can verify: big-math holds 83K of these questions with an answer",
+        ),
+        "openr1": KnownSource(
+            paper="OpenR1-220k, 220K",
+            path="open-r1/OpenR1-Math-220k",
+            modality="text",
+            licence="apache-2.0",
+            columns={"question": "problem", "answer": "answer", "solution": "generations.0"},
+            checked=False,
+            note="the columns are from the card; an older card calls the splits of this "
+            "configuration `default` and `extended`. The first generation need not be right: "
+            "curation rejects those that are not",
+            config="all",
+        ),
+        "numinamath": KnownSource(
+            paper="NuminaMath-CoT, 859K",
+            path="AI-MO/NuminaMath-CoT",
+            modality="text",
+            licence="apache-2.0",
+            columns={"question": "problem", "solution": "solution", "family": "source"},
+            checked=True,
+            note="the licence was cc-by-nc-4.0 on older cards",
+            answer_rule="last_boxed",
+        ),
+        "grammar-cold-start": KnownSource(
+            paper="released, cold start, 47.3K",
+            path="csfufu/Grammer_dataset",
+            modality="text",
+            licence=None,
+            columns={"question": "problem", "answer": "answer", "solution": "solution"},
+            checked=False,
+            note="its page lists one JSON file, so the hub's conversion is read; the columns are "
+            "assumed",
+            revision=_CONVERTED,
+        ),
+        "mmrl": KnownSource(
+            paper="released, multimodal RL, 30.9K",
+            path="csfufu/mmrl",
+            modality="multimodal",
+            licence=None,
+            columns={"question": "problem", "answer": "answer", "images": "images"},
+            checked=False,
+            note="the columns are assumed",
+        ),
+        "textrl": KnownSource(
+            paper="released, text RL, 32.5K",
+            path="csfufu/textrl",
+            modality="text",
+            licence=None,
+            columns={"question": "problem", "answer": "answer"},
+            checked=False,
+            note="one Parquet file, as its page lists; the columns are assumed",
+        ),
+    }
+)
+
+
+def known_source(name: str) -> KnownSource:
+    """A data set by its name here.
+
+    Raises:
+        ValueError: There is none; the text is the rule.
+    """
+    if name not in KNOWN_SOURCES:
+        raise ValueError(f"dataset {name!r} is none of {sorted(KNOWN_SOURCES)}")
+    return KNOWN_SOURCES[name]

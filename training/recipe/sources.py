@@ -1,0 +1,85 @@
+"""One source of problems: where its rows lie, and which of their columns fill a record."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from contracts.formats import FileKind
+from contracts.places import place_kind
+from training.recipe.bounds import Name, PathText, Problems, Revision, Strict
+from training.recipe.known_sources import known_source
+from training.records import Modality
+
+# A column, or the way to a value inside it: `reward_model.ground_truth`, `messages.0.content`.
+ColumnPath = Annotated[str, Field(min_length=1, max_length=1024)]
+AnswerRule: TypeAlias = Literal["whole", "after_hashes", "last_boxed", "index"]
+
+
+def check_place(path: str, **of_hubs: str | None) -> None:
+    """Checks that a path names a place, and that only a hub's has what belongs to a hub.
+
+    Raises:
+        ValueError: The rule that it breaks.
+    """
+    given = sorted(name for name, value in of_hubs.items() if value is not None)
+    if place_kind(path) != "hub" and given:
+        raise ValueError(f"{given} belong to a hub's repository `owner/name`; {path!r} is none")
+
+
+class SourceRecipe(Strict):
+    """One source of problems, mapped to the record schema.
+
+    `pocket` problems are generated; files are read in batches, with `columns` mapping a record's
+    field to the file's column. `path` is a file, a folder, a pattern or a hub's id, as a model's
+    is; of a hub's data set, one configuration's split is read. docs/inputs.md says what is mapped
+    how. `dataset` names one of `training.recipe.known_sources`, which fills in what is left out.
+    """
+
+    name: Name
+    dataset: Name | None = None
+    # Rows generated here, or in Parquet, JSON Lines or CSV files, or a `datasets` folder's Arrow.
+    kind: Literal["pocket"] | FileKind
+    modality: Modality
+    num_problems: Problems | None = None
+    path: PathText | None = None
+    revision: Revision | None = None  # branch, tag or commit of a hub's data set; None is `main`
+    config: Revision | None = None  # None is the data set's default
+    split: Revision | None = None  # None is `train`
+    columns: dict[str, ColumnPath | tuple[ColumnPath, ...]] = Field(default_factory=dict)
+    # How the reference answer stands in its column; without one, in the solution.
+    answer_rule: AnswerRule = "whole"
+    # Whether the files of images that rows name by path are read, too; they lie beside the rows.
+    image_files: bool = False
+
+    @property
+    def input_name(self) -> str:
+        """The name by which a stage knows its files."""
+        return f"source:{self.name}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_sources_fill_in(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a recipe holds
+        if isinstance(given, dict) and isinstance(name := given.get("dataset"), str):
+            return known_source(name).filled(given)
+        return given
+
+    @model_validator(mode="after")
+    def _kind_has_what_it_needs(self) -> "SourceRecipe":
+        if self.kind != "pocket" and self.path is None:
+            raise ValueError(f"a {self.kind} source needs `path`")
+        if self.path is not None:
+            check_place(self.path, revision=self.revision, config=self.config, split=self.split)
+        read = (self.path, self.revision, self.config, self.split)
+        mapped = self.columns or self.answer_rule != "whole" or self.image_files
+        if self.kind == "pocket" and (any(read) or mapped):
+            raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
+        if self.kind == "pocket" and self.num_problems is None:
+            raise ValueError("a pocket source needs `num_problems`")
+        return self
+
+    @model_validator(mode="after")
+    def _only_options_are_several_columns(self) -> "SourceRecipe":
+        several = [field for field, path in self.columns.items() if isinstance(path, tuple)]
+        if odd := sorted(set(several) - {"options"}):
+            raise ValueError(f"columns: {odd} take one column each; only `options` takes a list")
+        return self

@@ -1,4 +1,4 @@
-"""The sampler's nucleus over a large vocabulary: the likeliest tokens first, against a whole sort."""
+"""The sampler's nucleus over a large vocabulary: likeliest tokens first, against a whole sort."""
 
 from time import perf_counter
 

@@ -100,7 +100,8 @@ def train(
         ModelError: See `load_policy` and `open_engine`.
         Preempted: SIGTERM came; the state is saved.
     """
-    device.start(recipe.hardware.threads_per_process)
+    hardware = recipe.hardware
+    device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)

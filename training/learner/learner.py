@@ -129,6 +129,8 @@ class Learner:
             config=self._deepspeed_config(hardware.zero_stage),
             dist_init_required=False,
         )
+        # DeepSpeed makes groups of its own, with torch's time-out.
+        device.limit_collectives(hardware.collective_timeout_minutes)
         self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware.zero_stage)
 
     def export_state(self) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -141,7 +142,7 @@ def attend(
     return attended.view(rows, heads, -1, width)
 
 
-def start(num_threads: int) -> torch.device:
+def start(num_threads: int, collective_timeout_minutes: float = 30.0) -> torch.device:
     """Prepares this process for training: CPU threads, device and process group.
 
     Under torchrun the group spans all ranks. Without it the process is a group of its own, which
@@ -149,6 +150,7 @@ def start(num_threads: int) -> torch.device:
 
     Args:
         num_threads: CPU threads for torch's kernels.
+        collective_timeout_minutes: How long the ranks wait for one another before they give up.
 
     Returns:
         The device to train on.
@@ -159,7 +161,8 @@ def start(num_threads: int) -> torch.device:
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         if "RANK" in os.environ:
-            dist.init_process_group(process_group_backend())
+            timeout = timedelta(minutes=collective_timeout_minutes)
+            dist.init_process_group(process_group_backend(), timeout=timeout)
         else:
             os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed asks for it
             dist.init_process_group(
@@ -169,6 +172,12 @@ def start(num_threads: int) -> torch.device:
                 world_size=1,
             )
     return device
+
+
+def limit_collectives(timeout_minutes: float) -> None:
+    """Sets how long the ranks wait for one another, in every process group that there is by now."""
+    for group in dist.distributed_c10d._world.pg_map:
+        dist.distributed_c10d._set_pg_timeout(timedelta(minutes=timeout_minutes), group)
 
 
 def rank() -> int:

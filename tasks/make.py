@@ -14,12 +14,11 @@ from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
 from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
-from infra.names import chunks_key
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import stage_key
 from tasks.run import Run
-from tasks.uploads import Retention, StepUploads, Uploads, resume_point
+from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
 from training.recipe.recipe import resolved_toml_values
 
 
@@ -118,7 +117,7 @@ def make_artifact(
         shutil.copyfile(work / kept, job.output / kept)
     makes = MAKES[kind]
     artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
-    store.drop(chunks_key(key))
+    drop_remains(store, key)
     shutil.rmtree(work)
     return artifact
 

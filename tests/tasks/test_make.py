@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from contracts.artifact import Artifact
-from contracts.errors import StageError, StagePreempted
+from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import Job
 from drills.disturbed import (
     NUM_STEPS,
@@ -116,6 +116,44 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     assert len(list(stage.folder.glob("home/work/*/*/log.txt"))) == 2
     assert not list(stage.folder.glob("home/work/*/*/*/*.safetensors"))
     assert not list(stage.folder.glob("home/work/*/*/checkpoints"))
+
+
+@pytest.mark.fault(
+    "SIGKILL of one of a stage's two processes, twice",
+    "tried again by itself from its newest checkpoint as often as the recipe says; same bytes",
+)
+def test_a_stage_that_loses_a_process_is_tried_again(tmp_path):
+    def new(name: str) -> Stage:
+        return Stage(tmp_path / name, str(tmp_path / name / "store"), num_processes=2)
+
+    undisturbed = new("undisturbed")
+    expected = undisturbed.weights(undisturbed.make())
+
+    stage, recipe = new("disturbed"), new_recipe(num_processes=2, retries=1)
+
+    def killing(num_kills: int) -> Watcher:
+        """Ends one of the two, each time a newer checkpoint than at the last time is stored."""
+        killed_at = [max(stage.store.steps(stage.key), default=0)]
+
+        def on_step(_: int) -> None:
+            newest, processes = max(stage.store.steps(stage.key), default=0), training_processes()
+            if len(killed_at) <= num_kills and newest > killed_at[-1] and len(processes) == 2:
+                killed_at.append(newest)
+                tell(processes[1:], signal.SIGKILL)
+
+        return Watcher(on_step)
+
+    lost = killing(2)
+    with pytest.raises(StageLost):
+        stage.make(lost, recipe)
+    assert sum(text.startswith("Retry 1 of 1 of cold_start") for text in lost.said) == 1
+    assert sum(text.startswith("Going on after step") for text in lost.said) == 1
+
+    last = killing(1)
+    artifact = stage.make(last, recipe)
+    assert sum(text.startswith("Retry 1 of 1 of cold_start") for text in last.said) == 1
+    assert sum(line.startswith("Resumed after step") for line in last.lines) == 2
+    assert stage.weights(artifact) == expected
 
 
 @pytest.mark.fault(

@@ -35,7 +35,7 @@ def main(model, sets, checkpoint_of_one, folder):
     )
     for name, minutes in (("fast", (2.0, 0.0)), ("slow", (0.0, 2.0))):
         places = Path(folder) / name, minutes[device.rank()]
-        saved = test.steps_saved(learner, *places, 3, every_minutes=1.0, every_steps=100)
+        saved = times.steps_saved(learner, *places, 3, every_minutes=1.0, every_steps=100)
         assert saved == ([1, 2, 3] if name == "fast" else []), saved
     recipe = conftest.make_recipe(HardwareRecipe(threads_per_process=1))
 

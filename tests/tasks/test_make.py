@@ -119,8 +119,8 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
 
 
 @pytest.mark.fault(
-    "SIGKILL of one of a stage's two processes, twice",
-    "tried again by itself from its newest checkpoint as often as the recipe says; same bytes",
+    "SIGKILL of one of a stage's two processes",
+    "the stage is tried again by itself, from its newest checkpoint; same bytes",
 )
 def test_a_stage_that_loses_a_process_is_tried_again(tmp_path):
     def new(name: str) -> Stage:
@@ -129,31 +129,42 @@ def test_a_stage_that_loses_a_process_is_tried_again(tmp_path):
     undisturbed = new("undisturbed")
     expected = undisturbed.weights(undisturbed.make())
 
-    stage, recipe = new("disturbed"), new_recipe(num_processes=2, retries=1)
+    stage, killed = new("disturbed"), list[int]()
 
-    def killing(num_kills: int) -> Watcher:
-        """Ends one of the two, each time a newer checkpoint than at the last time is stored."""
-        killed_at = [max(stage.store.steps(stage.key), default=0)]
+    def on_step(_: int) -> None:
+        processes = training_processes()
+        if not killed and stage.store.steps(stage.key) and len(processes) == 2:
+            killed.append(processes[1].pid)
+            tell(processes[1:], signal.SIGKILL)
 
-        def on_step(_: int) -> None:
-            newest, processes = max(stage.store.steps(stage.key), default=0), training_processes()
-            if len(killed_at) <= num_kills and newest > killed_at[-1] and len(processes) == 2:
-                killed_at.append(newest)
-                tell(processes[1:], signal.SIGKILL)
-
-        return Watcher(on_step)
-
-    lost = killing(2)
-    with pytest.raises(StageLost):
-        stage.make(lost, recipe)
-    assert sum(text.startswith("Retry 1 of 1 of cold_start") for text in lost.said) == 1
-    assert sum(text.startswith("Going on after step") for text in lost.said) == 1
-
-    last = killing(1)
-    artifact = stage.make(last, recipe)
-    assert sum(text.startswith("Retry 1 of 1 of cold_start") for text in last.said) == 1
-    assert sum(line.startswith("Resumed after step") for line in last.lines) == 2
+    display = Watcher(on_step)
+    artifact = stage.make(display, new_recipe(num_processes=2, retries=1))
+    assert len(killed) == 1
+    assert sum(text.startswith("Retry 1 of 1 of cold_start") for text in display.said) == 1
+    assert sum(line.startswith("Resumed after step") for line in display.lines) == 1
     assert stage.weights(artifact) == expected
+
+
+@pytest.mark.parametrize("num_retries", [0, 2])
+def test_a_stage_is_tried_again_as_often_as_the_recipe_says(num_retries, new_stage):
+    attempts = list[Path]()
+
+    def lost(job: Job, *_: object, **__: object) -> None:
+        attempts.append(job.output)
+        raise StageLost("killed")
+
+    with pytest.raises(StageLost):
+        new_stage("one").make(recipe=new_recipe(retries=num_retries), execute=lost)
+    assert len(set(attempts)) == len(attempts) == num_retries + 1
+
+    def refused(job: Job, *_: object, **__: object) -> None:
+        attempts.append(job.output)
+        raise StageError("a rule is broken")
+
+    attempts.clear()
+    with pytest.raises(StageError, match="a rule is broken"):
+        new_stage("two").make(recipe=new_recipe(retries=num_retries), execute=refused)
+    assert len(attempts) == 1
 
 
 @pytest.mark.fault(

@@ -29,8 +29,9 @@ def main(model, sets, checkpoint_of_one, folder):
         load_module(HERE / "test_checkpoints.py"),
         load_module(HERE.parent / "conftest.py"),
     )
+    times = load_module(HERE / "test_checkpoint_times.py")
     # The first rank's clock decides for both: alone, the second would save every step or none.
-    learner = test.new_learner(
+    learner = times.new_learner(
         load_policy(Path(model), ModelRecipe(path="unused"), system_prompt="")
     )
     for name, minutes in (("fast", (2.0, 0.0)), ("slow", (0.0, 2.0))):

@@ -6,13 +6,15 @@ RevisualError
 ├── DataError        a source, a record or a curated set breaks a rule
 ├── ModelError       a model is missing, or is not a vision-language model
 ├── TrainingError    a policy's updates have become numbers that cannot be used
+├── OutOfMemoryError a process got no more memory, of a GPU or of the host
 ├── SettingsError    an environment variable has a value that cannot be used
 ├── PreflightError   this machine cannot hold the run
 ├── StoreError       the artifact store cannot be reached, written or trusted
 │   └── DamagedError what lies there is not what its reference says
 └── ServiceError     the Prefect server or worker cannot be started or found
 StageError           a stage's processes failed: its own error, or the end of its log
-└── StagePreempted   they were told to stop, and nothing is wrong
+├── StagePreempted   they were told to stop, and nothing is wrong
+└── StageLost        the machine killed them, or cut them off from one another: worth another try
 Preempted            inside a stage: told to stop, the state is saved
 """
 
@@ -72,6 +74,10 @@ class TrainingError(RevisualError):
     """Training cannot go on: updates have become numbers that cannot be used."""
 
 
+class OutOfMemoryError(RevisualError):
+    """A process got no more memory, of a GPU or of the host, or was killed for what it had."""
+
+
 class SettingsError(RevisualError):
     """An environment variable has a value that cannot be used."""
 
@@ -98,6 +104,10 @@ class StageError(Exception):
 
 class StagePreempted(StageError):
     """A stage's processes were told to stop, by SIGTERM; nothing is wrong with them."""
+
+
+class StageLost(StageError):
+    """The machine killed a stage's processes or cut them off; the same may go well another time."""
 
 
 class Preempted(Exception):

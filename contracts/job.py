@@ -37,9 +37,10 @@ class Outcome(Record):
     """How a stage ended, in its own words; processes that are killed leave none.
 
     Attributes:
-        status: `done`; `refused`, a rule was broken; `preempted`, told to stop and saved.
+        status: `done`; `refused`, a rule was broken; `preempted`, told to stop and saved; `lost`,
+            another process could not be reached any more; `crashed`, by an error nobody expected.
         message: What it has to say: the broken rule with where, rule and fix.
     """
 
-    status: Literal["done", "refused", "preempted"]
+    status: Literal["done", "refused", "preempted", "lost", "crashed"]
     message: str = ""

@@ -64,7 +64,7 @@ def new_recipe(name: StageName = "cold_start", **hardware: int) -> Recipe:
             "name": "tiny",
             "system_prompt": "Be brief.",
             "model": {"path": str(BASE)},
-            "hardware": {"threads_per_process": 1} | hardware,
+            "hardware": {"threads_per_process": 1, "retries": 0} | hardware,
             "sources": sources,
             "curation": {"sets": sets, "samples_per_problem": SAMPLES_PER_PROBLEM},
             "stages": [_cold_start(), _rl("multimodal_rl", "multimodal"), _rl("text_rl", "text")],
@@ -108,6 +108,9 @@ class Watcher:
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def show_retry(self, title: str, why: str) -> None:
+        self.said.append(f"{title}: {why}")
 
     def show_line(self, line: str) -> None:
         self.lines.append(line)

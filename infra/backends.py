@@ -114,7 +114,7 @@ class S3Backend:
 
     Not fork-safe: open it in the process that uses it. The endpoint and the credentials come from
     the usual AWS_* variables. A server that is away, slow or overloaded is asked again for
-    `PATIENCE_SECONDS`: long enough for a restart.
+    `PATIENCE_SECONDS` after the first failure: long enough for a restart.
 
     Args:
         path: Bucket and prefix.
@@ -310,13 +310,16 @@ class S3Backend:
         from botocore.exceptions import BotoCoreError, ClientError
 
         patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
-        deadline = time.monotonic() + patience
+        # From the first failure: a long transfer that breaks near its end has not waited yet.
+        deadline: float | None = None
         wait_seconds = FIRST_WAIT_SECONDS
         while True:
             try:
                 return operation()
             except (OSError, BotoCoreError, ClientError, TransportError) as error:
-                if not _may_pass(error) or time.monotonic() + wait_seconds > deadline:
+                now = time.monotonic()
+                deadline = now + patience if deadline is None else deadline
+                if not _may_pass(error) or now + wait_seconds > deadline:
                     raise self._unusable(error) from error
                 log.warning("%s: %s; trying again", self.root, _reason(error))
             time.sleep(wait_seconds)

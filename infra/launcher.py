@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from contracts.errors import StageError, StagePreempted
+from contracts.errors import OutOfMemoryError, StageError, StageLost, StagePreempted
 from contracts.job import STAGE_MODULE, Job, Outcome
 from contracts.secrets import without_secret_variables
+from infra.oom import num_oom_kills
 from infra.settings import PROJECT_ROOT
 from infra.supervisor import GRACE_SECONDS
 
@@ -113,6 +114,7 @@ def launch(
     Raises:
         StageError: The stage failed.
         StagePreempted: It was told to stop.
+        StageLost: Its processes were killed, or lost one another.
     """
     work = job.output.parent
     asked, log_path = work / "job.json", work / "log.txt"
@@ -123,6 +125,7 @@ def launch(
     ]
     log = LineTail(log_path, on_line)
     metrics = LineTail(job.output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
+    kills_before = num_oom_kills()
     code = supervise(
         command,
         stage_environment(resources.threads_per_process),
@@ -131,7 +134,8 @@ def launch(
         grace_seconds=resources.grace_seconds,
     )
     if code != 0:
-        raise _failure(job, code, log_path)
+        kills = None if kills_before is None else (num_oom_kills() or 0) - kills_before
+        raise _failure(job, code, log_path, num_killed_for_memory=kills or 0)
 
 
 def supervise(
@@ -238,16 +242,35 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.wait(timeout=2 * grace_seconds + 15)
 
 
-def _failure(job: Job, code: int, log: Path) -> StageError:
+def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> StageError:
     """What the stage itself says went wrong, else how it ended and the end of its log."""
     outcome = None
     if job.outcome.is_file():
         outcome = Outcome.model_validate_json(job.outcome.read_text(encoding="utf-8"))
     if outcome is not None and outcome.status == "refused":
         return StageError(f"stage {job.stage}: {outcome.message}\n  log:   {log}")
+    if code == 128 + signal.SIGKILL and num_killed_for_memory:
+        return StageError(f"stage {job.stage}: {_killed_for_memory(job)}\n  log:   {log}")
     # It saved its state and left; or torchrun was told to stop, and passed it on.
-    if (outcome and outcome.status == "preempted") or code == 128 + signal.SIGTERM:
+    is_killed = code > 128 and code - 128 not in (signal.SIGTERM, signal.SIGINT)
+    is_preempted = outcome is not None and outcome.status == "preempted"
+    # torchrun tells the others to stop when one is killed: that is no preemption.
+    if (is_preempted and not is_killed) or code == 128 + signal.SIGTERM:
         return StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log}")
     how = f"by signal {signal.Signals(code - 128).name}" if code > 128 else f"with exit code {code}"
     tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    return StageError("\n".join([f"stage {job.stage} ended {how}; the end of {log}:", *tail]))
+    message = "\n".join([f"stage {job.stage} ended {how}; the end of {log}:", *tail])
+    is_lost = is_killed or (outcome is not None and outcome.status == "lost")
+    return StageLost(message) if is_lost else StageError(message)
+
+
+def _killed_for_memory(job: Job) -> OutOfMemoryError:
+    """What a killed process cannot say itself; the phase that it was in is not known."""
+    return OutOfMemoryError(
+        "The kernel's OOM killer ended a process: host memory ran out.",
+        where=f"stage {job.stage}; its last log lines tell how far it was",
+        rule="all processes of this machine or container fit into its memory",
+        fix="lower the stage's tokens_per_micro_batch, raise hardware.zero_stage, set "
+        "hardware.activation_checkpointing = true, or start fewer processes; the next run goes on "
+        "from the newest checkpoint all the same",
+    )

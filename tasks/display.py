@@ -70,6 +70,15 @@ class StageDisplay:
         """Logs what the task itself has to say about the stage."""
         self._logger.info(text)
 
+    def show_retry(self, title: str, why: str) -> None:
+        """Warns in the log, and leaves an artifact: the run's page shows what it went through."""
+        self._logger.warning("%s: %s", title, why)
+        with self._unless_the_server_is_away():
+            create_markdown_artifact(
+                f"**{title}**, from its newest checkpoint, because:\n\n```\n{why}\n```",
+                key=artifact_key(self._stage, "retry"),
+            )
+
     def show_metrics(self, metrics: Metrics) -> None:
         """Moves the progress bar."""
         self._metrics.append(metrics)

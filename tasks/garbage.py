@@ -72,9 +72,10 @@ def find_garbage(
     now = _now(store)
     half_made = store.backend.unfinished()
     entries = _entries(store)
+    finished = _finished_stages(store, entries)
     roots = [
-        *_kept_steps(store, retention, entries),
-        *_kept_chunks(store, entries),
+        *_kept_steps(store, retention, entries, finished),
+        *_kept_chunks(store, entries, finished),
         *_finished_runs(entries),
         *in_use,
     ]
@@ -94,6 +95,8 @@ def find_garbage(
         num_bytes = sum(file.num_bytes for file in files.values())
         uri = f"{store.root}/{location}"
         pointing = tuple(n for n, named in entries.items() if named.uri == uri and _is_entry(n))
+        if any(_stage_of(name) in finished for name in pointing):
+            reason = "its stage is finished"
         garbage.append(Garbage(uri, num_bytes, reason, pointing))
     strays = _probes(store) | _half_made_entries(half_made)
     for name, begun in sorted(strays.items()):
@@ -174,8 +177,20 @@ def _entries(store: Store) -> dict[str, Artifact]:
     return {name: artifact for name, artifact in named.items() if artifact is not None}
 
 
+def _stage_of(entry: str) -> str | None:
+    """The key of the stage whose step or chunks an entry names; None for any other entry."""
+    _, stage, *rest = entry.split("/")
+    return stage if is_key(stage) and len(rest) > 1 else None
+
+
+def _finished_stages(store: Store, entries: Mapping[str, Artifact]) -> set[str]:
+    """Keys of finished stages that have left steps or chunks: their run was killed at the end."""
+    stages = {stage for name in entries if (stage := _stage_of(name)) is not None}
+    return {stage for stage in stages if store.find(stage) is not None}
+
+
 def _kept_steps(
-    store: Store, retention: Retention, entries: dict[str, Artifact]
+    store: Store, retention: Retention, entries: dict[str, Artifact], finished: set[str]
 ) -> Iterator[Artifact]:
     parts = [name.split("/") for name in entries]
     stages = {
@@ -183,18 +198,20 @@ def _kept_steps(
         for _, stage, *rest in parts
         if is_key(stage) and step_of_entry("/".join(rest)) is not None
     }
-    for stage in sorted(stages):
+    for stage in sorted(stages - finished):
         scores = step_scores(store, stage)
         for step in set(scores) - set(retention.outdated(scores)):
             if artifact := store.find(step_key(stage, step)):
                 yield artifact
 
 
-def _kept_chunks(store: Store, entries: Mapping[str, Artifact]) -> Iterator[Artifact]:
+def _kept_chunks(
+    store: Store, entries: Mapping[str, Artifact], finished: set[str]
+) -> Iterator[Artifact]:
     """The responses of stages that are not finished."""
     stages = {name.split("/")[1] for name, named in entries.items() if named.kind == CHUNKS}
-    for stage in sorted(stages):
-        if is_key(stage) and store.find(stage) is None:
+    for stage in sorted(stages - finished):
+        if is_key(stage):
             yield from store.history(chunks_key(stage))
 
 

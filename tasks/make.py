@@ -1,5 +1,6 @@
 """Making a stage's artifact: fetch the inputs, run the processes, keep what they save, publish."""
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -9,17 +10,17 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.artifact import Artifact
-from contracts.errors import StagePreempted
+from contracts.errors import StageLost, StagePreempted
+from contracts.job import Job
 from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
 from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
-from infra.names import chunks_key
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import stage_key
 from tasks.run import Run
-from tasks.uploads import Retention, StepUploads, Uploads, resume_point
+from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
 from training.recipe.recipe import resolved_toml_values
 
 
@@ -53,6 +54,10 @@ class Display(Protocol):
         """Shows what the task itself has to say."""
         ...
 
+    def show_retry(self, title: str, why: str) -> None:
+        """Shows that the stage is tried again, and what became of the attempt before."""
+        ...
+
     def show_line(self, line: str) -> None:
         """Shows a line that the stage's processes printed."""
         ...
@@ -74,7 +79,8 @@ def make_artifact(
     """Runs a stage in a scratch folder, its log kept when it fails, and publishes what it wrote.
 
     A stage goes on from what an attempt before saved in the store, whichever run put it there, and
-    stores its own while it runs.
+    stores its own while it runs. What the machine has killed is tried again `hardware.retries`
+    times.
 
     Args:
         run: The run that asks.
@@ -87,10 +93,40 @@ def make_artifact(
 
     Raises:
         StageError: Its processes failed.
+        StageLost: The machine killed them, once more than it is tried again.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
         InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
+    name, key = made_of.stage, stage_key(made_of)
+    num_retries = run.recipe.hardware.retries
+    for attempt in itertools.count(1):
+        try:
+            work, job = _attempt(run, store, kind, made_of, inputs, display, execute)
+            break
+        except StageLost as error:
+            if attempt > num_retries:
+                raise
+            display.show_retry(f"Retry {attempt} of {num_retries} of {name}", str(error))
+    for kept in ("log.txt", "recipe.json"):
+        shutil.copyfile(work / kept, job.output / kept)
+    makes, provenance = MAKES[kind], run.provenance(name, inputs, made_of)
+    artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
+    drop_remains(store, key)
+    shutil.rmtree(work)
+    return artifact
+
+
+def _attempt(
+    run: Run,
+    store: Store,
+    kind: StageKind,
+    made_of: Ingredients,
+    inputs: Mapping[str, Artifact],
+    display: Display,
+    execute: Executor,
+) -> tuple[Path, Job]:
+    """Runs a stage to its end from the newest checkpoint; returns its scratch folder and job."""
     name, key = made_of.stage, stage_key(made_of)
     run.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
@@ -114,13 +150,7 @@ def make_artifact(
             shutil.rmtree(work / CHECKPOINTS)
         if resume is not None:
             shutil.rmtree(resume)
-    for kept in ("log.txt", "recipe.json"):
-        shutil.copyfile(work / kept, job.output / kept)
-    makes = MAKES[kind]
-    artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
-    store.drop(chunks_key(key))
-    shutil.rmtree(work)
-    return artifact
+    return work, job
 
 
 def _saving(

@@ -14,10 +14,18 @@ from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.display import StageDisplay
 from tasks.inputs import Inputs
-from tasks.keys import history_key, ingredients, input_digests, library_versions, recipe_key
+from tasks.keys import (
+    history_key,
+    ingredients,
+    input_digests,
+    library_versions,
+    recipe_key,
+    stage_key,
+)
 from tasks.make import make_artifact
 from tasks.run import Run
 from tasks.status import explain, find_finished
+from tasks.uploads import drop_remains
 from training.recipe.stages import Stage
 
 
@@ -64,6 +72,7 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
             store.append(key, artifact)
     else:
         artifact = found
+        drop_remains(store, stage_key(made_of))  # of a run that was killed before it could
         said = remarks(store, found, made_of)
         for line in said:
             display.say(line)

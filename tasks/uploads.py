@@ -4,7 +4,8 @@ The stage's processes write them to this machine's disk (`training.learner.check
 no store. While the stage runs, a thread here takes the newest, uploads it and forgets it: one at a
 time, so that at most three lie on the disk: being written, waiting, being uploaded; in a stage that
 validates, the best may wait beside the newest. Step 20 of a stage is entered under the stage's own
-key, as `keys/<stage key>/step-00000020`: there the next run looks. The responses of curation and
+key, as `keys/<stage key>/step-00000020`: there the next run looks. When the stage is finished, they
+go (`drop_remains`). The responses of curation and
 evaluation have a module of their own, `tasks.chunks`.
 """
 
@@ -23,7 +24,7 @@ from typing import Self
 
 from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
-from infra.names import step_key
+from infra.names import chunks_key, step_key
 from infra.store import Store
 
 POLL_SECONDS = 0.5
@@ -79,12 +80,13 @@ def resume_point(store: Store, key: str, work: Path, say: Say) -> ResumePoint:
                 say(f"Going on after step {step}: {artifact.uri}")
                 return ResumePoint(step, folder, tuple(distrusted))
         say(f"The checkpoint of step {step} is passed over: {damaged[step]}")
-    if damaged:
+    # A run that has finished the stage meanwhile has removed them: those are not damaged.
+    if left := set(store.steps(key)) if damaged else set():
         raise DamagedError(
             "\n  ".join(
                 [
                     "None of the stage's step checkpoints is valid:",
-                    *(f"step {step}: {why}" for step, why in damaged.items()),
+                    *(f"step {step}: {damaged[step]}" for step in damaged if step in left),
                 ]
             ),
             where=f"{store.root}/keys/{key}",
@@ -93,6 +95,25 @@ def resume_point(store: Store, key: str, work: Path, say: Say) -> ResumePoint:
             "step",
         )
     return ResumePoint()
+
+
+def drop_remains(store: Store, key: str) -> None:
+    """Removes what a stage saved while it ran, if it is finished; else nothing.
+
+    Args:
+        store: Where it lies.
+        key: The stage's key.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    steps, has_chunks = store.steps(key), store.has_entries(chunks_key(key))
+    if not (steps or has_chunks) or store.find(key) is None:
+        return
+    for step in steps:
+        store.drop(step_key(key, step))
+    if has_chunks:
+        store.drop(chunks_key(key))
 
 
 @dataclass(frozen=True)

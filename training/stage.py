@@ -79,6 +79,13 @@ def main() -> int:
         sys.stderr.write(f"stage {job.stage}: {notice}\n")
         _say(job, Outcome(status="preempted", message=str(notice)))
         return PREEMPTED_EXIT_CODE
+    except Exception as error:
+        # Before this process ends and the others miss it: theirs is the consequence.
+        from training.runtime.failures import is_lost_rank
+
+        lost = is_lost_rank(error)  # of anything else the log holds the traceback
+        _say(job, Outcome(status="lost" if lost else "crashed"))
+        raise
     _say(job, Outcome(status="done"))
     return 0
 

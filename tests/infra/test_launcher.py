@@ -6,11 +6,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from contracts.errors import StageError
-from contracts.job import Job
+from contracts.errors import StageError, StageLost, StagePreempted
+from contracts.job import Job, Outcome
 from infra.launcher import (
     LineTail,
     Resources,
+    _failure,
     launch,
     new_job,
     stage_environment,
@@ -131,6 +132,34 @@ def test_a_stage_that_is_killed_says_by_which_signal(tmp_path):
         poll=lambda: None,
     )
     assert code == 137
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "num_oom_kills", "expected"),
+    [
+        (137, None, 0, StageLost),  # SIGKILL
+        (134, None, 0, StageLost),  # NCCL's watchdog aborts
+        (137, "preempted", 0, StageLost),  # torchrun told the others, after a kill
+        (1, "lost", 0, StageLost),  # the others missed it before torchrun did
+        (1, "crashed", 0, StageError),
+        (1, None, 0, StageError),
+        (2, "refused", 0, StageError),
+        (75, "preempted", 0, StagePreempted),
+        (143, None, 0, StagePreempted),
+        (130, None, 0, StageError),  # Ctrl-C
+        (137, None, 1, StageError),  # another try would end alike
+    ],
+)
+def test_only_what_the_machine_did_is_a_loss(code, status, num_oom_kills, expected, tmp_path):
+    asked, log = job("cold_start", tmp_path / "work"), tmp_path / "log.txt"
+    log.write_text("the end")
+    if status:
+        asked.outcome.write_text(Outcome(status=status, message="m").model_dump_json())
+    failure = _failure(asked, code, log, num_killed_for_memory=num_oom_kills)
+    assert type(failure) is expected
+    if num_oom_kills:
+        assert "OOM killer" in str(failure)
+        assert all(name in str(failure) for name in ("tokens_per_micro_batch", "zero_stage"))
 
 
 @pytest.mark.slow

@@ -101,3 +101,46 @@ def test_an_upload_outlives_the_server_that_it_goes_to(tmp_path, monkeypatch):
             assert store.find(KEY) == artifact
             assert describe(store.fetch(artifact)) == describe(tmp_path / "made")
             assert len(store.backend.sizes("artifacts")) == 5  # four files and the manifest
+
+
+class Clock:
+    """A clock that only operations and waits move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_patience_begins_with_the_first_failure(monkeypatch, tmp_path):
+    clock = Clock()
+    monkeypatch.setattr(backends, "time", clock)
+    backend = backends.S3Backend("bucket/prefix")
+
+    def transfer(seconds: float, num_failures: int):
+        left = [None] * num_failures
+
+        def operation() -> str:
+            clock.now += seconds
+            if left:
+                left.pop()
+                raise ConnectionError("cut off")
+            return "whole"
+
+        return operation
+
+    # An hour of transfer before the connection breaks is no waiting.
+    assert backend._call(transfer(3600.0, num_failures=1)) == "whole"
+    clock.now = 0.0
+    with pytest.raises(StoreError, match="cut off"):
+        backend._call(transfer(0.0, num_failures=10**6))
+    assert clock.now >= backends.PATIENCE_SECONDS - backends.LONGEST_WAIT_SECONDS
+    assert clock.now <= backends.PATIENCE_SECONDS
+    clock.now = 0.0
+    with pytest.raises(StoreError):
+        backend._call(transfer(5.0, num_failures=1), patience_seconds=0)
+    assert clock.now == 5.0

@@ -19,7 +19,7 @@ from contracts.errors import StoreError
 from contracts.provenance import Provenance
 from contracts.run_record import StageRecord
 from infra.backends import open_backend
-from infra.names import step_key
+from infra.names import chunks_key, step_key
 from infra.store import Store
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
@@ -227,6 +227,21 @@ def test_of_the_step_checkpoints_the_last_and_the_best_stay_with_their_inputs(pu
     assert found[steps[20].uri].reason.startswith("neither its stage's best")
     remove(store, found.values())
     assert store.steps(STAGE) == [10, 30]
+
+
+def test_what_a_finished_stage_saved_goes(put, store):
+    """Its run was killed before it could remove that, and nobody ran it again."""
+    other, keys = "6" * 64, [(key, step) for key in (STAGE, "6" * 64) for step in (10, 20)]
+    steps = {put("checkpoint", (), step_key(*one)).uri: one[0] for one in keys}
+    chunks = put("chunks", (), chunks_key(STAGE))
+    model = put("model", (), STAGE)
+    put("run", {"model": model}, "7" * 64)
+    found = listed(store)
+    gone = {one.uri for one in found.values() if one.reason == "its stage is finished"}
+    assert gone == {uri for uri, key in steps.items() if key == STAGE} | {chunks.uri}
+    remove(store, found.values())
+    assert store.steps(STAGE) == [] and store.find(STAGE) == model
+    assert store.steps(other)[-1] == 20
 
 
 def test_lineage_goes_from_a_benchmarks_number_to_the_source_rows(finished, store):

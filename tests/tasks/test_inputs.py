@@ -121,6 +121,9 @@ class Silent:
     def say(self, text):
         pass
 
+    def show_retry(self, title, why):
+        pass
+
     def show_line(self, line):
         pass
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from contracts.artifact import Artifact
-from contracts.errors import StageError, StagePreempted
+from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import Job
 from drills.disturbed import (
     NUM_STEPS,
@@ -111,11 +111,60 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     assert f"Resumed after step {stopped_at}, saved by 1 rank(s)" in last.lines
     assert stage.weights(artifact) == expected
     assert last.steps == list(range(1, num_steps + 1))
-    assert stage.store.steps(stage.key)[-1] == num_steps  # uploaded before the stage was finished
+    assert stage.store.steps(stage.key) == []  # the remains of a finished stage go
     # Only the logs of the attempts that failed stay on this machine.
     assert len(list(stage.folder.glob("home/work/*/*/log.txt"))) == 2
     assert not list(stage.folder.glob("home/work/*/*/*/*.safetensors"))
     assert not list(stage.folder.glob("home/work/*/*/checkpoints"))
+
+
+@pytest.mark.fault(
+    "SIGKILL of one of a stage's two processes",
+    "the stage is tried again by itself, from its newest checkpoint; same bytes",
+)
+def test_a_stage_that_loses_a_process_is_tried_again(tmp_path):
+    def new(name: str) -> Stage:
+        return Stage(tmp_path / name, str(tmp_path / name / "store"), num_processes=2)
+
+    undisturbed = new("undisturbed")
+    expected = undisturbed.weights(undisturbed.make())
+
+    stage, killed = new("disturbed"), list[int]()
+
+    def on_step(_: int) -> None:
+        processes = training_processes()
+        if not killed and stage.store.steps(stage.key) and len(processes) == 2:
+            killed.append(processes[1].pid)
+            tell(processes[1:], signal.SIGKILL)
+
+    display = Watcher(on_step)
+    artifact = stage.make(display, new_recipe(num_processes=2, retries=1))
+    assert len(killed) == 1
+    assert sum(text.startswith("Retry 1 of 1 of cold_start") for text in display.said) == 1
+    assert sum(line.startswith("Resumed after step") for line in display.lines) == 1
+    assert stage.weights(artifact) == expected
+
+
+@pytest.mark.parametrize("num_retries", [0, 2])
+def test_a_stage_is_tried_again_as_often_as_the_recipe_says(num_retries, new_stage):
+    attempts = list[Path]()
+
+    def lost(job: Job, *_: object, **__: object) -> None:
+        attempts.append(job.output)
+        raise StageLost("killed")
+
+    with pytest.raises(StageLost):
+        new_stage("one").make(recipe=new_recipe(retries=num_retries), execute=lost)
+    assert len(set(attempts)) == len(attempts) == num_retries + 1
+
+    def refused(job: Job, *_: object, **__: object) -> None:
+        attempts.append(job.output)
+        raise StageError("a rule is broken")
+
+    attempts.clear()
+    with pytest.raises(StageError, match="a rule is broken"):
+        new_stage("two").make(recipe=new_recipe(retries=num_retries), execute=refused)
+    assert len(attempts) == 1
 
 
 @pytest.mark.fault(

@@ -14,9 +14,16 @@ from contracts.provenance import Provenance
 from infra import backends
 from infra.backends import open_backend
 from infra.digests import describe
-from infra.names import step_key
+from infra.names import chunks_key, step_key
 from infra.store import Store
-from tasks.uploads import ResumePoint, Retention, StepUploads, resume_point, step_scores
+from tasks.uploads import (
+    ResumePoint,
+    Retention,
+    StepUploads,
+    drop_remains,
+    resume_point,
+    step_scores,
+)
 
 KEY = "a" * 64
 
@@ -251,3 +258,42 @@ def test_two_runs_of_one_stage_share_its_checkpoints(store, uri, saved, tmp_path
     store_steps(store, other, {10: 0.0, 20: 0.0})
     assert store.steps(KEY) == [10, 20]
     assert len(open_backend(uri).sizes("artifacts")) == 2 * 4  # the second writer's 10 is gone
+
+
+def test_the_remains_go_with_the_end_of_their_stage_and_not_before(store, saved, tmp_path):
+    store_steps(store, saved, {10: 0.0, 20: 0.0})
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "weights").write_bytes(b"w")
+    store.publish(tmp_path / "made", "chunks", Provenance(), key=chunks_key(KEY))
+    drop_remains(store, KEY)
+    assert store.steps(KEY) == [10, 20] and store.has_entries(chunks_key(KEY))
+    point, _ = resume(store, tmp_path / "before")
+    assert point.step == 20
+
+    artifact = store.publish(tmp_path / "made", "model", Provenance(), key=KEY)
+    drop_remains(store, KEY)
+    assert store.steps(KEY) == [] and not store.has_entries(chunks_key(KEY))
+    assert store.find(KEY) == artifact
+    assert {name.split("/")[0] for name in store.backend.sizes("artifacts")} == {"model"}
+    drop_remains(store, KEY)  # there is nothing left
+    assert store.find(KEY) == artifact
+
+
+def test_steps_that_another_run_removes_meanwhile_are_not_damaged(
+    store, saved, tmp_path, monkeypatch
+):
+    store_steps(store, saved, {10: 0.0})
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "weights").write_bytes(b"w")
+    find = store.find
+
+    def finished_meanwhile(key: str):
+        if key == step_key(KEY, 10):
+            monkeypatch.setattr(store, "find", find)
+            store.publish(tmp_path / "made", "model", Provenance(), key=KEY)
+            drop_remains(store, KEY)
+        return find(key)
+
+    monkeypatch.setattr(store, "find", finished_meanwhile)
+    point, _ = resume(store, tmp_path / "work")
+    assert point == ResumePoint()

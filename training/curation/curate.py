@@ -63,7 +63,8 @@ def curate(
         ModelError: The folder holds no model, or the probe refuses it.
         Preempted: The stage was told to stop.
     """
-    device.start(recipe.hardware.threads_per_process)
+    hardware = recipe.hardware
+    device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)

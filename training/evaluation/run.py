@@ -58,7 +58,8 @@ def evaluate(
         ModelError: A folder holds no model, or the probe refuses it.
         Preempted: The stage was told to stop.
     """
-    device.start(recipe.hardware.threads_per_process)
+    hardware = recipe.hardware
+    device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     is_writer = device.rank() == 0
     benchmarks = load_benchmarks(recipe.evaluation) if is_writer else {}
     asked = {name: requests_of(name, benchmarks, recipe.evaluation) for name in policies}

@@ -12,6 +12,7 @@ from training.records import Problem
 from training.rl.rewards import total_rewards
 from training.rollout.protocol import Prompt, Response, RolloutEngine, SamplingSettings
 from training.runtime import device
+from training.runtime.failures import phase
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Experience:
         return torch.tensor([len(response.token_ids) for response in self.responses])
 
 
+@phase("sampling")
 def collect(
     engine: RolloutEngine,
     verifier: Verifier,

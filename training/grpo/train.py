@@ -38,8 +38,9 @@ from training.grpo.validation import hold_out, is_due, validate
 from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import UpdateResult
 from training.learner.setup import new_learner, write_summary
+from training.model.adapters import without_adapters
 from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
-from training.model.forward import ForwardPass, ForwardSettings
+from training.model.forward import ForwardPass, ForwardSettings, ResponseLogProbs
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
@@ -100,7 +101,8 @@ def train(
         ModelError: See `load_policy` and `open_engine`.
         Preempted: SIGTERM came; the state is saved.
     """
-    device.start(recipe.hardware.threads_per_process)
+    hardware = recipe.hardware
+    device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
@@ -159,7 +161,9 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self._policy = load()
-        self._reference = ForwardPass(load()).eval() if stage.kl else None
+        # Adapters leave the base as it was: it needs no second copy.
+        has_copy = stage.kl is not None and stage.lora is None
+        self._reference = ForwardPass(load()).eval() if has_copy else None
         # Shards (ZeRO-3) cannot be sampled from.
         is_sharded = recipe.hardware.zero_stage == 3
         self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)
@@ -324,10 +328,7 @@ class Grpo:
             for index in {response.prompt_index for response in responses}
         }
         sequences = [TokenSequence(prompts[r.prompt_index], r.token_ids) for r in responses]
-        reference, plain = (
-            self._reference,
-            ForwardSettings(stage.temperature, bans_placeholders=True),
-        )
+        plain = ForwardSettings(stage.temperature, bans_placeholders=True)
         return MiniBatch(
             sequences,
             batch.advantages[rows],
@@ -339,8 +340,17 @@ class Grpo:
                 if stage.updates_per_step > 1
                 else None
             ),
-            reference=self.learner.log_probs(sequences, plain, reference) if reference else None,
+            reference=self._reference_log_probs(sequences, plain) if stage.kl else None,
         )
+
+    def _reference_log_probs(
+        self, sequences: Sequence[TokenSequence], settings: ForwardSettings
+    ) -> dict[int, ResponseLogProbs]:
+        """Log-probabilities of the policy that the stage began with, of this rank's rows."""
+        if self._reference is not None:
+            return self.learner.log_probs(sequences, settings, self._reference)
+        with without_adapters(self._policy.model):
+            return self.learner.log_probs(sequences, settings)
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
         return encode_prompt(self._policy, Prompt(problem["question"], problem["images"]))

@@ -66,14 +66,15 @@ class Places:
 
 
 class Checkpoints:
-    """Saves a stage's state every few steps and when it is told to stop; a context manager.
+    """Saves a stage's state now and then and when it is told to stop; a context manager.
 
     Args:
-        recipe: How often.
+        recipe: How often, by steps and by minutes.
         places: Where.
         output: The stage's output; its files so far belong to the state.
         learner: Weights, moments and their counts.
         state: The loop's counts.
+        clock: Seconds that never go back; rank 0's decides for all.
     """
 
     def __init__(
@@ -83,12 +84,15 @@ class Checkpoints:
         output: Path,
         learner: Learner,
         state: LoopState,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recipe, self._places, self._output = recipe, places, output
         self._learner, self._state = learner, state
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self._notice = Notice()
+        self._clock = clock
+        self._saved_at = clock()
         self._stack = ExitStack()
 
     def __enter__(self) -> "Checkpoints":
@@ -151,9 +155,15 @@ class Checkpoints:
         if self._places.save is None:
             return
         step = self._state.step
-        is_last = self._notice.came()
-        if is_last or step % self._recipe.every_steps == 0:
+        minutes = (self._clock() - self._saved_at) / 60.0
+        is_due = minutes >= self._recipe.every_minutes
+        # One exchange for both. Clocks differ by a little, and a save takes all ranks: the first
+        # one's decides.
+        asked = device.gather_from_all_ranks((self._notice.came_here, is_due))
+        is_last = any(came for came, _ in asked)
+        if is_last or asked[0][1] or step % self._recipe.every_steps == 0:
             self.wait()
+            self._saved_at = self._clock()
             self._writing = self._writer.submit(self._copied(self._places.save, score, keeps_best))
         if is_last:
             self.wait()

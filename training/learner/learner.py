@@ -35,6 +35,7 @@ from training.recipe.recipe import HardwareRecipe
 from training.recipe.stages import Component, OptimizerRecipe
 from training.rl.schedules import learning_rate_factor
 from training.runtime import device
+from training.runtime.failures import phase
 
 # DeepSpeed would compile a shared-memory all-reduce with g++ on its first start (90 s, and a bare
 # machine has no compiler). gloo does the same work, and no other op of DeepSpeed is used here.
@@ -94,6 +95,7 @@ class Learner:
         frozen: Components that do not learn.
     """
 
+    @phase("loading")
     def __init__(
         self,
         policy: Policy,
@@ -129,8 +131,11 @@ class Learner:
             config=self._deepspeed_config(hardware.zero_stage),
             dist_init_required=False,
         )
+        # DeepSpeed makes groups of its own, with torch's time-out.
+        device.limit_collectives(hardware.collective_timeout_minutes)
         self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware.zero_stage)
 
+    @phase("saving")
     def export_state(self) -> dict[str, torch.Tensor]:
         """This rank's share of weights and moments, in host memory: see `ShardedState`."""
         return self._sharded.export()
@@ -155,6 +160,7 @@ class Learner:
             "steps_per_print": None,
         }
 
+    @phase("update")
     def log_probs(
         self,
         sequences: Sequence[TokenSequence],
@@ -174,6 +180,7 @@ class Learner:
         rows, _ = self._cut(sequences)
         return forward_without_gradient(forward_pass or self._engine, sequences, rows, settings)
 
+    @phase("update")
     def update(
         self,
         sequences: Sequence[TokenSequence],
@@ -299,6 +306,7 @@ class Learner:
         for name, weight in merged_weights(model, self._whole, remove_duplicate=False):
             yield name, weight.clone() if self._is_sharded else weight
 
+    @phase("saving")
     def save_model(self, folder: Path) -> None:
         """Writes the policy as a model folder, from rank 0; all ranks take part.
 

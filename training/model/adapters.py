@@ -5,7 +5,7 @@ Nobody else knows of them: weights leave here merged, under the stock model's na
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -56,6 +56,24 @@ def attach_adapters(model: PretrainedModel, lora: LoraRecipe, generator: torch.G
 def has_adapters(model: nn.Module) -> bool:
     """Whether `attach_adapters` was here."""
     return any(".lora_A." in name for name, _ in model.named_parameters())
+
+
+@contextmanager
+def without_adapters(model: nn.Module) -> Iterator[None]:
+    """Makes an adapted model compute what its base does, bit by bit; and evaluate, not train.
+
+    The factors run, and count zero times: under ZeRO-3 the same modules fetch the same shards in
+    the same order as in any other pass.
+    """
+    from peft.helpers import rescale_adapter_scale  # as above
+
+    was_training = model.training
+    model.eval()
+    try:
+        with rescale_adapter_scale(model, 0.0):
+            yield
+    finally:
+        model.train(was_training)
 
 
 @torch.no_grad()

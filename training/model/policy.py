@@ -17,6 +17,7 @@ from training.model.family import PretrainedModel, Processor, Tokenizer, compone
 from training.recipe.recipe import ModelRecipe
 from training.recipe.stages import Component
 from training.runtime import device
+from training.runtime.failures import phase
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Policy:
         self.processor.save_pretrained(folder)
 
 
+@phase("loading")
 def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> Policy:
     """Loads a policy onto this process's device.
 

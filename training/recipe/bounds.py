@@ -20,6 +20,7 @@ class Strict(BaseModel):
 PositiveInt = Annotated[int, Field(ge=1, lt=2**31)]
 Processes = Annotated[int, Field(ge=1, le=65_536)]
 Threads = Annotated[int, Field(ge=1, le=1024)]
+Retries = Annotated[int, Field(ge=0, le=100)]
 Samples = Annotated[int, Field(ge=1, le=65_536)]  # of one prompt
 Tokens = Annotated[int, Field(ge=1, le=2**24)]  # of one sequence
 Problems = Annotated[int, Field(ge=1, le=10**8)]
@@ -27,6 +28,7 @@ Epochs = Annotated[float, Field(gt=0.0, le=10_000.0)]
 Level = Annotated[int, Field(ge=1, le=10)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1e9)]
+Minutes = Annotated[float, Field(gt=0.0, le=525_600.0)]  # a year
 NonNegative = Annotated[float, Field(ge=0.0, le=1e9)]
 Real = Annotated[float, Field(ge=-1e9, le=1e9)]
 Revision = Annotated[str, Field(min_length=1, max_length=255)]

@@ -72,13 +72,14 @@ RESULTS: Mapping[str, str] = {
 # Section -> its fields that change none.
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
-    "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing",
+    "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing "
+    "retries collective_timeout_minutes",
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
     "OptimizerRecipe": "max_nonfinite_in_a_row",  # a stage ends by it, or comes out the same
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
-    "CheckpointsRecipe": "every_steps keep_last grace_seconds",
+    "CheckpointsRecipe": "every_steps every_minutes keep_last grace_seconds",
     "GateRecipe": "severity",
     "CurationGate": "severity min_rows_per_set min_families max_missing_rows",
     "EvaluationGate": "severity min_gain_points max_unparseable",

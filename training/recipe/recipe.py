@@ -16,6 +16,7 @@ from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
     Level,
+    Minutes,
     Name,
     NonNegative,
     PathText,
@@ -23,6 +24,7 @@ from training.recipe.bounds import (
     PositiveInt,
     Problems,
     Processes,
+    Retries,
     Revision,
     Samples,
     Strict,
@@ -69,6 +71,10 @@ class HardwareRecipe(Strict):
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
     # Keeps each layer's input alone and computes the rest again in the backward pass.
     activation_checkpointing: bool = False
+    # How often a stage that the machine has killed is tried again by itself.
+    retries: Retries = 1
+    # How long the processes wait for one another in a collective before they give up.
+    collective_timeout_minutes: Minutes = 30.0
 
 
 class TransformersRollout(Strict):
@@ -96,6 +102,8 @@ class CheckpointsRecipe(Strict):
     """Step checkpoints inside a training stage; they change no result."""
 
     every_steps: PositiveInt = 10
+    # And a step that ends so long after the last checkpoint began is saved, too.
+    every_minutes: Minutes = 30.0
     keep_last: PositiveInt = 2  # and the one with the best score
     # From SIGTERM to the end: what a step, and saving it, may take when the machine is wanted back.
     grace_seconds: Positive = 20.0

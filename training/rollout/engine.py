@@ -44,7 +44,8 @@ def prove(recipe: Recipe) -> Figures:
         RecipeError: The recipe asks for vLLM, and it is not installed.
         ModelError: The folder holds no model, or the probe refuses it.
     """
-    device.start(recipe.hardware.threads_per_process)
+    hardware = recipe.hardware
+    device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     policy = load_policy(recipe.model.path, recipe.model, system_prompt=recipe.system_prompt)
     return _open_probed(recipe.rollout, policy, None, None)[1]
 

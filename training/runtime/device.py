@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -94,6 +95,23 @@ def sort_descending(values: torch.Tensor) -> torch.Tensor:
     return values.sort(dim=-1, descending=True).values
 
 
+def largest(values: torch.Tensor, count: int) -> torch.Tensor:
+    """The first `count` of `sort_descending`, of each row.
+
+    On CPUs by numpy, row by row: a copy of one row stays in the cache, one of all rows is memory
+    that the system has to find first.
+
+    Args:
+        values: [R, V].
+        count: At most V.
+    """
+    if values.device.type == "cpu":
+        first = values.shape[-1] - count
+        parted = [np.partition(row, first)[first:] for row in values.numpy()]
+        return sort_descending(torch.from_numpy(np.stack(parted)))
+    return values.topk(count, dim=-1).values
+
+
 def attend(
     query: torch.Tensor,
     key: torch.Tensor,
@@ -124,7 +142,7 @@ def attend(
     return attended.view(rows, heads, -1, width)
 
 
-def start(num_threads: int) -> torch.device:
+def start(num_threads: int, collective_timeout_minutes: float = 30.0) -> torch.device:
     """Prepares this process for training: CPU threads, device and process group.
 
     Under torchrun the group spans all ranks. Without it the process is a group of its own, which
@@ -132,6 +150,7 @@ def start(num_threads: int) -> torch.device:
 
     Args:
         num_threads: CPU threads for torch's kernels.
+        collective_timeout_minutes: How long the ranks wait for one another before they give up.
 
     Returns:
         The device to train on.
@@ -142,7 +161,8 @@ def start(num_threads: int) -> torch.device:
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         if "RANK" in os.environ:
-            dist.init_process_group(process_group_backend())
+            timeout = timedelta(minutes=collective_timeout_minutes)
+            dist.init_process_group(process_group_backend(), timeout=timeout)
         else:
             os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed asks for it
             dist.init_process_group(
@@ -152,6 +172,12 @@ def start(num_threads: int) -> torch.device:
                 world_size=1,
             )
     return device
+
+
+def limit_collectives(timeout_minutes: float) -> None:
+    """Sets how long the ranks wait for one another, in every process group that there is by now."""
+    for group in dist.distributed_c10d._world.pg_map:
+        dist.distributed_c10d._set_pg_timeout(timedelta(minutes=timeout_minutes), group)
 
 
 def rank() -> int:

@@ -3,8 +3,6 @@
 import signal
 from types import FrameType
 
-from training.runtime import device
-
 
 class Notice:
     """Catches SIGTERM while it lasts; a context manager, for the main thread."""
@@ -23,10 +21,6 @@ class Notice:
     def came_here(self) -> bool:
         """Whether this process has been told."""
         return self._came
-
-    def came(self) -> bool:
-        """Whether any rank has been told; all ranks ask, between the same two steps."""
-        return any(device.gather_from_all_ranks(self._came))
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came = True

@@ -19,6 +19,7 @@ from contracts.errors import Preempted
 from training.answers import Outcome
 from training.rollout.protocol import Request, RolloutEngine
 from training.runtime import device
+from training.runtime.failures import phase
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
 from training.sampling.chunks import Answer, read_chunks
@@ -87,6 +88,7 @@ class SamplingJob:
         num_expected = sum(request.settings.samples_per_prompt for request in requests)
         self._progress.start(num_expected, (row for rows in kept for row in rows))
 
+    @phase("sampling")
     def ask(self, requests: Sequence[Request], open_engine: Callable[[], RolloutEngine]) -> None:
         """Has all requests answered that are not yet; in the end all are, by whichever process.
 

@@ -62,7 +62,8 @@ def train(
         ModelError: See `load_policy` and `probe`.
         Preempted: SIGTERM came; the state is saved.
     """
-    device.start(recipe.hardware.threads_per_process)
+    hardware = recipe.hardware
+    device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
     probe(model)
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)

@@ -76,6 +76,43 @@ def test_the_same_seed_gives_the_same_bytes(run, data):
     assert (first / "samples.jsonl").read_bytes() == (second / "samples.jsonl").read_bytes()
 
 
+def test_adapters_need_no_second_model_for_the_reference(run, monkeypatch):
+    loaded, differences = [], []
+    load, reference = grpo.load_policy, grpo.Grpo._reference_log_probs
+
+    def counting(*arguments, **options):
+        loaded.append(load(*arguments, **options))
+        return loaded[-1]
+
+    def compared(self, sequences, settings):
+        ours = reference(self, sequences, settings)
+        copy = grpo.ForwardPass(load(*where, **how)).eval()
+        theirs = self.learner.log_probs(sequences, settings, copy)
+        differences.extend(
+            (ours[row].log_probs - theirs[row].log_probs).abs().max().item() for row in theirs
+        )
+        return ours
+
+    def noting(*arguments, **options):
+        nonlocal where, how
+        where, how = arguments, options
+        return counting(*arguments, **options)
+
+    where, how = (), {}
+    monkeypatch.setattr(grpo, "load_policy", noting)
+    monkeypatch.setattr(grpo.Grpo, "_reference_log_probs", compared)
+    kl = {"coefficient": 0.05}
+    output = run("adapted", kl=kl, lora={"rank": 4})
+    assert len(loaded) == 1
+    assert differences and set(differences) == {0.0}
+    # At first they are one model; then the adapters learn and the base stays.
+    distances = [line["kl_reference"] for line in metrics_of(output)]
+    assert distances[0] == pytest.approx(0.0, abs=1e-6) and distances[-1] > 1e-6
+    loaded.clear()
+    run("whole", kl=kl)
+    assert len(loaded) == 2
+
+
 def test_every_step_is_measured(run):
     output = run(data="multimodal")
     metrics = metrics_of(output)

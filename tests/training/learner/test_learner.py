@@ -84,6 +84,16 @@ def assert_same(first, second, tolerance):
         torch.testing.assert_close(first[name], second[name], atol=tolerance, rtol=0, msg=name)
 
 
+def test_every_group_waits_as_long_as_the_recipe_says(tiny_model_folder):
+    """DeepSpeed's own groups would keep torch's half hour."""
+    new_learner(new_policy(tiny_model_folder), zero_stage=2, collective_timeout_minutes=2.5)
+    groups = torch.distributed.distributed_c10d._world.pg_map
+    timeouts = {
+        group._get_backend(torch.device("cpu")).options._timeout.total_seconds() for group in groups
+    }
+    assert len(groups) > 1 and timeouts == {150.0}
+
+
 @pytest.fixture(scope="module")
 def reference(tiny_model_folder, images):
     """Two updates with the whole batch as one micro-batch, without ZeRO."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from _pytest.monkeypatch import MonkeyPatch
 
 from training.learner.checkpoints import Places
-from training.recipe.recipe import HardwareRecipe
+from training.model.policy import load_policy
+from training.recipe.recipe import HardwareRecipe, ModelRecipe
 from training.runtime import device
 
 HERE = Path(__file__).parent
@@ -28,6 +29,15 @@ def main(model, sets, checkpoint_of_one, folder):
         load_module(HERE / "test_checkpoints.py"),
         load_module(HERE.parent / "conftest.py"),
     )
+    times = load_module(HERE / "test_checkpoint_times.py")
+    # The first rank's clock decides for both: alone, the second would save every step or none.
+    learner = times.new_learner(
+        load_policy(Path(model), ModelRecipe(path="unused"), system_prompt="")
+    )
+    for name, minutes in (("fast", (2.0, 0.0)), ("slow", (0.0, 2.0))):
+        places = Path(folder) / name, minutes[device.rank()]
+        saved = times.steps_saved(learner, *places, 3, every_minutes=1.0, every_steps=100)
+        assert saved == ([1, 2, 3] if name == "fast" else []), saved
     recipe = conftest.make_recipe(HardwareRecipe(threads_per_process=1))
 
     def train(stage, zero_stage, name, places):

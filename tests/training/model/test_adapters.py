@@ -4,7 +4,7 @@ from transformers import AutoModelForImageTextToText
 
 from contracts.errors import ModelError, RecipeError
 from training.learner.learner import Learner
-from training.model.adapters import attach_adapters, has_adapters
+from training.model.adapters import attach_adapters, has_adapters, without_adapters
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import ForwardPass, ForwardSettings, forward_without_gradient
 from training.model.policy import load_policy
@@ -117,6 +117,27 @@ def test_sharded_adapters_learn_and_are_saved_alike(tiny_model_folder, images, t
         models[0].named_parameters(), models[1].parameters(), strict=True
     ):
         torch.testing.assert_close(one, other, atol=2e-4, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("zero_stage", [0, 2, 3])
+def test_without_its_adapters_a_policy_is_its_base_bit_by_bit(
+    zero_stage, tiny_model_folder, images
+):
+    policy, learner, batch, _ = trained(tiny_model_folder, images, zero_stage)
+    settings, stock = ForwardSettings(), ForwardPass(new_policy(tiny_model_folder)).eval()
+    expected = learner.log_probs(batch, settings, stock)
+    adapted = learner.log_probs(batch, settings)
+    with without_adapters(policy.model):
+        base = learner.log_probs(batch, settings)
+        assert not any(module.training for module in policy.model.modules())
+    for row in expected:
+        assert torch.equal(base[row].log_probs, expected[row].log_probs)
+        assert not torch.equal(adapted[row].log_probs, expected[row].log_probs)
+    again = learner.log_probs(batch, settings)
+    assert all(torch.equal(again[row].log_probs, adapted[row].log_probs) for row in again)
+    learner.update(batch, token_mean_loss(batch), settings)  # and learning goes on
+    after = learner.log_probs(batch, settings)
+    assert not any(torch.equal(after[row].log_probs, adapted[row].log_probs) for row in after)
 
 
 def test_a_sampler_gets_merged_weights(tiny_model_folder, images):

@@ -1,0 +1,71 @@
+"""When a step checkpoint is due: by steps, or by the first rank's clock."""
+
+import pytest
+
+from training.learner.checkpoints import Checkpoints, Places
+from training.learner.learner import Learner
+from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
+from training.recipe.stages import OptimizerRecipe
+from training.runtime import device
+from training.sft.train import SftState
+
+
+class Clock:
+    """Goes on by so many minutes with each step."""
+
+    def __init__(self, minutes):
+        self.minutes, self._taken = minutes, 0.0
+
+    def tick(self):
+        self._taken += self.minutes
+
+    def __call__(self):
+        return 60.0 * self._taken
+
+
+def steps_saved(learner, folder, minutes, num_steps, **recipe):
+    """The steps after which a loop of `minutes` a step saves."""
+    clock, state, saved = Clock(minutes), SftState(), []
+    output, places = folder / "output", Places(save=folder / "saved")
+    output.mkdir(parents=True, exist_ok=True)
+    with Checkpoints(
+        CheckpointsRecipe(**recipe), places, output, learner, state, clock
+    ) as checkpoints:
+        while state.step < num_steps:
+            state.step += 1
+            clock.tick()
+            checkpoints.after_step(score=0.0)
+            checkpoints.wait()
+            device.barrier()
+            saved.extend(int(one.name[5:]) for one in places.save.glob("step-*"))
+            device.barrier()
+    return sorted(set(saved))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "every_minutes", "every_steps", "expected"),
+    [
+        (1.0, 100.0, 4, [4, 8]),  # by steps
+        (1.0, 3.0, 100, [3, 6, 9]),  # by minutes
+        (2.0, 3.0, 100, [2, 4, 6, 8]),
+        (1.0, 3.0, 4, [3, 4, 7, 8]),  # whichever comes first, and each counts for the other
+        (9.0, 3.0, 100, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ],
+)
+def test_a_checkpoint_is_due_by_steps_or_by_minutes(
+    minutes, every_minutes, every_steps, expected, tiny_policy, tmp_path
+):
+    device.start(1)
+    learner = new_learner(tiny_policy)
+    due = {"every_minutes": every_minutes, "every_steps": every_steps}
+    assert steps_saved(learner, tmp_path / "loop", minutes, 9, **due) == expected
+
+
+def new_learner(policy):
+    return Learner(
+        policy,
+        optimizer=OptimizerRecipe(learning_rate=1e-3),
+        hardware=HardwareRecipe(),
+        num_updates=10,
+        tokens_per_micro_batch=100,
+    )

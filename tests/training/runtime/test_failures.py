@@ -1,0 +1,107 @@
+"""Memory that runs out, and ranks that are gone, told from everything else."""
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from contracts.errors import DataError, OutOfMemoryError
+from training.learner.learner import Learner
+from training.recipe.effects import STAGE_KINDS, result_fields
+from training.recipe.recipe import HardwareRecipe, parse_recipe
+from training.recipe.stages import OptimizerRecipe
+from training.runtime import device
+from training.runtime.failures import SETTINGS, is_lost_rank, phase
+
+CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB"
+
+
+def test_memory_of_the_host_that_really_runs_out_is_named_with_its_phase():
+    with pytest.raises(OutOfMemoryError) as caught, phase("loading"):
+        torch.empty(10**15, dtype=torch.uint8)
+    assert "while loading" in caught.value.what
+    assert "1000000000000000 bytes" in caught.value.what  # what was asked
+    assert "hardware.zero_stage" in caught.value.fix
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError(CUDA)])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_phase_names_what_to_change(name, error):
+    @phase(name)
+    def work() -> None:
+        raise error
+
+    with pytest.raises(OutOfMemoryError) as caught:
+        work()
+    assert caught.value.where == f"phase {name}" and SETTINGS[name] in caught.value.fix
+    assert str(error) in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes do not fit"), DataError("a", where="b", rule="c", fix="d")]
+)
+def test_other_errors_pass_through(error):
+    with pytest.raises(type(error)) as caught, phase("update"):
+        raise error
+    assert caught.value is error
+
+
+def test_the_innermost_phase_counts():
+    with pytest.raises(OutOfMemoryError, match="while saving"), phase("update"), phase("saving"):
+        raise MemoryError
+
+
+def test_an_update_without_memory_says_so(tiny_policy, images):
+    from training.model.encoding import TokenSequence, encode_prompt, encode_response
+    from training.model.forward import ForwardSettings
+    from training.rollout.protocol import Prompt
+
+    device.start(1)
+    learner = Learner(
+        tiny_policy,
+        optimizer=OptimizerRecipe(learning_rate=1e-3),
+        hardware=HardwareRecipe(),
+        num_updates=1,
+        tokens_per_micro_batch=100,
+    )
+    prompt = encode_prompt(tiny_policy, Prompt("2+3?"))
+    batch = [TokenSequence(prompt, encode_response(tiny_policy, "5"))]
+
+    def loss(*_):
+        raise torch.OutOfMemoryError(CUDA)
+
+    with pytest.raises(OutOfMemoryError, match=r"while update: CUDA out of memory. .* 2.00 GiB"):
+        learner.update(batch, loss, ForwardSettings())
+
+
+def test_a_collective_that_fails_is_a_lost_rank():
+    gloo = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer"
+    assert is_lost_rank(RuntimeError(gloo))
+    assert is_lost_rank(dist.DistBackendError("NCCL error in: ..."))
+    assert is_lost_rank(dist.DistNetworkError("Connection reset"))
+    assert not is_lost_rank(RuntimeError("shapes do not fit"))
+    assert not is_lost_rank(KeyError("gloo"))
+
+
+def test_what_an_error_asks_to_change_changes_no_result(tiny_recipe):
+    """A stage's key is made of these fields: with other values for memory it is the same."""
+    values = tiny_recipe.model_dump(mode="json")
+    values["rollout"] = {"engine": "vllm", "memory_fraction": 0.5}
+    stages = [
+        values["stages"][0],
+        {"kind": "rl", "name": "rl", "data": values["stages"][0]["data"], "num_steps": 1}
+        | {"prompts_per_step": 1, "group_size": 2, "max_response_tokens": 4}
+        | {"optimizer": {"learning_rate": 1e-3}, "rewards": [{"kind": "accuracy"}]},
+    ]
+    other = {"zero_stage": 3, "activation_checkpointing": True, "num_processes": 4}
+    changed = values | {
+        "hardware": values["hardware"] | other | {"retries": 0, "collective_timeout_minutes": 1.0},
+        "rollout": {"engine": "vllm", "memory_fraction": 0.3},
+        "stages": [stage | {"tokens_per_micro_batch": 17} for stage in stages],
+        "checkpoints": {"every_minutes": 1.0},
+    }
+    before = parse_recipe(values | {"stages": stages}, where="tests")
+    after = parse_recipe(changed, where="tests")
+    names = ["curate", *(stage.name for stage in before.stages), "evaluate"]
+    assert len(names) == len(STAGE_KINDS)
+    for name in names:
+        assert result_fields(before, name) == result_fields(after, name)

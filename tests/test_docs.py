@@ -29,6 +29,8 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "VllmRollout": [SEVEN_B["rollout"]],
     "SourceRecipe": [],
     "CurationRecipe": [SEVEN_B["curation"]],
+    "DuplicatesRecipe": [],
+    "DecontaminationRecipe": [],
     "SetRecipe": [],
     "SftStage": [COLD_START],
     "OptimizerRecipe": [COLD_START["optimizer"], MULTIMODAL["optimizer"]],

@@ -1,7 +1,7 @@
 """Stage 0, GRAMMAR curation (paper section 3.1): from sources to balanced sets of problems.
 
-Sources -> verifiability -> duplicates -> decontamination -> prompt length -> difficulty ->
-balanced selection. Every row that comes in goes out in one set or among the rejects.
+Sources -> verifiability -> equal and near duplicates -> decontamination -> prompt length ->
+difficulty -> balanced selection. Every row that comes in goes out in one set or among the rejects.
 """
 
 import json
@@ -15,7 +15,14 @@ from typing import Any, Literal
 from datasets import Dataset, Features, Value
 
 from training.answers import Verifier, count_outcomes
-from training.curation import difficulty, selection, verifiability
+from training.curation import (
+    decontamination,
+    difficulty,
+    duplicates,
+    selection,
+    verifiability,
+)
+from training.curation.decontamination import BenchmarkIndex
 from training.curation.selection import Selection
 from training.curation.sources import load_source
 from training.curation.step import Reject, StepResult, reject_dataset
@@ -90,7 +97,7 @@ def curate(
             for row in load_source(source, inputs[source.input_name], recipe.seed)
         ]
         benchmarks = load_benchmarks(recipe.evaluation)
-        usable = keep_usable(rows, recipe, base, benchmarks, verifier)
+        usable, variants = keep_usable(rows, recipe, base, benchmarks, verifier)
         requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))
         job.start(requests)
         job.ask(requests, open_base)
@@ -104,7 +111,11 @@ def curate(
     reject_dataset(rejects).to_parquet(str(output / "rejects.parquet"))
     question_dataset(benchmarks).to_parquet(str(output / "benchmark_questions.parquet"))
     verification = count_outcomes(chain.from_iterable(outcomes))
-    summary = {**summarise(rows, chosen, rejects), "verification": verification}
+    summary = {
+        **summarise(rows, chosen, rejects),
+        "number_variants": variants,
+        "verification": verification,
+    }
     (output / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 
@@ -123,30 +134,46 @@ def keep_usable(
     base: Policy,
     benchmarks: Mapping[str, Sequence[Problem]],
     verifier: AnswerVerifier,
-) -> StepResult:
-    """Every filter that needs no sampling, the cheapest first."""
-    asked = {
-        question_key(problem["question"], problem["images"])
-        for problems in benchmarks.values()
-        for problem in problems
-    }
+) -> tuple[StepResult, dict[str, int]]:
+    """Every filter that needs no sampling, the cheapest first.
+
+    Returns:
+        The step's result, and the number variants of each benchmark's questions that were found.
+    """
+    settings, variants = recipe.curation, dict[str, int]()
 
     def count_tokens(prompts: Sequence[Prompt]) -> list[int]:
         return [len(encode_prompt(base, prompt).token_ids) for prompt in prompts]
+
+    def drop_near_duplicates(problems: Sequence[Problem]) -> StepResult:
+        if not settings.duplicates.near:
+            return StepResult(list(problems), [])
+        return duplicates.drop_near_duplicates(problems, settings.duplicates.similarity, verifier)
+
+    def decontaminate(problems: Sequence[Problem]) -> StepResult:
+        found = decontamination.decontaminate(
+            problems,
+            BenchmarkIndex(benchmarks),
+            settings.decontamination.containment,
+            reject_variants=settings.decontamination.number_variants == "reject",
+        )
+        variants.update(found.variants)
+        return found.result
 
     kept, rejects = list(rows), list[Reject]()
     steps: tuple[Callable[[list[Problem]], StepResult], ...] = (
         lambda problems: verifiability.keep_verifiable(problems, verifier),
         verifiability.drop_duplicates,
-        lambda problems: verifiability.drop_benchmark_questions(problems, asked),
+        drop_near_duplicates,
+        decontaminate,
         lambda problems: verifiability.drop_long_prompts(
-            problems, count_tokens, recipe.curation.max_prompt_tokens
+            problems, count_tokens, settings.max_prompt_tokens
         ),
     )
     for step in steps:
         result = step(kept)
         kept, rejects = result.kept, rejects + result.rejects
-    return StepResult(kept, rejects)
+    return StepResult(kept, rejects), variants
 
 
 def question_dataset(benchmarks: Mapping[str, Sequence[Problem]]) -> Dataset:

@@ -1,13 +1,13 @@
 """The rule-based filter of curation: keeps problems whose answer a rule can verify.
 
-Paper section 3.1 (GRAMMAR): drop proofs and whatever is hard to verify. Added here: duplicates,
-problems of the evaluation's benchmarks, and prompts too long for the policy. A prompt is never
-truncated: cutting it would part image placeholders from their features.
+Paper section 3.1 (GRAMMAR): drop proofs and whatever is hard to verify. Added here: equal
+problems, and prompts too long for the policy. A prompt is never truncated: cutting it would part
+image placeholders from their features.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 
 from training import images, texts
 from training.answers.normal import normalize
@@ -113,22 +113,6 @@ def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
             seen_keys.add(key)
             seen_ids.add(problem["id"])
     return split(problems, reasons, "duplicates")
-
-
-def drop_benchmark_questions(problems: Sequence[Problem], benchmark_keys: Set[str]) -> StepResult:
-    """Drops problems whose question (and images) a benchmark of the evaluation asks.
-
-    Args:
-        problems: The problems.
-        benchmark_keys: `question_key` of every benchmark problem.
-    """
-    reasons = [
-        "question of a benchmark"
-        if question_key(problem["question"], problem["images"]) in benchmark_keys
-        else None
-        for problem in problems
-    ]
-    return split(problems, reasons, "decontamination")
 
 
 def drop_long_prompts(

@@ -30,6 +30,7 @@ from training.recipe.bounds import (
     Threads,
     Tokens,
 )
+from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
 from training.recipe.gates import GatesRecipe
 from training.recipe.read import check_texts, read_toml
 from training.recipe.stages import Stage
@@ -173,6 +174,8 @@ class CurationRecipe(Strict):
     temperature: Positive = 1.0
     max_response_tokens: Tokens = 64
     max_prompt_tokens: Tokens = 8192
+    duplicates: DuplicatesRecipe = DuplicatesRecipe()
+    decontamination: DecontaminationRecipe = DecontaminationRecipe()
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 

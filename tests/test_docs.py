@@ -31,6 +31,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "CurationRecipe": [SEVEN_B["curation"]],
     "DuplicatesRecipe": [],
     "DecontaminationRecipe": [],
+    "TracesRecipe": [],
     "SetRecipe": [],
     "SftStage": [COLD_START],
     "OptimizerRecipe": [COLD_START["optimizer"], MULTIMODAL["optimizer"]],

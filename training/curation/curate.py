@@ -20,6 +20,7 @@ from training.curation import (
     difficulty,
     duplicates,
     selection,
+    traces,
     verifiability,
 )
 from training.curation.decontamination import BenchmarkIndex
@@ -96,6 +97,7 @@ def curate(
             for source in recipe.sources
             for row in load_source(source, inputs[source.input_name], recipe.seed)
         ]
+        rows, conversions = traces.convert_all(rows)
         benchmarks = load_benchmarks(recipe.evaluation)
         usable, variants = keep_usable(rows, recipe, base, benchmarks, verifier)
         requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))
@@ -104,7 +106,12 @@ def curate(
         outcomes = job.outcomes(requests)
     rates = difficulty.pass_rates(usable.kept, outcomes)
     graded = difficulty.assign_difficulty(usable.kept, rates)
-    chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed)
+    faults = traces.faults(
+        graded.kept,
+        recipe.curation.traces,
+        lambda texts: [len(base.tokenizer.encode(text)) for text in texts],
+    )
+    chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed, faults)
     rejects = [*usable.rejects, *graded.rejects, *chosen.rejects]
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
@@ -113,6 +120,7 @@ def curate(
     verification = count_outcomes(chain.from_iterable(outcomes))
     summary = {
         **summarise(rows, chosen, rejects),
+        "converted_traces": conversions,
         "number_variants": variants,
         "verification": verification,
     }

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from training import images, texts
+from training.answers import extract_boxed
 from training.answers.normal import normalize
 from training.answers.values import parse
 from training.curation.step import StepResult, split
@@ -68,8 +69,8 @@ def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     """Drops problems that break a rule, or whose answer the verifier cannot work with.
 
     The verifier knows numbers, choices, words, sets and the like by itself, and leaves the rest to
-    math-verify: what neither can read is dropped. A trace must end in the reference answer, or it
-    would teach something wrong.
+    math-verify: what neither can read is dropped. A trace must not end in another answer than the
+    reference: one of them is wrong. One without an answer is left to `traces.faults`.
     """
     reasons = [_broken_rule(problem) for problem in problems]
     unknown = [i for i in _kept(reasons) if parse(normalize(problems[i]["answer"])) is None]
@@ -83,7 +84,7 @@ def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     traces = [problems[i]["solution"] or "" for i in traced]
     outcomes = verifier.verify(traces, [problems[i]["answer"] for i in traced])
     for i, outcome in zip(traced, outcomes, strict=True):
-        if outcome != "right":
+        if outcome != "right" and extract_boxed(problems[i]["solution"] or "") is not None:
             reasons[i] = "solution contradicts the answer"
     return split(problems, reasons, STEP)
 

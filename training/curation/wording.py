@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from contracts.texts import UNSEEN, is_blank
 
@@ -47,6 +47,7 @@ _BETWEEN = re.compile(rf"\S\s*(?:{_OPERATOR.pattern})\s*\S")
 _THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2}) ?- ?(?=[^\W\d_]{2})")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
+_LABEL = re.compile(r"^ ?(?:problem|question|exercise|example|task) ?\d+ ?[.:)] ")
 # "Give your answer as a fraction." says how, not what.
 _HOW_TO_ANSWER = re.compile(r"^(?:give|write|express|put|state|enter|provide)\b.*\banswer\b")
 _TOKEN = re.compile(
@@ -73,7 +74,7 @@ _DECIDING_WORDS = (
     "ninety hundred thousand million billion second fourth fifth sixth seventh eighth ninth tenth "
     "sin cos tan cot sec csc arcsin arccos arctan log ln exp area perimeter volume circumference "
     "diameter radius mean median mode range convex concave horizontal vertical width height length "
-    "any all some every each only exactly both either same different distinct inclusive exclusive "
+    "any all some every each only exactly both either or different distinct inclusive exclusive "
     "buys sells bought sold gives takes gave took off"
 )
 # Words in which two ways to ask the same may differ.
@@ -84,8 +85,11 @@ _ASKING_WORDS = (
     "let have has we there if will would"
 )
 _DECIDING = frozenset(_DECIDING_WORDS.split())
+_FILLING_WORDS = "on in at by with from into towards and while when who her his their they"
 _ASKING = frozenset(_ASKING_WORDS.split())
+_FILLING = _ASKING | frozenset(_FILLING_WORDS.split())  # may come and go in any text
 _MIN_TYPO_LENGTH = 5  # in shorter words one letter makes another word
+_LONG_DECIDING = sorted(word for word in _DECIDING if len(word) >= _MIN_TYPO_LENGTH)
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Wording:
     @cached_property
     def key(self) -> tuple[str, ...]:
         """What may not differ between two wordings of one problem, in order."""
-        return tuple(token for token in self.tokens if _decides(token))
+        return _key(self.tokens)
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
@@ -125,15 +129,16 @@ def read(question: str) -> Wording:
     """Reads a question; the same question in other dressing is read the same."""
     plain = _undressed(question)
     asked = _tokens(_sentence_that_asks(plain))
-    return Wording(_tokens(plain), tuple(token for token in asked if token not in _ASKING))
+    said = (one for one in _SENTENCE.split(plain) if not _says_nothing(one))
+    return Wording(_tokens(" ".join(said)), tuple(token for token in asked if token not in _ASKING))
 
 
 def same_problem(left: Wording, right: Wording) -> bool:
     """Whether two questions of much the same text ask the same thing, edits apart.
 
     Their keys are equal; what is asked differs in typing errors at most; and no word of the
-    problem was put in another's place. An edit may bring in a new word, take a word away that
-    stands nowhere else, or misspell one.
+    problem was put in another one's place. An edit may bring in words, take some away, or misspell
+    them.
     """
     if left.key != right.key or not _same_words(left.asked, right.asked):
         return False
@@ -145,6 +150,11 @@ def _sentence_that_asks(plain: str) -> str:
     asks = [one for one in sentences if not _HOW_TO_ANSWER.search(one)]
     questions = [one for one in asks if one.endswith("?")]
     return [*sentences, *asks, *questions][-1] if sentences else ""
+
+
+def _says_nothing(sentence: str) -> bool:
+    """Whether it only says how to answer, and no rule that changes the answer."""
+    return bool(_HOW_TO_ANSWER.search(sentence)) and not _key(_tokens(sentence))
 
 
 def _undressed(question: str) -> str:
@@ -165,7 +175,7 @@ def _undressed(question: str) -> str:
         if opened == text:
             break
         text = opened
-    return _HYPHEN.sub(" ", re.sub(r"\s+", " ", text))
+    return _HYPHEN.sub(" ", _LABEL.sub("", re.sub(r"\s+", " ", text)))
 
 
 def _divided(found: re.Match[str]) -> str:
@@ -202,6 +212,19 @@ def _canonical(token: str) -> str:
     return (whole.lstrip("0") or "0") + (point + part if part else "")
 
 
+def _key(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in map(_spelt, tokens) if _decides(word))
+
+
+@lru_cache(maxsize=2**16)
+def _spelt(word: str) -> str:
+    """The deciding word that a word misspells, or the word itself."""
+    if word in _DECIDING or len(word) < _MIN_TYPO_LENGTH or not word.isascii():
+        return word
+    meant = (one for one in _LONG_DECIDING if abs(len(one) - len(word)) <= 1)
+    return next((one for one in meant if _one_slip(word, one)), word)
+
+
 def _decides(word: str) -> bool:
     if len(word) == 1:
         return word != "a"  # a variable, a choice or a sign; `a` is an article as well
@@ -213,7 +236,7 @@ def _same_words(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
 
 
 def _same_or_typo(left: str, right: str) -> bool:
-    if left == right:
+    if _spelt(left) == _spelt(right):
         return True
     if min(len(left), len(right)) < _MIN_TYPO_LENGTH or _decides(left) or _decides(right):
         return False
@@ -233,7 +256,7 @@ def holds(row: Wording, question: Wording) -> bool:
     """Whether a row's wording has a question in it, edits apart.
 
     It stands there word for word; or, from the first word that they share to the last one, the
-    keys are equal, and the words that both use stand in one order and equally often.
+    keys are equal, and no word stands in another one's place.
     """
     if f" {question.text} " in f" {row.text} ":
         return True
@@ -241,16 +264,27 @@ def holds(row: Wording, question: Wording) -> bool:
     blocks = [block for block in matcher.get_matching_blocks() if block.size]
     if not blocks:
         return False
-    part = row.tokens[blocks[0].b : blocks[-1].b + blocks[-1].size]
-    if question.key != tuple(token for token in part if _decides(token)):
-        return False
-    return not _moved_words(question.tokens, part)
+    first, last = blocks[0], blocks[-1]
+    start, stop = first.b, last.b + last.size
+    behind = len(question.tokens) - (last.a + last.size)
+    # The question's own ends may be misspelt: then they lie just outside.
+    parts = row.tokens[start:stop], row.tokens[max(0, start - first.a) : stop + behind]
+    return any(
+        question.key == _key(part) and not _moved_words(question.tokens, part) for part in parts
+    )
 
 
 def _moved_words(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Whether words that both use stand in another order, or not equally often."""
+    """Whether words that both use stand in another order, or one in another's place.
+
+    Words may come, or go, with an edit: one order then lies within the other.
+    """
     spelt = list[str]()
     for _, i, j, k, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         spelt += left[i:j] if _same_words(left[i:j], right[k:m]) else right[k:m]
-    both = (set(left) & set(spelt)) - _ASKING
-    return [each for each in left if each in both] != [each for each in spelt if each in both]
+    both = (set(left) & set(spelt)) - _FILLING
+    shorter, longer = sorted(
+        ([each for each in words if each in both] for words in (left, spelt)), key=len
+    )
+    rest = iter(longer)
+    return not all(each in rest for each in shorter)

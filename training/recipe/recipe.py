@@ -30,7 +30,7 @@ from training.recipe.bounds import (
     Threads,
     Tokens,
 )
-from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe, TracesRecipe
 from training.recipe.gates import GatesRecipe
 from training.recipe.read import check_texts, read_toml
 from training.recipe.stages import Stage
@@ -176,6 +176,7 @@ class CurationRecipe(Strict):
     max_prompt_tokens: Tokens = 8192
     duplicates: DuplicatesRecipe = DuplicatesRecipe()
     decontamination: DecontaminationRecipe = DecontaminationRecipe()
+    traces: TracesRecipe = TracesRecipe()
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 

@@ -1,6 +1,6 @@
 """The tables of docs/curation.md: what the two searches find, and what they should not.
 
-`python -m experiments.twins [--problems 2000] [--output docs/curation.md]`. One process, a minute
+`python -m experiments.twins [--problems 1000] [--output docs/curation.md]`. One process, a minute
 or two; the figures depend on the seed alone.
 """
 
@@ -23,7 +23,7 @@ _CLEAN_PER_ITEM = 10
 def main() -> int:
     """Measures, prints the tables and writes them into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problems", type=int, default=2000, help="problems to change")
+    parser.add_argument("--problems", type=int, default=1000, help="problems to change")
     parser.add_argument("--output", type=Path, help="a page to replace the tables of")
     options = parser.parse_args()
     tables = f"{duplicates_table(options.problems)}\n\n{leaks_table(options.problems)}"

@@ -1,7 +1,7 @@
 """Stage 0, GRAMMAR curation (paper section 3.1): from sources to balanced sets of problems.
 
-Sources -> verifiability -> duplicates -> decontamination -> prompt length -> difficulty ->
-balanced selection. Every row that comes in goes out in one set or among the rejects.
+Sources -> verifiability -> equal and near duplicates -> decontamination -> prompt length ->
+difficulty -> balanced selection. Every row that comes in goes out in one set or among the rejects.
 """
 
 import json
@@ -15,7 +15,15 @@ from typing import Any, Literal
 from datasets import Dataset, Features, Value
 
 from training.answers import Verifier, count_outcomes
-from training.curation import difficulty, selection, verifiability
+from training.curation import (
+    decontamination,
+    difficulty,
+    duplicates,
+    selection,
+    traces,
+    verifiability,
+)
+from training.curation.decontamination import BenchmarkIndex
 from training.curation.selection import Selection
 from training.curation.sources import load_source
 from training.curation.step import Reject, StepResult, reject_dataset
@@ -89,17 +97,24 @@ def curate(
             source.name: load_source(source, inputs[source.input_name], recipe.seed)
             for source in recipe.sources
         }
-        rows = [row for source in sources.values() for row in source.kept]
         unmapped = [reject for source in sources.values() for reject in source.rejects]
+        rows, conversions = traces.convert_all(
+            [row for source in sources.values() for row in source.kept]
+        )
         benchmarks = load_benchmarks(recipe.evaluation)
-        usable = keep_usable(rows, recipe, base, benchmarks, verifier)
+        usable, variants = keep_usable(rows, recipe, base, benchmarks, verifier)
         requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))
         job.start(requests)
         job.ask(requests, open_base)
         outcomes = job.outcomes(requests)
     rates = difficulty.pass_rates(usable.kept, outcomes)
     graded = difficulty.assign_difficulty(usable.kept, rates)
-    chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed)
+    faults = traces.faults(
+        graded.kept,
+        recipe.curation.traces,
+        lambda texts: [len(base.tokenizer.encode(text)) for text in texts],
+    )
+    chosen = selection.select(graded.kept, recipe.curation.sets, recipe.seed, faults)
     rejects = [*unmapped, *usable.rejects, *graded.rejects, *chosen.rejects]
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
@@ -109,6 +124,8 @@ def curate(
     rows_in = [*rows, *(reject.problem for reject in unmapped)]
     summary = {
         **summarise(rows_in, chosen, rejects),
+        "converted_traces": conversions,
+        "number_variants": variants,
         "verification": verification,
         "system_turns_left_out": {name: one.num_system_turns for name, one in sources.items()},
     }
@@ -130,30 +147,46 @@ def keep_usable(
     base: Policy,
     benchmarks: Mapping[str, Sequence[Problem]],
     verifier: AnswerVerifier,
-) -> StepResult:
-    """Every filter that needs no sampling, the cheapest first."""
-    asked = {
-        question_key(problem["question"], problem["images"])
-        for problems in benchmarks.values()
-        for problem in problems
-    }
+) -> tuple[StepResult, dict[str, int]]:
+    """Every filter that needs no sampling, the cheapest first.
+
+    Returns:
+        The step's result, and the number variants of each benchmark's questions that were found.
+    """
+    settings, variants = recipe.curation, dict[str, int]()
 
     def count_tokens(prompts: Sequence[Prompt]) -> list[int]:
         return [len(encode_prompt(base, prompt).token_ids) for prompt in prompts]
+
+    def drop_near_duplicates(problems: Sequence[Problem]) -> StepResult:
+        if not settings.duplicates.near:
+            return StepResult(list(problems), [])
+        return duplicates.drop_near_duplicates(problems, settings.duplicates.similarity, verifier)
+
+    def decontaminate(problems: Sequence[Problem]) -> StepResult:
+        found = decontamination.decontaminate(
+            problems,
+            BenchmarkIndex(benchmarks),
+            settings.decontamination.containment,
+            reject_variants=settings.decontamination.number_variants == "reject",
+        )
+        variants.update(found.variants)
+        return found.result
 
     kept, rejects = list(rows), list[Reject]()
     steps: tuple[Callable[[list[Problem]], StepResult], ...] = (
         lambda problems: verifiability.keep_verifiable(problems, verifier),
         verifiability.drop_duplicates,
-        lambda problems: verifiability.drop_benchmark_questions(problems, asked),
+        drop_near_duplicates,
+        decontaminate,
         lambda problems: verifiability.drop_long_prompts(
-            problems, count_tokens, recipe.curation.max_prompt_tokens
+            problems, count_tokens, settings.max_prompt_tokens
         ),
     )
     for step in steps:
         result = step(kept)
         kept, rejects = result.kept, rejects + result.rejects
-    return StepResult(kept, rejects)
+    return StepResult(kept, rejects), variants
 
 
 def question_dataset(benchmarks: Mapping[str, Sequence[Problem]]) -> Dataset:

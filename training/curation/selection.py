@@ -34,7 +34,12 @@ class Selection:
     rejects: list[Reject]
 
 
-def select(problems: Sequence[Problem], sets: Sequence[SetRecipe], seed: int) -> Selection:
+def select(
+    problems: Sequence[Problem],
+    sets: Sequence[SetRecipe],
+    seed: int,
+    trace_faults: Mapping[str, str] | None = None,
+) -> Selection:
     """Fills the sets in their order, each balanced over family x level, never sharing a problem.
 
     A set holds exactly `num_problems` whenever that many admissible problems are left. The draw
@@ -44,25 +49,30 @@ def select(problems: Sequence[Problem], sets: Sequence[SetRecipe], seed: int) ->
         problems: Problems with unique ids, a level and a pass rate.
         sets: The recipe's sets, in their order.
         seed: Seeds the draw.
+        trace_faults: Id of a problem -> why its trace may not be learned from.
     """
+    faults = trace_faults or {}
     left = {problem["id"]: problem for problem in sorted(problems, key=lambda row: row["id"])}
     chosen: dict[str, list[Problem]] = {}
     for index, curated in enumerate(sets):
         generator = np.random.default_rng([seed, index])
         cells: dict[Cell, list[str]] = defaultdict(list)
         for problem in left.values():
-            if refusal(problem, curated) is None:
+            if refusal(problem, curated, faults.get(problem["id"])) is None:
                 cells[_cell(problem)].append(problem["id"])
         ids = _draw(cells, curated.num_problems, generator)
         chosen[curated.name] = [left.pop(id_) for id_ in sorted(ids)]
     return Selection(
         sets=chosen,
         shortfall={each.name: each.num_problems - len(chosen[each.name]) for each in sets},
-        rejects=[Reject(problem, STEP, _why_left(problem, sets)) for problem in left.values()],
+        rejects=[
+            Reject(problem, STEP, _why_left(problem, sets, faults.get(problem["id"])))
+            for problem in left.values()
+        ],
     )
 
 
-def refusal(problem: Problem, curated: SetRecipe) -> str | None:
+def refusal(problem: Problem, curated: SetRecipe, trace_fault: str | None = None) -> str | None:
     """Why a set does not admit a problem, or None if it does."""
     level, pass_rate = problem["level"], problem["pass_rate"]
     assert level is not None and pass_rate is not None  # the difficulty step gives every row both
@@ -70,6 +80,8 @@ def refusal(problem: Problem, curated: SetRecipe) -> str | None:
         return OTHER_MODALITY
     if curated.needs_solution and not problem["solution"]:
         return "no solution trace"
+    if curated.needs_solution and trace_fault is not None:
+        return trace_fault
     if pass_rate > curated.max_pass_rate:
         return "too easy for the base model"
     if pass_rate < curated.min_pass_rate:
@@ -122,9 +134,9 @@ def _cell(problem: Problem) -> Cell:
     return problem["family"], problem["level"]
 
 
-def _why_left(problem: Problem, sets: Sequence[SetRecipe]) -> str:
+def _why_left(problem: Problem, sets: Sequence[SetRecipe], trace_fault: str | None) -> str:
     """Why no set took a problem: for refusals, in the words of the first set of its modality."""
-    refusals = [refusal(problem, curated) for curated in sets]
+    refusals = [refusal(problem, curated, trace_fault) for curated in sets]
     if None in refusals:
         return NOT_SELECTED
     reasons = [reason for reason in refusals if reason is not None and reason != OTHER_MODALITY]

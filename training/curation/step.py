@@ -1,6 +1,6 @@
 """What every step of curation gives back: the problems it keeps, and every reject with a reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ class Reject:
         problem: The problem as the step saw it.
         step: Which step dropped it.
         reason: Why, in words that are the same for all problems with that fault.
+        detail: What it was found by, such as the problem that stays; empty where nothing is.
     """
 
     problem: Problem
     step: str
     reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,30 +35,57 @@ class StepResult:
     rejects: list[Reject]
 
 
-def split(problems: Sequence[Problem], reasons: Sequence[str | None], step: str) -> StepResult:
-    """Splits problems by their reason for rejection; None keeps the problem."""
+def split(
+    problems: Sequence[Problem],
+    reasons: Sequence[str | None],
+    step: str,
+    details: Mapping[int, str] | None = None,
+) -> StepResult:
+    """Splits problems by their reason for rejection; None keeps the problem.
+
+    Args:
+        problems: The problems.
+        reasons: One for each.
+        step: The step that gives them.
+        details: Place of a rejected problem -> what it was found by.
+    """
+    found = details or {}
     pairs = list(zip(problems, reasons, strict=True))
     return StepResult(
         kept=[problem for problem, reason in pairs if reason is None],
-        rejects=[Reject(problem, step, reason) for problem, reason in pairs if reason is not None],
+        rejects=[
+            Reject(problem, step, reason, found.get(place, ""))
+            for place, (problem, reason) in enumerate(pairs)
+            if reason is not None
+        ],
     )
 
 
 SHOWN_CHARACTERS = 1000
 REJECT_FEATURES = Features(
-    {**PROBLEM_FEATURES, "reject_step": Value("string"), "reject_reason": Value("string")}
+    {
+        **PROBLEM_FEATURES,
+        "reject_step": Value("string"),
+        "reject_reason": Value("string"),
+        "reject_detail": Value("string"),
+    }
 )
 
 
 def reject_dataset(rejects: Iterable[Reject]) -> Dataset:
-    """Collects rejects into a `datasets.Dataset`: a problem's columns, the step and the reason.
+    """Collects rejects into a `datasets.Dataset`: a problem's columns, then the step, the reason
+    and the detail.
 
     Of texts that are longer than any that is used, the beginning is kept: a small file may hold one
     of them a million times.
     """
     rows: list[dict[str, Any]] = [
         {field: _beginning(value) for field, value in reject.problem.items()}
-        | {"reject_step": reject.step, "reject_reason": reject.reason}
+        | {
+            "reject_step": reject.step,
+            "reject_reason": reject.reason,
+            "reject_detail": reject.detail,
+        }
         for reject in rejects
     ]
     columns = {name: [row[name] for row in rows] for name in REJECT_FEATURES}

@@ -1,15 +1,16 @@
 """The rule-based filter of curation: keeps problems whose answer a rule can verify.
 
-Paper section 3.1 (GRAMMAR): drop proofs and whatever is hard to verify. Added here: duplicates,
-problems of the evaluation's benchmarks, and prompts too long for the policy. A prompt is never
-truncated: cutting it would part image placeholders from their features.
+Paper section 3.1 (GRAMMAR): drop proofs and whatever is hard to verify. Added here: equal
+problems, and prompts too long for the policy. A prompt is never truncated: cutting it would part
+image placeholders from their features.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 
 from training import images, texts
+from training.answers import extract_boxed
 from training.answers.normal import normalize
 from training.answers.values import parse
 from training.curation.step import StepResult, split
@@ -75,8 +76,8 @@ def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     """Drops problems that break a rule, or whose answer the verifier cannot work with.
 
     The verifier knows numbers, choices, words, sets and the like by itself, and leaves the rest to
-    math-verify: what neither can read is dropped. A trace must end in the reference answer, or it
-    would teach something wrong.
+    math-verify: what neither can read is dropped. A trace must not end in another answer than the
+    reference: one of them is wrong. One without an answer is left to `traces.faults`.
     """
     reasons = [_broken_rule(problem) for problem in problems]
     unknown = [i for i in _kept(reasons) if parse(normalize(problems[i]["answer"])) is None]
@@ -90,7 +91,7 @@ def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     traces = [problems[i]["solution"] or "" for i in traced]
     outcomes = verifier.verify(traces, [problems[i]["answer"] for i in traced])
     for i, outcome in zip(traced, outcomes, strict=True):
-        if outcome != "right":
+        if outcome != "right" and extract_boxed(problems[i]["solution"] or "") is not None:
             reasons[i] = "solution contradicts the answer"
     return split(problems, reasons, STEP)
 
@@ -120,22 +121,6 @@ def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
             seen_keys.add(key)
             seen_ids.add(problem["id"])
     return split(problems, reasons, "duplicates")
-
-
-def drop_benchmark_questions(problems: Sequence[Problem], benchmark_keys: Set[str]) -> StepResult:
-    """Drops problems whose question (and images) a benchmark of the evaluation asks.
-
-    Args:
-        problems: The problems.
-        benchmark_keys: `question_key` of every benchmark problem.
-    """
-    reasons = [
-        "question of a benchmark"
-        if question_key(problem["question"], problem["images"]) in benchmark_keys
-        else None
-        for problem in problems
-    ]
-    return split(problems, reasons, "decontamination")
 
 
 def drop_long_prompts(

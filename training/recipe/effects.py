@@ -43,7 +43,11 @@ RESULTS: Mapping[str, str] = {
     "SourceRecipe": "name kind modality num_problems columns answer_rule image_files",
     "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
     "max_level",
-    "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens sets",
+    "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens "
+    "duplicates decontamination traces sets",
+    "DuplicatesRecipe": "near similarity",
+    "DecontaminationRecipe": "containment number_variants",
+    "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
     "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name num_problems",
     "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem",

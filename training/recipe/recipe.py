@@ -31,6 +31,7 @@ from training.recipe.bounds import (
     Threads,
     Tokens,
 )
+from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe, TracesRecipe
 from training.recipe.gates import GatesRecipe
 from training.recipe.read import check_texts, read_toml
 from training.recipe.sources import SourceRecipe, check_place
@@ -133,6 +134,9 @@ class CurationRecipe(Strict):
     temperature: Positive = 1.0
     max_response_tokens: Tokens = 64
     max_prompt_tokens: Tokens = 8192
+    duplicates: DuplicatesRecipe = DuplicatesRecipe()
+    decontamination: DecontaminationRecipe = DecontaminationRecipe()
+    traces: TracesRecipe = TracesRecipe()
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.curation.verifiability import (
-    drop_benchmark_questions,
     drop_duplicates,
     drop_long_prompts,
     keep_verifiable,
@@ -152,13 +151,6 @@ def test_an_id_is_given_once(make):
     assert [(each.problem["question"], each.reason) for each in result.rejects] == [
         ("What is 2 + 1?", "duplicate id")
     ]
-
-
-def test_questions_of_a_benchmark_are_dropped(make):
-    keys = {question_key("what is 2 + 1?", [])}
-    result = drop_benchmark_questions([make(1), make(2)], keys)
-    assert [problem["id"] for problem in result.kept] == ["p1"]
-    assert [each.reason for each in result.rejects] == ["question of a benchmark"]
 
 
 def test_a_prompt_at_the_limit_stays_and_one_token_more_goes(make):

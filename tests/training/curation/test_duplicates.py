@@ -1,0 +1,122 @@
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from training.curation.duplicates import drop_near_duplicates, near_duplicates
+from training.curation.shingles import bands, jaccard, shingles
+
+SIMILARITY = 0.75
+STORY = (
+    "A baker fills {} trays with {} rolls each and puts {} of all the rolls aside for the evening. "
+    "How many rolls are sold before noon?"
+)
+WORDS = ["boats", "rivers", "lamps", "roads", "clouds", "stones", "birds", "gardens"]
+
+
+def questions(make, *texts, answer="4"):
+    return [make(n, question=text, answer=answer) for n, text in enumerate(texts)]
+
+
+def test_of_near_duplicates_the_first_stays_and_is_named(make, verifier):
+    text = STORY.format(5, 12, 7)
+    rows = questions(make, text.replace("baker", "bakker"), "What is 2 + 2?", text)
+    result = drop_near_duplicates(rows, SIMILARITY, verifier)
+    assert [row["id"] for row in result.kept] == ["p0", "p1"]
+    [reject] = result.rejects
+    assert (reject.problem["id"], reject.step) == ("p2", "near duplicates")
+    assert (reject.reason, reject.detail) == ("near duplicate question", "p0")
+
+
+def test_near_duplicates_with_other_answers_stay_and_equal_answers_go(make, verifier):
+    text = STORY.format(5, 12, 7)
+    edits = [text, text.replace("baker", "bakker"), text.replace("evening", "evenin"), text.lower()]
+    rows = questions(make, *edits)
+    for row, answer in zip(rows, ("53", "52", "53.0", "52"), strict=True):
+        row["answer"] = answer
+    result = drop_near_duplicates(rows, SIMILARITY, verifier)
+    assert [row["id"] for row in result.kept] == ["p0", "p1"]
+    assert [(one.problem["id"], one.detail) for one in result.rejects] == [
+        ("p2", "p0"),
+        ("p3", "p1"),
+    ]
+
+
+def test_pictures_must_have_equal_pixels_however_they_are_encoded(make_seen, png):
+    recoded = io.BytesIO()
+    Image.open(io.BytesIO(png(3))).save(recoded, format="WEBP", lossless=True)
+    same, other = recoded.getvalue(), png(4)
+    assert same != png(3)
+    rows = [
+        make_seen(n, question="How many are red?", images=[{"bytes": one, "path": None}])
+        for n, one in enumerate([png(3), other, same])
+    ]
+    assert near_duplicates(rows, SIMILARITY) == [[0, 2]]
+
+
+def test_a_picture_of_one_other_pixel_is_another_picture(make_seen, png):
+    pixels = np.zeros((28, 28, 3), dtype=np.uint8)
+    changed = pixels.copy()
+    changed[27, 27, 2] = 1
+    rows = []
+    for number, each in enumerate((pixels, changed)):
+        encoded = io.BytesIO()
+        Image.fromarray(each).save(encoded, format="PNG")
+        image = {"bytes": encoded.getvalue(), "path": None}
+        rows.append(make_seen(number, question="How many?", images=[image]))
+    assert near_duplicates(rows, SIMILARITY) == []
+
+
+def test_similarity_is_that_of_the_true_sets():
+    left, right = shingles("abcdefgh", 1), shingles("abcdefgx", 1)
+    assert (len(left), len(right)) == (4, 4)  # abcde bcdef cdefg defgh
+    assert jaccard(left, right) == pytest.approx(3 / 5)
+    assert jaccard(left, shingles("abcdefgh", 2)) == 0.0
+    assert len(shingles("ab", 0)) == 1
+
+
+def test_bands_agree_as_often_as_the_similarity_says():
+    rng = np.random.default_rng(0)
+    sets = []
+    for _ in range(400):
+        shared = rng.integers(2**63, size=150, dtype=np.uint64)
+        for _ in range(2):
+            own = rng.integers(2**63, size=25, dtype=np.uint64)
+            sets.append(np.unique(np.concatenate([shared, own])))  # 150 of 200: Jaccard 0.75
+    found = bands(sets)
+    share = (found[::2] == found[1::2]).mean()
+    assert share == pytest.approx(0.75**8, abs=0.015)  # of 6400 bands, correlated by pairs
+
+
+numbers = st.tuples(*[st.integers(2, 60)] * 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(numbers, min_size=2, max_size=12, unique=True))
+def test_number_variants_never_merge(make, values):
+    rows = questions(make, *(STORY.format(*each) for each in values))
+    assert near_duplicates(rows, SIMILARITY) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(min_size=0, max_size=60))
+def test_identical_texts_always_merge(make, text):
+    assert near_duplicates(questions(make, text, text), SIMILARITY) == [[0, 1]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_order_of_rows_makes_no_difference(make, data):
+    base = STORY.format(5, 12, 7)
+    choices = data.draw(st.lists(st.sampled_from(WORDS), min_size=4, max_size=10))
+    texts = [re.sub("rolls aside", f"{word} aside", base) for word in choices]
+    texts += [base, base.replace("baker", "bakers"), STORY.format(5, 12, 8)]
+    order = data.draw(st.permutations(range(len(texts))))
+    rows = questions(make, *texts)
+    shuffled = [rows[place] for place in order]
+    groups = {frozenset(order[place] for place in one) for one in near_duplicates(shuffled, 0.75)}
+    assert groups == {frozenset(one) for one in near_duplicates(rows, 0.75)}

@@ -1,0 +1,88 @@
+import pytest
+
+from training.curation import traces
+from training.curation.selection import select
+from training.recipe.curation import TracesRecipe
+from training.recipe.recipe import SetRecipe
+
+SOUND = "<think>Two and two are four.</think>\\boxed{4}"
+
+
+def count_words(texts):
+    return [len(text.split()) for text in texts]
+
+
+def fault_of(make, trace, question="What is 2 + 2?", **bounds):
+    rows = [make(1, question=question, solution=trace)]
+    return traces.faults(rows, TracesRecipe(**bounds), count_words).get("p1")
+
+
+@pytest.mark.parametrize(
+    ("trace", "written", "rule"),
+    [
+        ("So it is\n#### 7\n", "So it is\n\\boxed{7}", "####"),
+        ("So <answer> 1/2 </answer>.", "So \\boxed{1/2}.", "<answer> tags"),
+        ("<answer>\\frac{1}{2}\n</answer>", "\\boxed{\\frac{1}{2}}", "<answer> tags"),
+        (SOUND, SOUND, None),
+        ("\\boxed{4} <answer>5</answer>", "\\boxed{4} <answer>5</answer>", None),
+        ("<answer>4</answer> or <answer>5</answer>",) * 2 + (None,),
+        ("#### 7\nand so on", "#### 7\nand so on", None),
+        (None, None, None),
+    ],
+)
+def test_only_one_final_answer_is_put_into_a_box(trace, written, rule, make):
+    problem, found = traces.convert(make(1, solution=trace))
+    assert (problem["solution"], found) == (written, rule)
+
+
+def test_conversions_are_counted_by_rule(make):
+    rows = [make(n, solution=text) for n, text in enumerate(["#### 1", SOUND, "a\n#### 2"])]
+    problems, counts = traces.convert_all(rows)
+    assert [row["solution"] for row in problems] == ["\\boxed{1}", SOUND, "a\n\\boxed{2}"]
+    assert counts == {"####": 2}
+
+
+@pytest.mark.parametrize(
+    ("trace", "bounds", "fault"),
+    [
+        (SOUND, {}, None),
+        ("Two and two are four.", {}, "trace without a boxed answer"),
+        (SOUND, {"min_tokens": 6}, "trace shorter than 6 tokens"),
+        (SOUND, {"max_tokens": 4}, "trace longer than 4 tokens"),
+        (SOUND, {"min_tokens": 5, "max_tokens": 5}, None),
+        ("We see. " + "wait let me check " * 15 + "\\boxed{4}", {}, "trace that ends in a loop"),
+        ("We see. " + "wait let me check " * 14 + "\\boxed{4}", {"max_repeated": 1.0}, None),
+        ("两 и два это четыре, so \\boxed{4}", {}, "trace in mixed scripts"),
+        ("α + β = γ, so \\boxed{4}", {}, None),
+    ],
+)
+def test_each_fault_has_its_reason(trace, bounds, fault, make):
+    assert fault_of(make, trace, **bounds) == fault
+
+
+def test_the_script_of_the_question_is_no_fault(make):
+    assert (
+        fault_of(make, "Два и два это четыре. \\boxed{4}", question="Сколько будет 2 + 2?") is None
+    )
+
+
+def test_repeated_runs_are_counted_by_hand():
+    block = " ".join(f"w{n}" for n in range(30))
+    # 60 words have 41 runs of 20: the last 11 lie in the second block whole, as in the first.
+    assert traces.repeated_share(f"{block} {block}") == pytest.approx(11 / 41)
+    assert traces.repeated_share(block) == 0.0
+    assert traces.repeated_share("three words only") == 0.0
+
+
+def test_a_fault_costs_the_place_in_sets_that_need_a_trace_and_no_other(make):
+    rows = [
+        make(n, solution=SOUND, level=3, pass_rate=0.5, question=f"What is {n} + 1?")
+        for n in range(3)
+    ]
+    cold = SetRecipe(name="cold", modality="text", num_problems=3, needs_solution=True)
+    rest = SetRecipe(name="rest", modality="text", num_problems=3)
+    chosen = select(rows, [cold, rest], 0, {"p1": "trace that ends in a loop"})
+    assert [row["id"] for row in chosen.sets["cold"]] == ["p0", "p2"]
+    assert [row["id"] for row in chosen.sets["rest"]] == ["p1"]
+    [reject] = select(rows, [cold], 0, {"p1": "trace that ends in a loop"}).rejects
+    assert reject.reason == "trace that ends in a loop"

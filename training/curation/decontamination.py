@@ -1,0 +1,183 @@
+"""Decontamination: no set may hold a question of the evaluation's benchmarks.
+
+A row leaks a question when, whatever the dressing, it says the same, or when it has at least half
+of the question's word 8-grams, all that decides its answer, and no word in another one's place: any
+one shared n-gram would flag most clean rows of a shared template. Of a question with pictures, the
+row must show the same ones: equal pixels beside such a text, or equal files beside a text that is
+merely similar. Rows that differ from a question in their numbers alone are a class of their own,
+`number variants`.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from training.curation.duplicates import pixels_digest
+from training.curation.ngrams import NgramIndex
+from training.curation.shingles import jaccard, shingles
+from training.curation.step import StepResult, split
+from training.curation.wording import Wording, holds, read
+from training.records import EncodedImage, Problem
+
+STEP = "decontamination"
+LEAK = "question of a benchmark"
+NUMBER_VARIANT = "number variant of a benchmark's question"
+SIMILAR_BESIDE_A_PICTURE = 0.5  # least Jaccard similarity of 5-character shingles
+_BATCH_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, of a benchmark or a row, as it is compared."""
+
+    problem: Problem
+
+    @cached_property
+    def wording(self) -> Wording:
+        """The question's words."""
+        return read(self.problem["question"])
+
+    @cached_property
+    def masked(self) -> tuple[str, ...]:
+        """The same with one sign for every number."""
+        numbers = set(self.wording.numbers)
+        return tuple("#" if token in numbers else token for token in self.wording.tokens)
+
+    @cached_property
+    def pixels(self) -> bytes:
+        """What equal pictures share."""
+        return pixels_digest(self.problem["images"])
+
+    def shows(self, other: "Asked") -> bool:
+        """Whether it has the other's pictures; of a question without any, it may have some."""
+        theirs, mine = other.problem["images"], self.problem["images"]
+        return not theirs or (len(theirs) == len(mine) and other.pixels == self.pixels)
+
+    def is_similar(self, other: "Asked") -> bool:
+        """Whether the texts are alike enough to be one question about one picture."""
+        mine, theirs = shingles(self.wording.text, 0), shingles(other.wording.text, 0)
+        return jaccard(mine, theirs) >= SIMILAR_BESIDE_A_PICTURE
+
+
+class BenchmarkIndex:
+    """The questions of all benchmarks, ready to be looked for.
+
+    Attributes:
+        names: The benchmark and the id of each question, `benchmark: id`.
+    """
+
+    def __init__(self, benchmarks: Mapping[str, Iterable[Problem]]) -> None:
+        items = [(name, one) for name, problems in benchmarks.items() for one in problems]
+        self.names = [f"{name}: {problem['id']}" for name, problem in items]
+        self._items = [Asked(problem) for _, problem in items]
+        self._grams = NgramIndex([item.wording.tokens for item in self._items])
+        self._texts = self._places(lambda item: item.wording.squeezed)
+        self._masked = self._places(lambda item: item.masked)
+        self._files = self._places(lambda item: files_digest(item.problem["images"]))
+
+    def leaked(self, problems: Sequence[Problem], containment: float) -> dict[int, int]:
+        """Which problems ask a benchmark's question.
+
+        Args:
+            problems: Problems whose images can be decoded.
+            containment: Least share of a question's 8-grams.
+
+        Returns:
+            Place of a problem -> place of the first such question in `names`.
+        """
+        return self._first(problems, lambda rows: self._leaks(rows, containment))
+
+    def varied(self, problems: Sequence[Problem]) -> dict[int, int]:
+        """Which problems differ from a question in numbers alone, if at all."""
+        return self._first(problems, self._variants)
+
+    def _leaks(self, rows: Sequence[Asked], containment: float) -> Iterable[tuple[int, int]]:
+        for place, row in enumerate(rows):
+            yield from ((place, item) for item in self._texts.get(row.wording.squeezed, []))
+        for place, item in self._grams.contained([row.wording.tokens for row in rows], containment):
+            if holds(rows[place].wording, self._items[item].wording):
+                yield place, item
+        for place, row in enumerate(rows):
+            files = files_digest(row.problem["images"])
+            for item in self._files.get(files, []) if row.problem["images"] else []:
+                if row.is_similar(self._items[item]):
+                    yield place, item
+
+    def _variants(self, rows: Sequence[Asked]) -> Iterable[tuple[int, int]]:
+        for place, row in enumerate(rows):
+            if row.wording.numbers:
+                yield from ((place, item) for item in self._masked.get(row.masked, []))
+
+    def _first(
+        self,
+        problems: Sequence[Problem],
+        search: Callable[[Sequence[Asked]], Iterable[tuple[int, int]]],
+    ) -> dict[int, int]:
+        found = dict[int, int]()
+        for start in range(0, len(problems), _BATCH_ROWS):
+            rows = [Asked(problem) for problem in problems[start : start + _BATCH_ROWS]]
+            for place, item in search(rows):
+                known = found.get(start + place)
+                if (known is None or item < known) and rows[place].shows(self._items[item]):
+                    found[start + place] = item
+        return found
+
+    def _places(self, key: Callable[[Asked], Hashable]) -> dict[Hashable, list[int]]:
+        found: dict[Hashable, list[int]] = defaultdict(list)
+        for place, item in enumerate(self._items):
+            found[key(item)].append(place)
+        return dict(found)
+
+
+def files_digest(encoded: Sequence[EncodedImage]) -> bytes:
+    """What equal image files share; SHA-256."""
+    digest = hashlib.sha256()
+    for image in encoded:
+        digest.update(hashlib.sha256(image["bytes"]).digest())
+    return digest.digest()
+
+
+@dataclass(frozen=True)
+class Decontaminated:
+    """What the step gives back.
+
+    Attributes:
+        result: The problems that stay, and the rejects; each names the benchmark's question.
+        variants: Number variants of each benchmark's questions, whether they stay or not.
+    """
+
+    result: StepResult
+    variants: dict[str, int]
+
+
+def decontaminate(
+    problems: Sequence[Problem],
+    index: BenchmarkIndex,
+    containment: float,
+    *,
+    reject_variants: bool = False,
+) -> Decontaminated:
+    """Drops questions of the benchmarks, and counts or drops their number variants.
+
+    Number variants stay by default: they give no answer away, and sets whose questions come from
+    templates are full of them.
+
+    Args:
+        problems: Problems whose images can be decoded.
+        index: The benchmarks' questions.
+        containment: Least share of a question's 8-grams.
+        reject_variants: Whether number variants go.
+    """
+    leaks = index.leaked(problems, containment)
+    varied = index.varied(problems)
+    variants = {place: item for place, item in varied.items() if place not in leaks}
+    found = {**variants, **leaks} if reject_variants else leaks
+    reasons = [
+        LEAK if place in leaks else NUMBER_VARIANT if place in found else None
+        for place in range(len(problems))
+    ]
+    details = {place: index.names[item] for place, item in found.items()}
+    counts = Counter(index.names[item].partition(": ")[0] for item in variants.values())
+    return Decontaminated(split(problems, reasons, STEP, details), dict(sorted(counts.items())))

@@ -1,0 +1,162 @@
+"""Near duplicates: problems whose questions say the same in nearly the same words.
+
+Numbers, operators and deciding words (`wording.Wording.key`) enter every shingle, so problems that
+differ there never meet, however much text they share; plain n-grams merge most of them. Candidates
+are compared by their true similarity and word by word. A multimodal problem is near another only
+when their pictures have equal pixels: no perceptual hash tells two charts apart.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from training import images
+from training.curation.shingles import Hashes, bands, jaccard, shingles
+from training.curation.step import StepResult, split
+from training.curation.wording import Wording, read, same_problem
+from training.records import EncodedImage, Problem
+from training.sampling.verdicts import AnswerVerifier
+
+STEP = "near duplicates"
+REASON = "near duplicate question"
+
+
+def drop_near_duplicates(
+    problems: Sequence[Problem], similarity: float, verifier: AnswerVerifier
+) -> StepResult:
+    """Keeps the first of each group of near duplicates that have one answer.
+
+    Near duplicates whose answers differ all stay: that the texts differ in a word that decides
+    is likelier than a wrong reference.
+
+    Args:
+        problems: Problems with images that can be decoded.
+        similarity: Least Jaccard similarity of two questions' keyed shingles.
+        verifier: Tells whether two answers are the same.
+    """
+    stays = dict[int, str]()  # place of a repeat -> id of the problem that stays
+    for group in near_duplicates(problems, similarity):
+        left = list(group)
+        while len(left) > 1:
+            first, *others = left
+            boxed = [f"\\boxed{{{problems[other]['answer']}}}" for other in others]
+            references = [problems[first]["answer"]] * len(others)
+            outcomes = verifier.verify(boxed, references)
+            left = [one for one, found in zip(others, outcomes, strict=True) if found != "right"]
+            stays |= dict.fromkeys(set(others) - set(left), problems[first]["id"])
+    reasons = [REASON if place in stays else None for place in range(len(problems))]
+    return split(problems, reasons, STEP, stays)
+
+
+def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list[int]]:
+    """Groups of two and more near duplicates, whatever their answers are.
+
+    Which groups form does not depend on the order of the problems. A group is linked by pairs: its
+    ends may be less similar.
+
+    Returns:
+        Places in `problems`, rising within a group and over groups' first ones.
+    """
+    wordings = [read(problem["question"]) for problem in problems]
+    rows = _by(range(len(problems)), lambda row: (wordings[row].key, len(problems[row]["images"])))
+    alike = (one for group in rows if len(group) > 1 for one in _same_pictures(group, problems))
+    groups = [
+        group
+        for rows_of_key in alike
+        for group in _groups(rows_of_key, wordings, similarity)
+        if len(group) > 1
+    ]
+    return sorted(groups)
+
+
+def pixels_digest(encoded: Sequence[EncodedImage]) -> bytes:
+    """What pictures with equal pixels share, however they are encoded; SHA-256.
+
+    Raises:
+        DataError: An image cannot be decoded.
+    """
+    digest = hashlib.sha256()
+    for image in encoded:
+        picture = images.decode_image(image)
+        digest.update(repr(picture.size).encode() + picture.tobytes())
+    return digest.digest()
+
+
+def _same_pictures(rows: Sequence[int], problems: Sequence[Problem]) -> list[list[int]]:
+    """Parts whose pictures are equal; each file is decoded once."""
+
+    @cache
+    def pixels(encoded: tuple[bytes, ...]) -> bytes:
+        return pixels_digest([EncodedImage(bytes=one, path=None) for one in encoded])
+
+    def pictures(row: int) -> bytes:
+        return pixels(tuple(image["bytes"] for image in problems[row]["images"]))
+
+    return [part for part in _by(rows, pictures) if len(part) > 1]
+
+
+def _groups(
+    rows: Sequence[int], wordings: Sequence[Wording], similarity: float
+) -> Iterable[list[int]]:
+    """Groups among rows with one key and the same pictures."""
+    same_text = _by(rows, lambda row: wordings[row].tokens)
+    firsts = [wordings[group[0]] for group in same_text]
+    links = _Links(len(firsts))
+    sets = [_keyed_shingles(wording) for wording in firsts] if len(firsts) > 1 else []
+    for left, right in _candidates(sets):
+        if (
+            links.root(left) != links.root(right)
+            and jaccard(sets[left], sets[right]) >= similarity
+            and same_problem(firsts[left], firsts[right])
+        ):
+            links.join(left, right)
+    for part in _by(range(len(firsts)), links.root):
+        yield sorted(row for place in part for row in same_text[place])
+
+
+def _keyed_shingles(wording: Wording) -> Hashes:
+    digest = hashlib.blake2b("\0".join(wording.key).encode("utf-8", "surrogatepass"), digest_size=8)
+    return shingles(wording.text, int.from_bytes(digest.digest(), "little"))
+
+
+def _candidates(sets: Sequence[Hashes]) -> Iterable[tuple[int, int]]:
+    """Pairs that share a band, possibly more than once."""
+    if not sets:
+        return
+    for band in bands(sets).T:
+        order = np.argsort(band, kind="stable")
+        starts = np.flatnonzero(np.diff(band[order])) + 1
+        for bucket in np.split(order, starts):
+            for place, left in enumerate(bucket[:-1]):
+                for right in bucket[place + 1 :]:
+                    yield int(left), int(right)
+
+
+def _by(rows: Iterable[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for row in rows:
+        found[key(row)].append(row)
+    return list(found.values())
+
+
+@dataclass(frozen=True, init=False)
+class _Links:
+    """Which places hang together (union-find)."""
+
+    parents: list[int]
+
+    def __init__(self, num: int) -> None:
+        object.__setattr__(self, "parents", list(range(num)))
+
+    def root(self, place: int) -> int:
+        while self.parents[place] != place:
+            self.parents[place] = self.parents[self.parents[place]]
+            place = self.parents[place]
+        return place
+
+    def join(self, left: int, right: int) -> None:
+        self.parents[self.root(right)] = self.root(left)

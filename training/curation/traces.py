@@ -1,0 +1,133 @@
+r"""Reasoning traces for the cold start: written in one format, whole, and worth imitating.
+
+A trace is never cut. One whose answer stands in `<answer>` tags or behind `####` is rewritten by
+rule to end in `\boxed{}`; which rule it was is counted. A problem whose trace has a fault loses its
+place in sets that need one, and no other.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from training.answers import extract_boxed
+from training.recipe.curation import TracesRecipe
+from training.records import Problem
+
+NGRAM_WORDS = 20
+LOOP_WORDS = 60  # a block that repeats over so many words at the end is a loop
+LOOP_TIMES = 4
+MAX_LOOP_BLOCK_WORDS = 200
+
+_TAGS = re.compile(r"<answer>\s*(.+?)\s*</answer>", re.DOTALL)
+_HASHES = re.compile(r"^####[ \t]*(\S[^\n]*?)[ \t]*\Z", re.MULTILINE)
+_SPACES = re.compile(r"\s+")
+
+
+def convert(problem: Problem) -> tuple[Problem, str | None]:
+    r"""A problem whose trace ends in `\boxed{}`, where a rule can make it do so.
+
+    Returns:
+        The problem, and the rule's name or None where nothing was changed. A trace that has a box
+        stays as it is, and so does one with several `<answer>` blocks.
+    """
+    trace = problem["solution"]
+    if trace is None or "\\boxed" in trace:
+        return problem, None
+    tagged, hashed = _TAGS.findall(trace), _HASHES.search(trace.rstrip())
+    if len(tagged) == 1:
+        rule, written = "<answer> tags", _TAGS.sub(lambda found: _boxed(found[1]), trace)
+    elif not tagged and hashed:
+        text = trace.rstrip()
+        rule, written = "####", text[: hashed.start()] + _boxed(hashed[1])
+    else:
+        return problem, None
+    return {**problem, "solution": written}, rule
+
+
+def convert_all(problems: Sequence[Problem]) -> tuple[list[Problem], dict[str, int]]:
+    """Every problem as `convert` gives it back, and how many each rule changed."""
+    converted = [convert(problem) for problem in problems]
+    counts = Counter(rule for _, rule in converted if rule is not None)
+    return [problem for problem, _ in converted], dict(sorted(counts.items()))
+
+
+def faults(
+    problems: Sequence[Problem],
+    settings: TracesRecipe,
+    count_tokens: Callable[[Sequence[str]], Sequence[int]],
+) -> dict[str, str]:
+    """What is wrong with the traces.
+
+    Args:
+        problems: Problems with unique ids; one without a trace has none wrong.
+        settings: The recipe's bounds.
+        count_tokens: Length of each text as the policy reads it, tokens.
+
+    Returns:
+        Id of a problem -> its trace's first fault, in words that are the same for all such.
+    """
+    traced = [(problem, problem["solution"]) for problem in problems]
+    texts = [trace for _, trace in traced if trace is not None]
+    lengths = iter(count_tokens(texts))
+    found: dict[str, str] = {}
+    for problem, trace in traced:
+        if trace is not None:
+            reason = _fault(problem["question"], trace, next(lengths), settings)
+            if reason is not None:
+                found[problem["id"]] = reason
+    return found
+
+
+def repeated_share(text: str) -> float:
+    """Share of a text's 20-word runs that occurred before; 0 for a shorter text."""
+    words = text.split()
+    runs = [tuple(words[i : i + NGRAM_WORDS]) for i in range(len(words) - NGRAM_WORDS + 1)]
+    return 1.0 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def ends_in_a_loop(text: str) -> bool:
+    """Whether the same words come at least four times in a row at the end, over 60 words or more.
+
+    Words with an answer's box are left out.
+    """
+    words = [word for word in text.split() if "\\boxed" not in word]
+    for block in range(1, min(MAX_LOOP_BLOCK_WORDS, len(words) // LOOP_TIMES) + 1):
+        span = max(block * LOOP_TIMES, LOOP_WORDS)
+        tail = words[-span:]
+        if len(tail) == span and tail[block:] == tail[:-block]:
+            return True
+    return False
+
+
+def other_script_share(question: str, trace: str) -> float:
+    """Share of a trace's letters in scripts that neither the question nor formulas use."""
+    scripts = Counter(map(_script, filter(str.isalpha, trace)))
+    usual = {"LATIN", "GREEK", "MATHEMATICAL", *map(_script, filter(str.isalpha, question))}
+    other = sum(count for script, count in scripts.items() if script not in usual)
+    return other / scripts.total() if scripts else 0.0
+
+
+def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -> str | None:
+    if extract_boxed(trace) is None:
+        return "trace without a boxed answer"
+    if num_tokens < settings.min_tokens:
+        return f"trace shorter than {settings.min_tokens} tokens"
+    if num_tokens > settings.max_tokens:
+        return f"trace longer than {settings.max_tokens} tokens"
+    if ends_in_a_loop(trace):
+        return "trace that ends in a loop"
+    if repeated_share(trace) > settings.max_repeated:
+        return "trace that repeats itself"
+    if other_script_share(question, trace) > settings.max_other_script:
+        return "trace in mixed scripts"
+    return None
+
+
+def _boxed(answer: str) -> str:
+    return f"\\boxed{{{_SPACES.sub(' ', answer)}}}"
+
+
+def _script(letter: str) -> str:
+    """The first word of a letter's Unicode name: LATIN, CJK, CYRILLIC..."""
+    return unicodedata.name(letter, "UNNAMED").split()[0]

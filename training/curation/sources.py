@@ -9,17 +9,14 @@ import math
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-import pyarrow as pa
-
 from contracts.errors import DataError
-from training.curation.batches import batches
 from training.pocket.problems import generate
 from training.recipe.recipe import SourceRecipe
-from training.records import EncodedImage, Problem, read_problems, write_problems
+from training.records import Problem, read_problems, write_problems
+from training.tables import batches, cells, images_of, parquet_files, text_of
 from training.texts import MAX_TEXT_CHARACTERS
 
 # A record's field -> what a file without that column gets. `source` and `modality` come from the
@@ -66,10 +63,11 @@ def _parquet_problems(source: SourceRecipe, folder: Path) -> list[Problem]:
     """The rows, read in batches: what a small file unfolds to is never in memory as a whole."""
     problems, shared = list[Problem](), dict[str | bytes, Any]()
     wanted = sys.maxsize if source.num_problems is None else source.num_problems
-    for batch in batches(source, folder):
+    where = f"recipe, sources.{source.name}.path = {source.path!r}"
+    for batch in batches(parquet_files(folder), name=f"The source {source.name}", where=where):
         columns = _columns(source, batch.column_names)
         table = batch.slice(0, wanted - len(problems))
-        values = {field: _cells(table.column(column)) for field, column in columns.items()}
+        values = {field: cells(table.column(column)) for field, column in columns.items()}
         values["pass_rate"] = _pass_rates(source, values.get("pass_rate", [None] * len(table)))
         for row in zip(*values.values(), strict=True):
             made = dict(zip(values, row, strict=True))
@@ -97,31 +95,6 @@ def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
     ]
     shared = {field: held(value) for field, value in problem.items()} | {"images": images}
     return cast(Problem, shared)
-
-
-def _cells(column: pa.ChunkedArray) -> list[Any]:
-    """A column's values; texts as they lie in the file, and None for what Python cannot hold."""
-    with suppress(pa.ArrowException):  # not every nested type can be cast
-        column = column.cast(_with_raw_texts(column.type))
-    return [_cell(scalar) for scalar in column]
-
-
-def _with_raw_texts(kind: pa.DataType) -> pa.DataType:
-    """The type with bytes in place of strings: a file may hold anything as such."""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return pa.large_binary()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(_with_raw_texts(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _with_raw_texts(field.type)) for field in kind])
-    return kind
-
-
-def _cell(scalar: pa.Scalar) -> object:
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError, LookupError):  # years beyond 9999, unknown time zones
-        return None
 
 
 def _columns(source: SourceRecipe, names: Sequence[str]) -> dict[str, str]:
@@ -159,7 +132,7 @@ def _pass_rates(source: SourceRecipe, rates: list[Any]) -> list[float | None]:
 
 def _pass_rate(source: SourceRecipe, rate: object) -> float:
     try:
-        share = float(str(_text(rate)))
+        share = float(str(text_of(rate)))
     except ValueError:
         share = math.nan
     if not 0.0 <= share <= 1.0:
@@ -174,43 +147,25 @@ def _pass_rate(source: SourceRecipe, rate: object) -> float:
 
 def _problem(values: dict[str, Any], source: SourceRecipe, index: int) -> Problem:
     """One row in the record schema; a value that is missing or unreadable becomes None."""
-    question = _text(values.get("question")) or ""
+    question = text_of(values.get("question")) or ""
     return {
-        "id": _text(values.get("id")) or f"{source.name}/{index:09d}",
+        "id": text_of(values.get("id")) or f"{source.name}/{index:09d}",
         "source": source.name,
         "modality": source.modality,
-        "family": _text(values.get("family")) or source.name,
-        "template": _text(values.get("template")) or source.name,
+        "family": text_of(values.get("family")) or source.name,
+        "template": text_of(values.get("template")) or source.name,
         "level": _level(values.get("level")),
         # Many sets write `<image>` where the images stand; here they always stand first.
         "question": question.replace("<image>", "").strip(),
-        "images": _images(values.get("images")),
-        "answer": _text(values.get("answer")) or "",
-        "solution": _text(values.get("solution")),
-        "reading": _text(values.get("reading")),
+        "images": images_of(values.get("images")),
+        "answer": text_of(values.get("answer")) or "",
+        "solution": text_of(values.get("solution")),
+        "reading": text_of(values.get("reading")),
         "pass_rate": values["pass_rate"],
     }
 
 
-def _text(value: object) -> str | None:
-    """A value as text; bytes that are no UTF-8 become U+FFFD, for which the row is rejected."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return None if missing or not str(value).strip() else str(value).strip()
-
-
 def _level(value: object) -> int | None:
     """A level from 1 to 10; any other grading is left to the pass rate."""
-    text = _text(value) or ""
+    text = text_of(value) or ""
     return int(text) if text in map(str, range(1, 11)) else None
-
-
-def _images(value: object) -> list[EncodedImage]:
-    """One image or several, as structs of `bytes` and `path` or as bare bytes.
-
-    Anything else is an image without bytes, which the verifiability filter rejects.
-    """
-    images = value if isinstance(value, list) else [] if value is None else [value]
-    held = [image.get("bytes") if isinstance(image, dict) else image for image in images]
-    return [{"bytes": one if isinstance(one, bytes) else b"", "path": None} for one in held]

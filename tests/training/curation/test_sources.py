@@ -9,11 +9,11 @@ from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from contracts.errors import DataError
 from training.answers import Verifier
-from training.curation.batches import batches
 from training.curation.sources import load_source as load
 from training.curation.step import reject_dataset
 from training.curation.verifiability import keep_verifiable
 from training.recipe.recipe import SourceRecipe
+from training.tables import batches, parquet_files
 from training.texts import MAX_TEXT_CHARACTERS
 
 
@@ -330,8 +330,8 @@ def test_a_text_over_the_limit_is_a_reject_with_its_reason_and_its_beginning(tmp
 def test_a_batch_has_as_many_rows_as_fit_when_each_is_as_large_as_the_file_allows(
     settings, num_rows, tmp_path
 ):
-    source = bomb(tmp_path, "x" * 2**21, 1000 if not settings else 70, **settings)
-    sizes = [len(batch) for batch in batches(source, tmp_path)]
+    bomb(tmp_path, "x" * 2**21, 1000 if not settings else 70, **settings)
+    sizes = [len(batch) for batch in batches(parquet_files(tmp_path), name="s", where="s")]
     assert max(sizes) <= num_rows and sum(sizes) == (1000 if not settings else 70)
 
 

@@ -12,9 +12,11 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ONE = re.compile(
     r"[(\[{]?\s*(?:(?:option|choice)\s+)?[(\[]?([A-Za-z])[)\]]?\s*[)\]}]?\s*[.:]?", re.I
 )
-_LABELLED = re.compile(r"[(\[]?([A-Z])(?:[)\]][.:,]?|[.:,])\s*(\S.*)", re.DOTALL)
+_LABELLED = re.compile(r"[(\[]?([A-Z])(?:[)\]][.:]?|[.:])\s*(\S.*)", re.DOTALL)
 _SEVERAL = re.compile(r"[A-Z](?:(?:\s*(?:,|;|&|\band\b)\s*|\s+)(?:and\s+)?[A-Z])*")
 _TOGETHER = re.compile(r"[A-Z]{2,8}")
+# What follows a label names another choice, or takes the first one back.
+_FURTHER = re.compile(r"\b[A-Z]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b")
 _HEDGED = re.compile(r"\b[A-Z]\b\W+(?:or|and|,|/)\W*\b[A-Z]\b")
 MAX_COMPARED_CHARACTERS = 1000
 
@@ -44,9 +46,11 @@ def read_letter(answer: str, choices: Sequence[str]) -> str | None:
     text = _plain(answer)
     if (found := _ONE.fullmatch(text)) and (letter := _if_choice(found[1].upper(), choices)):
         return letter
-    if (labelled := _LABELLED.fullmatch(text)) and not _HEDGED.search(text):
+    if labelled := _LABELLED.fullmatch(text):
         named, rest = _if_choice(labelled[1], choices), _text_letters(labelled[2], choices)
-        return named if not rest or named in rest else None
+        if rest:
+            return named if named in rest else None
+        return None if _FURTHER.search(labelled[2]) else named
     letters = _text_letters(text, choices)
     return letters[0] if len(letters) == 1 else None
 
@@ -59,7 +63,7 @@ def read_letters(answer: str) -> str | None:
     text = _plain(answer)
     if _TOGETHER.fullmatch(text) and len(set(text)) == len(text):
         return ", ".join(sorted(text))
-    without_brackets = re.sub(r"[()\[\]{}.]|\\[{}]", " ", text).strip()
+    without_brackets = re.sub(r"[()\[\]{}⟨⟩.]", " ", text).strip()
     if not _SEVERAL.fullmatch(without_brackets):
         return None
     return ", ".join(sorted(set(re.findall(r"[A-Z]", without_brackets))))

@@ -102,8 +102,8 @@ def _list(rule: Rule, answer: str) -> bool:
 
 
 def _near(given: Fraction, wanted: Fraction, rule: Rule) -> bool:
-    if rule.decimals is not None:
-        given, wanted = round(given, rule.decimals), round(wanted, rule.decimals)
+    if rule.decimals is not None:  # as binary fractions, by which the official scorers round
+        return round(float(given), rule.decimals) == round(float(wanted), rule.decimals)
     # As written: 0.001 is a thousandth here, and not the nearest binary fraction.
     return abs(given - wanted) <= Fraction(json.dumps(rule.tolerance))
 

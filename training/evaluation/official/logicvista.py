@@ -1,9 +1,9 @@
 """LogicVista: logical reasoning about pictures; the set of letters has to be the key's.
 
 Source: LogicVista (Xiao et al., arXiv 2407.04973), 448 rows; read from the mirror
-lscpku/LogicVista, `test`. A key is one letter or several (`B, D`). The keys of `v1_20` ("3") and `v1_382`
-(nothing) are no letters: they are asked, scored as never right, and left out of the accuracy; the
-one with them in the denominator is reported beside it.
+lscpku/LogicVista, `test`. A key is one letter or several (`B, D`). The keys of `v1_20` ("3") and
+`v1_382` (nothing) are no letters: they are asked, scored as never right, and left out of the
+accuracy; the one with them in the denominator is reported beside it.
 """
 
 from pathlib import Path

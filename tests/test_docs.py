@@ -40,6 +40,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "EntropyRecipe": [TEXT["entropy"]],
     "ValidationRecipe": [TEXT["validation"]],
     "EvaluationRecipe": [SEVEN_B["evaluation"]],
+    "BenchmarkRecipe": [],
 }
 
 

@@ -33,7 +33,8 @@ from tasks.scratch import note_inputs
 from training.evaluation.registry import place_of
 from training.model.check import check_links, check_model
 from training.model.template import try_template
-from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe, SourceRecipe
+from training.recipe.evaluation import BenchmarkRecipe
+from training.recipe.recipe import ModelRecipe, Recipe, SourceRecipe
 
 KIND = "input"
 Tell = Callable[[str, Artifact, bool], None]

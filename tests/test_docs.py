@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from training.recipe import evaluation, recipe
 from training.recipe import gates as recipe_gates
-from training.recipe import recipe
 from training.recipe import stages as recipe_stages
 from training.recipe.effects import READERS, changes_results
 
@@ -58,7 +58,7 @@ def _rows(section: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("section", VALUES)
 def test_every_field_of_the_recipe_is_explained_and_no_other(section: str) -> None:
-    owner = recipe if hasattr(recipe, section) else recipe_stages
+    owner = next(one for one in (evaluation, recipe, recipe_stages) if hasattr(one, section))
     assert set(_rows(section)) == set(getattr(owner, section).model_fields)
 
 

@@ -20,7 +20,7 @@ from training.evaluation.official import (
     wemath,
 )
 from training.evaluation.quantities import readable
-from training.recipe.recipe import BenchmarkRecipe, EvaluationRecipe
+from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     "pocket_text": pocket_text,

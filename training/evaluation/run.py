@@ -15,7 +15,8 @@ from training.evaluation.scores import paired_gain, reads_right, score_of
 from training.evaluation.verdicts import extract
 from training.evaluation.verdicts import judge as judge_by_rules
 from training.model.policy import load_policy
-from training.recipe.recipe import BenchmarkRecipe, EvaluationRecipe, Recipe
+from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
+from training.recipe.recipe import Recipe
 from training.records import write_problems
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, Request, RolloutEngine, SamplingSettings

@@ -10,7 +10,7 @@ from pathlib import Path
 from training.evaluation.choices import LETTERS, lettered, read_letter
 from training.evaluation.items import Item, Rule, first_clusters, make_item
 from training.evaluation.rows import Row, read_rows
-from training.recipe.recipe import BenchmarkRecipe
+from training.recipe.evaluation import BenchmarkRecipe
 
 NEEDED = ("question", "answer")
 

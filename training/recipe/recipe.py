@@ -12,13 +12,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
-from contracts.places import place_kind
 from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
     Level,
     Name,
-    NonNegative,
     PathText,
     Positive,
     PositiveInt,
@@ -30,7 +28,9 @@ from training.recipe.bounds import (
     Threads,
     Tokens,
 )
+from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
+from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
 from training.recipe.stages import Stage
 from training.records import Modality
@@ -38,21 +38,7 @@ from training.records import Modality
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
 # Files that curation writes beside the sets, whose files have the sets' names.
 RESERVED_SETS = ("rejects", "benchmark_questions")
-# How the answers to a user's own benchmark are scored, and what a row of it may have.
-FileMetric = Literal["letter", "letters", "number", "math", "text"]
-FILE_FIELDS = ("id", "question", "answer", "image", "choices", "group", "part", "family", "level")
 MAX_SHOWN_FAULTS, MAX_SHOWN_CHARACTERS = 20, 200
-
-
-def _check_place(path: str, **of_hubs: str | None) -> None:
-    """Checks that a path names a place, and that only a hub's has what belongs to a hub.
-
-    Raises:
-        ValueError: The rule that it breaks.
-    """
-    given = sorted(name for name, value in of_hubs.items() if value is not None)
-    if place_kind(path) != "hub" and given:
-        raise ValueError(f"{given} belong to a hub's repository `owner/name`; {path!r} is none")
 
 
 class ModelRecipe(Strict):
@@ -71,7 +57,7 @@ class ModelRecipe(Strict):
 
     @model_validator(mode="after")
     def _path_is_a_place(self) -> "ModelRecipe":
-        _check_place(self.path, revision=self.revision)
+        check_place(self.path, revision=self.revision)
         return self
 
 
@@ -143,7 +129,7 @@ class SourceRecipe(Strict):
         if self.kind == "parquet" and self.path is None:
             raise ValueError("a parquet source needs `path`")
         if self.path is not None:
-            _check_place(self.path, revision=self.revision, config=self.config, split=self.split)
+            check_place(self.path, revision=self.revision, config=self.config, split=self.split)
         read = (self.path, self.revision, self.config, self.split)
         if self.kind == "pocket" and (any(read) or self.columns):
             raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
@@ -179,92 +165,11 @@ class CurationRecipe(Strict):
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 
-class BenchmarkRecipe(Strict):
-    """One held-out set: one of training.evaluation by its name, or a file of the user's own.
-
-    A shipped benchmark is read from where it was published, unless `path` names a copy: a folder,
-    a pattern, s3:// or another hub's id, as of a source. A `file` needs `path`, `metric`, and
-    `columns`: an item's field -> the file's column (docs/benchmarks.md).
-    """
-
-    name: Name
-    kind: Literal["shipped", "file"] = "shipped"
-    num_problems: Problems | None = None  # groups of items stay whole
-    path: PathText | None = None
-    revision: Revision | None = None
-    config: Revision | None = None
-    split: Revision | None = None
-    samples_per_problem: Samples | None = None  # None is the evaluation's; so is the next one's
-    temperature: NonNegative | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
-    metric: FileMetric | None = None
-    tolerance: NonNegative | None = None  # of `number`: how far an answer may be away
-
-    @property
-    def input_name(self) -> str:
-        """The name by which a stage knows its files."""
-        return f"benchmark:{self.name}"
-
-    @model_validator(mode="after")
-    def _kind_has_what_it_needs(self) -> "BenchmarkRecipe":
-        if self.path is not None:
-            _check_place(self.path, revision=self.revision, config=self.config, split=self.split)
-        elif self.config is not None or self.split is not None:
-            raise ValueError("`config` and `split` belong to a `path`")
-        if self.kind == "shipped":
-            if self.columns or self.metric or self.tolerance is not None:
-                raise ValueError('`columns`, `metric` and `tolerance` belong to `kind = "file"`')
-            return self
-        if self.path is None or self.metric is None:
-            raise ValueError('a benchmark of `kind = "file"` needs `path` and `metric`')
-        if unknown := sorted(set(self.columns) - set(FILE_FIELDS)):
-            raise ValueError(f"`columns` maps {unknown}, which is none of {list(FILE_FIELDS)}")
-        if self.tolerance is not None and self.metric != "number":
-            raise ValueError("`tolerance` belongs to the metric `number`")
-        return self
-
-
 class AnswersRecipe(Strict):
     """What the verifier takes for right, in curation, RL and evaluation alike."""
 
     # Whether a rightly rounded decimal stands for an exact reference: `0.67` for `2/3`.
     accept_rounded: bool = False
-
-
-class EvaluationRecipe(Strict):
-    """Benchmark evaluation of the base and of every stage's checkpoint."""
-
-    benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
-    max_response_tokens: Tokens
-    temperature: NonNegative = 0.0  # 0 decodes greedily
-    samples_per_problem: Samples = 1  # k of mean@k
-
-    def samples_of(self, benchmark: BenchmarkRecipe) -> int:
-        """How many answers are drawn to each of a benchmark's items."""
-        return benchmark.samples_per_problem or self.samples_per_problem
-
-    def temperature_of(self, benchmark: BenchmarkRecipe) -> float:
-        """At which temperature a benchmark's answers are drawn."""
-        return self.temperature if benchmark.temperature is None else benchmark.temperature
-
-    @model_validator(mode="after")
-    def _several_samples_differ(self) -> "EvaluationRecipe":
-        for one in self.benchmarks:
-            if self.samples_of(one) > 1 and self.temperature_of(one) == 0.0:
-                raise ValueError(
-                    f"benchmark {one.name}: samples_per_problem above 1 needs a temperature above 0"
-                )
-        return self
-
-    @field_validator("benchmarks")
-    @classmethod
-    def _names_are_unique(
-        cls, benchmarks: tuple[BenchmarkRecipe, ...]
-    ) -> tuple[BenchmarkRecipe, ...]:
-        names = [one.name for one in benchmarks]
-        if len(set(names)) != len(names):
-            raise ValueError(f"names must be unique, these are {names}")
-        return benchmarks
 
 
 class Recipe(Strict):

@@ -9,7 +9,7 @@ from tests.training.evaluation import published
 from tests.training.evaluation.published import VERSIONS, WRITERS, picture
 from training.evaluation.official import gpqa, wemath
 from training.evaluation.registry import BENCHMARKS, check_benchmark, load_benchmarks, place_of
-from training.recipe.recipe import BenchmarkRecipe, EvaluationRecipe
+from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 
 
 def load(folder, name, **settings):

@@ -9,7 +9,7 @@ from training.answers import Verifier
 from training.evaluation.registry import load_benchmarks, metric_of, place_of
 from training.evaluation.verdicts import judge
 from training.recipe.effects import result_fields
-from training.recipe.recipe import BenchmarkRecipe, EvaluationRecipe
+from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 
 ROWS = [
     {"prompt": "Which?", "key": "4 cm", "options": ["3 cm", "4 cm"], "story": "a", "n": "x"},

@@ -20,6 +20,19 @@ class Share(Record):
     n: Count
 
 
+class Measure(Record):
+    """A number beside a score: its name, value, 95 % interval, and over how many values it is.
+
+    `value` is None where it is not defined, over nothing; so are the bounds.
+    """
+
+    metric: str
+    value: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    n: Count
+
+
 class Score(Record):
     """One policy on one benchmark.
 
@@ -31,11 +44,14 @@ class Score(Record):
         low: Lower bound of its 95 % interval.
         high: Upper bound.
         num_problems: How many problems it is over.
+        accuracy: Share of right responses, where `value` is something else; else None.
         outcomes: How many responses were right, wrong, unparseable, timed out.
         truncated: Share of responses that ran out of tokens.
         mean_tokens: Mean length of the responses, tokens.
         by_level: Accuracy at each level.
         by_family: Accuracy in each family.
+        by_part: Accuracy of each version, variant or step, where problems come in groups.
+        measures: Further measures of the benchmark.
         reading: Share of the problems with a reading that the response transcribed rightly; None
             if no problem has one.
     """
@@ -47,11 +63,14 @@ class Score(Record):
     low: Number | None = None
     high: Number | None = None
     num_problems: Count
+    accuracy: Number | None = None
     outcomes: dict[str, Count] = Field(default_factory=dict)
     truncated: Number | None = None
     mean_tokens: Number | None = None
     by_level: dict[str, Share] = Field(default_factory=dict)
     by_family: dict[str, Share] = Field(default_factory=dict)
+    by_part: dict[str, Share] = Field(default_factory=dict)
+    measures: tuple[Measure, ...] = ()
     reading: Number | None = None
 
 

@@ -5,7 +5,7 @@ Every table has an `id` column by which broken rows are named.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -97,28 +97,42 @@ def predictions_frame(folder: Path) -> pd.DataFrame:
     return frame
 
 
-def scores_frame(folder: Path, predictions: pd.DataFrame, samples_per_problem: int) -> pd.DataFrame:
+def scores_frame(
+    folder: Path, predictions: pd.DataFrame, samples_per_problem: Mapping[str, int]
+) -> pd.DataFrame:
     """Every score beside the accuracy that its predictions give.
+
+    Args:
+        folder: The artifact of the evaluation.
+        predictions: Of `predictions_frame`.
+        samples_per_problem: How many answers each benchmark's items have.
 
     Returns:
         `id` = policy/benchmark, `policy`, `benchmark`, `value`, `low`, `high`, `num_problems`,
         `num_answered`, the problems with predictions; `num_predictions`, and how many are
-        `wanted`; and `error`, the distance between the value and the predictions' accuracy.
+        `wanted`; and `error`, the distance between the predictions' accuracy and the score's: its
+        value, or the accuracy that it states beside a value of another kind.
     """
     fields = ["policy", "benchmark", "value", "low", "high", "num_problems"]
     scores = _json(folder / "scores.json")["scores"]
     frame = pd.DataFrame(
-        [{field: score[field] for field in fields} for score in scores], columns=fields
+        [
+            {field: score[field] for field in fields} | {"stated": score.get("accuracy")}
+            for score in scores
+        ],
+        columns=[*fields, "stated"],
     )
     grouped = predictions.groupby(["policy", "benchmark"], as_index=False).agg(
         recomputed=("right", "mean"),
         num_answered=("problem_id", "nunique"),
         num_predictions=("right", "size"),
     )
-    frame["wanted"] = frame["num_problems"] * samples_per_problem
+    samples = frame["benchmark"].map(dict(samples_per_problem))
+    frame["wanted"] = frame["num_problems"] * samples
     frame = frame.merge(grouped, on=["policy", "benchmark"], how="left")
     frame["id"] = frame["policy"] + "/" + frame["benchmark"]
-    frame["error"] = (frame["value"] - frame["recomputed"]).abs()
+    stated = pd.to_numeric(frame["stated"]).fillna(frame["value"])
+    frame["error"] = (stated - frame["recomputed"]).abs()
     return frame
 
 

@@ -104,7 +104,10 @@ def check_evaluation(recipe: Recipe, folder: Path) -> GateRecord:
     policies = ["base", *(stage.name for stage in recipe.stages)]
     benchmarks = [each.name for each in recipe.evaluation.benchmarks]
     predictions = frames.predictions_frame(folder)
-    scores = frames.scores_frame(folder, predictions, recipe.evaluation.samples_per_problem)
+    samples = {
+        each.name: recipe.evaluation.samples_of(each) for each in recipe.evaluation.benchmarks
+    }
+    scores = frames.scores_frame(folder, predictions, samples)
     final = frames.final_frame(scores, predictions, benchmarks, final=policies[-1])
     suites = _load_suites()
     checked = [

@@ -30,9 +30,11 @@ from tasks.assets import emit_asset
 from tasks.keys import name_key
 from tasks.run import Run
 from tasks.scratch import note_inputs
+from training.evaluation.registry import place_of
 from training.model.check import check_links, check_model
 from training.model.template import try_template
-from training.recipe.recipe import BenchmarkRecipe, ModelRecipe, Recipe
+from training.recipe.evaluation import BenchmarkRecipe
+from training.recipe.recipe import ModelRecipe, Recipe
 from training.recipe.sources import SourceRecipe
 
 KIND = "input"
@@ -65,7 +67,7 @@ def resolve_inputs(run: Run) -> Inputs:
     """Resolves everything that the stages will read, and shows what it is.
 
     Raises:
-        InputError: A source or the base model cannot be found, reached or read.
+        InputError: A source, a benchmark or the base model cannot be found, reached or read.
         ModelError: The base model is no vision-language model.
         StoreError: The store cannot be written.
     """
@@ -100,7 +102,9 @@ def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
             for source in recipe.sources
         },
         benchmarks={
-            one.input_name: resolver.generated(one.input_name, benchmark_parameters(one))
+            one.input_name: resolver.located(one.input_name, wanted)
+            if (wanted := wanted_benchmark(one))
+            else resolver.generated(one.input_name, benchmark_parameters(one))
             for one in recipe.evaluation.benchmarks
         },
     )
@@ -118,6 +122,9 @@ def list_inputs(recipe: Recipe, settings: Settings) -> int:
     """
     for source in recipe.sources:
         if wanted := wanted_source(source):
+            list_files(wanted, wanted.revision, settings.home)
+    for benchmark in recipe.evaluation.benchmarks:
+        if wanted := wanted_benchmark(benchmark):
             list_files(wanted, wanted.revision, settings.home)
     model = wanted_model(recipe.model)
     num_bytes = list_files(model, model.revision, settings.home).num_bytes
@@ -164,6 +171,26 @@ def wanted_source(source: SourceRecipe) -> Wanted | None:
         config=source.config,
         split=source.split or "train",
         images=source.image_files,
+    )
+
+
+def wanted_benchmark(benchmark: BenchmarkRecipe) -> Wanted | None:
+    """What a benchmark is read from; None for one that is generated.
+
+    Raises:
+        RecipeError: There is no such benchmark.
+    """
+    place = place_of(benchmark)
+    if place is None:
+        return None
+    return Wanted(
+        f"The benchmark {benchmark.name}",
+        f"evaluation.benchmarks.{benchmark.name}",
+        place.path,
+        "parquet",
+        revision=place.revision,
+        config=place.config,
+        split=place.split,
     )
 
 

@@ -14,7 +14,7 @@ from tasks.inputs import list_inputs
 from tasks.keys import Reuse
 from tasks.run import Run, recipe_path
 from tasks.scratch import hold
-from training.evaluation.registry import find_benchmark
+from training.evaluation.registry import check_benchmark
 from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
 from training.recipe.stages import custom_rewards
 from training.rl import custom
@@ -73,7 +73,7 @@ def check(recipe: Recipe) -> None:
     """
     settings = load_settings()
     for benchmark in recipe.evaluation.benchmarks:
-        find_benchmark(benchmark.name)
+        check_benchmark(benchmark)
     check_rewards(recipe)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())

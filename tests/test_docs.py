@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from training.recipe import evaluation, recipe
 from training.recipe import gates as recipe_gates
 from training.recipe import loss as recipe_loss
-from training.recipe import recipe
 from training.recipe import stages as recipe_stages
 from training.recipe.effects import READERS, changes_results
 
@@ -44,6 +44,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "EntropyRecipe": [TEXT["entropy"]],
     "ValidationRecipe": [TEXT["validation"]],
     "EvaluationRecipe": [SEVEN_B["evaluation"]],
+    "BenchmarkRecipe": [],
 }
 
 
@@ -61,7 +62,7 @@ def _rows(section: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("section", VALUES)
 def test_every_field_of_the_recipe_is_explained_and_no_other(section: str) -> None:
-    modules = (recipe, recipe_stages, recipe_loss)
+    modules = (evaluation, recipe, recipe_stages, recipe_loss)
     owner = next(module for module in modules if hasattr(module, section))
     assert set(_rows(section)) == set(getattr(owner, section).model_fields)
 

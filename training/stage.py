@@ -32,7 +32,14 @@ def run(job: Job) -> None:
 
         benchmarks = {benchmark.input_name for benchmark in recipe.evaluation.benchmarks}
         policies = {name: job.inputs[name] for name in job.inputs if name not in benchmarks}
-        evaluate(recipe, policies, job.output, save=job.checkpoints, resume=job.resume)
+        evaluate(
+            recipe,
+            policies,
+            job.output,
+            folders=job.inputs,
+            save=job.checkpoints,
+            resume=job.resume,
+        )
     else:
         _train(recipe, job)
 

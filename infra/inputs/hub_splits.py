@@ -41,9 +41,11 @@ def split_files(names: Sequence[str], card: bytes | None, wanted: Wanted) -> lis
             splits = _splits(root, names, card, wanted.config)
         except Exception as error:  # of a stranger's card and names
             raise _no_such(wanted, "configuration", wanted.config or "default", error) from error
-    if wanted.split not in splits:
-        raise _no_such(wanted, "split", wanted.split, f"it has {sorted(splits)}")
-    return sorted(splits[wanted.split])
+    parts = wanted.split.split("+")
+    for part in parts:
+        if part not in splits:
+            raise _no_such(wanted, "split", part, f"it has {sorted(splits)}")
+    return sorted({name for part in parts for name in splits[part]})
 
 
 def _title(wanted: Wanted) -> str:

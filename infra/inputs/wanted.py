@@ -43,7 +43,7 @@ class Wanted:
         files: Which files of that place are read.
         revision: Branch, tag or commit of a hub's repository.
         config: Configuration of a hub's data set; None for its default.
-        split: Split of a hub's data set.
+        split: Split of a hub's data set, or several with a plus sign between them.
         images: Whether the files of images below the rows' folder are read, too.
     """
 

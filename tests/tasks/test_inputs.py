@@ -23,6 +23,7 @@ from tasks.scratch import find_scratch, remove_scratch
 from tasks.uploads import Retention
 from tests.tasks.machine import Machine, parquet, recipe
 from training.curation.sources import load_source
+from tests.training.evaluation.published import aime25, write
 from training.recipe.recipe import Recipe
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
@@ -64,6 +65,28 @@ def test_every_input_has_a_reference_and_the_large_ones_stay_where_they_are(mach
     assert all(one.told.values())
     with pytest.raises(StoreError, match="are not in the store"):
         one.store.fetch(inputs.base)
+
+
+def test_a_changed_benchmark_changes_the_keys_of_curation_and_evaluation(machine, tmp_path):
+    def keys(wanted):
+        inputs = one.resolve(wanted)
+        digests = input_digests(one.store, wanted, "evaluate", inputs.benchmarks)
+        evaluated = stage_key(ingredients(wanted, "evaluate", "evaluate", digests))
+        return curate_key(one, wanted, inputs), evaluated
+
+    one, folder = machine(), aime25(tmp_path / "aime")
+    evaluation = recipe().evaluation.model_dump()
+    benchmarks = [{"name": "aime25", "path": str(folder)}]
+    wanted = recipe(evaluation=evaluation | {"benchmarks": benchmarks})
+    before = keys(wanted)
+    manifest = one.store.manifest(one.resolve(wanted).benchmarks["benchmark:aime25"])
+    assert manifest.place == LocalPlace(folder=str(folder))
+    assert keys(wanted) == before
+    write(folder, [{"problem": "Another?", "answer": "1"}], "train-00000-of-00001.parquet")
+    assert all(now != then for now, then in zip(keys(wanted), before, strict=True))
+    (folder / "train-00000-of-00001.parquet").unlink()
+    with pytest.raises(InputError, match="The benchmark aime25 names no Parquet file"):
+        list_inputs(wanted, one.settings)
 
 
 def test_generated_inputs_are_known_by_their_parameters(machine):

@@ -60,13 +60,13 @@ def curate(
     Args:
         recipe: The run's recipe.
         inputs: Folders: `policy`, the base model's, whose pass rate is the difficulty; and the
-            files of each source.
+            files of each source and benchmark.
         output: The folder to write to.
         save: Where chunks of responses are left while it runs; None saves none.
         resume: A folder with the chunks of earlier attempts.
 
     Raises:
-        DataError: A source is missing, unreadable or lacks a column.
+        DataError: A source or a benchmark is missing, unreadable or lacks a column.
         RecipeError: A benchmark is unknown.
         ModelError: The folder holds no model, or the probe refuses it.
         Preempted: The stage was told to stop.
@@ -101,7 +101,10 @@ def curate(
         rows, conversions = traces.convert_all(
             [row for source in sources.values() for row in source.kept]
         )
-        benchmarks = load_benchmarks(recipe.evaluation)
+        benchmarks = {
+            name: [item.problem for item in items]
+            for name, items in load_benchmarks(recipe.evaluation, inputs).items()
+        }
         usable, variants = keep_usable(rows, recipe, base, benchmarks, verifier)
         requests = difficulty.pass_rate_requests(usable.kept, sampling_settings(recipe))
         job.start(requests)

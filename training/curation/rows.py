@@ -1,24 +1,17 @@
 """The rows of a source's files, whatever their format, in batches that fit into memory."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from contracts.errors import DataError
 from contracts.formats import ROW_SUFFIXES
 from contracts.texts import marked
-from training.curation.batches import (
-    BATCH_BYTES,
-    MAX_BATCH_ROWS,
-    arrow_batches,
-    parquet_batches,
-)
 from training.curation.lines import BrokenLine, Row, csv_rows, json_rows, row_batches
 from training.recipe.sources import SourceRecipe
+from training.tables import BATCH_BYTES, MAX_BATCH_ROWS, arrow_batches, cells, parquet_batches
 
 _NAMES: Mapping[str, str] = {
     "parquet": "whole Parquet files with the same columns",
@@ -94,57 +87,7 @@ def _batches(kind: str, folder: Path, wanted: Set[str] | None) -> Iterator[RowBa
 
 def _table_rows(table: pa.Table, wanted: Set[str] | None) -> list[Row | BrokenLine]:
     names = [name for name in table.column_names if wanted is None or name in wanted]
-    columns = [_cells(table.column(name)) for name in names]
+    columns = [cells(table.column(name)) for name in names]
     if not columns:
         return [{} for _ in range(len(table))]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _cells(column: pa.ChunkedArray) -> list[Any]:
-    """A column's values; None for what Python cannot hold.
-
-    Texts are decoded here: a file may hold anything as such. Bytes that are no UTF-8 become U+FFFD,
-    for which the row is rejected.
-    """
-    kind = column.type
-    with suppress(pa.ArrowException):  # not every nested type can be cast
-        column = column.cast(_with_raw_texts(kind))
-    return [_decoded(_cell(scalar), kind) for scalar in column]
-
-
-def _with_raw_texts(kind: pa.DataType) -> pa.DataType:
-    """The type with bytes in place of strings."""
-    if _is_text(kind):
-        return pa.large_binary()
-    if _is_list(kind):
-        return pa.large_list(_with_raw_texts(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _with_raw_texts(field.type)) for field in kind])
-    return kind
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _cell(scalar: pa.Scalar) -> object:
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError, LookupError):  # years beyond 9999, unknown time zones
-        return None
-
-
-def _decoded(value: object, kind: pa.DataType) -> object:
-    """A value with texts where its type has them; they came as bytes."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace") if _is_text(kind) else value
-    if isinstance(value, list) and _is_list(kind):
-        return [_decoded(one, kind.value_type) for one in value]
-    if isinstance(value, dict) and pa.types.is_struct(kind):
-        fields: Sequence[pa.Field] = list(kind)
-        return {field.name: _decoded(value.get(field.name), field.type) for field in fields}
-    return value

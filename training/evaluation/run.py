@@ -8,26 +8,25 @@ import numpy as np
 
 from contracts.scores import Gain, Scores
 from training.answers import Outcome, Verifier
-from training.evaluation.registry import load_benchmarks
-from training.evaluation.scores import (
-    Prediction,
-    paired_gain,
-    prediction_dataset,
-    reads_right,
-)
-from training.evaluation.scoring import scoring_of
+from training.evaluation.items import Item, Rule
+from training.evaluation.prediction import Prediction, prediction_dataset
+from training.evaluation.registry import load_benchmarks, metric_of
+from training.evaluation.scores import paired_gain, reads_right, score_of
+from training.evaluation.verdicts import extract
+from training.evaluation.verdicts import judge as judge_by_rules
 from training.model.policy import load_policy
-from training.recipe.recipe import EvaluationRecipe, Recipe
-from training.records import Problem, write_problems
+from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
+from training.recipe.recipe import Recipe
+from training.records import write_problems
 from training.rollout.engine import open_engine
-from training.rollout.protocol import Request, RolloutEngine, SamplingSettings
+from training.rollout.protocol import Prompt, Request, RolloutEngine, SamplingSettings
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.sampling.chunks import Answer
 from training.sampling.job import SamplingJob
 from training.sampling.verdicts import Judge
 
-Benchmarks = Mapping[str, Sequence[Problem]]
+Benchmarks = Mapping[str, Sequence[Item]]
 
 
 def evaluate(
@@ -35,6 +34,7 @@ def evaluate(
     policies: Mapping[str, Path],
     output: Path,
     *,
+    folders: Mapping[str, Path] | None = None,
     save: Path | None = None,
     resume: Path | None = None,
 ) -> None:
@@ -50,18 +50,21 @@ def evaluate(
         recipe: The run's recipe; `recipe.evaluation` names the benchmarks and the decoding.
         policies: Model folders by name, the base first.
         output: The folder to write to.
+        folders: The benchmarks' files, by the names that stages know them by; nothing for those
+            that are generated.
         save: Where chunks of responses are left while it runs; None saves none.
         resume: A folder with the chunks of earlier attempts.
 
     Raises:
         RecipeError: A benchmark is unknown.
+        DataError: A benchmark's files are not what was published, or one cannot be scored.
         ModelError: A folder holds no model, or the probe refuses it.
         Preempted: The stage was told to stop.
     """
     hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     is_writer = device.rank() == 0
-    benchmarks = load_benchmarks(recipe.evaluation) if is_writer else {}
+    benchmarks = load_benchmarks(recipe.evaluation, folders or {}) if is_writer else {}
     asked = {name: requests_of(name, benchmarks, recipe.evaluation) for name in policies}
     engine: RolloutEngine | None = None
 
@@ -75,9 +78,7 @@ def evaluate(
         Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier,
         SamplingJob(
             seed=recipe.seed,
-            judges={
-                each.name: judge_of(each.name, verifier) for each in recipe.evaluation.benchmarks
-            },
+            judges={each.name: judge_of(verifier) for each in recipe.evaluation.benchmarks},
             log=MetricsLog(output / "metrics.jsonl" if is_writer else None),
             save=save,
             resume=resume,
@@ -92,8 +93,8 @@ def evaluate(
                 policy: predictions_of(policy, benchmarks, job.answers(requests))
                 for policy, requests in asked.items()
             }
-            write_scores(predictions, recipe.seed, output)
-            asked_problems = [row for problems in benchmarks.values() for row in problems]
+            write_scores(predictions, recipe, output)
+            asked_problems = [item.problem for items in benchmarks.values() for item in items]
             write_problems(asked_problems, output / "problems.parquet")  # for the report
 
 
@@ -103,29 +104,36 @@ def requests_of(policy: str, benchmarks: Benchmarks, recipe: EvaluationRecipe) -
     The draws do not depend on the policy: two policies are compared on the same random numbers.
     Temperature 0 draws nothing.
     """
-    settings = SamplingSettings(
-        recipe.max_response_tokens,
-        samples_per_prompt=recipe.samples_per_problem,
-        temperature=recipe.temperature,
-    )
+    settings = {each.name: settings_of(each, recipe) for each in recipe.benchmarks}
     return [
         Request(
-            id=f"{policy}/{name}/{problem['id']}",
-            prompt=scoring_of(name).prompt(problem),
-            settings=settings,
-            reference=problem["answer"],
+            id=f"{policy}/{item.problem['id']}",
+            prompt=Prompt(item.prompt, item.problem["images"]),
+            settings=settings[name],
+            reference=item.rule.to_json(),
             judge=name,
         )
-        for name, problems in benchmarks.items()
-        for problem in problems
+        for name, items in benchmarks.items()
+        for item in items
     ]
 
 
-def judge_of(benchmark: str, verifier: Verifier) -> Judge:
-    """The benchmark's own verdicts."""
+def settings_of(benchmark: BenchmarkRecipe, recipe: EvaluationRecipe) -> SamplingSettings:
+    """How one benchmark's items are asked: by its own settings, or by those of all."""
+    return SamplingSettings(
+        recipe.max_response_tokens,
+        samples_per_prompt=recipe.samples_of(benchmark),
+        temperature=recipe.temperature_of(benchmark),
+    )
+
+
+def judge_of(verifier: Verifier) -> Judge:
+    """Verdicts by the rule that came with each request."""
 
     def judge(requests: Sequence[Request], responses: Sequence[str]) -> list[Outcome]:
-        return scoring_of(benchmark).score(requests, responses, verifier)
+        rules = [Rule.from_json(request.reference) for request in requests]
+        questions = [request.prompt.question for request in requests]
+        return judge_by_rules(rules, responses, questions, verifier)
 
     return judge
 
@@ -137,24 +145,23 @@ def predictions_of(
 
     Args:
         policy: Its name.
-        benchmarks: The problems that it was asked.
-        answers: To each problem, in their order, all.
+        benchmarks: The items that it was asked.
+        answers: To each item, in their order, all.
     """
     left = iter(answers)
     return {
         name: [
-            prediction(policy, name, problem, sample, answer)
-            for problem in problems
+            prediction(policy, name, item, sample, answer)
+            for item in items
             for sample, answer in enumerate(next(left))
         ]
-        for name, problems in benchmarks.items()
+        for name, items in benchmarks.items()
     }
 
 
-def prediction(
-    policy: str, benchmark: str, problem: Problem, sample: int, answer: Answer
-) -> Prediction:
-    """A problem with one of its judged responses."""
+def prediction(policy: str, benchmark: str, item: Item, sample: int, answer: Answer) -> Prediction:
+    """An item with one of its judged responses."""
+    problem = item.problem
     return {
         "policy": policy,
         "benchmark": benchmark,
@@ -162,10 +169,13 @@ def prediction(
         "sample": sample,
         "level": problem["level"],
         "family": problem["family"],
+        "cluster": item.cluster,
+        "part": item.part,
         "question": problem["question"],
         "answer": problem["answer"],
+        "rule": item.rule.kind,
         "response": answer["text"],
-        "extracted": scoring_of(benchmark).extract(answer["text"]),
+        "extracted": extract(answer["text"], item.rule.kind),
         "outcome": answer["outcome"],
         "truncated": answer["truncated"],
         "reading_right": reads_right(problem["reading"], answer["text"]),
@@ -174,7 +184,7 @@ def prediction(
 
 
 def write_scores(
-    predictions: Mapping[str, Mapping[str, Sequence[Prediction]]], seed: int, output: Path
+    predictions: Mapping[str, Mapping[str, Sequence[Prediction]]], recipe: Recipe, output: Path
 ) -> None:
     """Writes the results, of predictions by policy and benchmark."""
     pairs = {
@@ -182,22 +192,26 @@ def write_scores(
         for policy, by_benchmark in predictions.items()
         for benchmark, rows in by_benchmark.items()
     }
-    generator = np.random.default_rng([seed, 1])  # not the one of the gains
-    scores = [scoring_of(name).aggregate(rows, generator) for (_, name), rows in pairs.items()]
-    found = Scores(scores=tuple(scores), gains=tuple(gains_over_base(pairs, seed)))
+    generator = np.random.default_rng([recipe.seed, 1])  # not the one of the gains
+    metrics = {each.name: metric_of(each) for each in recipe.evaluation.benchmarks}
+    scores = [score_of(rows, metrics[name], generator) for (_, name), rows in pairs.items()]
+    gains = gains_over_base(pairs, metrics, recipe.seed)
+    found = Scores(scores=tuple(scores), gains=tuple(gains))
     (output / "scores.json").write_text(found.model_dump_json(indent=2), encoding="utf-8")
     every = [row for rows in pairs.values() for row in rows]
     prediction_dataset(every).to_parquet(str(output / "predictions.parquet"))
 
 
 def gains_over_base(
-    predictions: Mapping[tuple[str, str], Sequence[Prediction]], seed: int
+    predictions: Mapping[tuple[str, str], Sequence[Prediction]],
+    metrics: Mapping[str, str],
+    seed: int,
 ) -> list[Gain]:
     """Every later policy against the first one, on every benchmark."""
     base = next(iter(predictions))[0]
     generator = np.random.default_rng(seed)
     return [
-        paired_gain(rows, predictions[base, benchmark], generator)
+        paired_gain(rows, predictions[base, benchmark], metrics[benchmark], generator)
         for (policy, benchmark), rows in predictions.items()
         if policy != base
     ]

@@ -35,6 +35,10 @@ READERS: Mapping[str, tuple[StageKind, ...]] = {
     "checkpoints": (),
 }
 
+# What decides which questions a benchmark asks: curation leaves these out of every set, and nothing
+# else of a benchmark changes what it makes.
+QUESTIONS = ("name", "kind", "num_problems", "columns")
+
 # Section -> its fields that change results. Sections are classes of training.recipe.
 RESULTS: Mapping[str, str] = {
     "ModelRecipe": "dtype max_pixels",
@@ -49,7 +53,8 @@ RESULTS: Mapping[str, str] = {
     "DecontaminationRecipe": "containment number_variants",
     "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
     "AnswersRecipe": "accept_rounded",
-    "BenchmarkRecipe": "name num_problems",
+    "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature columns metric "
+    "tolerance",
     "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem",
     "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
     "LoraRecipe": "rank alpha components",
@@ -80,6 +85,7 @@ NO_RESULTS: Mapping[str, str] = {
     "retries collective_timeout_minutes",
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
+    "BenchmarkRecipe": "path revision config split",
     "OptimizerRecipe": "max_nonfinite_in_a_row",  # a stage ends by it, or comes out the same
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
@@ -124,7 +130,10 @@ def result_fields(recipe: Recipe, stage: str) -> dict[str, Any]:
     if section:
         fields["stage"] = _results_of(section)
     if kind == "curate":
-        fields["benchmarks"] = _results_of(recipe.evaluation.benchmarks)
+        fields["benchmarks"] = [
+            {name: _results_of(getattr(one, name)) for name in QUESTIONS}
+            for one in recipe.evaluation.benchmarks
+        ]
     return fields
 
 

@@ -18,7 +18,6 @@ from training.recipe.bounds import (
     Level,
     Minutes,
     Name,
-    NonNegative,
     PathText,
     Positive,
     PositiveInt,
@@ -32,9 +31,11 @@ from training.recipe.bounds import (
     Tokens,
 )
 from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe, TracesRecipe
+from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
+from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
-from training.recipe.sources import SourceRecipe, check_place
+from training.recipe.sources import SourceRecipe
 from training.recipe.stages import Stage
 from training.records import Modality
 
@@ -140,38 +141,11 @@ class CurationRecipe(Strict):
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 
-class BenchmarkRecipe(Strict):
-    """One held-out set; `name` is a module of training.evaluation."""
-
-    name: Name
-    num_problems: Problems | None = None
-
-    @property
-    def input_name(self) -> str:
-        """The name by which a stage knows its files."""
-        return f"benchmark:{self.name}"
-
-
 class AnswersRecipe(Strict):
     """What the verifier takes for right, in curation, RL and evaluation alike."""
 
     # Whether a rightly rounded decimal stands for an exact reference: `0.67` for `2/3`.
     accept_rounded: bool = False
-
-
-class EvaluationRecipe(Strict):
-    """Benchmark evaluation of the base and of every stage's checkpoint."""
-
-    benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
-    max_response_tokens: Tokens
-    temperature: NonNegative = 0.0  # 0 decodes greedily
-    samples_per_problem: Samples = 1  # k of mean@k
-
-    @model_validator(mode="after")
-    def _several_samples_differ(self) -> "EvaluationRecipe":
-        if self.samples_per_problem > 1 and self.temperature == 0.0:
-            raise ValueError("samples_per_problem above 1 needs a temperature above 0")
-        return self
 
 
 class Recipe(Strict):
@@ -271,7 +245,12 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
         source.model_copy(update={"path": source.path and _from_folder(source.path, path.parent)})
         for source in recipe.sources
     )
-    return recipe.model_copy(update={"model": model, "sources": sources})
+    benchmarks = tuple(
+        one.model_copy(update={"path": one.path and _from_folder(one.path, path.parent)})
+        for one in recipe.evaluation.benchmarks
+    )
+    evaluation = recipe.evaluation.model_copy(update={"benchmarks": benchmarks})
+    return recipe.model_copy(update={"model": model, "sources": sources, "evaluation": evaluation})
 
 
 def _from_folder(path: str, folder: Path) -> str:

@@ -5,25 +5,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from contracts.formats import FileKind
-from contracts.places import place_kind
 from training.recipe.bounds import Name, PathText, Problems, Revision, Strict
 from training.recipe.known_sources import known_source
+from training.recipe.places import check_place
 from training.records import Modality
 
 # A column, or the way to a value inside it: `reward_model.ground_truth`, `messages.0.content`.
 ColumnPath = Annotated[str, Field(min_length=1, max_length=1024)]
 AnswerRule: TypeAlias = Literal["whole", "after_hashes", "last_boxed", "index"]
-
-
-def check_place(path: str, **of_hubs: str | None) -> None:
-    """Checks that a path names a place, and that only a hub's has what belongs to a hub.
-
-    Raises:
-        ValueError: The rule that it breaks.
-    """
-    given = sorted(name for name, value in of_hubs.items() if value is not None)
-    if place_kind(path) != "hub" and given:
-        raise ValueError(f"{given} belong to a hub's repository `owner/name`; {path!r} is none")
 
 
 class SourceRecipe(Strict):

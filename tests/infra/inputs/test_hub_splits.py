@@ -79,3 +79,19 @@ def test_names_that_no_folder_can_hold_are_one_clear_error(names):
 def test_a_card_may_name_its_own_files():
     assert split_files(NAMES, card("  data_files: 'b/*.parquet'"), WANTED) == ["b/c.parquet"]
     assert split_files(NAMES, card("  data_dir: b"), WANTED) == ["b/c.parquet"]
+
+
+def test_several_splits_at_once():
+    names = [f"data/sample_variant{n}-00000-of-00001.parquet" for n in (1, 2, 10)]
+    both = Wanted("b", "b", "owner/name", "parquet", split="sample_variant1+sample_variant10")
+    assert split_files(names, None, both) == sorted([names[0], names[2]])
+    missing = Wanted("b", "b", "owner/name", "parquet", split="sample_variant1+sample_variant3")
+    with pytest.raises(InputError, match="no split 'sample_variant3'"):
+        split_files(names, None, missing)
+
+
+@pytest.mark.parametrize(("config", "split"), [("gpqa_diamond", "train"), ("default", "test")])
+def test_a_conversion_of_one_configuration(config, split):
+    names = [f"{config}/{split}/0000.parquet", "gpqa_main/train/0000.parquet"]
+    wanted = Wanted("b", "b", "owner/name", "parquet", config=config, split=split)
+    assert split_files(names, None, wanted) == names[:1]

@@ -9,11 +9,11 @@ from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from contracts.errors import DataError
 from training.answers import Verifier
-from training.curation.batches import parquet_batches
 from training.curation.sources import load_source as load
 from training.curation.step import reject_dataset
 from training.curation.verifiability import keep_verifiable
 from training.recipe.sources import SourceRecipe
+from training.tables import parquet_batches
 from training.texts import MAX_TEXT_CHARACTERS
 
 

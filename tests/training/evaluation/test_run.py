@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -101,7 +102,8 @@ def test_several_greedy_answers_are_refused(recipe):
 
 def test_predictions_belong_to_their_problems(predictions):
     """Answered from short to long, in batches, and yet each beside its own question."""
-    problems = {row["id"]: row for row in pocket_text.load(10) + pocket_multimodal.load(6)}
+    items = pocket_text.load("t", Path(), 10) + pocket_multimodal.load("m", Path(), 6)
+    problems = {item.problem["id"]: item.problem for item in items}
     for row in predictions:
         problem = problems[row["problem_id"]]
         assert (row["question"], row["answer"]) == (problem["question"], problem["answer"])
@@ -152,7 +154,7 @@ def test_an_unknown_benchmark_is_named():
 
 
 def test_a_benchmark_is_the_same_in_every_run_and_a_shorter_one_is_its_beginning():
-    long, short = pocket_text.load(30), pocket_text.load(10)
+    long, short = pocket_text.load("t", Path(), 30), pocket_text.load("t", Path(), 10)
     assert long[:10] == short
-    assert all(row["id"].startswith("pocket/test/") for row in long)
-    assert len(pocket_text.load(None)) == pocket_text.NUM_PROBLEMS
+    assert all(item.problem["id"].startswith("pocket/test/") for item in long)
+    assert len(pocket_text.load("t", Path(), None)) == pocket_text.NUM_PROBLEMS

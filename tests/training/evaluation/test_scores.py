@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from training.evaluation.scores import accuracy_score, paired_gain, prediction_dataset, reads_right
+from training.evaluation.prediction import prediction_dataset
+from training.evaluation.scores import paired_gain, reads_right, score_of
 from training.pocket.problems import generate
 
 GENERATOR = np.random.default_rng(0)
@@ -15,6 +16,9 @@ def prediction(number=0, outcome="right", **changes):
         "sample": 0,
         "level": 1 + number % 2,
         "family": "sums",
+        "cluster": f"p{number}",
+        "part": None,
+        "rule": "boxed",
         "question": "?",
         "answer": "1",
         "response": "\\boxed{1}",
@@ -34,7 +38,7 @@ def test_a_score_worked_by_hand():
         prediction(2, "timeout", level=10, reading_right=False, num_tokens=6),
         prediction(3, "unparseable", level=None, truncated=True, num_tokens=8),
     ]
-    score = accuracy_score(rows, GENERATOR).model_dump()
+    score = score_of(rows, "accuracy", GENERATOR).model_dump()
     # Wilson at 1 of 4: (0.25 + 0.4802 -+ 1.96 sqrt(0.046875 + 0.060025)) / 1.9604
     assert (score.pop("low"), score.pop("high")) == pytest.approx((0.0456, 0.6994), abs=1e-4)
     assert score == {
@@ -48,6 +52,9 @@ def test_a_score_worked_by_hand():
         "mean_tokens": 5.0,
         "by_level": {"2": {"value": 1.0, "n": 1}, "10": {"value": 0.0, "n": 2}},
         "by_family": {"clocks": {"value": 0.0, "n": 1}, "sums": {"value": 1 / 3, "n": 3}},
+        "accuracy": None,
+        "by_part": {},
+        "measures": (),
         "reading": pytest.approx(2 / 3),
     }
     assert list(score["by_level"]) == ["2", "10"]
@@ -58,7 +65,7 @@ def test_several_answers_to_a_problem_are_one_cluster():
     rows = [
         prediction(n, "right" if n < 5 else "wrong", sample=k) for n in range(10) for k in range(4)
     ]
-    score = accuracy_score(rows, np.random.default_rng(0))
+    score = score_of(rows, "accuracy", np.random.default_rng(0))
     assert (score.metric, score.value, score.num_problems) == ("mean@4", 0.5, 10)
     assert score.outcomes == {"right": 20, "wrong": 20, "unparseable": 0, "timeout": 0}
     assert score.by_level["1"].model_dump() == {"value": 3 / 5, "n": 5}
@@ -68,19 +75,19 @@ def test_several_answers_to_a_problem_are_one_cluster():
     mixed = [
         prediction(n, "right" if k < 2 else "wrong", sample=k) for n in range(10) for k in range(4)
     ]
-    score = accuracy_score(mixed, np.random.default_rng(0))
+    score = score_of(mixed, "accuracy", np.random.default_rng(0))
     assert (score.value, score.low, score.high) == (0.5, 0.5, 0.5)
 
 
 def test_no_reading_score_without_readings():
-    assert accuracy_score([prediction()], GENERATOR).reading is None
+    assert score_of([prediction()], "accuracy", GENERATOR).reading is None
 
 
 def test_a_gain_is_paired():
     base = [prediction(n, "right" if n < 10 else "wrong") for n in range(40)]
     # Right where the base is, and on 6 more: not one problem got worse.
     after = [prediction(n, "right" if n < 16 else "wrong", policy="cold_start") for n in range(40)]
-    gain = paired_gain(after, base, np.random.default_rng(0))
+    gain = paired_gain(after, base, "accuracy", np.random.default_rng(0))
     assert (gain.policy, gain.over, gain.points) == ("cold_start", "base", 15.0)
     # 6 of 40 differ by 100 points: a binomial share, 95 % about 2.5 to 10 of 40... never below 0.
     assert 0.0 < gain.low_points < 8.0
@@ -89,7 +96,9 @@ def test_a_gain_is_paired():
 
 def test_a_gain_needs_the_same_problems():
     with pytest.raises(ValueError, match="longer"):
-        paired_gain([prediction()], [prediction(), prediction(1)], np.random.default_rng(0))
+        paired_gain(
+            [prediction()], [prediction(), prediction(1)], "accuracy", np.random.default_rng(0)
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Parquet files and `datasets` folders on disk, a few rows at a time.
+"""Parquet files and `datasets` folders from outside, a few rows at a time, and their cells.
 
 A Parquet file of some hundred bytes may unfold to gigabytes: its columns name a value that is
 written once as often as they like. So a batch has as many rows as fit into memory when each is as
@@ -7,8 +7,9 @@ large as the file allows.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -112,3 +113,53 @@ def _page(header: Sequence[int]) -> tuple[int, int]:
                 break
         numbers.append((number >> 1) ^ -(number & 1))
     return numbers[0], numbers[1]
+
+
+def cells(column: pa.ChunkedArray) -> list[Any]:
+    """A column's values; None for what Python cannot hold.
+
+    Texts are decoded here: a file may hold anything as such. Bytes that are no UTF-8 become U+FFFD,
+    for which the row is rejected.
+    """
+    kind = column.type
+    with suppress(pa.ArrowException):  # not every nested type can be cast
+        column = column.cast(_with_raw_texts(kind))
+    return [_decoded(_cell(scalar), kind) for scalar in column]
+
+
+def _with_raw_texts(kind: pa.DataType) -> pa.DataType:
+    """The type with bytes in place of strings."""
+    if _is_text(kind):
+        return pa.large_binary()
+    if _is_list(kind):
+        return pa.large_list(_with_raw_texts(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _with_raw_texts(field.type)) for field in kind])
+    return kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _cell(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError, LookupError):  # years beyond 9999, unknown time zones
+        return None
+
+
+def _decoded(value: object, kind: pa.DataType) -> object:
+    """A value with texts where its type has them; they came as bytes."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace") if _is_text(kind) else value
+    if isinstance(value, list) and _is_list(kind):
+        return [_decoded(one, kind.value_type) for one in value]
+    if isinstance(value, dict) and pa.types.is_struct(kind):
+        fields: Sequence[pa.Field] = list(kind)
+        return {field.name: _decoded(value.get(field.name), field.type) for field in fields}
+    return value

@@ -1,0 +1,221 @@
+"""What a benchmark's judged answers are summed up by.
+
+Every metric is a mean of values, each of which belongs to a cluster: one an answer for accuracies,
+one a group for those that take a group as a whole. So the interval, and the gain of one policy over
+another, are the same for all: whole clusters are drawn again.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from contracts.scores import Measure
+from training.evaluation.intervals import cluster_bootstrap, wilson
+from training.evaluation.items import MULTI
+from training.evaluation.prediction import Prediction, is_right
+from training.evaluation.quantities import read_number
+
+VISION_ONLY = "Vision Only"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One summand of a metric, from 0 to 1, and the cluster that it belongs to."""
+
+    cluster: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A way of summing up.
+
+    Attributes:
+        name: What the number is called.
+        values: Predictions of one policy on one benchmark -> summands, in a fixed order.
+        more: Further measures beside it, from the same predictions.
+    """
+
+    name: str
+    values: Callable[[Sequence[Prediction]], list[Value]]
+    more: Callable[[Sequence[Prediction], np.random.Generator], list[Measure]]
+
+
+def measure(name: str, values: Sequence[Value], generator: np.random.Generator) -> Measure:
+    """The mean of values with its 95 % interval; no value where there are none.
+
+    Wilson's interval where every value is 0 or 1 and a cluster of its own, else a bootstrap over
+    clusters, drawn by the generator.
+    """
+    if not values:
+        return Measure(metric=name, n=0)
+    numbers, clusters = [one.value for one in values], [one.cluster for one in values]
+    if len(set(clusters)) == len(clusters) and set(numbers) <= {0.0, 1.0}:
+        low, high = wilson(round(sum(numbers)), len(numbers))
+    else:
+        low, high = cluster_bootstrap(numbers, clusters, generator)
+    mean = sum(numbers) / len(numbers)
+    return Measure(metric=name, value=mean, low=low, high=high, n=len(numbers))
+
+
+def scored(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """Without the items to which no answer can be right."""
+    return [row for row in predictions if row["rule"] != "none"]
+
+
+def accuracy(predictions: Sequence[Prediction]) -> list[Value]:
+    """1 for each right answer: their mean is the accuracy, or mean@k of k answers."""
+    return [Value(row["cluster"], float(is_right(row))) for row in scored(predictions)]
+
+
+def vision_only(predictions: Sequence[Prediction]) -> list[Value]:
+    """As `accuracy`, on MathVerse's `Vision Only`."""
+    return accuracy([row for row in predictions if row["part"] == VISION_ONLY])
+
+
+def all_right(predictions: Sequence[Prediction]) -> list[Value]:
+    """1 for each cluster whose items are all right: DynaMath's worst case.
+
+    With k answers to each item, the k-th of all items are one attempt at the cluster.
+    """
+    return [Value(cluster, float(all(parts.values()))) for cluster, parts in _attempts(predictions)]
+
+
+def four_way(predictions: Sequence[Prediction], *, strict: bool = True) -> list[Value]:
+    """We-Math's score: 1 for complete mastery, 0.5 for inadequate generalisation, else 0."""
+    credit = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
+    return [
+        Value(cluster, credit[mastery(parts, strict=strict)])
+        for cluster, parts in _attempts(predictions)
+    ]
+
+
+def mastery(parts: Mapping[str, bool], *, strict: bool) -> str:
+    """Which of We-Math's four cases an attempt at a problem is.
+
+    Args:
+        parts: Whether each step, and the whole problem (`multi`), was right.
+        strict: Whether mastery takes all steps; else one is enough.
+
+    Returns:
+        `IK`, insufficient knowledge: the whole and some step wrong. `IG`, inadequate
+        generalisation: the whole wrong, all steps right. `CM`, complete mastery: the whole and all
+        (loose: some) steps right. `RM`, rote memorisation: the whole right, the steps otherwise.
+    """
+    steps = [right for part, right in parts.items() if part != MULTI]
+    if not parts[MULTI]:
+        return "IG" if all(steps) else "IK"
+    return "CM" if (all(steps) if strict else any(steps)) else "RM"
+
+
+def pass_at(num_samples: int, num_right: int, k: int) -> float:
+    """The chance that one of k answers is right, without bias (Chen et al., arXiv 2107.03374).
+
+    Args:
+        num_samples: n, answers that were drawn.
+        num_right: c, how many of them are right.
+        k: At most n.
+    """
+    n, c = num_samples, num_right
+    if n - c < k:
+        return 1.0
+    return 1.0 - prod(1.0 - k / i for i in range(n - c + 1, n + 1))
+
+
+def majority_right(answers: Sequence[tuple[str | None, bool]]) -> float:
+    """Whether the most frequent answer is right; of a tie, the share that is.
+
+    Args:
+        answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
+    """
+    votes: dict[str, list[bool]] = defaultdict(list)
+    for answer, right in answers:
+        if answer is not None:
+            number = read_number(answer)
+            votes["".join(answer.split()) if number is None else str(number)].append(right)
+    if not votes:
+        return 0.0
+    most = max(len(rights) for rights in votes.values())
+    leaders = [rights for rights in votes.values() if len(rights) == most]
+    return sum(rights[0] for rights in leaders) / len(leaders)
+
+
+def of_samples(predictions: Sequence[Prediction], generator: np.random.Generator) -> list[Measure]:
+    """pass@2, pass@4, ... up to pass@k, and maj@k, where there are k > 1 answers to each item.
+
+    Where items are left out because no answer can be right, also the accuracy with them as wrong.
+    """
+    found = []
+    kept = scored(predictions)
+    if len(kept) < len(predictions):
+        values = [Value(row["cluster"], float(is_right(row))) for row in predictions]
+        found.append(measure("accuracy, unscorable items as wrong", values, generator))
+    by_item: dict[str, list[Prediction]] = defaultdict(list)
+    for row in kept:
+        by_item[row["problem_id"]].append(row)
+    num_samples = min(map(len, by_item.values()), default=1)
+    powers = [2**n for n in range(1, num_samples.bit_length()) if 2**n < num_samples]
+    for k in [*powers, num_samples] if num_samples > 1 else []:
+        values = [
+            Value(rows[0]["cluster"], pass_at(len(rows), sum(map(is_right, rows)), k))
+            for rows in by_item.values()
+        ]
+        found.append(measure(f"pass@{k}", values, generator))
+    if num_samples > 1:
+        values = [
+            Value(
+                rows[0]["cluster"],
+                majority_right([(row["extracted"], is_right(row)) for row in rows]),
+            )
+            for rows in by_item.values()
+        ]
+        found.append(measure(f"maj@{num_samples}", values, generator))
+    return found
+
+
+def _with_accuracy(
+    predictions: Sequence[Prediction], generator: np.random.Generator
+) -> list[Measure]:
+    """The accuracy over all items, beside a metric of groups."""
+    return [measure("average accuracy", accuracy(predictions), generator)]
+
+
+def _of_masteries(
+    predictions: Sequence[Prediction], generator: np.random.Generator
+) -> list[Measure]:
+    """The loose score, and the rate of each case, strict and loose.
+
+    The rate of rote memorisation is RM / (RM + CM): of the problems that were right as a whole.
+    Where there are none it has no value, and n = 0 says why.
+    """
+    attempts = _attempts(predictions)
+    found = [measure("score, loose", four_way(predictions, strict=False), generator)]
+    for strict in (True, False):
+        word = "strict" if strict else "loose"
+        cases = [(cluster, mastery(parts, strict=strict)) for cluster, parts in attempts]
+        for case in ("IK", "IG", "CM"):
+            values = [Value(cluster, float(one == case)) for cluster, one in cases]
+            found.append(measure(f"{case}, {word}", values, generator))
+        whole = [Value(name, float(one == "RM")) for name, one in cases if one in ("CM", "RM")]
+        found.append(measure(f"RM rate, {word}", whole, generator))
+    return found
+
+
+def _attempts(predictions: Sequence[Prediction]) -> list[tuple[str, dict[str, bool]]]:
+    """For every cluster and number of answer: which of its parts are right."""
+    found: dict[tuple[str, int], dict[str, bool]] = defaultdict(dict)
+    for row in predictions:
+        found[row["cluster"], row["sample"]][row["part"] or row["problem_id"]] = is_right(row)
+    return [(cluster, parts) for (cluster, _), parts in found.items()]
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("accuracy", accuracy, of_samples),
+    "vision_only": Metric("accuracy, Vision Only", vision_only, _with_accuracy),
+    "all_right": Metric("groups all right", all_right, _with_accuracy),
+    "worst_case": Metric("worst case", all_right, _with_accuracy),
+    "four_way": Metric("score, strict", four_way, _of_masteries),
+}

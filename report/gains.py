@@ -73,20 +73,31 @@ def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
 
 
 def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:
-    """By problem: `right` and `count`, the right answers and all answers of one policy."""
+    """By problem: `right` and `count`, the right answers and all answers of one policy; `cluster`.
+
+    Predictions of older versions name no cluster: each problem is its own.
+    """
     if predictions is None:
-        return pd.DataFrame({"right": [], "count": []}, dtype=int)
+        return pd.DataFrame({"right": [], "count": [], "cluster": []})
     chosen = predictions[
         (predictions["benchmark"] == benchmark) & (predictions["policy"] == policy)
     ]
-    right = (chosen["outcome"] == "right").groupby(chosen["problem_id"])
-    return pd.DataFrame({"right": right.sum(), "count": right.size()}).astype(int)
+    problems = chosen["problem_id"]
+    right = (chosen["outcome"] == "right").groupby(problems)
+    clusters = chosen.get("cluster", problems)
+    return pd.DataFrame(
+        {
+            "right": right.sum().astype(int),
+            "count": right.size(),
+            "cluster": clusters.groupby(problems).first().astype(str),
+        }
+    )
 
 
 def difference(
     before: Score, after: Score, answers_before: pd.DataFrame, answers_after: pd.DataFrame
 ) -> Difference:
-    """One score minus another, with interval and uncorrected p over the problems.
+    """One score minus another, with interval and uncorrected p over clusters of problems.
 
     There are both only where the policies answered the same problems as often, and where their
     answers reproduce the difference of the scores: a benchmark whose score is no plain mean of
@@ -105,10 +116,10 @@ def difference(
     shares = changes / answers_before["count"]
     if abs(shares.mean() - one.value) > 1e-6:
         return one
-    problems = [str(name) for name in changes.index]
+    clusters = answers_before["cluster"].to_list()
     generator = np.random.default_rng(SEED)
-    low, high = cluster_bootstrap(shares.to_list(), problems, generator)
-    return replace(one, low=low, high=high, p=sign_flip_p(changes.to_list(), problems))
+    low, high = cluster_bootstrap(shares.to_list(), clusters, generator)
+    return replace(one, low=low, high=high, p=sign_flip_p(changes.to_list(), clusters))
 
 
 def corrected(family: Sequence[Difference]) -> list[Difference]:

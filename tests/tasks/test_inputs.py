@@ -22,8 +22,8 @@ from tasks.make import make_artifact
 from tasks.scratch import find_scratch, remove_scratch
 from tasks.uploads import Retention
 from tests.tasks.machine import Machine, parquet, recipe
-from training.curation.sources import load_source
 from tests.training.evaluation.published import aime25, write
+from training.curation.sources import load_source
 from training.recipe.recipe import Recipe
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"

@@ -8,6 +8,7 @@ RevisualError
 ├── TrainingError    a policy's updates have become numbers that cannot be used
 ├── SettingsError    an environment variable has a value that cannot be used
 ├── PreflightError   this machine cannot hold the run
+│   └── PlanError    by the plan: a stage needs more than there is, or cannot be planned
 ├── StoreError       the artifact store cannot be reached, written or trusted
 │   └── DamagedError what lies there is not what its reference says
 └── ServiceError     the Prefect server or worker cannot be started or found
@@ -78,6 +79,10 @@ class SettingsError(RevisualError):
 
 class PreflightError(RevisualError):
     """This machine cannot hold the run."""
+
+
+class PlanError(PreflightError):
+    """A stage needs more than a machine has, or nothing can be said about it."""
 
 
 class StoreError(RevisualError):

@@ -13,7 +13,7 @@ from training.recipe.stages import Stage
 
 CHUNK_LOGITS = 2**24  # as in training.model.log_probs
 # Float32 buffers of a chunk's logits that the head's backward pass has at a time.
-HEAD_BUFFERS = 4
+HEAD_BUFFERS = 2
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,18 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes of one rank, at the peak of an update.
+    """Bytes of one rank in an update, which peaks in the head or in the last layer.
 
     Attributes:
         saved: Kept from the forward pass.
-        workspace: Of the backward pass: the head's, or a layer's with what is computed again.
+        head: What the head needs besides, in its backward pass.
+        layer: What the last layer needs besides: what is computed again, and its gradients, less
+            what the head has given back. Negative where nothing is computed again.
     """
 
     saved: int
-    workspace: int
-
-    @property
-    def total(self) -> int:
-        """Both together."""
-        return self.saved + self.workspace
+    head: int
+    layer: int
 
 
 def _norm(width: int, size: int, *, learns: bool = True) -> int:
@@ -94,17 +92,17 @@ def activations(
     size, text = BYTES[dtype], shape.text
     layer = text_layer(text, size, stage.lora.rank if stage.lora else None)
     kept = text.hidden * size if checkpointing else layer
-    saved = batch.tokens * (text.num_layers * kept + _ends(text, size))
-    saved += batch.patches * _of_a_patch(shape, stage, size, checkpointing=checkpointing)
-    again = layer if checkpointing else 0
-    of_a_layer = batch.tokens * (again + (3 * text.intermediate + text.hidden) * size)
-    return Activations(saved, max(of_a_layer, _head(shape, stage, batch, size)))
-
-
-def _ends(text: TextShape, size: int) -> int:
-    """Of one token, outside the layers: rotations, the last norm, and the head's copy of it."""
+    end = _norm(text.hidden, size) + text.hidden * size
     rotations = 2 * text.head_width * size
-    return rotations + _norm(text.hidden, size) + text.hidden * size
+    saved = batch.tokens * (text.num_layers * kept + rotations + end)
+    saved += batch.patches * _of_a_patch(shape, stage, size, checkpointing=checkpointing)
+    # A float32 layer's input is what its first norm keeps as well.
+    again = layer - kept * (size == FLOAT32) if checkpointing else 0
+    # Of the four that the MLP has kept, the product is freed before the gradients of its factors.
+    gradients = (2 * text.intermediate + text.hidden) * size
+    return Activations(
+        saved, _head(shape, stage, batch, size), batch.tokens * (again + gradients - end)
+    )
 
 
 def _of_a_patch(shape: ModelShape, stage: Stage, size: int, *, checkpointing: bool) -> int:

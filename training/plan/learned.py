@@ -97,13 +97,14 @@ def held(of: Learned, *, dtype: str, zero_stage: int, num_ranks: int) -> Held:
             buckets=0,
         )
     is_sharded = zero_stage == 3
-    live = min(of.whole, LIVE_PARAMETERS + PREFETCH) * size if is_sharded else 0
+    is_gathered = is_sharded and num_ranks > 1
+    live = min(of.whole, LIVE_PARAMETERS + PREFETCH) * size if is_gathered else 0
     return Held(
         weights=-(-of.whole // num_ranks) * size if is_sharded else of.whole * size,
         master=share * FLOAT32,
         moments=share * 2 * FLOAT32,
         gradients=(of.trained if zero_stage == 1 else share) * size,
-        step=share * FLOAT32,
+        step=share * FLOAT32 * (2 if is_sharded else 1),  # as measured
         buckets=REDUCE_BUCKET * size + live,
     )
 

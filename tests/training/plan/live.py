@@ -1,40 +1,30 @@
-"""Measures what a computation really holds: the peak of all tensors that live at one time."""
+"""Measures what a computation really holds: the peak of what torch's allocator hands out."""
 
-import weakref
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.profiler import ProfilerActivity, profile
 
 
-class LiveTensors(TorchDispatchMode):
-    """Follows every storage that torch makes until it is freed; bytes, on any device.
+@dataclass
+class Allocated:
+    """Bytes.
 
     Attributes:
-        now: Of the storages that were made in here and live.
-        peak: The most that `now` has been.
+        peak: The most that was held at one time, above what was held before.
     """
 
-    def __init__(self):
-        super().__init__()
-        self.now = self.peak = 0
-        self._sizes = {}
+    peak: int = 0
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        made = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor):
-                self._follow(tensor.untyped_storage())
-        return made
 
-    def _follow(self, storage):
-        key = storage._cdata
-        if key in self._sizes:
-            return
-        self._sizes[key] = storage.nbytes()
-        self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._forget, key)
-
-    def _forget(self, key):
-        self.now -= self._sizes.pop(key, 0)
+@contextmanager
+def allocations():
+    """Follows every allocation inside; `peak` is known after its end."""
+    measured = Allocated()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        yield measured
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        measured.peak = max(measured.peak, held)

@@ -41,11 +41,7 @@ def parts_of(policy, learner, zero_stage):
     else:
         weights = list(policy.model.parameters())
     own = {w.untyped_storage().data_ptr() for w in weights}
-    masters = [
-        m
-        for m in learner._sharded._masters()
-        if m.untyped_storage().data_ptr() not in own
-    ]
+    masters = [m for m in learner._sharded._masters() if m.untyped_storage().data_ptr() not in own]
     states = [state for state in learner._adamw.state.values() if state]
     moments = [state[name] for state in states for name in ("exp_avg", "exp_avg_sq")]
     return num_bytes(weights), num_bytes(masters), num_bytes(moments)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -103,6 +104,25 @@ def shape_at(path: str) -> ModelShape:
     return model_shape(read_config(path))
 
 
+def is_planned(path: str) -> bool:
+    """Whether `shape_at` knows the model."""
+    file = _config_file(path)
+    return file is not None and _values(file).get("model_type") == FAMILY
+
+
+def _config_file(path: str) -> Path | None:
+    own = Path(path) / _CONFIG
+    published = _PUBLISHED / f"{Path(path).name}.json"
+    if own.is_file():
+        return own
+    return published if path.startswith("Qwen/") and published.is_file() else None
+
+
+def _values(file: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return values
+
+
 def read_config(path: str) -> Config:
     """Reads the configuration of a folder, or of a published model; asks no network.
 
@@ -111,13 +131,8 @@ def read_config(path: str) -> Config:
     """
     from transformers import AutoConfig  # seconds, which other commands need not pay
 
-    folder = Path(path)
-    published = _PUBLISHED / f"{folder.name}.json"
-    if (folder / _CONFIG).is_file():
-        values = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    elif path.startswith("Qwen/") and published.is_file():
-        values = json.loads(published.read_text(encoding="utf-8"))
-    else:
+    file = _config_file(path)
+    if file is None:
         known = sorted(f"Qwen/{file.stem}" for file in _PUBLISHED.glob("*.json"))
         raise PlanError(
             f"The configuration of {path} is not here, so its size is unknown.",
@@ -125,6 +140,7 @@ def read_config(path: str) -> Config:
             rule=f"a plan reads a folder's {_CONFIG}, or knows {', '.join(known)}",
             fix="fetch the model into a folder and name that, or choose one of those",
         )
+    values = _values(file)
     if values.get("model_type") != FAMILY:
         raise PlanError(
             f"A plan does not know the family {values.get('model_type')!r}.",

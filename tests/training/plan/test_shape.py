@@ -57,7 +57,7 @@ def test_a_folder_is_read_before_its_name_is(tmp_path):
 
 @pytest.mark.parametrize("path", ["owner/unknown", "/nowhere/Qwen2.5-VL-7B-Instruct"])
 def test_an_unknown_model_is_refused(path):
-    with pytest.raises(PlanError, match="configuration of .* is not here"):
+    with pytest.raises(PlanError, match=r"configuration of .* is not here"):
         shape_at(path)
 
 

@@ -220,7 +220,18 @@ def test_a_shell_completes_commands_and_shipped_recipes(monkeypatch, capsys):
 def test_help_lists_every_command_and_shows_examples(capsys):
     assert run_command("--help") == 0
     told = capsys.readouterr().out
-    for name in ("run", "status", "validate", "show", "report", "lineage", "gc", "up", "down"):
+    for name in (
+        "run",
+        "plan",
+        "status",
+        "validate",
+        "show",
+        "report",
+        "lineage",
+        "gc",
+        "up",
+        "down",
+    ):
         assert f"\n  {name} " in told
     assert run_command("run", "--help") == 0
     assert "Example: revisual run" in capsys.readouterr().out

@@ -9,6 +9,7 @@ RevisualError
 ├── OutOfMemoryError a process got no more memory, of a GPU or of the host
 ├── SettingsError    an environment variable has a value that cannot be used
 ├── PreflightError   this machine cannot hold the run
+│   └── PlanError    by the plan: a stage needs more than there is, or cannot be planned
 ├── StoreError       the artifact store cannot be reached, written or trusted
 │   └── DamagedError what lies there is not what its reference says
 └── ServiceError     the Prefect server or worker cannot be started or found
@@ -84,6 +85,10 @@ class SettingsError(RevisualError):
 
 class PreflightError(RevisualError):
     """This machine cannot hold the run."""
+
+
+class PlanError(PreflightError):
+    """A stage needs more than a machine has, or nothing can be said about it."""
 
 
 class StoreError(RevisualError):

@@ -18,6 +18,7 @@ from infra.settings import load_settings
 from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
+from training.plan.machine import GIB, GpuKind, Machine
 from training.recipe.recipe import CheckpointsRecipe, Recipe, load_recipe, resolved_toml_values
 from training.records import Modality
 
@@ -122,6 +123,43 @@ def inspect(
 def show(recipe: RecipeName) -> None:
     """Prints a recipe with every default filled in."""
     print(json.dumps(masked(resolved_toml_values(_load(recipe))), indent=2))
+
+
+@app.command(epilog="Example: revisual plan revisual-7b --gpus 8 --gpu-memory 80")
+def plan(
+    recipe: RecipeName,
+    gpus: Annotated[int, typer.Option(min=1, help="Of one node.")] = 8,
+    gpu_memory: Annotated[
+        float, typer.Option(metavar="GIB", min=1.0, help="Of one GPU, as it is sold.")
+    ] = 80.0,
+    nodes: Annotated[int, typer.Option(min=1, help="Of this kind.")] = 1,
+    host_memory: Annotated[
+        float | None, typer.Option(metavar="GIB", min=1.0, help="Of one node.")
+    ] = None,
+    disk: Annotated[
+        float | None, typer.Option(metavar="GIB", min=0.0, help="For scratch and store.")
+    ] = None,
+    gpu: Annotated[GpuKind, typer.Option(help="Kind, for the times.")] = "h100",
+    gpu_hour_price: Annotated[
+        float | None, typer.Option(min=0.0, help="Of one GPU, in any currency.")
+    ] = None,
+) -> None:
+    """Says what each stage needs, and refuses what cannot fit."""
+    from training.plan.plan import make_plan, require_fits  # torch: seconds
+    from training.plan.table import plan_lines
+
+    machine = Machine(
+        gpus,
+        int(gpu_memory * GIB),
+        nodes,
+        None if host_memory is None else int(host_memory * GIB),
+        None if disk is None else int(disk * GIB),
+        gpu,
+    )
+    made = make_plan(_load(recipe), machine)
+    for line in plan_lines(made, gpu_hour_price=gpu_hour_price):
+        print(line)
+    require_fits(made)
 
 
 @app.command(epilog="Example: revisual report latest")

@@ -12,6 +12,7 @@ from infra.preflight import check_disk, check_run_name, check_store, needed_byte
 from infra.settings import load_settings
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
+from tasks.plan import check_machine
 from tasks.run import Run, recipe_path
 from tasks.scratch import hold
 from training.evaluation.registry import check_benchmark
@@ -63,15 +64,17 @@ def read_recipe(name: str, seed: int | None, digest: str | None) -> Recipe:
 
 
 def check(recipe: Recipe) -> None:
-    """Checks that benchmarks, sources and base model are there, the store and the disk.
+    """Checks benchmarks, sources, base model, the machine, the store and the disk.
 
     Raises:
         RecipeError: A benchmark is unknown, or a reward of the user's own does not work.
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
+        PlanError: This machine cannot hold a stage.
         RevisualError: The store cannot be used, or the disk is too full.
     """
     settings = load_settings()
+    check_machine(recipe)
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
     check_rewards(recipe)

@@ -21,10 +21,11 @@ def test_shipped_recipes_parse_and_are_named_after_their_file(path):
     assert [stage.name for stage in recipe.stages] == ["cold_start", "multimodal_rl", "text_rl"]
 
 
-def test_all_three_recipes_are_shipped():
+def test_these_recipes_are_shipped():
     assert {path.stem for path in RECIPES.glob("*.toml")} == {
         "pocket",
         "revisual-3b",
+        "revisual-3b-1gpu",
         "revisual-7b",
     }
 

@@ -1,0 +1,64 @@
+"""The plan of a recipe on the machine at hand, before a run starts."""
+
+import logging
+from pathlib import Path
+
+import psutil
+
+from contracts.errors import PlanError
+from training.plan.machine import USABLE, Machine
+from training.recipe.recipe import Recipe
+
+# Where Linux (and Windows' Linux) shows an NVIDIA GPU: without one, torch need not be loaded.
+_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+
+
+def check_machine(recipe: Recipe) -> None:
+    """Refuses a recipe that this machine cannot hold, or that is for a GPU where there is none.
+
+    A float32 recipe without a GPU runs on the CPU, and is not planned.
+
+    Raises:
+        PlanError: It names the stage, the figure, the limit and the setting.
+    """
+    is_for_gpus = recipe.model.dtype == "bfloat16"
+    if not is_for_gpus and not any(path.exists() for path in _DRIVERS):
+        return
+    import torch  # seconds, which a run on CPUs need not pay
+
+    if torch.cuda.is_available():
+        from training.plan.plan import make_plan, require_fits
+        from training.plan.shape import is_planned
+
+        if is_planned(recipe.model.path):
+            require_fits(make_plan(recipe, machine_here()))
+        else:
+            logging.getLogger(__name__).warning(
+                "%s: memory is not planned, as the model's sizes are not known here",
+                recipe.model.path,
+            )
+    elif is_for_gpus:
+        raise PlanError(
+            "The recipe computes in bfloat16, and torch finds no CUDA GPU on this machine.",
+            where='model.dtype = "bfloat16"',
+            rule="a bfloat16 recipe runs on GPUs: a CPU would take weeks, in silence",
+            fix='run it where `nvidia-smi` lists GPUs; a small model may take dtype = "float32"',
+        )
+
+
+def machine_here() -> Machine:
+    """This machine's GPUs and memory; for CUDA machines only.
+
+    Not its disk: a run that goes on has filled a part of what the plan asks for.
+    """
+    import torch
+
+    memories = [
+        torch.cuda.get_device_properties(index).total_memory
+        for index in range(torch.cuda.device_count())
+    ]
+    return Machine(
+        num_gpus=len(memories),
+        gpu_memory=int(min(memories) / USABLE),  # torch states what is usable
+        host_memory=psutil.virtual_memory().total,
+    )

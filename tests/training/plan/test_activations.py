@@ -1,0 +1,130 @@
+"""Activations: what autograd saves is counted, and the peak of an update is measured."""
+
+import pytest
+import torch
+
+from tests.training.plan.live import allocations
+from tests.training.plan.tiny import SIZES, new_policy, new_sequences, new_stage, stage_learner
+from training.model.adapters import attach_adapters
+from training.model.forward import ForwardPass, ForwardSettings
+from training.plan.activations import MicroBatch, activations, text_layer, vision_layer
+from training.plan.learned import held, learned
+from training.recipe.stages import LoraRecipe
+from training.runtime import device
+from training.sft.train import token_mean_loss
+
+TOLERANCE = 0.15
+TOKENS = 320
+PATCHES = 256  # of an image of 224 x 224 px
+
+
+@pytest.fixture(autouse=True, scope="module")
+def process_group():
+    device.start(1)
+
+
+def saved_bytes(policy, sequences):
+    """Distinct storages that autograd saves in one forward pass, the weights left out."""
+    weights = {p.untyped_storage().data_ptr() for p in policy.model.parameters()}
+    saved, kept = {}, []
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+            kept.append(tensor)  # what was freed would give its address away
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        ForwardPass(policy)(sequences, ForwardSettings())
+    return sum(saved.values())
+
+
+def difference_of_a_layer(size, deeper, dtype, lora=None, with_image=False):
+    found = []
+    for one in (size, deeper):
+        policy, shape = new_policy(one, dtype)
+        policy.model.train()
+        if lora:
+            attach_adapters(policy.model, lora, torch.Generator().manual_seed(0))
+        sequences = new_sequences(policy, length=TOKENS, count=1, with_image=with_image)
+        found.append(saved_bytes(policy, sequences))
+    return found[1] - found[0], shape
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("lora", [None, LoraRecipe(rank=4)], ids=["whole", "adapters"])
+@pytest.mark.parametrize("size", SIZES)
+def test_what_a_decoder_layer_saves_is_exact(size, dtype, lora):
+    deeper = type(size)(**{**vars(size), "num_layers": size.num_layers + 1})
+    difference, shape = difference_of_a_layer(size, deeper, dtype, lora)
+    number = {"float32": 4, "bfloat16": 2}[dtype]
+    assert difference == TOKENS * text_layer(shape.text, number, lora.rank if lora else None)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_the_vision_tower_saves(dtype):
+    policy, shape = new_policy(SIZES[2], dtype)
+    policy.model.train()
+    with_image = saved_bytes(policy, new_sequences(policy, length=TOKENS, count=1, with_image=True))
+    without = saved_bytes(policy, new_sequences(policy, length=TOKENS, count=1))
+    stage = new_stage(TOKENS)
+    planned = [
+        activations(shape, stage, MicroBatch(TOKENS, n), dtype=dtype, checkpointing=False).saved
+        for n in (PATCHES, 0)
+    ]
+    assert with_image - without == pytest.approx(planned[0] - planned[1], rel=TOLERANCE)
+    assert vision_layer(shape.vision, 4) > vision_layer(shape.vision, 2)
+
+
+CASES = [
+    *((size, "float32", 0, checkpointing, None) for size in SIZES for checkpointing in (0, 1)),
+    *((SIZES[4], "float32", zero_stage, 0, None) for zero_stage in (1, 2, 3)),
+    *((SIZES[4], "float32", zero_stage, 1, None) for zero_stage in (1, 2, 3)),
+    *((SIZES[3], "bfloat16", zero_stage, 1, None) for zero_stage in (0, 2)),
+    *((size, "float32", 0, 0, LoraRecipe(rank=4)) for size in SIZES[1:]),
+    *((size, "float32", 0, 1, LoraRecipe(rank=4)) for size in SIZES[1:]),
+]
+
+
+@pytest.mark.parametrize(("size", "dtype", "zero_stage", "checkpointing", "lora"), CASES)
+def test_the_peak_of_an_update(size, dtype, zero_stage, checkpointing, lora):
+    """What an update makes on top of what the learner holds, over two micro-batches."""
+    budget = 2 * TOKENS
+    stage = new_stage(budget, lora=lora)
+    policy, shape = new_policy(size, dtype)
+    learner = stage_learner(
+        policy, stage, dtype, zero_stage=zero_stage, activation_checkpointing=bool(checkpointing)
+    )
+    bucket = 0
+    if zero_stage in (1, 2):
+        # DeepSpeed's bucket, 2 GB, would hide everything else here: as small as the model.
+        bucket = learned(shape, stage).trained
+        learner._engine.optimizer.reduce_bucket_size = bucket
+    batch = new_sequences(policy, length=TOKENS, count=4)
+    settings = ForwardSettings(with_entropy=True)
+    learner.update(batch, token_mean_loss(batch), settings)
+    with allocations() as live:
+        learner.update(batch, token_mean_loss(batch), settings)
+    parts = held(learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1)
+    number = {"float32": 4, "bfloat16": 2}[dtype]
+    needed = activations(
+        shape, stage, MicroBatch(budget), dtype=dtype, checkpointing=bool(checkpointing)
+    )
+    # ZeRO-3 makes gradients and buckets once and for all.
+    gradients = 0 if zero_stage == 3 else parts.gradients
+    in_update = needed.saved + max(needed.head, needed.layer + bucket * number)
+    planned = gradients + max(in_update, parts.step)
+    print(f"measured {live.peak / 1e6:.2f} MB, planned {planned / 1e6:.2f} MB", live.peak / planned)
+    assert live.peak == pytest.approx(planned, rel=TOLERANCE)
+
+
+def test_the_measure_itself():
+    """Four megabytes and two more, of which the four have gone."""
+    torch.zeros(1)
+    with allocations() as measured:
+        first = torch.empty(2**20)
+        second = torch.empty(2**19)
+        del first
+        torch.empty(2**18)
+    assert measured.peak == pytest.approx(second.nbytes * 3, rel=0.01)

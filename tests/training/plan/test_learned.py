@@ -1,0 +1,97 @@
+"""What the learner really holds, tensor by tensor, is what the plan says: to the byte."""
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from tests.training.plan.tiny import SIZES, new_policy, new_sequences, new_stage, stage_learner
+from training.learner.checkpoints import Checkpoints, Places
+from training.model.forward import ForwardSettings
+from training.plan.learned import checkpoint_bytes, held, learned
+from training.recipe.recipe import CheckpointsRecipe
+from training.recipe.stages import LoraRecipe
+from training.runtime import device
+from training.sft.train import SftState, token_mean_loss
+
+
+@pytest.fixture(autouse=True, scope="module")
+def process_group():
+    device.start(1)
+
+
+def num_bytes(tensors):
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values())
+
+
+def updated_learner(size, stage, dtype, zero_stage):
+    policy, shape = new_policy(size, dtype)
+    learner = stage_learner(policy, stage, dtype, zero_stage=zero_stage)
+    batch = new_sequences(policy, length=64, count=2)
+    learner.update(batch, token_mean_loss(batch), ForwardSettings())
+    return policy, shape, learner
+
+
+def parts_of(policy, learner, zero_stage):
+    """Bytes of weights, masters and moments, found in model, engine and optimizer."""
+    if zero_stage == 3:
+        weights = [
+            p.ds_tensor if p.ds_tensor.numel() else p.data for p in policy.model.parameters()
+        ]
+    else:
+        weights = list(policy.model.parameters())
+    own = {w.untyped_storage().data_ptr() for w in weights}
+    masters = [m for m in learner._sharded._masters() if m.untyped_storage().data_ptr() not in own]
+    states = [state for state in learner._adamw.state.values() if state]
+    moments = [state[name] for state in states for name in ("exp_avg", "exp_avg_sq")]
+    return num_bytes(weights), num_bytes(masters), num_bytes(moments)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_weights_masters_and_moments(size, zero_stage, dtype):
+    stage = new_stage(10**6)
+    policy, shape, learner = updated_learner(size, stage, dtype, zero_stage)
+    planned = held(learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1)
+    found = parts_of(policy, learner, zero_stage)
+    assert found == (planned.weights, planned.master, planned.moments)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"lora": LoraRecipe(rank=4)}, {"freeze": ("vision_tower",)}, {}],
+    ids=["adapters", "frozen tower", "everything"],
+)
+@pytest.mark.parametrize("size", SIZES[:2])
+def test_what_learns(size, changes):
+    stage = new_stage(10**6, **changes)
+    _, shape, learner = updated_learner(size, stage, "float32", 0)
+    trained = learner._trained
+    planned = learned(shape, stage)
+    assert planned.trained == sum(p.numel() for p in trained)
+    assert planned.tensors == len(trained)
+
+
+@pytest.mark.parametrize("zero_stage", [0, 2, 3])
+@pytest.mark.parametrize("changes", [{"lora": LoraRecipe(rank=4)}, {}], ids=["adapters", "all"])
+def test_checkpoint_files(tmp_path, zero_stage, changes):
+    """The tensors in the learner's files, but for the random generators."""
+    stage = new_stage(10**6, **changes)
+    _, shape, learner = updated_learner(SIZES[1], stage, "bfloat16", zero_stage)
+    (tmp_path / "output").mkdir()
+    state = SftState(step=1)
+    recipe = CheckpointsRecipe(every_steps=1)
+    with Checkpoints(
+        recipe, Places(save=tmp_path), tmp_path / "output", learner, state
+    ) as checkpoints:
+        checkpoints.after_step(score=1.0)
+    written = 0
+    for file in tmp_path.glob("step-*/learner-*.safetensors"):
+        with safe_open(file, framework="pt") as opened:
+            names = [name for name in opened.keys() if not name.startswith("random/")]  # noqa: SIM118
+            written += sum(opened.get_tensor(name).nbytes for name in names)
+        generators = torch.get_rng_state().nbytes
+        header = int.from_bytes(file.read_bytes()[:8], "little")
+        assert file.stat().st_size == 8 + header + written + generators
+    assert written == checkpoint_bytes(learned(shape, stage))

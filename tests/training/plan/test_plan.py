@@ -1,0 +1,91 @@
+"""The shipped recipes' plans, and refusals that name a setting."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import PlanError
+from training.plan.machine import GIB, Machine
+from training.plan.plan import make_plan, require_fits
+from training.plan.table import plan_lines
+from training.recipe.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[3] / "infra/recipes"
+EIGHT = Machine(8, 80 * GIB)
+TO_SPARE = 0.9
+
+
+def shipped(name, **changes):
+    recipe = load_recipe(RECIPES / f"{name}.toml")
+    for section, values in changes.items():
+        part = getattr(recipe, section).model_copy(update=values)
+        recipe = recipe.model_copy(update={section: part})
+    return recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "machine"),
+    [
+        ("revisual-7b", EIGHT),
+        ("revisual-3b", EIGHT),
+        ("revisual-3b-1gpu", Machine(1, 80 * GIB)),
+    ],
+)
+def test_shipped_recipes_fit_with_a_tenth_to_spare(name, machine):
+    plan = make_plan(shipped(name), machine)
+    require_fits(plan)
+    for one in plan.stages:
+        assert one.memory.peak <= TO_SPARE * machine.usable_gpu_memory, one.stage.name
+
+
+def test_text_rl_at_half_the_memory_for_vllm_is_what_was_worked_out_by_hand():
+    """Bytes: weights 2N, reference 2N, 12 of each trained number over 8, half a card, 2 GiB."""
+    plan = make_plan(shipped("revisual-7b", rollout={"memory_fraction": 0.5}), EIGHT)
+    text_rl = plan.stages[2].memory
+    trained = 8_292_166_656 - plan.shape.parameters["vision_tower"]
+    expected = 4 * 8_292_166_656 + 12 * trained / 8 + 79.1 * GIB / 2 + 2 * GIB
+    assert text_rl.rollout == pytest.approx(expected, abs=64)
+    with pytest.raises(PlanError, match=r"text_rl needs 83\.1 GiB of GPU memory.* 79\.1") as caught:
+        require_fits(plan)
+    assert "rollout.memory_fraction" in caught.value.fix
+
+
+def test_kv_cache_tokens_by_hand():
+    """7B: 28 layers x 2 x 4 heads x 128 numbers x 2 bytes are 57,344 bytes a token."""
+    memory = make_plan(shipped("revisual-7b"), EIGHT).stages[1].memory
+    cache = int(0.33 * 79.1 * GIB) - 2 * 8_292_166_656 - 2 * GIB
+    assert memory.cache_tokens == pytest.approx(cache // 57_344, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "named"),
+    [
+        ({"hardware": {"activation_checkpointing": False}}, EIGHT, "activation_checkpointing"),
+        ({"rollout": {"memory_fraction": 0.2}}, EIGHT, "memory_fraction"),
+        ({}, Machine(4, 80 * GIB), "num_processes"),
+        ({}, Machine(8, 40 * GIB), "zero_stage"),
+        ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "tensor_parallel"),
+        ({}, Machine(8, 80 * GIB, disk=1000 * GIB), "keep_last"),
+    ],
+)
+def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
+    with pytest.raises(PlanError) as caught:
+        require_fits(make_plan(shipped("revisual-7b", **changes), machine))
+    assert named in caught.value.fix
+
+
+def test_checkpoints_and_updates_by_hand():
+    """918 updates are 47,000 rows x 5 epochs / 256; every tenth is saved: 12 bytes a parameter."""
+    cold_start = make_plan(shipped("revisual-7b"), EIGHT).stages[0]
+    assert (cold_start.work.num_updates, cold_start.work.num_saves) == (918, 91)
+    assert cold_start.memory.checkpoint == pytest.approx(12 * 8_292_166_656, abs=10_000)
+
+
+def test_the_table_has_a_column_for_each_stage_and_a_price():
+    plan = make_plan(shipped("revisual-3b"), EIGHT)
+    lines = plan_lines(plan, gpu_hour_price=2.0)
+    rows = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {len(plan.stages) + 2}
+    seconds = plan.stages[0].work.learner_seconds
+    assert f"{seconds.low / 3600 * 16:,.1f} to" in next(row for row in rows if "cost" in row)
+    assert not any("cost" in line for line in plan_lines(plan))

@@ -1,0 +1,142 @@
+"""A training stage's memory: of one GPU, by phase, and of the host."""
+
+from dataclasses import dataclass
+
+from training.plan.activations import Activations, MicroBatch, activations
+from training.plan.learned import BYTES, Held, checkpoint_bytes, held, learned
+from training.plan.machine import GIB, Machine
+from training.plan.shape import ModelShape
+from training.recipe.recipe import Recipe
+from training.recipe.stages import RlStage, Stage
+
+# Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; what vLLM keeps
+# beside weights and KV cache, awake (its own activations and CUDA graphs) and asleep; a process's
+# libraries in the host's memory.
+CONTEXT, SAMPLER_WORK, SAMPLER_ASLEEP, PROCESS = 2 * GIB, 2 * GIB, 1 * GIB, 4 * GIB
+# Pixels of an image that is as large as Qwen2.5-VL's own processor lets it be.
+MAX_PIXELS = 12_845_056
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """Bytes of one GPU, and of one node's host.
+
+    Attributes:
+        held: The learner's.
+        activations: Of the largest micro-batch.
+        reference: A second, frozen policy.
+        sampler: While it is awake.
+        cache_tokens: That the sampler's KV cache holds then.
+        longest: Tokens of the longest sequence.
+        update: Peak while learning.
+        rollout: Peak while sampling; 0 in a stage that does not sample.
+        host: Peak of one node.
+        checkpoint: A step checkpoint's bytes, of all ranks.
+    """
+
+    held: Held
+    activations: Activations
+    reference: int
+    sampler: int
+    cache_tokens: int
+    longest: int
+    update: int
+    rollout: int
+    host: int
+    checkpoint: int
+
+    @property
+    def peak(self) -> int:
+        """The larger of both phases."""
+        return max(self.update, self.rollout)
+
+
+def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machine) -> StageMemory:
+    """Adds a stage up, at the largest micro-batch that the recipe allows."""
+    hardware, size = recipe.hardware, BYTES[recipe.model.dtype]
+    of = learned(shape, stage)
+    parts = held(
+        of,
+        dtype=recipe.model.dtype,
+        zero_stage=hardware.zero_stage,
+        num_ranks=hardware.num_processes,
+    )
+    longest = longest_sequence(recipe, stage)
+    batch = _largest_batch(recipe, stage, shape, max(longest, stage.tokens_per_micro_batch))
+    kept = activations(
+        shape,
+        stage,
+        batch,
+        dtype=recipe.model.dtype,
+        checkpointing=hardware.activation_checkpointing,
+    )
+    whole = shape.total * size
+    reference = whole if isinstance(stage, RlStage) and stage.kl else 0
+    sampler, cache_tokens, asleep = _sampler(recipe, stage, shape, machine)
+    resident = parts.weights + parts.optimizer + reference + CONTEXT
+    head = kept.saved + kept.head
+    layer = kept.saved + kept.layer + parts.buckets
+    update = parts.gradients + max(head, layer, parts.step)
+    local = min(hardware.num_processes, machine.num_gpus)
+    checkpoint = checkpoint_bytes(of)
+    is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
+    sleeping = _sampler_weights(recipe, shape) if is_vllm else 0
+    # Each process reads the weights into the host's memory first; later a checkpoint is copied.
+    copies = checkpoint * local // hardware.num_processes
+    host = local * PROCESS + max(local * whole, local * sleeping + copies)
+    return StageMemory(
+        parts,
+        kept,
+        reference,
+        sampler,
+        cache_tokens,
+        longest,
+        update=resident + update + asleep,
+        rollout=resident + sampler if sampler else 0,
+        host=host,
+        checkpoint=checkpoint,
+    )
+
+
+def longest_sequence(recipe: Recipe, stage: Stage) -> int:
+    """Tokens of the longest prompt with its longest response."""
+    if not isinstance(stage, RlStage):
+        return stage.max_length_tokens
+    longest = recipe.curation.max_prompt_tokens + stage.max_response_tokens
+    bound = recipe.rollout.max_length_tokens if recipe.rollout.engine == "vllm" else None
+    return min(longest, bound) if bound else longest
+
+
+def _largest_batch(recipe: Recipe, stage: Stage, shape: ModelShape, tokens: int) -> MicroBatch:
+    """As many of the largest images as the tokens hold, each of a prompt of its own."""
+    modality = next(one.modality for one in recipe.curation.sets if one.name == stage.data)
+    if modality == "text":
+        return MicroBatch(tokens)
+    vision = shape.vision
+    patches = (recipe.model.max_pixels or MAX_PIXELS) // vision.patch_pixels**2
+    num_images = tokens // (patches // vision.merge**2 + 1)
+    return MicroBatch(tokens, max(num_images, 1) * patches)
+
+
+def _sampler_weights(recipe: Recipe, shape: ModelShape) -> int:
+    shared = recipe.rollout.tensor_parallel if recipe.rollout.engine == "vllm" else 1
+    return shape.total * BYTES[recipe.model.dtype] // shared
+
+
+def _sampler(
+    recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machine
+) -> tuple[int, int, int]:
+    """The sampler's bytes while awake, the tokens of its KV cache, and its bytes while asleep."""
+    if not isinstance(stage, RlStage):
+        return 0, 0, 0
+    text, rollout = shape.text, recipe.rollout
+    of_a_token = 2 * text.num_layers * text.num_kv_heads * text.head_width
+    of_a_token *= BYTES[recipe.model.dtype]
+    if rollout.engine == "vllm":
+        awake = int(rollout.memory_fraction * machine.usable_gpu_memory)
+        cache = awake - _sampler_weights(recipe, shape) - SAMPLER_WORK
+        shared = min(rollout.tensor_parallel, text.num_kv_heads)
+        return awake, max(cache, 0) * shared // of_a_token, SAMPLER_ASLEEP
+    cache = machine.usable_gpu_memory // 4  # training.runtime.device.kv_cache_bytes
+    copy = shape.total * BYTES[recipe.model.dtype] if recipe.hardware.zero_stage == 3 else 0
+    return cache + copy, cache // of_a_token, copy

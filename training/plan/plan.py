@@ -1,0 +1,132 @@
+"""The whole recipe's plan, and the refusal of one that a machine cannot hold."""
+
+from dataclasses import dataclass
+
+from contracts.errors import PlanError
+from training.plan.machine import GIB, Machine
+from training.plan.memory import StageMemory, stage_memory
+from training.plan.shape import ModelShape, shape_at
+from training.plan.work import StageWork, stage_work
+from training.recipe.recipe import Recipe
+from training.recipe.stages import RlStage, Stage
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One training stage."""
+
+    stage: Stage
+    memory: StageMemory
+    work: StageWork
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All training stages of a recipe, on one machine.
+
+    Attributes:
+        recipe: Whose plan it is.
+        machine: What it was made for.
+        shape: The model's.
+        stages: In the recipe's order.
+    """
+
+    recipe: Recipe
+    machine: Machine
+    shape: ModelShape
+    stages: tuple[StagePlan, ...]
+
+    @property
+    def disk(self) -> int:
+        """Bytes of the store, where it is on this machine, and of the scratch at its fullest."""
+        stored = sum(one.work.stored for one in self.stages)
+        return stored + max(one.work.scratch for one in self.stages)
+
+
+def make_plan(recipe: Recipe, machine: Machine) -> Plan:
+    """Plans a recipe; nothing is loaded, started or written.
+
+    Raises:
+        PlanError: The model's sizes are not known here.
+    """
+    shape = shape_at(recipe.model.path)
+    stages = []
+    for stage in recipe.stages:
+        memory = stage_memory(recipe, stage, shape, machine)
+        stages.append(StagePlan(stage, memory, stage_work(recipe, stage, shape, memory, machine)))
+    return Plan(recipe, machine, shape, tuple(stages))
+
+
+def require_fits(plan: Plan) -> None:
+    """Refuses a plan that its machine cannot hold.
+
+    Raises:
+        PlanError: Names the stage, the figure, the limit and a setting that mends it.
+    """
+    _require_gpus(plan)
+    for one in plan.stages:
+        _require_gpu_memory(plan, one)
+        _require_cache(plan, one)
+        _require(
+            one.stage.name,
+            "host memory",
+            one.memory.host,
+            plan.machine.host_memory,
+            "raise rollout.tensor_parallel, train adapters (stages.lora), or take a node with more",
+        )
+    _require(
+        "all",
+        "disk for scratch and store",
+        plan.disk,
+        plan.machine.disk,
+        "lower checkpoints.keep_last, set REVISUAL_STORE to a bucket, or take a larger disk",
+    )
+
+
+def _require_gpus(plan: Plan) -> None:
+    wanted, there = plan.recipe.hardware.num_processes, plan.machine.num_gpus
+    if wanted > there * plan.machine.num_nodes:
+        raise PlanError(
+            f"The recipe asks for {wanted} processes, and there are "
+            f"{there * plan.machine.num_nodes} GPU(s).",
+            where=f"hardware.num_processes = {wanted}",
+            rule="each process has a GPU of its own",
+            fix="lower hardware.num_processes, or give more GPUs",
+        )
+
+
+def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
+    memory, recipe = one.memory, plan.recipe
+    if memory.rollout >= memory.update and recipe.rollout.engine == "vllm":
+        fix = "lower rollout.memory_fraction, or raise hardware.zero_stage"
+    elif not recipe.hardware.activation_checkpointing:
+        fix = "set hardware.activation_checkpointing = true"
+    elif one.stage.tokens_per_micro_batch > memory.longest:
+        fix = f"lower stages.tokens_per_micro_batch (not below {memory.longest}, the longest)"
+    elif recipe.hardware.zero_stage < 3:
+        fix = "raise hardware.zero_stage, or train adapters (stages.lora)"
+    else:
+        fix = "train adapters (stages.lora), more processes, or shorter sequences"
+    _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)
+
+
+def _require_cache(plan: Plan, one: StagePlan) -> None:
+    if isinstance(one.stage, RlStage) and one.memory.cache_tokens < one.memory.longest:
+        raise PlanError(
+            f"The sampler's KV cache holds {one.memory.cache_tokens:,} tokens, and a sequence may "
+            f"have {one.memory.longest:,}.",
+            where=f"stage {one.stage.name}",
+            rule="the KV cache holds at least one sequence",
+            fix="raise rollout.memory_fraction or rollout.tensor_parallel",
+        )
+
+
+def _require(stage: str, what: str, needed: int, limit: int | None, fix: str) -> None:
+    if limit is not None and needed > limit:
+        raise PlanError(
+            f"Stage {stage} needs {needed / GIB:.1f} GiB of {what}, and there are "
+            f"{limit / GIB:.1f} GiB.",
+            where=f"stage {stage}",
+            rule=f"the {what} that a stage needs is there",
+            fix=fix,
+        )

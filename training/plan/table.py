@@ -1,0 +1,126 @@
+"""A plan as lines of Markdown, for a terminal and for docs/hardware.md alike."""
+
+from collections.abc import Sequence
+
+from training.plan.machine import GIB, USABLE
+from training.plan.memory import CONTEXT, SAMPLER_ASLEEP
+from training.plan.plan import Plan, StagePlan
+from training.plan.work import (
+    LEARNER_SHARE,
+    PROMPT_TOKENS,
+    RL_LENGTH,
+    SAMPLER_SHARE,
+    SFT_LENGTH,
+    Range,
+)
+
+HOUR = 3600.0
+GIGA = 1e9
+
+
+def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
+    """The plan's table and its assumptions.
+
+    Args:
+        plan: See `make_plan`.
+        gpu_hour_price: Of one GPU for an hour, in any currency.
+    """
+    recipe, machine, shape = plan.recipe, plan.machine, plan.shape
+    names = [one.stage.name for one in plan.stages]
+    limit = machine.usable_gpu_memory / GIB
+    ranks = recipe.hardware.num_processes
+    parts = ", ".join(
+        f"{name} {count / GIGA:.3f} B" for name, count in sorted(shape.parameters.items())
+    )
+    lines = [
+        f"{recipe.name}: {shape.total / GIGA:.3f} B parameters ({parts}; the head's "
+        f"{shape.head / GIGA:.3f} B {'tied to' if shape.is_tied else 'beside'} the embedding), "
+        f"{recipe.model.dtype}, {ranks} process(es), ZeRO {recipe.hardware.zero_stage}.",
+        f"Machine: {machine.num_nodes} x {machine.num_gpus} GPU(s) of {limit:.1f} usable GiB.",
+        "",
+        _row("GiB a GPU", names),
+        _row("---", ["---:"] * len(names)),
+        *(
+            _row(label, [_gib(value) for value in values])
+            for label, values in _gpu_rows(plan.stages)
+        ),
+        _row("share of the GPU", [f"{one.memory.peak / GIB / limit:.0%}" for one in plan.stages]),
+        _row("KV cache, tokens", [_count(one.memory.cache_tokens) for one in plan.stages]),
+        _row("host of a node, GiB", [_gib(one.memory.host) for one in plan.stages]),
+        _row("a step checkpoint, GB", [_gb(one.memory.checkpoint) for one in plan.stages]),
+        _row("step checkpoints", [str(one.work.num_saves) for one in plan.stages]),
+        _row("scratch, GB", [_gb(one.work.scratch) for one in plan.stages]),
+        _row("stays in the store, GB", [_gb(one.work.stored) for one in plan.stages]),
+        _row("written to the store, GB", [_gb(one.work.written) for one in plan.stages]),
+        _row("updates", [str(one.work.num_updates) for one in plan.stages]),
+        _row("sampled, M tokens", [_span(one.work.sampled_tokens, 1e6) for one in plan.stages]),
+        _row("learned, M tokens", [_span(one.work.learned_tokens, 1e6) for one in plan.stages]),
+        _row("sampler, hours", [_span(one.work.sampler_seconds, HOUR) for one in plan.stages]),
+        _row("learner, hours", [_span(one.work.learner_seconds, HOUR) for one in plan.stages]),
+    ]
+    if gpu_hour_price is not None:
+        costs = [_cost(one, ranks * gpu_hour_price) for one in plan.stages]
+        lines.append(_row("cost", [_span(cost, 1.0) for cost in costs]))
+    return [*lines, "", *_assumptions(plan)]
+
+
+def _gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
+    memories = [one.memory for one in stages]
+    return [
+        ("weights", [one.held.weights for one in memories]),
+        ("master weights and moments", [one.held.optimizer for one in memories]),
+        ("reference", [one.reference for one in memories]),
+        ("gradients", [one.held.gradients for one in memories]),
+        ("buckets", [one.held.buckets for one in memories]),
+        ("activations", [one.activations.saved for one in memories]),
+        (
+            "head, or last layer",
+            [max(one.activations.head, one.activations.layer) for one in memories],
+        ),
+        ("sampler awake", [one.sampler for one in memories]),
+        ("**peak in an update**", [one.update for one in memories]),
+        ("**peak in a rollout**", [one.rollout for one in memories]),
+    ]
+
+
+def _assumptions(plan: Plan) -> list[str]:
+    machine = plan.machine
+    return [
+        f"Disk in all, store on this machine: {_gb(plan.disk)} GB. Not in the table: curation and "
+        "evaluation.",
+        f"Assumed: usable memory {USABLE:.1%} of the nominal; {CONTEXT / GIB:.0f} GiB for CUDA and "
+        f"NCCL; {SAMPLER_ASLEEP / GIB:.0f} GiB for vLLM asleep; every micro-batch full, and of the "
+        "largest images;",
+        f"sequences of {SFT_LENGTH[0]:.0%} to {SFT_LENGTH[1]:.0%} (SFT) and responses of "
+        f"{RL_LENGTH[0]:.0%} to {RL_LENGTH[1]:.0%} (RL) of the longest, prompts of "
+        f"{PROMPT_TOKENS} tokens; on {machine.gpu} {LEARNER_SHARE[0]:.0%} to "
+        f"{LEARNER_SHARE[1]:.0%} of peak FLOP/s,",
+        f"and {SAMPLER_SHARE[0]:.0%} to {SAMPLER_SHARE[1]:.0%} of the sampler's assumed rate. "
+        "No GPU has confirmed any of this.",
+    ]
+
+
+def _cost(one: StagePlan, price: float) -> Range:
+    seconds = one.work.learner_seconds, one.work.sampler_seconds
+    low, high = (sum(getattr(part, end) for part in seconds) for end in ("low", "high"))
+    return Range(low / HOUR * price, high / HOUR * price)
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return f"| {label:<26} | " + " | ".join(f"{cell:>14}" for cell in cells) + " |"
+
+
+def _gib(value: int) -> str:
+    return f"{value / GIB:.1f}" if value else "-"
+
+
+def _gb(value: int) -> str:
+    return f"{value / GIGA:,.1f}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value else "-"
+
+
+def _span(of: Range, unit: float) -> str:
+    return f"{of.low / unit:,.1f} to {of.high / unit:,.1f}" if of.high else "-"

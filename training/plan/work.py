@@ -1,0 +1,111 @@
+"""A training stage's work: tokens, times as ranges, and what it writes to disk."""
+
+import math
+from dataclasses import dataclass
+
+from training.plan.learned import BYTES
+from training.plan.machine import GPUS, Machine
+from training.plan.memory import StageMemory
+from training.plan.shape import ModelShape
+from training.recipe.recipe import Recipe
+from training.recipe.stages import RlStage, Stage
+
+# Assumptions: how long sequences are, as shares of the longest; which share of a GPU's peak the
+# learner gets; which share of its best rate the sampler gets (batches end one by one).
+SFT_LENGTH, RL_LENGTH = (0.1, 0.3), (0.25, 0.5)
+LEARNER_SHARE, SAMPLER_SHARE = (0.45, 0.25), (1.0, 0.5)
+SAMPLER_MODEL = 8.3e9  # parameters of the model whose sampling rate is assumed
+PROMPT_TOKENS = 500
+# On a machine's disk at most: being written, waiting, being uploaded, the best, one to resume from.
+MAX_SCRATCH_CHECKPOINTS = 5
+
+
+@dataclass(frozen=True)
+class Range:
+    """The least and the most of it."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What a stage does.
+
+    Attributes:
+        num_updates: Optimizer steps at most.
+        num_saves: Step checkpoints written.
+        sampled_tokens: By the sampler.
+        learned_tokens: Through the learner, prompts included.
+        learner_seconds: Of its passes.
+        sampler_seconds: Of sampling.
+        scratch: Bytes on the machine's own disk.
+        stored: Bytes that stay in the store.
+        written: Bytes written to the store in all.
+    """
+
+    num_updates: int
+    num_saves: int
+    sampled_tokens: Range
+    learned_tokens: Range
+    learner_seconds: Range
+    sampler_seconds: Range
+    scratch: int
+    stored: int
+    written: int
+
+
+def stage_work(
+    recipe: Recipe, stage: Stage, shape: ModelShape, memory: StageMemory, machine: Machine
+) -> StageWork:
+    """Adds a stage's work up, at a range of lengths and rates."""
+    if isinstance(stage, RlStage):
+        num_steps, num_updates = stage.num_steps, stage.num_steps * stage.updates_per_step
+        responses = num_steps * stage.prompts_per_step * stage.group_size
+        sampled = _times(responses * stage.max_response_tokens, RL_LENGTH)
+        share = stage.pad.ratio if stage.pad.strategy in ("pad", "random", "released") else 1.0
+        prompts = responses * PROMPT_TOKENS
+        learned = Range((sampled.low + prompts) * share, (sampled.high + prompts) * share)
+    else:
+        rows = next(one.num_problems for one in recipe.curation.sets if one.name == stage.data)
+        num_steps = num_updates = math.ceil(rows * stage.epochs / stage.batch_size)
+        sampled = Range(0.0, 0.0)
+        learned = _times(num_updates * stage.batch_size * stage.max_length_tokens, SFT_LENGTH)
+    flops = 2 * shape.total * _passes(recipe, stage)
+    gpu, num_ranks = GPUS[machine.gpu], recipe.hardware.num_processes
+    peak = gpu.bfloat16_flops * num_ranks
+    rate = gpu.sampled_tokens * num_ranks * SAMPLER_MODEL / shape.total
+    saves = num_steps // recipe.checkpoints.every_steps
+    model = shape.total * BYTES[recipe.model.dtype]
+    kept = min(saves, recipe.checkpoints.keep_last + 1)  # and the one with the best score
+    return StageWork(
+        num_updates,
+        saves,
+        sampled,
+        learned,
+        _seconds(learned, flops / peak, LEARNER_SHARE),
+        _seconds(sampled, 1 / rate, SAMPLER_SHARE),
+        scratch=min(saves, MAX_SCRATCH_CHECKPOINTS) * memory.checkpoint + 2 * model,
+        stored=kept * memory.checkpoint + model,
+        written=saves * memory.checkpoint + model,
+    )
+
+
+def _passes(recipe: Recipe, stage: Stage) -> float:
+    """Forward passes' worth of work on a learned token.
+
+    A backward pass costs two, or one where only adapters learn; checkpointing computes one again.
+    """
+    passes = 1 + (1 if stage.lora else 2) + recipe.hardware.activation_checkpointing
+    if isinstance(stage, RlStage):
+        passes += (stage.updates_per_step > 1) + (stage.kl is not None)
+    return passes
+
+
+def _times(count: float, shares: tuple[float, float]) -> Range:
+    return Range(count * shares[0], count * shares[1])
+
+
+def _seconds(tokens: Range, of_a_token: float, shares: tuple[float, float]) -> Range:
+    """At the best and the worst share of the full rate."""
+    return Range(tokens.low * of_a_token / shares[0], tokens.high * of_a_token / shares[1])

@@ -24,7 +24,7 @@ class StageMemory:
     Attributes:
         held: The learner's.
         activations: Of the largest micro-batch.
-        reference: A second, frozen policy.
+        reference: A second, frozen policy; adapters need none, the base is under them.
         sampler: While it is awake.
         cache_tokens: That the sampler's KV cache holds then.
         longest: Tokens of the longest sequence.
@@ -71,7 +71,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         checkpointing=hardware.activation_checkpointing,
     )
     whole = shape.total * size
-    reference = whole if isinstance(stage, RlStage) and stage.kl else 0
+    reference = whole if isinstance(stage, RlStage) and stage.kl and not stage.lora else 0
     sampler, cache_tokens, asleep = _sampler(recipe, stage, shape, machine)
     resident = parts.weights + parts.optimizer + reference + CONTEXT
     head = kept.saved + kept.head

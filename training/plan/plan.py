@@ -1,6 +1,7 @@
 """The whole recipe's plan, and the refusal of one that a machine cannot hold."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
@@ -38,9 +39,12 @@ class Plan:
 
     @property
     def disk(self) -> int:
-        """Bytes of the store, where it is on this machine, and of the scratch at its fullest."""
-        stored = sum(one.work.stored for one in self.stages)
-        return stored + max(one.work.scratch for one in self.stages)
+        """Bytes of store and scratch at their fullest, where the store is on this machine."""
+        works = [one.work for one in self.stages]
+        models = accumulate((work.model for work in works), initial=0)  # of the stages before
+        return max(
+            before + work.stored + work.scratch for before, work in zip(models, works, strict=False)
+        )
 
 
 def make_plan(recipe: Recipe, machine: Machine) -> Plan:

@@ -40,7 +40,8 @@ class StageWork:
         learner_seconds: Of its passes.
         sampler_seconds: Of sampling.
         scratch: Bytes on the machine's own disk.
-        stored: Bytes that stay in the store.
+        stored: Bytes in the store while it runs, with step checkpoints; the model alone stays.
+        model: Bytes of the model that it makes.
         written: Bytes written to the store in all.
     """
 
@@ -52,6 +53,7 @@ class StageWork:
     sampler_seconds: Range
     scratch: int
     stored: int
+    model: int
     written: int
 
 
@@ -87,6 +89,7 @@ def stage_work(
         _seconds(sampled, 1 / rate, SAMPLER_SHARE),
         scratch=min(saves, MAX_SCRATCH_CHECKPOINTS) * memory.checkpoint + 2 * model,
         stored=kept * memory.checkpoint + model,
+        model=model,
         written=saves * memory.checkpoint + model,
     )
 

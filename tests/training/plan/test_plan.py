@@ -65,7 +65,7 @@ def test_kv_cache_tokens_by_hand():
         ({}, Machine(4, 80 * GIB), "num_processes"),
         ({}, Machine(8, 40 * GIB), "zero_stage"),
         ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "tensor_parallel"),
-        ({}, Machine(8, 80 * GIB, disk=1000 * GIB), "keep_last"),
+        ({}, Machine(8, 80 * GIB, disk=600 * GIB), "keep_last"),
     ],
 )
 def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):

@@ -20,7 +20,7 @@ from infra.names import chunks_key, is_entry, is_key, is_location, step_key, ste
 from infra.store import Store
 from tasks.chunks import KIND as CHUNKS
 from tasks.uploads import KIND as CHECKPOINT
-from tasks.uploads import Retention, step_scores
+from tasks.uploads import Retention, best_step, step_scores
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +198,12 @@ def _kept_steps(
         for _, stage, *rest in parts
         if is_key(stage) and step_of_entry("/".join(rest)) is not None
     }
-    for stage in sorted(stages - finished):
+    for stage in sorted(stages):
         scores = step_scores(store, stage)
-        for step in set(scores) - set(retention.outdated(scores)):
+        # Of a finished stage the best alone: whether it validates, its recipe knows.
+        others = set(scores) - {best_step(scores)}
+        gone = others if stage in finished else set(retention.outdated(scores))
+        for step in set(scores) - gone:
             if artifact := store.find(step_key(stage, step)):
                 yield artifact
 

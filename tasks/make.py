@@ -22,6 +22,7 @@ from tasks.keys import stage_key
 from tasks.run import Run
 from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
 from training.recipe.recipe import resolved_toml_values
+from training.recipe.stages import validates
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def make_artifact(
         shutil.copyfile(work / kept, job.output / kept)
     makes, provenance = MAKES[kind], run.provenance(name, inputs, made_of)
     artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
-    drop_remains(store, key)
+    drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
     shutil.rmtree(work)
     return artifact
 

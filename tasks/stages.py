@@ -26,7 +26,7 @@ from tasks.make import make_artifact
 from tasks.run import Run
 from tasks.status import explain, find_finished
 from tasks.uploads import drop_remains
-from training.recipe.stages import Stage
+from training.recipe.stages import Stage, validates
 
 
 @task(cache_policy=NO_CACHE, task_run_name="curate")
@@ -72,7 +72,8 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
             store.append(key, artifact)
     else:
         artifact = found
-        drop_remains(store, stage_key(made_of))  # of a run that was killed before it could
+        # Of a run that was killed before it could.
+        drop_remains(store, stage_key(made_of), keeps_best=validates(run.recipe.stages, name))
         said = remarks(store, found, made_of)
         for line in said:
             display.say(line)

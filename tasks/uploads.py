@@ -97,12 +97,14 @@ def resume_point(store: Store, key: str, work: Path, say: Say) -> ResumePoint:
     return ResumePoint()
 
 
-def drop_remains(store: Store, key: str) -> None:
+def drop_remains(store: Store, key: str, *, keeps_best: bool) -> None:
     """Removes what a stage saved while it ran, if it is finished; else nothing.
 
     Args:
         store: Where it lies.
         key: The stage's key.
+        keeps_best: Whether the step checkpoint with the best score stays: of a stage that validates
+            it may be better than the model that came last.
 
     Raises:
         StoreError: The store cannot be reached.
@@ -110,8 +112,10 @@ def drop_remains(store: Store, key: str) -> None:
     steps, has_chunks = store.steps(key), store.has_entries(chunks_key(key))
     if not (steps or has_chunks) or store.find(key) is None:
         return
+    best = best_step(step_scores(store, key)) if keeps_best else None
     for step in steps:
-        store.drop(step_key(key, step))
+        if step != best:
+            store.drop(step_key(key, step))
     if has_chunks:
         store.drop(chunks_key(key))
 
@@ -132,9 +136,13 @@ class Retention:
         Args:
             scores: By step; a step without a score counts as the worst.
         """
-        newest = sorted(scores)[-self.keep_last :]
-        best = max(scores, key=lambda step: (_comparable(scores[step]), step), default=None)
+        newest, best = sorted(scores)[-self.keep_last :], best_step(scores)
         return [step for step in sorted(scores) if step not in newest and step != best]
+
+
+def best_step(scores: Mapping[int, float]) -> int | None:
+    """The step of the highest score, the later of equal ones; None if there are no steps."""
+    return max(scores, key=lambda step: (_comparable(scores[step]), step), default=None)
 
 
 class Uploads(ABC):

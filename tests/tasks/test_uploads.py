@@ -265,18 +265,28 @@ def test_the_remains_go_with_the_end_of_their_stage_and_not_before(store, saved,
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "weights").write_bytes(b"w")
     store.publish(tmp_path / "made", "chunks", Provenance(), key=chunks_key(KEY))
-    drop_remains(store, KEY)
+    drop_remains(store, KEY, keeps_best=False)
     assert store.steps(KEY) == [10, 20] and store.has_entries(chunks_key(KEY))
     point, _ = resume(store, tmp_path / "before")
     assert point.step == 20
 
     artifact = store.publish(tmp_path / "made", "model", Provenance(), key=KEY)
-    drop_remains(store, KEY)
+    drop_remains(store, KEY, keeps_best=False)
     assert store.steps(KEY) == [] and not store.has_entries(chunks_key(KEY))
     assert store.find(KEY) == artifact
     assert {name.split("/")[0] for name in store.backend.sizes("artifacts")} == {"model"}
-    drop_remains(store, KEY)  # there is nothing left
+    drop_remains(store, KEY, keeps_best=False)  # there is nothing left
     assert store.find(KEY) == artifact
+
+
+def test_the_best_step_of_a_stage_that_validates_stays(store, saved, tmp_path):
+    store_steps(store, saved, {10: 0.5, 20: 0.75, 30: 0.25})
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "weights").write_bytes(b"w")
+    store.publish(tmp_path / "made", "model", Provenance(), key=KEY)
+    for _ in range(2):
+        drop_remains(store, KEY, keeps_best=True)
+        assert store.steps(KEY) == [20]
 
 
 def test_steps_that_another_run_removes_meanwhile_are_not_damaged(
@@ -291,7 +301,7 @@ def test_steps_that_another_run_removes_meanwhile_are_not_damaged(
         if key == step_key(KEY, 10):
             monkeypatch.setattr(store, "find", find)
             store.publish(tmp_path / "made", "model", Provenance(), key=KEY)
-            drop_remains(store, KEY)
+            drop_remains(store, KEY, keeps_best=False)
         return find(key)
 
     monkeypatch.setattr(store, "find", finished_meanwhile)

@@ -354,6 +354,14 @@ class RlStage(LossRecipe):
 Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
 
 
+def validates(stages: Iterable[SftStage | RlStage], name: str) -> bool:
+    """Whether the stage of that name scores itself on problems that it holds out."""
+    return any(
+        isinstance(stage, RlStage) and stage.name == name and stage.validation is not None
+        for stage in stages
+    )
+
+
 def custom_rewards(stages: Iterable[SftStage | RlStage]) -> list[str]:
     """The functions of the user's own that stages are rewarded by."""
     return [

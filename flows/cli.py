@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command; a broken rule is one clear message and exit code 1."""
     os.umask(PRIVATE_UMASK)
     try:
-        app(arguments)
+        app(arguments, prog_name="revisual")
     except RevisualError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(1)

@@ -6,38 +6,58 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from training.answers.nouns import ANY_THING, NOUNS, RESULTS
+from training.answers.nouns import ADJECTIVES, ANY_THING, RESULTS, SAME_THINGS
 from training.answers.units import Unit, noun_of, parse_unit, singular
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
+# A dollar of money: escaped, or before a number that a word or the end of a sentence follows.
+_MONEY = re.compile(
+    r"\\\$\s*(\d[\d,]*(?:\.\d+)?)|\$(\d[\d,]*(?:\.\d+)?)(?=\s+[a-zA-Z]{2}|\s*[.,;?!)](?:\s|$)|\s*$)"
+)
 _MARKUP = re.compile(r"\\(?:text|mathrm|mbox|operatorname|,|;|!)|[$\\{}()\[\]*~]")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
-_HOW_MANY = re.compile(r"\b(?:how many|(?:the|what) number of)\s+", re.IGNORECASE)
-_IN = re.compile(r"\b(?:in|into|to)\s+", re.IGNORECASE)
-_WORD = re.compile(r"[^\W\d_]+(?:\^?[23²³])?(?:\s?/\s?[^\W\d_]+(?:\^?[23²³])?)?|[%°$€£¥¢]")
+_HOW_MANY = re.compile(r"\bhow many\s+", re.IGNORECASE)
+_NUMBER_OF = re.compile(
+    r"\b(?:what is|find|determine|compute|calculate|give|state) the (?:total )?number of\s+",
+    re.IGNORECASE,
+)
+_PER_CENT = re.compile(r"\bwhat (?:is the )?per ?cent(?:age)?\b", re.IGNORECASE)
+_HOW_OLD = re.compile(r"\bhow old\b", re.IGNORECASE)
+_IN = re.compile(r"\b(?:in|into)\s+")
+_TO = re.compile(r"\bto\s+")
+_CONVERTS = re.compile(r"\b(?:convert|change|express|write|rewrite)\b", re.IGNORECASE)
+_PER = re.compile(r"\b(?:per|an?|each|every)\s+([a-z]+)", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:than|if|when|while)\b", re.IGNORECASE)
+_BEHIND_A_NUMBER = re.compile(r"\d\s?((?:square |cubic )?[A-Za-z°]+(?:\^?[23²³])?)(?![\w-])")
+_KELVIN = re.compile(r"\bkelvins?\b|\btemperature\b", re.IGNORECASE)
+# Hyphens join: `six-inch tiles` are counted, and no inches.
+_WORD = re.compile(
+    r"[^\W\d_]+(?:-[^\W\d_]+)*(?:\^?[23²³])?(?:\s?/\s?[^\W\d_]+(?:\^?[23²³])?)?|[%°€£¥¢]"
+)
 _VERBS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "will",
-        "would",
-        "can",
-        "could",
-        "has",
-        "have",
-        "had",
-        "must",
-    ]
+    {
+        *("is", "are", "was", "were", "do", "does", "did", "will", "would", "can", "could"),
+        *("has", "have", "had", "must", "should", "may"),
+    }
+)
+_BEFORE_NOUNS = ADJECTIVES | {
+    *("more", "other", "of", "the", "these", "those", "his", "her", "its", "their", "your", "my"),
+    *("additional", "extra", "fewer", "less", "remaining", "such", "a", "an", "positive"),
+    *("negative", "non-negative", "whole", "full"),
+}
+# Words behind what is counted that change nothing: `5 apples left`.
+_TAIL = frozenset(
+    {
+        *("left", "remaining", "more", "in", "total", "all", "altogether", "of", "the", "each"),
+        *("away", "ago", "old", "tall", "long"),
+    }
 )
 _LONGEST_UNIT = 4  # words, `cubic metres per second`
-_FARTHEST_NOUN = 5  # words after `how many`
-# Measures that are named alike: degrees.
-_DEGREES = frozenset({"angle", "temperature C", "temperature F"})
+_FARTHEST_NOUN, _NUM_THINGS = 5, 8  # words after `how many`
+_DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
+_YEAR, _SHARE, _DOLLAR, _KELVINS = (
+    parse_unit(name, separated=True) for name in ("years", "percent", "dollars", "kelvin")
+)
 
 
 @dataclass(frozen=True)
@@ -45,96 +65,143 @@ class Asked:
     """What the answer to a question may be measured in, where the reference has no unit.
 
     Attributes:
+        is_known: Whether there is a question.
         unit: The unit that is asked for, as in `how many metres` or `in minutes`; None if none is.
+            Of `miles per hour` it is miles.
         noun: The thing that is asked for, as in `how many apples`; None if none is.
-        sentence: Words of the question's end, from the sentence that asks, in the singular.
-        units: Units that the question names.
+        things: The words after `how many`, in the singular.
+        sentence: Words of the sentence that asks and of what follows, in the singular, but for what
+            follows `than` or `if`.
+        per: Dimensions and factors of the units after `per`, `a`, `each` and `every`.
+        units: Units that the question names behind a number.
     """
 
+    is_known: bool = False
     unit: Unit | None = None
     noun: str | None = None
+    things: frozenset[str] = frozenset()
     sentence: frozenset[str] = frozenset()
+    per: frozenset[tuple[str, Fraction]] = frozenset()
     units: frozenset[Unit] = frozenset()
 
-    def ratio(self, actual: Unit) -> Fraction | None:
-        """What an answer's value is multiplied by; None if it measures something else.
+    @property
+    def allows_shares(self) -> bool:
+        """Whether the answer may have a percent sign."""
+        return self.noun is None and (self.unit is None or self.unit.dimension == "share")
 
-        Args:
-            actual: The answer's unit or noun.
+    def allows(self, actual: Unit) -> bool:
+        """Whether an answer may be in a unit, or count a noun; never one to convert from.
+
+        What a question gives would else be paid as the answer to it: `2 h` for 120 minutes.
         """
-        noun = noun_of(actual)
-        if noun in RESULTS and self.sentence:
-            return _one_if(noun in self.sentence)
-        if noun in ANY_THING or actual.dimension == "unit":
-            return Fraction(1)
-        if self.unit is not None and (noun is None or noun not in self.sentence):
+        if not self.is_known:
+            return actual.known
+        if self.unit is None and self.noun is None:
+            return self._leaves_open(actual)
+        if actual.rate:
+            actual, below = actual.rate
+            if (below.dimension, below.factor) not in self.per:
+                return False
+        if actual.dimension.startswith("unit"):
+            return True
+        if self.unit is not None:
             if {self.unit.dimension, actual.dimension} <= _DEGREES:
-                return Fraction(1)
-            is_same = actual.dimension == self.unit.dimension
-            return actual.factor / self.unit.factor if is_same else None
-        if self.noun is not None:
-            return _one_if(noun in self.sentence)
-        if not actual.known:
-            return _one_if(actual.dimension in {unit.dimension for unit in self.units})
-        return _one_if(not self._contradicts(actual))
+                return True
+            return (self.unit.dimension, self.unit.factor) == (actual.dimension, actual.factor)
+        return self._counts(actual)
 
-    def _contradicts(self, actual: Unit) -> bool:
-        """Whether the question names other units of that kind only; a picture may name any."""
+    def _counts(self, actual: Unit) -> bool:
+        """Whether an answer counts what is to be counted."""
+        noun = noun_of(actual)
+        if noun is None:
+            words = {singular(word) for word in actual.dimension.split()}
+            return not actual.known and words <= self.things | _TAIL and bool(words & self.things)
+        if noun in RESULTS:
+            return noun in self.things
+        return (
+            noun in ANY_THING
+            or noun in self.sentence
+            or any({noun, self.noun} <= same for same in SAME_THINGS)
+        )
+
+    def _leaves_open(self, actual: Unit) -> bool:
+        """Whether nothing contradicts a unit: a picture may name one that the question doesn't."""
+        noun = noun_of(actual)
+        if noun is not None:
+            return noun not in RESULTS or noun in self.sentence
+        if not actual.known:
+            return actual.dimension in {unit.dimension for unit in self.units}
+        if actual == _DOLLAR:
+            return True
+        actual = actual.rate[0] if actual.rate else actual
         named = frozenset[tuple[str, Fraction]]().union(*(unit.parts for unit in self.units))
         kinds = {dimension for dimension, _ in named}
-        return any(part[0] in kinds and part not in named for part in actual.parts)
-
-
-def _one_if(condition: bool) -> Fraction | None:
-    return Fraction(1) if condition else None
+        return not any(part[0] in kinds and part not in named for part in actual.parts)
 
 
 @lru_cache(maxsize=4096)
 def read_asked(question: str) -> Asked:
     """Reads what a question asks for; nothing of an empty one."""
-    text = re.sub(r"\s+(?=\^)", "", _MARKUP.sub(" ", question[-_MOST_CHARACTERS:]))
+    if not question.strip():
+        return Asked()
+    money = _MONEY.sub(r" \1\2 dollars ", question[-_MOST_CHARACTERS:])
+    text = re.sub(r"\s+(?=\^)", "", _MARKUP.sub(" ", money))
     sentences = _SENTENCE.split(text)
     first = max((i for i, each in enumerate(sentences) if "?" in each), default=-1)
     end = " ".join(sentences[first:])
-    unit, noun = _asked_for(end)
+    unit, noun, things = _asked_for(end)
+    below = [unit.rate[1]] if unit and unit.rate else []
+    below += filter(None, (parse_unit(word, separated=True) for word in _PER.findall(end)))
+    how_many = _HOW_MANY.search(end)
+    start = how_many.end() if how_many else 0
+    said = end[:start] + _CONDITION.split(end[start:])[0]
     return Asked(
-        unit=unit,
+        is_known=True,
+        unit=unit.rate[0] if unit and unit.rate else unit,
         noun=noun,
-        sentence=frozenset(singular(word.lower()) for word in _WORD.findall(end)),
+        things=frozenset(things),
+        sentence=frozenset(singular(word.lower()) for word in _WORD.findall(said)),
+        per=frozenset((each.dimension, each.factor) for each in below),
         units=frozenset(_units(text)),
     )
 
 
-def _asked_for(text: str) -> tuple[Unit | None, str | None]:
-    """The unit or the noun that a text asks for; the last `in metres` decides."""
-    for match in reversed(list(_IN.finditer(text))):
+def _asked_for(text: str) -> tuple[Unit | None, str | None, list[str]]:
+    """The unit or the noun that a text asks for, and the words after `how many`."""
+    if _PER_CENT.search(text):
+        return _SHARE, None, []
+    places = [*_IN.finditer(text), *(_TO.finditer(text) if _CONVERTS.search(text) else ())]
+    for match in reversed(places):
         words = _words(text[match.end() :])
         unit = _longest_unit(words)
         if unit is not None and _is_measure(unit) and _is_plural_or_sign(words[0]):
-            return unit, None
-    how_many = _HOW_MANY.search(text)
-    words = _words(text[how_many.end() :])[:_FARTHEST_NOUN] if how_many else []
-    for start, word in enumerate(words):
-        if word.lower() in _VERBS:
-            break
+            return unit, None, []
+    counted = _HOW_MANY.search(text) or _NUMBER_OF.search(text)
+    if counted is None:
+        return (_YEAR if _HOW_OLD.search(text) else None), None, []
+    words = _words(text[counted.end() :])
+    verb = next((i for i, word in enumerate(words) if word.lower() in _VERBS), len(words))
+    things = [singular(word.lower()) for word in words[:verb]][:_NUM_THINGS]
+    for start, word in enumerate(words[: min(verb, _FARTHEST_NOUN)]):
         unit = _longest_unit(words[start:])
-        if unit is not None and _is_measure(unit):
-            return unit, None
-        if singular(word.lower()) in NOUNS:
-            noun = singular(word.lower())
-            return None, None if noun in ANY_THING else noun
-    return None, None
+        if unit is not None and _is_measure(unit.rate[0] if unit.rate else unit):
+            return unit, None, things
+        if word.lower() not in _BEFORE_NOUNS:
+            return None, singular(word.lower().partition("/")[0]), things
+    return None, None, things
 
 
 def _words(text: str) -> list[str]:
     """The first words of a text, up to a number or the end of a sentence."""
     run = re.split(r"[.?!,;:](?:\s|$)|(?<![\w^])\d", text, maxsplit=1)[0]
-    return _WORD.findall(run)[: 2 * _LONGEST_UNIT]
+    return _WORD.findall(run)[: _NUM_THINGS + _LONGEST_UNIT]
 
 
 def _longest_unit(words: Sequence[str]) -> Unit | None:
     """The unit that a text begins with; None if another one goes with it (`feet and inches`)."""
     for length in range(min(_LONGEST_UNIT, len(words)), 0, -1):
+        if words[length - 1] != words[length - 1].lower() and len(words[length - 1]) > 1:
+            continue  # a name: `to Miles`
         unit = parse_unit(" ".join(words[:length]), separated=True)
         if unit is not None and unit.known:
             beside = words[length : length + 1]
@@ -143,27 +210,23 @@ def _longest_unit(words: Sequence[str]) -> Unit | None:
 
 
 def _is_measure(unit: Unit) -> bool:
-    return noun_of(unit) is None and not unit.dimension.startswith(("unit", "share"))
+    top = unit.rate[0] if unit.rate else unit
+    return noun_of(top) is None and not top.dimension.startswith("unit")
 
 
 def _is_plural_or_sign(word: str) -> bool:
     """Whether a word after `in` is a unit: `in seconds` or `in cm`, no `in second place`."""
-    if word.lower() in ("square", "cubic", "sq"):
+    if word in ("square", "cubic", "sq"):
         return True
     letters = re.sub(r"[\W\d].*", "", word)
-    return singular(word.lower()) != word.lower() or len(letters) == 2 or letters != word
+    return singular(word) != word or len(letters) == 2 or letters != word
 
 
 def _units(text: str) -> Iterator[Unit]:
-    """Units that a text names: behind numbers, in words, or asked for."""
-    for word in _WORD.findall(text):
-        if len(word) > 1 and word.lower() != "in":
-            unit = parse_unit(word, separated=True)
-            if unit is not None and unit.known and _is_measure(unit):
-                yield unit
-    for match in re.finditer(r"\d\s?([a-zA-Z])\b", text):
-        unit = parse_unit(match[1], separated=True)
-        if unit is not None and _is_measure(unit):
+    """Measures that a text names behind numbers."""
+    for match in _BEHIND_A_NUMBER.finditer(text):
+        unit = None if match[1].lower() == "in" else parse_unit(match[1], separated=True)
+        if unit is not None and (unit.known or match[1] == "K") and _is_measure(unit):
             yield unit
-    if re.search(r"\bkelvins?\b|\d\s?K\b|\btemperature\b", text):
-        yield from filter(None, [parse_unit("kelvin", separated=True)])
+    if _KELVIN.search(text) and _KELVINS is not None:
+        yield _KELVINS

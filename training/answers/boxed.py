@@ -9,7 +9,8 @@ _BOX = re.compile(r"\\boxed\s*\{")
 _CONNECTOR = re.compile(
     r"(?:[\s$.,;:/|&*()∨–—-]|\\[\s,;!()\[\]\\]|\\text|[{}]|\\q?quad|\\lor"
     r"|\b(?:or|and|but|no|not|maybe|perhaps|possibly|probably|alternatively|instead|rather|hmm+|else"
-    r"|either|also|it|is|could|might|may|be|oder|ou|o)\b)*",
+    r"|either|also|it|is|could|might|may|be|oder|ou|o|the|second|other|another|answer|this|one"
+    r"|[a-z](?=\s*=))\b|=)*",
     re.IGNORECASE,
 )
 # A box that is a part of something: `-\boxed{5}`, `1\boxed{5}`, `\boxed{5} \cdot 10`.
@@ -19,9 +20,11 @@ _BEFORE = re.compile(
 )
 _LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
 _AFTER = re.compile(
-    r"[.,]?\d| *(?:[/^_+]|[-−] *\d|!=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
+    r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:hundred|thousand|million|billion|trillion|dozen)\b"
+    r"|\s*\$?\s*(?:or|and) +[-$]*\d"
+    r"| *(?:[/^_+]|[-−] *\d|!=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
 )
-_PER_CENT = re.compile(r" *\\?%")
+_PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
 _MAX_CONNECTOR_CHARS = 40
 
 

@@ -37,6 +37,8 @@ def _signed(tree: Node) -> tuple[int, Form]:
     parts = tuple(canonical(part) for part in tree.parts)
     if tree.kind == "power" and parts[1] == _ONE:
         return _signed(tree.parts[0])
+    if tree.kind == "power" and parts[1] == ("quotient", _ONE, ("number", Fraction(2))):
+        return 1, ("root", parts[0], ("number", Fraction(2)))  # `8^{1/2}` is no other than a root
     return 1, (tree.kind, *parts)
 
 

@@ -22,6 +22,26 @@ _ASKED = re.compile(
 )
 
 
+_IN_WORDS = (
+    re.compile(r"\bwhat does (?:\$|\\\()?\s*([a-zA-Z])\s*(?:\$|\\\))? equal\b", re.IGNORECASE),
+    re.compile(
+        r"\b(?:[Ff]ind|[Ww]hat is|[Dd]etermine|[Cc]ompute)\s+(?:the (?:measure|size|value) of\s+)?"
+        r"(?:\$|\\\()?\s*m?\s*\\(angle\s*[A-Z]{1,3})\b"
+    ),
+    re.compile(
+        r"\blength of (?:the )?(?:line segment |segment |side |line )?(?:\$|\\\()?\s*"
+        r"(?:\\overline\s*\{)?([A-Z]{2})\b"
+    ),
+    re.compile(r"\bvalue of (?:\$|\\\()([^$]*[a-z][^$]*?)(?:\$|\\\))"),
+    re.compile(
+        r"\b(?:find|what is|determine|compute|calculate)\s+(?:the |its |their )?(?:total )?"
+        r"((?:surface )?area|perimeter|volume|length|width|height|mean|median|mode|range)\b"
+        r"(?! and)",
+        re.IGNORECASE,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Named:
     """A value, and what it is said to be the value of.
@@ -75,13 +95,22 @@ def _is_formula(whole: Value | None, value: Value | None) -> TypeGuard[Relation]
 
 
 def asked_variable(question: str) -> str | None:
-    """What a question asks for, as in "Solve for x." or "Find $a_3$."; None if it is not clear."""
+    """What a question asks for, as in "Solve for x." or "Find $a_3$."; None if it is not clear.
+
+    It may be an expression, `x + 1`, an angle, a segment or a quantity such as `area`, too.
+    """
     asked = {re.sub(r"[{}]", "", match[1]) for match in _ASKED.finditer(question[-2000:])} - {
         "a",
         "A",
         "I",
     }
-    return asked.pop() if len(asked) == 1 else None
+    if asked:
+        return asked.pop() if len(asked) == 1 else None
+    for pattern in _IN_WORDS:
+        named = {re.sub(r"[\s{}]", "", found) for found in pattern.findall(question[-2000:])}
+        if named:
+            return named.pop() if len(named) == 1 else None
+    return None
 
 
 def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:

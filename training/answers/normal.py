@@ -43,11 +43,12 @@ _REPLACEMENTS = _patterns(
     (r"\\\{", "⟨"),  # braces of a set, apart from braces of a group
     (r"\\\}", "⟩"),
 )
+_SPACES = re.compile(r"\s{2,}")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d| ?/| \d)")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
 _VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[A-Za-z][a-z]{1,9}"
 _NAME = re.compile(
-    rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
+    rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
     r"|m?\s*\\angle\s*[A-Z]{1,3}|[A-Z]{2,4}"
     r"|(?P<words>[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,4}))"
@@ -66,6 +67,7 @@ _DESCRIPTION = NOUNS | ADJECTIVES | _EMPTY_WORDS | frozenset(_MORE_WORDS.split()
 @lru_cache(maxsize=4096)
 def normalize(text: str) -> str:
     """One spelling for what means the same."""
+    text = _SPACES.sub(" ", text)  # runs of them would take quadratic time below
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     text = _THOUSANDS.sub(lambda found: found[0].replace(" ", ""), " ".join(text.split()))

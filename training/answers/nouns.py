@@ -59,6 +59,17 @@ ANY_THING = frozenset(
         *("term", "time", "total", "unit", "value", "way"),
     }
 )
+# Nouns of one group may stand for one another.
+_PEOPLE = """
+    person man woman child boy girl adult baby student teacher pupil friend member player worker
+    employee guest passenger customer visitor voter resident kid
+"""
+SAME_THINGS = (
+    frozenset(_PEOPLE.split()),
+    frozenset({"factor", "divisor"}),
+    frozenset({"side", "edge"}),
+    frozenset({"vertex", "corner", "point"}),
+)
 # Results of a game or a deal: where something else is asked for, they contradict it.
 RESULTS = frozenset({"draw", "loss", "win"})
 # Behind a number these say something else in the singular: `5 point`, `5 prime`.

@@ -12,7 +12,7 @@ from fractions import Fraction
 from training.answers import numeric
 from training.answers.asked import Asked, read_asked
 from training.answers.canonical import canonical
-from training.answers.echo import is_echo
+from training.answers.echo import is_echo, is_other_form
 from training.answers.equations import Named, asked_variable, read
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.literal import same_literal
@@ -83,9 +83,11 @@ def judge(
         verdict = comparison.judge(given, wanted, asked_variable(question))
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
-    is_open = verdict is None or verdict.outcome == "right"
-    if is_open and is_echo(given, wanted, question):
-        return Verdict("wrong", "it repeats the question")
+    if verdict is None or verdict.outcome == "right":
+        if is_echo(given, wanted, question):
+            return Verdict("wrong", "it repeats the question")
+        if is_other_form(given, wanted, question):
+            return Verdict("wrong", "not in the form that is asked for")
     return verdict
 
 
@@ -197,14 +199,21 @@ class _Comparison:
         if actual is None:
             return Fraction(1)
         if expected is None:
-            return self.asked.ratio(actual)
-        return actual.factor / expected.factor if actual.dimension == expected.dimension else None
+            return Fraction(1) if self.asked.allows(actual) else None
+        if actual.dimension != expected.dimension:
+            return None
+        wanted = self.asked.unit
+        if wanted and wanted.dimension == actual.dimension and wanted.factor != actual.factor:
+            return None  # `2 h` where 2 hours are to be put into minutes
+        return actual.factor / expected.factor
 
     def _same_share(self, actual: Number, expected: Number) -> bool:
         """One of them has a percent sign: 50 % is 0.5; and 50, but 0.5 % is no 0.5."""
         if actual.unit and expected.unit:
             return False  # per cent of something else
         share = _is_share(actual)
+        if share and not self.asked.allows_shares:
+            return False
         scaled = actual.value / 100 if share else actual.value * 100
         if self._close(scaled, _decimals_if_measured(actual), expected):
             return True

@@ -18,12 +18,14 @@ class Unit:
         known: Whether it is a unit or a noun of ours, so that a reference may be without it. Other
             words say something: `5 squared` is no 5, and `5m` may be a product.
         parts: Dimension and factor of the units that it is made of: of km and h for km/h.
+        rate: What is above and below the line of km/h.
     """
 
     dimension: str
     factor: Fraction
     known: bool = True
     parts: frozenset[tuple[str, Fraction]] = frozenset()
+    rate: "tuple[Unit, Unit] | None" = None
 
 
 def noun_of(unit: Unit) -> str | None:
@@ -32,6 +34,7 @@ def noun_of(unit: Unit) -> str | None:
     return counted if counted != unit.dimension else None
 
 
+MAX_UNIT_CHARACTERS = 100
 _COUNTED = "counted "
 _NAMES = {
     "length": {
@@ -118,6 +121,8 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
         separated: Whether a space lies between: only then may it be words that are no unit
             (`5x` is no number, `5 boxes` is).
     """
+    if len(text) > MAX_UNIT_CHARACTERS:
+        return None
     name = _SPEED.sub(lambda match: _SPEEDS[match[0]], text.strip().lower().rstrip("."))
     power = 1
     if match := _POWER.search(name):
@@ -134,7 +139,7 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
             return None
         dimension = f"{unit.dimension}/{below.dimension}^{power}"
         factor = unit.factor / below.factor**power
-        return Unit(dimension, factor, parts=unit.parts | below.parts)
+        return Unit(dimension, factor, parts=unit.parts | below.parts, rate=(unit, below))
     if unit is not None and len(text.strip()) == 1 and text.strip().isalpha():
         if name != "l" and text.strip().islower() == (name in _CAPITALS):
             return None
@@ -170,6 +175,7 @@ _IRREGULAR = {
     **{"mice": "mouse", "geese": "goose", "teeth": "tooth", "vertices": "vertex", "dice": "die"},
     **{"loaves": "loaf", "leaves": "leaf", "shelves": "shelf", "knives": "knife"},
     **{"halves": "half", "inches": "inch", "axes": "axis", "faces": "face", "edges": "edge"},
+    **{"quizzes": "quiz", "zeroes": "zero"},
 }
 
 
@@ -177,6 +183,8 @@ def singular(name: str) -> str:
     """One of what a plural counts."""
     if name in _IRREGULAR:
         return _IRREGULAR[name]
+    if name.endswith("ies") and name[:-1] in NOUNS:
+        return name[:-1]  # `cookies`, `movies`
     if name.endswith("ies") and len(name) > 4:
         return f"{name[:-3]}y"
     if re.search(r"(?:[sxz]|ch|sh|to)es$", name):

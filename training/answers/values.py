@@ -246,7 +246,8 @@ def _parse_relation(text: str) -> Relation | None:
 
 
 _WITH_UNIT = re.compile(
-    r"(.*[\w)}\]|π])\s+((?:square |cubic |sq )?[a-zA-Z]{1,12}\s*(?:\^.{1,3}|[²³])?|%|°)"
+    r"(.*?[\w)}\]|π])\s+((?:square |cubic |sq )?[a-zA-Z]{1,12}\s*(?:\^.{1,3}|[²³])?"
+    r"(?:(?: per |/)[a-zA-Z]{1,12})?|%|°)"
 )
 
 

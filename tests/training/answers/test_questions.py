@@ -1,0 +1,52 @@
+"""What else a question asks for: a quantity by its name, a form; and boxes that are a part of a text."""
+
+import pytest
+
+from training.answers import extract_boxed
+from training.answers.quick import judge
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "answer", "right"),
+    [
+        ("What is the area of the triangle?", "50", r"\text{perimeter}=50", False),
+        ("What is the area of the triangle?", "50", "A = 50", True),
+        ("Find the median.", "50", "mean = 50", False),
+        ("What is the length of segment $AB$?", "50", "AC = 50", False),
+        ("What is the length of segment $AB$?", "50", "BA = 50", True),
+        (r"Find $m\angle A$.", "50", r"m\angle B = 50^\circ", False),
+        (r"Find $m\angle A$.", "50", r"m\angle A = 50^\circ", True),
+        ("What does $x$ equal?", "50", "z = 50", False),
+        ("What is the value of $x+1$?", "50", "x = 50", False),
+        ("What is the value of $f(2)$?", "5", "f(2) = 5", True),
+        ("What is the value of $f(2)$?", "5", "f(3) = 5", False),
+        ("Factor $x^2-5x+6$.", "(x-3)(x-2)", "x(x-5)+6", False),
+        ("Expand $(x-3)(x-2)$.", "x^2-5x+6", "(2-x)(3-x)", False),
+        ("Expand $(x-3)(x-2)$.", "x^2-5x+6", "6-5x+x^2", True),
+        ("Write it in scientific notation.", r"1.5\times10^4", r"15\times10^3", False),
+        (r"Simplify $\sqrt{8}$.", r"2\sqrt{2}", "8^{1/2}", False),
+        ("What is its area?", r"36\pi", r"36\pi \text{ square inches}", True),
+        ("How fast is it?", r"2\sqrt{3}", r"2\sqrt{3} \text{ miles per hour}", True),
+    ],
+)
+def test_an_answer_says_what_is_asked_for(question, reference, answer, right):
+    verdict = judge(answer, reference, question)
+    assert verdict is not None
+    assert (verdict.outcome == "right") is right
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"x=\boxed{5} \text{ or } x=\boxed{6}", "5 or 6"),
+        (r"\boxed{5}. The second answer: \boxed{6}", "5 or 6"),
+        (r"\boxed{5} or 6", None),
+        (r"\boxed{5}x", None),
+        (r"$\boxed{5}$ thousand", None),
+        (r"\boxed{50} percent", "50%"),
+        (r"$x=\boxed{5}$ and we are done", "5"),
+        (r"First $\boxed{3}$. The final one is $\boxed{4}$.", "4"),
+    ],
+)
+def test_what_stands_around_a_box_counts(text, answer):
+    assert extract_boxed(text) == answer

@@ -186,7 +186,7 @@ def _asked_for(text: str) -> tuple[Unit | None, str | None, list[str]]:
         unit = _longest_unit(words[start:])
         if unit is not None and _is_measure(unit.rate[0] if unit.rate else unit):
             return unit, None, things
-        if word.lower() not in _BEFORE_NOUNS:
+        if word.lower() not in _BEFORE_NOUNS and "-" not in word:
             return None, singular(word.lower().partition("/")[0]), things
     return None, None, things
 

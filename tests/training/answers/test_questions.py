@@ -1,4 +1,4 @@
-"""What else a question asks for: a quantity by its name, a form; and boxes that are a part of a text."""
+"""What else a question asks for: a quantity, a form; and boxes that are a part of a text."""
 
 import pytest
 

@@ -107,7 +107,10 @@ BROKEN = {
     "NUL in a path": (lambda v: v["model"].update(path="a\0b"), "model.path"),
     "escape in a key": (lambda v: v.update({"\x1b[2J": 1}), "\\x1b[2J"),
     "lone surrogate": (lambda v: v.update(system_prompt="\ud800"), "system_prompt"),
-    "parquet without path": (lambda v: v["sources"][0].pop("path"), "path"),
+    "parquet without path": (
+        lambda v: v["sources"].append({"name": "s", "kind": "parquet", "modality": "text"}),
+        "path",
+    ),
 }
 
 
@@ -222,7 +225,8 @@ def test_resolved_values_are_checked_like_a_file(tmp_path):
 def test_relative_paths_start_at_the_recipes_folder(tmp_path):
     text = (RECIPES / "revisual-7b.toml").read_text()
     text = text.replace('"Qwen/Qwen2.5-VL-7B-Instruct"', '"./base"')
-    (tmp_path / "mine.toml").write_text(text.replace('"csfufu/mmrl"', '"./rl/*.parquet"'))
+    source = 'kind = "parquet"\nmodality = "multimodal"\npath = "./rl/*.parquet"'
+    (tmp_path / "mine.toml").write_text(text.replace('dataset = "mmrl"', source))
     recipe = load_recipe(tmp_path / "mine.toml")
     assert recipe.model.path == str(tmp_path / "base")
     assert [source.path for source in recipe.sources] == [

@@ -8,6 +8,7 @@ another, are the same for all: whole clusters are drawn again.
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 
 import numpy as np
@@ -131,11 +132,11 @@ def majority_right(answers: Sequence[tuple[str | None, bool]]) -> float:
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
     """
-    votes: dict[str, list[bool]] = defaultdict(list)
+    votes: dict[str | Fraction, list[bool]] = defaultdict(list)
     for answer, right in answers:
         if answer is not None:
             number = read_number(answer)
-            votes["".join(answer.split()) if number is None else str(number)].append(right)
+            votes["".join(answer.split()) if number is None else number].append(right)
     if not votes:
         return 0.0
     most = max(len(rights) for rights in votes.values())

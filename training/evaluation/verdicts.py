@@ -6,6 +6,7 @@ The answer is the content of the last `\boxed{}`; where no box was written, what
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import trunc
@@ -22,6 +23,7 @@ _PHRASE = re.compile(
     r"(?:\*\*)?[: \t]*(?:\*\*)?[ \t]*([^\n]+)",
     re.IGNORECASE,
 )
+MAX_BINARY = Fraction(sys.float_info.max)
 _TRAILING = re.compile(r"[\s*.]+$")
 
 
@@ -102,10 +104,17 @@ def _list(rule: Rule, answer: str) -> bool:
 
 
 def _near(given: Fraction, wanted: Fraction, rule: Rule) -> bool:
-    if rule.decimals is not None:  # as binary fractions, by which the official scorers round
-        return round(float(given), rule.decimals) == round(float(wanted), rule.decimals)
+    if rule.decimals is not None:
+        return _rounded(given, rule.decimals) == _rounded(wanted, rule.decimals)
     # As written: 0.001 is a thousandth here, and not the nearest binary fraction.
     return abs(given - wanted) <= Fraction(json.dumps(rule.tolerance))
+
+
+def _rounded(value: Fraction, decimals: int) -> Fraction:
+    """As binary fractions, by which the official scorers round; exactly beyond their range."""
+    if abs(value) > MAX_BINARY:
+        return round(value, decimals)
+    return Fraction(round(float(value), decimals))
 
 
 def _text(rule: Rule, answer: str) -> bool:

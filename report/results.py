@@ -35,10 +35,11 @@ def headline(evidence: Evidence) -> Section:
         Prose(f"{verdict}: {', '.join(earned)}." if earned else f"{verdict}."),
         _gain_table(f"From {base} to {final}", evidence, found),
         Prose(
-            "Gains are in points of accuracy on the same problems. Brackets hold the 95 % interval "
-            "of the mean difference per problem (paired bootstrap). A stage earned its place where "
+            "Gains are in points of each benchmark’s score on the same problems. Brackets hold the "
+            "95 % interval of the mean difference (paired bootstrap over problems, or over groups "
+            "of them where a benchmark has groups). A stage earned its place where "
             "that interval lies above 0; “not shown” means that it includes 0. p is two-sided, of "
-            "the exact sign-flip test over problems (McNemar’s with one answer a problem), with "
+            "the exact sign-flip test over the same (McNemar’s with one answer a problem), with "
             "Holm’s correction over the benchmarks of a comparison."
         ),
         _stage_table(evidence.benchmarks, by_stage, places),
@@ -56,7 +57,7 @@ def _headline_text(found: list[Difference], base: str, final: str) -> str:
         )
         for one in found
     ]
-    return f"From {base} to {final}, in points of accuracy: {'; '.join(parts)}."
+    return f"From {base} to {final}, in points: {'; '.join(parts)}."
 
 
 def _gain_table(caption: str, evidence: Evidence, found: list[Difference]) -> Table:

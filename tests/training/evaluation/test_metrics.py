@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.errors import DataError
 from tests.training.evaluation.test_scores import prediction
-from training.evaluation.metrics import all_right, majority_right, mastery, pass_at
+from training.evaluation.metrics import all_right, four_way, majority_right, mastery, pass_at
 from training.evaluation.scores import paired_gain, score_of
 
 
@@ -136,6 +137,14 @@ def test_a_second_answer_is_a_second_attempt():
         row("0/2", False, "s", "2", sample=1),
     ]
     assert [one.value for one in all_right(rows)] == [1.0, 0.0]
+
+
+def test_two_items_of_one_part_both_count():
+    """The wrong one comes first: the right one behind it hides nothing."""
+    rows = [row("a", False, "s", "1"), row("b", True, "s", "1")]
+    assert [one.value for one in all_right(rows)] == [0.0]
+    with pytest.raises(DataError, match=r"group s has the parts \['1', '1', 'multi'\]"):
+        four_way([*rows, row("c", True, "s", "multi")])
 
 
 def test_mathverse_reports_vision_only_and_all_versions():

@@ -17,10 +17,11 @@ from training.evaluation.choices import nearest_letter, read_letter, read_letter
 from training.evaluation.items import Rule, RuleKind
 from training.evaluation.quantities import read_list, read_number
 
-# What is left of the line after `The final answer is: `, `Answer: ` and the like.
+# What is left of the line after `The final answer is: `, `Answer: ` and the like, if it says
+# anything. Nothing is tried twice (`*+`): a long run of spaces takes as long as it is.
 _PHRASE = re.compile(
-    r"(?:\banswer\s*(?:\*\*)?\s*(?:is|:|=)|\bcorrect\s+(?:option|choice)\s*(?:is|:))[ \t]*"
-    r"(?:\*\*)?[: \t]*(?:\*\*)?[ \t]*([^\n]+)",
+    r"(?:\banswer\s*+(?:\*\*)?+\s*+(?:is\b|:|=)|\bcorrect\s++(?:option|choice)\s*+(?:is\b|:))"
+    r"[ \t:*]*+((?=[^\n]*[^\W_]|[^\n]*[∞∅])[^\n]++)",
     re.IGNORECASE,
 )
 MAX_BINARY = Fraction(sys.float_info.max)

@@ -176,6 +176,8 @@ def test_unscorable_items_are_left_out_and_said():
     assert (score.value, score.num_problems) == (0.5, 4)
     assert measures(score) == {"accuracy, unscorable items as wrong": (0.25, 4)}
     assert score.accuracy == 0.25
+    assert {name: one.n for name, one in score.by_family.items()} == {"sums": 2}
+    assert {name: one.value for name, one in score.by_level.items()} == {"1": 1.0, "2": 0.0}
 
 
 def test_aime_worked_by_hand():

@@ -4,6 +4,7 @@ from contracts.scores import Score, Share
 from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
 from report.evidence import Evidence
 from report.gains import Difference, gains, stage_gains
+from report.measures import measure_tables
 from report.numbers import (
     figure,
     interval,
@@ -134,7 +135,8 @@ def accuracy(evidence: Evidence) -> Section:
     if not figures:
         text = "There are no scores."
         return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
-    return Section("Accuracy after each stage", "accuracy", (*figures, *_score_tables(evidence)))
+    tables = (*_score_tables(evidence), *measure_tables(evidence))
+    return Section("Accuracy after each stage", "accuracy", (*figures, *tables))
 
 
 def _score_tables(evidence: Evidence) -> tuple[Table, Table]:

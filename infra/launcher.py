@@ -242,6 +242,14 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.wait(timeout=2 * grace_seconds + 15)
 
 
+def signal_of(code: int) -> signal.Signals | None:
+    """The signal that an exit code stands for, which is 128 and its number; None for any other."""
+    try:
+        return signal.Signals(code - 128)
+    except ValueError:  # 255 is no signal, but what a program may end with
+        return None
+
+
 def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> StageError:
     """What the stage itself says went wrong, else how it ended and the end of its log."""
     outcome = None
@@ -249,15 +257,16 @@ def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> S
         outcome = Outcome.model_validate_json(job.outcome.read_text(encoding="utf-8"))
     if outcome is not None and outcome.status == "refused":
         return StageError(f"stage {job.stage}: {outcome.message}\n  log:   {log}")
-    if code == 128 + signal.SIGKILL and num_killed_for_memory:
+    ended_by = signal_of(code)
+    if ended_by is signal.SIGKILL and num_killed_for_memory:
         return StageError(f"stage {job.stage}: {_killed_for_memory(job)}\n  log:   {log}")
     # It saved its state and left; or torchrun was told to stop, and passed it on.
-    is_killed = code > 128 and code - 128 not in (signal.SIGTERM, signal.SIGINT)
+    is_killed = ended_by not in (None, signal.SIGTERM, signal.SIGINT)
     is_preempted = outcome is not None and outcome.status == "preempted"
     # torchrun tells the others to stop when one is killed: that is no preemption.
-    if (is_preempted and not is_killed) or code == 128 + signal.SIGTERM:
+    if (is_preempted and not is_killed) or ended_by is signal.SIGTERM:
         return StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log}")
-    how = f"by signal {signal.Signals(code - 128).name}" if code > 128 else f"with exit code {code}"
+    how = f"with exit code {code}" if ended_by is None else f"by signal {ended_by.name}"
     tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
     message = "\n".join([f"stage {job.stage} ended {how}; the end of {log}:", *tail])
     is_lost = is_killed or (outcome is not None and outcome.status == "lost")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from contracts.run_record import RunRecord
+from contracts.scores import Score
 from contracts.secrets import masked, without_secrets
 from report.blocks import Block, Cell, Document, Figure, Prose, Section, Table
 from report.evidence import Evidence
@@ -82,7 +83,8 @@ def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
             lacking = first if before is None else other
             found.append(Refused(benchmark, f"{lacking.name} did not evaluate it"))
             continue
-        if reason := _other_items(first, other, benchmark):
+        reason = _other_items(first, other, benchmark) or _other_metric(before, after)
+        if reason:
             found.append(Refused(benchmark, reason))
             continue
         answers = [
@@ -95,13 +97,16 @@ def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
 
 def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None:
     """In words, how the items differ that two runs answered; None where they are the same."""
-    items = []
+    items, rules = [], []
     for run in (first, other):
         answers = run.evidence.predictions
         if answers is None:
             return f"{run.name} has no predictions"
         mine = answers[(answers["benchmark"] == benchmark) & (answers["policy"] == run.final)]
-        items.append(mine.groupby("problem_id")[["question", "answer"]].agg(["first", "size"]))
+        by_problem = mine.groupby("problem_id")
+        items.append(by_problem[["question", "answer"]].agg(["first", "size"]))
+        if "rule" in mine:  # predictions of older versions lack it
+            rules.append(by_problem["rule"].first())
     one, two = items
     only = len(one.index.symmetric_difference(two.index))
     if only:
@@ -114,7 +119,15 @@ def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None
     if not counts[0].equals(counts[1]):
         means = [f"{count.mean():g}" for count in counts]
         return f"another number of answers to a problem: {means[0]} and {means[1]}"
-    return None
+    judged = int((rules[0] != rules[1]).sum()) if len(rules) == 2 else 0
+    return f"{judged} of {len(one)} problems were judged by another rule" if judged else None
+
+
+def _other_metric(before: Score, after: Score) -> str | None:
+    """In words, by what two scores were summed up where it is not the same; else None."""
+    if before.metric == after.metric:
+        return None
+    return f"another metric: {before.metric} and {after.metric}"
 
 
 def _gains(runs: Sequence[Compared]) -> Section:
@@ -135,8 +148,9 @@ def _gains(runs: Sequence[Compared]) -> Section:
         blocks.append(Table(caption, columns, "lrrrl", tuple(rows)))
     note = (
         "Gains of the final policies in points, on the same problems with as many answers; their "
-        "95 % interval is a paired bootstrap over problems, p the exact two-sided sign-flip test "
-        "over problems with Holm’s correction over the benchmarks of a table. “not shown” means "
+        "95 % interval is a paired bootstrap over problems, or over groups of them where a "
+        "benchmark has groups; p is the exact two-sided sign-flip test over the same, "
+        "with Holm’s correction over the benchmarks of a table. “not shown” means "
         "that the interval includes 0. One run of a recipe says nothing of other seeds."
     )
     return Section("Gains", "gains", (*blocks, Prose(note, "muted")))

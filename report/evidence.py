@@ -28,6 +28,7 @@ PREDICTION_COLUMNS = [
     "truncated",
     "num_tokens",
 ]
+GROUP_COLUMNS = ["cluster", "part", "rule"]  # predictions of older versions lack them
 MAX_TOKENS = 10**9  # of an answer, as somebody else may have written them
 # Whatever stage they are in: no other file of an artifact is needed.
 FILES = (
@@ -71,7 +72,8 @@ class Evidence:
         metrics: Steps of each training stage that logged any, in order.
         scores: Empty when there was no readable evaluation.
         gains: The gains that the evaluation worked out itself.
-        predictions: One row per answer (`PREDICTION_COLUMNS`), or None.
+        predictions: One row per answer (`PREDICTION_COLUMNS`, and those of `GROUP_COLUMNS` that
+            there are), or None.
         problems: Parquet file of the evaluated problems with their images, or None.
         curation: summary.json of the curation, or None.
         missing: One sentence per thing the report had to do without.
@@ -173,11 +175,17 @@ def _is_step(value: object) -> bool:
 
 def _read_predictions(path: Path) -> pd.DataFrame:
     """Texts, and a level, a length and a truth, whatever the columns hold."""
-    values = pq.read_table(path, columns=PREDICTION_COLUMNS).to_pydict()
+    known = set(pq.read_schema(path).names)
+    groups = [name for name in GROUP_COLUMNS if name in known]
+    values = pq.read_table(path, columns=PREDICTION_COLUMNS + groups).to_pydict()
+    parts = values.pop("part", None)
     level = pd.to_numeric(pd.Series(values.pop("level"), dtype=object), errors="coerce")
     tokens = pd.to_numeric(pd.Series(values.pop("num_tokens"), dtype=object), errors="coerce")
     truncated = [value is True for value in values.pop("truncated")]
+    texts: dict[str, list[str] | list[str | None]]
     texts = {name: list(map(str, column)) for name, column in values.items()}
+    if parts is not None:
+        texts["part"] = [None if part is None else str(part) for part in parts]
     return pd.DataFrame(texts).assign(
         level=level.where(level.between(1, 10)),
         num_tokens=tokens.where(tokens.between(0, MAX_TOKENS)),

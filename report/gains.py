@@ -3,21 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
+from contracts.errors import DataError
 from contracts.scores import Gain, Score
 from report.evidence import Evidence
 from training.evaluation.intervals import cluster_bootstrap
+from training.evaluation.metrics import Metric, Value, accuracy, metric_named
 from training.evaluation.paired import holm, sign_flip_p
+from training.evaluation.prediction import Judged
 
+MAX_ROUNDING = 1e-6  # of a score that somebody wrote with fewer digits
 SEED = 0  # of the bootstrap: the same predictions give the same interval in every report
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Accuracy after minus before, as fractions; what is unknown is None.
+    """A score after minus before, as fractions; what is unknown is None.
 
     Fields:
         benchmark: Its name.
@@ -73,25 +78,15 @@ def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
 
 
 def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:
-    """By problem: `right` and `count`, the right answers and all answers of one policy; `cluster`.
-
-    Predictions of older versions name no cluster: each problem is its own.
-    """
+    """One policy's rows on one benchmark, by problem; `sample` numbers a problem's answers."""
     if predictions is None:
-        return pd.DataFrame({"right": [], "count": [], "cluster": []})
+        return pd.DataFrame({"problem_id": [], "sample": []})
     chosen = predictions[
         (predictions["benchmark"] == benchmark) & (predictions["policy"] == policy)
     ]
-    problems = chosen["problem_id"]
-    right = (chosen["outcome"] == "right").groupby(problems)
-    clusters = chosen.get("cluster", problems)
-    return pd.DataFrame(
-        {
-            "right": right.sum().astype(int),
-            "count": right.size(),
-            "cluster": clusters.groupby(problems).first().astype(str),
-        }
-    )
+    # Two runs may have asked the same problems in another order.
+    chosen = chosen.sort_values("problem_id", kind="stable", ignore_index=True)
+    return chosen.assign(sample=chosen.groupby("problem_id").cumcount())
 
 
 def difference(
@@ -99,9 +94,10 @@ def difference(
 ) -> Difference:
     """One score minus another, with interval and uncorrected p over clusters of problems.
 
-    There are both only where the policies answered the same problems as often, and where their
-    answers reproduce the difference of the scores: a benchmark whose score is no plain mean of
-    right answers has neither.
+    Both are of the scores' own metric, worked out again from the answers. There is neither where
+    the metric is unknown or another one, where the policies answered other problems or in other
+    clusters, where the answers do not tell what the metric needs, or where the files contradict
+    each other: the answers give another score than the one written beside them.
 
     Args:
         before: The score compared with.
@@ -110,16 +106,37 @@ def difference(
         answers_after: `answers_of` the second.
     """
     one = Difference(before.benchmark, before.policy, after.policy, after.value - before.value)
-    if len(answers_before) < 2 or not answers_before["count"].equals(answers_after["count"]):
+    metric = metric_named(before.metric)
+    asked = ["problem_id", "sample"]
+    if metric is None or metric is not metric_named(after.metric):
         return one
-    changes = answers_after["right"] - answers_before["right"]
-    shares = changes / answers_before["count"]
-    if abs(shares.mean() - one.value) > 1e-6:
+    if answers_before.empty or not answers_before[asked].equals(answers_after[asked]):
         return one
-    clusters = answers_before["cluster"].to_list()
-    generator = np.random.default_rng(SEED)
-    low, high = cluster_bootstrap(shares.to_list(), clusters, generator)
-    return replace(one, low=low, high=high, p=sign_flip_p(changes.to_list(), clusters))
+    first, second = _values(before, metric, answers_before), _values(after, metric, answers_after)
+    clusters = [value.cluster for value in first]
+    if len(set(clusters)) < 2 or clusters != [value.cluster for value in second]:
+        return one
+    changes = [new.value - old.value for old, new in zip(first, second, strict=True)]
+    low, high = cluster_bootstrap(changes, clusters, np.random.default_rng(SEED))
+    p = sign_flip_p([round(metric.num_steps * change) for change in changes], clusters)
+    return replace(one, low=low, high=high, p=p)
+
+
+def _values(score: Score, metric: Metric, answers: pd.DataFrame) -> list[Value]:
+    """The summands of a score; none where the answers cannot tell them."""
+    if metric.values is not accuracy and not {"cluster", "part"} <= set(answers.columns):
+        return []
+    # Predictions of older versions name no cluster: each problem is its own.
+    columns = {"cluster": answers["problem_id"], "part": None, "rule": ""}
+    lacking = {name: column for name, column in columns.items() if name not in answers.columns}
+    fields = ["problem_id", "sample", "cluster", "part", "rule", "outcome"]
+    rows = cast("list[Judged]", answers.assign(**lacking)[fields].to_dict("records"))
+    try:
+        values = metric.values(rows)
+    except DataError:  # groups that are not whole
+        return []
+    mean = sum(value.value for value in values) / max(len(values), 1)
+    return values if abs(mean - score.value) <= MAX_ROUNDING else []
 
 
 def corrected(family: Sequence[Difference]) -> list[Difference]:

@@ -4,6 +4,7 @@ from contracts.scores import Score, Share
 from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
 from report.evidence import Evidence
 from report.gains import Difference, gains, stage_gains
+from report.measures import measure_tables
 from report.numbers import (
     figure,
     interval,
@@ -35,10 +36,11 @@ def headline(evidence: Evidence) -> Section:
         Prose(f"{verdict}: {', '.join(earned)}." if earned else f"{verdict}."),
         _gain_table(f"From {base} to {final}", evidence, found),
         Prose(
-            "Gains are in points of accuracy on the same problems. Brackets hold the 95 % interval "
-            "of the mean difference per problem (paired bootstrap). A stage earned its place where "
+            "Gains are in points of each benchmark’s score on the same problems. Brackets hold the "
+            "95 % interval of the mean difference (paired bootstrap over problems, or over groups "
+            "of them where a benchmark has groups). A stage earned its place where "
             "that interval lies above 0; “not shown” means that it includes 0. p is two-sided, of "
-            "the exact sign-flip test over problems (McNemar’s with one answer a problem), with "
+            "the exact sign-flip test over the same (McNemar’s with one answer a problem), with "
             "Holm’s correction over the benchmarks of a comparison."
         ),
         _stage_table(evidence.benchmarks, by_stage, places),
@@ -56,7 +58,7 @@ def _headline_text(found: list[Difference], base: str, final: str) -> str:
         )
         for one in found
     ]
-    return f"From {base} to {final}, in points of accuracy: {'; '.join(parts)}."
+    return f"From {base} to {final}, in points: {'; '.join(parts)}."
 
 
 def _gain_table(caption: str, evidence: Evidence, found: list[Difference]) -> Table:
@@ -133,7 +135,8 @@ def accuracy(evidence: Evidence) -> Section:
     if not figures:
         text = "There are no scores."
         return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
-    return Section("Accuracy after each stage", "accuracy", (*figures, *_score_tables(evidence)))
+    tables = (*_score_tables(evidence), *measure_tables(evidence))
+    return Section("Accuracy after each stage", "accuracy", (*figures, *tables))
 
 
 def _score_tables(evidence: Evidence) -> tuple[Table, Table]:

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -147,6 +148,9 @@ def test_a_stage_that_is_killed_says_by_which_signal(tmp_path):
         (75, "preempted", 0, StagePreempted),
         (143, None, 0, StagePreempted),
         (130, None, 0, StageError),  # Ctrl-C
+        (255, None, 0, StageError),  # no signal: `sys.exit(-1)`
+        (255, "lost", 0, StageLost),
+        (128, None, 0, StageError),
         (137, None, 1, StageError),  # another try would end alike
     ],
 )
@@ -160,6 +164,16 @@ def test_only_what_the_machine_did_is_a_loss(code, status, num_oom_kills, expect
     if num_oom_kills:
         assert "OOM killer" in str(failure)
         assert all(name in str(failure) for name in ("tokens_per_micro_batch", "zero_stage"))
+
+
+def test_every_exit_code_is_told_with_the_end_of_the_log(tmp_path):
+    asked, log = job("cold_start", tmp_path / "work"), tmp_path / "log.txt"
+    log.write_text("the end")
+    for code in set(range(1, 256)) - {128 + signal.SIGTERM}:
+        told = str(_failure(asked, code, log, num_killed_for_memory=0))
+        assert told.endswith("\nthe end")
+        is_signal = code - 128 in set(signal.Signals)
+        assert (f"with exit code {code};" in told) != is_signal == ("by signal SIG" in told)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +71,27 @@ def test_other_items_are_refused_in_words(pair, change, reason) -> None:
     changed = _again(other, folder)
     assert Refused("pocket_text", reason) in run_gains(first, changed)
     assert f"not compared: {reason}" in compare([first, changed])
+
+
+def test_another_rule_is_refused_in_words(pair) -> None:
+    first, other, folder = pair
+    _edit(folder, lambda rows: rows.assign(rule="boxed"))
+    other = _again(other, folder)
+    first = replace(first, evidence=other.evidence)
+    assert not any(isinstance(one, Refused) for one in run_gains(first, other))
+    _edit(folder, lambda rows: rows.assign(rule=rows["rule"].where(rows["level"] > 1, "math")))
+    reason = "10 of 100 problems were judged by another rule"
+    assert Refused("pocket_text", reason) in run_gains(first, _again(other, folder))
+
+
+def test_another_metric_is_refused_in_words(pair) -> None:
+    first, other, folder = pair
+    scores = json.loads((folder / "scores.json").read_text())
+    for one in scores["scores"]:
+        one["metric"] = "groups all right"
+    (folder / "scores.json").write_text(json.dumps(scores))
+    reason = "another metric: accuracy and groups all right"
+    assert Refused("pocket_text", reason) in run_gains(first, _again(other, folder))
 
 
 def test_a_benchmark_of_one_run_only_is_refused(pair) -> None:

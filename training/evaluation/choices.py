@@ -13,7 +13,11 @@ _ONE = re.compile(
     r"[(\[{]?\s*(?:(?:option|choice)\s+)?[(\[]?([A-Za-z])[)\]]?\s*[)\]}]?\s*[.:]?", re.I
 )
 _LABELLED = re.compile(r"[(\[]?([A-Z])(?:[)\]][.:]?|[.:])\s*(\S.*)", re.DOTALL)
-_SEVERAL = re.compile(r"[A-Z](?:(?:\s*(?:,|;|&|\band\b)\s*|\s+)(?:and\s+)?[A-Z])*")
+_SEVERAL = re.compile(
+    r"(?:(?:options?|choices?)\s*:?\s+)?"
+    r"[A-Z](?:(?:\s*(?:,|;|&|\band\b)\s*|\s+)(?:and\s+)?[A-Z])*",
+    re.I,
+)
 _TOGETHER = re.compile(r"[A-Z]{2,8}")
 # What follows a label names another choice, or takes the first one back.
 _FURTHER = re.compile(r"\b[A-Z]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b")
@@ -58,15 +62,15 @@ def read_letter(answer: str, choices: Sequence[str]) -> str | None:
 def read_letters(answer: str) -> str | None:
     """The set of choices that an answer names, such as `B, D`: sorted, each once; or None.
 
-    Alternatives (`B or D`) are no set.
+    Alternatives (`B or D`) are no set. One choice is read as by `read_letter`.
     """
     text = _plain(answer)
     if _TOGETHER.fullmatch(text) and len(set(text)) == len(text):
         return ", ".join(sorted(text))
     without_brackets = re.sub(r"[()\[\]{}⟨⟩.]", " ", text).strip()
     if not _SEVERAL.fullmatch(without_brackets):
-        return None
-    return ", ".join(sorted(set(re.findall(r"[A-Z]", without_brackets))))
+        return read_letter(answer, ())
+    return ", ".join(sorted(set(re.findall(r"\b[A-Z]\b", without_brackets.upper()))))
 
 
 def nearest_letter(answer: str, choices: Sequence[str]) -> str | None:

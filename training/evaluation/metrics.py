@@ -5,20 +5,25 @@ one a group for those that take a group as a whole. So the interval, and the gai
 another, are the same for all: whole clusters are drawn again.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 
+from contracts.errors import DataError
 from contracts.scores import Measure
 from training.evaluation.intervals import cluster_bootstrap, wilson
 from training.evaluation.items import MULTI
-from training.evaluation.prediction import Prediction, is_right
+from training.evaluation.prediction import Judged, Prediction, is_right
 from training.evaluation.quantities import read_number
 
 VISION_ONLY = "Vision Only"
+RowT = TypeVar("RowT", bound=Judged)
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class Metric:
         name: What the number is called.
         values: Predictions of one policy on one benchmark -> summands, in a fixed order.
         more: Further measures beside it, from the same predictions.
+        num_steps: Into how many equal steps 0 to 1 is divided: times this, every value is whole.
     """
 
     name: str
-    values: Callable[[Sequence[Prediction]], list[Value]]
+    values: Callable[[Sequence[Judged]], list[Value]]
     more: Callable[[Sequence[Prediction], np.random.Generator], list[Measure]]
+    num_steps: int = 1
 
 
 def measure(name: str, values: Sequence[Value], generator: np.random.Generator) -> Measure:
@@ -61,35 +68,37 @@ def measure(name: str, values: Sequence[Value], generator: np.random.Generator) 
     return Measure(metric=name, value=mean, low=low, high=high, n=len(numbers))
 
 
-def scored(predictions: Sequence[Prediction]) -> list[Prediction]:
+def scored(predictions: Sequence[RowT]) -> list[RowT]:
     """Without the items to which no answer can be right."""
     return [row for row in predictions if row["rule"] != "none"]
 
 
-def accuracy(predictions: Sequence[Prediction]) -> list[Value]:
+def accuracy(predictions: Sequence[Judged]) -> list[Value]:
     """1 for each right answer: their mean is the accuracy, or mean@k of k answers."""
     return [Value(row["cluster"], float(is_right(row))) for row in scored(predictions)]
 
 
-def vision_only(predictions: Sequence[Prediction]) -> list[Value]:
+def vision_only(predictions: Sequence[Judged]) -> list[Value]:
     """As `accuracy`, on MathVerse's `Vision Only`."""
     return accuracy([row for row in predictions if row["part"] == VISION_ONLY])
 
 
-def all_right(predictions: Sequence[Prediction]) -> list[Value]:
+def all_right(predictions: Sequence[Judged]) -> list[Value]:
     """1 for each cluster whose items are all right: DynaMath's worst case.
 
     With k answers to each item, the k-th of all items are one attempt at the cluster.
     """
-    return [Value(cluster, float(all(parts.values()))) for cluster, parts in _attempts(predictions)]
+    return [
+        Value(cluster, float(all(map(is_right, rows)))) for cluster, rows in _attempts(predictions)
+    ]
 
 
-def four_way(predictions: Sequence[Prediction], *, strict: bool = True) -> list[Value]:
+def four_way(predictions: Sequence[Judged], *, strict: bool = True) -> list[Value]:
     """We-Math's score: 1 for complete mastery, 0.5 for inadequate generalisation, else 0."""
     credit = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
     return [
-        Value(cluster, credit[mastery(parts, strict=strict)])
-        for cluster, parts in _attempts(predictions)
+        Value(cluster, credit[mastery(_steps(cluster, rows), strict=strict)])
+        for cluster, rows in _attempts(predictions)
     ]
 
 
@@ -131,11 +140,11 @@ def majority_right(answers: Sequence[tuple[str | None, bool]]) -> float:
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
     """
-    votes: dict[str, list[bool]] = defaultdict(list)
+    votes: dict[str | Fraction, list[bool]] = defaultdict(list)
     for answer, right in answers:
         if answer is not None:
             number = read_number(answer)
-            votes["".join(answer.split()) if number is None else str(number)].append(right)
+            votes["".join(answer.split()) if number is None else number].append(right)
     if not votes:
         return 0.0
     most = max(len(rights) for rights in votes.values())
@@ -191,7 +200,7 @@ def _of_masteries(
     The rate of rote memorisation is RM / (RM + CM): of the problems that were right as a whole.
     Where there are none it has no value, and n = 0 says why.
     """
-    attempts = _attempts(predictions)
+    attempts = [(cluster, _steps(cluster, rows)) for cluster, rows in _attempts(predictions)]
     found = [measure("score, loose", four_way(predictions, strict=False), generator)]
     for strict in (True, False):
         word = "strict" if strict else "loose"
@@ -204,12 +213,25 @@ def _of_masteries(
     return found
 
 
-def _attempts(predictions: Sequence[Prediction]) -> list[tuple[str, dict[str, bool]]]:
-    """For every cluster and number of answer: which of its parts are right."""
-    found: dict[tuple[str, int], dict[str, bool]] = defaultdict(dict)
+def _attempts(predictions: Sequence[Judged]) -> list[tuple[str, list[Judged]]]:
+    """For every cluster and number of answer: the answers to its items."""
+    found: dict[tuple[str, int], list[Judged]] = defaultdict(list)
     for row in predictions:
-        found[row["cluster"], row["sample"]][row["part"] or row["problem_id"]] = is_right(row)
-    return [(cluster, parts) for (cluster, _), parts in found.items()]
+        found[row["cluster"], row["sample"]].append(row)
+    return [(cluster, rows) for (cluster, _), rows in found.items()]
+
+
+def _steps(cluster: str, rows: Sequence[Judged]) -> dict[str, bool]:
+    """Which steps of a problem, and whether the whole (`multi`), are right."""
+    parts = {row["part"] or "": is_right(row) for row in rows}
+    if len(parts) < len(rows) or MULTI not in parts:
+        raise DataError(
+            f"The group {cluster[:200]} has the parts {sorted(row['part'] or '' for row in rows)}.",
+            where="the benchmark's predictions",
+            rule=f"each step of a problem is asked once, and so is the whole, `{MULTI}`",
+            fix="evaluate the benchmark again, from files that hold every row once",
+        )
+    return parts
 
 
 METRICS: Mapping[str, Metric] = {
@@ -217,5 +239,13 @@ METRICS: Mapping[str, Metric] = {
     "vision_only": Metric("accuracy, Vision Only", vision_only, _with_accuracy),
     "all_right": Metric("groups all right", all_right, _with_accuracy),
     "worst_case": Metric("worst case", all_right, _with_accuracy),
-    "four_way": Metric("score, strict", four_way, _of_masteries),
+    "four_way": Metric("score, strict", four_way, _of_masteries, num_steps=2),
 }
+_MEAN_AT = re.compile(r"mean@\d+")
+
+
+def metric_named(name: str) -> Metric | None:
+    """The metric of a score's name, of which `mean@k` is the accuracy of k answers; or None."""
+    if _MEAN_AT.fullmatch(name):
+        return METRICS["accuracy"]
+    return next((one for one in METRICS.values() if one.name == name), None)

@@ -13,10 +13,11 @@ def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
     If neither policy were better, the change of each cluster would be as likely with its sign
     turned (Fisher, The Design of Experiments, 1935). The changes are whole numbers, so that the
     distribution of their sum over all 2^C turns is worked out instead of drawn. With one answer a
-    problem, each a cluster of its own, this is McNemar's exact test (Psychometrika 1947).
+    problem, each a cluster of its own, this is McNemar's exact test (Psychometrika 1947). Credits
+    of halves are counted in halves: p is the same in any unit.
 
     Args:
-        changes: Right answers of the one policy minus those of the other [N].
+        changes: What the one policy has more than the other, in whole units [N].
         clusters: Which cluster each change belongs to [N].
 
     Returns:

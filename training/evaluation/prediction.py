@@ -9,24 +9,38 @@ from training.answers import Outcome
 from training.evaluation.items import RuleKind
 
 
-class Prediction(TypedDict):
+class Judged(TypedDict):
+    """What a metric needs of a judged response.
+
+    Fields:
+        problem_id: The problem's id.
+        sample: Which of the problem's responses it is, from 0.
+        cluster: What it shares with problems that are no independent evidence, or its own id.
+        part: Which part of its cluster the problem is, or None.
+        rule: By which rule it was judged.
+        outcome: The rule's verdict.
+    """
+
+    problem_id: str
+    sample: int
+    cluster: str
+    part: str | None
+    rule: RuleKind
+    outcome: Outcome
+
+
+class Prediction(Judged):
     """One judged response: a row of `predictions.parquet`.
 
     Fields:
         policy: Name of the policy: `base` or a training stage.
         benchmark: Name of the benchmark.
-        problem_id: The problem's id.
-        sample: Which of the problem's responses it is, from 0.
         level: The problem's level, or None.
         family: The problem's topic.
-        cluster: What it shares with problems that are no independent evidence, or its own id.
-        part: Which part of its cluster the problem is, or None.
         question: What was asked.
         answer: The reference answer.
-        rule: By which rule it was judged.
         response: The whole response.
         extracted: The answer found in the response, or None.
-        outcome: The rule's verdict.
         truncated: True if the response ran out of tokens.
         reading_right: Whether the response transcribed the problem's givens rightly; None if the
             problem has no reading.
@@ -35,18 +49,12 @@ class Prediction(TypedDict):
 
     policy: str
     benchmark: str
-    problem_id: str
-    sample: int
     level: int | None
     family: str
-    cluster: str
-    part: str | None
     question: str
     answer: str
-    rule: RuleKind
     response: str
     extracted: str | None
-    outcome: Outcome
     truncated: bool
     reading_right: bool | None
     num_tokens: int
@@ -81,6 +89,6 @@ def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
     return Dataset.from_dict(columns, features=PREDICTION_FEATURES)
 
 
-def is_right(prediction: Prediction) -> bool:
+def is_right(prediction: Judged) -> bool:
     """Whether the response was judged right."""
     return prediction["outcome"] == "right"

@@ -10,7 +10,7 @@ from contracts.errors import DataError
 from contracts.scores import Gain, Score, Share
 from training.answers import count_outcomes
 from training.evaluation.intervals import cluster_bootstrap
-from training.evaluation.metrics import METRICS, accuracy, measure
+from training.evaluation.metrics import METRICS, accuracy, measure, scored
 from training.evaluation.prediction import Prediction, is_right
 
 
@@ -41,6 +41,7 @@ def score_of(
             fix="raise num_problems, or name all of the benchmark's files",
         )
     is_mean = how.values is accuracy
+    kept = scored(predictions)
     share = _mean([is_right(row) for row in predictions])
     readings = [row["reading_right"] for row in predictions if row["reading_right"] is not None]
     return Score(
@@ -57,9 +58,9 @@ def score_of(
         },
         truncated=_mean([row["truncated"] for row in predictions]),
         mean_tokens=_mean([row["num_tokens"] for row in predictions]),
-        by_level=_shares(predictions, lambda row: row["level"]),
-        by_family=_shares(predictions, lambda row: row["family"]),
-        by_part=_shares(predictions, lambda row: row["part"]),
+        by_level=_shares(kept, lambda row: row["level"]),
+        by_family=_shares(kept, lambda row: row["family"]),
+        by_part=_shares(kept, lambda row: row["part"]),
         measures=tuple(how.more(predictions, generator)),
         reading=_mean(readings) if readings else None,
     )

@@ -6,6 +6,7 @@ The answer is the content of the last `\boxed{}`; where no box was written, what
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import trunc
@@ -16,12 +17,14 @@ from training.evaluation.choices import nearest_letter, read_letter, read_letter
 from training.evaluation.items import Rule, RuleKind
 from training.evaluation.quantities import read_list, read_number
 
-# What is left of the line after `The final answer is: `, `Answer: ` and the like.
+# What is left of the line after `The final answer is: `, `Answer: ` and the like, if it says
+# anything. Nothing is tried twice (`*+`): a long run of spaces takes as long as it is.
 _PHRASE = re.compile(
-    r"(?:\banswer\s*(?:\*\*)?\s*(?:is|:|=)|\bcorrect\s+(?:option|choice)\s*(?:is|:))[ \t]*"
-    r"(?:\*\*)?[: \t]*(?:\*\*)?[ \t]*([^\n]+)",
+    r"(?:\banswer\s*+(?:\*\*)?+\s*+(?:is\b|:|=)|\bcorrect\s++(?:option|choice)\s*+(?:is\b|:))"
+    r"[ \t:*]*+((?=[^\n]*[^\W_]|[^\n]*[∞∅])[^\n]++)",
     re.IGNORECASE,
 )
+MAX_BINARY = Fraction(sys.float_info.max)
 _TRAILING = re.compile(r"[\s*.]+$")
 
 
@@ -102,10 +105,17 @@ def _list(rule: Rule, answer: str) -> bool:
 
 
 def _near(given: Fraction, wanted: Fraction, rule: Rule) -> bool:
-    if rule.decimals is not None:  # as binary fractions, by which the official scorers round
-        return round(float(given), rule.decimals) == round(float(wanted), rule.decimals)
+    if rule.decimals is not None:
+        return _rounded(given, rule.decimals) == _rounded(wanted, rule.decimals)
     # As written: 0.001 is a thousandth here, and not the nearest binary fraction.
     return abs(given - wanted) <= Fraction(json.dumps(rule.tolerance))
+
+
+def _rounded(value: Fraction, decimals: int) -> Fraction:
+    """As binary fractions, by which the official scorers round; exactly beyond their range."""
+    if abs(value) > MAX_BINARY:
+        return round(value, decimals)
+    return Fraction(round(float(value), decimals))
 
 
 def _text(rule: Rule, answer: str) -> bool:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.errors import DataError
 from tests.training.evaluation.test_scores import prediction
-from training.evaluation.metrics import all_right, majority_right, mastery, pass_at
+from training.evaluation.metrics import all_right, four_way, majority_right, mastery, pass_at
 from training.evaluation.scores import paired_gain, score_of
 
 
@@ -138,6 +139,14 @@ def test_a_second_answer_is_a_second_attempt():
     assert [one.value for one in all_right(rows)] == [1.0, 0.0]
 
 
+def test_two_items_of_one_part_both_count():
+    """The wrong one comes first: the right one behind it hides nothing."""
+    rows = [row("a", False, "s", "1"), row("b", True, "s", "1")]
+    assert [one.value for one in all_right(rows)] == [0.0]
+    with pytest.raises(DataError, match=r"group s has the parts \['1', '1', 'multi'\]"):
+        four_way([*rows, row("c", True, "s", "multi")])
+
+
 def test_mathverse_reports_vision_only_and_all_versions():
     versions = {"Text Dominant": 4, "Text Lite": 3, "Vision Only": 1}  # right, of four
     rows = [
@@ -167,6 +176,8 @@ def test_unscorable_items_are_left_out_and_said():
     assert (score.value, score.num_problems) == (0.5, 4)
     assert measures(score) == {"accuracy, unscorable items as wrong": (0.25, 4)}
     assert score.accuracy == 0.25
+    assert {name: one.n for name, one in score.by_family.items()} == {"sums": 2}
+    assert {name: one.value for name, one in score.by_level.items()} == {"1": 1.0, "2": 0.0}
 
 
 def test_aime_worked_by_hand():

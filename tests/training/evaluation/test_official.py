@@ -214,6 +214,17 @@ def test_a_group_without_one_of_its_steps(tmp_path):
         load(folder, "we-math")
 
 
+def test_a_seed_without_some_of_its_variants(tmp_path):
+    """The worst case over eight variants is no less than that over ten."""
+    folder = WRITERS["dynamath"](tmp_path)
+    for variant in (3, 7):
+        (path,) = (one for one in folder.rglob("*.parquet") if f"variant{variant}" in str(one))
+        pq.write_table(pq.read_table(path).slice(0, 2), path)  # without the last seed
+    words = r"belongs to the seed 2, of which the variants 3, 7 are missing"
+    with pytest.raises(DataError, match=words):
+        load(folder, "dynamath")
+
+
 def test_a_reference_that_its_rule_cannot_read(tmp_path):
     row = {"imagename": "v1_7.png", "image": picture(), "question": "?", "answer": "7"}
     folder = published.write(tmp_path, [row | {"skill": ["x"]}], image="image")

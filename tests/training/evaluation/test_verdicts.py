@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.answers import Verifier
+from training.evaluation import verdicts
 from training.evaluation.choices import edit_distance, nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule
 from training.evaluation.quantities import read_number, readable
@@ -91,6 +92,12 @@ def test_twelve_is_not_twenty_one(kind, verifier):
         ("Answer: A\nWait.\nAnswer: B", "B"),
         ("Answer: A. But \\boxed{B}", "B"),  # what is boxed comes first
         ("Answer: A. But \\boxed{", None),  # a box that was cut off is no answer
+        ("The answer is B.\nThe final answer is:\n12", "B"),  # the last one says nothing
+        ("the final answer is:\n12", None),
+        ("Answer: **\nAnswer: ____", None),
+        ("Answer: C. It is so.\nThe answer isn't A", "C. It is so"),
+        ("The answer is: **$\\infty$**", "$\\infty$"),
+        ("The answer is ∞", "∞"),
         ("I like B.", None),
         ("", None),
     ],
@@ -98,6 +105,12 @@ def test_twelve_is_not_twenty_one(kind, verifier):
 def test_the_answer_of_a_response(response, answer):
     assert extract(response, "letter") == answer
     assert extract(response, "boxed") == (answer if "\\boxed" in response else None)
+
+
+def test_reading_an_answer_takes_as_many_steps_as_there_are_characters():
+    """Tried again from each of its spaces, the first one would take hours."""
+    for text in ("answer" + " " * 10**6, "answer is" + "* " * 10**6, "answer " * 10**5):
+        assert verdicts._PHRASE.findall(text) == []
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,10 @@ def test_choices_whose_texts_are_letters_or_the_same():
         ("B, C, and D", "B, C, D"),
         ("(B), (D)", "B, D"),
         ("\\{B, D\\}", "B, D"),
-        ("B", "B"),
+        *((text, "B") for text in ("B", "b", "(b)", "B. a square", "Option B", "choice (B)")),
+        *((text, "B, D") for text in ("b, d", "(b) and (d)", "Options B and D", "options: b, D")),
+        ("B. a square or D. a ring", None),
+        ("bad", None),
         ("B or D", None),
         ("not B", None),
         ("3", None),

@@ -7,6 +7,7 @@ of its file or folder, as they were published. The variants of a seed are one cl
 """
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 from training.evaluation.benchmark import HubSet
@@ -16,7 +17,8 @@ from training.evaluation.rows import Row, read_rows
 
 METRIC = "worst_case"
 NUM_VARIANTS = 10
-SPLIT = "+".join(f"sample_variant{number}" for number in range(1, NUM_VARIANTS + 1))
+VARIANTS = tuple(str(number) for number in range(1, NUM_VARIANTS + 1))
+SPLIT = "+".join(f"sample_variant{variant}" for variant in VARIANTS)
 PLACE: HubSet | None = HubSet("DynaMath/DynaMath_Sample", SPLIT)
 NEEDS_IMAGES = True
 TOLERANCE = 0.001
@@ -29,28 +31,49 @@ _VARIANT = re.compile(r"sample_variant(\d+)(?!\d)")
 
 
 def load(name: str, folder: Path, num_problems: int | None) -> list[Item]:
-    """One item a row, the variants of a seed a cluster; by subject, level and variant."""
-    return first_clusters(
-        (_item(name, row) for row in read_rows(name, folder, COLUMNS)), num_problems
-    )
+    """One item a row, the variants of a seed a cluster; by subject, level and variant.
+
+    Raises:
+        DataError: As ever; or a variant of a seed is missing, over which its worst case would be
+            too high.
+    """
+    variants: dict[str, dict[str, Row]] = defaultdict(dict)
+    items = []
+    for row in read_rows(name, folder, COLUMNS):
+        variant = _variant(row)
+        variants[row.text("id")][variant] = row
+        items.append(_item(name, row, variant))
+    for seed, rows in variants.items():
+        if missing := [variant for variant in VARIANTS if variant not in rows]:
+            raise next(iter(rows.values())).error(
+                f"belongs to the seed {seed[:100]}, of which the variants {', '.join(missing)} are"
+                " missing.",
+                rule=f"a seed question has {NUM_VARIANTS} variants, one in each split",
+            )
+    return first_clusters(items, num_problems)
 
 
-def _item(name: str, row: Row) -> Item:
+def _variant(row: Row) -> str:
     variant = _VARIANT.search(row.file)
-    if variant is None:
+    if variant is None or variant[1] not in VARIANTS:
         raise row.error(
-            "is of no known variant.", rule="a file's path holds its split, `sample_variant<n>`"
+            "is of no known variant.",
+            rule=f"a file's path holds its split, `sample_variant1` to `{NUM_VARIANTS}`",
         )
+    return variant[1]
+
+
+def _item(name: str, row: Row, variant: str) -> Item:
     return make_item(
         name,
-        f"{row.text('id')}/{variant[1]}",
+        f"{row.text('id')}/{variant}",
         question=row.text("question"),
         rule=_rule(row),
         images=row.images("decoded_image"),
         family=row.text("subject"),
         level=LEVELS.get(row.text("knowledge_level").casefold()),
         cluster=row.text("id"),
-        part=variant[1],
+        part=variant,
     )
 
 

@@ -27,6 +27,7 @@ _SAME_COMMAND = {
     **dict.fromkeys(("times", "cdot", "ast"), " * "),
     **dict.fromkeys(("leq", "leqslant"), r"\le "),
     **dict.fromkeys(("geq", "geqslant"), r"\ge "),
+    **dict.fromkeys(("dbinom", "tbinom"), r"\binom "),
     "neq": r"\ne ",
     "div": " / ",
     "lt": " < ",
@@ -41,13 +42,25 @@ _WRAPPED = re.compile(
     r"|underline)\s*\{([^{}]*)\}"
 )
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}\s*\{([^{}]*)\}|(\d)\s*(\d))")
+_CHOOSE = re.compile(r"\{([^{}\\]*)\\choose ([^{}]*)\}|([a-z]|\d+) ?\\choose +([a-z]|\d+)")
 _GROUP = re.compile(r"\{([^{}]*)\}")
 _OPERATOR = re.compile(r"[-+*/^=<>|]|\\(?:le|ge|ne|pm)")
 _BETWEEN = re.compile(rf"\S\s*(?:{_OPERATOR.pattern})\s*\S")
 _THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2}) ?- ?(?=[^\W\d_]{2})")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
-_LABEL = re.compile(r"^ ?(?:problem|question|exercise|example|task) ?\d+ ?[.:)] ")
+# What a prompt puts before a problem, and behind it.
+_LABEL = re.compile(
+    r"^(?: ?(?:(?:problem|question|exercise|example|task|q)(?: ?\d+ ?[.:)]| ?:)"
+    r"|(?:please )?(?:solve|answer) (?:this|the following) (?:maths? )?(?:problem|question) ?[.:])"
+    r"(?: |$))+"
+)
+_PROMPT = re.compile(
+    r"(?:please )?(?:lets )?(?:think|reason|work|solve)(?: this| it)? step by step"
+    r"(?:,? and (?:put|give|write) your final answer (?:within|in)\b.{0,20})? ?[.!:]?"
+    r"|(?:please )?answer with (?:a|an|the|one) (?:single |whole |correct )?"
+    r"(?:number|integer|word|fraction|decimal)(?: only)? ?[.!]?"
+)
 # "Give your answer as a fraction." says how, not what.
 _HOW_TO_ANSWER = re.compile(r"^(?:give|write|express|put|state|enter|provide)\b.*\banswer\b")
 _TOKEN = re.compile(
@@ -153,12 +166,15 @@ def same_problem(left: Wording, right: Wording) -> bool:
 def _sentence_that_asks(plain: str) -> str:
     sentences = [one.strip() for one in _SENTENCE.split(plain) if _TOKEN.search(one)]
     asks = [one for one in sentences if not _HOW_TO_ANSWER.search(one)]
+    asks = [one for one in asks if not _PROMPT.fullmatch(one)]
     questions = [one for one in asks if one.endswith("?")]
     return [*sentences, *asks, *questions][-1] if sentences else ""
 
 
 def _says_nothing(sentence: str) -> bool:
     """Whether it only says how to answer, and no rule that changes the answer."""
+    if _PROMPT.fullmatch(sentence.strip()):
+        return True
     return bool(_HOW_TO_ANSWER.search(sentence)) and not _key(_tokens(sentence))
 
 
@@ -175,12 +191,18 @@ def _undressed(question: str) -> str:
     text = _THOUSANDS.sub("", text)
     while True:
         opened = _WRAPPED.sub(r" \1 ", text)
+        opened = _CHOOSE.sub(_binomial, opened)
         opened = _FRACTION.sub(_divided, opened)
         opened = _GROUP.sub(lambda found: _bracketed(found[1]), opened)
         if opened == text:
             break
         text = opened
     return _HYPHEN.sub(" ", _LABEL.sub("", re.sub(r"\s+", " ", text)))
+
+
+def _binomial(found: re.Match[str]) -> str:
+    above, below = (found[1], found[2]) if found[3] is None else (found[3], found[4])
+    return f" \\binom {_bracketed(above)} {_bracketed(below)} "
 
 
 def _divided(found: re.Match[str]) -> str:

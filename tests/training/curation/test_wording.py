@@ -12,6 +12,15 @@ DRESSED = [
     ("x(y + 2)", r"$x\left( y+2 \right)$"),
     ("x^2 + 1", "x² + 1"),
     ("x^-1 + a*b", r"$x^{-1} \text{+ } \mathrm{a \cdot b}$"),
+    (r"$\binom{n+1}{2}$", r"$\dbinom{n+1}{2}$"),
+    (r"$\binom{n+1}{2}$", r"${n+1 \choose 2}$"),
+    (r"$\tbinom n2$", r"$n \choose 2$"),
+    ("What is 3?", "Question: what is 3? Let's think step by step."),
+    ("What is 3?", r"Please solve the following problem. Problem 3. What is 3?"),
+    (
+        "What is 3?",
+        r"What is 3? Reason step by step and put your final answer in \boxed{}.",
+    ),
     ("It has 7.50 and 0.5", "it  has 7.5, and .5?"),
 ]
 DIFFERENT = [

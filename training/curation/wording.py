@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 from contracts.texts import UNSEEN, is_blank
 
@@ -37,10 +38,13 @@ _SAME_COMMAND = {
 }
 _COMMAND = re.compile(r"\\([a-z]+)")
 _SPACING = re.compile(r"\\(?:[,;:! \\()\[\]]|\n)|~")  # `\,` and `\ `; `\(` and `\[` open formulas
-_WRAPPED = re.compile(
+_WRAPPERS = (
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|emph|operatorname|mbox|boxed"
-    r"|underline)\s*\{([^{}]*)\}"
+    r"|underline)"
 )
+_WRAPPED = re.compile(_WRAPPERS + r"\s*\{([^{}]*)\}")
+_WRAPPER = re.compile(_WRAPPERS + r"\b")
+_MAX_DEPTH = 16  # of groups in groups; each takes a pass over the text
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}\s*\{([^{}]*)\}|(\d)\s*(\d))")
 _CHOOSE = re.compile(r"\{([^{}\\]*)\\choose ([^{}]*)\}|([a-z]|\d+) ?\\choose +([a-z]|\d+)")
 _GROUP = re.compile(r"\{([^{}]*)\}")
@@ -189,7 +193,7 @@ def _undressed(question: str) -> str:
         text = text.replace(sign, command)
     text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
     text = _THOUSANDS.sub("", text)
-    while True:
+    for _ in range(_MAX_DEPTH):
         opened = _WRAPPED.sub(r" \1 ", text)
         opened = _CHOOSE.sub(_binomial, opened)
         opened = _FRACTION.sub(_divided, opened)
@@ -197,6 +201,7 @@ def _undressed(question: str) -> str:
         if opened == text:
             break
         text = opened
+    text = _WRAPPER.sub(" ", text)
     return _HYPHEN.sub(" ", _LABEL.sub("", re.sub(r"\s+", " ", text)))
 
 
@@ -217,14 +222,14 @@ def _bracketed(content: str) -> str:
 def _tokens(text: str) -> tuple[str, ...]:
     """Brackets stay where they hold an operator: `(a+b)c` is not `a+bc`."""
     tokens = [_canonical(found[0]) for found in _TOKEN.finditer(text)]
+    num_operators = list(accumulate(bool(_OPERATOR.fullmatch(one)) for one in tokens))
     kept, open_ = [True] * len(tokens), list[int]()
     for place, sign in enumerate(tokens):
         if sign == "(":
             open_.append(place)
         elif sign == ")":
             start = open_.pop() if open_ else place
-            inside = tokens[start + 1 : place]
-            kept[start] = kept[place] = any(_OPERATOR.fullmatch(each) for each in inside)
+            kept[start] = kept[place] = num_operators[place] > num_operators[start]
     for place in open_:
         kept[place] = False
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)

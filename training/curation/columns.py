@@ -1,6 +1,7 @@
 """Which column of a file fills which field of a record, and the values behind a dotted path."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from contracts.errors import DataError
 from training.curation.lines import BrokenLine, Row
@@ -67,28 +68,115 @@ def _ends(path: str) -> Iterator[int]:
     yield from (index for index, character in enumerate(path) if character == ".")
 
 
-def present_columns(source: SourceRecipe, batch: RowBatch) -> Columns:
-    """Those of the columns asked for that a file has, by its first rows.
+class SeenColumns:
+    """Which of a source's columns its rows have had so far.
 
-    Raises:
-        DataError: One is missing that is needed, or that the recipe maps; it names those found.
+    Rows of JSON Lines have keys of their own, and CSV files a header each: only the end of a source
+    tells that a column is missing. Tables all have the columns of the first.
     """
-    rows = [row for row in batch.rows if not isinstance(row, BrokenLine)]
-    needed = {*needed_fields(source), *source.columns}
-    present: Columns = {}
-    for field, paths in asked_columns(source).items():
-        missing = [
-            (path, found)
-            for path in paths
-            if (found := _found_instead(rows, path, batch.columns)) is not None
-        ]
-        if not missing:
-            present[field] = paths
-        elif field in needed:
-            raise _no_column(source, field, *missing[0])
-    if not {"answer", "solution", CHAT} & present.keys():
-        raise _no_column(source, "answer", "answer", batch.columns)
-    return present
+
+    def __init__(self, source: SourceRecipe) -> None:
+        self._source = source
+        self._paths = {
+            field: {path: _Seen() for path in paths}
+            for field, paths in asked_columns(source).items()
+        }
+        self._columns: list[str] = []
+        self._has_rows = False
+
+    def add(self, batch: RowBatch) -> None:
+        """Looks at a batch.
+
+        Raises:
+            DataError: It is of a table that lacks a column, as `check` says.
+        """
+        rows = [row for row in batch.rows if not isinstance(row, BrokenLine)]
+        if not rows:
+            return
+        is_first, self._has_rows = not self._has_rows, True
+        self._columns = _few([*self._columns, *batch.columns])
+        for path, seen in self._each_path():
+            seen.add(rows, path, batch.columns)
+        if is_first and self._source.kind in ("parquet", "arrow"):
+            self._check(_Seen.is_no_name)
+
+    def check(self) -> None:
+        """Checks the columns once all rows were added; a source without rows passes.
+
+        Raises:
+            DataError: One is missing that is needed, or that the recipe maps; it names those found.
+        """
+        if self._has_rows:
+            self._check(_Seen.is_missing)
+
+    def _each_path(self) -> Iterator[tuple[str, "_Seen"]]:
+        for paths in self._paths.values():
+            yield from paths.items()
+
+    def _check(self, lacks: Callable[["_Seen"], bool]) -> None:
+        needed = {*needed_fields(self._source), *self._source.columns}
+        present = set[str]()
+        for field, paths in self._paths.items():
+            missing = [path for path, seen in paths.items() if lacks(seen)]
+            if not missing:
+                present.add(field)
+            elif field in needed:
+                seen = paths[missing[0]]
+                found = seen.others if seen.has_other else self._columns
+                raise _no_column(self._source, field, missing[0], found)
+        if not {"answer", "solution", CHAT} & present:
+            raise _no_column(self._source, "answer", "answer", self._columns)
+
+
+@dataclasses.dataclass
+class _Seen:
+    """What rows had at one path.
+
+    Attributes:
+        has_name: Some batch had a column from which the path can begin.
+        has_value: Some row had the path.
+        has_other: Some row had something else instead.
+        others: Names that were there instead.
+    """
+
+    has_name: bool = False
+    has_value: bool = False
+    has_other: bool = False
+    others: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, rows: Sequence[Row], path: str, columns: Sequence[str]) -> None:
+        if self.has_value or not any(path[:end] in columns for end in _ends(path)):
+            return
+        self.has_name = True
+        if path in columns:
+            self.has_value = True
+            return
+        others = dict[str, None]()
+        for row in rows:
+            value = value_at(row, path)
+            if not isinstance(value, Missing):
+                self.has_value = True
+                return
+            if value.found is not None:
+                self.has_other = True
+                others.update(dict.fromkeys(value.found))
+        self.others = _few([*self.others, *others])
+
+    def is_no_name(self) -> bool:
+        return not self.has_name
+
+    def is_missing(self) -> bool:
+        """Where there was nothing to look into, a row may have it yet."""
+        return not self.has_name or (self.has_other and not self.has_value)
+
+
+def row_columns(source: SourceRecipe, asked: Columns, row: Row) -> Columns:
+    """The columns that count for one row: those that the recipe maps, and those that it has."""
+    return {
+        field: paths
+        for field, paths in asked.items()
+        if field in source.columns or any(path in row for path in paths)
+    }
 
 
 def value_at(row: Row, path: str) -> object:
@@ -120,21 +208,9 @@ def _inside(value: object, parts: Sequence[str]) -> object:
     return value
 
 
-def _found_instead(rows: Sequence[Row], path: str, columns: Sequence[str]) -> list[str] | None:
-    """The names that are there instead, if no row has the path; None where one may have it."""
-    if path in columns:
-        return None
-    if not any(path[:end] in columns for end in _ends(path)):
-        return list(columns)
-    found, is_other = dict[str, None](), False
-    for row in rows:
-        value = value_at(row, path)
-        if not isinstance(value, Missing):
-            return None
-        if value.found is not None:
-            is_other = True
-            found.update(dict.fromkeys(value.found))
-    return list(found) if is_other else None
+def _few(names: Iterable[str]) -> list[str]:
+    """As many as an error shows: rows may have any number of keys."""
+    return sorted(set(names))[:MAX_SHOWN_COLUMNS]
 
 
 def _check_fields(source: SourceRecipe) -> None:
@@ -152,7 +228,7 @@ def _check_fields(source: SourceRecipe) -> None:
 
 def _no_column(source: SourceRecipe, field: str, path: str, found: Sequence[str]) -> DataError:
     needed = needed_fields(source)
-    shown = [name[:100] for name in sorted(found)[:MAX_SHOWN_COLUMNS]]
+    shown = [name[:100] for name in _few(found)]
     return DataError(
         f"The source {source.name} has no column {path!r} for the field `{field}`.",
         where=f"recipe, sources.{source.name}.columns; the file has {shown}",

@@ -2,10 +2,10 @@
 
 A row leaks a question when, whatever the dressing, it says the same, or when it has at least half
 of the question's word 8-grams, all that decides its answer, and no word in another one's place: any
-one shared n-gram would flag most clean rows of a shared template. Of a question with pictures, the
-row must show the same ones: equal pixels beside such a text, or equal files beside a text that is
-merely similar. Rows that differ from a question in their numbers alone are a class of their own,
-`number variants`.
+one shared n-gram would flag most clean rows of a shared template. Both are compared a second time
+without choices at their ends. Of a question with pictures, the row must show the same ones: equal
+pixels beside such a text, or equal files beside a text that is merely similar. Rows that differ
+from a question in their numbers alone are a class of their own, `number variants`.
 """
 
 import hashlib
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from training.curation.duplicates import pixels_digest
-from training.curation.ngrams import NgramIndex
+from training.curation.ngrams import NGRAM_TOKENS, NgramIndex
 from training.curation.shingles import jaccard, shingles
+from training.curation.stems import Stem, stem_of
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, holds, read
 from training.records import EncodedImage, Problem
@@ -40,6 +41,11 @@ class Asked:
         return read(self.problem["question"])
 
     @cached_property
+    def stem(self) -> Stem:
+        """The question without choices at its end."""
+        return stem_of(self.problem["question"], self.wording)
+
+    @cached_property
     def masked(self) -> tuple[str, ...]:
         """The same with one sign for every number."""
         numbers = set(self.wording.numbers)
@@ -55,10 +61,38 @@ class Asked:
         theirs, mine = other.problem["images"], self.problem["images"]
         return not theirs or (len(theirs) == len(mine) and other.pixels == self.pixels)
 
+    def may_share_stem(self, other: "Asked") -> bool:
+        """Whether equal stems make one problem: a short one without numbers needs a picture."""
+        stem = self.stem.wording
+        says_enough = len(stem.tokens) >= NGRAM_TOKENS or bool(stem.numbers)
+        return self.stem.matches(other.stem) and (says_enough or bool(other.problem["images"]))
+
     def is_similar(self, other: "Asked") -> bool:
         """Whether the texts are alike enough to be one question about one picture."""
         mine, theirs = shingles(self.wording.text, 0), shingles(other.wording.text, 0)
         return jaccard(mine, theirs) >= SIMILAR_BESIDE_A_PICTURE
+
+
+class _Texts:
+    """The texts of some questions, found whole or inside others."""
+
+    def __init__(self, wordings: Sequence[Wording]) -> None:
+        self._wordings = wordings
+        self._grams = NgramIndex([wording.tokens for wording in wordings])
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for place, wording in enumerate(wordings):
+            self._places[wording.squeezed].append(place)
+
+    def found(
+        self, rows: Sequence[Wording], containment: float, may: Callable[[int, int], bool]
+    ) -> Iterable[tuple[int, int]]:
+        """Pairs of a row and a question that it holds, of those that may."""
+        for place, row in enumerate(rows):
+            items = self._places.get(row.squeezed, [])
+            yield from ((place, item) for item in items if may(place, item))
+        for place, item in self._grams.contained([row.tokens for row in rows], containment):
+            if may(place, item) and holds(rows[place], self._wordings[item]):
+                yield place, item
 
 
 class BenchmarkIndex:
@@ -72,8 +106,8 @@ class BenchmarkIndex:
         items = [(name, one) for name, problems in benchmarks.items() for one in problems]
         self.names = [f"{name}: {problem['id']}" for name, problem in items]
         self._items = [Asked(problem) for _, problem in items]
-        self._grams = NgramIndex([item.wording.tokens for item in self._items])
-        self._texts = self._places(lambda item: item.wording.squeezed)
+        self._texts = _Texts([item.wording for item in self._items])
+        self._stems = _Texts([item.stem.wording for item in self._items])
         self._masked = self._places(lambda item: item.masked)
         self._files = self._places(lambda item: files_digest(item.problem["images"]))
 
@@ -94,11 +128,13 @@ class BenchmarkIndex:
         return self._first(problems, self._variants)
 
     def _leaks(self, rows: Sequence[Asked], containment: float) -> Iterable[tuple[int, int]]:
-        for place, row in enumerate(rows):
-            yield from ((place, item) for item in self._texts.get(row.wording.squeezed, []))
-        for place, item in self._grams.contained([row.wording.tokens for row in rows], containment):
-            if holds(rows[place].wording, self._items[item].wording):
-                yield place, item
+        def share_stem(place: int, item: int) -> bool:
+            return rows[place].may_share_stem(self._items[item])
+
+        wordings = [row.wording for row in rows]
+        yield from self._texts.found(wordings, containment, lambda _place, _item: True)
+        stems = [row.stem.wording for row in rows]
+        yield from self._stems.found(stems, containment, share_stem)
         for place, row in enumerate(rows):
             files = files_digest(row.problem["images"])
             for item in self._files.get(files, []) if row.problem["images"] else []:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from training import images
 from training.curation.shingles import Hashes, bands, jaccard, shingles
@@ -23,6 +24,7 @@ from training.sampling.verdicts import AnswerVerifier
 
 STEP = "near duplicates"
 REASON = "near duplicate question"
+NUM_NEIGHBOURS = 16  # of a row among more that share a band
 
 
 def drop_near_duplicates(
@@ -56,7 +58,8 @@ def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list
     """Groups of two and more near duplicates, whatever their answers are.
 
     Which groups form does not depend on the order of the problems. A group is linked by pairs: its
-    ends may be less similar.
+    ends may be less similar. Where many problems with one key share a band, only close ones by
+    their texts are compared, so a pair may be missed.
 
     Returns:
         Places in `problems`, rising within a group and over groups' first ones.
@@ -103,15 +106,21 @@ def _groups(
     rows: Sequence[int], wordings: Sequence[Wording], similarity: float
 ) -> Iterable[list[int]]:
     """Groups among rows with one key and the same pictures."""
-    same_text = _by(rows, lambda row: wordings[row].tokens)
+    # In an order of their texts, so that whom a row is compared with does not depend on the rows'.
+    same_text = sorted(
+        _by(rows, lambda row: wordings[row].tokens), key=lambda group: wordings[group[0]].tokens
+    )
     firsts = [wordings[group[0]] for group in same_text]
     links = _Links(len(firsts))
     sets = [_keyed_shingles(wording) for wording in firsts] if len(firsts) > 1 else []
-    for left, right in _candidates(sets):
-        if (
-            links.root(left) != links.root(right)
-            and jaccard(sets[left], sets[right]) >= similarity
-            and same_problem(firsts[left], firsts[right])
+    backwards = sorted(range(len(firsts)), key=lambda place: firsts[place].tokens[::-1])
+    compared = set[tuple[int, int]]()
+    for left, right in _candidates(sets, np.argsort(backwards)):
+        if (left, right) in compared or links.root(left) == links.root(right):
+            continue
+        compared.add((left, right))
+        if jaccard(sets[left], sets[right]) >= similarity and same_problem(
+            firsts[left], firsts[right]
         ):
             links.join(left, right)
     for part in _by(range(len(firsts)), links.root):
@@ -123,17 +132,34 @@ def _keyed_shingles(wording: Wording) -> Hashes:
     return shingles(wording.text, int.from_bytes(digest.digest(), "little"))
 
 
-def _candidates(sets: Sequence[Hashes]) -> Iterable[tuple[int, int]]:
-    """Pairs that share a band, possibly more than once."""
+def _candidates(
+    sets: Sequence[Hashes], backward_ranks: npt.NDArray[np.intp]
+) -> Iterable[tuple[int, int]]:
+    """Pairs that share a band, possibly more than once, the smaller place first.
+
+    Of many that share one, each is paired with its neighbours in two orders of the texts, read
+    forwards and backwards (sorted neighbourhoods, as by Hernandez and Stolfo): texts that differ
+    in one place stand close in one of them. All pairs would take quadratic time.
+
+    Args:
+        sets: Shingles, in the order of the texts.
+        backward_ranks: Each text's rank by its tokens read backwards.
+    """
     if not sets:
         return
     for band in bands(sets).T:
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order])) + 1
         for bucket in np.split(order, starts):
-            for place, left in enumerate(bucket[:-1]):
-                for right in bucket[place + 1 :]:
-                    yield int(left), int(right)
+            yield from _neighbours(bucket.tolist())
+            if len(bucket) > NUM_NEIGHBOURS + 1:
+                yield from _neighbours(bucket[np.argsort(backward_ranks[bucket])].tolist())
+
+
+def _neighbours(places: Sequence[int]) -> Iterable[tuple[int, int]]:
+    for start, left in enumerate(places):
+        for right in places[start + 1 : start + 1 + NUM_NEIGHBOURS]:
+            yield min(left, right), max(left, right)
 
 
 def _by(rows: Iterable[int], key: Callable[[int], Hashable]) -> list[list[int]]:

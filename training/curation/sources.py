@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from training.curation.columns import Columns, asked_columns, present_columns, top_names
+from training.curation.columns import Columns, SeenColumns, asked_columns, row_columns, top_names
 from training.curation.lines import BrokenLine, Row
 from training.curation.mapping import Mapped, line_problem, map_row
-from training.curation.rows import RowBatch, read_rows
+from training.curation.rows import read_rows
 from training.curation.step import Reject, StepResult
 from training.pocket.problems import generate
 from training.recipe.sources import SourceRecipe
@@ -72,20 +72,20 @@ def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[So
     if source.kind == "pocket":
         yield SourceRows(_pocket_problems(source, seed), [])
         return
-    columns: Columns | None = None
+    asked, seen = asked_columns(source), SeenColumns(source)
     num_rows, wanted = 0, source.num_problems or sys.maxsize
-    for batch in read_rows(source, folder, top_names(asked_columns(source))):
-        if columns is None and _has_rows(batch):
-            columns = present_columns(source, batch)
+    for batch in read_rows(source, folder, top_names(asked)):
+        seen.add(batch)
         rows = list(islice(batch.rows, wanted - num_rows))
         mapped = [
-            _mapped(row, columns or {}, source, number, folder)
+            _mapped(row, asked, source, number, folder)
             for number, row in enumerate(rows, start=num_rows)
         ]
         num_rows += len(rows)
         yield _divided(mapped)
         if num_rows == wanted:
-            return
+            break
+    seen.check()
 
 
 def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
@@ -99,16 +99,12 @@ def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
     return [{**row, "source": source.name} for row in rows]
 
 
-def _has_rows(batch: RowBatch) -> bool:
-    return any(not isinstance(row, BrokenLine) for row in batch.rows)
-
-
 def _mapped(
-    row: Row | BrokenLine, columns: Columns, source: SourceRecipe, number: int, folder: Path
+    row: Row | BrokenLine, asked: Columns, source: SourceRecipe, number: int, folder: Path
 ) -> Mapped:
     if isinstance(row, BrokenLine):
         return Mapped(line_problem(row.text, row.place, source), row.reason)
-    return map_row(row, columns, source, number, folder)
+    return map_row(row, row_columns(source, asked, row), source, number, folder)
 
 
 def _divided(mapped: list[Mapped]) -> SourceRows:

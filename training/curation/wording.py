@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 from contracts.texts import UNSEEN, is_blank
 
@@ -27,6 +28,7 @@ _SAME_COMMAND = {
     **dict.fromkeys(("times", "cdot", "ast"), " * "),
     **dict.fromkeys(("leq", "leqslant"), r"\le "),
     **dict.fromkeys(("geq", "geqslant"), r"\ge "),
+    **dict.fromkeys(("dbinom", "tbinom"), r"\binom "),
     "neq": r"\ne ",
     "div": " / ",
     "lt": " < ",
@@ -36,18 +38,33 @@ _SAME_COMMAND = {
 }
 _COMMAND = re.compile(r"\\([a-z]+)")
 _SPACING = re.compile(r"\\(?:[,;:! \\()\[\]]|\n)|~")  # `\,` and `\ `; `\(` and `\[` open formulas
-_WRAPPED = re.compile(
+_WRAPPERS = (
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|emph|operatorname|mbox|boxed"
-    r"|underline)\s*\{([^{}]*)\}"
+    r"|underline)"
 )
+_WRAPPED = re.compile(_WRAPPERS + r"\s*\{([^{}]*)\}")
+_WRAPPER = re.compile(_WRAPPERS + r"\b")
+_MAX_DEPTH = 16  # of groups in groups; each takes a pass over the text
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}\s*\{([^{}]*)\}|(\d)\s*(\d))")
+_CHOOSE = re.compile(r"\{([^{}\\]*)\\choose ([^{}]*)\}|([a-z]|\d+) ?\\choose +([a-z]|\d+)")
 _GROUP = re.compile(r"\{([^{}]*)\}")
 _OPERATOR = re.compile(r"[-+*/^=<>|]|\\(?:le|ge|ne|pm)")
 _BETWEEN = re.compile(rf"\S\s*(?:{_OPERATOR.pattern})\s*\S")
 _THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2}) ?- ?(?=[^\W\d_]{2})")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
-_LABEL = re.compile(r"^ ?(?:problem|question|exercise|example|task) ?\d+ ?[.:)] ")
+# What a prompt puts before a problem, and behind it.
+_LABEL = re.compile(
+    r"^(?: ?(?:(?:problem|question|exercise|example|task|q)(?: ?\d+ ?[.:)]| ?:)"
+    r"|(?:please )?(?:solve|answer) (?:this|the following) (?:maths? )?(?:problem|question) ?[.:])"
+    r"(?: |$))+"
+)
+_PROMPT = re.compile(
+    r"(?:please )?(?:lets )?(?:think|reason|work|solve)(?: this| it)? step by step"
+    r"(?:,? and (?:put|give|write) your final answer (?:within|in)\b.{0,20})? ?[.!:]?"
+    r"|(?:please )?answer with (?:a|an|the|one) (?:single |whole |correct )?"
+    r"(?:number|integer|word|fraction|decimal)(?: only)? ?[.!]?"
+)
 # "Give your answer as a fraction." says how, not what.
 _HOW_TO_ANSWER = re.compile(r"^(?:give|write|express|put|state|enter|provide)\b.*\banswer\b")
 _TOKEN = re.compile(
@@ -153,12 +170,15 @@ def same_problem(left: Wording, right: Wording) -> bool:
 def _sentence_that_asks(plain: str) -> str:
     sentences = [one.strip() for one in _SENTENCE.split(plain) if _TOKEN.search(one)]
     asks = [one for one in sentences if not _HOW_TO_ANSWER.search(one)]
+    asks = [one for one in asks if not _PROMPT.fullmatch(one)]
     questions = [one for one in asks if one.endswith("?")]
     return [*sentences, *asks, *questions][-1] if sentences else ""
 
 
 def _says_nothing(sentence: str) -> bool:
     """Whether it only says how to answer, and no rule that changes the answer."""
+    if _PROMPT.fullmatch(sentence.strip()):
+        return True
     return bool(_HOW_TO_ANSWER.search(sentence)) and not _key(_tokens(sentence))
 
 
@@ -173,14 +193,21 @@ def _undressed(question: str) -> str:
         text = text.replace(sign, command)
     text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
     text = _THOUSANDS.sub("", text)
-    while True:
+    for _ in range(_MAX_DEPTH):
         opened = _WRAPPED.sub(r" \1 ", text)
+        opened = _CHOOSE.sub(_binomial, opened)
         opened = _FRACTION.sub(_divided, opened)
         opened = _GROUP.sub(lambda found: _bracketed(found[1]), opened)
         if opened == text:
             break
         text = opened
+    text = _WRAPPER.sub(" ", text)
     return _HYPHEN.sub(" ", _LABEL.sub("", re.sub(r"\s+", " ", text)))
+
+
+def _binomial(found: re.Match[str]) -> str:
+    above, below = (found[1], found[2]) if found[3] is None else (found[3], found[4])
+    return f" \\binom {_bracketed(above)} {_bracketed(below)} "
 
 
 def _divided(found: re.Match[str]) -> str:
@@ -195,14 +222,14 @@ def _bracketed(content: str) -> str:
 def _tokens(text: str) -> tuple[str, ...]:
     """Brackets stay where they hold an operator: `(a+b)c` is not `a+bc`."""
     tokens = [_canonical(found[0]) for found in _TOKEN.finditer(text)]
+    num_operators = list(accumulate(bool(_OPERATOR.fullmatch(one)) for one in tokens))
     kept, open_ = [True] * len(tokens), list[int]()
     for place, sign in enumerate(tokens):
         if sign == "(":
             open_.append(place)
         elif sign == ")":
             start = open_.pop() if open_ else place
-            inside = tokens[start + 1 : place]
-            kept[start] = kept[place] = any(_OPERATOR.fullmatch(each) for each in inside)
+            kept[start] = kept[place] = num_operators[place] > num_operators[start]
     for place in open_:
         kept[place] = False
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)

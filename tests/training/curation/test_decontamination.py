@@ -116,3 +116,84 @@ def test_planted_leaks_are_always_caught(make, data):
     dressed = data.draw(st.sampled_from([" ", "  ", "\n", "\t "])).join(words)
     found = judged(make, one_benchmark(make, text), dressed)
     assert [one.detail for one in found.result.rejects] == ["exam: b0"]
+
+
+STEM = "In triangle ABC the angle at A has 40 degrees, and B has 60. What is the third angle?"
+CHOICES = ("80 degrees", "90 degrees", "100 degrees", "70 degrees")
+FORMS = {
+    "Choices:": "\nChoices:\nA:{}\nB:{}\nC:{}\nD:{}",
+    "Options:": " Options: (A) {} (B) {} (C) {} (D) {}",
+    "lines": "\n(A) {}\n(B) {}\n(C) {}\n(D) {}",
+    "points": " A. {} B. {} C. {} D. {}",
+    "LaTeX": r" $\textbf{{(A)}}\ {}\qquad\textbf{{(B)}}\ {}\qquad\textbf{{(C)}}\ {}"
+    r"\qquad\textbf{{(D)}}\ {}$",
+    "no letters": "\nChoices:\n{}\n{}\n{}\n{}",
+}
+
+
+def with_choices(stem, form, choices=CHOICES):
+    return stem + FORMS[form].format(*choices)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("stem", [STEM, "What is 17 + 25?"])
+def test_choices_at_the_end_hide_no_leak(form, stem, make):
+    asked = with_choices(stem, form)
+    shuffled = with_choices(stem, form, CHOICES[::-1])
+    told = f"{asked}\nAnswer with the option's letter from the given choices directly."
+    rows = (stem, shuffled, f"{stem} Choose from A, B, C, D.", told, with_choices(stem, "points"))
+    for benchmark in (asked, stem):
+        found = judged(make, one_benchmark(make, benchmark), *rows)
+        assert [one.problem["id"] for one in found.result.rejects] == ["p0", "p1", "p2", "p3", "p4"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_other_numbers_or_another_question_before_the_same_choices_are_another_problem(form, make):
+    index = one_benchmark(make, with_choices(STEM, form))
+    others = (STEM.replace("40", "50"), STEM.replace("third", "least"), STEM.replace("60", "40"))
+    rows = [with_choices(other, form) for other in others]
+    assert judged(make, index, *rows, *others).result.rejects == []
+
+
+def test_a_question_about_its_choices_is_the_same_with_the_same_ones_only(make):
+    stem = "Which of the following numbers is a prime between 20 and 100?"
+    index = one_benchmark(make, with_choices(stem, "lines", ("21", "23", "25", "27")))
+    same = with_choices(stem, "points", ("27", "25", "23", "21"))
+    other = with_choices(stem, "lines", ("33", "35", "37", "39"))
+    found = judged(make, index, same, other, stem)
+    assert [one.problem["id"] for one in found.result.rejects] == ["p0"]
+
+
+def test_what_follows_lettered_statements_is_not_cut_off(make):
+    values = "The chances add up to 0.7 and differ by {}. Find P(A) and P(B)"
+    index = one_benchmark(make, values.format(0.1) + ", their sum.")
+    assert judged(make, index, values.format(0.1) + ", their ratio.").result.rejects == []
+    head = "A number n is given. (A) n is 7 or 9. (B) n is 8. "
+    index = one_benchmark(make, head + "How many of them hold for all n?")
+    rows = (head + "Is one of them true for n = 8?", head)
+    assert judged(make, index, *rows).result.rejects == []
+
+
+def test_a_short_question_without_numbers_needs_its_picture(make, make_seen):
+    bare, asked = "Find the length of x.", with_choices("Find the length of x.", "Choices:")
+    index = BenchmarkIndex({"shapes": [make(0, question=asked), make_seen(7, question=asked)]})
+    rows = [make(1, question=bare), make_seen(7, question=bare), make_seen(8, question=bare)]
+    found = decontaminate(rows, index, 0.5)
+    assert [one.problem["id"] for one in found.result.rejects] == ["p7"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Question: {}",
+        "Problem 3. {}",
+        "Solve the following problem: {}",
+        "{} Answer with a number.",
+        "{} Let's think step by step.",
+        "Question: {} Please reason step by step, and put your final answer within \\boxed{{}}.",
+    ],
+)
+def test_a_prompt_around_a_short_question_hides_no_leak(prompt, make):
+    index = one_benchmark(make, SHORT)
+    found = judged(make, index, prompt.format(SHORT), prompt.format("What is 17 + 26?"))
+    assert [one.problem["id"] for one in found.result.rejects] == ["p0"]

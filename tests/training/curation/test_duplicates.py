@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from training.curation import duplicates
 from training.curation.duplicates import drop_near_duplicates, near_duplicates
 from training.curation.shingles import bands, jaccard, shingles
 
@@ -120,3 +121,37 @@ def test_the_order_of_rows_makes_no_difference(make, data):
     shuffled = [rows[place] for place in order]
     groups = {frozenset(order[place] for place in one) for one in near_duplicates(shuffled, 0.75)}
     assert groups == {frozenset(one) for one in near_duplicates(rows, 0.75)}
+
+
+def fillers(num):
+    """Rows of one key that are near duplicates of each other, all in the same few buckets."""
+    rng = np.random.default_rng(5)
+    letters = rng.choice(list("bdeiklnortu"), size=(num, 6))
+    words = sorted({"".join(word) for word in letters.tolist()})
+    return [STORY.format(5, 12, 7).replace("the evening", f"the {word} evening") for word in words]
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_many_near_duplicates_are_one_group_in_any_order(make, random):
+    texts = fillers(150)
+    random.shuffle(texts)
+    groups = near_duplicates(questions(make, *texts), SIMILARITY)
+    assert groups == [list(range(len(texts)))]
+
+
+def test_the_number_of_comparisons_is_near_linear(make, monkeypatch):
+    """Rows that are alike but no duplicates: another person asks each time."""
+    counts = []
+    for num in (200, 400):
+        asked = [text.replace("are sold", "has he sold") for text in fillers(num)]
+        texts = [
+            re.sub(r"the (\w+) evening(.*)has he", r"the evening\2has \1", one) for one in asked
+        ]
+        calls = []
+        compare = lambda a, b, calls=calls: bool(calls.append((a, b)))  # noqa: E731
+        monkeypatch.setattr(duplicates, "same_problem", compare)
+        assert near_duplicates(questions(make, *texts), 0.5) == []
+        counts.append(len(calls) / len(texts))
+    assert counts[0] > 10
+    assert counts[1] < 1.3 * counts[0]  # per row; comparing all pairs doubles it

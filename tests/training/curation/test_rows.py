@@ -150,3 +150,66 @@ def test_only_wanted_columns_are_read(tmp_path):
     assert (batch.columns, batch.rows) == (["a", "b"], [{"b": 2}])
     (batch,) = read_rows(source("parquet"), tmp_path, None)
     assert batch.rows == [{"a": 1, "b": 2}]
+
+
+LATE = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(1024)]
+FULL = {"question": "6?", "answer": "6", "solution": "Six.", "level": 3, "family": "sums"} | {
+    "id": "mine",
+    "pass_rate": 0.5,
+    "reading": "a six",
+}
+
+
+def test_a_field_that_the_first_batch_lacks_is_read_from_later_rows(tmp_path):
+    write("jsonl", [*LATE, *[FULL] * 6], tmp_path)
+    kept = load_source(source("jsonl"), tmp_path, 0).kept
+    assert [{field: row[field] for field in FULL} for row in kept[1024:]] == [FULL] * 6
+    assert {row["solution"] for row in kept[:1024]} == {None}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("columns", [{}, {"solution": "solution"}])
+def test_files_with_other_columns_each_give_what_they_have(kind, columns, tmp_path):
+    write(kind, LATE, tmp_path)
+    (tmp_path / f"rows.{kind}").rename(tmp_path / f"a.{kind}")
+    row = {"question": "6?", "answer": "6", "solution": "Six."}
+    text = json.dumps(row) if kind == "jsonl" else ",".join(row) + "\n" + ",".join(row.values())
+    (tmp_path / f"b.{kind}").write_text(text)
+    kept = load_source(source(kind, columns=columns), tmp_path, 0).kept
+    assert [one["solution"] for one in kept] == [*[None] * 1024, "Six."]
+
+
+def test_a_row_without_an_answer_column_is_read_from_its_own_solution(tmp_path):
+    rows = [
+        {"question": "a?", "answer": "#### 1", "solution": "#### 2"},
+        {"question": "b?", "solution": "#### 3"},
+        {"question": "c?"},
+    ]
+    write("jsonl", rows, tmp_path)
+    loaded = load_source(source("jsonl", answer_rule="after_hashes"), tmp_path, 0)
+    assert [one["answer"] for one in loaded.kept] == ["1", "3"]
+    assert [one.reason for one in loaded.rejects] == ["no answer after `####`"]
+
+
+def test_a_needed_column_of_later_rows_only_leaves_the_first_ones_for_rejection(tmp_path):
+    write("jsonl", [*({"question": f"{n}?"} for n in range(1024)), FULL], tmp_path)
+    kept = load_source(source("jsonl"), tmp_path, 0).kept
+    assert [row["answer"] for row in kept] == [""] * 1024 + ["6"]
+
+
+def test_a_mapped_value_inside_a_column_may_come_later(tmp_path):
+    rows = [LATE[0] | {"more": {"other": 1}}] * 1024
+    path = {"columns": {"solution": "more.solution"}}
+    write("jsonl", [*rows, LATE[0] | {"more": {"solution": "Two."}}], tmp_path)
+    kept = load_source(source("jsonl", **path), tmp_path, 0).kept
+    assert [row["solution"] for row in kept[1023:]] == [None, "Two."]
+    write("jsonl", rows, tmp_path)
+    with pytest.raises(DataError, match=r"the file has \['other'\]"):
+        load_source(source("jsonl", **path), tmp_path, 0)
+
+
+def test_a_table_without_a_needed_column_is_told_by_its_first_batch(tmp_path):
+    write("parquet", [{"question": "?"}] * 2048, tmp_path)
+    batches = source_batches(source("parquet"), tmp_path, 0)
+    with pytest.raises(DataError, match="no column 'answer'"):
+        next(batches)

@@ -12,6 +12,15 @@ DRESSED = [
     ("x(y + 2)", r"$x\left( y+2 \right)$"),
     ("x^2 + 1", "x² + 1"),
     ("x^-1 + a*b", r"$x^{-1} \text{+ } \mathrm{a \cdot b}$"),
+    (r"$\binom{n+1}{2}$", r"$\dbinom{n+1}{2}$"),
+    (r"$\binom{n+1}{2}$", r"${n+1 \choose 2}$"),
+    (r"$\tbinom n2$", r"$n \choose 2$"),
+    ("What is 3?", "Question: what is 3? Let's think step by step."),
+    ("What is 3?", r"Please solve the following problem. Problem 3. What is 3?"),
+    (
+        "What is 3?",
+        r"What is 3? Reason step by step and put your final answer in \boxed{}.",
+    ),
     ("It has 7.50 and 0.5", "it  has 7.5, and .5?"),
 ]
 DIFFERENT = [
@@ -80,3 +89,15 @@ def test_a_row_holds_a_question_inside_a_longer_text():
 
 def test_signs_of_other_scripts_decide():
     assert not same_problem(read("最大的数是多少"), read("最小的数是多少"))
+
+
+def test_groups_are_opened_to_a_bounded_depth_and_hide_nothing_beyond():
+    nested = read("{" * 40 + "x+1" + "}" * 40)
+    assert nested.tokens == ("(",) * 16 + ("x", "+", "1") + (")",) * 16
+    assert read(r"\text{" * 40 + STORY + "}" * 40).tokens == read(STORY).tokens
+
+
+def test_brackets_as_deep_as_a_text_is_long_are_read():
+    """A pass over each bracket's content took hours."""
+    assert read("(" * 2**17 + "x" + ")" * 2**17).tokens == ("x",)
+    assert read("((x)+(y))(z)").tokens == ("(", "x", "+", "y", ")", "z")

@@ -1,6 +1,6 @@
 """Stage 0, GRAMMAR curation (paper section 3.1): from sources to balanced sets of problems.
 
-Sources -> verifiability -> equal and near duplicates -> decontamination -> prompt length ->
+Sources -> verifiability -> equal problems -> prompt length -> near duplicates -> decontamination ->
 difficulty -> balanced selection. Every row that comes in goes out in one set or among the rejects.
 """
 
@@ -180,11 +180,12 @@ def keep_usable(
     steps: tuple[Callable[[list[Problem]], StepResult], ...] = (
         lambda problems: verifiability.keep_verifiable(problems, verifier),
         verifiability.drop_duplicates,
-        drop_near_duplicates,
-        decontaminate,
+        # Before the steps whose time grows with a text's length.
         lambda problems: verifiability.drop_long_prompts(
             problems, count_tokens, settings.max_prompt_tokens
         ),
+        drop_near_duplicates,
+        decontaminate,
     )
     for step in steps:
         result = step(kept)

@@ -52,8 +52,8 @@ def duplicates_table(num: int) -> str:
             (kind, *merged(originals, change, similarity, rng)) for kind, change in kinds.items()
         ]
         if words == "another" and kinds is OTHERS:
-            ask = lambda givens, _: other_ask(givens, TEMPLATES[givens.body])  # noqa: E731
-            counts.append(("the other question", *merged(originals, ask, similarity, rng)))
+            asked = merged(originals, _ask_the_other, similarity, rng)
+            counts.append(("the other question", *asked))
         lines += [
             f"| {words}: {kind} | {pairs} | {_share(n, pairs)} |" for kind, pairs, n in counts
         ]
@@ -66,6 +66,10 @@ def duplicates_table(num: int) -> str:
         f"| clean problems among themselves, rows dropped | {num} | {_share(clean, num)} |"
     )
     return "\n".join(lines)
+
+
+def _ask_the_other(givens: Givens, _: np.random.Generator) -> str | None:
+    return other_ask(givens, TEMPLATES[givens.body])
 
 
 def merged(

@@ -1,27 +1,29 @@
 """What a running stage shows in the Prefect UI: its log, its progress and its figures."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
 from infra.launcher import Metrics
+from tasks import live
+from training.runtime.metrics import headline
 
 PROGRESS_SECONDS = 2.0
+FIGURES_SECONDS = 10.0
 LINES_PER_SECOND = 20
-TABLE_ROWS = 25
 
 
 class StageDisplay:
@@ -40,9 +42,11 @@ class StageDisplay:
         self._window_start = 0.0
         self._lines_in_window = 0
         self._lines_left_out = 0
-        self._shown_at = 0.0
+        self._progress_at = 0.0
+        self._figures_at = 0.0
         self._metrics: list[Metrics] = []
         self._progress_id: UUID | None = None
+        self._figures_id: UUID | None = None
         with self._unless_the_server_is_away():
             self._progress_id = _created(
                 create_progress_artifact(
@@ -80,32 +84,45 @@ class StageDisplay:
             )
 
     def show_metrics(self, metrics: Metrics) -> None:
-        """Moves the progress bar."""
+        """Moves the progress bar, and now and then draws the figures' curves anew."""
         self._metrics.append(metrics)
         now = time.monotonic()
-        if now - self._shown_at >= PROGRESS_SECONDS:
-            self._shown_at = now
-            self._update(100.0 * metrics["step"] / metrics["num_steps"], describe(metrics))
+        if now - self._progress_at >= PROGRESS_SECONDS:
+            self._progress_at = now
+            self._update(100.0 * metrics["step"] / metrics["num_steps"], headline(metrics))
+        if now - self._figures_at >= FIGURES_SECONDS:
+            self._figures_at = now
+            self._show_figures()
 
     def finish(self, artifact: Artifact, inputs: dict[str, Artifact], *, reused: bool) -> None:
         """Fills the progress bar and leaves the stage's references and figures."""
         self._report_left_out()
         last = "found in the store" if reused else "done"
         self._update(100.0, f"{self._stage}: {last}")
+        self.say(f"{last.capitalize()}: {artifact.kind} {artifact.uri}")
         with self._unless_the_server_is_away():
             create_markdown_artifact(
                 references(self._stage, artifact, inputs, reused=reused),
                 key=artifact_key(self._stage, "references"),
             )
-            if self._metrics:
-                create_table_artifact(
-                    thinned(self._metrics, TABLE_ROWS), key=artifact_key(self._stage, "metrics")
-                )
+        if self._metrics:
+            self._show_figures()
 
     def _update(self, progress: float, description: str) -> None:
         if self._progress_id is not None:
             with self._unless_the_server_is_away():
                 update_progress_artifact(self._progress_id, progress, description)
+
+    def _show_figures(self) -> None:
+        """One artifact for the whole stage: every version of it would stay in the server's list."""
+        page = live.page(self._stage, self._metrics)
+        with self._unless_the_server_is_away():
+            if self._figures_id is None:
+                key = artifact_key(self._stage, "metrics")
+                self._figures_id = _created(create_markdown_artifact(page, key=key))
+            else:
+                with get_client(sync_client=True) as client:
+                    client.update_artifact(self._figures_id, ArtifactUpdate(data=page))
 
     @contextmanager
     def _unless_the_server_is_away(self) -> Iterator[None]:
@@ -123,21 +140,6 @@ class StageDisplay:
 def artifact_key(*parts: str) -> str:
     """A Prefect artifact key: lower-case letters, digits and dashes."""
     return "-".join(parts).replace("_", "-")
-
-
-def describe(metrics: Metrics) -> str:
-    """One line for the progress bar: the step, and the figures a person looks at first."""
-    shown = ("loss", "reward", "accuracy", "response_length_tokens", "entropy")
-    figures = [f"{name} {metrics[name]:.3g}" for name in shown if metrics.get(name) is not None]
-    return ", ".join([f"step {metrics['step']}/{metrics['num_steps']}", *figures])
-
-
-def thinned(rows: Sequence[Metrics], limit: int) -> list[dict[str, Any]]:
-    """At most `limit` rows, evenly spaced, the first and the last among them."""
-    if len(rows) <= limit:
-        return [dict(row) for row in rows]
-    last = len(rows) - 1
-    return [dict(rows[round(index * last / (limit - 1))]) for index in range(limit)]
 
 
 def references(stage: str, artifact: Artifact, inputs: dict[str, Artifact], *, reused: bool) -> str:

@@ -52,6 +52,7 @@ from training.rl.pad import Selection
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.runtime import device
+from training.runtime.log import say
 from training.runtime.metrics import Metric, MetricsLog
 from training.runtime.seeds import rows_at, seeded_generator
 
@@ -104,6 +105,11 @@ def train(
     hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
+    say(
+        f"{len(problems)} problems, {len(held_out)} held out: {stage.num_steps} steps of "
+        f"{stage.prompts_per_step} prompts with {stage.group_size} responses each; "
+        f"selection {stage.pad.strategy}"
+    )
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
         with Checkpoints(

@@ -36,6 +36,7 @@ from contracts.errors import DataError, Preempted
 from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe
 from training.runtime import device
+from training.runtime.log import say
 from training.runtime.metrics import Metric
 from training.runtime.preemption import Notice
 from training.runtime.random_state import random_state, restore_random_state
@@ -135,10 +136,7 @@ class Checkpoints:
         _read_tensors(folder, self._learner)
         if device.rank() == 0:
             shutil.copytree(folder / HISTORY, self._output, dirs_exist_ok=True)
-            print(  # noqa: T201 - a stage's standard output is its log
-                f"Resumed after step {self._state.step}, saved by {saved['num_ranks']} rank(s)",
-                flush=True,
-            )
+        say(f"Resumed after step {self._state.step}, saved by {saved['num_ranks']} rank(s)")
         return True
 
     def after_step(self, *, score: Metric, keeps_best: bool = False) -> None:

@@ -36,6 +36,7 @@ from training.recipe.stages import Component, OptimizerRecipe
 from training.rl.schedules import learning_rate_factor
 from training.runtime import device
 from training.runtime.failures import phase
+from training.runtime.log import say
 
 # DeepSpeed would compile a shared-memory all-reduce with g++ on its first start (90 s, and a bare
 # machine has no compiler). gloo does the same work, and no other op of DeepSpeed is used here.
@@ -275,12 +276,10 @@ class Learner:
         state.num_nonfinite_updates += 1
         state.num_nonfinite_in_a_row += 1
         in_a_row = state.num_nonfinite_in_a_row
-        if device.rank() == 0:
-            print(  # noqa: T201 - a stage's standard output is its log
-                f"The gradient after update {state.num_updates} is not finite: "
-                f"left out, {in_a_row} in a row",
-                flush=True,
-            )
+        say(
+            f"The gradient after update {state.num_updates} is not finite: left out, "
+            f"{in_a_row} in a row"
+        )
         if in_a_row >= most:
             raise TrainingError(
                 f"{in_a_row} updates in a row had a gradient that is not finite.",

@@ -10,6 +10,7 @@ from training.model.policy import Policy
 from training.recipe.recipe import Recipe
 from training.recipe.stages import Stage
 from training.runtime import device
+from training.runtime.log import say
 from training.runtime.seeds import seeded_generator
 
 
@@ -25,7 +26,7 @@ def new_learner(recipe: Recipe, stage: Stage, policy: Policy, *, num_updates: in
     if stage.lora:
         generator = seeded_generator(recipe.seed, stage.name, "adapters")
         attach_adapters(policy.model, stage.lora, generator)
-    return Learner(
+    learner = Learner(
         policy,
         optimizer=stage.optimizer,
         hardware=recipe.hardware,
@@ -33,6 +34,13 @@ def new_learner(recipe: Recipe, stage: Stage, policy: Policy, *, num_updates: in
         tokens_per_micro_batch=stage.tokens_per_micro_batch,
         frozen=stage.freeze,
     )
+    weights = list(policy.model.parameters())
+    num_learning = sum(weight.numel() for weight in weights if weight.requires_grad)
+    say(
+        f"{num_learning:,} of {sum(weight.numel() for weight in weights):,} parameters learn, on "
+        f"{device.world_size()} process(es) of {device.current_device()}"
+    )
+    return learner
 
 
 def write_summary(output: Path, **figures: Any) -> None:  # noqa: ANN401 - whatever JSON holds

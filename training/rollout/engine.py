@@ -10,6 +10,7 @@ from training.recipe.recipe import Recipe, RolloutRecipe
 from training.rollout.protocol import RolloutEngine
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
+from training.runtime.log import say
 
 
 def open_engine(
@@ -33,7 +34,8 @@ def open_engine(
         RecipeError: The recipe asks for vLLM, and it is not installed.
         ModelError: See `training.model.probe.probe`.
     """
-    engine, _ = _open_probed(rollout, policy, previous, copy)
+    engine, figures = _open_probed(rollout, policy, previous, copy)
+    say(f"Probe: {figures}")
     return engine
 
 

@@ -1,11 +1,19 @@
-"""The metrics of a stage: one JSON object a line, flushed at once so that a launcher can follow."""
+"""The metrics of a stage: one JSON object a line, flushed at once so that a launcher can follow.
+
+The log gets a line of them for every tenth of the stage.
+"""
 
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from training.runtime.log import say
 
 Metric = float | None
+HEADLINES = ("loss", "reward", "accuracy", "response_length_tokens", "entropy")
 
 
 class MetricsLog:
@@ -19,6 +27,7 @@ class MetricsLog:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._start_seconds = time.monotonic() - _seconds_so_far(path)
+        self._tenths_said = 0
 
     @property
     def seconds(self) -> float:
@@ -41,6 +50,20 @@ class MetricsLog:
         line |= {name: _finite(value) for name, value in values.items()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
+        tenths = 10 * step // num_steps
+        if tenths > self._tenths_said:
+            self._tenths_said = tenths
+            say(f"{headline(line)}, {seconds:.0f} s")
+
+
+def headline(line: Mapping[str, Any]) -> str:
+    """The step, and the figures a person looks at first.
+
+    Args:
+        line: One line of `metrics.jsonl`.
+    """
+    figures = [f"{name} {line[name]:.3g}" for name in HEADLINES if line.get(name) is not None]
+    return ", ".join([f"step {line['step']}/{line['num_steps']}", *figures])
 
 
 def _seconds_so_far(path: Path | None) -> float:

@@ -20,6 +20,7 @@ from training.answers import Outcome
 from training.rollout.protocol import Request, RolloutEngine
 from training.runtime import device
 from training.runtime.failures import phase
+from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
 from training.sampling.chunks import Answer, read_chunks
@@ -86,6 +87,10 @@ class SamplingJob:
         kept = [rows for rows in answered if rows[0]["request"] in known]
         self._answered = {rows[0]["request"] for rows in kept}
         num_expected = sum(request.settings.samples_per_prompt for request in requests)
+        say(
+            f"{len(requests)} prompts, {num_expected} responses to draw; earlier attempts have "
+            f"answered {len(self._answered)} prompts"
+        )
         self._progress.start(num_expected, (row for rows in kept for row in rows))
 
     @phase("sampling")

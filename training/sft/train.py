@@ -20,6 +20,7 @@ from training.recipe.stages import SftStage
 from training.records import read_problems
 from training.rollout.protocol import Prompt
 from training.runtime import device
+from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.seeds import rows_at
 
@@ -65,10 +66,14 @@ def train(
     hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
-    probe(model)
+    say(f"Probe: {probe(model)}")
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)
     num_samples = math.ceil(stage.epochs * len(rows))
     num_steps = math.ceil(num_samples / stage.batch_size)
+    say(
+        f"{len(rows)} traces, {num_too_long} longer than {stage.max_length_tokens} tokens left "
+        f"out: {num_steps} steps of {stage.batch_size} sequences"
+    )
     learner = new_learner(recipe, stage, model, num_updates=num_steps)
     state = SftState()
     with Checkpoints(recipe.checkpoints, places, output, learner, state) as checkpoints:

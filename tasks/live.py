@@ -12,7 +12,7 @@ from report.numbers import duration, figure
 from training.runtime.metrics import HEADLINES
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-CURVE_WIDTH = 32  # characters
+CURVE_WIDTH = 16  # characters: what the UI has room for
 # What a person looks at first, in this order; the other figures follow as the stage names them.
 FIRST = (*HEADLINES, "validation_accuracy", "effective_fraction", "zero_variance_fraction")
 _COUNTERS = ("step", "num_steps", "seconds")
@@ -32,14 +32,16 @@ def page(stage: str, steps: Sequence[Metrics]) -> str:
     lines = [
         f"**{stage}**: step {last['step']} of {last['num_steps']}, {duration(last['seconds'])}",
         "",
-        "| figure | first | now | lowest | highest | so far |",
-        "|---|---|---|---|---|---|",
+        "| figure | first | now | so far | between |",
+        "|---|---|---|---|---|",
     ]
     for name in ordered:
         values = [step[name] for step in steps if step.get(name) is not None]
         if values:
-            cells = map(figure, map(float, (values[0], values[-1], min(values), max(values))))
-            lines.append(f"| {name} | {' | '.join(cells)} | {sparkline(values)} |")
+            first, now, low, high = (
+                figure(float(value)) for value in (values[0], values[-1], min(values), max(values))
+            )
+            lines.append(f"| {name} | {first} | {now} | {sparkline(values)} | {low} – {high} |")
     return "\n".join(lines)
 
 

@@ -42,8 +42,8 @@ def test_a_page_holds_every_figure_with_the_headlines_first():
     assert page("text_rl", steps).splitlines() == [
         "**text_rl**: step 2 of 4, 1 min 15 s",
         "",
-        "| figure | first | now | lowest | highest | so far |",
-        "|---|---|---|---|---|---|",
-        "| reward | 0.250 | 0.750 | 0.250 | 0.750 | ▁█ |",
-        "| grad_norm | 2 | 2 | 2 | 2 | ▁ |",
+        "| figure | first | now | so far | between |",
+        "|---|---|---|---|---|",
+        "| reward | 0.250 | 0.750 | ▁█ | 0.250 – 0.750 |",
+        "| grad_norm | 2 | 2 | ▁ | 2 – 2 |",
     ]

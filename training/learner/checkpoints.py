@@ -144,7 +144,8 @@ class Checkpoints:
 
         Args:
             score: How good the step was; the best step's checkpoint is kept longer.
-            keeps_best: Whether the best one waits to be taken even when there is a newer one.
+            keeps_best: Whether the best one waits to be taken even when there is a newer one; then
+                every step that has a score is saved.
 
         Raises:
             Preempted: The stage was told to stop; its state is saved.
@@ -152,14 +153,16 @@ class Checkpoints:
         """
         if self._places.save is None:
             return
-        step = self._state.step
+        step, every = self._state.step, self._recipe.every_steps
+        is_scheduled = every is not None and step % every == 0
+        is_validated = keeps_best and score is not None
         minutes = (self._clock() - self._saved_at) / 60.0
         is_due = minutes >= self._recipe.every_minutes
         # One exchange for both. Clocks differ by a little, and a save takes all ranks: the first
         # one's decides.
         asked = device.gather_from_all_ranks((self._notice.came_here, is_due))
         is_last = any(came for came, _ in asked)
-        if is_last or asked[0][1] or step % self._recipe.every_steps == 0:
+        if is_last or asked[0][1] or is_scheduled or is_validated:
             self.wait()
             self._saved_at = self._clock()
             self._writing = self._writer.submit(self._copied(self._places.save, score, keeps_best))

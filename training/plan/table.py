@@ -48,7 +48,7 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
         _row("KV cache, tokens", [_count(one.memory.cache_tokens) for one in plan.stages]),
         _row("host of a node, GiB", [_gib(one.memory.host) for one in plan.stages]),
         _row("a step checkpoint, GB", [_gb(one.memory.checkpoint) for one in plan.stages]),
-        _row("step checkpoints", [str(one.work.num_saves) for one in plan.stages]),
+        _row("step checkpoints, at most", [str(one.work.num_saves) for one in plan.stages]),
         _row("scratch, GB", [_gb(one.work.scratch) for one in plan.stages]),
         _row("in the store meanwhile, GB", [_gb(one.work.stored) for one in plan.stages]),
         _row("stays in the store, GB", [_gb(one.work.model) for one in plan.stages]),

@@ -34,7 +34,7 @@ class StageWork:
 
     Attributes:
         num_updates: Optimizer steps at most.
-        num_saves: Step checkpoints written.
+        num_saves: Step checkpoints written at most, at the slowest rates.
         sampled_tokens: By the sampler.
         learned_tokens: Through the learner, prompts included.
         learner_seconds: Of its passes.
@@ -77,7 +77,9 @@ def stage_work(
     gpu, num_ranks = GPUS[machine.gpu], recipe.hardware.num_processes
     peak = gpu.bfloat16_flops * num_ranks
     rate = gpu.sampled_tokens * num_ranks * SAMPLER_MODEL / shape.total
-    saves = num_steps // recipe.checkpoints.every_steps
+    learner = _seconds(learned, flops / peak, LEARNER_SHARE)
+    sampler = _seconds(sampled, 1 / rate, SAMPLER_SHARE)
+    saves = _num_saves(recipe, stage, num_steps, learner.high + sampler.high)
     model = shape.total * BYTES[recipe.model.dtype]
     kept = min(saves, recipe.checkpoints.keep_last + 1)  # and the one with the best score
     return StageWork(
@@ -85,13 +87,24 @@ def stage_work(
         saves,
         sampled,
         learned,
-        _seconds(learned, flops / peak, LEARNER_SHARE),
-        _seconds(sampled, 1 / rate, SAMPLER_SHARE),
+        learner,
+        sampler,
         scratch=min(saves, MAX_SCRATCH_CHECKPOINTS) * memory.checkpoint + 2 * model,
         stored=kept * memory.checkpoint + model,
         model=model,
         written=saves * memory.checkpoint + model,
     )
+
+
+def _num_saves(recipe: Recipe, stage: Stage, num_steps: int, seconds: float) -> int:
+    """Step checkpoints of a stage that takes so long: at most this many."""
+    rhythm = recipe.checkpoints
+    saves = int(seconds // (60.0 * rhythm.every_minutes))
+    if rhythm.every_steps is not None:
+        saves += num_steps // rhythm.every_steps
+    if isinstance(stage, RlStage) and stage.validation is not None:
+        saves += math.ceil(num_steps / stage.validation.every_steps)
+    return min(saves, num_steps)
 
 
 def _passes(recipe: Recipe, stage: Stage) -> float:

@@ -103,8 +103,8 @@ RolloutRecipe = Annotated[TransformersRollout | VllmRollout, Field(discriminator
 class CheckpointsRecipe(Strict):
     """Step checkpoints inside a training stage; they change no result."""
 
-    every_steps: PositiveInt = 10
-    # And a step that ends so long after the last checkpoint began is saved, too.
+    every_steps: PositiveInt | None = None  # None saves by minutes alone
+    # A step that ends so long after the last checkpoint began is saved.
     every_minutes: Minutes = 30.0
     keep_last: PositiveInt = 2  # and the one with the best score
     # From SIGTERM to the end: what a step, and saving it, may take when the machine is wanted back.
@@ -173,19 +173,6 @@ class Recipe(Strict):
         if len(set(names)) != len(names):
             raise ValueError(f"names must be unique, these are {names}")
         return parts
-
-    @model_validator(mode="after")
-    def _validated_steps_are_saved(self) -> "Recipe":
-        saved = self.checkpoints.every_steps
-        for stage in self.stages:
-            validation = stage.validation if stage.kind == "rl" else None
-            if validation and validation.every_steps % saved:
-                raise ValueError(
-                    f"stage {stage.name}: validation.every_steps ({validation.every_steps}) must "
-                    f"be a multiple of checkpoints.every_steps ({saved}), so that the best policy "
-                    f"has a checkpoint"
-                )
-        return self
 
     @model_validator(mode="after")
     def _processes_form_whole_groups(self) -> "Recipe":

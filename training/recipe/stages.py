@@ -266,7 +266,7 @@ class ValidationRecipe(Strict):
     """
 
     num_problems: PositiveInt = 64  # never trained on in this stage
-    every_steps: PositiveInt = 10  # a multiple of checkpoints.every_steps
+    every_steps: PositiveInt = 10
     temperature: NonNegative = 0.0  # 0 decodes greedily
     # The stage ends after so many validations in a row without a new best; None never does.
     patience: PositiveInt | None = None

@@ -46,6 +46,7 @@ def steps_saved(learner, folder, minutes, num_steps, **recipe):
     ("minutes", "every_minutes", "every_steps", "expected"),
     [
         (1.0, 100.0, 4, [4, 8]),  # by steps
+        (1.0, 3.0, None, [3, 6, 9]),  # by minutes alone
         (1.0, 3.0, 100, [3, 6, 9]),  # by minutes
         (2.0, 3.0, 100, [2, 4, 6, 8]),
         (1.0, 3.0, 4, [3, 4, 7, 8]),  # whichever comes first, and each counts for the other

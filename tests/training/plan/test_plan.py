@@ -75,9 +75,16 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
 
 
 def test_checkpoints_and_updates_by_hand():
-    """918 updates are 47,000 rows x 5 epochs / 256; every tenth is saved: 12 bytes a parameter."""
-    cold_start = make_plan(shipped("revisual-7b"), EIGHT).stages[0]
-    assert (cold_start.work.num_updates, cold_start.work.num_saves) == (918, 91)
+    """918 updates are 47,000 rows x 5 epochs / 256; a checkpoint is 12 bytes a parameter."""
+    plan = make_plan(shipped("revisual-7b"), EIGHT)
+    cold_start, multimodal = plan.stages[0], plan.stages[1]
+    assert cold_start.work.num_updates == 918
+    # 21.5 hours at the slowest, saved every hour.
+    assert cold_start.work.num_saves == 21
+    # 45.2 hours, and 20 validations in 200 steps.
+    assert multimodal.work.num_saves == 45 + 20
+    by_steps = shipped("revisual-7b", checkpoints={"every_steps": 10, "every_minutes": 10_000.0})
+    assert make_plan(by_steps, EIGHT).stages[0].work.num_saves == 91
     assert cold_start.memory.checkpoint == pytest.approx(12 * 8_292_166_656, abs=10_000)
 
 

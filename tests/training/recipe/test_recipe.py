@@ -85,10 +85,6 @@ BROKEN = {
         lambda v: v["curation"]["sets"][0].update(name="benchmark_questions"),
         "benchmark_questions",
     ),
-    "validation between checkpoints": (
-        lambda v: v["stages"][1].update(validation={"every_steps": 7}),
-        "multiple of checkpoints.every_steps (10)",
-    ),
     "infinite": (lambda v: v["stages"][1].update(temperature=float("inf")), "temperature"),
     "nan": (lambda v: v["stages"][1].update(top_p=float("nan")), "top_p"),
     "negative infinity": (

@@ -42,6 +42,7 @@ class StageDisplay:
         self._lines_left_out = 0
         self._shown_at = 0.0
         self._metrics: list[Metrics] = []
+        self._bar = (0.0, "")
         self._progress_id: UUID | None = None
         with self._unless_the_server_is_away():
             self._progress_id = _created(
@@ -86,6 +87,12 @@ class StageDisplay:
         if now - self._shown_at >= PROGRESS_SECONDS:
             self._shown_at = now
             self._update(100.0 * metrics["step"] / metrics["num_steps"], describe(metrics))
+
+    def show_progress(self, progress: float, description: str) -> None:
+        """Moves the progress bar to where that of the same stage on another machine is."""
+        if (progress, description) != self._bar:
+            self._bar = (progress, description)
+            self._update(progress, description)
 
     def finish(self, artifact: Artifact, inputs: dict[str, Artifact], *, reused: bool) -> None:
         """Fills the progress bar and leaves the stage's references and figures."""

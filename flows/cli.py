@@ -258,9 +258,11 @@ def worker(
     os.chdir(PROJECT_ROOT)
     serve = [sys.executable, "-m", "flows.pools", pool]
     if register:
-        os.execve(sys.executable, [*serve, "--register"], environment)
-    supervisor = ["-m", "infra.supervisor", "--grace", str(services.POOL_GRACE_SECONDS), "--"]
-    os.execve(sys.executable, [sys.executable, *supervisor, *serve], environment)
+        command = [*serve, "--register"]
+    else:
+        grace = ["--grace", str(services.POOL_GRACE_SECONDS)]
+        command = [sys.executable, "-m", "infra.supervisor", *grace, "--", *serve]
+    os.execve(command[0], command, environment)  # noqa: S606 - this process becomes the worker
 
 
 @app.command()

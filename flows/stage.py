@@ -7,7 +7,8 @@ It ends in a state that has the name of the kind of error: `StageError`, `StageL
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from contracts.errors import RevisualError, StageError
 from contracts.request import StageRequest

@@ -2,7 +2,7 @@
 
     python -m infra.worker [--with-healthcheck]
 
-serves the pool of whole runs; `flows.pools` serves the other pools, whose workers run single stages.
+serves the pool of whole runs; `flows.pools` serves other pools, whose workers run single stages.
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
 pool's template or a run's job variables can bring another command. Here none of them count: the
 flow, its folder and its command are fixed, and a run of anything else ends with a message.
@@ -67,7 +67,8 @@ class ProjectWorker(ProcessWorker):
     """Starts a process for each run of this project's deployment."""
 
     type = "revisual"  # as `process` it would take the place of Prefect's own worker
-    job_configuration: type[ProjectJob] = ProjectJob
+    job_configuration = ProjectJob
+    flow = ProjectJob.flow
 
     async def run(
         self,
@@ -80,7 +81,7 @@ class ProjectWorker(ProcessWorker):
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
-        refuse_foreign(await self._deployment(flow_run), flow_run, self.job_configuration.flow)
+        refuse_foreign(await self._deployment(flow_run), flow_run, self.flow)
         return await super().run(flow_run, configuration, task_status)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
@@ -94,6 +95,7 @@ class StageWorker(ProjectWorker):
 
     type = "revisual-stage"
     job_configuration = StageJob
+    flow = StageJob.flow
 
 
 def create_pool(client: SyncPrefectClient) -> None:

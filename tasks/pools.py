@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     ArtifactFilterType,
 )
-from prefect.client.schemas.objects import State, WorkPoolStatus
+from prefect.client.schemas.objects import FlowRun, State, WorkPoolStatus
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -144,7 +144,7 @@ def make_elsewhere(
 
 
 def raise_for(state: State, stage: str, pool: str) -> None:
-    """Raises what a stage elsewhere ended with, in the kind that it has here; nothing if it is done.
+    """Raises what a stage elsewhere ended with, as if it had run here; nothing if it is done.
 
     Raises:
         StageError: It failed.
@@ -174,6 +174,7 @@ def _run(request: StageRequest, pool: str, display: StageDisplay) -> State:
         flow_run_name=f"{request.run}-{request.stage}",
         timeout=0,
     )
+    assert isinstance(child, FlowRun)  # the sync API returns the run itself
     display.say(f"Stage {request.stage} runs in the pool {pool}, with its log: {url_for(child)}")
     with get_client(sync_client=True) as client:
         try:

@@ -75,7 +75,8 @@ def check(recipe: Recipe) -> None:
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
         PlanError: This machine cannot hold a stage that is to run here.
-        RevisualError: Another machine cannot reach the store; it cannot be used, or the disk is too full.
+        RevisualError: The store cannot be used or reached by the stages' machines, or the disk is
+            too full.
     """
     settings = load_settings()
     check_store_is_shared(recipe, settings)

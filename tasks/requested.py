@@ -16,7 +16,6 @@ from contracts.request import StageRequest
 from contracts.secrets import masks_secrets
 from infra.preflight import check_run_name
 from infra.settings import Settings, load_settings
-from infra.store import Store
 from tasks.display import StageDisplay
 from tasks.keys import ingredients, input_digests, stage_key
 from tasks.make import make_once
@@ -84,7 +83,7 @@ def _require_same_code(request: StageRequest, key: str) -> None:
             "This worker would make something else than the run that asks for it.",
             where=f"stage {request.stage}: its key is {key[:12]} here, {request.key[:12]} there",
             rule="a run and the workers of its stages have the same code",
-            fix="bring the project to the same version on both machines, and start the worker again",
+            fix="bring both machines to one version of the project, and start the worker again",
         )
 
 

@@ -69,9 +69,10 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     display = StageDisplay(name)
     found, said = find_finished(store, made_of, run.reuse), list[str]()
     if found is None:
-        is_here = run.recipe.hardware.of(name).pool == LOCAL
-        make = make_artifact if is_here else make_elsewhere
-        artifact = make(run, store, kind, made_of, inputs, display)
+        if run.recipe.hardware.of(name).pool == LOCAL:
+            artifact = make_artifact(run, store, kind, made_of, inputs, display)
+        else:
+            artifact = make_elsewhere(run, store, kind, made_of, inputs, display)
         for key in (recipe_key(made_of), history_key(run.recipe, name)):
             store.append(key, artifact)
     else:

@@ -30,9 +30,7 @@ def with_command(processes: Iterable[psutil.Process], text: str) -> list[psutil.
     return found
 
 
-def wait_for_run(
-    services: Services, run_id: UUID, condition: Callable[[FlowRun], bool]
-) -> State:
+def wait_for_run(services: Services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
     deadline = time.monotonic() + 900
     with api_client(services.settings) as client:
         while time.monotonic() < deadline:

@@ -1,7 +1,7 @@
 """Stages on another worker: two real ones, whose homes share nothing but the store.
 
-The run's worker is that of `make up`; the pool `gpu` is served by `revisual worker gpu`, started as on
-another machine, with the server's address and credential in its environment.
+The run's worker is that of `make up`; the pool `gpu` is served by `revisual worker gpu`, started as
+on another machine, with the server's address and credential in its environment.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from uuid import UUID
 import psutil
 import pytest
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, LogFilter, LogFilterFlowRunId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from contracts.errors import PreflightError
@@ -48,6 +48,12 @@ def services(tmp_path_factory, started_services):
 @pytest.fixture(scope="module")
 def other_home(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("gpu") / "home"
+
+
+def is_served(services: Services) -> bool:
+    with api_client(services.settings) as client:
+        pools = {pool.name: pool.status for pool in client.read_work_pools()}
+    return pools.get("gpu") is WorkPoolStatus.READY
 
 
 @contextmanager
@@ -140,9 +146,9 @@ def test_a_stage_moves_on_when_its_worker_is_killed_and_ends_with_the_same_bytes
 ):
     recipe = tmp_path / "tiny.toml"
     text = Path(pooled(recipes, tmp_path, "tiny.toml")).read_text()
-    recipe.write_text(text.replace("epochs = 1\n", "epochs = 40\n"))
+    recipe.write_text(text.replace("epochs = 1\n", "epochs = 80\n"))
     with worker(services, other_home) as first:
-        wait_until(first.children)
+        wait_until(lambda: is_served(services))
         run_id = start_run(services.settings, {"recipe": str(recipe)})
         wait_for_steps(services, other_home)
         tree = first.children(recursive=True)

@@ -48,7 +48,9 @@ POOLED = new_recipe(stages={"cold_start": {"pool": "gpu"}})
     ],
 )
 def test_a_stage_elsewhere_ends_in_the_kind_of_error_that_it_had(state, kind):
-    with pytest.raises(StageError, match="stage cold_start ended .* in the pool gpu: why") as caught:
+    with pytest.raises(
+        StageError, match=r"stage cold_start ended .* in the pool gpu: why"
+    ) as caught:
         raise_for(state, "cold_start", "gpu")
     assert type(caught.value) is kind
 

@@ -26,8 +26,7 @@ class HardwareRecipe(Strict):
 
     num_processes: Processes = 1
     threads_per_process: Threads = 2
-    zero_stage: LEARNING = {"zero_stage", "activation_checkpointing"}  # of no use to a stage that learns nothing
-ZeroStage = 0
+    zero_stage: ZeroStage = 0
     # Keeps each layer's input alone and computes the rest again in the backward pass.
     activation_checkpointing: bool = False
     # How often a stage that the machine has killed is tried again by itself.
@@ -37,7 +36,7 @@ ZeroStage = 0
     # The work pool whose worker runs the stages; `local` is the machine that the run is on.
     pool: Name = LOCAL
     # Stage -> what it has otherwise.
-    stages: dict[Name, StageHardware] = {}
+    stages: dict[Name, StageHardware] = Field(default_factory=dict)
 
     def of(self, stage: str) -> "HardwareRecipe":
         """What one stage runs on: its own values, and the others' where it has none."""

@@ -51,7 +51,9 @@ def test_a_stage_is_planned_with_its_own_hardware_and_alone_if_asked():
     assert "cold_start: 8 process(es), ZeRO 2; " in plan_lines(mixed)[0]
     assert "text_rl: 4 process(es), ZeRO 3." in plan_lines(mixed)[0]
 
-    alone = make_plan(shipped("revisual-7b", hardware={"stages": own}), EIGHT, ["text_rl", "curate"])
+    alone = make_plan(
+        shipped("revisual-7b", hardware={"stages": own}), EIGHT, ["text_rl", "curate"]
+    )
     assert [one.stage.name for one in alone.stages] == ["text_rl"]
     assert alone.stages[0] == mixed.stages[2]
     with pytest.raises(PlanError, match="Stage text_rl asks for 4 processes"):

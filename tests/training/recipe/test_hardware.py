@@ -78,7 +78,10 @@ def test_hardware_that_no_stage_could_have_is_refused(values, named):
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"stages": {"text_rl": {"num_processes": 6}}}, "hardware.stages.text_rl.num_processes (6)"),
+        (
+            {"stages": {"text_rl": {"num_processes": 6}}},
+            "hardware.stages.text_rl.num_processes (6)",
+        ),
         ({"num_processes": 6}, "hardware.num_processes (6)"),
     ],
 )

@@ -7,10 +7,12 @@ stage. A pool that exists already, such as one of Prefect's Kubernetes workers, 
 import argparse
 import sys
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 from prefect.utilities.callables import parameter_schema
 
 from contracts.errors import ServiceError
@@ -66,6 +68,21 @@ def require_served_here(pool: WorkPool) -> None:
         )
 
 
+def _registered(pool: str) -> WorkPool:
+    """Registers it at the server that the environment names."""
+    try:
+        with get_client(sync_client=True) as client:
+            return register(client, pool)
+    except httpx.HTTPError as error:
+        raise ServiceError(
+            f"The Prefect server did not register the pool: {error}",
+            where=f"PREFECT_API_URL={PREFECT_API_URL.value()}",
+            rule="a worker reaches the server of the runs, and knows its credential",
+            fix="make up starts a server here; for another machine's, set PREFECT_API_URL and "
+            "PREFECT_API_AUTH_STRING (docs/placement.md)",
+        ) from error
+
+
 def main() -> int:
     """Registers a pool and, unless asked for no more, serves it until told to stop."""
     parser = argparse.ArgumentParser(prog="flows.pools", description=__doc__)
@@ -73,8 +90,7 @@ def main() -> int:
     parser.add_argument("--register", action="store_true", help="do not serve it")
     options = parser.parse_args()
     try:
-        with get_client(sync_client=True) as client:
-            pool = register(client, options.pool)
+        pool = _registered(options.pool)
         if options.register:
             return 0
         require_served_here(pool)

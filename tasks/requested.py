@@ -61,7 +61,7 @@ def make_requested(request: StageRequest) -> Artifact:
     check_machine(run.recipe, [request.stage])
     hold(run.work)
     display = StageDisplay(request.stage)
-    with _ended_with(request.run_id, UUID(str(runtime.flow_run.id))):
+    with ended_with(request.run_id, UUID(str(runtime.flow_run.id))):
         artifact = make_once(run, store, request.kind, made_of, inputs, display)
     display.finish(artifact, inputs, reused=False)
     return artifact
@@ -88,7 +88,7 @@ def _require_same_code(request: StageRequest, key: str) -> None:
 
 
 @contextmanager
-def _ended_with(asking: UUID, own: UUID) -> Iterator[None]:
+def ended_with(asking: UUID, own: UUID) -> Iterator[None]:
     """Cancels this flow run when the one that asked for it has ended, however that died."""
     done = Event()
 

@@ -1,4 +1,4 @@
-"""Stages on another worker: two real ones, whose homes share nothing but the store.
+"""Stages on another worker: a real server, and two workers whose homes share only the store.
 
 The run's worker is that of `make up`; the pool `gpu` is served by `revisual worker gpu`, started as
 on another machine, with the server's address and credential in its environment.
@@ -8,8 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -18,24 +17,68 @@ import pytest
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.states import Crashed, Running
 
 from contracts.errors import PreflightError
-from contracts.run_record import StageRecord
-from drills.disturbed import Watcher
+from drills.disturbed import Stage, Watcher, new_recipe
 from flows.watch import start_run
 from infra.access import api_client, credential
-from tasks.keys import ingredients, input_digests
-from tasks.make import make_artifact
-from tasks.pools import check_pools
-from tasks.run import Run
+from infra.settings import stage_deployment
+from tasks import requested
+from tasks.pools import check_pools, make_elsewhere
 from tests.flows.conftest import ROOT, Services
-from tests.flows.observed import cancel, ended, saved_steps, supervisor, with_command
-from training.recipe.recipe import load_recipe
+from tests.flows.observed import cancel, ended, saved_steps, wait_for_run, with_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 fault = pytest.mark.fault
-HERE = "{ threads_per_process = 1 }"
-THERE = '{ threads_per_process = 1, stages = { cold_start = { pool = "gpu" } } }'
+THERE = {"cold_start": {"pool": "gpu"}}
+
+
+class Worker:
+    """The other machine's worker, under its supervisor."""
+
+    def __init__(self, services: Services, home: Path) -> None:
+        self.home, self._services = home, services
+        self._environment = services.environment | {
+            "REVISUAL_HOME": str(home),
+            "REVISUAL_STORE": services.settings.store_uri,
+            "PREFECT_API_URL": services.settings.api_url,
+            "PREFECT_API_AUTH_STRING": credential(services.settings),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, unless it runs; returns when it serves its pool."""
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "flows.cli", "worker", "gpu"]
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
+        wait_until(self._is_served)
+
+    def _is_served(self) -> bool:
+        with api_client(self._services.settings) as client:
+            pools = {pool.name: pool.status for pool in client.read_work_pools()}
+        return pools.get("gpu") is WorkPoolStatus.READY
+
+    def below(self) -> tuple[psutil.Process, list[psutil.Process]]:
+        """The worker itself, and what runs below it."""
+        assert self._process is not None
+        tree = psutil.Process(self._process.pid).children(recursive=True)
+        (worker,) = with_command(tree, "flows.pools gpu")
+        return worker, [process for process in tree if process != worker]
+
+    def kill(self) -> None:
+        """SIGKILL of the worker itself; nothing of it stays."""
+        worker, below = self.below()
+        worker.kill()
+        _, alive = psutil.wait_procs([worker, *below], timeout=300)
+        assert alive == []
+        assert self._process is not None
+        self._process.wait(timeout=300)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -46,40 +89,30 @@ def services(tmp_path_factory, started_services):
 
 
 @pytest.fixture(scope="module")
-def other_home(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("gpu") / "home"
+def worker(services: Services, tmp_path_factory) -> Iterator[Worker]:
+    """Not started yet."""
+    worker = Worker(services, tmp_path_factory.mktemp("gpu") / "home")
+    yield worker
+    worker.stop()
 
 
-def is_served(services: Services) -> bool:
-    with api_client(services.settings) as client:
-        pools = {pool.name: pool.status for pool in client.read_work_pools()}
-    return pools.get("gpu") is WorkPoolStatus.READY
-
-
-@contextmanager
-def worker(services: Services, home: Path) -> Iterator[psutil.Process]:
-    """The other machine's worker, under its supervisor."""
-    environment = services.environment | {
-        "REVISUAL_HOME": str(home),
-        "REVISUAL_STORE": services.settings.store_uri,
-        "PREFECT_API_URL": services.settings.api_url,
-        "PREFECT_API_AUTH_STRING": credential(services.settings),
+@pytest.fixture
+def at_the_server(services: Services) -> Iterator[None]:
+    """This process asks the same server as a run's process does."""
+    updates = {
+        PREFECT_API_URL: services.settings.api_url,
+        PREFECT_API_AUTH_STRING: credential(services.settings),
     }
-    command = [sys.executable, "-m", "flows.cli", "worker", "gpu"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
+    with temporary_settings(updates=updates):
+        yield
 
 
-def pooled(recipes: Path, folder: Path, name: str) -> str:
-    """A recipe whose cold start runs in the pool, and saves every step."""
-    text = (recipes / name).read_text()
-    assert HERE in text
-    path = folder / name
-    path.write_text(text.replace(HERE, THERE).replace("every_steps = 1000000", "every_steps = 1"))
-    return str(path)
+@pytest.fixture
+def asking(services: Services) -> FlowRun:
+    """A flow run that is alive as far as the server knows."""
+    with api_client(services.settings) as client:
+        deployment = client.read_deployment_by_name("revisual/full")
+        return client.create_flow_run_from_deployment(deployment.id, state=Running())
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -87,13 +120,6 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
-
-
-def wait_for_steps(services: Services, home: Path) -> None:
-    """Until the stage's own process on the other side has had a step stored."""
-    before = saved_steps(services)
-    wait_until(lambda: saved_steps(services) - before)
-    assert list(home.glob("work/*/cold_start-*"))
 
 
 def children(services: Services) -> list[FlowRun]:
@@ -110,31 +136,28 @@ def logged(services: Services, run_id: UUID) -> str:
         return "\n".join(line.message for line in client.read_logs(log_filter=of_run))
 
 
-def made_here(services: Services, recipe_path: str, made: StageRecord, folder: Path) -> str:
-    """Digest of what this machine makes of the same inputs."""
-    recipe, store = load_recipe(Path(recipe_path)), services.settings.store()
-    inputs = dict(zip(("policy", "data"), made.inputs, strict=True))
-    digests = input_digests(store, recipe, made.name, inputs)
-    made_of = ingredients(recipe, made.name, made.kind, digests, salt="here")
-    settings = type(services.settings)(folder, services.settings.store_uri, 1)
-    run = Run("0" * 8, "here", recipe, "none", settings, datetime.now(UTC))
-    return make_artifact(run, store, made.kind, made_of, inputs, Watcher()).sha256
+class Follower(Watcher):
+    """Looks on from the run's side, and may act meanwhile."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+        self._act = act
+
+    def show_progress(self, progress: float, description: str) -> None:
+        self.shown.append(description)
+        self._act()
 
 
 def test_a_pool_that_nobody_has_registered_is_named_before_anything_starts(
-    services, recipes, tmp_path
+    services, worker, at_the_server
 ):
-    recipe = load_recipe(Path(pooled(recipes, tmp_path, "tiny.toml")))
-    server = {
-        PREFECT_API_URL: services.settings.api_url,
-        PREFECT_API_AUTH_STRING: credential(services.settings),
-    }
-    with (
-        temporary_settings(updates=server),
-        pytest.raises(PreflightError, match="There is no pool gpu") as caught,
-    ):
+    recipe = new_recipe(stages=THERE)
+    with pytest.raises(PreflightError, match="There is no pool gpu") as caught:
         check_pools(recipe)
     assert "revisual worker gpu" in caught.value.fix
+    worker.start()
+    assert check_pools(recipe) == []
 
 
 @fault(
@@ -142,86 +165,80 @@ def test_a_pool_that_nobody_has_registered_is_named_before_anything_starts(
     "the run says so and asks again; another worker goes on from the checkpoint; same bytes",
 )
 def test_a_stage_moves_on_when_its_worker_is_killed_and_ends_with_the_same_bytes(
-    services, recipes, other_home, tmp_path
+    services, worker, asking, at_the_server, tmp_path
 ):
-    recipe = tmp_path / "tiny.toml"
-    text = Path(pooled(recipes, tmp_path, "tiny.toml")).read_text()
-    recipe.write_text(text.replace("epochs = 1\n", "epochs = 80\n"))
-    with worker(services, other_home) as first:
-        wait_until(lambda: is_served(services))
-        run_id = start_run(services.settings, {"recipe": str(recipe)})
-        wait_for_steps(services, other_home)
-        tree = first.children(recursive=True)
-        (killed,) = with_command(tree, "flows.pools gpu")
-        killed.kill()
-        _, alive = psutil.wait_procs(tree, timeout=300)
-        assert alive == []
-    wait_until(lambda: len(children(services)) == 2)
-    lost, asked_again = children(services)
-    assert lost.state.is_crashed()
-    with worker(services, other_home):
-        state = ended(services, asked_again.id)
-    assert state.is_completed(), state.message
-    diary = f"work/*-{str(run_id)[:8]}/diary/stages/cold_start.json"
-    wait_until(lambda: list(services.settings.home.glob(diary)))
-    cancel(services, run_id)  # what comes after is no concern of the pool
+    here = Stage(tmp_path / "here", str(tmp_path / "store"))
+    expected = here.make().sha256
 
-    (path,) = services.settings.home.glob(diary)
-    record = StageRecord.model_validate_json(path.read_bytes())
-    assert not record.reused
-    assert record.artifact.sha256 == made_here(services, str(recipe), record, tmp_path / "home")
-    said, there = logged(services, run_id), logged(services, asked_again.id)
-    assert f"/runs/flow-run/{lost.id}" in said and f"/runs/flow-run/{asked_again.id}" in said
-    assert "Retry 1 of 1 of cold_start: stage cold_start ended Crashed in the pool gpu" in said
+    worker.start()
+    stage = Stage(tmp_path / "there", services.settings.store_uri)
+    recipe = new_recipe(stages=THERE, retries=1)
+    run = replace(stage.new_run(recipe), id=str(asking.id), name=asking.name)
+    killed_after = list[int]()
+
+    def kill_once() -> None:
+        if not killed_after and (steps := stage.store.steps(stage.key)):
+            killed_after.append(steps[-1])
+            worker.kill()
+            worker.start()
+
+    display = Follower(kill_once)
+    made = make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, display)
+    assert made.sha256 == expected
+    lost, asked_again = children(services)
+    assert lost.state.is_crashed() and asked_again.state.is_completed()
+    assert any("ended Crashed in the pool gpu" in said for said in display.said)
+    assert any(said.startswith("Retry 1 of 1 of cold_start") for said in display.said)
+    # Its own page has the log, and ours its address and its progress.
+    for child in (lost, asked_again):
+        assert any(f"/runs/flow-run/{child.id}" in said for said in display.said)
+    assert any("step " in shown for shown in display.shown)
+    there = logged(services, asked_again.id)
     assert "Going on after step" in there and "Resumed after step" in there
-    # The run's machine has done none of it.
+    assert not list((tmp_path / "there" / "home").glob("work"))
+
+
+@fault(
+    "a run is cancelled whose stage is in another pool",
+    "the stage is cancelled there, and every process of it ends",
+)
+def test_a_stage_elsewhere_ends_with_its_run(services, worker, recipes, tmp_path):
+    recipe, text = tmp_path / "endless.toml", (recipes / "endless.toml").read_text()
+    hardware = '{ threads_per_process = 1, stages = { cold_start = { pool = "gpu" } } }'
+    assert "{ threads_per_process = 1 }" in text
+    text = text.replace("{ threads_per_process = 1 }", hardware)
+    recipe.write_text(text.replace("every_steps = 1000000", "every_steps = 1"))
+    worker.start()
+    before = saved_steps(services)
+    run_id = start_run(services.settings, {"recipe": str(recipe)})
+    wait_until(lambda: saved_steps(services) - before)
+    process, stage = worker.below()
+    assert with_command(stage, "training.stage")
+    assert cancel(services, run_id).is_cancelled()
+    *_, child = children(services)
+    assert ended(services, child.id).is_cancelled()
+    _, alive = psutil.wait_procs(stage, timeout=300)
+    assert alive == []
+    assert process.is_running()
+    assert list(worker.home.glob(f"work/*-{str(run_id)[:8]}/cold_start-*"))
     assert not list(services.settings.home.glob("work/*/cold_start-*"))
 
 
-def end_by_cancelling(services: Services, run_id: UUID) -> None:
-    assert cancel(services, run_id).is_cancelled()
-
-
-def end_by_killing(services: Services, run_id: UUID) -> None:
-    """Its process ends without a word to the other side."""
-    below = supervisor(services, "worker").children(recursive=True)
-    (flow,) = with_command(below, "prefect.engine")
-    flow.kill()
-    assert ended(services, run_id).is_crashed()
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        pytest.param(
-            end_by_cancelling,
-            marks=fault(
-                "a run is cancelled whose stage is in another pool",
-                "the stage is cancelled there, and every process of it ends",
-            ),
-        ),
-        pytest.param(
-            end_by_killing,
-            marks=fault(
-                "SIGKILL of a run's process whose stage is in another pool",
-                "the stage notices within seconds, and every process of it ends",
-            ),
-        ),
-    ],
+@fault(
+    "a run dies without a word whose stage is in another pool",
+    "once the server knows, the stage cancels itself",
 )
-def test_a_stage_elsewhere_ends_with_its_run(end, services, recipes, other_home, tmp_path):
-    recipe = pooled(recipes, tmp_path, "endless.toml")
-    num_before = len(children(services))
-    with worker(services, other_home) as serving:
-        run_id = start_run(services.settings, {"recipe": recipe})
-        wait_for_steps(services, other_home)
-        stage = serving.children(recursive=True)
-        (worker_process,) = with_command(stage, "flows.pools gpu")
-        end(services, run_id)
-        *_, child = children(services)
-        assert len(children(services)) == num_before + 1
-        assert ended(services, child.id).is_cancelled()
-        gone = [process for process in stage if process != worker_process]
-        _, alive = psutil.wait_procs(gone, timeout=300)
-        assert alive == []
-        assert worker_process.is_running()
+def test_a_stage_elsewhere_notices_that_its_run_has_ended(
+    services, worker, asking, at_the_server, monkeypatch
+):
+    worker.start()
+    monkeypatch.setattr(requested, "WATCH_SECONDS", 0.2)
+    with api_client(services.settings) as client:
+        deployment = client.read_deployment_by_name(stage_deployment("gpu"))
+        own = client.create_flow_run_from_deployment(deployment.id, state=Running())
+        with requested.ended_with(asking.id, own.id):
+            time.sleep(1.0)  # several looks
+            assert client.read_flow_run(own.id).state.is_running()
+            client.set_flow_run_state(asking.id, Crashed(), force=True)
+            wait_for_run(services, own.id, lambda run: not run.state.is_running())
+        assert client.read_flow_run(own.id).state.name in ("Cancelling", "Cancelled")

@@ -154,21 +154,21 @@ class Stage:
         for modality in MODALITIES:
             problems = generate(modality, "train", NUM_PROBLEMS, seed=0)
             write_problems(problems, folder / "sets" / f"{modality}.parquet")
-        base, self._kind = self._put(BASE), KINDS[name]
-        self._inputs = {"policy": base, "data": self._put(folder / "sets")}
+        base, self.kind = self._put(BASE), KINDS[name]
+        self.inputs = {"policy": base, "data": self._put(folder / "sets")}
         if name == "curate":
-            sources = resolve(self._run(self.recipe), lambda *_: None, print).sources
-            self._inputs = {"policy": base, **sources}
+            sources = resolve(self.new_run(self.recipe), lambda *_: None, print).sources
+            self.inputs = {"policy": base, **sources}
         elif name == "evaluate":
-            self._inputs = {"base": base}
-        digests = input_digests(self.store, self.recipe, name, self._inputs)
-        self._made_of = ingredients(self.recipe, name, self._kind, digests)
-        self.key = stage_key(self._made_of)
+            self.inputs = {"base": base}
+        digests = input_digests(self.store, self.recipe, name, self.inputs)
+        self.made_of = ingredients(self.recipe, name, self.kind, digests)
+        self.key = stage_key(self.made_of)
 
     def _put(self, folder: Path) -> Artifact:
         return self.store.publish(folder, "input", Provenance())
 
-    def _run(self, recipe: Recipe) -> Run:
+    def new_run(self, recipe: Recipe) -> Run:
         return Run(
             id="0" * 8,
             name="test",
@@ -185,11 +185,11 @@ class Stage:
         execute: Executor = launch,
     ) -> Artifact:
         return make_artifact(
-            self._run(recipe or self.recipe),
+            self.new_run(recipe or self.recipe),
             self.store,
-            self._kind,
-            self._made_of,
-            self._inputs,
+            self.kind,
+            self.made_of,
+            self.inputs,
             display or Watcher(),
             execute,
         )

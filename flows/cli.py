@@ -14,7 +14,7 @@ from contracts.run_record import recipe_digest
 from contracts.secrets import masked
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
-from infra.settings import load_settings
+from infra.settings import PROJECT_ROOT, load_settings
 from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
@@ -244,6 +244,25 @@ def up() -> None:
     print(f"Prefect UI: {settings.ui_url}   (stop it with: make down)")
     print(f"It asks once for a password: the line in {credential_path(settings)}")
     print("Start a run: .venv/bin/prefect deployment run revisual/full -p recipe=pocket -p seed=3")
+
+
+@app.command(epilog="Example: revisual worker gpu")
+def worker(
+    pool: Annotated[str, typer.Argument(help="As recipes name it: hardware.pool.")],
+    register: Annotated[
+        bool, typer.Option("--register", help="Only make the pool known: another worker serves it.")
+    ] = False,
+) -> None:
+    """Runs single stages here that runs elsewhere ask for."""
+    environment = services.pool_environment(load_settings())
+    os.chdir(PROJECT_ROOT)
+    serve = [sys.executable, "-m", "flows.pools", pool]
+    if register:
+        command = [*serve, "--register"]
+    else:
+        grace = ["--grace", str(services.POOL_GRACE_SECONDS)]
+        command = [sys.executable, "-m", "infra.supervisor", *grace, "--", *serve]
+    os.execve(command[0], command, environment)  # noqa: S606 - this process becomes the worker
 
 
 @app.command()

@@ -42,6 +42,16 @@ HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 ASK_SECONDS = 60
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
+# From SIGTERM to SIGKILL of another pool's worker: a stage of its may store a large checkpoint.
+POOL_GRACE_SECONDS = 90.0
+# Of every worker and its runs, on whichever machine.
+WORKER_VARIABLES = {
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+    "PREFECT_RUNNER_POLL_FREQUENCY": str(ASK_SECONDS),
+    "DO_NOT_TRACK": "1",
+    "PYTHONUNBUFFERED": "1",
+}
 # What a deployment says: its steps, and the flow's parameters with their types.
 DEPLOYED_FROM = ("prefect.yaml", "flows/full.py", "tasks/keys.py")
 
@@ -108,11 +118,29 @@ def environment(settings: Settings) -> dict[str, str]:
         # In memory, Prefect's default, a restart of the server would lose the run's place among the
         # deployment's runs, and minutes later end the run for it.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-        "PREFECT_RUNNER_POLL_FREQUENCY": str(ASK_SECONDS),
-        "DO_NOT_TRACK": "1",
-        "PYTHONUNBUFFERED": "1",
+        **WORKER_VARIABLES,
+    }
+
+
+def pool_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a worker of another pool, and whatever it starts.
+
+    It works for this machine's server, or for the one whose `PREFECT_API_URL` is given.
+
+    Raises:
+        ServiceError: No other server is given, and none was started here.
+    """
+    if "PREFECT_API_URL" not in os.environ:
+        return environment(settings)
+    make_private(settings.home)
+    make_private(temporary_folder(settings))
+    return {
+        **os.environ,
+        "REVISUAL_HOME": str(settings.home),
+        "REVISUAL_STORE": settings.store_uri,
+        "PREFECT_HOME": str(settings.prefect_home),
+        "TMPDIR": str(temporary_folder(settings)),
+        **WORKER_VARIABLES,
     }
 
 

@@ -18,6 +18,11 @@ POOL = "revisual"  # Prefect's work pool
 DEPLOYMENT = "revisual/full"
 
 
+def stage_deployment(pool: str) -> str:
+    """The deployment by which a work pool runs single stages."""
+    return f"revisual-stage/{pool}"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where a run keeps its things.
@@ -26,11 +31,19 @@ class Settings:
         home: Everything the project writes on this machine (`REVISUAL_HOME`, `.revisual`).
         store_uri: The artifact store (`REVISUAL_STORE`), a folder or `s3://bucket/prefix`.
         port: Loopback port of the Prefect server (`REVISUAL_PORT`).
+        has_shared_folder: Whether a store that is a folder is one that all machines mount at the
+            same path (`REVISUAL_STORE_SHARED=1`).
     """
 
     home: Path
     store_uri: str
     port: int
+    has_shared_folder: bool = False
+
+    @property
+    def is_store_shared(self) -> bool:
+        """Whether other machines reach the store: it is a bucket, or a folder that they mount."""
+        return "://" in self.store_uri or self.has_shared_folder
 
     @property
     def api_url(self) -> str:
@@ -68,6 +81,7 @@ def load_settings() -> Settings:
         home=home,
         store_uri=_absolute(os.environ.get("REVISUAL_STORE") or str(home / "store")),
         port=_port(os.environ.get("REVISUAL_PORT") or str(DEFAULT_PORT)),
+        has_shared_folder=_yes_or_no("REVISUAL_STORE_SHARED"),
     )
 
 
@@ -81,6 +95,18 @@ def _absolute(uri: str) -> str:
             fix="name the bucket alone; the S3 client reads AWS_ACCESS_KEY_ID and the like",
         )
     return uri if "://" in uri else str(Path(uri).resolve())
+
+
+def _yes_or_no(variable: str) -> bool:
+    text = os.environ.get(variable) or "0"
+    if text in ("0", "1"):
+        return text == "1"
+    raise SettingsError(
+        f"{variable} is {text!r}.",
+        where=f"environment variable {variable}",
+        rule="it is 1 for yes, and 0 or unset for no",
+        fix=f"set {variable}=1, or unset it",
+    )
 
 
 def _port(text: str) -> int:

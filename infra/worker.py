@@ -1,7 +1,8 @@
-"""The worker of this project's work pool. It runs one flow, whatever the API was asked to have run.
+"""The workers of this project's work pools. Each runs one flow, whatever the API was asked to run.
 
     python -m infra.worker [--with-healthcheck]
 
+serves the pool of whole runs; `flows.pools` serves other pools, whose workers run single stages.
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
 pool's template or a run's job variables can bring another command. Here none of them count: the
 flow, its folder and its command are fixed, and a run of anything else ends with a message.
@@ -11,7 +12,7 @@ import argparse
 import asyncio
 import os
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from anyio.abc import TaskStatus
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
@@ -24,9 +25,10 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from contracts.errors import ServiceError
 from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
-from infra.settings import POOL, PROJECT_ROOT
+from infra.settings import DEPLOYMENT, POOL, PROJECT_ROOT
 
 FLOW = "flows.full.full"
+STAGE_FLOW = "flows.stage.stage"
 # Prefect's engine, in the process of a run, takes the flow from this variable where it is set: it
 # then asks neither for the deployment's entrypoint nor for its steps.
 FLOW_VARIABLE = "PREFECT__FLOW_ENTRYPOINT"
@@ -42,6 +44,8 @@ JOB_TEMPLATE = {
 class ProjectJob(ProcessJobConfiguration):
     """How a run is started; neither the pool's template nor the run's job variables count."""
 
+    flow: ClassVar[str] = FLOW
+
     @classmethod
     async def from_template_and_values(
         cls,
@@ -50,7 +54,13 @@ class ProjectJob(ProcessJobConfiguration):
         client: PrefectClient | None = None,
     ) -> Self:
         """The same for every run: Prefect's engine, in the project's root."""
-        return cls(working_dir=PROJECT_ROOT, env={FLOW_VARIABLE: FLOW})
+        return cls(working_dir=PROJECT_ROOT, env={FLOW_VARIABLE: cls.flow})
+
+
+class StageJob(ProjectJob):
+    """How a stage is started that a run elsewhere has asked for."""
+
+    flow: ClassVar[str] = STAGE_FLOW
 
 
 class ProjectWorker(ProcessWorker):
@@ -58,6 +68,7 @@ class ProjectWorker(ProcessWorker):
 
     type = "revisual"  # as `process` it would take the place of Prefect's own worker
     job_configuration = ProjectJob
+    flow = ProjectJob.flow
 
     async def run(
         self,
@@ -70,7 +81,7 @@ class ProjectWorker(ProcessWorker):
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
-        refuse_foreign(await self._deployment(flow_run), flow_run)
+        refuse_foreign(await self._deployment(flow_run), flow_run, self.flow)
         return await super().run(flow_run, configuration, task_status)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
@@ -79,24 +90,33 @@ class ProjectWorker(ProcessWorker):
         return await self.client.read_deployment(flow_run.deployment_id)
 
 
+class StageWorker(ProjectWorker):
+    """Starts a process for each stage that is asked for in its pool."""
+
+    type = "revisual-stage"
+    job_configuration = StageJob
+    flow = StageJob.flow
+
+
 def create_pool(client: SyncPrefectClient) -> None:
     """The pool that this worker serves; no worker of Prefect's own knows its type."""
     pool = WorkPoolCreate(name=POOL, type=ProjectWorker.type, base_job_template=JOB_TEMPLATE)
     client.create_work_pool(pool, overwrite=True)
 
 
-def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> None:
+def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun, flow: str) -> None:
     """Lets nothing pass but a run of this project's deployment, with parameters that it has.
 
     Raises:
         ServiceError: This run is something else.
     """
-    if deployment is None or (deployment.entrypoint, deployment.pull_steps) != (FLOW, STEPS):
+    if deployment is None or (deployment.entrypoint, deployment.pull_steps) != (flow, STEPS):
         raise ServiceError(
             "This run is not one of the project's deployment, and was not started.",
             where=f"flow run {flow_run.name}, deployment {deployment and deployment.name}",
-            rule=f"the pool {POOL} runs {FLOW} with the steps of prefect.yaml, and nothing else",
-            fix="make down, then make up registers the deployment again; see SECURITY.md",
+            rule=f"its pool runs {flow} with the steps of prefect.yaml, and nothing else",
+            fix="register the deployment again: make down, then make up; for a pool of stages, "
+            "start its worker again; see SECURITY.md",
         )
     known = set((deployment.parameter_openapi_schema or {}).get("properties", {}))
     if unknown := sorted(set(flow_run.parameters) - known):
@@ -104,22 +124,25 @@ def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> 
             f"The flow has no parameter {', '.join(unknown)}.",
             where=f"flow run {flow_run.name}",
             rule=f"its parameters are {', '.join(sorted(known))}",
-            fix="start it again: prefect deployment run revisual/full -p NAME=VALUE",
+            fix=f"start it again: prefect deployment run {DEPLOYMENT} -p NAME=VALUE",
         )
 
 
-def main() -> None:
+def serve(worker: ProjectWorker, *, with_healthcheck: bool = False) -> None:
     """Works until it is told to stop."""
-    parser = argparse.ArgumentParser(prog="infra.worker", description=__doc__)
-    parser.add_argument("--with-healthcheck", action="store_true", help="answer on port 8080")
-    options = parser.parse_args()
     os.umask(PRIVATE_UMASK)
     mask_logs_and_tracebacks()
     setup_signal_handlers_worker(os.getpid(), "the worker", print)
     with suppress(KeyboardInterrupt):
-        asyncio.run(
-            ProjectWorker(work_pool_name=POOL).start(with_healthcheck=options.with_healthcheck)
-        )
+        asyncio.run(worker.start(with_healthcheck=with_healthcheck))
+
+
+def main() -> None:
+    """Serves the pool of whole runs."""
+    parser = argparse.ArgumentParser(prog="infra.worker", description=__doc__)
+    parser.add_argument("--with-healthcheck", action="store_true", help="answer on port 8080")
+    options = parser.parse_args()
+    serve(ProjectWorker(work_pool_name=POOL), with_healthcheck=options.with_healthcheck)
 
 
 if __name__ == "__main__":

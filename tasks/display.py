@@ -45,6 +45,7 @@ class StageDisplay:
         self._progress_at = 0.0
         self._figures_at = 0.0
         self._metrics: list[Metrics] = []
+        self._bar = (0.0, "")
         self._progress_id: UUID | None = None
         self._figures_id: UUID | None = None
         with self._unless_the_server_is_away():
@@ -93,6 +94,12 @@ class StageDisplay:
         if now - self._figures_at >= FIGURES_SECONDS:
             self._figures_at = now
             self._show_figures()
+
+    def show_progress(self, progress: float, description: str) -> None:
+        """Moves the progress bar to where that of the same stage on another machine is."""
+        if (progress, description) != self._bar:
+            self._bar = (progress, description)
+            self._update(progress, description)
 
     def finish(self, artifact: Artifact, inputs: dict[str, Artifact], *, reused: bool) -> None:
         """Fills the progress bar and leaves the stage's references and figures."""

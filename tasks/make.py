@@ -1,9 +1,8 @@
 """Making a stage's artifact: fetch the inputs, run the processes, keep what they save, publish."""
 
-import itertools
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +76,48 @@ def make_artifact(
     display: Display,
     execute: Executor = launch,
 ) -> Artifact:
+    """Makes a stage's artifact on this machine; `make_once`, again for what the machine has killed.
+
+    Raises:
+        StageLost: The machine killed it, once more than it is tried again.
+        Exception: See `make_once`.
+    """
+    return with_retries(
+        run.recipe.hardware.retries,
+        made_of.stage,
+        display,
+        lambda: make_once(run, store, kind, made_of, inputs, display, execute),
+    )
+
+
+def with_retries(
+    num_retries: int, stage: str, display: Display, make: Callable[[], Artifact]
+) -> Artifact:
+    """What `make` returns; called again, so many times at most, when it raises `StageLost`."""
+    attempt = 0
+    while True:
+        try:
+            return make()
+        except StageLost as error:
+            attempt += 1
+            if attempt > num_retries:
+                raise
+            display.show_retry(f"Retry {attempt} of {num_retries} of {stage}", str(error))
+
+
+def make_once(
+    run: Run,
+    store: Store,
+    kind: StageKind,
+    made_of: Ingredients,
+    inputs: Mapping[str, Artifact],
+    display: Display,
+    execute: Executor = launch,
+) -> Artifact:
     """Runs a stage in a scratch folder, its log kept when it fails, and publishes what it wrote.
 
     A stage goes on from what an attempt before saved in the store, whichever run put it there, and
-    stores its own while it runs. What the machine has killed is tried again `hardware.retries`
-    times.
+    stores its own while it runs.
 
     Args:
         run: The run that asks.
@@ -94,21 +130,13 @@ def make_artifact(
 
     Raises:
         StageError: Its processes failed.
-        StageLost: The machine killed them, once more than it is tried again.
+        StageLost: The machine killed them.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
         InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
     name, key = made_of.stage, stage_key(made_of)
-    num_retries = run.recipe.hardware.retries
-    for attempt in itertools.count(1):
-        try:
-            work, job = _attempt(run, store, kind, made_of, inputs, display, execute)
-            break
-        except StageLost as error:
-            if attempt > num_retries:
-                raise
-            display.show_retry(f"Retry {attempt} of {num_retries} of {name}", str(error))
+    work, job = _attempt(run, store, kind, made_of, inputs, display, execute)
     for kept in ("log.txt", "recipe.json"):
         shutil.copyfile(work / kept, job.output / kept)
     makes, provenance = MAKES[kind], run.provenance(name, inputs, made_of)
@@ -135,9 +163,10 @@ def _attempt(
     uploads, resume = _saving(run, store, kind, provenance, key, work, display)
     folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
     job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume)
+    hardware = run.recipe.hardware.of(name)
     resources = Resources(
-        run.recipe.hardware.num_processes,
-        run.recipe.hardware.threads_per_process,
+        hardware.num_processes,
+        hardware.threads_per_process,
         run.recipe.checkpoints.grace_seconds,
     )
     try:

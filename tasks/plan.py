@@ -1,6 +1,7 @@
 """The plan of a recipe on the machine at hand, before a run starts."""
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -13,16 +14,20 @@ from training.recipe.recipe import Recipe
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
-def check_machine(recipe: Recipe) -> None:
-    """Refuses a recipe that this machine cannot hold, or that is for a GPU where there is none.
+def check_machine(recipe: Recipe, stages: Collection[str]) -> None:
+    """Refuses stages that this machine cannot hold, or that are for a GPU where there is none.
 
     A float32 recipe without a GPU runs on the CPU, and is not planned.
+
+    Args:
+        recipe: The resolved recipe.
+        stages: Names of the stages that are to run here.
 
     Raises:
         PlanError: It names the stage, the figure, the limit and the setting.
     """
     is_for_gpus = recipe.model.dtype == "bfloat16"
-    if not is_for_gpus and not any(path.exists() for path in _DRIVERS):
+    if not stages or not (is_for_gpus or any(path.exists() for path in _DRIVERS)):
         return
     import torch  # seconds, which a run on CPUs need not pay
 
@@ -31,7 +36,7 @@ def check_machine(recipe: Recipe) -> None:
         from training.plan.shape import is_planned
 
         if is_planned(recipe.model.path):
-            require_fits(make_plan(recipe, machine_here()))
+            require_fits(make_plan(recipe, machine_here(), stages))
         else:
             logging.getLogger(__name__).warning(
                 "%s: memory is not planned, as the model's sizes are not known here",

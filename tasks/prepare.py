@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from contracts.errors import RecipeError
 from contracts.run_record import recipe_digest
@@ -13,6 +14,7 @@ from infra.settings import load_settings
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
 from tasks.plan import check_machine
+from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.run import Run, recipe_path
 from tasks.scratch import hold
 from training.evaluation.registry import check_benchmark
@@ -30,7 +32,7 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> 
         RecipeError: The recipe is missing, breaks a rule or is not the one of the digest.
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
-        RevisualError: The store or the disk will not do.
+        RevisualError: The store, the disk or a work pool will not do.
     """
     check_run_name(str(runtime.flow_run.name))
     run = Run(
@@ -42,6 +44,8 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> 
         created=datetime.now(UTC),
     )
     check(run.recipe)
+    for remark in check_pools(run.recipe):
+        get_run_logger().warning(remark)
     hold(run.work)
     return run
 
@@ -70,11 +74,13 @@ def check(recipe: Recipe) -> None:
         RecipeError: A benchmark is unknown, or a reward of the user's own does not work.
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
-        PlanError: This machine cannot hold a stage.
-        RevisualError: The store cannot be used, or the disk is too full.
+        PlanError: This machine cannot hold a stage that is to run here.
+        RevisualError: The store cannot be used or reached by the stages' machines, or the disk is
+            too full.
     """
     settings = load_settings()
-    check_machine(recipe)
+    check_store_is_shared(recipe, settings)
+    check_machine(recipe, [name for name in recipe.stage_names if name not in pools_of(recipe)])
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
     check_rewards(recipe)

@@ -73,7 +73,7 @@ class Run:
                 "run_id": self.id,
                 "stage": stage,
                 "version": code_version(),
-                "hardware": self.recipe.hardware.model_dump_json(),
+                "hardware": self.recipe.hardware.of(stage).model_dump_json(),
             },
             inputs=dict(inputs),
             recipe_digest=self.recipe_digest,

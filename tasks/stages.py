@@ -23,9 +23,11 @@ from tasks.keys import (
     stage_key,
 )
 from tasks.make import make_artifact
+from tasks.pools import make_elsewhere
 from tasks.run import Run
 from tasks.status import explain, find_finished
 from tasks.uploads import drop_remains
+from training.recipe.hardware import LOCAL
 from training.recipe.stages import Stage, validates
 
 
@@ -67,7 +69,10 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     display = StageDisplay(name)
     found, said = find_finished(store, made_of, run.reuse), list[str]()
     if found is None:
-        artifact = make_artifact(run, store, kind, made_of, inputs, display)
+        if run.recipe.hardware.of(name).pool == LOCAL:
+            artifact = make_artifact(run, store, kind, made_of, inputs, display)
+        else:
+            artifact = make_elsewhere(run, store, kind, made_of, inputs, display)
         for key in (recipe_key(made_of), history_key(run.recipe, name)):
             store.append(key, artifact)
     else:

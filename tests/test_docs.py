@@ -25,6 +25,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "Recipe": [SEVEN_B],
     "ModelRecipe": [SEVEN_B["model"]],
     "HardwareRecipe": [SEVEN_B["hardware"]],
+    "StageHardware": [],
     "CheckpointsRecipe": [SEVEN_B["checkpoints"]],
     "TransformersRollout": [],
     "VllmRollout": [SEVEN_B["rollout"]],

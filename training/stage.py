@@ -21,7 +21,8 @@ def run(job: Job) -> None:
         RecipeError: The recipe has no stage of that name.
         RevisualError: Whatever rule the stage's inputs break.
     """
-    recipe = parse_recipe(json.loads(job.recipe.read_text(encoding="utf-8")), where=str(job.recipe))
+    values = json.loads(job.recipe.read_text(encoding="utf-8"))
+    recipe = parse_recipe(values, where=str(job.recipe)).for_stage(job.stage)
     # Each stage imports only what it needs: process start is a good part of a pocket run's time.
     if job.stage == "curate":
         from training.curation.curate import curate

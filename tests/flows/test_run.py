@@ -6,15 +6,12 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelling
 
 from flows.watch import start_run
 from infra.access import api_client
@@ -27,6 +24,14 @@ from infra.automations import (
 )
 from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
+from tests.flows.observed import (
+    cancel,
+    ended,
+    saved_steps,
+    supervisor,
+    wait_for_run,
+    with_command,
+)
 from tests.flows.outcomes import require_assets, require_whole_report
 from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
@@ -43,22 +48,6 @@ CRASHED = "its stage ends too, the run is marked as crashed"
 def services(tmp_path_factory, started_services):
     with started_services(tmp_path_factory.mktemp("run") / "home", **IN_ENVIRONMENT) as services:
         yield services
-
-
-def supervisor(services, name: str) -> psutil.Process:
-    path = services.settings.home / "services" / f"{name}.json"
-    return psutil.Process(json.loads(path.read_text())["pid"])
-
-
-def with_command(processes, text: str) -> list[psutil.Process]:
-    found = []
-    for process in processes:
-        try:
-            if text in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
 
 
 def wait_for_stage(services) -> list[psutil.Process]:
@@ -83,32 +72,6 @@ def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
             return supervisor(services, "worker").children(recursive=True)
         time.sleep(0.5)
     raise AssertionError("no step was done")
-
-
-def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
-    deadline = time.monotonic() + 900
-    with api_client(services.settings) as client:
-        while time.monotonic() < deadline:
-            run = client.read_flow_run(run_id)
-            if condition(run):
-                return run.state
-            time.sleep(0.5)
-    raise AssertionError(f"the run is still {run.state.name}")
-
-
-def ended(services, run_id: UUID) -> State:
-    return wait_for_run(services, run_id, lambda run: run.state.is_final())
-
-
-def cancel(services, run_id: UUID) -> State:
-    with api_client(services.settings) as client:
-        client.set_flow_run_state(run_id, Cancelling())
-    return ended(services, run_id)
-
-
-def saved_steps(services) -> set[str]:
-    store = services.settings.home / "store"
-    return {str(path.relative_to(store)) for path in store.glob("keys/*/step-*")}
 
 
 def trained_weights(services) -> list[str]:

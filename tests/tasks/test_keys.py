@@ -67,6 +67,7 @@ def test_what_changes_no_result_leaves_every_stages_key():
     for stage in KINDS:
         for before, after in [
             ({}, {"hardware": {"num_processes": 2, "zero_stage": 2}}),
+            ({}, {"hardware": {"pool": "gpu", "stages": {"cold_start": {"num_processes": 4}}}}),
             ({}, {"checkpoints": {"every_steps": 1}}),
             ({}, {"name": "renamed"}),
             ({}, {"model": recipe().model.model_dump() | {"path": "/another/folder"}}),

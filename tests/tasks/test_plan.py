@@ -16,10 +16,15 @@ without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machin
 @without_cuda
 def test_a_recipe_for_gpus_is_refused_on_a_cpu():
     with pytest.raises(PlanError, match="no CUDA GPU") as caught:
-        check_machine(load_recipe(RECIPES / "revisual-7b.toml"))
+        check_machine(load_recipe(RECIPES / "revisual-7b.toml"), ["curate"])
     assert "bfloat16" in caught.value.where
 
 
 @without_cuda
 def test_a_float32_recipe_runs_on_a_cpu():
-    check_machine(load_recipe(RECIPES / "pocket.toml"))
+    check_machine(load_recipe(RECIPES / "pocket.toml"), ["curate", "cold_start"])
+
+
+@without_cuda
+def test_what_runs_on_another_machine_is_not_asked_of_this_one():
+    check_machine(load_recipe(RECIPES / "revisual-7b.toml"), [])

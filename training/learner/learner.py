@@ -31,7 +31,7 @@ from training.model.forward import (
     shares,
 )
 from training.model.policy import Policy, freeze
-from training.recipe.recipe import HardwareRecipe
+from training.recipe.hardware import HardwareRecipe
 from training.recipe.stages import Component, OptimizerRecipe
 from training.rl.schedules import learning_rate_factor
 from training.runtime import device

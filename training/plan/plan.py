@@ -1,5 +1,6 @@
 """The whole recipe's plan, and the refusal of one that a machine cannot hold."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -8,15 +9,24 @@ from training.plan.machine import GIB, Machine
 from training.plan.memory import StageMemory, stage_memory
 from training.plan.shape import ModelShape, shape_at
 from training.plan.work import StageWork, stage_work
+from training.recipe.hardware import HardwareRecipe
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One training stage."""
+    """One training stage.
+
+    Attributes:
+        stage: Its section of the recipe.
+        hardware: What it runs on.
+        memory: What it takes of a GPU and of a host.
+        work: Its tokens, times and bytes on disk.
+    """
 
     stage: Stage
+    hardware: HardwareRecipe
     memory: StageMemory
     work: StageWork
 
@@ -29,7 +39,7 @@ class Plan:
         recipe: Whose plan it is.
         machine: What it was made for.
         shape: The model's.
-        stages: In the recipe's order.
+        stages: Those that were asked for, in the recipe's order.
     """
 
     recipe: Recipe
@@ -43,22 +53,32 @@ class Plan:
         works = [one.work for one in self.stages]
         models = accumulate((work.model for work in works), initial=0)  # of the stages before
         return max(
-            before + work.stored + work.scratch for before, work in zip(models, works, strict=False)
+            (before + one.stored + one.scratch for before, one in zip(models, works, strict=False)),
+            default=0,
         )
 
 
-def make_plan(recipe: Recipe, machine: Machine) -> Plan:
+def make_plan(recipe: Recipe, machine: Machine, stages: Container[str] | None = None) -> Plan:
     """Plans a recipe; nothing is loaded, started or written.
+
+    Args:
+        recipe: The resolved recipe.
+        machine: Where all of it runs.
+        stages: Names of the training stages to plan; None for all.
 
     Raises:
         PlanError: The model's sizes are not known here.
     """
     shape = shape_at(recipe.model.path)
-    stages = []
+    planned = []
     for stage in recipe.stages:
-        memory = stage_memory(recipe, stage, shape, machine)
-        stages.append(StagePlan(stage, memory, stage_work(recipe, stage, shape, memory, machine)))
-    return Plan(recipe, machine, shape, tuple(stages))
+        if stages is not None and stage.name not in stages:
+            continue
+        own = recipe.for_stage(stage.name)
+        memory = stage_memory(own, stage, shape, machine)
+        work = stage_work(own, stage, shape, memory, machine)
+        planned.append(StagePlan(stage, own.hardware, memory, work))
+    return Plan(recipe, machine, shape, tuple(planned))
 
 
 def require_fits(plan: Plan) -> None:
@@ -67,8 +87,8 @@ def require_fits(plan: Plan) -> None:
     Raises:
         PlanError: Names the stage, the figure, the limit and a setting that mends it.
     """
-    _require_gpus(plan)
     for one in plan.stages:
+        _require_gpus(plan, one)
         _require_gpu_memory(plan, one)
         _require_cache(plan, one)
         _require(
@@ -87,12 +107,11 @@ def require_fits(plan: Plan) -> None:
     )
 
 
-def _require_gpus(plan: Plan) -> None:
-    wanted, there = plan.recipe.hardware.num_processes, plan.machine.num_gpus
-    if wanted > there * plan.machine.num_nodes:
+def _require_gpus(plan: Plan, one: StagePlan) -> None:
+    wanted, there = one.hardware.num_processes, plan.machine.num_gpus * plan.machine.num_nodes
+    if wanted > there:
         raise PlanError(
-            f"The recipe asks for {wanted} processes, and there are "
-            f"{there * plan.machine.num_nodes} GPU(s).",
+            f"Stage {one.stage.name} asks for {wanted} processes, and there are {there} GPU(s).",
             where=f"hardware.num_processes = {wanted}",
             rule="each process has a GPU of its own",
             fix="lower hardware.num_processes, or give more GPUs",
@@ -103,11 +122,11 @@ def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
     memory, recipe = one.memory, plan.recipe
     if memory.rollout >= memory.update and recipe.rollout.engine == "vllm":
         fix = "lower rollout.memory_fraction, or raise hardware.zero_stage"
-    elif not recipe.hardware.activation_checkpointing:
+    elif not one.hardware.activation_checkpointing:
         fix = "set hardware.activation_checkpointing = true"
     elif one.stage.tokens_per_micro_batch > memory.longest:
         fix = f"lower stages.tokens_per_micro_batch (not below {memory.longest}, the longest)"
-    elif recipe.hardware.zero_stage < 3:
+    elif one.hardware.zero_stage < 3:
         fix = "raise hardware.zero_stage, or train adapters (stages.lora)"
     else:
         fix = "train adapters (stages.lora), more processes, or shorter sequences"

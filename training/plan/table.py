@@ -28,14 +28,13 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
     recipe, machine, shape = plan.recipe, plan.machine, plan.shape
     names = [one.stage.name for one in plan.stages]
     limit = machine.usable_gpu_memory / GIB
-    ranks = recipe.hardware.num_processes
     parts = ", ".join(
         f"{name} {count / GIGA:.3f} B" for name, count in sorted(shape.parameters.items())
     )
     lines = [
         f"{recipe.name}: {shape.total / GIGA:.3f} B parameters ({parts}; the head's "
         f"{shape.head / GIGA:.3f} B {'tied to' if shape.is_tied else 'beside'} the embedding), "
-        f"{recipe.model.dtype}, {ranks} process(es), ZeRO {recipe.hardware.zero_stage}.",
+        f"{recipe.model.dtype}, {_placement(plan.stages)}.",
         f"Machine: {machine.num_nodes} x {machine.num_gpus} GPU(s) of {limit:.1f} usable GiB.",
         "",
         _row("GiB a GPU", names),
@@ -60,9 +59,20 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
         _row("learner, hours", [_span(one.work.learner_seconds, HOUR) for one in plan.stages]),
     ]
     if gpu_hour_price is not None:
-        costs = [_cost(one, ranks * gpu_hour_price) for one in plan.stages]
+        costs = [_cost(one, one.hardware.num_processes * gpu_hour_price) for one in plan.stages]
         lines.append(_row("cost", [_span(cost, 1.0) for cost in costs]))
     return [*lines, "", *_assumptions(plan)]
+
+
+def _placement(stages: Sequence[StagePlan]) -> str:
+    """Processes and ZeRO stages: once where all stages have the same."""
+    placed = {
+        one.stage.name: f"{one.hardware.num_processes} process(es), ZeRO {one.hardware.zero_stage}"
+        for one in stages
+    }
+    if len(set(placed.values())) == 1:
+        return next(iter(placed.values()))
+    return "; ".join(f"{name}: {text}" for name, text in placed.items())
 
 
 def _gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:

@@ -82,7 +82,8 @@ RESULTS: Mapping[str, str] = {
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing "
-    "retries collective_timeout_minutes",
+    "retries collective_timeout_minutes pool stages",
+    "StageHardware": "num_processes threads_per_process zero_stage activation_checkpointing pool",
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
     "BenchmarkRecipe": "path revision config split",

@@ -23,16 +23,15 @@ from training.recipe.bounds import (
     PositiveInt,
     Problems,
     Processes,
-    Retries,
     Revision,
     Samples,
     Strict,
-    Threads,
     Tokens,
 )
 from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe, TracesRecipe
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
+from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
 from training.recipe.sources import SourceRecipe
@@ -63,20 +62,6 @@ class ModelRecipe(Strict):
     def _path_is_a_place(self) -> "ModelRecipe":
         check_place(self.path, revision=self.revision)
         return self
-
-
-class HardwareRecipe(Strict):
-    """How many processes train, with how many CPU threads each, and what is done about memory."""
-
-    num_processes: Processes = 1
-    threads_per_process: Threads = 2
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
-    # Keeps each layer's input alone and computes the rest again in the backward pass.
-    activation_checkpointing: bool = False
-    # How often a stage that the machine has killed is tried again by itself.
-    retries: Retries = 1
-    # How long the processes wait for one another in a collective before they give up.
-    collective_timeout_minutes: Minutes = 30.0
 
 
 class TransformersRollout(Strict):
@@ -166,6 +151,15 @@ class Recipe(Strict):
     gates: GatesRecipe = GatesRecipe()
     checkpoints: CheckpointsRecipe = CheckpointsRecipe()
 
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """All stages of a run, in their order."""
+        return ("curate", *(stage.name for stage in self.stages), "evaluate")
+
+    def for_stage(self, stage: str) -> "Recipe":
+        """The recipe as one stage reads it: `hardware` is what this stage runs on."""
+        return self.model_copy(update={"hardware": self.hardware.of(stage)})
+
     @field_validator("sources", "stages")
     @classmethod
     def _names_are_unique(cls, parts: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -176,12 +170,30 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _processes_form_whole_groups(self) -> "Recipe":
-        if self.rollout.engine == "vllm":
-            size, num_processes = self.rollout.tensor_parallel, self.hardware.num_processes
+        size = self.rollout.tensor_parallel if self.rollout.engine == "vllm" else 1
+        for stage in self.stage_names:
+            num_processes = self.hardware.of(stage).num_processes
             if num_processes % size:
+                own = self.hardware.stages.get(stage, StageHardware()).num_processes
+                field = f"stages.{stage}.num_processes" if own else "num_processes"
                 raise ValueError(
                     f"rollout.tensor_parallel ({size}) must divide "
-                    f"hardware.num_processes ({num_processes})"
+                    f"hardware.{field} ({num_processes})"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _hardware_is_of_stages(self) -> "Recipe":
+        for stage, own in self.hardware.stages.items():
+            if stage not in self.stage_names:
+                raise ValueError(
+                    f"hardware.stages.{stage} is none of the stages {list(self.stage_names)}"
+                )
+            learning = own.model_dump(include=LEARNING, exclude_none=True)
+            if stage in ("curate", "evaluate") and learning:
+                raise ValueError(
+                    f"hardware.stages.{stage}: nothing is learned there; remove "
+                    f"{', '.join(learning)}"
                 )
         return self
 

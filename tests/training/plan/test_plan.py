@@ -8,6 +8,7 @@ from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.plan import make_plan, require_fits
 from training.plan.table import plan_lines
+from training.recipe.hardware import StageHardware
 from training.recipe.recipe import load_recipe
 
 RECIPES = Path(__file__).parents[3] / "infra/recipes"
@@ -36,6 +37,27 @@ def test_shipped_recipes_fit_with_a_tenth_to_spare(name, machine):
     require_fits(plan)
     for one in plan.stages:
         assert one.memory.peak <= TO_SPARE * machine.usable_gpu_memory, one.stage.name
+
+
+def test_a_stage_is_planned_with_its_own_hardware_and_alone_if_asked():
+    own = {"text_rl": StageHardware(num_processes=4, zero_stage=3)}
+    mixed = make_plan(shipped("revisual-7b", hardware={"stages": own}), EIGHT)
+    whole = make_plan(shipped("revisual-7b"), EIGHT)
+    other = make_plan(shipped("revisual-7b", hardware={"num_processes": 4, "zero_stage": 3}), EIGHT)
+    parts = [(one.memory, one.work) for one in mixed.stages]
+    assert parts[:2] == [(one.memory, one.work) for one in whole.stages[:2]]
+    assert parts[2] == (other.stages[2].memory, other.stages[2].work)
+    assert parts[2] != (whole.stages[2].memory, whole.stages[2].work)
+    assert "cold_start: 8 process(es), ZeRO 2; " in plan_lines(mixed)[0]
+    assert "text_rl: 4 process(es), ZeRO 3." in plan_lines(mixed)[0]
+
+    alone = make_plan(
+        shipped("revisual-7b", hardware={"stages": own}), EIGHT, ["text_rl", "curate"]
+    )
+    assert [one.stage.name for one in alone.stages] == ["text_rl"]
+    assert alone.stages[0] == mixed.stages[2]
+    with pytest.raises(PlanError, match="Stage text_rl asks for 4 processes"):
+        require_fits(make_plan(alone.recipe, Machine(2, 80 * GIB), ["text_rl"]))
 
 
 def test_text_rl_at_half_the_memory_for_vllm_is_what_was_worked_out_by_hand():

@@ -1,0 +1,117 @@
+"""The other side of `tasks.pools`: a stage that a run on another machine has asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from uuid import UUID
+
+import httpx
+from prefect import runtime
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+
+from contracts.artifact import Artifact
+from contracts.errors import PreflightError
+from contracts.request import StageRequest
+from contracts.secrets import masks_secrets
+from infra.preflight import check_run_name
+from infra.settings import Settings, load_settings
+from tasks.display import StageDisplay
+from tasks.keys import ingredients, input_digests, stage_key
+from tasks.make import make_once
+from tasks.plan import check_machine
+from tasks.pools import cancel
+from tasks.run import Run
+from tasks.scratch import hold
+from training.recipe.recipe import parse_recipe
+
+WATCH_SECONDS = 10.0
+
+
+@masks_secrets
+def make_requested(request: StageRequest) -> Artifact:
+    """Makes the stage's artifact on this machine, or finds it finished meanwhile.
+
+    It is not tried again here: whoever asked does that.
+
+    Raises:
+        PreflightError: This worker has another store or other code than the run that asks.
+        PlanError: This machine cannot hold the stage.
+        StageError: See `tasks.make.make_once`.
+        RevisualError: See `tasks.make.make_once`.
+    """
+    settings = load_settings()
+    _require_same_store(request, settings)
+    check_run_name(request.run)
+    run = Run(
+        id=str(request.run_id),
+        name=request.run,
+        recipe=parse_recipe(request.recipe, where=f"the request of run {request.run}"),
+        reuse=request.reuse,
+        settings=settings,
+        created=request.created,
+    )
+    store, inputs = run.store(), dict(request.inputs)
+    digests = input_digests(store, run.recipe, request.stage, inputs)
+    salt = run.id if run.reuse == "none" else ""
+    made_of = ingredients(run.recipe, request.stage, request.kind, digests, salt=salt)
+    _require_same_code(request, stage_key(made_of))
+    if found := store.find(request.key):
+        return found
+    check_machine(run.recipe, [request.stage])
+    hold(run.work)
+    display = StageDisplay(request.stage)
+    with ended_with(request.run_id, UUID(str(runtime.flow_run.id))):
+        artifact = make_once(run, store, request.kind, made_of, inputs, display)
+    display.finish(artifact, inputs, reused=False)
+    return artifact
+
+
+def _require_same_store(request: StageRequest, settings: Settings) -> None:
+    if request.store != settings.store_uri:
+        raise PreflightError(
+            f"The run's store is {request.store}, this worker's is {settings.store_uri}.",
+            where="environment variable REVISUAL_STORE of the worker",
+            rule="a run and the workers of its stages share one store",
+            fix=f"start the worker with REVISUAL_STORE={request.store}",
+        )
+
+
+def _require_same_code(request: StageRequest, key: str) -> None:
+    if request.key != key:
+        raise PreflightError(
+            "This worker would make something else than the run that asks for it.",
+            where=f"stage {request.stage}: its key is {key[:12]} here, {request.key[:12]} there",
+            rule="a run and the workers of its stages have the same code",
+            fix="bring both machines to one version of the project, and start the worker again",
+        )
+
+
+@contextmanager
+def ended_with(asking: UUID, own: UUID) -> Iterator[None]:
+    """Cancels this flow run when the one that asked for it has ended, however that died."""
+    done = Event()
+
+    def watch() -> None:
+        while not done.wait(WATCH_SECONDS):
+            if _has_ended(asking):
+                with get_client(sync_client=True) as client:
+                    cancel(client, own)
+                return
+
+    Thread(target=watch, name="asking-run", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _has_ended(run_id: UUID) -> bool:
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(run_id).state
+    except ObjectNotFound:  # somebody has removed it
+        return True
+    except httpx.HTTPError:  # the server is away: nobody knows
+        return False
+    return state is not None and state.is_final()

@@ -1,0 +1,56 @@
+"""Runs and processes as a person would look at them: states at the server, trees of processes."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Cancelling
+
+from infra.access import api_client
+from tests.flows.conftest import Services
+
+
+def supervisor(services: Services, name: str) -> psutil.Process:
+    path = services.settings.home / "services" / f"{name}.json"
+    return psutil.Process(json.loads(path.read_text())["pid"])
+
+
+def with_command(processes: Iterable[psutil.Process], text: str) -> list[psutil.Process]:
+    found = []
+    for process in processes:
+        try:
+            if text in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def wait_for_run(services: Services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
+    deadline = time.monotonic() + 900
+    with api_client(services.settings) as client:
+        while time.monotonic() < deadline:
+            run = client.read_flow_run(run_id)
+            if condition(run):
+                return run.state
+            time.sleep(0.5)
+    raise AssertionError(f"the run is still {run.state.name}")
+
+
+def ended(services: Services, run_id: UUID) -> State:
+    return wait_for_run(services, run_id, lambda run: run.state.is_final())
+
+
+def cancel(services: Services, run_id: UUID) -> State:
+    with api_client(services.settings) as client:
+        client.set_flow_run_state(run_id, Cancelling())
+    return ended(services, run_id)
+
+
+def saved_steps(services: Services) -> set[str]:
+    store = Path(services.settings.store_uri)
+    return {str(path.relative_to(store)) for path in store.glob("keys/*/step-*")}

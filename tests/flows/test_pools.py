@@ -1,0 +1,244 @@
+"""Stages on another worker: a real server, and two workers whose homes share only the store.
+
+The run's worker is that of `make up`; the pool `gpu` is served by `revisual worker gpu`, started as
+on another machine, with the server's address and credential in its environment.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.states import Crashed, Running
+
+from contracts.errors import PreflightError
+from drills.disturbed import Stage, Watcher, new_recipe
+from flows.watch import start_run
+from infra.access import api_client, credential
+from infra.settings import stage_deployment
+from tasks import requested
+from tasks.pools import check_pools, make_elsewhere
+from tests.flows.conftest import ROOT, Services
+from tests.flows.observed import cancel, ended, saved_steps, wait_for_run, with_command
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+fault = pytest.mark.fault
+THERE = {"cold_start": {"pool": "gpu"}}
+
+
+class Worker:
+    """The other machine's worker, under its supervisor."""
+
+    def __init__(self, services: Services, home: Path) -> None:
+        self.home, self._services = home, services
+        self._environment = services.environment | {
+            "REVISUAL_HOME": str(home),
+            "REVISUAL_STORE": services.settings.store_uri,
+            "PREFECT_API_URL": services.settings.api_url,
+            "PREFECT_API_AUTH_STRING": credential(services.settings),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, unless it runs; returns when it serves its pool."""
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "flows.cli", "worker", "gpu"]
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
+        wait_until(self._is_served)
+
+    def _is_served(self) -> bool:
+        with api_client(self._services.settings) as client:
+            pools = {pool.name: pool.status for pool in client.read_work_pools()}
+        return pools.get("gpu") is WorkPoolStatus.READY
+
+    def below(self) -> tuple[psutil.Process, list[psutil.Process]]:
+        """The worker itself, and what runs below it."""
+        assert self._process is not None
+        tree = psutil.Process(self._process.pid).children(recursive=True)
+        (worker,) = with_command(tree, "flows.pools gpu")
+        return worker, [process for process in tree if process != worker]
+
+    def kill(self) -> None:
+        """SIGKILL of the worker itself; nothing of it stays."""
+        worker, below = self.below()
+        worker.kill()
+        _, alive = psutil.wait_procs([worker, *below], timeout=300)
+        assert alive == []
+        assert self._process is not None
+        self._process.wait(timeout=300)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=300)
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory, started_services):
+    home = tmp_path_factory.mktemp("run") / "home"
+    with started_services(home, REVISUAL_STORE_SHARED="1") as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+def worker(services: Services, tmp_path_factory) -> Iterator[Worker]:
+    """Not started yet."""
+    worker = Worker(services, tmp_path_factory.mktemp("gpu") / "home")
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def at_the_server(services: Services) -> Iterator[None]:
+    """This process asks the same server as a run's process does."""
+    updates = {
+        PREFECT_API_URL: services.settings.api_url,
+        PREFECT_API_AUTH_STRING: credential(services.settings),
+    }
+    with temporary_settings(updates=updates):
+        yield
+
+
+@pytest.fixture
+def asking(services: Services) -> FlowRun:
+    """A flow run that is alive as far as the server knows."""
+    with api_client(services.settings) as client:
+        deployment = client.read_deployment_by_name("revisual/full")
+        return client.create_flow_run_from_deployment(deployment.id, state=Running())
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 600
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def children(services: Services) -> list[FlowRun]:
+    """The stages that were asked for, in order."""
+    named = FlowFilter(name=FlowFilterName(any_=["revisual-stage"]))
+    with api_client(services.settings) as client:
+        runs = client.read_flow_runs(flow_filter=named)
+    return sorted(runs, key=lambda run: run.created)
+
+
+def logged(services: Services, run_id: UUID) -> str:
+    of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
+    with api_client(services.settings) as client:
+        return "\n".join(line.message for line in client.read_logs(log_filter=of_run))
+
+
+class Follower(Watcher):
+    """Looks on from the run's side, and may act meanwhile."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+        self._act = act
+
+    def show_progress(self, progress: float, description: str) -> None:
+        self.shown.append(description)
+        self._act()
+
+
+def test_a_pool_that_nobody_has_registered_is_named_before_anything_starts(
+    services, worker, at_the_server
+):
+    recipe = new_recipe(stages=THERE)
+    with pytest.raises(PreflightError, match="There is no pool gpu") as caught:
+        check_pools(recipe)
+    assert "revisual worker gpu" in caught.value.fix
+    worker.start()
+    assert check_pools(recipe) == []
+
+
+@fault(
+    "SIGKILL of another pool's worker while it runs a stage",
+    "the run says so and asks again; another worker goes on from the checkpoint; same bytes",
+)
+def test_a_stage_moves_on_when_its_worker_is_killed_and_ends_with_the_same_bytes(
+    services, worker, asking, at_the_server, tmp_path
+):
+    here = Stage(tmp_path / "here", str(tmp_path / "store"))
+    expected = here.make().sha256
+
+    worker.start()
+    stage = Stage(tmp_path / "there", services.settings.store_uri)
+    recipe = new_recipe(stages=THERE, retries=1)
+    run = replace(stage.new_run(recipe), id=str(asking.id), name=asking.name)
+    killed_after = list[int]()
+
+    def kill_once() -> None:
+        if not killed_after and (steps := stage.store.steps(stage.key)):
+            killed_after.append(steps[-1])
+            worker.kill()
+            worker.start()
+
+    display = Follower(kill_once)
+    made = make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, display)
+    assert made.sha256 == expected
+    lost, asked_again = children(services)
+    assert lost.state.is_crashed() and asked_again.state.is_completed()
+    assert any("ended Crashed in the pool gpu" in said for said in display.said)
+    assert any(said.startswith("Retry 1 of 1 of cold_start") for said in display.said)
+    # Its own page has the log, and ours its address and its progress.
+    for child in (lost, asked_again):
+        assert any(f"/runs/flow-run/{child.id}" in said for said in display.said)
+    assert any("step " in shown for shown in display.shown)
+    there = logged(services, asked_again.id)
+    assert "Going on after step" in there and "Resumed after step" in there
+    assert not list((tmp_path / "there" / "home").glob("work"))
+
+
+@fault(
+    "a run is cancelled whose stage is in another pool",
+    "the stage is cancelled there, and every process of it ends",
+)
+def test_a_stage_elsewhere_ends_with_its_run(services, worker, recipes, tmp_path):
+    recipe, text = tmp_path / "endless.toml", (recipes / "endless.toml").read_text()
+    hardware = '{ threads_per_process = 1, stages = { cold_start = { pool = "gpu" } } }'
+    assert "{ threads_per_process = 1 }" in text
+    text = text.replace("{ threads_per_process = 1 }", hardware)
+    recipe.write_text(text.replace("every_steps = 1000000", "every_steps = 1"))
+    worker.start()
+    before = saved_steps(services)
+    run_id = start_run(services.settings, {"recipe": str(recipe)})
+    wait_until(lambda: saved_steps(services) - before)
+    process, stage = worker.below()
+    assert with_command(stage, "training.stage")
+    assert cancel(services, run_id).is_cancelled()
+    *_, child = children(services)
+    assert ended(services, child.id).is_cancelled()
+    _, alive = psutil.wait_procs(stage, timeout=300)
+    assert alive == []
+    assert process.is_running()
+    assert list(worker.home.glob(f"work/*-{str(run_id)[:8]}/cold_start-*"))
+    assert not list(services.settings.home.glob("work/*/cold_start-*"))
+
+
+@fault(
+    "a run dies without a word whose stage is in another pool",
+    "once the server knows, the stage cancels itself",
+)
+def test_a_stage_elsewhere_notices_that_its_run_has_ended(
+    services, worker, asking, at_the_server, monkeypatch
+):
+    worker.start()
+    monkeypatch.setattr(requested, "WATCH_SECONDS", 0.2)
+    with api_client(services.settings) as client:
+        deployment = client.read_deployment_by_name(stage_deployment("gpu"))
+        own = client.create_flow_run_from_deployment(deployment.id, state=Running())
+        with requested.ended_with(asking.id, own.id):
+            time.sleep(1.0)  # several looks
+            assert client.read_flow_run(own.id).state.is_running()
+            client.set_flow_run_state(asking.id, Crashed(), force=True)
+            wait_for_run(services, own.id, lambda run: not run.state.is_running())
+        assert client.read_flow_run(own.id).state.name in ("Cancelling", "Cancelled")

@@ -1,0 +1,185 @@
+"""The job templates for Kubernetes and Slurm, as far as that goes without either.
+
+The frame of the Kubernetes template is compared with the one that Prefect's server ships; what
+Kubernetes would get, with a strict schema of the fields in use (kubernetes-job.json), written
+from the documentation of `batch/v1`.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import prefect
+import pytest
+from prefect.utilities.templating import apply_values
+
+from infra.services import HEARTBEAT_SECONDS, POOL_GRACE_SECONDS
+from training.recipe.recipe import CheckpointsRecipe
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "infra" / "templates"
+KUBERNETES = json.loads((TEMPLATES / "kubernetes.json").read_text(encoding="utf-8"))
+SLURM = (TEMPLATES / "revisual.sbatch").read_text(encoding="utf-8")
+SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views"
+# What ending a stage may take: one grace to save, one for what is left, and a margin
+# (`infra.launcher`).
+ENDING_SECONDS = 2 * CheckpointsRecipe().grace_seconds + 15
+
+
+def prefects_own() -> dict[str, Any]:
+    shipped = json.loads((SHIPPED / "aggregate-worker-metadata.json").read_text())
+    return dict(shipped["prefect-kubernetes"]["kubernetes"]["default_base_job_configuration"])
+
+
+def rendered(**values: Any) -> dict[str, Any]:
+    """The job as Prefect's Kubernetes worker would fill it in."""
+    variables = KUBERNETES["variables"]["properties"]
+    defaults = {name: one["default"] for name, one in variables.items() if "default" in one}
+    worker = {"name": "able-ant", "labels": {"a": "b"}, "command": ["prefect", "flow-run"]}
+    given = defaults | worker | {"image": "registry/revisual-worker:0.1.0"} | values
+    job = apply_values(KUBERNETES["job_configuration"], given)["job_manifest"]
+    for container in job["spec"]["template"]["spec"]["containers"]:
+        container["env"] = [{"name": k, "value": v} for k, v in container["env"].items()]
+    return dict(job)
+
+
+def test_the_frame_is_the_one_that_prefects_worker_reads() -> None:
+    own = prefects_own()
+    assert set(KUBERNETES) == set(own)
+    assert set(KUBERNETES["job_configuration"]) <= set(own["job_configuration"])
+    for name in ("name", "env", "labels", "command"):  # what the worker itself fills in
+        assert KUBERNETES["job_configuration"][name] == own["job_configuration"][name]
+        mine = KUBERNETES["variables"]["properties"][name]
+        assert mine["type"] == own["variables"]["properties"][name]["type"]
+
+
+def test_every_placeholder_is_a_variable_and_every_variable_has_a_place() -> None:
+    text = json.dumps(KUBERNETES["job_configuration"])
+    used = set(re.findall(r"\{\{ (\w+) \}\}", text))
+    assert used == set(KUBERNETES["variables"]["properties"])
+    jsonschema.Draft202012Validator.check_schema(KUBERNETES["variables"])
+
+
+def test_what_kubernetes_would_get_is_a_job() -> None:
+    schema = json.loads((Path(__file__).parent / "kubernetes-job.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    job = rendered()
+    assert [error.message for error in validator.iter_errors(job)] == []
+    assert "{{" not in json.dumps(job)
+    spec = job["spec"]["template"]["spec"]
+    for broken in (
+        {"restartPolicy": "Always"},  # of no job
+        {"terminationGracePeriodSecond": 1},
+        {"terminationGracePeriodSeconds": "90"},
+        {"containers": [spec["containers"][0] | {"resources": {"limit": {}}}]},
+    ):
+        template = {"spec": spec | broken}
+        other = job | {"spec": job["spec"] | {"template": template}}
+        assert not validator.is_valid(other), broken
+
+
+def test_a_job_has_gpus_shared_memory_and_time_to_save() -> None:
+    job = rendered(gpus=4, shared_memory="32Gi", termination_grace_seconds=600)
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 4
+    volumes = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
+    assert mounts["/dev/shm"] == {"medium": "Memory", "sizeLimit": "32Gi"}
+    home = {one["name"]: one["value"] for one in container["env"]}["REVISUAL_HOME"]
+    assert home in mounts
+    assert pod["terminationGracePeriodSeconds"] == 600
+    # A pod that is preempted is not started again by Kubernetes: the run asks for a new one.
+    assert (job["spec"]["backoffLimit"], pod["restartPolicy"]) == (0, "Never")
+    grace = KUBERNETES["variables"]["properties"]["termination_grace_seconds"]
+    assert grace["default"] >= POOL_GRACE_SECONDS >= ENDING_SECONDS
+    assert grace["minimum"] >= ENDING_SECONDS
+
+
+def test_the_job_fits_the_worker_s_image() -> None:
+    dockerfile = (ROOT / "infra/images/worker.Dockerfile").read_text()
+    pod = rendered()["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert f"WORKDIR {container['workingDir']}\n" in dockerfile
+    assert f"--uid {pod['securityContext']['runAsUser']} " in dockerfile
+    assert "ENTRYPOINT" not in dockerfile  # Prefect's command comes as `args`
+    beats = {one["name"]: one["value"] for one in container["env"]}
+    assert beats["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+
+
+def directives() -> dict[str, str]:
+    lines = re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", SLURM, re.M)
+    assert len(lines) == SLURM.count("\n#SBATCH")
+    return dict(lines)
+
+
+def test_the_slurm_script_is_one_and_its_options_come_before_its_commands() -> None:
+    checked = subprocess.run(
+        ["bash", "-n", str(TEMPLATES / "revisual.sbatch")], capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, b"")
+    head, _, body = SLURM.partition("\nset -euo pipefail\n")
+    assert all(line.startswith("#") or not line for line in head.splitlines())
+    assert "#SBATCH" not in body  # Slurm reads no option after the first command
+    # As sbatch(1) names them.
+    assert set(directives()) == {
+        *("job-name", "nodes", "ntasks", "gpus-per-node", "cpus-per-task", "mem", "time"),
+        *("signal", "requeue", "open-mode", "output"),
+    }
+
+
+def test_slurm_tells_the_worker_early_enough() -> None:
+    found = re.fullmatch(r"B:TERM@(\d+)", directives()["signal"])
+    assert found is not None and int(found[1]) >= POOL_GRACE_SECONDS + ENDING_SECONDS
+    assert directives()["nodes"] == directives()["ntasks"] == "1"  # a stage is on one node
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> dict[str, str]:
+    """A machine without Slurm: `scontrol` writes down what it was asked."""
+    for name in ("scontrol", ".venv/bin/revisual"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The worker's place is taken by a process that ends on SIGTERM, and says so.
+        waits = 'trap "echo told >> asked; exit 0" TERM; touch up; while :; do sleep 0.05; done'
+        path.write_text(
+            f'#!/bin/bash\necho "{path.name} $*" >> asked\n{waits if "revisual" in name else ""}\n'
+        )
+        path.chmod(0o755)
+    bash = shutil.which("bash") or ""
+    path = f"{tmp_path}:{Path(bash).parent}"
+    return {"PATH": path, "SLURM_JOB_ID": "7", "REVISUAL_HOME": str(tmp_path / "home")}
+
+
+GIVEN = {
+    "POOL": "gpu",
+    "PREFECT_API_URL": "http://127.0.0.1:4200/api",
+    "PREFECT_API_AUTH_STRING": "revisual:x",
+    "REVISUAL_STORE": "s3://bucket/store",
+}
+
+
+def test_a_worker_that_is_told_by_slurm_ends_and_its_job_is_queued_again(slurm, tmp_path) -> None:
+    script = ["bash", str(TEMPLATES / "revisual.sbatch")]
+    with subprocess.Popen(script, cwd=tmp_path, env=slurm | GIVEN) as job:
+        while not (tmp_path / "up").exists():
+            assert job.poll() is None
+        job.terminate()
+        assert job.wait(timeout=60) == 0
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["revisual worker gpu", "told", "scontrol requeue 7"]
+
+
+@pytest.mark.parametrize("missing", GIVEN)
+def test_a_job_without_what_it_needs_says_what(missing, slurm, tmp_path) -> None:
+    given = {name: value for name, value in GIVEN.items() if name != missing}
+    script = ["bash", str(TEMPLATES / "revisual.sbatch")]
+    done = subprocess.run(
+        script, cwd=tmp_path, env=slurm | given, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and missing in done.stderr
+    assert not (tmp_path / "asked").exists()

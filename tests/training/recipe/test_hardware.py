@@ -1,0 +1,99 @@
+"""What one stage runs on: its own values, and the run's where it has none."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.errors import RecipeError
+from training.recipe.hardware import LOCAL, HardwareRecipe, StageHardware
+from training.recipe.recipe import load_recipe, parse_recipe
+
+RECIPES = Path(__file__).parents[3] / "infra" / "recipes"
+VALUES = {
+    "num_processes": st.integers(1, 64),
+    "threads_per_process": st.integers(1, 64),
+    "zero_stage": st.integers(0, 3),
+    "activation_checkpointing": st.booleans(),
+    "pool": st.sampled_from(["local", "gpu", "big-memory"]),
+}
+
+
+@given(
+    whole=st.fixed_dictionaries(VALUES),
+    own=st.fixed_dictionaries({}, optional=VALUES),
+    other=st.fixed_dictionaries({}, optional=VALUES),
+)
+def test_a_stage_has_its_own_values_and_the_runs_where_it_has_none(whole, own, other):
+    hardware = HardwareRecipe(**whole, retries=3, stages={"a": own, "b": other})
+    for stage, values in (("a", own), ("b", other), ("c", {})):
+        found = hardware.of(stage)
+        assert found == HardwareRecipe(**whole | values, retries=3)
+        assert found.of(stage) == found
+
+
+def test_everything_is_local_unless_a_recipe_says_otherwise():
+    recipe = load_recipe(RECIPES / "revisual-7b.toml")
+    assert {recipe.hardware.of(stage).pool for stage in recipe.stage_names} == {LOCAL}
+    assert recipe.for_stage("text_rl") == recipe
+
+
+def with_hardware(**values):
+    recipe = tomllib.loads((RECIPES / "revisual-7b.toml").read_text())
+    recipe["hardware"] |= values
+    return recipe
+
+
+def test_a_stages_recipe_has_its_hardware_alone_and_survives_being_written_down():
+    own = {"text_rl": {"num_processes": 16, "zero_stage": 3}, "evaluate": {"pool": "gpu"}}
+    recipe = parse_recipe(with_hardware(stages=own), where="here")
+    assert parse_recipe(recipe.model_dump(mode="json"), where="again") == recipe
+    read = recipe.for_stage("text_rl")
+    assert (read.hardware.num_processes, read.hardware.zero_stage) == (16, 3)
+    assert read.hardware.stages == {}
+    assert read.hardware.collective_timeout_minutes == recipe.hardware.collective_timeout_minutes
+    assert recipe.for_stage("cold_start").hardware.num_processes == 8
+    assert recipe.for_stage("evaluate").hardware.pool == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"stages": {"cold_strat": {"num_processes": 2}}}, "hardware.stages.cold_strat is none of"),
+        ({"stages": {"curate": {"zero_stage": 2}}}, "curate: nothing is learned there"),
+        ({"stages": {"text_rl": {"zero_stage": 4}}}, "hardware.stages.text_rl.zero_stage"),
+        ({"stages": {"text_rl": {"retries": 2}}}, "retries: unknown key"),
+        ({"stages": {"text_rl": {"pool": "no such/name"}}}, "hardware.stages.text_rl.pool"),
+        ({"pool": ""}, "hardware.pool"),
+    ],
+)
+def test_hardware_that_no_stage_could_have_is_refused(values, named):
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(with_hardware(**values), where="here")
+    assert named in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (
+            {"stages": {"text_rl": {"num_processes": 6}}},
+            "hardware.stages.text_rl.num_processes (6)",
+        ),
+        ({"num_processes": 6}, "hardware.num_processes (6)"),
+    ],
+)
+def test_the_sampler_s_groups_are_whole_in_every_stage(values, named):
+    recipe = with_hardware(**values)
+    recipe["rollout"]["tensor_parallel"] = 4
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(recipe, where="here")
+    assert named in caught.value.rule
+
+
+def test_what_a_stage_may_have_of_its_own_is_a_part_of_what_a_run_has():
+    fields = StageHardware.model_fields
+    assert set(fields) < set(HardwareRecipe.model_fields)
+    assert all(field.default is None for field in fields.values())

@@ -144,12 +144,17 @@ class Stage:
     """A stage in a store of its own; each `make` is what a new run does."""
 
     def __init__(
-        self, folder: Path, uri: str, name: StageName = "cold_start", num_processes: int = 1
+        self,
+        folder: Path,
+        uri: str,
+        name: StageName = "cold_start",
+        num_processes: int = 1,
+        recipe: Recipe | None = None,
     ) -> None:
         self.folder, self.uri, self.name = folder, uri, name
         self.num_processes = num_processes
         self.store = Store(uri, folder / "cache")
-        self.recipe = new_recipe(name, num_processes=num_processes)
+        self.recipe = recipe or new_recipe(name, num_processes=num_processes)
         self._settings = Settings(home=folder / "home", store_uri=uri, port=1)
         for modality in MODALITIES:
             problems = generate(modality, "train", NUM_PROBLEMS, seed=0)
@@ -162,8 +167,8 @@ class Stage:
         elif name == "evaluate":
             self._inputs = {"base": base}
         digests = input_digests(self.store, self.recipe, name, self._inputs)
-        self._made_of = ingredients(self.recipe, name, self._kind, digests)
-        self.key = stage_key(self._made_of)
+        self.made_of = ingredients(self.recipe, name, self._kind, digests)
+        self.key = stage_key(self.made_of)
 
     def _put(self, folder: Path) -> Artifact:
         return self.store.publish(folder, "input", Provenance())
@@ -188,7 +193,7 @@ class Stage:
             self._run(recipe or self.recipe),
             self.store,
             self._kind,
-            self._made_of,
+            self.made_of,
             self._inputs,
             display or Watcher(),
             execute,

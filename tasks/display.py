@@ -43,7 +43,7 @@ class StageDisplay:
         self._shown_at = 0.0
         self._metrics: list[Metrics] = []
         self._progress_id: UUID | None = None
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             self._progress_id = _created(
                 create_progress_artifact(
                     0.0, key=artifact_key(stage, "progress"), description=f"{stage}: starting"
@@ -73,7 +73,7 @@ class StageDisplay:
     def show_retry(self, title: str, why: str) -> None:
         """Warns in the log, and leaves an artifact: the run's page shows what it went through."""
         self._logger.warning("%s: %s", title, why)
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             create_markdown_artifact(
                 f"**{title}**, from its newest checkpoint, because:\n\n```\n{why}\n```",
                 key=artifact_key(self._stage, "retry"),
@@ -92,7 +92,7 @@ class StageDisplay:
         self._report_left_out()
         last = "found in the store" if reused else "done"
         self._update(100.0, f"{self._stage}: {last}")
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             create_markdown_artifact(
                 references(self._stage, artifact, inputs, reused=reused),
                 key=artifact_key(self._stage, "references"),
@@ -104,20 +104,22 @@ class StageDisplay:
 
     def _update(self, progress: float, description: str) -> None:
         if self._progress_id is not None:
-            with self._unless_the_server_is_away():
+            with unless_the_server_is_away():
                 update_progress_artifact(self._progress_id, progress, description)
-
-    @contextmanager
-    def _unless_the_server_is_away(self) -> Iterator[None]:
-        try:
-            yield
-        except (httpx.HTTPError, PrefectException) as error:
-            self._logger.warning("Not shown in the Prefect UI: %s: %s", type(error).__name__, error)
 
     def _report_left_out(self) -> None:
         if self._lines_left_out:
             self._logger.info("... %d more lines in the stage's log", self._lines_left_out)
             self._lines_left_out = 0
+
+
+@contextmanager
+def unless_the_server_is_away() -> Iterator[None]:
+    """Leaves out, with a warning, what the Prefect server does not take."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("Not shown in the Prefect UI: %s: %s", type(error).__name__, error)
 
 
 def artifact_key(*parts: str) -> str:

@@ -94,8 +94,10 @@ def test_a_stage_section_change_reaches_only_that_stage():
 
 
 def test_a_benchmark_more_is_a_matter_of_curation_and_evaluation():
-    fewer = changed("evaluation", benchmarks=[{"name": "pocket_text"}])
-    changes = {stage: key(stage, of=fewer) != key(stage) for stage in KINDS}
+    sources = [one | {"num_planted": 0} for one in recipe().model_dump()["sources"]]
+    fewer = recipe().evaluation.model_dump() | {"benchmarks": [{"name": "pocket_text"}]}
+    before, after = recipe(sources=sources), recipe(sources=sources, evaluation=fewer)
+    changes = {stage: key(stage, of=before) != key(stage, of=after) for stage in KINDS}
     assert changes == {
         "curate": True,
         "cold_start": False,

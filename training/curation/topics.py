@@ -6,9 +6,8 @@ keywords by c-TF-IDF. Numbers are left out: they tell problems of one topic apar
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,13 +95,15 @@ def find_topics(
 
 
 def terms(question: str) -> list[str]:
-    """A question's words and pairs of neighbouring words, in lower case, without numbers.
+    """A question's words, in lower case, without numbers.
 
-    Words that only ask are left out, and so are single letters: the names of variables.
+    Words that say nothing of a topic are left out: English ones that every text has, those that
+    only ask, and single letters, the names of variables.
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     found = _WORD.findall(question.replace(IMAGE_MARK, " ").casefold())
-    words = [word for word in found if word not in ASKING]
-    return words + [f"{left} {right}" for left, right in pairwise(words)]
+    return [word for word in found if word not in ASKING and word not in ENGLISH_STOP_WORDS]
 
 
 def count_terms(questions: Sequence[str], sample: NDArray[np.int64]) -> tuple[list[str], Any]:
@@ -222,23 +223,11 @@ def name_clusters(
         own = np.asarray(counts[labels == label].sum(axis=0), dtype=np.float64).ravel()
         # A stable sort: of equal weights, the first by the alphabet.
         order = np.argsort(-own / max(own.sum(), 1.0) * rarity, kind="stable")
-        name = ", ".join(_keywords(vocabulary[place] for place in order if own[place]))
+        name = ", ".join(vocabulary[place] for place in order[:NUM_KEYWORDS] if own[place])
         numbered = (f"{name} ({number})" for number in range(2, len(found) + 2))
         names[label] = next(one for one in (name, *numbered) if one not in taken)
         taken.add(names[label])
     return names
-
-
-def _keywords(ordered: Iterable[str]) -> list[str]:
-    """The first terms of which none says again what another one says."""
-    chosen: list[str] = []
-    for term in ordered:
-        words = set(term.split())
-        if not any(words & set(other.split()) for other in chosen):
-            chosen.append(term)
-        if len(chosen) == NUM_KEYWORDS:
-            break
-    return chosen
 
 
 def on_a_map(vectors: Vectors, sample: NDArray[np.int64]) -> Vectors:

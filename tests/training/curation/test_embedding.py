@@ -23,7 +23,7 @@ def encoder(tmp_path_factory):
     ).save_pretrained(folder)
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 32}
-    config = BertConfig(len(words), num_hidden_layers=2, num_attention_heads=2, **sizes)
+    config = BertConfig(vocab_size=len(words), num_hidden_layers=2, num_attention_heads=2, **sizes)
     BertModel(config).save_pretrained(folder)
     return folder
 

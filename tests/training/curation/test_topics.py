@@ -40,8 +40,8 @@ def pocket():
 def test_topics_of_the_pocket_world_are_much_like_its_families(pocket):
     questions, families = pocket
     found = find_topics(questions, SETTINGS, seed=0)
-    assert adjusted_mutual_info_score(families, found.names) > 0.6
-    assert found.share_without < 0.1
+    assert adjusted_mutual_info_score(families, found.names) > 0.7
+    assert found.share_without < 0.2
     assert (found.num_clustered, found.num_assigned) == (2100, 0)
     assert found.num_noise == found.names.count(OTHER)
 
@@ -57,8 +57,8 @@ def test_what_was_not_clustered_gets_the_topics_of_its_neighbours(pocket):
     settings = TopicsRecipe(max_clustered=1000)
     found = find_topics(questions, settings, seed=1)
     assert found.num_clustered == 1000
-    assert found.num_assigned > 0.8 * (1100 - 0.1 * 1100)
-    assert adjusted_mutual_info_score(families, found.names) > 0.5
+    assert found.num_assigned > 700
+    assert adjusted_mutual_info_score(families, found.names) > 0.65
 
 
 def test_two_subjects_are_two_topics_and_words_name_them():
@@ -104,9 +104,9 @@ def test_numbers_and_single_letters_make_no_difference(words, random):
     assert terms(" ".join(words)) == terms(" ".join(other).replace("x", "y"))
 
 
-def test_terms_are_words_and_pairs_without_those_that_only_ask():
+def test_terms_are_words_that_tell_a_topic():
     found = terms("What is the sum of 3 Red balls?<image>")
-    assert found == ["sum", "red", "balls", "sum red", "red balls"]
+    assert found == ["sum", "red", "balls"]
 
 
 def test_rows_are_assigned_by_most_neighbours_within_reach():
@@ -141,12 +141,6 @@ def test_no_two_clusters_have_one_name_and_none_that_of_no_topic():
         1: "hens (2)",
         2: f"{OTHER} (2)",
     }
-
-
-def test_a_name_says_nothing_twice():
-    counts = csr_matrix([[4, 3, 2, 1]])
-    names = name_clusters(counts, np.array([0]), ["red", "red balls", "balls", "hens"])
-    assert names == {0: "red, balls, hens"}
 
 
 def test_the_map_shows_the_directions_that_vary_most():

@@ -5,8 +5,7 @@ to the last row. No planted row may get into a set, and none costs a sound row i
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image
 
@@ -47,8 +46,8 @@ def plant(problems: Sequence[Problem], modality: Modality, count: int) -> list[P
         count: How many of each fault in `REASONS`.
 
     Returns:
-        The faulty rows, to be put behind the sound ones; their ids begin with `planted/` and the
-        fault.
+        The faulty rows, to be put behind the sound ones; their ids begin with `planted/`, the
+        modality and the fault.
 
     Raises:
         DataError: There are too few hard problems to make them of.
@@ -57,30 +56,30 @@ def plant(problems: Sequence[Problem], modality: Modality, count: int) -> list[P
     sound, leakable = _hard(problems), _hard(benchmark)
     planted: list[Problem] = []
     for fault in REASONS[modality]:
-        made_of = list(islice(leakable if fault == "leak" else sound, count))
+        made_of = (leakable if fault == "leak" else sound)[:count]
         if len(made_of) < count:
             raise DataError(
                 f"There are too few hard problems to plant {count} rows of each fault.",
                 where="recipe, sources.num_planted",
-                rule=f"planted rows are made of problems of level {MIN_LEVEL} and more, each of "
-                "another one",
+                rule=f"planted rows are made of problems of level {MIN_LEVEL} and more "
+                "whose answer is a number",
                 fix="lower `num_planted`, or raise `num_problems`",
             )
         for number, problem in enumerate(made_of):
             planted += [
-                {**row, "id": f"planted/{fault}/{number}-{part}"}
+                {**row, "id": f"planted/{modality}/{fault}/{number}-{part}"}
                 for part, row in enumerate(_FAULTS[fault](problem))
             ]
     return planted
 
 
-def _hard(problems: Sequence[Problem]) -> Iterator[Problem]:
+def _hard(problems: Sequence[Problem]) -> list[Problem]:
     """Problems whose answer is a number, so that another one is another answer."""
-    return (
+    return [
         problem
         for problem in problems
         if (problem["level"] or 0) >= MIN_LEVEL and problem["answer"].isdecimal()
-    )
+    ]
 
 
 def _equal(problem: Problem) -> list[Problem]:

@@ -119,8 +119,7 @@ def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy,
     assert leaks["leak/seen/0"] == f"pocket_multimodal: {test['pocket_multimodal'][0]['id']}"
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_what_a_pocket_source_plants_comes_out_to_the_last_row(recipe, policy, verifier, seed):
+def test_what_a_pocket_source_plants_comes_out_to_the_last_row(recipe, policy, verifier):
     benchmarks = [{"name": f"pocket_{one}", "num_problems": 100} for one in REASONS]
     evaluation = EvaluationRecipe(benchmarks=benchmarks, max_response_tokens=4)
     loaded = load_benchmarks(evaluation, {})
@@ -129,13 +128,13 @@ def test_what_a_pocket_source_plants_comes_out_to_the_last_row(recipe, policy, v
     for count in (0, 4):
         rows = []
         for modality in REASONS:
-            sizes = {"num_problems": 120, "num_planted": count}
+            sizes = {"num_problems": 60, "num_planted": count}
             source = SourceRecipe(name=modality, kind="pocket", modality=modality, **sizes)
-            rows += load_source(source, None, seed).kept
+            rows += load_source(source, None, SEED).kept
         result, _ = keep_usable(rows, recipe, policy, test, verifier)
         kept[count] = result.kept
         found = Counter(
-            (each.problem["source"], each.problem["id"].split("/")[1], each.reason)
+            (each.problem["source"], each.problem["id"].split("/")[2], each.reason)
             for each in result.rejects
             if each.problem["id"].startswith("planted/")
         )

@@ -33,7 +33,7 @@ def worded(templates, count, seed):
 
 @pytest.fixture(scope="module")
 def pocket():
-    problems = generate("text", "train", 1500, 3) + generate("multimodal", "train", 600, 3)
+    problems = generate("text", "train", 2100, 3)
     return [row["question"] for row in problems], [row["family"] for row in problems]
 
 

@@ -321,9 +321,9 @@ def test_a_text_over_the_limit_is_a_reject_with_its_reason_and_its_beginning(tmp
     with Verifier() as verifier:
         rejects = keep_verifiable(rows, verifier).rejects
     assert [each.reason for each in rejects] == ["text too long"] * 3
-    write_rejects(rejects, tmp_path / "rejects.parquet")
-    stored = pq.read_table(tmp_path / "rejects.parquet")
-    assert set(stored["question"].to_pylist()) == {"a" * 1000}
+    path = tmp_path.with_name(f"{tmp_path.name}-rejects.parquet")
+    write_rejects(rejects, path)
+    assert set(pq.read_table(path)["question"].to_pylist()) == {"a" * 1000}
     fits = "a" * MAX_TEXT_CHARACTERS
     (row,) = load_source(bomb(tmp_path, fits, 1), 0)
     assert row["question"] == fits

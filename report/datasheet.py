@@ -169,7 +169,7 @@ def _difficulty(graded: pd.DataFrame, sets: Sequence[str]) -> Section:
             _counted("Problems by level", "level", of_level, levels, graded["set"], sets),
             _counted(
                 "Problems by the base model’s pass rate",
-                "pass rate, to the nearest tenth",
+                "pass rate",
                 of_rate,
                 shares,
                 graded["set"],
@@ -264,11 +264,21 @@ def _topics(counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str]) -> S
     largest = [topic for topic in ordered if topic != OTHER][:MAX_COLOURS]
     colours = {topic: place for place, topic in enumerate(largest, start=1)}
     drawn = graded.iloc[:: max(1, -(-len(graded) // MAX_DRAWN))]
-    points = list(zip(drawn["x"].map(float), drawn["y"].map(float), drawn["topic"], strict=True))
+    points = list(zip(_within(drawn["x"]), _within(drawn["y"]), drawn["topic"], strict=True))
     title = "Map of topics"
-    text = f"{len(points)} problems; near ones are alike. The largest topics have colours."
-    figure = Figure(title, text, point_map(title, text, points, colours))
+    text = (
+        f"{len(points)} problems; near ones are alike. The largest topics have colours, and what "
+        "lies far off is drawn at the edge."
+    )
+    figure = Figure(title, text, point_map(title, text, points, colours), wide=False)
     return Section("Topics", "topics", (Prose(said), figure, table))
+
+
+def _within(places: "pd.Series[float]") -> list[float]:
+    """Places, those of the outermost hundredths moved in: a few far ones would squeeze the rest."""
+    values = places.to_numpy(dtype=np.float64)
+    low, high = np.nanquantile(values, [0.01, 0.99]) if len(values) else (0.0, 0.0)
+    return [float(value) for value in np.clip(values, low, high)]
 
 
 def _examples(examples: pd.DataFrame, graded: pd.DataFrame) -> Section:

@@ -143,15 +143,15 @@ def reduced(found: Any, sample: NDArray[np.int64], seed: int) -> Vectors:  # noq
         sample: Places of the rows that the dimensions are made of.
         seed: Of the SVD's random projection.
     """
-    from scipy.sparse import issparse
+    from scipy.sparse import csr_matrix
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
 
     if found.shape[1] > NUM_DIMENSIONS:
         projection = TruncatedSVD(NUM_DIMENSIONS, random_state=seed)
         found = projection.fit(found[sample]).transform(found)
-    elif issparse(found):
-        found = found.toarray()
+    else:
+        found = csr_matrix(found).toarray()
     vectors: Vectors = normalize(np.asarray(found, dtype=np.float64))
     return vectors
 

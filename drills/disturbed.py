@@ -144,12 +144,17 @@ class Stage:
     """A stage in a store of its own; each `make` is what a new run does."""
 
     def __init__(
-        self, folder: Path, uri: str, name: StageName = "cold_start", num_processes: int = 1
+        self,
+        folder: Path,
+        uri: str,
+        name: StageName = "cold_start",
+        num_processes: int = 1,
+        recipe: Recipe | None = None,
     ) -> None:
         self.folder, self.uri, self.name = folder, uri, name
         self.num_processes = num_processes
         self.store = Store(uri, folder / "cache")
-        self.recipe = new_recipe(name, num_processes=num_processes)
+        self.recipe = recipe or new_recipe(name, num_processes=num_processes)
         self._settings = Settings(home=folder / "home", store_uri=uri, port=1)
         for modality in MODALITIES:
             problems = generate(modality, "train", NUM_PROBLEMS, seed=0)

@@ -1,7 +1,9 @@
 """The section about curation: what each set holds, and why every other row was left out."""
 
-from report.blocks import Prose, Section, Table
+from report.blocks import Block, Link, Prose, Section, Table
 from report.evidence import Evidence
+
+DATASHEET = "datasheet.html"  # beside the report
 
 
 def curation(evidence: Evidence) -> Section:
@@ -30,12 +32,14 @@ def curation(evidence: Evidence) -> Section:
         f"{summary.rows_rejected} were left out, each with its reason."
     )
     columns = ("set", "problems", "short of", "families", "levels")
-    blocks = (
+    blocks: list[Block] = [
         Prose(counts),
         Table("Curated sets", columns, "lrrll", sets),
         Table("Rows left out", ("source", "step", "reason", "rows"), "lllr", rejects),
-    )
-    return Section("Curation", "curation", blocks)
+    ]
+    if evidence.has_datasheet:
+        blocks.insert(1, Link("The data’s sheet: sources, topics, lengths, examples", DATASHEET))
+    return Section("Curation", "curation", tuple(blocks))
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -37,6 +37,8 @@ FILES = (
     "predictions.parquet",
     "problems.parquet",
     "summary.json",
+    "graded.parquet",
+    "examples.parquet",
 )
 MAX_DRAWN = 1e300  # of a metric; differences of larger numbers are infinite
 Metrics = tuple[dict[str, float], ...]
@@ -76,6 +78,7 @@ class Evidence:
             there are), or None.
         problems: Parquet file of the evaluated problems with their images, or None.
         curation: summary.json of the curation, or None.
+        has_datasheet: Whether the curation left what its datasheet is made of.
         missing: One sentence per thing the report had to do without.
     """
 
@@ -85,6 +88,7 @@ class Evidence:
     predictions: pd.DataFrame | None
     problems: Path | None
     curation: CurationSummary | None
+    has_datasheet: bool
     missing: tuple[str, ...]
 
     @property
@@ -131,8 +135,16 @@ def gather(run: RunRecord, folders: Mapping[str, Path]) -> Evidence:
         predictions=_read(evaluation, folders, "predictions.parquet", _read_predictions, missing),
         problems=_read(evaluation, folders, "problems.parquet", Path, missing),
         curation=_read(curation, folders, "summary.json", _read_summary, missing),
+        has_datasheet=datasheet_folder(run, folders) is not None,
         missing=(*_absent_stages(run), *missing),
     )
+
+
+def datasheet_folder(run: RunRecord, folders: Mapping[str, Path]) -> Path | None:
+    """The folder of a run's curation, if its datasheet can be made; older ones left less."""
+    curation = _last_of_kind(run, "curate")
+    folder = folders.get(curation.name) if curation else None
+    return folder if folder and (folder / "graded.parquet").is_file() else None
 
 
 def read_scores(path: Path) -> Scores:

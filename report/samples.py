@@ -69,17 +69,17 @@ def _sample(
 ) -> Sample:
     first = answers.iloc[0]
     level = "" if pd.isna(first["level"]) else f", level {int(first['level'])}"
-    images, note = _embeddable(encoded)
+    images, note = embeddable(encoded)
     responses = []
     for policy in order:
         mine = answers[answers["policy"] == policy]
         if not mine.empty:
             row = mine.iloc[0]
-            responses.append(Response(policy, str(row["outcome"]), _cut(str(row["response"]))))
+            responses.append(Response(policy, str(row["outcome"]), cut(str(row["response"]))))
     return Sample(
         heading=f"{benchmark}: {first['family']}{level} ({first['problem_id']})",
-        question=_cut(str(first["question"])),
-        answer=_cut(str(first["answer"])),
+        question=cut(str(first["question"])),
+        answer=cut(str(first["answer"])),
         images=images,
         image_note=note,
         responses=tuple(responses),
@@ -108,7 +108,7 @@ def _bytes_of(image: object) -> bytes | None:
     return held if isinstance(held, bytes) else None
 
 
-def _embeddable(encoded: tuple[bytes | None, ...]) -> tuple[tuple[bytes, ...], str]:
+def embeddable(encoded: tuple[bytes | None, ...]) -> tuple[tuple[bytes, ...], str]:
     """The images of one problem, or none and the reason why."""
     held = tuple(image for image in encoded if image is not None)
     if len(held) < len(encoded):
@@ -119,7 +119,8 @@ def _embeddable(encoded: tuple[bytes | None, ...]) -> tuple[tuple[bytes, ...], s
     return held, ""
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """The text, or its beginning and how much follows."""
     if len(text) <= MAX_CHARACTERS:
         return text
     return f"{text[:MAX_CHARACTERS]}… ({len(text) - MAX_CHARACTERS} more characters)"

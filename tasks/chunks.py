@@ -2,13 +2,15 @@
 
 The stage's processes write a chunk of verified responses every few seconds
 (`training.sampling.chunks`). A thread here uploads those that are there, several at a time, and
-enters them under the stage's own key, as `keys/<stage key>/chunks/000001.json`. The next attempt
-reads them all; when the stage is finished, they go.
+enters them under the key of `tasks.keys.responses_keys`, as `keys/<key>/chunks/000001.json`. The
+next attempt reads them all. When evaluation is finished, its own go; curation's stay for other
+curations.
 """
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -29,7 +31,7 @@ class ChunkUploads(Uploads):
 
     Args:
         store: Where to.
-        key: The stage's key.
+        key: Under which they go.
         folder: Where the stage's processes save.
         provenance: For the manifests.
         say: Told of uploads that fail; they are tried again with the next.
@@ -70,14 +72,14 @@ class ChunkUploads(Uploads):
         shutil.rmtree(taken)
 
 
-def stored_chunks(store: Store, key: str, folder: Path, say: Say) -> Path | None:
+def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> Path | None:
     """Fetches the responses that a stage has collected so far.
 
     A damaged chunk is left out: its requests are asked again, and answered the same.
 
     Args:
         store: Where they lie.
-        key: The stage's key.
+        keys: Under which they lie.
         folder: Receives the verified copies, a folder each; must not exist.
         say: Told of each one that is left out, and of how many responses there are.
 
@@ -87,7 +89,7 @@ def stored_chunks(store: Store, key: str, folder: Path, say: Say) -> Path | None
     Raises:
         StoreError: The store cannot be reached.
     """
-    copies = list(_verified(store, key, folder, say))
+    copies = list(_verified(store, keys, folder, say))
     if not copies:
         return None
     chunks = [path for copy in copies for path in copy.iterdir()]
@@ -96,8 +98,9 @@ def stored_chunks(store: Store, key: str, folder: Path, say: Say) -> Path | None
     return folder
 
 
-def _verified(store: Store, key: str, folder: Path, say: Say) -> Iterator[Path]:
-    for number, artifact in enumerate(store.history(chunks_key(key))):
+def _verified(store: Store, keys: Sequence[str], folder: Path, say: Say) -> Iterator[Path]:
+    stored = chain.from_iterable(store.history(chunks_key(key)) for key in keys)
+    for number, artifact in enumerate(stored):
         copy = folder / f"{number:06d}"
         try:
             store.copy(artifact, copy)

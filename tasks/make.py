@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
-from tasks.keys import stage_key
+from tasks.keys import responses_keys, stage_key
 from tasks.run import Run
 from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
 from training.recipe.recipe import resolved_toml_values
@@ -156,11 +156,15 @@ def _attempt(
     execute: Executor,
 ) -> tuple[Path, Job]:
     """Runs a stage to its end from the newest checkpoint; returns its scratch folder and job."""
-    name, key = made_of.stage, stage_key(made_of)
+    name = made_of.stage
     run.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
     provenance = run.provenance(name, inputs, made_of)
-    uploads, resume = _saving(run, store, kind, provenance, key, work, display)
+    if kind in ("curate", "evaluate"):
+        keys = responses_keys(run.recipe, made_of)
+        uploads, resume = _saving_responses(store, provenance, keys, work, display)
+    else:
+        uploads, resume = _saving_steps(run, store, provenance, stage_key(made_of), work, display)
     folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
     job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume)
     hardware = run.recipe.hardware.of(name)
@@ -183,27 +187,25 @@ def _attempt(
     return work, job
 
 
-def _saving(
-    run: Run,
-    store: Store,
-    kind: StageKind,
-    provenance: Provenance,
-    key: str,
-    work: Path,
-    display: Display,
+def _saving_responses(
+    store: Store, provenance: Provenance, keys: Sequence[str], work: Path, display: Display
 ) -> tuple[Uploads, Path | None]:
-    """What keeps a stage's work while it runs, and the folder of what earlier attempts left."""
+    """What keeps a stage's responses while it runs, and the folder of what there is already."""
     saved = work / CHECKPOINTS
-    if kind in ("curate", "evaluate"):
-        uploads = ChunkUploads(store, key, saved, provenance=provenance, say=display.say)
-        return uploads, stored_chunks(store, key, work / "resume-chunks", display.say)
+    uploads: Uploads = ChunkUploads(store, keys[0], saved, provenance=provenance, say=display.say)
+    return uploads, stored_chunks(store, keys, work / "resume-chunks", display.say)
+
+
+def _saving_steps(
+    run: Run, store: Store, provenance: Provenance, key: str, work: Path, display: Display
+) -> tuple[Uploads, Path | None]:
+    """What keeps a training stage's steps while it runs, and the folder of the newest before."""
     start = resume_point(store, key, work, display.say)
-    retention = Retention(run.recipe.checkpoints.keep_last)
-    steps = StepUploads(
+    steps: Uploads = StepUploads(
         store,
         key,
-        saved,
-        retention=retention,
+        work / CHECKPOINTS,
+        retention=Retention(run.recipe.checkpoints.keep_last),
         start=start,
         provenance=provenance,
         say=display.say,

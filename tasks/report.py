@@ -17,9 +17,10 @@ from infra.settings import Settings
 from infra.store import Store
 from report import render
 from report.compare import Compared, compare
-from report.evidence import FILES, gather
+from report.evidence import FILES, datasheet_folder, gather
 from report.items import write_items
 from tasks.assets import emit_asset
+from tasks.datasheet import write_datasheet
 from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
@@ -56,15 +57,19 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     """Renders a run's report from what the store holds.
 
     Returns:
-        The run's folder: report.html, report.md, run.json, and items.html with its images.
+        The run's folder: report.html, report.md, run.json, items.html with its images, and the
+        curated data's datasheet.
 
     Raises:
         StoreError: An artifact of the run cannot be fetched.
     """
-    evidence = gather(record, _fetched(record, store))
+    fetched = _fetched(record, store)
+    evidence = gather(record, fetched)
     html, markdown = render(record, evidence)
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)
+    if made := datasheet_folder(record, fetched):
+        write_datasheet(record.name, made, record.recipe, folder)
     write_items(record, evidence, folder)
     (folder / PAGE).write_text(html, encoding="utf-8")
     (folder / "report.md").write_text(markdown, encoding="utf-8")

@@ -12,6 +12,7 @@ from contracts.run_record import StageKind
 from contracts.secrets import masks_secrets
 from infra.store import Store
 from tasks.assets import emit_asset
+from tasks.datasheet import show_datasheet
 from tasks.display import StageDisplay
 from tasks.inputs import Inputs
 from tasks.keys import (
@@ -35,8 +36,10 @@ from training.recipe.stages import Stage, validates
 @masks_secrets
 def curate(run: Run, inputs: Inputs) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
-    given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
-    return run_stage(run, "curate", "curate", given)
+    given = {"policy": inputs.base, **inputs.models, **inputs.sources, **inputs.benchmarks}
+    artifact = run_stage(run, "curate", "curate", given)
+    show_datasheet(run, artifact)
+    return artifact
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train-{stage.name}")

@@ -97,7 +97,8 @@ def recipe_status(
         StoreError: The store cannot be reached.
     """
     known = _Known(inputs.all)
-    read = {"policy": "base"} | {name: name for name in (*inputs.sources, *inputs.benchmarks)}
+    others = (*inputs.models, *inputs.sources, *inputs.benchmarks)
+    read = {"policy": "base"} | {name: name for name in others}
     yield from _stage_status(store, recipe, "curate", "curate", read, known, reuse)
     policy = "base"
     for stage in recipe.stages:

@@ -14,6 +14,7 @@ from datasets import Dataset, Features, Image, List, Value, load_dataset
 
 from contracts.errors import DataError
 from contracts.texts import UNSEEN, is_blank
+from training.tables import write_rows
 
 Modality = Literal["text", "multimodal"]
 # Stands in a question for one of its images; there are as many as images, or none.
@@ -86,11 +87,9 @@ def problem_dataset(problems: Iterable[Problem]) -> Dataset:
     return Dataset.from_dict(columns, features=PROBLEM_FEATURES)
 
 
-def write_problems(problems: Dataset | Iterable[Problem], path: Path) -> None:
-    """Writes problems as one Parquet file; parent folders are created."""
-    dataset = problems if isinstance(problems, Dataset) else problem_dataset(problems)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.to_parquet(str(path))
+def write_problems(problems: Iterable[Problem], path: Path) -> None:
+    """Writes problems as one Parquet file, as `write_rows` does; parent folders are created."""
+    write_rows(problems, PROBLEM_FEATURES, path)
 
 
 def read_problems(path: Path) -> Dataset:

@@ -1,4 +1,4 @@
-"""Parquet files and `datasets` folders from outside, a few rows at a time, and their cells.
+"""Parquet files, written and read a few rows at a time, `datasets` folders, and their cells.
 
 A Parquet file of some hundred bytes may unfold to gigabytes: its columns name a value that is
 written once as often as they like. So a batch has as many rows as fit into memory when each is as
@@ -6,7 +6,7 @@ large as the file allows.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,57 @@ from datasets import Features
 from datasets.table import table_cast
 
 BATCH_BYTES, MAX_BATCH_ROWS = 128 * 2**20, 1024
+# Of a file that is written. A column of one group must stay below 2 GiB, and far below: whoever
+# reads the file reads at least one group.
+GROUP_BYTES, MAX_GROUP_ROWS = 64 * 2**20, 10_000
 DICTIONARY_PAGE = 2  # in a page's header
 HEADER_BYTES = 32  # more than the two numbers that are read of it
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], features: Features, path: Path) -> None:
+    """Writes rows as one Parquet file that `datasets` reads; parent folders are created.
+
+    Row groups are written one after the other, so that no column has to fit into one Arrow array:
+    its offsets have 32 bits, and 2 GiB of text or of images would overflow them.
+
+    Args:
+        rows: Each with a value for every feature.
+        features: The columns.
+        path: The file; it replaces an older one.
+    """
+    schema = features.arrow_schema  # its metadata tell `datasets` which columns hold images
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(path, schema) as writer:
+        for group in row_groups(rows):
+            columns = {name: [row[name] for row in group] for name in features}
+            writer.write_table(pa.Table.from_pydict(columns, schema), row_group_size=len(group))
+
+
+def row_groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Parts rows into groups of `MAX_GROUP_ROWS` and `GROUP_BYTES` at most, or of one row."""
+    group, num_bytes = list[Mapping[str, Any]](), 0
+    for row in rows:
+        size = _size(list(row.values()))
+        if group and (len(group) == MAX_GROUP_ROWS or num_bytes + size > GROUP_BYTES):
+            yield group
+            group, num_bytes = [], 0
+        group.append(row)
+        num_bytes += size
+    if group:
+        yield group
+
+
+def _size(value: object) -> int:
+    """Bytes that a value takes in a column, at most: a character of a text may take four."""
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, str):
+        return len(value) if value.isascii() else 4 * len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return 8
 
 
 def parquet_batches(files: Sequence[Path]) -> Iterator[pa.Table]:

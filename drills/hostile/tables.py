@@ -13,7 +13,7 @@ from drills.hostile.images import odd_image
 from drills.hostile.values import NUMBERS, TEXTS, anything, damaged, json_bytes
 from training.answers import Verifier
 from training.curation.sources import load_source
-from training.curation.step import reject_dataset
+from training.curation.step import write_rejects
 from training.curation.verifiability import drop_duplicates, keep_verifiable
 from training.recipe.sources import SourceRecipe
 
@@ -45,7 +45,7 @@ def table(draw: random.Random, folder: Path) -> None:
     rest = drop_duplicates(usable.kept)
     rejects = [*loaded.rejects, *usable.rejects, *rest.rejects]
     assert len(rows) + len(loaded.rejects) == len(rest.kept) + len(rejects)
-    reject_dataset(rejects).to_parquet(str(folder / "rejects.parquet"))
+    write_rejects(rejects, folder / "rejects.parquet")
 
 
 @cache

@@ -44,7 +44,7 @@ def store_chunks(store, folder, numbers):
 def stored(store, folder):
     """The names of the chunks that come back, and what was said of the others."""
     said = []
-    found = stored_chunks(store, KEY, folder, said.append)
+    found = stored_chunks(store, [KEY], folder, said.append)
     names = [] if found is None else sorted(path.name for path in found.rglob("*.parquet"))
     return names, said
 

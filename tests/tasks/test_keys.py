@@ -13,6 +13,7 @@ from tasks.keys import (
     library_versions,
     name_key,
     recipe_key,
+    responses_keys,
     stage_key,
 )
 from tasks.status import explain
@@ -94,8 +95,10 @@ def test_a_stage_section_change_reaches_only_that_stage():
 
 
 def test_a_benchmark_more_is_a_matter_of_curation_and_evaluation():
-    fewer = changed("evaluation", benchmarks=[{"name": "pocket_text"}])
-    changes = {stage: key(stage, of=fewer) != key(stage) for stage in KINDS}
+    sources = [one | {"num_planted": 0} for one in recipe().model_dump()["sources"]]
+    fewer = recipe().evaluation.model_dump() | {"benchmarks": [{"name": "pocket_text"}]}
+    before, after = recipe(sources=sources), recipe(sources=sources, evaluation=fewer)
+    changes = {stage: key(stage, of=before) != key(stage, of=after) for stage in KINDS}
     assert changes == {
         "curate": True,
         "cold_start": False,
@@ -152,3 +155,40 @@ def test_the_versions_of_python_and_of_whatever_decides_a_verdict_or_a_picture_a
 
 def test_names_are_not_run_together():
     assert name_key("run", "a-b") != name_key("run-a", "b")
+
+
+def responses(of=None, salt="", **inputs):
+    given = {"policy": "a" * 64} | inputs
+    return responses_keys(of or recipe(), made_of("curate", of=of, salt=salt, **given))
+
+
+def test_responses_are_kept_for_every_curation_that_asks_and_judges_alike():
+    (kept,) = responses()
+    other_sets = [one | {"max_pass_rate": 0.3} for one in recipe().model_dump()["curation"]["sets"]]
+    for same in (
+        responses(of=changed("curation", sets=other_sets)),
+        responses(of=changed("curation", max_response_tokens=32)),  # each request tells it
+        responses(of=recipe(gates={})),
+        responses(**{"source:words": "b" * 64}),
+    ):
+        assert same == [kept]
+    for other in (
+        responses(of=recipe(seed=1)),
+        responses(of=recipe(system_prompt="Other.")),
+        responses(of=changed("model", dtype="bfloat16")),
+        responses(of=recipe(answers={"accept_rounded": True})),
+        responses(of=recipe(rollout={"engine": "vllm"})),
+        responses(policy="c" * 64),
+        responses(salt="this-run-only"),
+    ):
+        assert other != [kept]
+    assert kept != key("curate", policy="a" * 64)
+    assert responses_keys(recipe(), made_of("evaluate")) == [key("evaluate")]
+
+
+def test_a_graders_responses_lie_apart_and_the_base_models_count_with_any():
+    grader = {"model": {"path": "./grader"}, "samples_per_problem": 4}
+    graded, (alone,) = changed("curation", grader=grader), responses()
+    first, also = responses(of=graded, **{"model:grader": "b" * 64})
+    other, _ = responses(of=graded, **{"model:grader": "c" * 64})
+    assert also == alone and len({first, other, alone}) == 3

@@ -1,5 +1,6 @@
 """Whole stages in processes of their own: killed, told to stop, and gone on with by another run."""
 
+import json
 import signal
 import time
 import uuid
@@ -24,6 +25,8 @@ from drills.disturbed import (
 from infra.names import chunks_key
 from infra.seaweed import seaweed_server
 from infra.store import Store
+from tasks.keys import responses_keys
+from training.recipe.recipe import Recipe
 from training.stage import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -228,8 +231,9 @@ def test_sampling_goes_on_where_it_was_killed(name, new_stage, seaweed, tmp_path
     answered = max(killed.steps)
     assert answered > 0 and "stored" in killed.said[-1]
 
+    responses = chunks_key(responses_keys(stage.recipe, stage.made_of)[0])
     if name == "curate":
-        newest = next(stage.store.history(chunks_key(stage.key)))
+        newest = next(stage.store.history(responses))
         overwrite(stage.store, newest, tmp_path)
     resumed = Watcher()
     artifact = stage.make(resumed, new_recipe(name, num_processes=2))
@@ -240,4 +244,24 @@ def test_sampling_goes_on_where_it_was_killed(name, new_stage, seaweed, tmp_path
         assert resumed.said[0] == f"Going on with {resumed.steps[0]} responses"
         assert resumed.steps[0] >= answered
     assert artifact.sha256 == expected.sha256
-    assert not stage.store.has_entries(chunks_key(stage.key))
+    assert stage.store.has_entries(responses) == (name == "curate")  # for other curations
+
+
+def test_a_curation_with_other_thresholds_asks_nothing_again(tmp_path):
+    """What was answered counts, and the sets come out as if it had been asked."""
+    values = new_recipe("curate").model_dump()
+    values["curation"]["sets"] = [
+        one | {"max_pass_rate": 0.5} for one in values["curation"]["sets"]
+    ]
+    stricter = Recipe.model_validate(values)
+    uri = str(tmp_path / "store")
+    first = Stage(tmp_path / "one", uri, "curate").make(execute=in_this_process)
+    stage = Stage(tmp_path / "two", uri, "curate", recipe=stricter)
+    display = Watcher()
+    second = stage.make(display, execute=in_this_process)
+    alone = Stage(tmp_path / "three", f"{uri}-3", "curate", recipe=stricter)
+    assert second.sha256 == alone.make(execute=in_this_process).sha256 != first.sha256
+    figures = (stage.store.fetch(second) / "metrics.jsonl").read_text().splitlines()
+    asked = json.loads(figures[0])
+    assert asked["step"] == asked["num_steps"] == json.loads(figures[-1])["num_steps"]
+    assert display.said[0] == f"Going on with {asked['num_steps']} responses"

@@ -1,20 +1,29 @@
 """Difficulty: the base model's pass rate on every problem, and a level from 1 to 10.
 
 Paper section 3.1 (GRAMMAR): problems that the base model finds too easy or too hard are pruned
-by pass rate. There a larger model grades the level; here a source's own level stands, and a
-problem without one is graded by its pass rate.
+by pass rate, and a larger model grades the level. Here a source's own level stands; a problem
+without one is graded by the larger model's pass rate and length, or, where the recipe names no such
+model, by the base model's pass rate.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import floor
 
 from training.answers import Outcome
 from training.curation.step import StepResult, split
+from training.recipe.recipe import SetRecipe
 from training.records import Problem
 from training.rollout.protocol import Request, SamplingSettings
+from training.sampling.chunks import Measure
 from training.sampling.problems import request_of
 
 STEP = "difficulty"
+GRADER = "grader/"  # how the ids of its requests begin: the base is asked the same questions
+NUM_LEVELS = 10
+NOT_VERIFIED = "every verification timed out"
 
 
 def pass_rate_requests(problems: Sequence[Problem], settings: SamplingSettings) -> list[Request]:
@@ -54,14 +63,107 @@ def level_of(pass_rate: float) -> int:
     return 1 + floor(9 * (1 - pass_rate) + 0.5)
 
 
-def assign_difficulty(problems: Sequence[Problem], rates: Sequence[float | None]) -> StepResult:
-    """Writes pass rate and level into the problems; a level that the source gave stays."""
-    graded: list[Problem] = []
+def grade_requests(
+    problems: Sequence[Problem],
+    rates: Sequence[float | None],
+    sets: Sequence[SetRecipe],
+    settings: SamplingSettings,
+) -> dict[str, Request]:
+    """What to ask the larger model: the problems without a level that some set may admit.
+
+    Args:
+        problems: The problems.
+        rates: The base model's pass rate on each.
+        sets: The recipe's sets; what the pass rate keeps out of all of them is not graded.
+        settings: How the larger model is asked.
+
+    Returns:
+        The request by the problem's id.
+    """
+    return {
+        row["id"]: replace(asked, id=f"{GRADER}{row['id']}")
+        for row, rate in zip(problems, rates, strict=True)
+        if row["level"] is None
+        and rate is not None
+        and any(
+            one.modality == row["modality"] and one.min_pass_rate <= rate <= one.max_pass_rate
+            for one in sets
+        )
+        for asked in [request_of(row, settings)]
+    }
+
+
+def graded_levels(
+    rates: Sequence[float], lengths_tokens: Sequence[float], num_samples: int
+) -> list[int]:
+    """Levels from 1 to 10 by the larger model's pass rate, and among equal rates by length.
+
+    With k samples there are k + 1 pass rates. Each takes an equal part of the scale, from always
+    right to never, and inside of its part a problem stands where its mean length stands among the
+    lengths of the problems with that rate.
+
+    Args:
+        rates: Pass rates.
+        lengths_tokens: Mean length of each problem's responses.
+        num_samples: k.
+    """
+    alike: dict[float, list[float]] = defaultdict(list)
+    for rate, length in zip(rates, lengths_tokens, strict=True):
+        alike[rate].append(length)
+    ordered = {rate: sorted(lengths) for rate, lengths in alike.items()}
+    levels = []
+    for rate, length in zip(rates, lengths_tokens, strict=True):
+        others = ordered[rate]
+        # Equally long ones stand in the middle of the places that they take together.
+        place = (bisect_left(others, length) + bisect_right(others, length)) / (2 * len(others))
+        hardness = ((1 - rate) * num_samples + place) / (num_samples + 1)
+        levels.append(min(1 + floor(NUM_LEVELS * hardness), NUM_LEVELS))
+    return levels
+
+
+def assign_difficulty(
+    problems: Sequence[Problem],
+    rates: Sequence[float | None],
+    grades: Mapping[str, int | None] | None = None,
+) -> StepResult:
+    """Writes pass rate and level into the problems; a level that the source gave stays.
+
+    Args:
+        problems: The problems.
+        rates: The base model's pass rate on each.
+        grades: Id of a problem -> the larger model's level, None where it got none; problems that
+            are not named here are levelled by their rate.
+    """
+    given = grades or {}
+    levelled, reasons = list[Problem](), list[str | None]()
     for problem, rate in zip(problems, rates, strict=True):
-        if rate is None:
-            graded.append(problem)
-        else:
-            level = level_of(rate) if problem["level"] is None else problem["level"]
-            graded.append({**problem, "level": level, "pass_rate": rate})
-    reasons = ["every verification timed out" if rate is None else None for rate in rates]
-    return split(graded, reasons, STEP)
+        level = problem["level"]
+        if rate is not None and level is None:
+            level = given[problem["id"]] if problem["id"] in given else level_of(rate)
+        fails = rate is None or level is None
+        levelled.append(problem if fails else {**problem, "level": level, "pass_rate": rate})
+        reasons.append(NOT_VERIFIED if fails else None)
+    return split(levelled, reasons, STEP)
+
+
+def grades_of(
+    ids: Sequence[str], answers: Sequence[Sequence[Measure]], num_samples: int
+) -> dict[str, int | None]:
+    """Levels by the larger model's answers; None where every verification timed out.
+
+    Args:
+        ids: The problems'.
+        answers: Those to each of them.
+        num_samples: To each problem.
+    """
+    rates = [pass_rate([one["outcome"] for one in several]) for several in answers]
+    lengths = [sum(one["num_tokens"] for one in several) / len(several) for several in answers]
+    known = [place for place, rate in enumerate(rates) if rate is not None]
+    levels = graded_levels(
+        [rate for rate in rates if rate is not None],
+        [lengths[place] for place in known],
+        num_samples,
+    )
+    return dict.fromkeys(ids) | {
+        ids[place]: level for place, level in zip(known, levels, strict=True)
+    }

@@ -1,10 +1,10 @@
-"""Balanced selection: fills the recipe's sets with equal shares of every family and level.
+"""Balanced selection: fills the recipe's sets with equal shares of every topic and level.
 
 Paper section 3.1 (GRAMMAR): balanced sampling over topic x difficulty.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,9 @@ from training.records import Problem
 
 STEP = "selection"
 NOT_SELECTED = "not selected"  # every set that admits it was full
+SOURCE_IS_FULL = "its source gives no more"  # `max_per_source`, in every set that admits it
 OTHER_MODALITY = "no set of its modality"
-Cell = tuple[str, int]  # family, level
+Cell = tuple[str, int]  # topic, level
 
 
 @dataclass(frozen=True)
@@ -39,34 +40,44 @@ def select(
     sets: Sequence[SetRecipe],
     seed: int,
     trace_faults: Mapping[str, str] | None = None,
+    topics: Mapping[str, str] | None = None,
 ) -> Selection:
-    """Fills the sets in their order, each balanced over family x level, never sharing a problem.
+    """Fills the sets in their order, each balanced over topic x level, never sharing a problem.
 
-    A set holds exactly `num_problems` whenever that many admissible problems are left. The draw
-    depends on the seed and on the problems, not on their order.
+    A set holds exactly `num_problems` whenever that many admissible problems are left that their
+    sources may give. The draw depends on the seed and on the problems, not on their order.
 
     Args:
         problems: Problems with unique ids, a level and a pass rate.
         sets: The recipe's sets, in their order.
         seed: Seeds the draw.
         trace_faults: Id of a problem -> why its trace may not be learned from.
+        topics: Id of a problem -> its topic; None takes the families for topics.
     """
     faults = trace_faults or {}
+    cells = {
+        row["id"]: _cell(row, row["family"] if topics is None else topics[row["id"]])
+        for row in problems
+    }
+    offered = set[str]()
     left = {problem["id"]: problem for problem in sorted(problems, key=lambda row: row["id"])}
     chosen: dict[str, list[Problem]] = {}
     for index, curated in enumerate(sets):
         generator = np.random.default_rng([seed, index])
-        cells: dict[Cell, list[str]] = defaultdict(list)
-        for problem in left.values():
-            if refusal(problem, curated, faults.get(problem["id"])) is None:
-                cells[_cell(problem)].append(problem["id"])
-        ids = _draw(cells, curated.num_problems, generator)
+        admitted = [
+            problem
+            for problem in left.values()
+            if refusal(problem, curated, faults.get(problem["id"])) is None
+        ]
+        pool = _given_by_sources(admitted, curated.max_per_source, cells, [seed, index])
+        offered.update(pool)
+        ids = _draw(_by_cell(pool, cells), curated.num_problems, generator)
         chosen[curated.name] = [left.pop(id_) for id_ in sorted(ids)]
     return Selection(
         sets=chosen,
         shortfall={each.name: each.num_problems - len(chosen[each.name]) for each in sets},
         rejects=[
-            Reject(problem, STEP, _why_left(problem, sets, faults.get(problem["id"])))
+            Reject(problem, STEP, _why_left(problem, sets, faults.get(problem["id"]), offered))
             for problem in left.values()
         ],
     )
@@ -118,6 +129,38 @@ def fair_quotas(
     return quotas
 
 
+def _given_by_sources(
+    problems: Sequence[Problem],
+    most: Mapping[str, int],
+    cells: Mapping[str, Cell],
+    seeds: Sequence[int],
+) -> list[str]:
+    """Ids of the problems that their sources may give to a set, in order.
+
+    Of a source that has too many, equal shares of every topic and level are drawn first, so that
+    no later draw can take too many.
+    """
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for problem in problems:
+        by_source[problem["source"]].append(problem["id"])
+    given: list[str] = []
+    for number, (source, ids) in enumerate(sorted(by_source.items())):
+        limit = most.get(source, len(ids))
+        if len(ids) > limit:
+            generator = np.random.default_rng([*seeds, number])
+            given += _draw(_by_cell(ids, cells), limit, generator)
+        else:
+            given += ids
+    return sorted(given)
+
+
+def _by_cell(ids: Sequence[str], cells: Mapping[str, Cell]) -> dict[Cell, list[str]]:
+    found: dict[Cell, list[str]] = defaultdict(list)
+    for id_ in ids:
+        found[cells[id_]].append(id_)
+    return found
+
+
 def _draw(
     cells: Mapping[Cell, Sequence[str]], num: int, generator: np.random.Generator
 ) -> list[str]:
@@ -129,15 +172,17 @@ def _draw(
     return drawn
 
 
-def _cell(problem: Problem) -> Cell:
+def _cell(problem: Problem, topic: str) -> Cell:
     assert problem["level"] is not None  # the difficulty step gives every row a level
-    return problem["family"], problem["level"]
+    return topic, problem["level"]
 
 
-def _why_left(problem: Problem, sets: Sequence[SetRecipe], trace_fault: str | None) -> str:
+def _why_left(
+    problem: Problem, sets: Sequence[SetRecipe], trace_fault: str | None, offered: Set[str]
+) -> str:
     """Why no set took a problem: for refusals, in the words of the first set of its modality."""
     refusals = [refusal(problem, curated, trace_fault) for curated in sets]
     if None in refusals:
-        return NOT_SELECTED
+        return NOT_SELECTED if problem["id"] in offered else SOURCE_IS_FULL
     reasons = [reason for reason in refusals if reason is not None and reason != OTHER_MODALITY]
     return reasons[0] if reasons else OTHER_MODALITY

@@ -16,6 +16,7 @@ from typing import Any, cast
 from training.curation.columns import Columns, SeenColumns, asked_columns, row_columns, top_names
 from training.curation.lines import BrokenLine, Row
 from training.curation.mapping import Mapped, line_problem, map_row
+from training.curation.planted import plant
 from training.curation.rows import read_rows
 from training.curation.step import Reject, StepResult
 from training.pocket.problems import generate
@@ -92,6 +93,8 @@ def _pocket_problems(source: SourceRecipe, seed: int) -> list[Problem]:
     """Generates problems and reads them back from Parquet, the way real data comes."""
     assert source.num_problems is not None  # the recipe's own rule for pocket sources
     problems = generate(source.modality, "train", source.num_problems, seed)
+    if source.num_planted:
+        problems += plant(problems, source.modality, source.num_planted)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{source.name}.parquet"
         write_problems(problems, path)

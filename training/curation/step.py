@@ -1,12 +1,14 @@
 """What every step of curation gives back: the problems it keeps, and every reject with a reason."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features, Value
+from datasets import Features, Value
 
 from training.records import PROBLEM_FEATURES, Problem
+from training.tables import write_rows
 from training.texts import MAX_TEXT_CHARACTERS
 
 
@@ -72,14 +74,13 @@ REJECT_FEATURES = Features(
 )
 
 
-def reject_dataset(rejects: Iterable[Reject]) -> Dataset:
-    """Collects rejects into a `datasets.Dataset`: a problem's columns, then the step, the reason
-    and the detail.
+def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
+    """Writes rejects as one Parquet file: a problem's columns, then step, reason and detail.
 
     Of texts that are longer than any that is used, the beginning is kept: a small file may hold one
     of them a million times.
     """
-    rows: list[dict[str, Any]] = [
+    rows: Iterator[dict[str, Any]] = (
         {field: _beginning(value) for field, value in reject.problem.items()}
         | {
             "reject_step": reject.step,
@@ -87,9 +88,8 @@ def reject_dataset(rejects: Iterable[Reject]) -> Dataset:
             "reject_detail": reject.detail,
         }
         for reject in rejects
-    ]
-    columns = {name: [row[name] for row in rows] for name in REJECT_FEATURES}
-    return Dataset.from_dict(columns, features=REJECT_FEATURES)
+    )
+    write_rows(rows, REJECT_FEATURES, path)
 
 
 def _beginning(value: object) -> object:

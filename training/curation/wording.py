@@ -103,8 +103,8 @@ _ASKING_WORDS = (
 )
 _DECIDING = frozenset(_DECIDING_WORDS.split())
 _FILLING_WORDS = "on in at by with from into towards and while when who her his their they"
-_ASKING = frozenset(_ASKING_WORDS.split())
-_FILLING = _ASKING | frozenset(_FILLING_WORDS.split())  # may come and go in any text
+ASKING = frozenset(_ASKING_WORDS.split())
+_FILLING = ASKING | frozenset(_FILLING_WORDS.split())  # may come and go in any text
 _MIN_TYPO_LENGTH = 5  # in shorter words one letter makes another word
 _LONG_DECIDING = sorted(word for word in _DECIDING if len(word) >= _MIN_TYPO_LENGTH)
 
@@ -152,7 +152,7 @@ def read(question: str) -> Wording:
     plain = _undressed(question)
     asked = _tokens(_sentence_that_asks(plain))
     said = (one for one in _SENTENCE.split(plain) if not _says_nothing(one))
-    return Wording(_tokens(" ".join(said)), tuple(token for token in asked if token not in _ASKING))
+    return Wording(_tokens(" ".join(said)), tuple(token for token in asked if token not in ASKING))
 
 
 def same_problem(left: Wording, right: Wording) -> bool:

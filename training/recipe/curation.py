@@ -1,10 +1,14 @@
 """The steps of curation that search: their part of the recipe."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from training.recipe.bounds import Fraction, Strict, Tokens
+from training.recipe.bounds import Fraction, PathText, PositiveInt, Revision, Strict, Tokens
+from training.recipe.places import check_place
+
+# The names by which curation knows its models beside the policy.
+GRADER, EMBEDDING = "model:grader", "model:embedding"
 
 
 class DuplicatesRecipe(Strict):
@@ -36,4 +40,32 @@ class TracesRecipe(Strict):
     def _some_length_is_left(self) -> "TracesRecipe":
         if self.min_tokens > self.max_tokens:
             raise ValueError("min_tokens must not be above max_tokens")
+        return self
+
+
+class EmbeddingRecipe(Strict):
+    """A sentence-embedding model of transformers: means over tokens, no code of its own."""
+
+    path: PathText  # as a model's
+    revision: Revision | None = None
+    max_tokens: Tokens = 512  # of a question; what is behind them is not seen
+
+    @model_validator(mode="after")
+    def _path_is_a_place(self) -> "EmbeddingRecipe":
+        check_place(self.path, revision=self.revision)
+        return self
+
+
+class TopicsRecipe(Strict):
+    """What is one topic (paper: NV-Embed-v2 and HDBSCAN; the size of a topic is ours)."""
+
+    embedding: EmbeddingRecipe | None = None  # None: TF-IDF of the words, and SVD
+    min_rows: Annotated[int, Field(ge=2, lt=2**31)] = 30  # fewer alike rows are no topic
+    # Of more rows a sample is clustered, and its topics are given to the rest.
+    max_clustered: PositiveInt = 50_000
+
+    @model_validator(mode="after")
+    def _a_topic_fits_into_the_sample(self) -> "TopicsRecipe":
+        if self.min_rows > self.max_clustered:
+            raise ValueError("min_rows must not be above max_clustered")
         return self

@@ -44,14 +44,17 @@ RESULTS: Mapping[str, str] = {
     "ModelRecipe": "dtype max_pixels",
     "TransformersRollout": "engine",
     "VllmRollout": "engine max_length_tokens",
-    "SourceRecipe": "name kind modality num_problems columns answer_rule image_files",
+    "SourceRecipe": "name kind modality num_problems num_planted columns answer_rule image_files",
     "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
-    "max_level",
+    "max_level max_per_source",
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens "
-    "duplicates decontamination traces sets",
+    "duplicates decontamination traces grader topics balance_by sets",
     "DuplicatesRecipe": "near similarity",
     "DecontaminationRecipe": "containment number_variants",
     "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
+    "GraderRecipe": "model samples_per_problem",
+    "EmbeddingRecipe": "max_tokens",
+    "TopicsRecipe": "embedding min_rows max_clustered",
     "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature columns metric "
     "tolerance",
@@ -81,6 +84,7 @@ RESULTS: Mapping[str, str] = {
 # Section -> its fields that change none.
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
+    "EmbeddingRecipe": "path revision",
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing "
     "retries collective_timeout_minutes pool stages",
     "StageHardware": "num_processes threads_per_process zero_stage activation_checkpointing pool",

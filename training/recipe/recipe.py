@@ -28,19 +28,24 @@ from training.recipe.bounds import (
     Strict,
     Tokens,
 )
-from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe, TracesRecipe
+from training.recipe.curation import (
+    DecontaminationRecipe,
+    DuplicatesRecipe,
+    TopicsRecipe,
+    TracesRecipe,
+)
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
 from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
-from training.recipe.sources import SourceRecipe
+from training.recipe.sources import PLANTABLE, SourceRecipe
 from training.recipe.stages import Stage
 from training.records import Modality
 
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
 # Files that curation writes beside the sets, whose files have the sets' names.
-RESERVED_SETS = ("rejects", "benchmark_questions")
+RESERVED_SETS = ("rejects", "benchmark_questions", "graded", "examples")
 MAX_SHOWN_FAULTS, MAX_SHOWN_CHARACTERS = 20, 200
 
 
@@ -111,6 +116,15 @@ class SetRecipe(Strict):
     max_pass_rate: Fraction = 1.0
     min_level: Level = 1
     max_level: Level = 10
+    # Source -> how many problems it gives at most; a source that is not named gives any number.
+    max_per_source: dict[Name, Problems] = Field(default_factory=dict)
+
+
+class GraderRecipe(Strict):
+    """A larger model, whose pass rate and length give problems without a level one (paper: 32B)."""
+
+    model: ModelRecipe
+    samples_per_problem: Samples = 8
 
 
 class CurationRecipe(Strict):
@@ -123,6 +137,10 @@ class CurationRecipe(Strict):
     duplicates: DuplicatesRecipe = DuplicatesRecipe()
     decontamination: DecontaminationRecipe = DecontaminationRecipe()
     traces: TracesRecipe = TracesRecipe()
+    grader: GraderRecipe | None = None  # None: the base model's pass rate gives the level
+    topics: TopicsRecipe = TopicsRecipe()
+    # What sets are balanced over, beside the level: topics that are found, or the sources' own.
+    balance_by: Literal["topic", "family"] = "topic"
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
 
@@ -183,6 +201,19 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _planted_leaks_leak(self) -> "Recipe":
+        asked = {one.name: one.num_problems for one in self.evaluation.benchmarks}
+        for source in self.sources:
+            benchmark = f"pocket_{source.modality}"
+            enough = benchmark in asked and (asked[benchmark] or PLANTABLE) >= PLANTABLE
+            if source.num_planted and not enough:
+                raise ValueError(
+                    f"source {source.name}: num_planted plants questions of {benchmark}, which "
+                    f"must be evaluated with at least {PLANTABLE} problems"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _hardware_is_of_stages(self) -> "Recipe":
         for stage, own in self.hardware.stages.items():
             if stage not in self.stage_names:
@@ -222,6 +253,9 @@ class Recipe(Strict):
         for curated in self.curation.sets:
             if curated.modality not in modalities:
                 raise ValueError(f"set {curated.name}: no source has modality {curated.modality!r}")
+            unknown = sorted(curated.max_per_source.keys() - {one.name for one in self.sources})
+            if unknown:
+                raise ValueError(f"set {curated.name}: max_per_source names no source: {unknown}")
         return self
 
 
@@ -239,7 +273,8 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
     if seed is not None:
         values["seed"] = seed
     recipe = parse_recipe(values, where=str(path))
-    model = recipe.model.model_copy(update={"path": _from_folder(recipe.model.path, path.parent)})
+    model = _model_from(recipe.model, path.parent)
+    curation = _curation_from(recipe.curation, path.parent)
     sources = tuple(
         source.model_copy(update={"path": source.path and _from_folder(source.path, path.parent)})
         for source in recipe.sources
@@ -249,7 +284,30 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
         for one in recipe.evaluation.benchmarks
     )
     evaluation = recipe.evaluation.model_copy(update={"benchmarks": benchmarks})
-    return recipe.model_copy(update={"model": model, "sources": sources, "evaluation": evaluation})
+    return recipe.model_copy(
+        update={
+            "model": model,
+            "sources": sources,
+            "curation": curation,
+            "evaluation": evaluation,
+        }
+    )
+
+
+def _model_from(model: ModelRecipe, folder: Path) -> ModelRecipe:
+    return model.model_copy(update={"path": _from_folder(model.path, folder)})
+
+
+def _curation_from(curation: CurationRecipe, folder: Path) -> CurationRecipe:
+    """The section with the places of its models as `_from_folder` reads them."""
+    grader, topics = curation.grader, curation.topics
+    if grader is not None:
+        grader = grader.model_copy(update={"model": _model_from(grader.model, folder)})
+    if topics.embedding is not None:
+        place = _from_folder(topics.embedding.path, folder)
+        embedding = topics.embedding.model_copy(update={"path": place})
+        topics = topics.model_copy(update={"embedding": embedding})
+    return curation.model_copy(update={"grader": grader, "topics": topics})
 
 
 def _from_folder(path: str, folder: Path) -> str:

@@ -12,6 +12,7 @@ from training.records import Modality
 
 # A column, or the way to a value inside it: `reward_model.ground_truth`, `messages.0.content`.
 ColumnPath = Annotated[str, Field(min_length=1, max_length=1024)]
+PLANTABLE = 100  # of a pocket benchmark's first problems, those that may be planted as leaks
 AnswerRule: TypeAlias = Literal["whole", "after_hashes", "last_boxed", "index"]
 
 
@@ -30,6 +31,8 @@ class SourceRecipe(Strict):
     kind: Literal["pocket"] | FileKind
     modality: Modality
     num_problems: Problems | None = None
+    # Of a pocket source: rows of each fault that curation must find, behind the problems.
+    num_planted: Annotated[int, Field(ge=0, le=1000)] = 0
     path: PathText | None = None
     revision: Revision | None = None  # branch, tag or commit of a hub's data set; None is `main`
     config: Revision | None = None  # None is the data set's default
@@ -64,6 +67,8 @@ class SourceRecipe(Strict):
             raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
         if self.kind == "pocket" and self.num_problems is None:
             raise ValueError("a pocket source needs `num_problems`")
+        if self.kind != "pocket" and self.num_planted:
+            raise ValueError("`num_planted` belongs to pocket sources, which are generated")
         return self
 
     @model_validator(mode="after")

@@ -12,24 +12,32 @@ from training.answers import Outcome
 CHUNK = "chunk-"  # how their names begin
 
 
-class Answer(TypedDict):
+class Measure(TypedDict):
+    """What is counted of a verified response.
+
+    Fields:
+        num_tokens: Its length, the end token included.
+        outcome: The verdict.
+    """
+
+    num_tokens: int
+    outcome: Outcome
+
+
+class Answer(Measure):
     """One response, verified.
 
     Fields:
         request: Key of the request.
         sample: Which of the request's responses it is, from 0.
         text: The response without special tokens.
-        num_tokens: Its length, the end token included.
         truncated: True if it ran out of tokens.
-        outcome: The verdict.
     """
 
     request: str
     sample: int
     text: str
-    num_tokens: int
     truncated: bool
-    outcome: Outcome
 
 
 _SCHEMA = pa.schema(

@@ -23,7 +23,7 @@ from training.runtime.failures import phase
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
-from training.sampling.chunks import Answer, read_chunks
+from training.sampling.chunks import Answer, Measure, read_chunks
 from training.sampling.lots import Lot, LotFile, write_lots
 from training.sampling.progress import Progress
 from training.sampling.verdicts import Judge
@@ -80,12 +80,13 @@ class SamplingJob:
         """Counts what earlier attempts have answered; for the first process, before it asks.
 
         Args:
-            requests: All that will be asked, in one `ask` or several.
+            requests: What will be asked, in one `ask` or several. What depends on the answers is
+                told in another call, before it is asked.
         """
         known = {request.key for request in requests}
         answered = read_chunks(self._chunks, ["num_tokens", "outcome"])
         kept = [rows for rows in answered if rows[0]["request"] in known]
-        self._answered = {rows[0]["request"] for rows in kept}
+        self._answered |= {rows[0]["request"] for rows in kept}
         num_expected = sum(request.settings.samples_per_prompt for request in requests)
         say(
             f"{len(requests)} prompts, {num_expected} responses to draw; earlier attempts have "
@@ -131,6 +132,10 @@ class SamplingJob:
         """As `answers`, of which only the verdicts are read."""
         found = self._read(requests, ["outcome"])
         return [[row["outcome"] for row in rows] for rows in found]
+
+    def measures(self, requests: Iterable[Request]) -> list[list[Measure]]:
+        """As `answers`, of which only verdicts and lengths are read."""
+        return self._read(requests, ["outcome", "num_tokens"])
 
     def _answer(self, lots: LotFile, path: Path, engine: RolloutEngine) -> None:
         name = f"{device.rank()}-{path.stem}"

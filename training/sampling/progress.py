@@ -29,13 +29,13 @@ class Progress:
         return self._count("responses", 0)
 
     def start(self, num_expected: int, answered: Iterable[Answer]) -> None:
-        """Begins to count, and logs what is there already; on the first process.
+        """Begins to count, or to count more, and logs what is there; on the first process.
 
         Args:
-            num_expected: Responses that there will be.
-            answered: Those of earlier attempts.
+            num_expected: Responses that there will be, beside those of an earlier call.
+            answered: Those of them that earlier attempts have left.
         """
-        self._num_expected = num_expected
+        self._num_expected += num_expected
         self._add(answered)
         self._start_seconds = time.monotonic()
         self._start_responses, self._start_tokens = self.num_responses, self._count("tokens", 0)

@@ -2,6 +2,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, load_dataset
 
@@ -163,7 +164,7 @@ def test_the_gate_passes_what_curation_makes(recipe, curated):
 def test_the_same_recipe_writes_the_same_bytes(recipe, curated, inputs, tmp_path):
     curate(recipe, inputs, tmp_path)
     names = sorted(path.name for path in curated.glob("*.parquet"))
-    assert len(names) == 5
+    assert len(names) == 7
     for name in [*names, "summary.json"]:
         assert (tmp_path / name).read_bytes() == (curated / name).read_bytes(), name
 
@@ -173,9 +174,40 @@ def test_the_output_holds_nothing_else(curated):
     assert names == {
         "benchmark_questions.parquet",
         "cold.parquet",
+        "examples.parquet",
+        "graded.parquet",
         "metrics.jsonl",
         "rejects.parquet",
         "rest.parquet",
         "seeing.parquet",
         "summary.json",
     }
+
+
+def test_every_graded_problem_is_told_with_its_topic_and_its_set(curated, sets, rejects):
+    graded = pq.read_table(curated / "graded.parquet").to_pylist()
+    chosen = {row["id"]: name for name, rows in sets.items() for row in rows}
+    left = {row["id"] for row in rejects if row["reject_step"] == "selection"}
+    assert {row["id"]: row["set"] for row in graded} == chosen | dict.fromkeys(left)
+    counts = json.loads((curated / "summary.json").read_text())
+    for name in sets:
+        of_set = Counter(row["topic"] for row in graded if row["set"] == name)
+        assert counts["sets"][name]["by_topic"] == of_set
+    assert sum(counts["topics"]["by_topic"].values()) == len(graded)
+    examples = read_problems(curated / "examples.parquet")
+    assert Counter(chosen[row["id"]] for row in examples) == dict.fromkeys(sets, 4)
+
+
+def test_a_grader_levels_what_has_no_level(recipe, inputs, curated, tmp_path):
+    grader = {"model": {"path": "./other"}, "samples_per_problem": 3}
+    values = recipe.model_dump(mode="json")
+    values["curation"] |= {"grader": grader, "balance_by": "family"}
+    wider = parse_recipe(values, where="test")
+    curate(wider, {**inputs, "model:grader": inputs["policy"]}, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    before = [json.loads(line) for line in (curated / "metrics.jsonl").read_text().splitlines()]
+    # Two problems have no level of their own: the pocket world grades its problems.
+    assert lines[-1]["step"] == lines[-1]["num_steps"] == before[-1]["num_steps"] + 3 * 2
+    graded = pq.read_table(tmp_path / "graded.parquet").to_pylist()
+    # Never solved, and cut at the same length: the middle of the last quarter.
+    assert [row["level"] for row in graded if row["source"] == "real"] == [9, 9]

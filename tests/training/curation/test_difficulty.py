@@ -1,12 +1,18 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.curation.difficulty import (
     assign_difficulty,
+    grade_requests,
+    graded_levels,
+    grades_of,
     level_of,
     pass_rate,
     pass_rate_requests,
     pass_rates,
 )
+from training.recipe.recipe import SetRecipe
 from training.rollout.protocol import SamplingSettings
 
 
@@ -45,3 +51,61 @@ def test_a_level_of_the_source_stays_and_a_missing_one_comes_from_the_pass_rate(
     assert [(each.problem["id"], each.reason) for each in result.rejects] == [
         ("p3", "every verification timed out")
     ]
+
+
+def test_levels_by_a_larger_model_worked_by_hand():
+    # Four samples: five rates, a fifth of the scale each. Of the three never solved, by length:
+    # places 1/6, 3/6, 5/6 of the last fifth, so 8.3, 9 and 9.7 tenths.
+    rates, lengths = [1.0, 1.0, 0.5, 0.0, 0.0, 0.0], [10, 20, 7, 30, 10, 20]
+    assert graded_levels(rates, lengths, 4) == [1, 2, 6, 10, 9, 10]
+    # Equally long ones share the middle.
+    assert graded_levels([0.0, 0.0], [5, 5], 1) == [8, 8]
+    assert graded_levels([], [], 4) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(1, 50)), min_size=1, max_size=40),
+    st.randoms(),
+)
+def test_levels_fall_with_the_rate_rise_with_the_length_and_know_no_order(answered, random):
+    rates, lengths = [right / 8 for right, _ in answered], [length for _, length in answered]
+    levels = graded_levels(rates, lengths, 8)
+    assert all(1 <= level <= 10 for level in levels)
+    hardness = sorted(zip([-rate for rate in rates], lengths, levels, strict=True))
+    assert [level for _, _, level in hardness] == sorted(levels)
+    order = list(range(len(rates)))
+    random.shuffle(order)
+    moved = graded_levels([rates[i] for i in order], [lengths[i] for i in order], 8)
+    assert moved == [levels[i] for i in order]
+
+
+def test_the_larger_model_is_asked_what_has_no_level_and_may_be_admitted(make):
+    problems = [make(1, level=4), make(2), make(3), make(4), make(5, modality="multimodal")]
+    rates = [0.5, 0.5, 1.0, None, 0.5]
+    text = {"modality": "text", "num_problems": 5}
+    sets = [
+        SetRecipe(name="a", max_pass_rate=0.4, **text),
+        SetRecipe(name="b", min_pass_rate=0.4, max_pass_rate=0.9, **text),
+    ]
+    asked = grade_requests(problems, rates, sets, SamplingSettings(8, samples_per_prompt=4))
+    assert list(asked) == ["p2"]
+    assert asked["p2"].id == "grader/p2" and asked["p2"].reference == "3"
+
+
+def test_grades_count_before_the_base_and_a_problem_whose_grading_failed_is_dropped(make):
+    def answers(*outcomes):
+        return [{"outcome": outcome, "num_tokens": 5} for outcome in outcomes]
+
+    told = [answers("right", "right"), answers("wrong", "right"), answers("timeout", "timeout")]
+    grades = grades_of(["p1", "p2", "p3"], told, 2)
+    # One of each rate, in the middle of its third: 1/6 and 3/6 of the scale.
+    assert grades == {"p1": 2, "p2": 6, "p3": None}
+    problems = [make(1), make(2), make(3), make(4), make(5, level=7)]
+    result = assign_difficulty(problems, [0.0, 0.0, 0.0, 0.0, 0.0], grades)
+    assert [(row["id"], row["level"]) for row in result.kept] == [
+        ("p1", 2),
+        ("p2", 6),
+        ("p4", 10),
+        ("p5", 7),
+    ]
+    assert [each.problem["id"] for each in result.rejects] == ["p3"]

@@ -16,7 +16,7 @@ from PIL import Image
 from contracts.errors import DataError
 from training.answers import Verifier
 from training.curation.sources import load_source
-from training.curation.step import reject_dataset
+from training.curation.step import write_rejects
 from training.curation.verifiability import drop_duplicates, keep_verifiable
 from training.images import fault_of
 from training.recipe.sources import SourceRecipe
@@ -79,8 +79,10 @@ def accounted(folder, kind, num_rows, verifier, **changes):
     assert problem_dataset(rest.kept).features == PROBLEM_FEATURES
     for row in rest.kept:
         assert row["question"].strip() and row["answer"].strip() and row["id"]
-    table = reject_dataset(rejects)  # what cannot be stored would raise here
-    assert all(reason and len(reason) < 100 for reason in table["reject_reason"])
+    path = folder.with_name(f"{folder.name}-rejects.parquet")
+    write_rejects(rejects, path)  # what cannot be stored would raise here
+    reasons = pq.read_table(path)["reject_reason"].to_pylist()
+    assert all(reason and len(reason) < 100 for reason in reasons)
     return Counter(one.reason for one in rejects)
 
 

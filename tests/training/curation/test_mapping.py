@@ -11,7 +11,7 @@ from training.curation.columns import Missing, value_at
 from training.curation.options import letter_of, with_options
 from training.curation.refused import Refused
 from training.curation.sources import load_source
-from training.curation.step import reject_dataset
+from training.curation.step import write_rejects
 from training.recipe.sources import SourceRecipe
 
 
@@ -26,7 +26,7 @@ def load(tmp_path):
         )
         loaded = load_source(source, tmp_path, 0)
         assert len(loaded.kept) + len(loaded.rejects) == len(rows)
-        reject_dataset(loaded.rejects)
+        write_rejects(loaded.rejects, tmp_path.with_name(f"{tmp_path.name}-rejects.parquet"))
         return loaded
 
     return read

@@ -7,9 +7,14 @@ import pytest
 from PIL import Image
 
 from training.curation.curate import keep_usable
+from training.curation.planted import REASONS, ROWS_OF
+from training.curation.sources import load_source
+from training.evaluation.registry import load_benchmarks
 from training.model.policy import load_policy
 from training.pocket.problems import generate
+from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.recipe import ModelRecipe, parse_recipe
+from training.recipe.sources import SourceRecipe
 
 SEED = 4
 
@@ -112,3 +117,31 @@ def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy,
     }
     assert leaks["leak/1"] == f"pocket_text: {hard[1]['id']}"
     assert leaks["leak/seen/0"] == f"pocket_multimodal: {test['pocket_multimodal'][0]['id']}"
+
+
+def test_what_a_pocket_source_plants_comes_out_to_the_last_row(recipe, policy, verifier):
+    benchmarks = [{"name": f"pocket_{one}", "num_problems": 100} for one in REASONS]
+    evaluation = EvaluationRecipe(benchmarks=benchmarks, max_response_tokens=4)
+    loaded = load_benchmarks(evaluation, {})
+    test = {name: [item.problem for item in items] for name, items in loaded.items()}
+    kept = {}
+    for count in (0, 4):
+        rows = []
+        for modality in REASONS:
+            sizes = {"num_problems": 60, "num_planted": count}
+            source = SourceRecipe(name=modality, kind="pocket", modality=modality, **sizes)
+            rows += load_source(source, None, SEED).kept
+        result, _ = keep_usable(rows, recipe, policy, test, verifier)
+        kept[count] = result.kept
+        found = Counter(
+            (each.problem["source"], each.problem["id"].split("/")[2], each.reason)
+            for each in result.rejects
+            if each.problem["id"].startswith("planted/")
+        )
+        assert found == {
+            (modality, fault, reason): count * ROWS_OF.get(fault, 1)
+            for modality, reasons in REASONS.items()
+            for fault, reason in reasons.items()
+            if count
+        }
+    assert kept[4] == kept[0]  # no sound row lost its place

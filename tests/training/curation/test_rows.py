@@ -11,7 +11,7 @@ from contracts.errors import DataError
 from training.curation import lines
 from training.curation.rows import read_rows
 from training.curation.sources import load_source, source_batches
-from training.curation.step import reject_dataset
+from training.curation.step import write_rejects
 from training.recipe.sources import SourceRecipe
 
 ROWS = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(2500)]
@@ -94,7 +94,7 @@ def test_a_broken_json_line_is_a_reject_with_its_number(line, reason, tmp_path):
     (reject,) = loaded.rejects
     assert (reject.step, reject.reason) == ("sources", reason)
     assert reject.problem["id"] == "s/rows.jsonl:3"
-    reject_dataset(loaded.rejects).to_parquet(str(tmp_path / "rejects.parquet"))
+    write_rejects(loaded.rejects, tmp_path / "rejects.parquet")
 
 
 def test_a_line_without_end_is_passed_over(tmp_path, monkeypatch):

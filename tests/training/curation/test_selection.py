@@ -9,10 +9,10 @@ from training.curation.selection import fair_quotas, select
 from training.recipe.recipe import SetRecipe
 
 
-def row(number, family="sums", level=1, modality="text", pass_rate=0.25, solution="s"):
+def row(number, family="sums", level=1, modality="text", pass_rate=0.25, solution="s", source="s"):
     return {
         "id": f"p{number:04d}",
-        "source": "s",
+        "source": source,
         "modality": modality,
         "family": family,
         "template": "t",
@@ -187,3 +187,49 @@ def test_another_seed_draws_other_problems():
     rows = [row(n) for n in range(100)]
     sets = [text_set(num_problems=20)]
     assert select(rows, sets, 0).sets != select(rows, sets, 1).sets
+
+
+def test_topics_take_the_place_of_families():
+    rows = [row(n, family=f"f{n % 2}") for n in range(40)]
+    topics = {each["id"]: "few" if number < 5 else "many" for number, each in enumerate(rows)}
+    chosen = select(rows, [text_set(num_problems=12)], seed=0, topics=topics).sets["train"]
+    assert Counter(topics[problem["id"]] for problem in chosen) == {"few": 5, "many": 7}
+
+
+def test_a_source_gives_no_more_than_the_set_takes_of_it():
+    rows = [row(n, source="large", level=1 + n % 2) for n in range(40)]
+    rows += [row(100 + n, source="small") for n in range(6)]
+    selection = select(rows, [text_set(num_problems=30, max_per_source={"large": 8})], seed=0)
+    chosen = selection.sets["train"]
+    assert Counter(problem["source"] for problem in chosen) == {"large": 8, "small": 6}
+    # Its eight are drawn evenly over topic x level, too.
+    levels = Counter(problem["level"] for problem in chosen if problem["source"] == "large")
+    assert levels == {1: 4, 2: 4}
+    assert selection.shortfall == {"train": 16}
+    assert Counter(each.reason for each in selection.rejects) == {"its source gives no more": 32}
+
+
+def test_what_another_set_takes_of_a_full_source_counts_apart():
+    rows = [row(n, source="large") for n in range(10)]
+    sets = [text_set("first", 10, max_per_source={"large": 3}), text_set("second", 5)]
+    selection = select(rows, sets, seed=0)
+    assert [len(chosen) for chosen in selection.sets.values()] == [3, 5]
+    assert [each.reason for each in selection.rejects] == ["not selected"] * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), max_size=60),
+    st.dictionaries(st.sampled_from("abc"), st.integers(1, 12)),
+    st.integers(1, 40),
+    st.integers(0, 2**31 - 1),
+)
+def test_a_set_is_as_full_as_its_sources_allow(given_rows, most, size, seed):
+    rows = [row(n, source=source, level=level) for n, (source, level) in enumerate(given_rows)]
+    curated = text_set(num_problems=size, max_per_source=most)
+    chosen = select(rows, [curated], seed).sets["train"]
+    available = Counter(source for source, _ in given_rows)
+    usable = sum(min(count, most.get(source, count)) for source, count in available.items())
+    assert len(chosen) == min(size, usable)
+    for source, count in Counter(problem["source"] for problem in chosen).items():
+        assert count <= most.get(source, count)

@@ -11,7 +11,7 @@ from contracts.errors import DataError
 from infra.settings import PROJECT_ROOT
 from training.answers import Verifier
 from training.curation.sources import load_source as load
-from training.curation.step import reject_dataset
+from training.curation.step import write_rejects
 from training.curation.verifiability import keep_verifiable
 from training.recipe.sources import SourceRecipe
 from training.tables import parquet_batches
@@ -237,7 +237,7 @@ def test_images_of_any_type_are_rejects_with_a_reason(images, tmp_path):
         "image file outside the source's folder",
         "image file that is missing",
     }
-    reject_dataset(rejects).to_parquet(str(tmp_path / "rejects.parquet"))
+    write_rejects(rejects, tmp_path / "rejects.parquet")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,9 @@ def test_a_text_over_the_limit_is_a_reject_with_its_reason_and_its_beginning(tmp
     with Verifier() as verifier:
         rejects = keep_verifiable(rows, verifier).rejects
     assert [each.reason for each in rejects] == ["text too long"] * 3
-    assert set(reject_dataset(rejects)["question"]) == {"a" * 1000}
+    path = tmp_path.with_name(f"{tmp_path.name}-rejects.parquet")
+    write_rejects(rejects, path)
+    assert set(pq.read_table(path)["question"].to_pylist()) == {"a" * 1000}
     fits = "a" * MAX_TEXT_CHARACTERS
     (row,) = load_source(bomb(tmp_path, fits, 1), 0)
     assert row["question"] == fits

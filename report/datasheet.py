@@ -1,0 +1,302 @@
+"""The curated data's datasheet: where the rows come from, what they are like, what was left out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from contracts.artifact import Count
+from report.blocks import Beside, Block, Document, Figure, Prose, Sample, Section, Table
+from report.curated import DATASHEET
+from report.evidence import CurationSummary
+from report.numbers import percent
+from report.render import Report
+from report.samples import cut, embeddable
+from report.svg_counts import MAX_COLOURS, MAX_DRAWN, bar_chart, point_map
+from report.write_html import html_page
+from report.write_markdown import markdown_page
+from training.curation.topics import OTHER
+from training.recipe.known_sources import known_source
+
+# What curation writes for it.
+SUMMARY, GRADED, EXAMPLES = "summary.json", "graded.parquet", "examples.parquet"
+FILES = (SUMMARY, GRADED, EXAMPLES)
+PAGE, TEXT = DATASHEET, "datasheet.md"
+MAX_ROWS = 200  # of a table of topics or reasons
+NO_SET = "in no set"
+
+
+class TopicCounts(BaseModel):
+    """What the curation's summary says of its topics."""
+
+    model_config = ConfigDict(frozen=True)
+    num_topics: Count
+    clustered: Count
+    clustered_noise: Count
+    assigned: Count
+    by_topic: dict[str, Count]
+
+
+class Summary(CurationSummary):
+    """The curation's summary.json, as far as a datasheet needs it."""
+
+    sources: dict[str, Count]
+    topics: TopicCounts
+
+
+def datasheet(name: str, folder: Path, recipe: Mapping[str, Any]) -> Report:
+    """Renders the datasheet of a curation.
+
+    Args:
+        name: The run's.
+        folder: With `FILES`, as curation writes them.
+        recipe: The resolved recipe, as JSON.
+
+    Returns:
+        The page and its Markdown twin; of files that cannot be read, a page that says so.
+    """
+    try:
+        sections = _sections(folder, recipe)
+    except Exception as error:  # noqa: BLE001 - of files that somebody else wrote; it is told
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        what = f"The curation's files cannot be read ({reason})."
+        sections = (Section("Rows", "rows", (Prose(what, "bad"),)),)
+    subtitle = f"What curation made of its sources for the run {name}."
+    document = Document(f"Datasheet of {name}", subtitle, sections)
+    return Report(html=html_page(document), markdown=markdown_page(document))
+
+
+def _sections(folder: Path, recipe: Mapping[str, Any]) -> tuple[Section, ...]:
+    summary = Summary.model_validate_json((folder / SUMMARY).read_text(encoding="utf-8"))
+    graded = pd.read_parquet(folder / GRADED)
+    graded["set"] = graded["set"].fillna(NO_SET)
+    examples = pd.read_parquet(folder / EXAMPLES)
+    sets = [*summary.sets, NO_SET]
+    return (
+        _rows(summary, graded, licences(recipe)),
+        _left_out(summary),
+        _difficulty(graded, sets),
+        _lengths(graded),
+        _topics(summary.topics, graded, sets),
+        _examples(examples, graded),
+    )
+
+
+def licences(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Source -> its licence, as the page of a known data set states it."""
+    found: dict[str, str] = {}
+    for source in recipe.get("sources", []):
+        dataset = source.get("dataset")
+        stated = known_source(dataset).licence if isinstance(dataset, str) else None
+        generated = "generated here" if source.get("kind") == "pocket" else "not known"
+        found[str(source.get("name"))] = stated or generated
+    return found
+
+
+def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) -> Section:
+    names = tuple(summary.sets)
+    by_source = Counter(zip(graded["source"], graded["set"], strict=True))
+    rows = tuple(
+        (
+            source,
+            licence.get(source, "not known"),
+            str(count),
+            *(str(by_source[source, name]) for name in names),
+            str(count - sum(by_source[source, name] for name in names)),
+        )
+        for source, count in summary.sources.items()
+    )
+    columns = ("source", "licence", "rows", *names, "left out")
+    counts = (
+        f"{summary.rows_in} rows came in: {summary.rows_in_sets} went into sets, "
+        f"{summary.rows_rejected} were left out, each with its reason."
+    )
+    short = ", ".join(
+        f"{name} by {one.shortfall}" for name, one in summary.sets.items() if one.shortfall
+    )
+    lacking = f"Sets that fell short of what was asked for: {short}."
+    said = lacking if short else "Every set is full."
+    table = Table("Rows by source and licence", columns, "ll" + "r" * (len(names) + 2), rows)
+    return Section("Rows", "rows", (Prose(counts), Prose(said), table))
+
+
+def _left_out(summary: Summary) -> Section:
+    by_reason: Counter[tuple[str, str]] = Counter()
+    for several in summary.rejected.values():
+        for step, reasons in several.items():
+            for reason, count in reasons.items():
+                by_reason[step, reason] += count
+    of_step = Counter[str]()
+    for (step, _), count in by_reason.items():
+        of_step[step] += count
+    steps = tuple((step, str(count)) for step, count in of_step.items())
+    steps_table = Table("Rows left out by step", ("step", "rows"), "lr", steps)
+    reasons_table = Table(
+        "Rows left out by step and reason",
+        ("step", "reason", "rows"),
+        "llr",
+        tuple((step, why, str(n)) for (step, why), n in by_reason.most_common(MAX_ROWS)),
+    )
+    by_source = Table(
+        "The same by source",
+        ("source", "step", "reason", "rows"),
+        "lllr",
+        tuple(
+            (source, step, why, str(count))
+            for source, several in summary.rejected.items()
+            for step, reasons in several.items()
+            for why, count in reasons.items()
+        )[:MAX_ROWS],
+        folded=True,
+    )
+    return Section("Rows left out", "left-out", (steps_table, reasons_table, by_source))
+
+
+def _difficulty(graded: pd.DataFrame, sets: Sequence[str]) -> Section:
+    levels = [str(level) for level in range(1, 11)]
+    of_level = graded["level"].map(str)
+    rates = graded["pass_rate"]
+    shares = [f"{bound / 10:.1f}" for bound in range(11)]
+    of_rate = (10 * rates + 0.5).map(np.floor).clip(0, 10).map(_tenth)
+    return Section(
+        "Difficulty",
+        "difficulty",
+        (
+            _counted("Problems by level", "level", of_level, levels, graded["set"], sets),
+            _counted(
+                "Problems by the base model’s pass rate",
+                "pass rate",
+                of_rate,
+                shares,
+                graded["set"],
+                sets,
+            ),
+        ),
+    )
+
+
+def _tenth(number: float) -> str:
+    return f"{number / 10:.1f}"
+
+
+def _counted(
+    title: str,
+    x_name: str,
+    values: "pd.Series[str]",
+    names: Sequence[str],
+    of_set: "pd.Series[str]",
+    sets: Sequence[str],
+) -> Block:
+    """A histogram of all graded problems, and beside it the numbers of each set."""
+    counts, by_set = Counter(values), Counter(zip(values, of_set, strict=True))
+    bars = [(name, float(counts[name])) for name in names]
+    text = "Of all problems that were graded; the table has the numbers by set."
+    rows = tuple(
+        (name, *(str(by_set[name, one]) for one in sets), str(counts[name])) for name in names
+    )
+    table = Table(title, (x_name, *sets, "all"), "r" * (len(sets) + 2), rows)
+    svg = bar_chart(title, text, bars, x_name=x_name, write=_whole)
+    return Beside(Figure(title, text, svg), table)
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _lengths(graded: pd.DataFrame) -> Section:
+    blocks: list[Block] = []
+    for title, column in (
+        ("Length of questions", "question_characters"),
+        ("Length of traces", "solution_characters"),
+    ):
+        lengths = graded[column].dropna()
+        if lengths.empty:
+            blocks.append(Prose(f"{title}: there are none.", "muted"))
+            continue
+        bars = length_bins(lengths.to_numpy(dtype=np.float64))
+        said = f"Median {lengths.median():.0f} characters, longest {lengths.max():.0f}."
+        svg = bar_chart(title, said, bars, x_name="characters, up to", write=_whole)
+        rows = tuple((name, _whole(count)) for name, count in bars)
+        table = Table(title, ("characters, up to", "problems"), "rr", rows)
+        blocks += [Beside(Figure(title, said, svg), table), Prose(said)]
+    return Section("Lengths", "lengths", tuple(blocks))
+
+
+def length_bins(lengths: np.ndarray) -> list[tuple[str, float]]:
+    """Counts of lengths up to each power of two, from the first that is needed to the last.
+
+    Args:
+        lengths: At least one, none below 0.
+    """
+    powers = np.ceil(np.log2(np.maximum(lengths, 1))).astype(int)
+    counts = Counter(powers.tolist())
+    return [(str(2**power), float(counts[power])) for power in range(min(counts), max(counts) + 1)]
+
+
+def _topics(counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str]) -> Section:
+    sizes = Counter(graded["topic"])
+    by_set = Counter(zip(graded["topic"], graded["set"], strict=True))
+    ordered = [topic for topic, _ in sizes.most_common()]
+    means = graded.groupby("topic")[["pass_rate", "level"]].mean()
+    rows = tuple(
+        (
+            topic,
+            str(sizes[topic]),
+            *(str(by_set[topic, name]) for name in sets),
+            percent(float(means["pass_rate"][topic])),
+            f"{means['level'][topic]:.1f}",
+        )
+        for topic in ordered[:MAX_ROWS]
+    )
+    share = counts.by_topic.get(OTHER, 0) / max(sum(counts.by_topic.values()), 1)
+    said = (
+        f"{counts.num_topics} topics were found among {counts.clustered} problems, of which "
+        f"{counts.clustered_noise} lie in none; {counts.assigned} further problems were given the "
+        f"topic of their neighbours. {percent(share)} of all problems are in no topic: they are "
+        f"“{OTHER}”, which is balanced like any other."
+    )
+    columns = ("topic", "problems", *sets, "pass rate", "level")
+    table = Table("Topics", columns, "l" + "r" * (len(columns) - 1), rows)
+    largest = [topic for topic in ordered if topic != OTHER][:MAX_COLOURS]
+    colours = {topic: place for place, topic in enumerate(largest, start=1)}
+    drawn = graded.iloc[:: max(1, -(-len(graded) // MAX_DRAWN))]
+    points = list(zip(_within(drawn["x"]), _within(drawn["y"]), drawn["topic"], strict=True))
+    title = "Map of topics"
+    text = (
+        f"{len(points)} problems; near ones are alike. The largest topics have colours, and what "
+        "lies far off is drawn at the edge."
+    )
+    figure = Figure(title, text, point_map(title, text, points, colours), wide=False)
+    return Section("Topics", "topics", (Prose(said), figure, table))
+
+
+def _within(places: "pd.Series[float]") -> list[float]:
+    """Places, those of the outermost hundredths moved in: a few far ones would squeeze the rest."""
+    values = places.to_numpy(dtype=np.float64)
+    low, high = np.nanquantile(values, [0.01, 0.99]) if len(values) else (0.0, 0.0)
+    return [float(value) for value in np.clip(values, low, high)]
+
+
+def _examples(examples: pd.DataFrame, graded: pd.DataFrame) -> Section:
+    of_id = graded.drop_duplicates("id").set_index("id")[["topic", "set"]].to_dict("index")
+    blocks: list[Block] = [
+        Prose("A few problems of each set, drawn by the seed, of different topics where it can be.")
+    ]
+    for row in examples.to_dict("records"):
+        known = of_id.get(row["id"], {"topic": OTHER, "set": NO_SET})
+        images, note = embeddable(tuple(image.get("bytes") for image in row["images"]))
+        blocks.append(
+            Sample(
+                heading=f"{known['set']}: {known['topic']}, level {row['level']} ({row['id']})",
+                question=cut(str(row["question"])),
+                answer=cut(str(row["answer"])),
+                images=images,
+                image_note=note,
+                responses=(),
+            )
+        )
+    return Section("Examples", "examples", tuple(blocks))

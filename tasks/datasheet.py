@@ -1,0 +1,54 @@
+"""The curated data's datasheet, beside the run's report and in the Prefect UI."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from contracts.artifact import Artifact
+from report.datasheet import FILES, GRADED, PAGE, TEXT, datasheet
+from tasks.display import artifact_key, unless_the_server_is_away
+from tasks.run import Run
+from training.recipe.recipe import resolved_toml_values
+
+
+def write_datasheet(name: str, made: Path, recipe: Mapping[str, Any], folder: Path) -> Path:
+    """Renders a curation's datasheet.
+
+    Args:
+        name: The run's.
+        made: The curation's files.
+        recipe: The resolved recipe, as JSON.
+        folder: Receives datasheet.html and datasheet.md; made if it is missing.
+
+    Returns:
+        The page.
+    """
+    html, markdown = datasheet(name, made, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TEXT).write_text(markdown, encoding="utf-8")
+    page = folder / PAGE
+    page.write_text(html, encoding="utf-8")
+    return page
+
+
+def show_datasheet(run: Run, artifact: Artifact) -> None:
+    """Writes the datasheet as soon as the data are curated, and shows it in the UI.
+
+    Raises:
+        StoreError: The curation's files cannot be fetched.
+    """
+    made = run.store().fetch(artifact, only=FILES)
+    if not (made / GRADED).is_file():
+        get_run_logger().info("The curated sets are of an older version and have no datasheet.")
+        return
+    folder = run.settings.reports / run.name
+    page = write_datasheet(run.name, made, resolved_toml_values(run.recipe), folder)
+    get_run_logger().info("Datasheet: %s", page)
+    with unless_the_server_is_away():
+        create_markdown_artifact(
+            (folder / TEXT).read_text(encoding="utf-8"), key=artifact_key("datasheet")
+        )
+        create_link_artifact(page.as_uri(), link_text=str(page), key=artifact_key("datasheet-page"))

@@ -1,0 +1,148 @@
+"""The datasheet of a curation whose figures are known by hand."""
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from report.datasheet import datasheet, length_bins, licences
+from report.svg_counts import point_map
+from training.curation.account import GRADED_FEATURES
+from training.records import write_problems
+from training.tables import write_rows
+
+HOSTILE = "</pre><script>alert(1)</script><img src=http://evil.example/x>"
+RECIPE = {
+    "sources": [
+        {"name": "math", "kind": "parquet", "dataset": "limo"},
+        {"name": "made", "kind": "pocket", "dataset": None},
+        {"name": "mine", "kind": "csv", "dataset": None},
+    ]
+}
+
+
+def drawn_problem(hostile):
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "white").save(buffer, "PNG")
+    texts = dict.fromkeys(("source", "family", "template", "answer"), "s")
+    return {
+        "id": "p1",
+        **texts,
+        "modality": "multimodal",
+        "level": 3,
+        "question": "How many?" + hostile,
+        "images": [{"bytes": buffer.getvalue(), "path": None}],
+        "solution": None,
+        "reading": None,
+        "pass_rate": 0.5,
+    }
+
+
+@pytest.fixture
+def curated(tmp_path):
+    """120 graded problems, of which 40 are in a set: a third of each of the topics."""
+
+    def write(hostile=""):
+        names = ["hens, cows" + hostile, "trains", "other"]
+        rows = [
+            {
+                "id": f"p{n}",
+                "source": "math" if n % 2 else "made",
+                "modality": "text",
+                "family": "f",
+                "topic": names[n % 3],
+                "level": n % 10 + 1,
+                "pass_rate": n % 5 / 4,
+                "question_characters": 10 + n,
+                "solution_characters": None if n % 2 else 500,
+                "x": float(n),
+                "y": float(-n),
+                "set": "train" if n < 40 else None,
+            }
+            for n in range(120)
+        ]
+        write_rows(rows, GRADED_FEATURES, tmp_path / "graded.parquet")
+        write_problems([drawn_problem(hostile)], tmp_path / "examples.parquet")
+        made = {"num_problems": 40, "shortfall": 10, "by_family": {}, "by_level": {}}
+        summary = {
+            "rows_in": 200,
+            "rows_in_sets": 40,
+            "rows_rejected": 160,
+            "sources": {"math": 130, "made": 60, "mine": 10},
+            "rejected": {
+                "math": {
+                    "verifiability": {"asks for a proof": 70},
+                    "selection": {"not selected": 40},
+                },
+                "made": {"selection": {"not selected": 40}},
+                "mine": {"sources" + hostile: {"broken": 10}},
+            },
+            "sets": {"train": made},
+            "topics": {
+                "num_topics": 2,
+                "clustered": 100,
+                "clustered_noise": 30,
+                "assigned": 10,
+                "by_topic": {names[0]: 40, "trains": 40, "other": 40},
+            },
+        }
+        (tmp_path / "summary.json").write_text(json.dumps(summary))
+        return tmp_path
+
+    return write
+
+
+def test_figures_known_by_hand(curated):
+    html, markdown = datasheet("pocket-1", curated(), RECIPE)
+    for told in (
+        "200 rows came in: 40 went into sets, 160 were left out, each with its reason.",
+        "Sets that fell short of what was asked for: train by 10.",
+        "| math | apache-2.0 | 130 | 20 | 110 |",
+        "| made | generated here | 60 | 20 | 40 |",
+        "| mine | not known | 10 | 0 | 10 |",
+        "| selection | not selected | 80 |",
+        "| verifiability | asks for a proof | 70 |",
+        "| 1 | 4 | 8 | 12 |",  # level 1
+        "| 0.8 | 8 | 16 | 24 |",  # 0.75, to the nearest tenth
+        "| trains | 40 | 13 | 27 | 50.0 % | 5.5 |",
+        "2 topics were found among 100 problems, of which 30 lie in none; 10 further",
+        "33.3 % of all problems are in no topic",
+        "Median 500 characters, longest 500.",
+    ):
+        assert told in markdown, told
+    assert html.count("<svg") == 5 and "data:image/png;base64," in html
+    assert "http://" not in html.replace("http-equiv", "")
+
+
+def test_nothing_that_others_wrote_is_markup(curated):
+    html, _ = datasheet("pocket-1", curated(HOSTILE), RECIPE)
+    assert "<script" not in html and "<img src=http" not in html
+
+
+def test_files_that_cannot_be_read_are_told(curated):
+    folder = curated()
+    pq.write_table(pa.table({"id": ["a"]}), folder / "graded.parquet")
+    html, markdown = datasheet("pocket-1", folder, RECIPE)
+    assert "files cannot be read" in html and "cannot be read" in markdown
+
+
+def test_a_known_data_set_has_its_licence_and_nobody_guesses_one():
+    assert licences(RECIPE) == {
+        "math": "apache-2.0",
+        "made": "generated here",
+        "mine": "not known",
+    }
+    assert licences({}) == {}
+
+
+def test_lengths_are_counted_up_to_powers_of_two():
+    assert length_bins([5, 8, 9, 64]) == [("8", 2.0), ("16", 1.0), ("32", 0.0), ("64", 1.0)]
+    assert length_bins([0]) == [("1", 1.0)]
+
+
+def test_a_map_of_one_point_or_none_is_drawn():
+    assert "<circle" in point_map("t", "d", [(0.0, 0.0, "a")], {"a": 1})
+    assert "no point" in point_map("t", "d", [], {})

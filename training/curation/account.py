@@ -1,0 +1,148 @@
+"""What curation tells of itself: counts that account for every row, and rows for the datasheet."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Literal
+
+import numpy as np
+from datasets import Features, Value
+
+from training.curation.selection import Selection
+from training.curation.step import Reject
+from training.curation.topics import OTHER, Topics
+from training.records import Problem
+
+NUM_EXAMPLES = 4  # of each set
+GRADED_FEATURES = Features(
+    {
+        "id": Value("string"),
+        "source": Value("string"),
+        "modality": Value("string"),
+        "family": Value("string"),
+        "topic": Value("string"),
+        "level": Value("int32"),
+        "pass_rate": Value("float32"),
+        "question_characters": Value("int64"),
+        "solution_characters": Value("int64"),  # None where there is none
+        "x": Value("float32"),  # its place on the map of topics
+        "y": Value("float32"),
+        "set": Value("string"),  # None where no set took it
+    }
+)
+
+
+def require_account(num_in: int, chosen: Selection, rejects: Sequence[Reject]) -> None:
+    """Checks that every row that came in is in one set or among the rejects.
+
+    Raises:
+        RuntimeError: Some are not, or some are twice: a fault of ours.
+    """
+    num_out = sum(map(len, chosen.sets.values())) + len(rejects)
+    if num_in != num_out:
+        raise RuntimeError(f"curation read {num_in} rows and accounts for {num_out}")
+
+
+def summarise(
+    rows: Sequence[Problem],
+    chosen: Selection,
+    rejects: Sequence[Reject],
+    topic_of: Mapping[str, str],
+) -> dict[str, Any]:
+    """Counts that account for every row.
+
+    Args:
+        rows: All that came in.
+        chosen: The sets.
+        rejects: All others.
+        topic_of: Id of a problem -> its topic.
+
+    Returns:
+        `rows_in`, `rows_in_sets`, `rows_rejected`; `sources`, rows by source;
+        `rejected`, rows by source, step and reason; `sets`, for each set its rows,
+        its shortfall and its rows by source, family, topic and level.
+    """
+    rejected: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for reject in rejects:
+        rejected[reject.problem["source"]][reject.step][reject.reason] += 1
+    num_in_sets = sum(len(problems) for problems in chosen.sets.values())
+    return {
+        "rows_in": len(rows),
+        "rows_in_sets": num_in_sets,
+        "rows_rejected": len(rejects),
+        "sources": Counter(row["source"] for row in rows),
+        "rejected": rejected,
+        "sets": {
+            name: {
+                "num_problems": len(problems),
+                "shortfall": chosen.shortfall[name],
+                "by_source": _counts(problems, "source"),
+                "by_family": _counts(problems, "family"),
+                "by_topic": _counted(topic_of[problem["id"]] for problem in problems),
+                "by_level": _counts(problems, "level"),
+            }
+            for name, problems in chosen.sets.items()
+        },
+    }
+
+
+def summarise_topics(found: Topics) -> dict[str, Any]:
+    """How many rows are of which topic, and how they came to it."""
+    return {
+        "num_topics": len({*found.names} - {OTHER}),
+        "clustered": found.num_clustered,
+        "clustered_noise": found.num_noise,
+        "assigned": found.num_assigned,
+        "share_without": round(found.share_without, 6),
+        "by_topic": _counted(found.names),
+    }
+
+
+def graded_rows(
+    problems: Sequence[Problem], found: Topics, chosen: Selection
+) -> list[dict[str, Any]]:
+    """One row of `GRADED_FEATURES` for each problem that has a level."""
+    set_of = {row["id"]: name for name, rows in chosen.sets.items() for row in rows}
+    return [
+        {
+            "id": row["id"],
+            "source": row["source"],
+            "modality": row["modality"],
+            "family": row["family"],
+            "topic": topic,
+            "level": row["level"],
+            "pass_rate": row["pass_rate"],
+            "question_characters": len(row["question"]),
+            "solution_characters": None if row["solution"] is None else len(row["solution"]),
+            "x": x,
+            "y": y,
+            "set": set_of.get(row["id"]),
+        }
+        for row, topic, (x, y) in zip(problems, found.names, found.places.tolist(), strict=True)
+    ]
+
+
+def examples(chosen: Selection, topic_of: Mapping[str, str], seed: int) -> list[Problem]:
+    """A few problems of each set, of different topics as far as there are any."""
+    picked: list[Problem] = []
+    for index, problems in enumerate(chosen.sets.values()):
+        order = np.random.default_rng([seed, index]).permutation(len(problems))
+        seen, turns = Counter[str](), list[tuple[int, int]]()
+        for place in order.tolist():
+            topic = topic_of[problems[place]["id"]]
+            turns.append((seen[topic], place))  # each topic's first problem before any second
+            seen[topic] += 1
+        turns.sort(key=itemgetter(0))
+        picked += [problems[place] for _, place in turns[:NUM_EXAMPLES]]
+    return picked
+
+
+def _counts(
+    problems: Sequence[Problem], field: Literal["source", "family", "level"]
+) -> dict[str, int]:
+    ordered = sorted(problems, key=itemgetter(field))
+    return dict(Counter(str(problem[field]) for problem in ordered))
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

@@ -1,10 +1,10 @@
-"""The worker of this project's work pool. It runs one flow, whatever the API was asked to have run.
+"""The worker of this project's work pool. It runs two flows, whatever the API was asked to run.
 
     python -m infra.worker [--with-healthcheck]
 
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
 pool's template or a run's job variables can bring another command. Here none of them count: the
-flow, its folder and its command are fixed, and a run of anything else ends with a message.
+flows, their folder and its command are fixed, and a run of anything else ends with a message.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
 from infra.settings import POOL, PROJECT_ROOT
 
-FLOW = "flows.full.full"
+FLOW, EVALUATE = "flows.full.full", "flows.evaluate.evaluate"
+FLOWS = {"full": FLOW, "evaluate": EVALUATE}  # by the deployments' names
 # Prefect's engine, in the process of a run, takes the flow from this variable where it is set: it
 # then asks neither for the deployment's entrypoint nor for its steps.
 FLOW_VARIABLE = "PREFECT__FLOW_ENTRYPOINT"
@@ -50,7 +51,7 @@ class ProjectJob(ProcessJobConfiguration):
         client: PrefectClient | None = None,
     ) -> Self:
         """The same for every run: Prefect's engine, in the project's root."""
-        return cls(working_dir=PROJECT_ROOT, env={FLOW_VARIABLE: FLOW})
+        return cls(working_dir=PROJECT_ROOT)
 
 
 class ProjectWorker(ProcessWorker):
@@ -70,7 +71,8 @@ class ProjectWorker(ProcessWorker):
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
-        refuse_foreign(await self._deployment(flow_run), flow_run)
+        flow = entrypoint_of(await self._deployment(flow_run), flow_run)
+        configuration.env[FLOW_VARIABLE] = flow
         return await super().run(flow_run, configuration, task_status)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
@@ -85,17 +87,19 @@ def create_pool(client: SyncPrefectClient) -> None:
     client.create_work_pool(pool, overwrite=True)
 
 
-def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> None:
-    """Lets nothing pass but a run of this project's deployment, with parameters that it has.
+def entrypoint_of(deployment: DeploymentResponse | None, flow_run: FlowRun) -> str:
+    """The flow of this project's deployment; nothing passes but its runs, with its parameters.
 
     Raises:
         ServiceError: This run is something else.
     """
-    if deployment is None or (deployment.entrypoint, deployment.pull_steps) != (FLOW, STEPS):
+    flow = FLOWS.get(deployment.name) if deployment else None
+    if flow is None or (deployment.entrypoint, deployment.pull_steps) != (flow, STEPS):
         raise ServiceError(
             "This run is not one of the project's deployment, and was not started.",
             where=f"flow run {flow_run.name}, deployment {deployment and deployment.name}",
-            rule=f"the pool {POOL} runs {FLOW} with the steps of prefect.yaml, and nothing else",
+            rule=f"the pool {POOL} runs {' and '.join(FLOWS.values())} with the steps of "
+            "prefect.yaml, and nothing else",
             fix="make down, then make up registers the deployment again; see SECURITY.md",
         )
     known = set((deployment.parameter_openapi_schema or {}).get("properties", {}))
@@ -104,8 +108,9 @@ def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> 
             f"The flow has no parameter {', '.join(unknown)}.",
             where=f"flow run {flow_run.name}",
             rule=f"its parameters are {', '.join(sorted(known))}",
-            fix="start it again: prefect deployment run revisual/full -p NAME=VALUE",
+            fix=f"start it again: prefect deployment run revisual/{deployment.name} -p NAME=VALUE",
         )
+    return flow
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, ne
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import stage_key
+from tasks.parts import FOLDER as PARTS
+from tasks.parts import Parts, find_parts, publish_parts
 from tasks.run import Run
 from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
 from training.recipe.recipe import resolved_toml_values
@@ -81,7 +83,7 @@ def make_artifact(
 
     A stage goes on from what an attempt before saved in the store, whichever run put it there, and
     stores its own while it runs. What the machine has killed is tried again `hardware.retries`
-    times.
+    times. Of an evaluation, every policy's answers to every benchmark are an artifact of their own.
 
     Args:
         run: The run that asks.
@@ -99,11 +101,13 @@ def make_artifact(
         InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
-    name, key = made_of.stage, stage_key(made_of)
-    num_retries = run.recipe.hardware.retries
+    name, key, num_retries = made_of.stage, stage_key(made_of), run.recipe.hardware.retries
+    parts = find_parts(run, store, inputs) if kind == "evaluate" else None
+    if parts is not None and parts.found:
+        display.say(f"{len(parts.found)} of {len(parts.made_of)} sets of answers are in the store")
     for attempt in itertools.count(1):
         try:
-            work, job = _attempt(run, store, kind, made_of, inputs, display, execute)
+            work, job = _attempt(run, store, kind, made_of, inputs, parts, display, execute)
             break
         except StageLost as error:
             if attempt > num_retries:
@@ -111,9 +115,21 @@ def make_artifact(
             display.show_retry(f"Retry {attempt} of {num_retries} of {name}", str(error))
     for kept in ("log.txt", "recipe.json"):
         shutil.copyfile(work / kept, job.output / kept)
-    makes, provenance = MAKES[kind], run.provenance(name, inputs, made_of)
-    artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
-    drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
+    made, is_whole = dict(inputs), True
+    if parts is not None:
+        answers, is_whole = publish_parts(run, store, parts, inputs, job.output)
+        made |= answers
+        shutil.rmtree(job.output / PARTS, ignore_errors=True)  # there may be none
+    makes, provenance = MAKES[kind], run.provenance(name, made, made_of)
+    artifact = store.publish(
+        job.output,
+        makes.kind,
+        provenance,
+        results=makes.results,
+        key=key if is_whole else None,
+    )
+    if is_whole:
+        drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
     shutil.rmtree(work)
     return artifact
 
@@ -124,6 +140,7 @@ def _attempt(
     kind: StageKind,
     made_of: Ingredients,
     inputs: Mapping[str, Artifact],
+    parts: Parts | None,
     display: Display,
     execute: Executor,
 ) -> tuple[Path, Job]:
@@ -133,12 +150,15 @@ def _attempt(
     work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run.work))
     provenance = run.provenance(name, inputs, made_of)
     uploads, resume = _saving(run, store, kind, provenance, key, work, display)
-    folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
-    job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume)
+    needed = inputs if parts is None else parts.needed(inputs)
+    folders = {given: _folder(run, store, artifact) for given, artifact in needed.items()}
+    policies = () if parts is None else tuple(parts.policies)
+    job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume, policies)
     resources = Resources(
         run.recipe.hardware.num_processes,
         run.recipe.hardware.threads_per_process,
         run.recipe.checkpoints.grace_seconds,
+        run.recipe.evaluation.key_variables if kind == "evaluate" else (),
     )
     try:
         with uploads:

@@ -62,14 +62,17 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     start_seconds = time.monotonic()
     store = run.store()
     digests = input_digests(store, run.recipe, name, inputs)
-    salt = run.id if run.reuse == "none" else ""
-    made_of = ingredients(run.recipe, name, kind, digests, salt=salt)
+    made_of = ingredients(run.recipe, name, kind, digests, salt=run.salt)
     display = StageDisplay(name)
     found, said = find_finished(store, made_of, run.reuse), list[str]()
     if found is None:
         artifact = make_artifact(run, store, kind, made_of, inputs, display)
-        for key in (recipe_key(made_of), history_key(run.recipe, name)):
-            store.append(key, artifact)
+        if store.find(stage_key(made_of)) is None:
+            said = ["Not everything was answered: it is kept, and the next run asks for the rest"]
+            display.say(said[0])
+        else:
+            for key in (recipe_key(made_of), history_key(run.recipe, name)):
+                store.append(key, artifact)
     else:
         artifact = found
         # Of a run that was killed before it could.

@@ -32,10 +32,10 @@ class Progress:
         """Begins to count, and logs what is there already; on the first process.
 
         Args:
-            num_expected: Responses that there will be.
+            num_expected: Responses that there will be, beside those of earlier calls.
             answered: Those of earlier attempts.
         """
-        self._num_expected = num_expected
+        self._num_expected += num_expected
         self._add(answered)
         self._start_seconds = time.monotonic()
         self._start_responses, self._start_tokens = self.num_responses, self._count("tokens", 0)

@@ -94,7 +94,8 @@ def entrypoint_of(deployment: DeploymentResponse | None, flow_run: FlowRun) -> s
         ServiceError: This run is something else.
     """
     flow = FLOWS.get(deployment.name) if deployment else None
-    if flow is None or (deployment.entrypoint, deployment.pull_steps) != (flow, STEPS):
+    asked = deployment and (deployment.entrypoint, deployment.pull_steps)
+    if deployment is None or flow is None or asked != (flow, STEPS):
         raise ServiceError(
             "This run is not one of the project's deployment, and was not started.",
             where=f"flow run {flow_run.name}, deployment {deployment and deployment.name}",

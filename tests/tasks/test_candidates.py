@@ -86,7 +86,6 @@ def test_a_folder_a_bucket_and_an_endpoint(settings):
         "http://user:password@127.0.0.1/v1#model",
         "http://127.0.0.1/v1?token=abcdefgh1234#model",
         "ftp://127.0.0.1/v1#model",
-        "../x.parquet\n",
     ],
 )
 def test_what_names_no_model_is_refused(settings, text):

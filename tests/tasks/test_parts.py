@@ -58,7 +58,7 @@ def machine(tmp_path) -> Evaluator:
 
 def of(*benchmarks, **changes) -> Recipe:
     evaluation = {"benchmarks": benchmarks, "max_response_tokens": 8}
-    evaluation["connection"] = {"retries": 0, "backoff_seconds": 0.001}
+    evaluation["connection"] = {"retries": 0, "concurrency": 1}
     return recipe(evaluation=evaluation | changes)
 
 

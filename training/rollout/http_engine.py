@@ -100,6 +100,9 @@ class HttpEngine:
                             running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
                         )
                     )
+                    # Of each, or asyncio complains of those that nobody looked at.
+                    if errors := [error for task in done if (error := task.exception())]:
+                        raise errors[0]
                     yield [task.result() for task in done]
             finally:
                 for task in running:

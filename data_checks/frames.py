@@ -110,8 +110,9 @@ def scores_frame(
     Returns:
         `id` = policy/benchmark, `policy`, `benchmark`, `value`, `low`, `high`, `num_problems`,
         `num_answered`, the problems with predictions; `num_predictions`, and how many are
-        `wanted`; `num_failed`, questions without a response; and `error`, the distance between the predictions' accuracy and the score's: its
-        value, or the accuracy that it states beside a value of another kind.
+        `wanted`; `num_failed`, questions without a response; and `error`, the distance between the
+        predictions' accuracy and the score's: its value, or the accuracy that it states beside a
+        value of another kind.
     """
     fields = ["policy", "benchmark", "value", "low", "high", "num_problems"]
     scores = _json(folder / "scores.json")["scores"]

@@ -78,7 +78,7 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="RUN, RUN/STAGE, an artifact's URI, a folder, s3://, a hub's id, or ENDPOINT#MODEL."
+            help="RUN, RUN/STAGE, an artifact's URI, a folder, s3://, a hub's id, ENDPOINT#MODEL."
         ),
     ],
     recipe: Annotated[str, SHIPPED] = "pocket",

@@ -213,9 +213,7 @@ class LineTail:
                 self._on_line(line)
 
 
-def stage_environment(
-    threads_per_process: int, variables: Collection[str] = ()
-) -> dict[str, str]:
+def stage_environment(threads_per_process: int, variables: Collection[str] = ()) -> dict[str, str]:
     """The environment of a stage: ours, quiet, on loopback, with its share of the cores.
 
     A stage reads and writes folders alone. It gets no credentials, and cannot show any; only an

@@ -139,16 +139,16 @@ def accuracy(evidence: Evidence) -> Section:
     return Section("Accuracy after each stage", "accuracy", (*figures, *tables))
 
 
-def _judges(evidence: Evidence) -> list[Prose]:
+def _judges(evidence: Evidence) -> tuple[Prose, ...]:
     """Who was asked where the rules found no answer, and what came of it."""
-    return [
+    return tuple(
         Prose(
             f"{one.policy} on {one.benchmark}: where the rules found no answer, the judge "
             f"{one.judge} was asked; its replies: {_counted(one.findings)}."
         )
         for one in evidence.scores
         if one.judge is not None
-    ]
+    )
 
 
 def _counted(findings: dict[str, int]) -> str:

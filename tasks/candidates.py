@@ -85,7 +85,7 @@ def prepare_evaluation(
     """Resolves the recipe and checks what an evaluation needs.
 
     Raises:
-        RecipeError: The recipe or a benchmark is missing or breaks a rule, or the model's name does.
+        RecipeError: The recipe, a benchmark or the model's name is missing or breaks a rule.
         InputError: The model, the endpoint or a benchmark cannot be found or reached.
         ModelError: The model is no vision-language model.
         RevisualError: The store or the disk will not do.

@@ -65,8 +65,7 @@ def find_parts(run: Run, store: Store, inputs: Mapping[str, Artifact]) -> Parts:
         (policy, one.name): part_ingredients(
             run.recipe,
             one,
-            {"policy": artifact.sha256}
-            | {"benchmark": inputs[n].sha256 for n in (one.input_name,) if n in inputs},
+            {name: read.sha256 for name, read in _read(artifact, one, inputs).items()},
             salt=run.salt,
         )
         for policy, artifact in policies.items()
@@ -74,6 +73,14 @@ def find_parts(run: Run, store: Store, inputs: Mapping[str, Artifact]) -> Parts:
     }
     found = {pair: find_finished(store, one, run.reuse) for pair, one in made_of.items()}
     return Parts(policies, made_of, {pair: one for pair, one in found.items() if one})
+
+
+def _read(
+    policy: Artifact, benchmark: BenchmarkRecipe, inputs: Mapping[str, Artifact]
+) -> dict[str, Artifact]:
+    """What a part is made from, by names that are the same for all."""
+    read = inputs.get(benchmark.input_name)
+    return {"policy": policy} | ({} if read is None else {"benchmark": read})
 
 
 def part_ingredients(
@@ -103,14 +110,14 @@ def publish_parts(
     Returns:
         All parts by name, and whether nothing is missing in them.
     """
+    benchmarks = {one.name: one for one in run.recipe.evaluation.benchmarks}
     made, is_whole = {part_name(pair): one for pair, one in parts.found.items()}, True
     for pair, made_of in parts.made_of.items():
         if pair in parts.found:
             continue
         policy, benchmark = pair
         folder = output / FOLDER / policy / benchmark
-        names = (("policy", policy), ("benchmark", f"benchmark:{benchmark}"))
-        given = {name: inputs[key] for name, key in names if key in inputs}
+        given = _read(parts.policies[policy], benchmarks[benchmark], inputs)
         provenance = run.provenance(STAGE, given, made_of)
         key = stage_key(made_of) if (is_answered := _is_answered(folder / FILE)) else None
         artifact = store.publish(folder, KIND, provenance, key=key)

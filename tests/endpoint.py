@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -79,6 +79,10 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_: Any) -> None:
             pass
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # a client that wants no more
+                super().handle()
 
         def do_GET(self) -> None:
             if self.path != "/v1/models":

@@ -127,7 +127,9 @@ def test_an_endpoint_is_asked_for_its_models_before_anything_starts(
     with pytest.raises(InputError, match="no connection"):
         check_evaluation(f"http://127.0.0.1:{free_port}/v1#{MODEL}", mine, settings)
     with pytest.raises(SettingsError, match="TINY_API_KEY is not set"):
-        check_evaluation(text, with_evaluation(connection={"key_variable": "TINY_API_KEY"}), settings)
+        check_evaluation(
+            text, with_evaluation(connection={"key_variable": "TINY_API_KEY"}), settings
+        )
     judge = {"address": endpoint.address, "model": "judge", "connection": {"retries": 0}}
     with pytest.raises(InputError, match="does not have the model 'judge'"):
         check_evaluation(text, with_evaluation(judge=judge, connection={}), settings)

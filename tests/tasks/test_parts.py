@@ -80,9 +80,9 @@ def test_another_benchmark_or_checkpoint_asks_only_what_is_new(machine, endpoint
     # By another name, beside another model.
     all_four = machine.evaluate(of(TEXT, PICTURES), {"base": two, "later": one})
     assert asked(endpoint) == ["two"] * 5
-    assert machine.scores(both)["base", "pocket_text"] == machine.scores(first)[
-        "base", "pocket_text"
-    ]
+    assert (
+        machine.scores(both)["base", "pocket_text"] == machine.scores(first)["base", "pocket_text"]
+    )
     assert set(machine.scores(all_four)) == {
         (policy, benchmark)
         for policy in ("base", "later")
@@ -106,9 +106,7 @@ def test_other_settings_ask_again(machine, endpoint, changes):
     endpoint.answer = lambda body: completion("\\boxed{1}", model=body["model"])
     one = machine.policy(endpoint.address, "one")
     if "judge" in changes:
-        changes = {
-            "judge": {"address": endpoint.address, "model": "judge", "agreement_samples": 0}
-        }
+        changes = {"judge": {"address": endpoint.address, "model": "judge", "agreement_samples": 0}}
     machine.evaluate(of(TEXT), {"base": one})
     asked(endpoint)
     machine.evaluate(of(TEXT, **changes), {"base": one})

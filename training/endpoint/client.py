@@ -32,7 +32,7 @@ _REFUSED = {401, 403}
 _MOVED = range(300, 400)
 
 
-class Unanswered(Exception):  # noqa: N818 - no error of the caller's: it is counted
+class Unanswered(Exception):
     """One question has no answer; the text says why, in few words."""
 
 
@@ -62,7 +62,7 @@ class EndpointClient:
         self._client = httpx.AsyncClient(
             # What is packed may unpack to gigabytes.
             headers={"Accept-Encoding": "identity", **_authorization(connection)},
-            timeout=None,  # `asyncio.timeout` bounds the whole try
+            timeout=connection.timeout_seconds,  # of each wait; `asyncio.timeout` bounds them all
             limits=httpx.Limits(max_connections=connection.concurrency),
             follow_redirects=False,
         )

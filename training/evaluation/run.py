@@ -174,7 +174,8 @@ def _ask_judge(
         job.start(requests)
     job.ask(requests, partial(_open_judge, judge))
     answers = {
-        request.key: found[0] for request, found in zip(requests, job.answers(requests), strict=True)
+        request.key: found[0]
+        for request, found in zip(requests, job.answers(requests), strict=True)
     }
     return {
         pair: {

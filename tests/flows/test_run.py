@@ -166,6 +166,14 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     require_assets(services, MATERIALIZED, record)
     require_assets(services, REFERENCED, second)
 
+    # The last policy by itself: the run has asked it everything already.
+    tiny = str(recipes / "tiny.toml")
+    alone = services.cli("evaluate", record["name"], "--recipe", tiny)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    (evaluation,) = run_record(services)["stages"]
+    assert evaluation["inputs"] == [outputs["multimodal_rl"], benchmark]
+    assert len(list(services.settings.home.glob("store/artifacts/answers/*"))) == len(policies)
+
     # From the run back to the rows of its sources.
     lineage = services.cli("lineage", record["name"])
     assert lineage.returncode == 0, lineage.stderr

@@ -97,7 +97,7 @@ def own(tmp_path):
 def run(endpoint, own, tmp_path):
     """Evaluates the endpoint, which plays policy and judge, into a folder of a name."""
     endpoint.models = ["policy", "judge"]
-    endpoint.answer = lambda body: _play(body)
+    endpoint.answer = _play
 
     def evaluated(name, *, judge=True, resume=None, parts=None, benchmarks=("sums",)):
         values = _recipe(endpoint, own, benchmarks)
@@ -164,7 +164,7 @@ def _recipe(endpoint, own, benchmarks):
 
 
 def test_the_judge_is_asked_where_the_rules_find_nothing_and_counted(run, endpoint):
-    output, rows, score = run("judged")
+    _, rows, score = run("judged")
     by_number = rows.set_index(rows["problem_id"].str.rpartition("/")[2].astype(int))
     assert by_number["judged_by"].to_dict() == {
         n: "judge" if n in (2, 3) else "rule" for n in range(10)

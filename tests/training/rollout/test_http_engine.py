@@ -167,7 +167,7 @@ def test_an_answer_that_only_drips_is_a_time_out(endpoint, engine):
 
 def test_an_endpoint_that_answers_nothing_ends_the_job(endpoint, engine):
     endpoint.answer = lambda body: Raw(b"", 503)
-    with pytest.raises(InputError, match="questions in a row without an answer.*status 503"):
+    with pytest.raises(InputError, match=r"questions in a row without an answer.*status 503"):
         answered(engine(retries=0), requests(40))
     assert len(endpoint.asked) <= MAX_FAILURES_IN_A_ROW + QUICK["concurrency"]
 

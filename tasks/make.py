@@ -102,9 +102,11 @@ def make_artifact(
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
     name, key, num_retries = made_of.stage, stage_key(made_of), run.recipe.hardware.retries
-    parts = find_parts(run, store, inputs) if kind == "evaluate" else None
-    if parts is not None and parts.found:
-        display.say(f"{len(parts.found)} of {len(parts.made_of)} sets of answers are in the store")
+    parts = None
+    if kind == "evaluate":
+        parts = find_parts(store, run.recipe, inputs, run.reuse, salt=run.salt)
+        if parts.found:
+            display.say(f"{parts} are in the store")
     for attempt in itertools.count(1):
         try:
             work, job = _attempt(run, store, kind, made_of, inputs, parts, display, execute)

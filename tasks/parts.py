@@ -14,9 +14,8 @@ from contracts.artifact import Artifact
 from contracts.job import PART
 from contracts.provenance import Ingredients
 from infra.store import Store
-from tasks.keys import ingredients, recipe_key, stage_key
+from tasks.keys import Reuse, find_finished, ingredients, recipe_key, stage_key
 from tasks.run import Run
-from tasks.status import find_finished
 from training.recipe.evaluation import BenchmarkRecipe
 from training.recipe.recipe import Recipe
 
@@ -39,6 +38,9 @@ class Parts:
     made_of: dict[Pair, Ingredients]
     found: dict[Pair, Artifact]
 
+    def __str__(self) -> str:
+        return f"{len(self.found)} of {len(self.made_of)} sets of answers"
+
     def needed(self, inputs: Mapping[str, Artifact]) -> dict[str, Artifact]:
         """What the stage has to read: no policy that has answered everything, and the parts."""
         asked = {policy for policy, _ in self.made_of.keys() - self.found.keys()}
@@ -51,27 +53,36 @@ def part_name(pair: Pair) -> str:
     return PART + "/".join(pair)
 
 
-def find_parts(run: Run, store: Store, inputs: Mapping[str, Artifact]) -> Parts:
-    """Which answers there are already, as far as the run reuses anything.
+def find_parts(
+    store: Store,
+    recipe: Recipe,
+    inputs: Mapping[str, Artifact],
+    reuse: Reuse,
+    *,
+    salt: str = "",
+) -> Parts:
+    """Which answers there are already, as far as anything is reused.
 
     Args:
-        run: The run that asks.
         store: Where they may be.
+        recipe: The resolved recipe.
         inputs: Policies and benchmarks, by the names that the stage knows them by.
+        reuse: What is taken from the store.
+        salt: Of a run that reuses nothing.
     """
-    benchmarks = {one.input_name: one for one in run.recipe.evaluation.benchmarks}
+    benchmarks = {one.input_name: one for one in recipe.evaluation.benchmarks}
     policies = {name: one for name, one in inputs.items() if name not in benchmarks}
     made_of = {
         (policy, one.name): part_ingredients(
-            run.recipe,
+            recipe,
             one,
             {name: read.sha256 for name, read in _read(artifact, one, inputs).items()},
-            salt=run.salt,
+            salt=salt,
         )
         for policy, artifact in policies.items()
         for one in benchmarks.values()
     }
-    found = {pair: find_finished(store, one, run.reuse) for pair, one in made_of.items()}
+    found = {pair: find_finished(store, one, reuse) for pair, one in made_of.items()}
     return Parts(policies, made_of, {pair: one for pair, one in found.items() if one})
 
 

@@ -15,6 +15,7 @@ from tasks.assets import emit_asset
 from tasks.display import StageDisplay
 from tasks.inputs import Inputs
 from tasks.keys import (
+    find_finished,
     history_key,
     ingredients,
     input_digests,
@@ -24,7 +25,7 @@ from tasks.keys import (
 )
 from tasks.make import make_artifact
 from tasks.run import Run
-from tasks.status import explain, find_finished
+from tasks.status import explain
 from tasks.uploads import drop_remains
 from training.recipe.stages import Stage, validates
 

@@ -10,6 +10,7 @@ from contracts.artifact import Artifact
 from drills.disturbed import Watcher
 from tasks.keys import ingredients, input_digests, stage_key
 from tasks.make import make_artifact
+from tasks.parts import find_parts
 from tests.endpoint import Raw, completion, question_of
 from tests.tasks.machine import Machine, recipe
 from training.evaluation.run import ENDPOINT_FILE
@@ -78,6 +79,11 @@ def test_another_benchmark_or_checkpoint_asks_only_what_is_new(machine, endpoint
     both = machine.evaluate(of(TEXT, PICTURES), {"base": one})
     assert asked(endpoint) == ["one"] * 2
     # By another name, beside another model.
+    given = {"base": two, "later": one} | machine.resolve(of(TEXT, PICTURES)).benchmarks
+    for reuse, num_found in (("code", 2), ("none", 0)):
+        salt = "another run" if reuse == "none" else ""
+        parts = find_parts(machine.store, of(TEXT, PICTURES), given, reuse, salt=salt)
+        assert str(parts) == f"{num_found} of 4 sets of answers"
     all_four = machine.evaluate(of(TEXT, PICTURES), {"base": two, "later": one})
     assert asked(endpoint) == ["two"] * 5
     assert (

@@ -135,8 +135,9 @@ def accuracy(evidence: Evidence) -> Section:
     if not figures:
         text = "There are no scores."
         return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
-    tables = (*_score_tables(evidence), *measure_tables(evidence), *_judges(evidence))
-    return Section("Accuracy after each stage", "accuracy", (*figures, *tables))
+    blocks: list[Block] = [*figures, *_score_tables(evidence), *measure_tables(evidence)]
+    blocks += _judges(evidence)
+    return Section("Accuracy after each stage", "accuracy", tuple(blocks))
 
 
 def _judges(evidence: Evidence) -> tuple[Prose, ...]:

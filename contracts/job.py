@@ -5,6 +5,7 @@ from typing import Literal
 
 from contracts.artifact import Record
 
+PART = "part:"  # how an evaluation knows what is answered already
 STAGE_MODULE = "training.stage"  # run as `python -m training.stage JOB.json`
 PREEMPTED_EXIT_CODE = 75  # sysexits.h, EX_TEMPFAIL: the same job may be tried again
 
@@ -16,12 +17,14 @@ class Job(Record):
         stage: `curate`, `evaluate` or the name of a training stage of the recipe.
         recipe: The resolved recipe, a JSON file.
         inputs: Local folders by name. curate: `policy`, `source:<name>` and `benchmark:<name>`;
-            training: `policy`, `data`; evaluate: every policy by its name, the base first, then
-            `benchmark:<name>`.
+            training: `policy`, `data`; evaluate: policies by their names, `benchmark:<name>`, and
+            `part:<policy>/<benchmark>` for what is answered already.
         output: The folder to fill; empty at the start.
         outcome: Where to write how it ended, an `Outcome`.
         checkpoints: Folder for step checkpoints, or chunks of responses; None saves none.
         resume: A step checkpoint to go on from, or a folder of chunks.
+        policies: evaluate: all policies by name, the base first. One that is no input has all its
+            answers in parts.
     """
 
     stage: str
@@ -31,6 +34,7 @@ class Job(Record):
     outcome: Path
     checkpoints: Path | None = None
     resume: Path | None = None
+    policies: tuple[str, ...] = ()
 
 
 class Outcome(Record):

@@ -54,6 +54,9 @@ class Score(Record):
         measures: Further measures of the benchmark.
         reading: Share of the problems with a reading that the response transcribed rightly; None
             if no problem has one.
+        failures: How many questions got no response, by why; they count as not right.
+        findings: What the judge came to, where it was asked because the rules found no answer.
+        judge: Who it was, `model, prompt version`; None where there is none.
     """
 
     policy: str
@@ -72,6 +75,14 @@ class Score(Record):
     by_part: dict[str, Share] = Field(default_factory=dict)
     measures: tuple[Measure, ...] = ()
     reading: Number | None = None
+    failures: dict[str, Count] = Field(default_factory=dict)
+    findings: dict[str, Count] = Field(default_factory=dict)
+    judge: str | None = None
+
+    @property
+    def num_failed(self) -> int:
+        """Questions without a response: the score is not over the whole benchmark."""
+        return sum(self.failures.values())
 
 
 class Gain(Record):

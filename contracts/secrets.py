@@ -141,7 +141,7 @@ def names_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def _is_secret_variable(name: str) -> bool:
+def is_secret_variable(name: str) -> bool:
     """Whether a variable of this name holds a secret: some names are only variables'."""
     return names_secret(name) or _SECRET_VARIABLE.search(name) is not None
 
@@ -151,7 +151,7 @@ def without_secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if not _is_secret_variable(name) and without_secrets(value, {}) == value
+        if not is_secret_variable(name) and without_secrets(value, {}) == value
     }
 
 
@@ -215,7 +215,7 @@ def _secrets_of(environment: Mapping[str, str]) -> list[str]:
     """
     found = set()
     for name, value in environment.items():
-        if _is_secret_variable(name):
+        if is_secret_variable(name):
             shortest = MIN_ID_CHARACTERS if name.upper().endswith("_ID") else MIN_SECRET_CHARACTERS
             # The password of `user:password` is a secret by itself, too.
             found |= {part for part in (value, value.partition(":")[2]) if len(part) >= shortest}

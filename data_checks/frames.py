@@ -110,17 +110,20 @@ def scores_frame(
     Returns:
         `id` = policy/benchmark, `policy`, `benchmark`, `value`, `low`, `high`, `num_problems`,
         `num_answered`, the problems with predictions; `num_predictions`, and how many are
-        `wanted`; and `error`, the distance between the predictions' accuracy and the score's: its
-        value, or the accuracy that it states beside a value of another kind.
+        `wanted`; `num_failed`, questions without a response; and `error`, the distance between the
+        predictions' accuracy and the score's: its value, or the accuracy that it states beside a
+        value of another kind.
     """
     fields = ["policy", "benchmark", "value", "low", "high", "num_problems"]
     scores = _json(folder / "scores.json")["scores"]
     frame = pd.DataFrame(
         [
-            {field: score[field] for field in fields} | {"stated": score.get("accuracy")}
+            {field: score[field] for field in fields}
+            | {"stated": score.get("accuracy")}
+            | {"num_failed": sum(score.get("failures", {}).values())}
             for score in scores
         ],
-        columns=[*fields, "stated"],
+        columns=[*fields, "stated", "num_failed"],
     )
     grouped = predictions.groupby(["policy", "benchmark"], as_index=False).agg(
         recomputed=("right", "mean"),

@@ -5,6 +5,7 @@ the recipe's severity is `error`.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,7 +85,9 @@ def check_curation(recipe: Recipe, folder: Path) -> GateRecord:
     )
 
 
-def check_evaluation(recipe: Recipe, folder: Path) -> GateRecord:
+def check_evaluation(
+    recipe: Recipe, folder: Path, policies: Sequence[str] | None = None
+) -> GateRecord:
     """Checks the scores and predictions, after the evaluation.
 
     Gains are those of the final checkpoint over the base, on every benchmark.
@@ -92,6 +95,7 @@ def check_evaluation(recipe: Recipe, folder: Path) -> GateRecord:
     Args:
         recipe: The run's recipe; `gates.evaluation` holds what it demands.
         folder: The artifact of `training.evaluation.run.evaluate`.
+        policies: Who was evaluated, if it is not the recipe's own stages: no gain is asked for.
 
     Returns:
         Every check with what was seen.
@@ -101,20 +105,21 @@ def check_evaluation(recipe: Recipe, folder: Path) -> GateRecord:
         DataError: A file of the artifact is missing or has other columns.
     """
     gate = recipe.gates.evaluation
-    policies = ["base", *(stage.name for stage in recipe.stages)]
+    own = ["base", *(stage.name for stage in recipe.stages)]
     benchmarks = [each.name for each in recipe.evaluation.benchmarks]
     predictions = frames.predictions_frame(folder)
     samples = {
         each.name: recipe.evaluation.samples_of(each) for each in recipe.evaluation.benchmarks
     }
     scores = frames.scores_frame(folder, predictions, samples)
-    final = frames.final_frame(scores, predictions, benchmarks, final=policies[-1])
     suites = _load_suites()
     checked = [
         (suites.predictions_suite(recipe.evaluation.max_response_tokens), predictions),
-        (suites.scores_suite(policies, benchmarks), scores),
-        (suites.final_suite(gate), final),
+        (suites.scores_suite(policies or own, benchmarks), scores),
     ]
+    if policies is None:
+        final = frames.final_frame(scores, predictions, benchmarks, final=own[-1])
+        checked.append((suites.final_suite(gate), final))
     return _decide(
         "evaluation",
         gate.severity,

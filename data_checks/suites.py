@@ -154,6 +154,13 @@ def scores_suite(policies: Sequence[str], benchmarks: Sequence[str]) -> gx.Expec
                 column_B="num_predictions",
                 meta=_meta("predictions", "samples_per_problem for each problem"),
             ),
+            _between(
+                "num_failed",
+                0,
+                0,
+                name="questions without a response",
+                words="none: else the score is not of the whole benchmark",
+            ),
             _not_null("error", "predictions of each score"),
             _between("error", 0.0, _SCORE_ERROR, name="value and predictions", words="equal"),
         ],

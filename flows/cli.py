@@ -14,7 +14,7 @@ from contracts.run_record import recipe_digest
 from contracts.secrets import masked
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
-from infra.settings import PROJECT_ROOT, load_settings
+from infra.settings import DEPLOYMENT, EVALUATION, PROJECT_ROOT, load_settings
 from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
@@ -70,7 +70,42 @@ def run(
         "reuse": reuse,
         "digest": recipe_digest(resolved_toml_values(loaded)),
     }
-    raise typer.Exit(watch(settings, start_run(settings, parameters)))
+    raise typer.Exit(watch(settings, start_run(settings, DEPLOYMENT, parameters)))
+
+
+@app.command(epilog="Example: revisual evaluate http://127.0.0.1:8000/v1#my-model")
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="RUN, RUN/STAGE, an artifact's URI, a folder, s3://, a hub's id, ENDPOINT#MODEL."
+        ),
+    ],
+    recipe: Annotated[str, SHIPPED] = "pocket",
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="One of the recipe's or a shipped one; repeat it.")
+    ] = None,
+    seed: Seed = None,
+    reuse: Reused = "code",
+) -> None:
+    """Scores one model on a recipe's benchmarks."""
+    from flows.watch import start_run, watch
+    from tasks.candidates import check_evaluation, narrowed
+
+    settings = load_settings()
+    loaded = _load(recipe, seed)
+    model = str(Path(model).resolve()) if model.startswith(("./", "../")) else model
+    check_evaluation(model, narrowed(loaded, benchmark), settings)
+    up()
+    parameters = {
+        "model": model,
+        "recipe": absolute_name(recipe),
+        "benchmarks": benchmark,
+        "seed": seed,
+        "reuse": reuse,
+        "digest": recipe_digest(resolved_toml_values(loaded)),
+    }
+    raise typer.Exit(watch(settings, start_run(settings, EVALUATION, parameters)))
 
 
 @app.command(epilog="Example: revisual status pocket --seed 3")

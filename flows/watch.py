@@ -28,7 +28,7 @@ from contracts.secrets import without_secrets
 from contracts.texts import marked
 from infra import services
 from infra.access import api_client
-from infra.settings import DEPLOYMENT, Settings
+from infra.settings import Settings
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0  # between two lines that only tell of progress
@@ -44,10 +44,10 @@ class Step:
     progress: str
 
 
-def start_run(settings: Settings, parameters: dict[str, Any]) -> UUID:
-    """What `prefect deployment run revisual/full` does; returns the flow run's id."""
+def start_run(settings: Settings, name: str, parameters: dict[str, Any]) -> UUID:
+    """What `prefect deployment run NAME` does; returns the flow run's id."""
     with api_client(settings) as client:
-        deployment = client.read_deployment_by_name(DEPLOYMENT)
+        deployment = client.read_deployment_by_name(name)
         given = {name: value for name, value in parameters.items() if value is not None}
         return client.create_flow_run_from_deployment(deployment.id, parameters=given).id
 

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,11 +44,13 @@ class Resources:
         num_processes: Training processes to start.
         threads_per_process: CPU threads of each.
         grace_seconds: From SIGTERM to SIGKILL: time to finish a step and to save it.
+        variables: Names of variables that it gets although they hold secrets.
     """
 
     num_processes: int
     threads_per_process: int
     grace_seconds: float = GRACE_SECONDS
+    variables: tuple[str, ...] = ()
 
 
 class Executor(Protocol):
@@ -72,6 +74,7 @@ def new_job(
     inputs: Mapping[str, Path],
     work: Path,
     resume: Path | None = None,
+    policies: tuple[str, ...] = (),
 ) -> Job:
     """Lays out a stage's scratch folder and writes down what is asked.
 
@@ -81,6 +84,7 @@ def new_job(
         inputs: Local folders of its inputs, by name; the order counts.
         work: The folder, of its own; created, must not hold an output.
         resume: A step checkpoint to go on from.
+        policies: Of an evaluation: all policies by name, the base first.
     """
     job = Job(
         stage=stage,
@@ -90,6 +94,7 @@ def new_job(
         outcome=work / "outcome.json",
         checkpoints=work / CHECKPOINTS,
         resume=resume,
+        policies=policies,
     )
     job.output.mkdir(parents=True)
     job.recipe.write_text(json.dumps(recipe, indent=2))
@@ -128,7 +133,7 @@ def launch(
     kills_before = num_oom_kills()
     code = supervise(
         command,
-        stage_environment(resources.threads_per_process),
+        stage_environment(resources.threads_per_process, resources.variables),
         log_path,
         poll=lambda: _poll(log, metrics),
         grace_seconds=resources.grace_seconds,
@@ -208,13 +213,15 @@ class LineTail:
                 self._on_line(line)
 
 
-def stage_environment(threads_per_process: int) -> dict[str, str]:
+def stage_environment(threads_per_process: int, variables: Collection[str] = ()) -> dict[str, str]:
     """The environment of a stage: ours, quiet, on loopback, with its share of the cores.
 
-    A stage reads and writes folders alone. It gets no credentials, and cannot show any.
+    A stage reads and writes folders alone. It gets no credentials, and cannot show any; only an
+    evaluation gets the keys of the endpoints that its recipe names, by the names of `variables`.
     """
     return {
         **without_secret_variables(os.environ),
+        **{name: os.environ[name] for name in variables if name in os.environ},
         "OMP_NUM_THREADS": str(threads_per_process),
         "GLOO_SOCKET_IFNAME": "lo",
         "NCCL_SOCKET_IFNAME": "lo",

@@ -32,7 +32,7 @@ from infra.access import (
     without_proxy,
     write_private,
 )
-from infra.settings import DEPLOYMENT, POOL, PROJECT_ROOT, Settings
+from infra.settings import DEPLOYMENT, EVALUATION, POOL, PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
@@ -53,7 +53,7 @@ WORKER_VARIABLES = {
     "PYTHONUNBUFFERED": "1",
 }
 # What a deployment says: its steps, and the flow's parameters with their types.
-DEPLOYED_FROM = ("prefect.yaml", "flows/full.py", "tasks/keys.py")
+DEPLOYED_FROM = ("prefect.yaml", "flows/full.py", "flows/evaluate.py", "tasks/keys.py")
 
 
 def up(settings: Settings) -> None:
@@ -306,7 +306,7 @@ def _deploy(settings: Settings) -> None:
 
 
 def _is_deployed(settings: Settings) -> bool:
-    """Whether the server has the deployment, and nothing that it is made of has changed since."""
+    """Whether the server has both, and nothing that they are made of has changed since."""
     path = _deployed_path(settings)
     if not path.is_file() or path.read_text(encoding="utf-8") != _deployment_digest():
         return False
@@ -314,7 +314,8 @@ def _is_deployed(settings: Settings) -> bool:
 
     with api_client(settings) as client:
         try:
-            client.read_deployment_by_name(DEPLOYMENT)
+            for name in (DEPLOYMENT, EVALUATION):
+                client.read_deployment_by_name(name)
         except ObjectNotFound:
             return False
     return True

@@ -1,16 +1,17 @@
-"""The workers of this project's work pools. Each runs one flow, whatever the API was asked to run.
+"""The workers of this project's work pools. They run its flows, whatever the API was asked to run.
 
     python -m infra.worker [--with-healthcheck]
 
 serves the pool of whole runs; `flows.pools` serves other pools, whose workers run single stages.
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
 pool's template or a run's job variables can bring another command. Here none of them count: the
-flow, its folder and its command are fixed, and a run of anything else ends with a message.
+flows, their folder and its command are fixed, and a run of anything else ends with a message.
 """
 
 import argparse
 import asyncio
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, ClassVar, Self
 
@@ -25,9 +26,10 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from contracts.errors import ServiceError
 from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
-from infra.settings import DEPLOYMENT, POOL, PROJECT_ROOT
+from infra.settings import POOL, PROJECT_ROOT
 
-FLOW = "flows.full.full"
+# By the deployments' names, of the pool of whole runs.
+FLOWS = {"full": "flows.full.full", "evaluate": "flows.evaluate.evaluate"}
 STAGE_FLOW = "flows.stage.stage"
 # Prefect's engine, in the process of a run, takes the flow from this variable where it is set: it
 # then asks neither for the deployment's entrypoint nor for its steps.
@@ -44,8 +46,6 @@ JOB_TEMPLATE = {
 class ProjectJob(ProcessJobConfiguration):
     """How a run is started; neither the pool's template nor the run's job variables count."""
 
-    flow: ClassVar[str] = FLOW
-
     @classmethod
     async def from_template_and_values(
         cls,
@@ -54,21 +54,15 @@ class ProjectJob(ProcessJobConfiguration):
         client: PrefectClient | None = None,
     ) -> Self:
         """The same for every run: Prefect's engine, in the project's root."""
-        return cls(working_dir=PROJECT_ROOT, env={FLOW_VARIABLE: cls.flow})
-
-
-class StageJob(ProjectJob):
-    """How a stage is started that a run elsewhere has asked for."""
-
-    flow: ClassVar[str] = STAGE_FLOW
+        return cls(working_dir=PROJECT_ROOT)
 
 
 class ProjectWorker(ProcessWorker):
-    """Starts a process for each run of this project's deployment."""
+    """Starts a process for each run of this project's deployments."""
 
     type = "revisual"  # as `process` it would take the place of Prefect's own worker
     job_configuration = ProjectJob
-    flow = ProjectJob.flow
+    flows: ClassVar[Collection[str]] = tuple(FLOWS.values())
 
     async def run(
         self,
@@ -81,7 +75,8 @@ class ProjectWorker(ProcessWorker):
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
-        refuse_foreign(await self._deployment(flow_run), flow_run, self.flow)
+        allowed = await self._deployment(flow_run)
+        configuration.env[FLOW_VARIABLE] = entrypoint_of(allowed, flow_run, self.flows)
         return await super().run(flow_run, configuration, task_status)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
@@ -94,8 +89,7 @@ class StageWorker(ProjectWorker):
     """Starts a process for each stage that is asked for in its pool."""
 
     type = "revisual-stage"
-    job_configuration = StageJob
-    flow = StageJob.flow
+    flows = (STAGE_FLOW,)
 
 
 def create_pool(client: SyncPrefectClient) -> None:
@@ -104,18 +98,27 @@ def create_pool(client: SyncPrefectClient) -> None:
     client.create_work_pool(pool, overwrite=True)
 
 
-def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun, flow: str) -> None:
-    """Lets nothing pass but a run of this project's deployment, with parameters that it has.
+def entrypoint_of(
+    deployment: DeploymentResponse | None, flow_run: FlowRun, flows: Collection[str]
+) -> str:
+    """The flow of one of this project's deployments; a run of anything else is refused.
+
+    Args:
+        deployment: What the run is of.
+        flow_run: The run, with its parameters.
+        flows: Entrypoints of the flows that its pool runs.
 
     Raises:
         ServiceError: This run is something else.
     """
-    if deployment is None or (deployment.entrypoint, deployment.pull_steps) != (flow, STEPS):
+    flow = deployment.entrypoint if deployment else None
+    if deployment is None or flow is None or flow not in flows or deployment.pull_steps != STEPS:
         raise ServiceError(
-            "This run is not one of the project's deployment, and was not started.",
+            "This run is not one of the project's deployments, and was not started.",
             where=f"flow run {flow_run.name}, deployment {deployment and deployment.name}",
-            rule=f"its pool runs {flow} with the steps of prefect.yaml, and nothing else",
-            fix="register the deployment again: make down, then make up; for a pool of stages, "
+            rule=f"its pool runs {' and '.join(flows)} with the steps of prefect.yaml, and "
+            "nothing else",
+            fix="register the deployments again: make down, then make up; for a pool of stages, "
             "start its worker again; see SECURITY.md",
         )
     known = set((deployment.parameter_openapi_schema or {}).get("properties", {}))
@@ -124,8 +127,9 @@ def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun, flo
             f"The flow has no parameter {', '.join(unknown)}.",
             where=f"flow run {flow_run.name}",
             rule=f"its parameters are {', '.join(sorted(known))}",
-            fix=f"start it again: prefect deployment run {DEPLOYMENT} -p NAME=VALUE",
+            fix=f"start it again: prefect deployment run revisual/{deployment.name} -p NAME=VALUE",
         )
+    return flow
 
 
 def serve(worker: ProjectWorker, *, with_healthcheck: bool = False) -> None:

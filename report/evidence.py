@@ -136,7 +136,7 @@ def gather(run: RunRecord, folders: Mapping[str, Path]) -> Evidence:
         problems=_read(evaluation, folders, "problems.parquet", Path, missing),
         curation=_read(curation, folders, "summary.json", _read_summary, missing),
         has_datasheet=datasheet_folder(run, folders) is not None,
-        missing=(*_absent_stages(run), *missing),
+        missing=(*_absent_stages(run), *missing, *_unanswered(scores)),
     )
 
 
@@ -145,6 +145,17 @@ def datasheet_folder(run: RunRecord, folders: Mapping[str, Path]) -> Path | None
     curation = _last_of_kind(run, "curate")
     folder = folders.get(curation.name) if curation else None
     return folder if folder and (folder / "graded.parquet").is_file() else None
+
+
+def _unanswered(scores: Scores | None) -> list[str]:
+    """Benchmarks that were not scored in full: a sentence for each."""
+    return [
+        f"{one.policy} on {one.benchmark}: {one.num_failed} question(s) have no response ("
+        + ", ".join(f"{why}: {count}" for why, count in one.failures.items())
+        + "). The score counts them as not right, and is no score of the whole benchmark."
+        for one in (scores.scores if scores else ())
+        if one.num_failed
+    ]
 
 
 def read_scores(path: Path) -> Scores:
@@ -250,7 +261,8 @@ def planned_stages(run: RunRecord) -> tuple[tuple[str, str], ...]:
     names = {stage.kind: stage.name for stage in run.stages}
     first = (names.get("curate", "curate"), "curate")
     last = (names.get("evaluate", "evaluate"), "evaluate")
-    return (first, *planned, last)
+    # The recipe of an evaluation by itself has no stages.
+    return (first, *planned, last) if "stages" in run.recipe else (last,)
 
 
 def _absent_stages(run: RunRecord) -> list[str]:

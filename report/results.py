@@ -135,8 +135,25 @@ def accuracy(evidence: Evidence) -> Section:
     if not figures:
         text = "There are no scores."
         return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
-    tables = (*_score_tables(evidence), *measure_tables(evidence))
-    return Section("Accuracy after each stage", "accuracy", (*figures, *tables))
+    blocks: list[Block] = [*figures, *_score_tables(evidence), *measure_tables(evidence)]
+    blocks += _judges(evidence)
+    return Section("Accuracy after each stage", "accuracy", tuple(blocks))
+
+
+def _judges(evidence: Evidence) -> tuple[Prose, ...]:
+    """Who was asked where the rules found no answer, and what came of it."""
+    return tuple(
+        Prose(
+            f"{one.policy} on {one.benchmark}: where the rules found no answer, the judge "
+            f"{one.judge} was asked; its replies: {_counted(one.findings)}."
+        )
+        for one in evidence.scores
+        if one.judge is not None
+    )
+
+
+def _counted(findings: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in findings.items()) or "none was needed"
 
 
 def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
@@ -160,15 +177,16 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
             *(str(one.outcomes.get(name, 0)) for name in OUTCOMES),
             percent(one.truncated) if one.truncated is not None else "–",
             figure(one.mean_tokens),
+            str(one.num_failed),
         )
         for one in ordered
     )
     names = ("benchmark", "policy")
     first = (*names, "metric", "value", "95 % interval", "problems", "reading")
-    second = (*names, *OUTCOMES, "truncated", "mean tokens")
+    second = (*names, *OUTCOMES, "truncated", "mean tokens", "no response")
     return (
         Table("Scores; “reading” is perception scored alone", first, "lllrrrr", scores),
-        Table("What became of the answers", second, "llrrrrrr", answers),
+        Table("What became of the answers", second, "llrrrrrrr", answers),
     )
 
 

@@ -9,6 +9,7 @@ artifact's address is known when it ends.
 from prefect.events import emit_event
 
 from contracts.artifact import Artifact
+from contracts.job import PART
 from infra.store import Store
 
 MATERIALIZED = "prefect.asset.materialization.succeeded"
@@ -36,7 +37,8 @@ def emit_asset(store: Store, artifact: Artifact, *, reused: bool) -> None:
         },
         related=[
             {"prefect.resource.id": source.uri, "prefect.resource.role": "asset"}
-            for source in manifest.inputs.values()
+            for name, source in manifest.inputs.items()
+            if not name.startswith(PART)  # an evaluation's own, dozens of them
         ],
         payload={
             "kind": artifact.kind,

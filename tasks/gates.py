@@ -1,6 +1,7 @@
 """The gates as tasks: they take a reference and return it, or raise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from prefect import task
@@ -29,6 +30,13 @@ def check_curation(run: Run, data: Artifact) -> Artifact:
 def check_evaluation(run: Run, scores: Artifact) -> Artifact:
     """After the evaluation: scores in range, answers that parse, and the gain that is asked for."""
     return pass_gate(run, scores, gate.check_evaluation)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="check-scores")
+@masks_secrets
+def check_scores(run: Run, scores: Artifact, policies: Sequence[str]) -> Artifact:
+    """After an evaluation by itself: as `check_evaluation`, and no gain is asked for."""
+    return pass_gate(run, scores, partial(gate.check_evaluation, policies=policies))
 
 
 def pass_gate(

@@ -97,7 +97,7 @@ def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
         tell: Told of each input, and whether an earlier run has resolved it to the same.
         warn: Told what a person should know.
     """
-    resolver, recipe = _Resolver(run, tell, warn), run.recipe
+    resolver, recipe = Resolver(run, tell, warn), run.recipe
     return Inputs(
         base=resolver.located("base", wanted_model(recipe.model)),
         sources={
@@ -106,12 +106,7 @@ def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
             else resolver.generated(source.input_name, pocket_parameters(source, recipe.seed))
             for source in recipe.sources
         },
-        benchmarks={
-            one.input_name: resolver.located(one.input_name, wanted)
-            if (wanted := wanted_benchmark(one))
-            else resolver.generated(one.input_name, benchmark_parameters(one))
-            for one in recipe.evaluation.benchmarks
-        },
+        benchmarks=resolver.benchmarks(recipe),
         models={
             name: resolver.located(name, wanted)
             for name, wanted in curation_models(recipe.curation).items()
@@ -253,13 +248,28 @@ def table(store: Store, inputs: Inputs) -> str:
     return "\n".join(["| input | resolved to |", "|---|---|", *rows])
 
 
-class _Resolver:
-    """Resolves the inputs of one run."""
+class Resolver:
+    """Resolves the inputs of one run.
+
+    Args:
+        run: The run that asks.
+        tell: Told of each input, and whether an earlier run has resolved it to the same.
+        warn: Told what a person should know.
+    """
 
     def __init__(self, run: Run, tell: Tell, warn: Callable[[str], None]) -> None:
         self._run, self._tell, self._warn = run, tell, warn
         self._store = run.store()
         self._commits = _Commits(run.work / "commits.json")
+
+    def benchmarks(self, recipe: Recipe) -> dict[str, Artifact]:
+        """References to a recipe's benchmarks, by the names that stages know them by."""
+        return {
+            one.input_name: self.located(one.input_name, wanted)
+            if (wanted := wanted_benchmark(one))
+            else self.generated(one.input_name, benchmark_parameters(one))
+            for one in recipe.evaluation.benchmarks
+        }
 
     def generated(self, name: str, parameters: Mapping[str, Any]) -> Artifact:
         """A reference to what code makes of parameters."""

@@ -95,6 +95,15 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
 
 
+def find_finished(store: Store, made_of: Ingredients, reuse: Reuse) -> Artifact | None:
+    """What an earlier run made of the same ingredients; with `recipe`, of whatever code.
+
+    A run that reuses nothing leaves its results to those with `recipe` alone.
+    """
+    found = store.find(stage_key(made_of))
+    return store.find(recipe_key(made_of)) if found is None and reuse == "recipe" else found
+
+
 def history_key(recipe: Recipe, stage: str) -> str:
     """The key that lists every artifact of a recipe's stage, for those who compare."""
     return name_key("history", recipe.name, stage)

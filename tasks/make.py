@@ -18,6 +18,8 @@ from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, ne
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import responses_keys, stage_key
+from tasks.parts import FOLDER as PARTS
+from tasks.parts import Parts, find_parts, publish_parts
 from tasks.run import Run
 from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
 from training.recipe.recipe import resolved_toml_values
@@ -117,7 +119,8 @@ def make_once(
     """Runs a stage in a scratch folder, its log kept when it fails, and publishes what it wrote.
 
     A stage goes on from what an attempt before saved in the store, whichever run put it there, and
-    stores its own while it runs.
+    stores its own while it runs. Of an evaluation, every policy's answers to every benchmark are an
+    artifact of their own.
 
     Args:
         run: The run that asks.
@@ -136,12 +139,29 @@ def make_once(
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
     name, key = made_of.stage, stage_key(made_of)
-    work, job = _attempt(run, store, kind, made_of, inputs, display, execute)
+    parts = None
+    if kind == "evaluate":
+        parts = find_parts(store, run.recipe, inputs, run.reuse, salt=run.salt)
+        if parts.found:
+            display.say(f"{parts} are in the store")
+    work, job = _attempt(run, store, kind, made_of, inputs, parts, display, execute)
     for kept in ("log.txt", "recipe.json"):
         shutil.copyfile(work / kept, job.output / kept)
-    makes, provenance = MAKES[kind], run.provenance(name, inputs, made_of)
-    artifact = store.publish(job.output, makes.kind, provenance, results=makes.results, key=key)
-    drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
+    made, is_whole = dict(inputs), True
+    if parts is not None:
+        answers, is_whole = publish_parts(run, store, parts, inputs, job.output)
+        made |= answers
+        shutil.rmtree(job.output / PARTS, ignore_errors=True)  # there may be none
+    makes, provenance = MAKES[kind], run.provenance(name, made, made_of)
+    artifact = store.publish(
+        job.output,
+        makes.kind,
+        provenance,
+        results=makes.results,
+        key=key if is_whole else None,
+    )
+    if is_whole:
+        drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
     shutil.rmtree(work)
     return artifact
 
@@ -152,6 +172,7 @@ def _attempt(
     kind: StageKind,
     made_of: Ingredients,
     inputs: Mapping[str, Artifact],
+    parts: Parts | None,
     display: Display,
     execute: Executor,
 ) -> tuple[Path, Job]:
@@ -165,13 +186,16 @@ def _attempt(
         uploads, resume = _saving_responses(store, provenance, keys, work, display)
     else:
         uploads, resume = _saving_steps(run, store, provenance, stage_key(made_of), work, display)
-    folders = {given: _folder(run, store, artifact) for given, artifact in inputs.items()}
-    job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume)
+    needed = inputs if parts is None else parts.needed(inputs)
+    folders = {given: _folder(run, store, artifact) for given, artifact in needed.items()}
+    policies = () if parts is None else tuple(parts.policies)
+    job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume, policies)
     hardware = run.recipe.hardware.of(name)
     resources = Resources(
         hardware.num_processes,
         hardware.threads_per_process,
         run.recipe.checkpoints.grace_seconds,
+        run.recipe.evaluation.key_variables if kind == "evaluate" else (),
     )
     try:
         with uploads:

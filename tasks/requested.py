@@ -53,8 +53,7 @@ def make_requested(request: StageRequest) -> Artifact:
     )
     store, inputs = run.store(), dict(request.inputs)
     digests = input_digests(store, run.recipe, request.stage, inputs)
-    salt = run.id if run.reuse == "none" else ""
-    made_of = ingredients(run.recipe, request.stage, request.kind, digests, salt=salt)
+    made_of = ingredients(run.recipe, request.stage, request.kind, digests, salt=run.salt)
     _require_same_code(request, stage_key(made_of))
     if found := store.find(request.key):
         return found

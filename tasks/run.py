@@ -23,6 +23,8 @@ from infra.store import Store
 from tasks.keys import Reuse, library_versions
 from training.recipe.recipe import Recipe, resolved_toml_values
 
+# The sections of a recipe that an evaluation by itself reads, and its report shows.
+EVALUATED_BY = ("name", "seed", "system_prompt", "model", "rollout", "answers", "evaluation")
 RECIPES = PROJECT_ROOT / "infra" / "recipes"
 
 
@@ -37,6 +39,7 @@ class Run:
         reuse: What it takes from the store of what earlier runs finished.
         settings: Where things lie on this machine.
         created: When the run was created.
+        model: What a run that only evaluates was asked to evaluate; None for a whole run.
     """
 
     id: str
@@ -45,6 +48,12 @@ class Run:
     reuse: Reuse
     settings: Settings
     created: datetime
+    model: str | None = None
+
+    @property
+    def salt(self) -> str:
+        """What keeps the stages of a run that reuses nothing apart from everybody else's."""
+        return self.id if self.reuse == "none" else ""
 
     @property
     def work(self) -> Path:
@@ -111,6 +120,9 @@ class Run:
     def record(self, code_version: str) -> RunRecord:
         """The diary as the record that the report is made of."""
         recipe = resolved_toml_values(self.recipe)
+        if self.model is not None:
+            recipe = {name: recipe[name] for name in EVALUATED_BY}
+            recipe["model"] |= {"path": self.model, "revision": None}
         order = ["curate", *(stage.name for stage in self.recipe.stages), "evaluate"]
         stages = [StageRecord.model_validate_json(text) for text in self._notes("stages")]
         gates = [GateRecord.model_validate_json(text) for text in self._notes("gates")]

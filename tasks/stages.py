@@ -16,6 +16,7 @@ from tasks.datasheet import show_datasheet
 from tasks.display import StageDisplay
 from tasks.inputs import Inputs
 from tasks.keys import (
+    find_finished,
     history_key,
     ingredients,
     input_digests,
@@ -26,7 +27,7 @@ from tasks.keys import (
 from tasks.make import make_artifact
 from tasks.pools import make_elsewhere
 from tasks.run import Run
-from tasks.status import explain, find_finished
+from tasks.status import explain
 from tasks.uploads import drop_remains
 from training.recipe.hardware import LOCAL
 from training.recipe.stages import Stage, validates
@@ -67,17 +68,18 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     start_seconds = time.monotonic()
     store = run.store()
     digests = input_digests(store, run.recipe, name, inputs)
-    salt = run.id if run.reuse == "none" else ""
-    made_of = ingredients(run.recipe, name, kind, digests, salt=salt)
+    made_of = ingredients(run.recipe, name, kind, digests, salt=run.salt)
     display = StageDisplay(name)
     found, said = find_finished(store, made_of, run.reuse), list[str]()
     if found is None:
-        if run.recipe.hardware.of(name).pool == LOCAL:
-            artifact = make_artifact(run, store, kind, made_of, inputs, display)
+        make = make_artifact if run.recipe.hardware.of(name).pool == LOCAL else make_elsewhere
+        artifact = make(run, store, kind, made_of, inputs, display)
+        if store.find(stage_key(made_of)) is None:
+            said = ["Not everything was answered: it is kept, and the next run asks for the rest"]
+            display.say(said[0])
         else:
-            artifact = make_elsewhere(run, store, kind, made_of, inputs, display)
-        for key in (recipe_key(made_of), history_key(run.recipe, name)):
-            store.append(key, artifact)
+            for key in (recipe_key(made_of), history_key(run.recipe, name)):
+                store.append(key, artifact)
     else:
         artifact = found
         # Of a run that was killed before it could.

@@ -17,7 +17,8 @@ from infra.names import chunks_key
 from infra.settings import Settings
 from infra.store import Store
 from tasks.inputs import Inputs, resolve
-from tasks.keys import Reuse, history_key, ingredients, input_digests, recipe_key, stage_key
+from tasks.keys import Reuse, find_finished, history_key, ingredients, input_digests, stage_key
+from tasks.parts import find_parts
 from tasks.run import Run
 from training.recipe.recipe import Recipe
 
@@ -142,6 +143,8 @@ def _stage_status(
         yield StageStatus(stage, "resumes", f"after step {steps[-1]}", assumes)
     elif store.has_entries(chunks_key(stage_key(made_of))):
         yield StageStatus(stage, "resumes", "with the responses that are in the store", assumes)
+    elif kind == "evaluate" and (parts := find_parts(store, recipe, given, reuse)).found:
+        yield StageStatus(stage, "runs", f"{parts} are in the store", assumes)
     elif near is None:
         yield StageStatus(stage, "runs", "this recipe never made it before")
     else:
@@ -149,15 +152,6 @@ def _stage_status(
         named = "; ".join(changes[:NUM_NAMED]) + ("; ..." if len(changes) > NUM_NAMED else "")
         why = f"other than {_maker(store, artifact)}: {named}" if changes else "its files are gone"
         yield StageStatus(stage, "runs", why, assumes)
-
-
-def find_finished(store: Store, made_of: Ingredients, reuse: Reuse) -> Artifact | None:
-    """What an earlier run made of the same ingredients; with `recipe`, of whatever code.
-
-    A run that reuses nothing leaves its results to those with `recipe` alone.
-    """
-    found = store.find(stage_key(made_of))
-    return store.find(recipe_key(made_of)) if found is None and reuse == "recipe" else found
 
 
 def nearest(

@@ -9,6 +9,7 @@ import pytest
 from infra.inputs.wanted import Wanted
 from infra.seaweed import Seaweed, free_ports, seaweed_server
 from infra.store import Store
+from tests.endpoint import Endpoint, endpoint_server
 from tests.hub import Hub, hub_server
 
 
@@ -38,6 +39,13 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", address)
         monkeypatch.delenv("HF_TOKEN", raising=False)
         yield hub
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """An OpenAI-compatible endpoint of one's own."""
+    with endpoint_server() as server:
+        yield server
 
 
 @pytest.fixture

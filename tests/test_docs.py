@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from training.recipe import curation, evaluation, recipe
+from training.recipe import curation, endpoint, evaluation, recipe
 from training.recipe import gates as recipe_gates
 from training.recipe import loss as recipe_loss
 from training.recipe import stages as recipe_stages
@@ -49,6 +49,8 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "ValidationRecipe": [TEXT["validation"]],
     "EvaluationRecipe": [SEVEN_B["evaluation"]],
     "BenchmarkRecipe": [],
+    "JudgeRecipe": [],
+    "ConnectionRecipe": [],
 }
 
 
@@ -66,7 +68,7 @@ def _rows(section: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("section", VALUES)
 def test_every_field_of_the_recipe_is_explained_and_no_other(section: str) -> None:
-    modules = (curation, evaluation, recipe, recipe_stages, recipe_loss)
+    modules = (curation, endpoint, evaluation, recipe, recipe_stages, recipe_loss)
     owner = next(module for module in modules if hasattr(module, section))
     assert set(_rows(section)) == set(getattr(owner, section).model_fields)
 

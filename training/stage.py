@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from contracts.errors import Preempted, RecipeError, RevisualError
-from contracts.job import PREEMPTED_EXIT_CODE, Job, Outcome
+from contracts.job import PART, PREEMPTED_EXIT_CODE, Job, Outcome
+from contracts.secrets import mask_logs_and_tracebacks
 from training.recipe.recipe import Recipe, parse_recipe
 
 
@@ -31,13 +32,16 @@ def run(job: Job) -> None:
     elif job.stage == "evaluate":
         from training.evaluation.run import evaluate
 
-        benchmarks = {benchmark.input_name for benchmark in recipe.evaluation.benchmarks}
-        policies = {name: job.inputs[name] for name in job.inputs if name not in benchmarks}
+        pairs = [
+            (policy, one.name) for policy in job.policies for one in recipe.evaluation.benchmarks
+        ]
+        names = {pair: PART + "/".join(pair) for pair in pairs}
         evaluate(
             recipe,
-            policies,
+            {policy: job.inputs.get(policy) for policy in job.policies},
             job.output,
             folders=job.inputs,
+            parts={pair: job.inputs[name] for pair, name in names.items() if name in job.inputs},
             save=job.checkpoints,
             resume=job.resume,
         )
@@ -75,6 +79,7 @@ def main() -> int:
     Returns:
         0; 2 if a rule is broken; 75 if the stage was told to stop and has saved its state.
     """
+    mask_logs_and_tracebacks()  # an evaluation may hold an endpoint's key
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         run(job)

@@ -227,6 +227,7 @@ def test_help_lists_every_command_and_shows_examples(capsys):
     told = capsys.readouterr().out
     for name in (
         "run",
+        "evaluate",
         "plan",
         "status",
         "validate",

@@ -23,6 +23,7 @@ from infra.automations import (
     restart_crashed_runs,
 )
 from infra.services import HEARTBEAT_SECONDS
+from infra.settings import DEPLOYMENT
 from tasks.assets import MATERIALIZED, REFERENCED
 from tests.flows.observed import (
     cancel,
@@ -127,6 +128,14 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
 
     require_assets(services, MATERIALIZED, record)
     require_assets(services, REFERENCED, second)
+
+    # The last policy by itself: the run has asked it everything already.
+    tiny = str(recipes / "tiny.toml")
+    alone = services.cli("evaluate", record["name"], "--recipe", tiny)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    (evaluation,) = run_record(services)["stages"]
+    assert evaluation["inputs"] == [outputs["multimodal_rl"], benchmark]
+    assert len(list(services.settings.home.glob("store/artifacts/answers/*"))) == len(policies)
 
     # From the run back to the rows of its sources.
     lineage = services.cli("lineage", record["name"])
@@ -237,7 +246,7 @@ def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):
 )
 def test_a_run_survives_a_server_that_is_killed_and_started_again(services, recipes):
     recipe = str(recipes / "tiny.toml")
-    run_id = start_run(services.settings, {"recipe": recipe, "reuse": "none"})
+    run_id = start_run(services.settings, DEPLOYMENT, {"recipe": recipe, "reuse": "none"})
     wait_for_steps(services, run_id)
     # The run renews its lease every few minutes; a server that had lost it would end the run.
     assert len(list(services.settings.prefect_home.glob(LEASES))) == 1
@@ -258,7 +267,7 @@ def test_a_run_survives_a_server_that_is_killed_and_started_again(services, reci
     "its stage saves the step it is in, the checkpoint is stored, every process ends",
 )
 def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
-    run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
+    run_id = start_run(services.settings, DEPLOYMENT, {"recipe": str(recipes / "endless.toml")})
     before = saved_steps(services)
     processes = wait_for_steps(services, run_id)
     assert cancel(services, run_id).is_cancelled()
@@ -277,7 +286,7 @@ def test_cancelling_saves_and_ends_every_process_of_the_run(services, recipes):
     ],
 )
 def test_killing_one_process_ends_its_stage_and_crashes_the_run(victim, services, recipes):
-    run_id = start_run(services.settings, {"recipe": str(recipes / "endless.toml")})
+    run_id = start_run(services.settings, DEPLOYMENT, {"recipe": str(recipes / "endless.toml")})
     processes = wait_for_stage(services)
     require_hidden(services, [])
     (killed,) = with_command(processes, victim)
@@ -339,5 +348,5 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     wait_for_run(services, stuck.id, lambda run: run.state.is_running() and run.run_count == 3)
     assert cancel(services, stuck.id).is_cancelled()
     # The next run starts: nothing waits for the dead one.
-    state = ended(services, start_run(services.settings, {"recipe": "nowhere"}))
+    state = ended(services, start_run(services.settings, DEPLOYMENT, {"recipe": "nowhere"}))
     assert state.name == "Failed"

@@ -28,7 +28,7 @@ from flows.pools import require_served_here
 from flows.stage import stage
 from infra.launcher import Resources
 from infra.settings import Settings, load_settings
-from infra.worker import FLOW, STAGE_FLOW, STEPS, refuse_foreign
+from infra.worker import FLOWS, STAGE_FLOW, STEPS, entrypoint_of
 from tasks.pools import check_store_is_shared, pools_of, raise_for
 from training.recipe.recipe import parse_recipe
 
@@ -138,16 +138,17 @@ def test_a_stage_gets_the_processes_that_are_its_own_and_trains_with_them(tmp_pa
 
 def test_a_worker_of_stages_runs_no_whole_runs_and_the_other_way_round():
     run = SimpleNamespace(name="able-ant", parameters={"request": {}})
-    for entrypoint, flow in ((FLOW, STAGE_FLOW), (STAGE_FLOW, FLOW)):
+    whole = FLOWS["full"]
+    for entrypoint, other in ((whole, STAGE_FLOW), (STAGE_FLOW, whole)):
         deployment = SimpleNamespace(
             name="gpu",
             entrypoint=entrypoint,
             pull_steps=STEPS,
             parameter_openapi_schema={"properties": {"request": {}}},
         )
-        refuse_foreign(deployment, run, entrypoint)
+        assert entrypoint_of(deployment, run, [entrypoint]) == entrypoint
         with pytest.raises(ServiceError, match="not one of the project's"):
-            refuse_foreign(deployment, run, flow)
+            entrypoint_of(deployment, run, [other])
 
 
 def test_a_pool_of_another_kind_is_left_to_its_own_workers():

@@ -4,9 +4,9 @@ import pytest
 
 from contracts.artifact import Artifact
 from tasks import keys
-from tasks.keys import history_key, ingredients, input_digests, recipe_key, stage_key
+from tasks.keys import find_finished, history_key, ingredients, input_digests, recipe_key, stage_key
 from tasks.stages import remarks
-from tasks.status import find_finished, recipe_status, status_lines
+from tasks.status import recipe_status, status_lines
 from tests.tasks.machine import Machine, parquet, recipe
 from training.recipe.recipe import Recipe
 

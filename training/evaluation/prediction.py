@@ -1,8 +1,10 @@
 """One judged response: a row of `predictions.parquet`."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from pathlib import Path
+from typing import Literal, TypedDict, cast
 
+import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
 from training.answers import Outcome
@@ -33,14 +35,21 @@ class Prediction(Judged):
     """One judged response: a row of `predictions.parquet`.
 
     Fields:
-        policy: Name of the policy: `base` or a training stage.
+        policy: Name of the policy: `base`, a training stage, or the model that was evaluated.
         benchmark: Name of the benchmark.
         level: The problem's level, or None.
         family: The problem's topic.
+        prompt_digest: SHA-256, in hex, of what was asked, images included.
         question: What was asked.
         answer: The reference answer.
         response: The whole response.
         extracted: The answer found in the response, or None.
+        judged_by: `judge` if the rules found no answer and the judge did; else `rule`.
+        judge_finding: What the judge found in it, a `training.evaluation.judge.Finding`; None if it
+            was not asked.
+        judge_reply: Its reply as it came, or None.
+        judge_outcome: The rule's verdict on what it found, or None.
+        failure: Why there is no response, in few words; None if there is one.
         truncated: True if the response ran out of tokens.
         reading_right: Whether the response transcribed the problem's givens rightly; None if the
             problem has no reading.
@@ -51,10 +60,16 @@ class Prediction(Judged):
     benchmark: str
     level: int | None
     family: str
+    prompt_digest: str
     question: str
     answer: str
     response: str
     extracted: str | None
+    judged_by: Literal["rule", "judge"]
+    judge_finding: str | None
+    judge_reply: str | None
+    judge_outcome: Outcome | None
+    failure: str | None
     truncated: bool
     reading_right: bool | None
     num_tokens: int
@@ -70,12 +85,18 @@ PREDICTION_FEATURES = Features(
         "family": Value("string"),
         "cluster": Value("string"),
         "part": Value("string"),
+        "prompt_digest": Value("string"),
         "question": Value("string"),
         "answer": Value("string"),
         "rule": Value("string"),
         "response": Value("string"),
         "extracted": Value("string"),
         "outcome": Value("string"),
+        "judged_by": Value("string"),
+        "judge_finding": Value("string"),
+        "judge_reply": Value("string"),
+        "judge_outcome": Value("string"),
+        "failure": Value("string"),
         "truncated": Value("bool"),
         "reading_right": Value("bool"),
         "num_tokens": Value("int32"),
@@ -87,6 +108,12 @@ def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
     """Collects predictions into a `datasets.Dataset`."""
     columns = {name: [dict(row)[name] for row in predictions] for name in PREDICTION_FEATURES}
     return Dataset.from_dict(columns, features=PREDICTION_FEATURES)
+
+
+def read_predictions(path: Path, policy: str) -> list[Prediction]:
+    """The rows of a file that `prediction_dataset` wrote, under a policy's name of this run."""
+    rows = pq.read_table(path).to_pylist()
+    return [cast(Prediction, {**row, "policy": policy}) for row in rows]
 
 
 def is_right(prediction: Judged) -> bool:

@@ -1,21 +1,24 @@
 """From judged responses to scores: a metric with its interval, by level, by family, and gains."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from contracts.errors import DataError
-from contracts.scores import Gain, Score, Share
+from contracts.scores import Gain, Measure, Score, Share
 from training.answers import count_outcomes
 from training.evaluation.intervals import cluster_bootstrap
-from training.evaluation.metrics import METRICS, accuracy, measure, scored
+from training.evaluation.metrics import METRICS, Value, accuracy, measure, scored
 from training.evaluation.prediction import Prediction, is_right
 
 
 def score_of(
-    predictions: Sequence[Prediction], metric: str, generator: np.random.Generator
+    predictions: Sequence[Prediction],
+    metric: str,
+    generator: np.random.Generator,
+    judge: str | None = None,
 ) -> Score:
     """One policy on one benchmark: its metric with an interval, and what stands beside it.
 
@@ -27,6 +30,7 @@ def score_of(
             problem.
         metric: One of `training.evaluation.metrics.METRICS`.
         generator: Draws the bootstrap's resamples.
+        judge: Who looked at responses in which the rules found no answer; None for nobody.
     """
     how = METRICS[metric]
     values = how.values(predictions)
@@ -61,9 +65,60 @@ def score_of(
         by_level=_shares(kept, lambda row: row["level"]),
         by_family=_shares(kept, lambda row: row["family"]),
         by_part=_shares(kept, lambda row: row["part"]),
-        measures=tuple(how.more(predictions, generator)),
+        measures=(
+            *how.more(predictions, generator),
+            *(_of_judge(predictions, metric, generator) if judge else ()),
+        ),
         reading=_mean(readings) if readings else None,
+        failures=_failures(predictions),
+        findings=dict(
+            sorted(
+                Counter(
+                    row["judge_finding"]
+                    for row in predictions
+                    if row["judge_finding"] and _asked_for_want(row)
+                ).items()
+            )
+        ),
+        judge=judge,
     )
+
+
+def _failures(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """Why questions got no response: what stands before a colon, which may quote anything."""
+    whys = [row["failure"] for row in predictions if row["failure"]]
+    return dict(sorted(Counter(why.partition(":")[0] for why in whys).items()))
+
+
+def _asked_for_want(row: Prediction) -> bool:
+    """Whether the judge was asked because the rules found no answer, and not to compare them."""
+    return row["judged_by"] == "judge" or row["extracted"] is None
+
+
+def _of_judge(
+    predictions: Sequence[Prediction], metric: str, generator: np.random.Generator
+) -> list[Measure]:
+    """What the judge changed, and how often it agrees with the rules where both can tell.
+
+    The agreement is over the responses that were drawn to compare them: equal verdicts. Where the
+    judge finds nothing in a response that the rules can read, they disagree.
+    """
+    by_rules: list[Prediction] = [
+        {**row, "outcome": "unparseable"} if row["judged_by"] == "judge" else row
+        for row in predictions
+    ]
+    how = METRICS[metric]
+    agreed = [
+        Value(row["cluster"], float(row["judge_outcome"] == row["outcome"]))
+        for row in predictions
+        if row["judge_finding"] not in (None, "failed") and not _asked_for_want(row)
+    ]
+    decided = [Value(row["cluster"], float(row["judged_by"] == "judge")) for row in predictions]
+    return [
+        measure(f"{how.name}, by rules alone", how.values(by_rules), generator),
+        measure("answers found by the judge", decided, generator),
+        measure("judge agrees with the rules", agreed, generator),
+    ]
 
 
 def paired_gain(

@@ -58,7 +58,8 @@ RESULTS: Mapping[str, str] = {
     "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature columns metric "
     "tolerance",
-    "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem",
+    "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem judge",
+    "JudgeRecipe": "model prompt max_response_tokens agreement_samples",
     "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
     "LoraRecipe": "rank alpha components",
     "SftStage": "kind name data optimizer epochs batch_size max_length_tokens freeze lora",
@@ -91,6 +92,10 @@ NO_RESULTS: Mapping[str, str] = {
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
     "BenchmarkRecipe": "path revision config split",
+    "EvaluationRecipe": "connection",
+    "JudgeRecipe": "address connection",  # the model's name counts
+    "ConnectionRecipe": "key_variable concurrency timeout_seconds retries backoff_seconds "
+    "max_answer_bytes",
     "OptimizerRecipe": "max_nonfinite_in_a_row",  # a stage ends by it, or comes out the same
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",

@@ -14,6 +14,7 @@ from training.recipe.bounds import (
     Strict,
     Tokens,
 )
+from training.recipe.endpoint import ConnectionRecipe, JudgeRecipe
 from training.recipe.places import check_place
 
 # How the answers to a user's own benchmark are scored, and what a row of it may have.
@@ -73,6 +74,14 @@ class EvaluationRecipe(Strict):
     max_response_tokens: Tokens
     temperature: NonNegative = 0.0  # 0 decodes greedily
     samples_per_problem: Samples = 1  # k of mean@k
+    judge: JudgeRecipe | None = None  # None asks nobody: the rules alone decide
+    connection: ConnectionRecipe = ConnectionRecipe()  # to an endpoint that is evaluated
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """Environment variables with the keys of endpoints: no other secret reaches the stage."""
+        connections = [self.connection, *([self.judge.connection] if self.judge else [])]
+        return tuple(one.key_variable for one in connections if one.key_variable is not None)
 
     def samples_of(self, benchmark: BenchmarkRecipe) -> int:
         """How many answers are drawn to each of a benchmark's items."""

@@ -95,11 +95,13 @@ class Sample:
         text: The decoded response without special tokens.
         num_tokens: Its length, the end token included when one was sampled.
         truncated: True if no end token was sampled within the budget.
+        failure: Why there is no response, in few words; else empty.
     """
 
     text: str
     num_tokens: int
     truncated: bool
+    failure: str = ""
 
 
 # A request and its responses, `samples_per_prompt` of them.
@@ -126,7 +128,27 @@ class Response:
     truncated: bool
 
 
-class RolloutEngine(Protocol):
+class Answerer(Protocol):
+    """Answers the requests of a sampling job."""
+
+    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
+        """Answers lots of requests, and hands on what is finished as soon as it is.
+
+        A response's draws depend on the seed, its prompt and its number alone: not on the order in
+        which lots come, nor on the process that answers them.
+
+        Args:
+            lots: Each of requests with the same settings; one is taken when there is room for it.
+            seed: Of the draws.
+
+        Returns:
+            Finished requests, each once, in any order. What belongs together, so that it has to be
+            computed again together, comes together.
+        """
+        ...
+
+
+class RolloutEngine(Answerer, Protocol):
     """Samples responses from the newest weights it was given.
 
     The processes of a stage call it together, each with prompts of its own.
@@ -144,22 +166,6 @@ class RolloutEngine(Protocol):
         generator: torch.Generator,
     ) -> list[Response]:
         """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order."""
-        ...
-
-    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
-        """Answers lots of requests, and hands on what is finished as soon as it is.
-
-        A response's draws depend on the seed, its prompt and its number alone: not on the order in
-        which lots come, nor on the process that answers them.
-
-        Args:
-            lots: Each of requests with the same settings; one is taken when there is room for it.
-            seed: Of the draws.
-
-        Returns:
-            Finished requests, each once, in any order. What belongs together, so that it has to be
-            computed again together, comes together.
-        """
         ...
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:

@@ -32,12 +32,14 @@ class Answer(Measure):
         sample: Which of the request's responses it is, from 0.
         text: The response without special tokens.
         truncated: True if it ran out of tokens.
+        failure: Why there is no response, in few words; else empty.
     """
 
     request: str
     sample: int
     text: str
     truncated: bool
+    failure: str
 
 
 _SCHEMA = pa.schema(
@@ -48,6 +50,7 @@ _SCHEMA = pa.schema(
         "num_tokens": pa.int32(),
         "truncated": pa.bool_(),
         "outcome": pa.string(),
+        "failure": pa.string(),
     }
 )
 
@@ -69,21 +72,28 @@ def write_chunk(answers: Sequence[Answer], folder: Path, name: str) -> Path:
 def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -> list[list[Any]]:
     """Reads every chunk below some folders.
 
-    Where two attempts have answered the same request, the first of their files counts.
+    Where two attempts have answered the same request, the first of their files counts in which
+    nothing failed.
 
     Args:
         folders: Where they lie.
-        columns: Those that are needed beside `request` and `sample`; all by default.
+        columns: Those that are needed beside `request`, `sample` and `failure`; all by default.
 
     Returns:
         For each request, in no particular order, its answers by sample.
     """
-    wanted = None if columns is None else ["request", "sample", *columns]
+    wanted = None if columns is None else ["request", "sample", "failure", *columns]
     found: dict[str, list[Any]] = {}
     for path in sorted(path for folder in folders for path in folder.rglob(f"{CHUNK}*.parquet")):
         own: dict[str, list[Any]] = {}
         for row in pq.read_table(path, columns=wanted).to_pylist():
             own.setdefault(row["request"], []).append(row)
         for request, rows in own.items():
-            found.setdefault(request, rows)
+            if request not in found or has_failed(found[request]):
+                found[request] = rows
     return [sorted(rows, key=lambda row: int(row["sample"])) for rows in found.values()]
+
+
+def has_failed(rows: Iterable[Any]) -> bool:
+    """Whether there is no response to a part of what a request asked for."""
+    return any(row["failure"] for row in rows)

@@ -17,13 +17,13 @@ from typing import Any
 
 from contracts.errors import Preempted
 from training.answers import Outcome
-from training.rollout.protocol import Request, RolloutEngine
+from training.rollout.protocol import Answerer, Request
 from training.runtime import device
 from training.runtime.failures import phase
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
-from training.sampling.chunks import Answer, Measure, read_chunks
+from training.sampling.chunks import Answer, Measure, has_failed, read_chunks
 from training.sampling.lots import Lot, LotFile, write_lots
 from training.sampling.progress import Progress
 from training.sampling.verdicts import Judge
@@ -79,13 +79,15 @@ class SamplingJob:
     def start(self, requests: Sequence[Request]) -> None:
         """Counts what earlier attempts have answered; for the first process, before it asks.
 
+        Where a part failed of what a request wants, it is asked again.
+
         Args:
             requests: What will be asked, in one `ask` or several. What depends on the answers is
                 told in another call, before it is asked.
         """
         known = {request.key for request in requests}
         answered = read_chunks(self._chunks, ["num_tokens", "outcome"])
-        kept = [rows for rows in answered if rows[0]["request"] in known]
+        kept = [rows for rows in answered if rows[0]["request"] in known and not has_failed(rows)]
         self._answered |= {rows[0]["request"] for rows in kept}
         num_expected = sum(request.settings.samples_per_prompt for request in requests)
         say(
@@ -95,7 +97,7 @@ class SamplingJob:
         self._progress.start(num_expected, (row for rows in kept for row in rows))
 
     @phase("sampling")
-    def ask(self, requests: Sequence[Request], open_engine: Callable[[], RolloutEngine]) -> None:
+    def ask(self, requests: Sequence[Request], open_engine: Callable[[], Answerer]) -> None:
         """Has all requests answered that are not yet; in the end all are, by whichever process.
 
         Args:
@@ -137,7 +139,7 @@ class SamplingJob:
         """As `answers`, of which only verdicts and lengths are read."""
         return self._read(requests, ["outcome", "num_tokens"])
 
-    def _answer(self, lots: LotFile, path: Path, engine: RolloutEngine) -> None:
+    def _answer(self, lots: LotFile, path: Path, engine: Answerer) -> None:
         name = f"{device.rank()}-{path.stem}"
         with Writer(self._folder, self._save, name, self._judges, self._progress) as writer:
             for finished in engine.stream(_taken(lots, str(path)), self._seed):

@@ -39,14 +39,17 @@ _SCHEMA = pa.schema(
 
 
 def plan_lots(requests: Sequence[Request]) -> list[Lot]:
-    """Parts requests into lots of one setting and of prompts of similar length.
+    """Parts requests into lots of one setting and one judge, and of prompts of similar length.
+
+    A benchmark's requests have a judge of their own, so that its lots are the same whichever other
+    benchmarks are asked with it.
 
     The longest come first: what is answered last is then soon done, and no process waits long for
     another one.
     """
     lots: list[Lot] = []
     ordered = sorted(requests, key=_length, reverse=True)
-    for settings, group in groupby(ordered, key=lambda request: request.settings):
+    for (settings, _), group in groupby(ordered, key=lambda one: (one.settings, one.judge)):
         alike, lot_size = list(group), _lot_size(settings)
         lots += [alike[start : start + lot_size] for start in range(0, len(alike), lot_size)]
     return lots
@@ -58,11 +61,17 @@ def _lot_size(settings: SamplingSettings) -> int:
     return max(1, min(by_responses, by_tokens))
 
 
-def _length(request: Request) -> tuple[int, str, int, int]:
-    """Settings first, then images before text, then the text's length."""
+def _length(request: Request) -> tuple[int, str, str, int, int]:
+    """Settings and judge first, then images before text, then the text's length."""
     num_bytes = sum(len(image["bytes"]) for image in request.prompt.images)
     settings = request.settings
-    return settings.max_response_tokens, repr(settings), num_bytes, len(request.prompt.question)
+    return (
+        settings.max_response_tokens,
+        repr(settings),
+        request.judge,
+        num_bytes,
+        len(request.prompt.question),
+    )
 
 
 def write_lots(requests: Sequence[Request], answered: Collection[str], path: Path) -> None:

@@ -38,10 +38,13 @@ def compare_with_reference(verifier: AnswerVerifier) -> Judge:
 
 
 def judged(finished: Sequence[Finished], judges: Mapping[str, Judge]) -> list[Answer]:
-    """Every response with the verdict of its request's judge, who is called once."""
+    """Every response with the verdict of its request's judge, who is called once.
+
+    Where there is no response, there is nothing that could be right.
+    """
     waiting: dict[str, list[tuple[Request, str]]] = defaultdict(list)
     for request, samples in finished:
-        waiting[request.judge] += [(request, sample.text) for sample in samples]
+        waiting[request.judge] += [(request, one.text) for one in samples if not one.failure]
     verdicts = {
         name: iter(judges[name]([one for one, _ in pairs], [text for _, text in pairs]))
         for name, pairs in waiting.items()
@@ -53,7 +56,8 @@ def judged(finished: Sequence[Finished], judges: Mapping[str, Judge]) -> list[An
             "text": sample.text,
             "num_tokens": sample.num_tokens,
             "truncated": sample.truncated,
-            "outcome": next(verdicts[request.judge]),
+            "outcome": "unparseable" if sample.failure else next(verdicts[request.judge]),
+            "failure": sample.failure,
         }
         for request, samples in finished
         for number, sample in enumerate(samples)

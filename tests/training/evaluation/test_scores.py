@@ -19,11 +19,17 @@ def prediction(number=0, outcome="right", **changes):
         "cluster": f"p{number}",
         "part": None,
         "rule": "boxed",
+        "prompt_digest": "0" * 64,
         "question": "?",
         "answer": "1",
         "response": "\\boxed{1}",
         "extracted": "1",
         "outcome": outcome,
+        "judged_by": "rule",
+        "judge_finding": None,
+        "judge_reply": None,
+        "judge_outcome": None,
+        "failure": None,
         "truncated": False,
         "reading_right": None,
         "num_tokens": 4,
@@ -56,6 +62,9 @@ def test_a_score_worked_by_hand():
         "by_part": {},
         "measures": (),
         "reading": pytest.approx(2 / 3),
+        "failures": {},
+        "findings": {},
+        "judge": None,
     }
     assert list(score["by_level"]) == ["2", "10"]
 

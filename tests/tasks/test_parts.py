@@ -1,0 +1,144 @@
+"""An evaluation's parts: what was asked of a model is found, whoever asked and under what name."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from contracts.artifact import Artifact
+from drills.disturbed import Watcher
+from tasks.keys import ingredients, input_digests, stage_key
+from tasks.make import make_artifact
+from tasks.parts import find_parts
+from tests.endpoint import Raw, completion, question_of
+from tests.tasks.machine import Machine, recipe
+from training.evaluation.run import ENDPOINT_FILE
+from training.recipe.recipe import Recipe
+from training.stage import run as run_stage
+
+TEXT = {"name": "pocket_text", "num_problems": 3}
+PICTURES = {"name": "pocket_multimodal", "num_problems": 2}
+
+
+def in_this_process(job, *_, **__):
+    (job.output.parent / "log.txt").touch()
+    run_stage(job)
+
+
+class Evaluator(Machine):
+    """Evaluates models behind an endpoint."""
+
+    def policy(self, address: str, model: str) -> Artifact:
+        folder = self.settings.home / model
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ENDPOINT_FILE).write_text(json.dumps({"address": address, "model": model}))
+        run = self.run(recipe())
+        return run.store().publish(folder, "input", run.provenance("model", {}))
+
+    def evaluate(self, mine: Recipe, policies: dict[str, Artifact]) -> Artifact:
+        run = self.run(mine)
+        store, inputs = run.store(), policies | self.resolve(mine).benchmarks
+        digests = input_digests(store, mine, "evaluate", inputs)
+        made_of = ingredients(mine, "evaluate", "evaluate", digests)
+        self.key = stage_key(made_of)
+        return make_artifact(
+            run, store, "evaluate", made_of, inputs, Watcher(), execute=in_this_process
+        )
+
+    def scores(self, artifact: Artifact) -> dict[tuple[str, str], float]:
+        folder = self.store.fetch(artifact)
+        scores = json.loads((folder / "scores.json").read_text())["scores"]
+        return {(one["policy"], one["benchmark"]): one["value"] for one in scores}
+
+
+@pytest.fixture
+def machine(tmp_path) -> Evaluator:
+    return Evaluator(tmp_path / "home", str(tmp_path / "store"))
+
+
+def of(*benchmarks, **changes) -> Recipe:
+    evaluation = {"benchmarks": benchmarks, "max_response_tokens": 8}
+    evaluation["connection"] = {"retries": 0, "concurrency": 1}
+    return recipe(evaluation=evaluation | changes)
+
+
+def asked(endpoint) -> list[str]:
+    """Which models were asked something since the last call, apart from the probe."""
+    bodies, endpoint.asked = endpoint.asked, []
+    return sorted(body["model"] for body in bodies if question_of(body) != "What is shown?")
+
+
+def test_another_benchmark_or_checkpoint_asks_only_what_is_new(machine, endpoint):
+    endpoint.models = ["one", "two"]
+    endpoint.answer = lambda body: completion("\\boxed{1}", model=body["model"])
+    one, two = (machine.policy(endpoint.address, name) for name in endpoint.models)
+
+    first = machine.evaluate(of(TEXT), {"base": one})
+    assert asked(endpoint) == ["one"] * 3
+    both = machine.evaluate(of(TEXT, PICTURES), {"base": one})
+    assert asked(endpoint) == ["one"] * 2
+    # By another name, beside another model.
+    given = {"base": two, "later": one} | machine.resolve(of(TEXT, PICTURES)).benchmarks
+    for reuse, num_found in (("code", 2), ("none", 0)):
+        salt = "another run" if reuse == "none" else ""
+        parts = find_parts(machine.store, of(TEXT, PICTURES), given, reuse, salt=salt)
+        assert str(parts) == f"{num_found} of 4 sets of answers"
+    all_four = machine.evaluate(of(TEXT, PICTURES), {"base": two, "later": one})
+    assert asked(endpoint) == ["two"] * 5
+    assert (
+        machine.scores(both)["base", "pocket_text"] == machine.scores(first)["base", "pocket_text"]
+    )
+    assert set(machine.scores(all_four)) == {
+        (policy, benchmark)
+        for policy in ("base", "later")
+        for benchmark in ("pocket_text", "pocket_multimodal")
+    }
+    rows = pd.read_parquet(machine.store.fetch(all_four) / "predictions.parquet")
+    assert list(rows["policy"].unique()) == ["base", "later"]
+    # What was never asked anything new is not fetched, and is told of all the same.
+    fewer = machine.evaluate(of(PICTURES), {"base": one, "later": two})
+    assert asked(endpoint) == []
+    assert len(machine.scores(fewer)) == 2
+    named = machine.store.manifest(fewer).inputs
+    assert {"base", "later", "part:base/pocket_multimodal"} <= named.keys()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_response_tokens": 9}, {"temperature": 0.5}, {"judge": True}]
+)
+def test_other_settings_ask_again(machine, endpoint, changes):
+    endpoint.models = ["one", "judge"]
+    endpoint.answer = lambda body: completion("\\boxed{1}", model=body["model"])
+    one = machine.policy(endpoint.address, "one")
+    if "judge" in changes:
+        changes = {"judge": {"address": endpoint.address, "model": "judge", "agreement_samples": 0}}
+    machine.evaluate(of(TEXT), {"base": one})
+    asked(endpoint)
+    machine.evaluate(of(TEXT, **changes), {"base": one})
+    assert asked(endpoint) == ["one"] * 3
+
+
+def test_what_has_no_answer_is_not_taken_for_finished(machine, endpoint):
+    endpoint.models = ["one"]
+    failing = [True]
+
+    def answer(body):
+        if failing and "answered" in seen:
+            return Raw(b"", 503)
+        seen.append("answered")
+        return completion("\\boxed{1}", model="one")
+
+    seen: list[str] = []
+    endpoint.answer = answer
+    one = machine.policy(endpoint.address, "one")
+    incomplete = machine.evaluate(of(TEXT), {"base": one})
+    assert len(asked(endpoint)) == 3 and machine.store.find(machine.key) is None
+    score = json.loads((machine.store.fetch(incomplete) / "scores.json").read_text())["scores"][0]
+    assert score["failures"] == {"status 503": 2} and score["num_problems"] == 3
+
+    failing.clear()
+    whole = machine.evaluate(of(TEXT), {"base": one})
+    assert len(asked(endpoint)) == 2  # what was answered is not asked again
+    assert machine.store.find(machine.key) == whole
+    assert Path(machine.store.fetch(whole) / "predictions.parquet").is_file()

@@ -1,0 +1,248 @@
+"""Endpoints over real sockets: asked right, and every way in which they may go wrong."""
+
+import base64
+import gzip
+import json
+import time
+from contextlib import suppress
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.errors import InputError, RecipeError, SettingsError
+from tests.endpoint import MODEL, Raw, completion, question_of
+from training.endpoint.wire import (
+    GarbledError,
+    chat,
+    data_url,
+    is_same_model,
+    read_models,
+    read_reply,
+)
+from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
+from training.rollout.http_engine import MAX_FAILURES_IN_A_ROW, HttpEngine
+from training.rollout.protocol import Prompt, Request, SamplingSettings
+
+SETTINGS = SamplingSettings(16, temperature=0.7, top_p=0.9, samples_per_prompt=2)
+QUICK = {"backoff_seconds": 0.001, "timeout_seconds": 5.0, "retries": 2, "concurrency": 4}
+
+
+@pytest.fixture
+def engine(endpoint):
+    def new(model=MODEL, **connection):
+        return HttpEngine(
+            EndpointRecipe(address=endpoint.address, model=model),
+            ConnectionRecipe(**QUICK | connection),
+            system_prompt="Be brief.",
+        )
+
+    return new
+
+
+def requests(number=6, settings=SETTINGS):
+    return [Request(str(n), Prompt(f"{n} + 1?"), settings, "5", "rule") for n in range(number)]
+
+
+def answered(engine, asked, seed=0):
+    """The samples of each request, by its id."""
+    finished = [one for some in engine.stream(iter([asked[:4], asked[4:]]), seed) for one in some]
+    found = {request.id: samples for request, samples in finished}
+    assert len(finished) == len(found) == len(asked)
+    return found
+
+
+def test_every_question_is_asked_as_often_as_is_wanted_and_gets_its_own_answers(endpoint, engine):
+    endpoint.answer = lambda body: completion(f"so: {question_of(body)}")
+    found = answered(engine(), requests())
+    assert {n: [one.text for one in samples] for n, samples in found.items()} == {
+        str(n): [f"so: {n} + 1?"] * 2 for n in range(6)
+    }
+    assert {(one.num_tokens, one.truncated, one.failure) for one in found["0"]} == {(4, False, "")}
+    body = endpoint.asked[0]
+    assert (body["model"], body["max_tokens"]) == (MODEL, 16)
+    assert (body["temperature"], body["top_p"]) == (0.7, 0.9)
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    seeds = [one["seed"] for one in endpoint.asked]
+    assert len(set(seeds)) == 12  # each answer its own
+
+
+def test_seeds_belong_to_the_job_the_prompt_and_the_number_of_the_answer(endpoint, engine):
+    def seeds(asked, seed):
+        endpoint.asked.clear()
+        answered(engine(), asked, seed)
+        return {(question_of(one), one["seed"]) for one in endpoint.asked}
+
+    whole = seeds(requests(), 0)
+    assert seeds(requests()[::-1], 0) == whole
+    assert not whole & seeds(requests(), 1)
+
+
+def test_images_are_sent_whole_and_stand_where_the_question_has_them(images):
+    first, second = images[:2]
+    marked = chat(MODEL, None, "Is <image> larger than <image>?", [first, second])
+    content = marked["messages"][0]["content"]
+    assert [part["type"] for part in content] == [
+        *("text", "image_url", "text", "image_url", "text")
+    ]
+    unmarked = chat(MODEL, None, "Which is larger?", [first, second])["messages"][0]["content"]
+    assert [part["type"] for part in unmarked] == ["image_url", "image_url", "text"]
+    url = content[1]["image_url"]["url"]
+    assert url.startswith("data:image/png;base64,")
+    assert base64.b64decode(url.partition(",")[2]) == first["bytes"]
+    assert data_url({"bytes": b"\xff\xd8..", "path": None}).startswith("data:image/jpeg;")
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_no_more_questions_are_asked_at_once_than_the_recipe_says(endpoint, engine, concurrency):
+    endpoint.seconds = 0.02
+    answered(engine(concurrency=concurrency), requests())
+    assert endpoint.most_at_once == concurrency
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_fails_for_a_while_is_tried_again(endpoint, engine, status):
+    left = [Raw(b"busy", status), Raw(b"busy", status)]
+    endpoint.answer = lambda body: left.pop() if left else completion("1")
+    found = answered(engine(concurrency=1), requests(2))
+    assert {one.text for samples in found.values() for one in samples} == {"1"}
+    assert len(endpoint.asked) == 4 + 2
+
+
+@pytest.mark.parametrize("is_date", [False, True])
+def test_an_endpoint_that_asks_for_patience_gets_it(endpoint, engine, is_date):
+    """A date has whole seconds: of two, at least one is left when it is read."""
+    times = []
+
+    def answer(body):
+        times.append(time.monotonic())
+        wait = formatdate(time.time() + 2, usegmt=True) if is_date else "1"
+        return completion("1") if len(times) > 1 else Raw(b"", 429, {"Retry-After": wait})
+
+    endpoint.answer = answer
+    answered(engine(), requests(1, SamplingSettings(16)))
+    assert times[1] - times[0] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Raw(b"x" * 20_000), "reply of more than 10000 bytes"),
+        (completion("word " * 4000), "reply of more than 10000 bytes"),
+        (Raw(b"<html>", 200), "garbled reply: the reply: Invalid JSON"),
+        (Raw(b"\xff\xfe\x00", 200), "garbled reply"),
+        (Raw(b"[" * 9_000), "garbled reply"),
+        (completion("1", choices=[]), "garbled reply: choices"),
+        (completion("1", usage=None), "garbled reply: usage"),
+        (completion("1", usage={"completion_tokens": -1}), "garbled reply: usage"),
+        (Raw(gzip.compress(b"{}"), 200, {"Content-Encoding": "gzip"}), "garbled reply: packed"),
+        (Raw(b"the prompt is too long", 400), "status 400: the prompt is too long"),
+        (Raw(b"", 429), "status 429"),
+        (Raw(b"", 502), "status 502"),
+    ],
+)
+def test_a_question_without_an_answer_says_why_and_the_others_go_on(endpoint, engine, reply, why):
+    endpoint.answer = lambda body: reply if question_of(body).startswith("3") else completion("1")
+    found = answered(engine(max_answer_bytes=10_000), requests())
+    failed = {n for n, samples in found.items() if any(one.failure for one in samples)}
+    assert failed == {"3"}
+    assert all(why in one.failure and one.text == "" for one in found["3"])
+
+
+def test_a_slow_endpoint_is_a_time_out(endpoint, engine):
+    endpoint.seconds = 0.3
+    found = answered(engine(timeout_seconds=0.05, retries=0), requests(1))
+    assert [one.failure for one in found["0"]] == ["time-out"] * 2
+
+
+def test_an_answer_that_only_drips_is_a_time_out(endpoint, engine):
+    """Each byte comes soon; all of them never do."""
+    endpoint.answer = lambda body: Raw(b"{", 200, {"Content-Length": "1000"})
+    (sample,) = answered(engine(timeout_seconds=0.1, retries=0), requests(1, SamplingSettings(16)))[
+        "0"
+    ]
+    assert sample.failure == "time-out"
+
+
+def test_an_endpoint_that_answers_nothing_ends_the_job(endpoint, engine):
+    endpoint.answer = lambda body: Raw(b"", 503)
+    with pytest.raises(InputError, match=r"questions in a row without an answer.*status 503"):
+        answered(engine(retries=0), requests(40))
+    assert len(endpoint.asked) <= MAX_FAILURES_IN_A_ROW + QUICK["concurrency"]
+
+
+@pytest.mark.parametrize("name", ["other", "tiny-chat", ""])
+def test_another_model_that_answers_ends_the_job(endpoint, engine, name):
+    endpoint.answer = lambda body: completion("1", model=name)
+    with pytest.raises(InputError, match="was asked for the model 'tiny'"):
+        answered(engine(), requests())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 302])
+def test_what_every_question_would_meet_ends_the_job(endpoint, engine, status):
+    endpoint.answer = lambda body: Raw(b"no", status, {"Location": "http://127.0.0.1:1/"})
+    with pytest.raises(InputError) as refused:
+        answered(engine(), requests())
+    assert endpoint.address in refused.value.what and str(status) in refused.value.what
+
+
+def test_a_dated_name_of_the_same_model_is_no_other_model():
+    assert is_same_model("tiny", "tiny") and is_same_model("tiny", "tiny-2026-11-28")
+    for other in ("tiny-chat", "tiny2", "my-tiny", "", "tiny-"):
+        assert not is_same_model("tiny", other)
+
+
+def test_before_anything_is_asked(endpoint, engine):
+    engine().check(sees=False)
+    engine().check(sees=True)
+    assert endpoint.asked[-1]["max_tokens"] == 1
+    with pytest.raises(InputError, match="does not have the model 'larger'; it lists tiny"):
+        engine("larger").check(sees=False)
+    endpoint.answer = lambda body: Raw(b"tiny is blind", 400)
+    with pytest.raises(InputError, match="with an image: status 400: tiny is blind"):
+        engine().check(sees=True)
+
+
+def test_an_endpoint_that_is_down(free_port):
+    nowhere = EndpointRecipe(address=f"http://127.0.0.1:{free_port}/v1", model=MODEL)
+    engine = HttpEngine(nowhere, ConnectionRecipe(**QUICK), system_prompt=None)
+    with pytest.raises(InputError, match=r"no connection \(ConnectError\)"):
+        engine.check(sees=False)
+
+
+def test_a_key_comes_from_the_variable_that_the_recipe_names(endpoint, engine, monkeypatch):
+    endpoint.key = "correct-horse-battery"
+    with pytest.raises(InputError, match="refuses the key"):
+        engine().check(sees=False)
+    monkeypatch.delenv("TINY_API_KEY", raising=False)
+    with pytest.raises(SettingsError, match="TINY_API_KEY is not set"):
+        engine(key_variable="TINY_API_KEY").check(sees=False)
+    monkeypatch.setenv("TINY_API_KEY", endpoint.key)
+    engine(key_variable="TINY_API_KEY").check(sees=False)
+    # Whatever an endpoint says of the key is shown to nobody.
+    endpoint.answer = lambda body: Raw(f"{endpoint.key} is too long".encode(), 400)
+    found = answered(engine(key_variable="TINY_API_KEY"), requests(1))
+    assert "too long" in found["0"][0].failure and endpoint.key not in found["0"][0].failure
+
+
+def test_what_an_endpoint_cannot_be_told_is_refused(engine):
+    with pytest.raises(RecipeError, match="cannot be told"):
+        answered(engine(), requests(1, SamplingSettings(16, stop=("\n",))))
+
+
+INNER = st.none() | st.booleans() | st.floats() | st.text(max_size=5)
+FIELDS = st.sampled_from(["model", "choices", "message", "content", "usage", "data", "id"])
+REPLIES = st.recursive(
+    INNER,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=300) | REPLIES.map(lambda value: json.dumps(value).encode()))
+def test_whatever_comes_back_is_an_answer_or_garbled(data):
+    for read in (read_reply, read_models):
+        with suppress(GarbledError):
+            read(data)

@@ -1,0 +1,1 @@
+"""A model behind an OpenAI-compatible endpoint: what goes over the wire, and what may go wrong."""

@@ -1,0 +1,170 @@
+"""Answers from a model behind an OpenAI-compatible endpoint, which is none of ours to change."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from PIL import Image
+
+from contracts.errors import InputError, RecipeError
+from training.endpoint.client import EndpointClient, Unanswered
+from training.endpoint.wire import chat
+from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
+from training.records import EncodedImage
+from training.rollout.draw import prompt_seed
+from training.rollout.protocol import Finished, Prompt, Request, Sample, SamplingSettings
+from training.runtime import device
+
+# So many questions in a row without an answer, each tried several times, are no accident.
+MAX_FAILURES_IN_A_ROW = 16
+POLL_SECONDS = 1.0  # in which a job hears that it was told to stop
+PROBE_SIDE = 32  # pixels
+
+
+class HttpEngine:
+    """An `Answerer` that asks an endpoint, several questions at a time.
+
+    A question that stays without an answer is a sample with its `failure`; the job goes on.
+
+    Args:
+        endpoint: Where, and which model.
+        connection: How; its concurrency is shared by all processes of the stage.
+        system_prompt: None for none.
+    """
+
+    def __init__(
+        self, endpoint: EndpointRecipe, connection: ConnectionRecipe, *, system_prompt: str | None
+    ) -> None:
+        share = max(1, connection.concurrency // device.world_size())
+        self._endpoint = endpoint
+        self._connection = connection.model_copy(update={"concurrency": share})
+        self._system_prompt = system_prompt
+        self._num_failed_in_a_row = 0
+
+    def check(self, *, sees: bool) -> None:
+        """Checks the endpoint before anything is asked.
+
+        Args:
+            sees: Whether it has to take images; a small one is sent.
+
+        Raises:
+            InputError: It cannot be reached, does not list the model, or takes no image.
+            SettingsError: The variable of its key is not set.
+        """
+        asyncio.run(self._check(sees))
+
+    async def _check(self, sees: bool) -> None:
+        async with EndpointClient(self._endpoint, self._connection, seed=0) as client:
+            await client.check()
+            if not sees:
+                return
+            question = Prompt("What is shown?", [_white_square()])
+            try:
+                await client.ask(self._body(question, SamplingSettings(1, temperature=0.0), 0))
+            except Unanswered as error:
+                raise InputError(
+                    f"The model {self._endpoint.model} does not answer a question with an image: "
+                    f"{error}",
+                    where=f"{self._endpoint.address}, model {self._endpoint.model}",
+                    rule="a benchmark with images is asked of a model that sees",
+                    fix="serve a vision-language model, or name benchmarks without images",
+                ) from error
+
+    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
+        """See `training.rollout.protocol.Answerer.stream`.
+
+        The endpoint is told a seed for each answer. Whether it heeds it is its affair.
+
+        Raises:
+            InputError: The endpoint itself will not do, or has stopped answering.
+            RecipeError: A request's settings cannot be sent.
+        """
+        client = EndpointClient(self._endpoint, self._connection, seed)
+        waiting = (request for lot in lots for request in lot)
+        running: set[asyncio.Task[Finished]] = set()
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            try:
+                while True:
+                    room = self._connection.concurrency - len(running)
+                    running |= {
+                        loop.create_task(self._answer(client, request, seed))
+                        for request in islice(waiting, room)
+                    }
+                    if not running:
+                        return
+                    done, running = runner.run(
+                        asyncio.wait(
+                            running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                        )
+                    )
+                    # Of each, or asyncio complains of those that nobody looked at.
+                    if errors := [error for task in done if (error := task.exception())]:
+                        raise errors[0]
+                    yield [task.result() for task in done]
+            finally:
+                for task in running:
+                    task.cancel()
+                runner.run(client.close())
+
+    async def _answer(self, client: EndpointClient, request: Request, seed: int) -> Finished:
+        """One request's samples, one after the other."""
+        settings = request.settings
+        return request, [
+            await self._sample(client, request, settings, _sample_seed(seed, request, number))
+            for number in range(settings.samples_per_prompt)
+        ]
+
+    async def _sample(
+        self, client: EndpointClient, request: Request, settings: SamplingSettings, seed: int
+    ) -> Sample:
+        try:
+            reply = await client.ask(self._body(request.prompt, settings, seed))
+        except Unanswered as error:
+            self._num_failed_in_a_row += 1
+            if self._num_failed_in_a_row >= MAX_FAILURES_IN_A_ROW:
+                raise InputError(
+                    f"The endpoint {self._endpoint.address} has left "
+                    f"{self._num_failed_in_a_row} questions in a row without an answer; the "
+                    f"last: {error}",
+                    where=f"{self._endpoint.address}, model {self._endpoint.model}",
+                    rule="an endpoint answers, however slowly",
+                    fix="look at its log, or lower `concurrency` and raise `timeout_seconds`; the "
+                    "next run asks for what is missing",
+                ) from error
+            return Sample("", 0, truncated=False, failure=str(error))
+        self._num_failed_in_a_row = 0
+        return Sample(reply.text, reply.num_tokens, reply.truncated)
+
+    def _body(self, prompt: Prompt, settings: SamplingSettings, seed: int) -> dict[str, object]:
+        if settings.stop or settings.top_k or settings.min_p:
+            raise RecipeError(
+                "An endpoint cannot be told `stop`, `top_k` or `min_p`.",
+                where=f"settings {settings}",
+                rule="an OpenAI-compatible endpoint takes temperature, top_p and a seed",
+                fix="leave them out",
+            )
+        return chat(
+            self._endpoint.model,
+            self._system_prompt,
+            prompt.question,
+            prompt.images,
+            max_tokens=settings.max_response_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=seed,
+        )
+
+
+def _white_square() -> EncodedImage:
+    buffer = io.BytesIO()
+    Image.new("RGB", (PROBE_SIDE, PROBE_SIDE), "white").save(buffer, format="PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def _sample_seed(seed: int, request: Request, number: int) -> int:
+    """31 bits that belong to the job's seed, the prompt and the sample's number."""
+    text = f"{prompt_seed(seed, request.prompt)}/{number}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

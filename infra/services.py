@@ -32,7 +32,7 @@ from infra.access import (
     without_proxy,
     write_private,
 )
-from infra.settings import DEPLOYMENT, POOL, PROJECT_ROOT, Settings
+from infra.settings import ABLATION, DEPLOYMENT, POOL, PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
@@ -43,7 +43,10 @@ ASK_SECONDS = 60
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
 # What a deployment says: its steps, and the flow's parameters with their types.
-DEPLOYED_FROM = ("prefect.yaml", "flows/full.py", "tasks/keys.py")
+DEPLOYED_FROM = (
+    *("prefect.yaml", "flows/full.py", "flows/ablation.py"),
+    *("tasks/keys.py", "training/recipe/grid.py"),
+)
 
 
 def up(settings: Settings) -> None:
@@ -286,7 +289,8 @@ def _is_deployed(settings: Settings) -> bool:
 
     with api_client(settings) as client:
         try:
-            client.read_deployment_by_name(DEPLOYMENT)
+            for name in (DEPLOYMENT, ABLATION):
+                client.read_deployment_by_name(name)
         except ObjectNotFound:
             return False
     return True

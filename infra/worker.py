@@ -1,10 +1,10 @@
-"""The worker of this project's work pool. It runs one flow, whatever the API was asked to have run.
+"""The worker of this project's work pool. It runs two flows, whatever the API was asked to have run.
 
     python -m infra.worker [--with-healthcheck]
 
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
 pool's template or a run's job variables can bring another command. Here none of them count: the
-flow, its folder and its command are fixed, and a run of anything else ends with a message.
+flows, their folder and their command are fixed, and a run of anything else ends with a message.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
 from infra.settings import POOL, PROJECT_ROOT
 
-FLOW = "flows.full.full"
+FLOWS = ("flows.full.full", "flows.ablation.ablation")
 # Prefect's engine, in the process of a run, takes the flow from this variable where it is set: it
 # then asks neither for the deployment's entrypoint nor for its steps.
 FLOW_VARIABLE = "PREFECT__FLOW_ENTRYPOINT"
@@ -49,12 +49,12 @@ class ProjectJob(ProcessJobConfiguration):
         values: dict[str, Any],
         client: PrefectClient | None = None,
     ) -> Self:
-        """The same for every run: Prefect's engine, in the project's root."""
-        return cls(working_dir=PROJECT_ROOT, env={FLOW_VARIABLE: FLOW})
+        """The same for every run: Prefect's engine, in the project's root; see `ProjectWorker`."""
+        return cls(working_dir=PROJECT_ROOT, env={})
 
 
 class ProjectWorker(ProcessWorker):
-    """Starts a process for each run of this project's deployment."""
+    """Starts a process for each run of this project's deployments."""
 
     type = "revisual"  # as `process` it would take the place of Prefect's own worker
     job_configuration = ProjectJob
@@ -65,12 +65,13 @@ class ProjectWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
-        """Runs the flow, if it is this project's.
+        """Runs the flow, if it is one of this project's.
 
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
-        refuse_foreign(await self._deployment(flow_run), flow_run)
+        entrypoint = refuse_foreign(await self._deployment(flow_run), flow_run)
+        configuration.env[FLOW_VARIABLE] = entrypoint
         return await super().run(flow_run, configuration, task_status)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
@@ -85,18 +86,23 @@ def create_pool(client: SyncPrefectClient) -> None:
     client.create_work_pool(pool, overwrite=True)
 
 
-def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> None:
-    """Lets nothing pass but a run of this project's deployment, with parameters that it has.
+def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> str:
+    """Lets nothing pass but a run of this project's deployments, with parameters that they have.
+
+    Returns:
+        The flow's entrypoint.
 
     Raises:
         ServiceError: This run is something else.
     """
-    if deployment is None or (deployment.entrypoint, deployment.pull_steps) != (FLOW, STEPS):
+    entrypoint = None if deployment is None else deployment.entrypoint
+    if deployment is None or entrypoint not in FLOWS or deployment.pull_steps != STEPS:
+        flows = " and ".join(FLOWS)
         raise ServiceError(
-            "This run is not one of the project's deployment, and was not started.",
+            "This run is not one of the project's deployments, and was not started.",
             where=f"flow run {flow_run.name}, deployment {deployment and deployment.name}",
-            rule=f"the pool {POOL} runs {FLOW} with the steps of prefect.yaml, and nothing else",
-            fix="make down, then make up registers the deployment again; see SECURITY.md",
+            rule=f"the pool {POOL} runs {flows} with the steps of prefect.yaml, and nothing else",
+            fix="make down, then make up registers the deployments again; see SECURITY.md",
         )
     known = set((deployment.parameter_openapi_schema or {}).get("properties", {}))
     if unknown := sorted(set(flow_run.parameters) - known):
@@ -104,8 +110,9 @@ def refuse_foreign(deployment: DeploymentResponse | None, flow_run: FlowRun) -> 
             f"The flow has no parameter {', '.join(unknown)}.",
             where=f"flow run {flow_run.name}",
             rule=f"its parameters are {', '.join(sorted(known))}",
-            fix="start it again: prefect deployment run revisual/full -p NAME=VALUE",
+            fix=f"start it again: prefect deployment run revisual/{deployment.name} -p NAME=VALUE",
         )
+    return entrypoint
 
 
 def main() -> None:

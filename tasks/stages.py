@@ -24,6 +24,7 @@ from tasks.keys import (
 )
 from tasks.make import make_artifact
 from tasks.run import Run
+from tasks.scratch import alone
 from tasks.status import explain, find_finished
 from tasks.uploads import drop_remains
 from training.recipe.stages import Stage, validates
@@ -64,19 +65,20 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     digests = input_digests(store, run.recipe, name, inputs)
     salt = run.id if run.reuse == "none" else ""
     made_of = ingredients(run.recipe, name, kind, digests, salt=salt)
-    display = StageDisplay(name)
-    found, said = find_finished(store, made_of, run.reuse), list[str]()
-    if found is None:
-        artifact = make_artifact(run, store, kind, made_of, inputs, display)
-        for key in (recipe_key(made_of), history_key(run.recipe, name)):
-            store.append(key, artifact)
-    else:
-        artifact = found
-        # Of a run that was killed before it could.
-        drop_remains(store, stage_key(made_of), keeps_best=validates(run.recipe.stages, name))
-        said = remarks(store, found, made_of)
-        for line in said:
-            display.say(line)
+    display, said = StageDisplay(name), list[str]()
+    with alone(run.settings.home, stage_key(made_of)):
+        found = find_finished(store, made_of, run.reuse)
+        if found is None:
+            artifact = make_artifact(run, store, kind, made_of, inputs, display)
+            for key in (recipe_key(made_of), history_key(run.recipe, name)):
+                store.append(key, artifact)
+        else:
+            artifact = found
+            # Of a run that was killed before it could.
+            drop_remains(store, stage_key(made_of), keeps_best=validates(run.recipe.stages, name))
+            said = remarks(store, found, made_of)
+            for line in said:
+                display.say(line)
     run.note_stage(
         name,
         kind,

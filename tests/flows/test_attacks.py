@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from infra.access import api_client, credential, credential_path
-from infra.worker import FLOW, STEPS
+from infra.worker import FLOWS, STEPS
 from tests.flows.conftest import ROOT, Services
 from tests.flows.planted import (
     ENDPOINT,
@@ -92,7 +92,7 @@ def attack(post: Callable[[str, dict], httpx.Response], marker: Path) -> list[ht
         {
             "name": "harmless",
             "flow_id": flow_id,
-            "entrypoint": FLOW,
+            "entrypoint": FLOWS[0],
             "work_pool_name": "revisual",
             "pull_steps": shell_steps(marker),
         },
@@ -309,7 +309,7 @@ def test_a_run_that_fails_shows_no_secret(services, recipes, free_port):
     require_hidden(services, [done.stdout, done.stderr])
 
 
-def test_the_deployment_that_the_worker_knows_is_the_one_of_prefect_yaml():
+def test_the_deployments_that_the_worker_knows_are_those_of_prefect_yaml():
     project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert project["pull"] == STEPS
-    assert [one["entrypoint"] for one in project["deployments"]] == [FLOW]
+    assert [one["entrypoint"] for one in project["deployments"]] == list(FLOWS)

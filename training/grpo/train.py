@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from contracts.errors import DataError
 from training.answers import Verifier
@@ -44,7 +44,7 @@ from training.model.forward import ForwardPass, ForwardSettings, ResponseLogProb
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
-from training.recipe.stages import RlStage
+from training.recipe.stages import RlStage, sets_of
 from training.records import Problem, read_problems
 from training.rl import schedules
 from training.rl.arms import Batch
@@ -92,7 +92,7 @@ def train(
         recipe: The run's recipe: seed, system prompt, model and hardware.
         stage: This stage's section of it.
         policy: Model folder to start from; also the reference of a KL term.
-        data: Folder of the curated sets; `<stage.data>.parquet` is read.
+        data: Folder of the curated sets; `<set>.parquet` of each that the stage reads.
         output: Receives `model/`, `metrics.jsonl`, `samples.jsonl` and `summary.json`.
         places: Where step checkpoints are saved, and which one to go on from.
 
@@ -103,7 +103,8 @@ def train(
     """
     hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
-    problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
+    sets = [_read(data / f"{name}.parquet") for name in sets_of(stage)]
+    problems, held_out = hold_out(concatenate_datasets(sets), stage, recipe.seed)
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
         with Checkpoints(

@@ -91,7 +91,9 @@ def ablation(
     output: Annotated[
         Path | None, typer.Option(help="Where the Markdown table goes, beside the report.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take.")
+    ] = False,
 ) -> None:
     """Runs every arm of a grid with every seed, and writes one table."""
     from flows.watch import start_run, watch_ablation

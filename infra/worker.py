@@ -1,4 +1,4 @@
-"""The worker of this project's work pool. It runs two flows, whatever the API was asked to have run.
+"""The worker of this project's work pool. It runs two flows, whatever the API was asked for.
 
     python -m infra.worker [--with-healthcheck]
 

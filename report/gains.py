@@ -139,7 +139,7 @@ class Changes:
 def changes_of(
     before: Score, after: Score, answers_before: pd.DataFrame, answers_after: pd.DataFrame
 ) -> Changes | None:
-    """The changes behind a difference; None where they cannot be told. Arguments as `difference`'s."""
+    """The changes behind a `difference`, of the same arguments; None where they cannot be told."""
     metric = metric_named(before.metric)
     asked = ["problem_id", "sample"]
     if metric is None or metric is not metric_named(after.metric):

@@ -27,7 +27,7 @@ from tasks.keys import Reuse, name_key
 from tasks.prepare import check
 from tasks.report import RECORD, find_run
 from tasks.run import Run, code_version
-from training.recipe.grid import Asked, Grid
+from training.recipe.grid import Asked
 from training.recipe.recipe import resolved_toml_values
 
 PAGE, TABLE, RESULT = "ablation.html", "ablation.md", "ablation.json"

@@ -1,4 +1,4 @@
-"""How long an ablation will take, before it starts: what is to be made, at the rates that were seen.
+"""How long an ablation will take, before it starts: what is to be made, at rates that were seen.
 
 A rate is that of the newest stage of its kind in the store, of the grid or of its recipe, else one
 that the README's listing gives for the pocket's model on two cores; for any other model there is
@@ -89,7 +89,8 @@ def work_of(recipe: Recipe, name: str, kind: StageKind) -> float | None:
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:
-    known = [number for number in (given := list(numbers)) if number is not None]
+    given = list(numbers)
+    known = [number for number in given if number is not None]
     return sum(known) if len(known) == len(given) else None
 
 

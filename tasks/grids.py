@@ -31,7 +31,7 @@ class ArmRun:
 
     @property
     def stages(self) -> tuple[SftStage | RlStage, ...]:
-        """The stages that it trains: none of the base policy, whose recipe has some all the same."""
+        """The stages that it trains: none for the base policy, whose recipe has some even so."""
         return self.recipe.stages if self.arm.stages else ()
 
 

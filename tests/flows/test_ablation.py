@@ -82,5 +82,7 @@ def test_an_ablation_goes_on_after_a_kill_and_makes_what_arms_share_once(
     (result,) = manifests(services, "ablation")
     assert len(result["inputs"]) == 2
     # Each arm is a run that the other commands know.
-    compared = services.cli("compare", *(one["producer"]["run"] for one in manifests(services, "run")))
+    compared = services.cli(
+        "compare", *(one["producer"]["run"] for one in manifests(services, "run"))
+    )
     assert compared.returncode == 0, compared.stderr

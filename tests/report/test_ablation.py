@@ -60,7 +60,10 @@ def trained(grid: Grid, name: str, seed: int, right: int, of: int = 20) -> Train
         value=right / of,
         num_problems=of,
     )
-    steps = {"cold_start": ({"step": 1.0} | FINE_TUNING,), "rl": ({"step": 1.0} | UPDATE | ROLLOUT,)}
+    steps = {
+        "cold_start": ({"step": 1.0} | FINE_TUNING,),
+        "rl": ({"step": 1.0} | UPDATE | ROLLOUT,),
+    }
     evidence = Evidence(
         metrics={stage: steps[stage] for stage in arm.stages},
         scores=(score,),

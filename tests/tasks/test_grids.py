@@ -147,7 +147,10 @@ def test_what_arms_share_is_made_once_for_each_seed_and_found_when_it_was_made(g
     assert counts == {"curate": 1, "cold_start": 1, "rl": 2, "evaluate": 4}
     assert len(made) == 2 * 8
     lines = list(estimate_lines(runs, machine.settings, "code", "tiny"))
-    assert lines[0] == "4 arms with 2 seed(s): 16 different stages, 0 of them in the store, 16 to make."
+    assert (
+        lines[0]
+        == "4 arms with 2 seed(s): 16 different stages, 0 of them in the store, 16 to make."
+    )
     # 10 s to start each, and by the README 60 samples of fine-tuning take 0.81 s.
     assert any(line.startswith("sft") and "22 s  by the README" in line for line in lines)
     assert lines[-1].startswith("About ")

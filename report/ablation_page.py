@@ -12,8 +12,8 @@ HOW = (
     "Accuracies are means over seeds, with 95 % t-intervals over seeds. A gain is paired by seed "
     "and item: its first interval is a t-interval over seeds, its second a bootstrap over items, "
     "each drawn with its answers of all seeds; p is the exact sign-flip test over items, with "
-    "Holm’s correction over all rows. “up” and “down” mean that every interval there is excludes 0, "
-    "“not shown” that one includes it, which is no proof that there is no gain. Learner time is "
+    "Holm’s correction over all rows. “up” and “down” mean that every interval there is excludes "
+    "0, “not shown” that one includes it, which is no proof that there is no gain. Learner time is "
     "selection, scoring and updates; sampler time is rollouts; both leave out process starts, "
     "curation and evaluation. A stage that arms share counts in full in each of them."
 )

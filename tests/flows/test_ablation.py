@@ -47,7 +47,8 @@ def test_an_ablation_goes_on_after_a_kill_and_makes_what_arms_share_once(
 ):
     grid = tmp_path / "grid.toml"
     grid.write_text(GRID.replace("RECIPE", str(recipes / "tiny.toml")))
-    command = [sys.executable, "-m", "flows.cli", "ablation", str(grid)]
+    # Both arms at once: each wants the curation and the cold start that the other makes.
+    command = [sys.executable, "-m", "flows.cli", "ablation", str(grid), "--concurrency", "2"]
     typed = subprocess.Popen(
         command, cwd=ROOT, env=services.environment, stdout=subprocess.PIPE, text=True
     )
@@ -73,8 +74,7 @@ def test_an_ablation_goes_on_after_a_kill_and_makes_what_arms_share_once(
     assert len(made_by(services, "curate")) == len(made_by(services, "cold_start")) == 1
     (before,) = made_by(services, "cold_start")
     (after,) = made_by(services, "multimodal_rl")
-    assert before.endswith("-cs-5") and after.endswith("-cs+rl-5")
-    assert before.removesuffix("-cs-5") != after.removesuffix("-cs+rl-5")
+    assert before.split("-cs")[0] != after.split("-cs")[0]
 
     text = table.read_text()
     assert text in done.stdout

@@ -27,7 +27,7 @@ from training.recipe.grid import Asked
 POLICY = "policy"  # one name for all: an arm that ends with another's policy is not asked again
 
 
-@flow(name="revisual-arm", flow_run_name="{ablation}-{arm}-{seed}", log_prints=True)
+@flow(name="revisual-arm", flow_run_name="{ablation}-{arm}-seed-{seed}", log_prints=True)
 def arm(ablation: str, grid: str, arm: str, seed: int, asked: Asked, reuse: Reuse) -> Artifact:
     """Trains one arm of a grid with one seed, and evaluates the policy it ends with.
 
@@ -69,12 +69,7 @@ def ablation(
     """
     runs = prepare_ablation(grid, asked, reuse, digest)
     states = _run_arms(runs, grid, asked, reuse, concurrency)
-    # By the run's id: what a run returned is lost with its process, and the store has its record.
-    done = {
-        label(one): str(state.state_details.flow_run_id)
-        for one, state in states
-        if state.is_completed()
-    }
+    done = [label(one) for one, state in states if state.is_completed()]
     failures = {label(one): str(state.message) for one, state in states if not state.is_completed()}
     result = report_ablation(grid, runs, done, failures)
     if failures:

@@ -1,6 +1,6 @@
 """An ablation's own tasks: its plan, each arm's record, and the table of all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,28 +116,28 @@ def record_arm(run: Run, one: ArmRun) -> Artifact:
 @task(cache_policy=NO_CACHE, task_run_name="report")
 @masks_secrets
 def report_ablation(
-    grid: str, runs: Sequence[ArmRun], run_ids: Mapping[str, str], failures: Mapping[str, str]
+    grid: str, runs: Sequence[ArmRun], done: Collection[str], failures: Mapping[str, str]
 ) -> Artifact:
     """Writes the table of an ablation, stores it, and shows it in the UI.
 
     Args:
         grid: The grid's name or path.
         runs: Every arm with every seed.
-        run_ids: The ids of those that ended well, by `label`.
+        done: The labels of those that ended well; the store has their records by their names.
         failures: Why each of the others did not, by `label`.
     """
     settings, name = load_settings(), str(runtime.flow_run.name)
     store, whole = settings.store(), read_grid(grid)[0]
     trained = list[Trained]()
     for one in runs:
-        if label(one) in run_ids:
-            record = find_run(settings, store, run_ids[label(one)])
+        if label(one) in done:
+            record = find_run(settings, store, f"{name}-{label(one)}")
             files = {stage.name: store.fetch(stage.artifact, only=FILES) for stage in record.stages}
             trained.append(Trained(one.arm, record, gather(record, files)))
     result = summarize(whole, trained, failures)
     folder = settings.reports / name
     write_ablation(result, folder, code=code_version())
-    made_from = {key: store.find(name_key("run", run_id)) for key, run_id in run_ids.items()}
+    made_from = {key: store.find(name_key("run", f"{name}-{key}")) for key in done}
     provenance = Provenance(
         producer={"run": name, "stage": "ablation", "version": code_version()},
         inputs={key: found for key, found in made_from.items() if found is not None},

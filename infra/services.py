@@ -32,7 +32,7 @@ from infra.access import (
     without_proxy,
     write_private,
 )
-from infra.settings import DEPLOYMENT, EVALUATION, POOL, PROJECT_ROOT, Settings
+from infra.settings import ABLATION, DEPLOYMENT, EVALUATION, POOL, PROJECT_ROOT, Settings
 from infra.supervisor import GRACE_SECONDS
 
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
@@ -53,7 +53,10 @@ WORKER_VARIABLES = {
     "PYTHONUNBUFFERED": "1",
 }
 # What a deployment says: its steps, and the flow's parameters with their types.
-DEPLOYED_FROM = ("prefect.yaml", "flows/full.py", "flows/evaluate.py", "tasks/keys.py")
+DEPLOYED_FROM = (
+    *("prefect.yaml", "flows/full.py", "flows/evaluate.py", "flows/ablation.py"),
+    *("tasks/keys.py", "training/recipe/grid.py"),
+)
 
 
 def up(settings: Settings) -> None:
@@ -314,7 +317,7 @@ def _is_deployed(settings: Settings) -> bool:
 
     with api_client(settings) as client:
         try:
-            for name in (DEPLOYMENT, EVALUATION):
+            for name in (DEPLOYMENT, EVALUATION, ABLATION):
                 client.read_deployment_by_name(name)
         except ObjectNotFound:
             return False

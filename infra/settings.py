@@ -17,6 +17,7 @@ DEFAULT_PORT = 4200
 POOL = "revisual"  # Prefect's work pool
 DEPLOYMENT = "revisual/full"
 EVALUATION = "revisual/evaluate"
+ABLATION = "revisual/ablation"
 
 
 def stage_deployment(pool: str) -> str:

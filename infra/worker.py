@@ -29,7 +29,11 @@ from infra.access import PRIVATE_UMASK
 from infra.settings import POOL, PROJECT_ROOT
 
 # By the deployments' names, of the pool of whole runs.
-FLOWS = {"full": "flows.full.full", "evaluate": "flows.evaluate.evaluate"}
+FLOWS = {
+    "full": "flows.full.full",
+    "evaluate": "flows.evaluate.evaluate",
+    "ablation": "flows.ablation.ablation",
+}
 STAGE_FLOW = "flows.stage.stage"
 # Prefect's engine, in the process of a run, takes the flow from this variable where it is set: it
 # then asks neither for the deployment's entrypoint nor for its steps.
@@ -70,7 +74,7 @@ class ProjectWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
-        """Runs the flow, if it is this project's.
+        """Runs the flow, if it is one of this project's.
 
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.

@@ -12,7 +12,7 @@ from contracts.errors import DataError
 from contracts.scores import Gain, Score
 from report.evidence import Evidence
 from training.evaluation.intervals import cluster_bootstrap
-from training.evaluation.metrics import Metric, Value, accuracy, metric_named
+from training.evaluation.metrics import Value, accuracy, metric_named
 from training.evaluation.paired import holm, sign_flip_p
 from training.evaluation.prediction import Judged
 
@@ -106,24 +106,59 @@ def difference(
         answers_after: `answers_of` the second.
     """
     one = Difference(before.benchmark, before.policy, after.policy, after.value - before.value)
+    found = changes_of(before, after, answers_before, answers_after)
+    if found is None or len(set(found.clusters)) < 2:
+        return one
+    low, high = found.interval()
+    return replace(one, low=low, high=high, p=found.p())
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What each summand of a score has changed by, from one policy to another.
+
+    Fields:
+        values: Differences, as fractions [N].
+        clusters: The cluster of each [N].
+        num_steps: Times this, every value is whole.
+    """
+
+    values: tuple[float, ...]
+    clusters: tuple[str, ...]
+    num_steps: int
+
+    def interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of their mean, whole clusters drawn."""
+        return cluster_bootstrap(self.values, self.clusters, np.random.default_rng(SEED))
+
+    def p(self) -> float:
+        """Two-sided, by the exact sign-flip test over clusters; not corrected."""
+        return sign_flip_p([round(self.num_steps * one) for one in self.values], self.clusters)
+
+
+def changes_of(
+    before: Score, after: Score, answers_before: pd.DataFrame, answers_after: pd.DataFrame
+) -> Changes | None:
+    """The changes behind a `difference`, of the same arguments; None where they cannot be told."""
     metric = metric_named(before.metric)
     asked = ["problem_id", "sample"]
     if metric is None or metric is not metric_named(after.metric):
-        return one
+        return None
     if answers_before.empty or not answers_before[asked].equals(answers_after[asked]):
-        return one
-    first, second = _values(before, metric, answers_before), _values(after, metric, answers_after)
-    clusters = [value.cluster for value in first]
-    if len(set(clusters)) < 2 or clusters != [value.cluster for value in second]:
-        return one
-    changes = [new.value - old.value for old, new in zip(first, second, strict=True)]
-    low, high = cluster_bootstrap(changes, clusters, np.random.default_rng(SEED))
-    p = sign_flip_p([round(metric.num_steps * change) for change in changes], clusters)
-    return replace(one, low=low, high=high, p=p)
+        return None
+    first, second = values_of(before, answers_before), values_of(after, answers_after)
+    clusters = tuple(value.cluster for value in first)
+    if not clusters or clusters != tuple(value.cluster for value in second):
+        return None
+    changes = tuple(new.value - old.value for old, new in zip(first, second, strict=True))
+    return Changes(changes, clusters, metric.num_steps)
 
 
-def _values(score: Score, metric: Metric, answers: pd.DataFrame) -> list[Value]:
+def values_of(score: Score, answers: pd.DataFrame) -> list[Value]:
     """The summands of a score; none where the answers cannot tell them."""
+    metric = metric_named(score.metric)
+    if metric is None:
+        return []
     if metric.values is not accuracy and not {"cluster", "part"} <= set(answers.columns):
         return []
     # Predictions of older versions name no cluster: each problem is its own.

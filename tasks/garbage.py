@@ -219,7 +219,7 @@ def _kept_chunks(
 
 
 def _finished_runs(entries: Mapping[str, Artifact]) -> Iterator[Artifact]:
-    return (named for named in entries.values() if named.kind == "run")
+    return (named for named in entries.values() if named.kind in ("run", "ablation"))
 
 
 def _with_inputs(store: Store, roots: Iterable[Artifact]) -> set[str]:

@@ -21,7 +21,7 @@ from tasks.closure import outside_modules, sampling_modules, stage_modules
 from training.recipe.curation import GRADER
 from training.recipe.effects import result_fields
 from training.recipe.recipe import Recipe
-from training.recipe.stages import custom_rewards
+from training.recipe.stages import custom_rewards, sets_of
 
 # What a run takes from the store: what the same recipe, inputs and code made; what the same recipe
 # and inputs made with whatever code; nothing.
@@ -119,8 +119,8 @@ def input_digests(
 ) -> dict[str, str]:
     """Digests of what a stage reads of its inputs.
 
-    A training stage reads one of the curated sets: a curation that came out the same for this set
-    leaves the stage's key as it was, whatever it changed in the others.
+    A training stage reads one of the curated sets, or two: a curation that came out the same for
+    these leaves the stage's key as it was, whatever it changed in the others.
 
     Raises:
         StoreError: A manifest cannot be read.
@@ -129,8 +129,10 @@ def input_digests(
     for section in recipe.stages:
         if section.name == stage:
             files = store.manifest(inputs["data"]).files
-            read = {file.path: file.sha256 for file in files}
-            digests["data"] = read.get(f"{section.data}.parquet", digests["data"])
+            of_file = {file.path: file.sha256 for file in files}
+            read = [of_file.get(f"{name}.parquet", "") for name in sets_of(section)]
+            if all(read):
+                digests["data"] = read[0] if len(read) == 1 else _digest(read)
     return digests
 
 

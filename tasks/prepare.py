@@ -11,6 +11,7 @@ from contracts.run_record import recipe_digest
 from contracts.secrets import masks_secrets
 from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import load_settings
+from tasks.grids import ArmRun, arm_run
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
 from tasks.plan import check_machine
@@ -18,6 +19,7 @@ from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.run import Run, recipe_path
 from tasks.scratch import hold
 from training.evaluation.registry import check_benchmark
+from training.recipe.grid import Asked
 from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
 from training.recipe.stages import custom_rewards
 from training.rl import custom
@@ -35,10 +37,24 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> 
         RevisualError: The store, the disk or a work pool will not do.
     """
     check_run_name(str(runtime.flow_run.name))
+    return begin(read_recipe(recipe, seed, digest), reuse)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="prepare-{arm}")
+@masks_secrets
+def prepare_arm(grid: str, arm: str, seed: int, asked: Asked, reuse: Reuse) -> tuple[Run, ArmRun]:
+    """Resolves one arm of a grid with one seed, and checks what it needs; see `prepare`."""
+    check_run_name(str(runtime.flow_run.name))
+    one = arm_run(grid, arm, seed, asked)
+    return begin(one.recipe, reuse), one
+
+
+def begin(recipe: Recipe, reuse: Reuse) -> Run:
+    """This flow run as a run of a recipe, once everything that it needs has been checked."""
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
-        recipe=read_recipe(recipe, seed, digest),
+        recipe=recipe,
         reuse=reuse,
         settings=load_settings(),
         created=datetime.now(UTC),

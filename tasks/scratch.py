@@ -11,7 +11,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ REASONS = {
     "inputs/views/*": "links to an input",
 }
 LOCK, INPUTS = ".alive", "inputs.json"
+LOCKS = "locks"  # a file for each stage that was made on this machine; they are empty
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,23 @@ def hold(work: Path) -> int:
     descriptor = os.open(work / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
+
+
+@contextmanager
+def alone(home: Path, key: str) -> Iterator[None]:
+    """Lets one run of this machine at a time make the stage of a key: the next one finds it made.
+
+    The kernel lets go of the lock when its holder ends, whatever ended it.
+
+    Args:
+        home: Where this machine's runs keep their things.
+        key: The stage's key.
+    """
+    folder = home / LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / key).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def note_inputs(work: Path, artifacts: Iterable[Artifact]) -> None:

@@ -27,6 +27,7 @@ from tasks.keys import (
 from tasks.make import make_artifact
 from tasks.pools import make_elsewhere
 from tasks.run import Run
+from tasks.scratch import alone
 from tasks.status import explain
 from tasks.uploads import drop_remains
 from training.recipe.hardware import LOCAL
@@ -69,24 +70,25 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     store = run.store()
     digests = input_digests(store, run.recipe, name, inputs)
     made_of = ingredients(run.recipe, name, kind, digests, salt=run.salt)
-    display = StageDisplay(name)
-    found, said = find_finished(store, made_of, run.reuse), list[str]()
-    if found is None:
-        make = make_artifact if run.recipe.hardware.of(name).pool == LOCAL else make_elsewhere
-        artifact = make(run, store, kind, made_of, inputs, display)
-        if store.find(stage_key(made_of)) is None:
-            said = ["Not everything was answered: it is kept, and the next run asks for the rest"]
-            display.say(said[0])
+    display, said = StageDisplay(name), list[str]()
+    with alone(run.settings.home, stage_key(made_of)):
+        found = find_finished(store, made_of, run.reuse)
+        if found is None:
+            make = make_artifact if run.recipe.hardware.of(name).pool == LOCAL else make_elsewhere
+            artifact = make(run, store, kind, made_of, inputs, display)
+            if store.find(stage_key(made_of)) is None:
+                said = ["Not everything was answered: the next run asks for the rest"]
+                display.say(said[0])
+            else:
+                for key in (recipe_key(made_of), history_key(run.recipe, name)):
+                    store.append(key, artifact)
         else:
-            for key in (recipe_key(made_of), history_key(run.recipe, name)):
-                store.append(key, artifact)
-    else:
-        artifact = found
-        # Of a run that was killed before it could.
-        drop_remains(store, stage_key(made_of), keeps_best=validates(run.recipe.stages, name))
-        said = remarks(store, found, made_of)
-        for line in said:
-            display.say(line)
+            artifact = found
+            # Of a run that was killed before it could.
+            drop_remains(store, stage_key(made_of), keeps_best=validates(run.recipe.stages, name))
+            said = remarks(store, found, made_of)
+            for line in said:
+                display.say(line)
     run.note_stage(
         name,
         kind,

@@ -309,7 +309,7 @@ def test_a_run_that_fails_shows_no_secret(services, recipes, free_port):
     require_hidden(services, [done.stdout, done.stderr])
 
 
-def test_the_deployment_that_the_worker_knows_is_the_one_of_prefect_yaml():
+def test_the_deployments_that_the_worker_knows_are_those_of_prefect_yaml():
     project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert project["pull"] == STEPS
     assert {one["name"]: one["entrypoint"] for one in project["deployments"]} == FLOWS

@@ -132,6 +132,25 @@ def test_a_training_stage_depends_on_its_own_set_alone(tmp_path):
         assert (digests[0] == digests[1]) is equal
 
 
+def test_a_stage_that_draws_from_two_sets_depends_on_both(tmp_path):
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    stages = [stage.model_dump() for stage in recipe().stages]
+    stages[1] |= {"data": "multimodal_rl", "mixed_with": "text_rl"}
+    mixed = recipe(stages=stages)
+
+    def digest(name: str, **sets: str) -> str:
+        (tmp_path / name).mkdir()
+        for one, text in ({"multimodal_rl": "", "text_rl": "", "cold_start": ""} | sets).items():
+            (tmp_path / name / f"{one}.parquet").write_text(text)
+        data = store.publish(tmp_path / name, "dataset", Provenance())
+        return input_digests(store, mixed, "multimodal_rl", {"data": data})["data"]
+
+    first = digest("first")
+    assert digest("third set", cold_start="other") == first
+    others = {digest(one, **{one: "other"}) for one in ("multimodal_rl", "text_rl")}
+    assert len(others | {first}) == 3
+
+
 def test_differences_are_named():
     stages = [stage.model_dump() for stage in recipe().stages]
     stages[0]["optimizer"] |= {"learning_rate": 1e-5}

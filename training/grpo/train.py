@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 
-from contracts.errors import DataError
 from training.answers import Verifier
 from training.grpo.experience import Experience, append, collect
 from training.grpo.mini_batch import MiniBatch, entropy_coefficient, normalizer_of
+from training.grpo.problems import stage_problems
 from training.grpo.selection import (
     batch_of,
     distill_batch,
@@ -45,7 +45,7 @@ from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage
-from training.records import Problem, read_problems
+from training.records import Problem
 from training.rl import schedules
 from training.rl.arms import Batch
 from training.rl.pad import Selection
@@ -93,7 +93,7 @@ def train(
         recipe: The run's recipe: seed, system prompt, model and hardware.
         stage: This stage's section of it.
         policy: Model folder to start from; also the reference of a KL term.
-        data: Folder of the curated sets; `<stage.data>.parquet` is read.
+        data: Folder of the curated sets; `<set>.parquet` of each that the stage reads.
         output: Receives `model/`, `metrics.jsonl`, `samples.jsonl` and `summary.json`.
         places: Where step checkpoints are saved, and which one to go on from.
 
@@ -104,7 +104,7 @@ def train(
     """
     hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
-    problems, held_out = hold_out(_read(data / f"{stage.data}.parquet"), stage, recipe.seed)
+    problems, held_out = hold_out(stage_problems(data, stage), stage, recipe.seed)
     say(
         f"{len(problems)} problems, {len(held_out)} held out: {stage.num_steps} steps of "
         f"{stage.prompts_per_step} prompts with {stage.group_size} responses each; "
@@ -389,15 +389,3 @@ class Grpo:
                     "truncated": response.truncated,
                 }
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def _read(path: Path) -> Dataset:
-    problems = read_problems(path)
-    if len(problems) == 0:
-        raise DataError(
-            f"{path} holds no problem.",
-            where=str(path),
-            rule="a stage has something to learn from",
-            fix="curate with wider bounds on pass rate and level, or from more sources",
-        )
-    return problems

@@ -7,7 +7,7 @@ from training.plan.learned import BYTES, Held, checkpoint_bytes, held, learned
 from training.plan.machine import GIB, Machine
 from training.plan.shape import ModelShape
 from training.recipe.recipe import Recipe
-from training.recipe.stages import RlStage, Stage
+from training.recipe.stages import RlStage, Stage, sets_of
 
 # Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; what vLLM keeps
 # beside weights and KV cache, awake (its own activations and CUDA graphs) and asleep; a process's
@@ -109,8 +109,8 @@ def longest_sequence(recipe: Recipe, stage: Stage) -> int:
 
 def _largest_batch(recipe: Recipe, stage: Stage, shape: ModelShape, tokens: int) -> MicroBatch:
     """As many of the largest images as the tokens hold, each of a prompt of its own."""
-    modality = next(one.modality for one in recipe.curation.sets if one.name == stage.data)
-    if modality == "text":
+    read = [one.modality for one in recipe.curation.sets if one.name in sets_of(stage)]
+    if "multimodal" not in read:
         return MicroBatch(tokens)
     vision = shape.vision
     patches = (recipe.model.max_pixels or MAX_PIXELS) // vision.patch_pixels**2

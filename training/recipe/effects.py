@@ -76,9 +76,9 @@ RESULTS: Mapping[str, str] = {
     "KlRecipe": "coefficient estimator cap",
     "EntropyRecipe": "coefficient decay warmup_updates warmup",
     "ValidationRecipe": "num_problems every_steps temperature patience",
-    "RlStage": "kind name data optimizer num_steps prompts_per_step group_size updates_per_step "
-    "max_response_tokens temperature top_p top_k min_p stop clip_low clip_high dual_clip "
-    "log_ratio_bound surrogate ratio_level correction aggregation advantage_scale pad kl "
+    "RlStage": "kind name data mixed_with optimizer num_steps prompts_per_step group_size "
+    "updates_per_step max_response_tokens temperature top_p top_k min_p stop clip_low clip_high "
+    "dual_clip log_ratio_bound surrogate ratio_level correction aggregation advantage_scale pad kl "
     "entropy validation rewards mask_truncated freeze lora",
 }
 

@@ -40,7 +40,7 @@ from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
-from training.recipe.stages import Stage
+from training.recipe.stages import Stage, sets_of
 from training.records import Modality
 
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
@@ -236,11 +236,12 @@ class Recipe(Strict):
         if reserved := sorted(sets.keys() & set(RESERVED_SETS)):
             raise ValueError(f"curation.sets: {reserved} are files that curation writes itself")
         for stage in self.stages:
-            if stage.data not in sets:
-                raise ValueError(
-                    f"stage {stage.name}: `data` is {stage.data!r}, "
-                    f"which is none of curation.sets {sorted(sets)}"
-                )
+            for field, read in zip(("data", "mixed_with"), sets_of(stage), strict=False):
+                if read not in sets:
+                    raise ValueError(
+                        f"stage {stage.name}: `{field}` is {read!r}, "
+                        f"which is none of curation.sets {sorted(sets)}"
+                    )
             if stage.kind == "sft" and not sets[stage.data].needs_solution:
                 raise ValueError(
                     f"stage {stage.name}: supervised fine-tuning needs traces; "

@@ -281,6 +281,7 @@ class RlStage(LossRecipe):
     kind: Literal["rl"]
     name: Name
     data: Name  # a curated set
+    mixed_with: Name | None = None  # another set, whose problems are drawn with the first one's
     optimizer: OptimizerRecipe
     num_steps: PositiveInt
     prompts_per_step: PositiveInt
@@ -324,6 +325,12 @@ class RlStage(LossRecipe):
         return self
 
     @model_validator(mode="after")
+    def _two_sets_are_mixed(self) -> "RlStage":
+        if self.mixed_with == self.data:
+            raise ValueError(f"mixed_with ({self.mixed_with}) must be another set than data")
+        return self
+
+    @model_validator(mode="after")
     def _gspo_is_a_mean_of_sequences(self) -> "RlStage":
         if self.ratio_level == "sequence" and self.aggregation != "sequence_mean":
             raise ValueError(
@@ -352,6 +359,12 @@ class RlStage(LossRecipe):
 
 
 Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
+
+
+def sets_of(stage: SftStage | RlStage) -> tuple[str, ...]:
+    """The curated sets that a stage reads."""
+    mixed_with = stage.mixed_with if isinstance(stage, RlStage) else None
+    return (stage.data,) if mixed_with is None else (stage.data, mixed_with)
 
 
 def validates(stages: Iterable[SftStage | RlStage], name: str) -> bool:

@@ -91,6 +91,7 @@ def train(
             if result.applied:
                 state.loss = result.loss
             num_tokens = sum(sequence.num_tokens for sequence in batch)
+            seconds_update = time.monotonic() - step_start
             log.write(
                 step=state.step,
                 num_steps=num_steps,
@@ -98,7 +99,8 @@ def train(
                 nonfinite_updates=int(not result.applied),
                 learning_rate=result.learning_rate,
                 grad_norm=result.grad_norm,
-                tokens_per_second=num_tokens / (time.monotonic() - step_start),
+                seconds_update=seconds_update,
+                tokens_per_second=num_tokens / seconds_update,
             )
             checkpoints.after_step(score=-state.loss)
     learner.save_model(output / "model")

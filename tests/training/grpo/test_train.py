@@ -3,11 +3,12 @@ import json
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from contracts.errors import DataError
 from training.grpo import train as grpo
 from training.recipe.stages import RlStage
-from training.records import write_problems
+from training.records import read_problems, write_problems
 
 ACCURACY = {"kind": "accuracy"}
 # The random model answers nothing right; the length of its answers is what it can improve.
@@ -74,6 +75,16 @@ def test_the_same_seed_gives_the_same_bytes(run, data):
     name = "model/model.safetensors"
     assert (first / name).read_bytes() == (second / name).read_bytes()
     assert (first / "samples.jsonl").read_bytes() == (second / "samples.jsonl").read_bytes()
+
+
+def test_two_sets_are_drawn_from_at_once(run, problem_sets):
+    output = run(data="text", mixed_with="multimodal", num_steps=1)
+    sizes = [
+        len(read_problems(problem_sets / f"{name}.parquet")) for name in ("text", "multimodal")
+    ]
+    assert summary_of(output)["num_rows"] == sum(sizes)
+    with pytest.raises(ValidationError, match="must be another set than data"):
+        new_stage(data="text", mixed_with="text")
 
 
 def test_adapters_need_no_second_model_for_the_reference(run, monkeypatch):

@@ -1,0 +1,321 @@
+"""What an ablation found: means over seeds, paired differences, costs, and the paper's numbers."""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from scipy.stats import t as student_t
+
+from contracts.artifact import Count, Record
+from contracts.run_record import RunRecord
+from contracts.scores import Number, Score
+from report.evidence import Evidence
+from report.gains import SEED, Changes, answers_of, changes_of, values_of
+from training.evaluation.intervals import cluster_bootstrap
+from training.evaluation.paired import holm
+from training.recipe.grid import ArmRecipe, Grid
+
+Interval = tuple[Number, Number]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One arm with one seed that ended well."""
+
+    arm: ArmRecipe
+    record: RunRecord
+    evidence: Evidence
+
+
+class Cost(Record):
+    """What training an arm took, in all its stages, a mean over seeds.
+
+    Attributes:
+        learner_seconds: Selection, scoring and updates.
+        learner_tokens: Tokens that the learner had: of whole sequences in fine-tuning, of the
+            selected responses in RL.
+        sampler_seconds: Sampling, in RL.
+        sampler_tokens: Tokens of the sampled responses.
+    """
+
+    learner_seconds: Number
+    learner_tokens: Number
+    sampler_seconds: Number
+    sampler_tokens: Number
+
+    def less(self, other: "Cost") -> "Cost":
+        """How much more than the other."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Cost(**{name: mine[name] - theirs[name] for name in mine})
+
+
+class Mean(Record):
+    """A mean over seeds, as a fraction; what is unknown is None.
+
+    Attributes:
+        value: The mean.
+        seeds: Each seed's value, by the seed.
+        over_seeds: 95 % t-interval over seeds; None with one seed.
+        over_items: 95 % bootstrap interval over items, the seeds as they are.
+    """
+
+    value: Number
+    seeds: dict[int, Number]
+    over_seeds: Interval | None = None
+    over_items: Interval | None = None
+
+
+class Accuracy(Record):
+    """An arm on a benchmark."""
+
+    arm: str
+    benchmark: str
+    metric: str
+    mean: Mean
+
+
+class Comparison(Record):
+    """An arm's gain over another on a benchmark, paired by seed and item.
+
+    Attributes:
+        arm: The arm.
+        over: The other.
+        benchmark: The benchmark.
+        mean: The gain.
+        p: Two-sided exact sign-flip test over items, Holm's correction over all comparisons.
+        extra: What the arm's training takes more than the other's, over the same seeds.
+    """
+
+    arm: str
+    over: str
+    benchmark: str
+    mean: Mean
+    p: Number | None = None
+    extra: Cost
+
+    @property
+    def verdict(self) -> str:
+        """`up` or `down` where every 95 % interval that there is excludes 0, else `not shown`."""
+        known = [one for one in (self.mean.over_seeds, self.mean.over_items) if one is not None]
+        if not known:
+            return "no interval"
+        if all(low > 0 for low, _ in known):
+            return "up"
+        return "down" if all(high < 0 for _, high in known) else "not shown"
+
+
+class BesidePaper(Record):
+    """The paper's number for an arm, its gain over the other arm, and ours; in percent points."""
+
+    arm: str
+    over: str | None
+    table: str
+    percent: Number
+    paper_gain: Number | None = None
+    benchmark: str | None = None
+    our_gain: Number | None = None
+    verdict: str | None = None
+
+
+class AblationResult(Record):
+    """The whole result, as `ablation.json` has it."""
+
+    grid: str
+    arms: dict[str, tuple[str, ...]]
+    seeds: tuple[Count, ...]
+    accuracies: tuple[Accuracy, ...]
+    costs: dict[str, Cost]
+    comparisons: tuple[Comparison, ...]
+    paper: tuple[BesidePaper, ...] = ()
+    failures: dict[str, str] = Field(default_factory=dict)
+
+
+def summarize(
+    grid: Grid, trained: Sequence[Trained], failures: Mapping[str, str]
+) -> AblationResult:
+    """Sums an ablation up.
+
+    Args:
+        grid: Its grid.
+        trained: Every arm with every seed that ended well.
+        failures: Why each of the others did not.
+    """
+    by_arm: dict[str, dict[int, Trained]] = {}
+    for one in trained:
+        by_arm.setdefault(one.arm.name, {})[one.record.seed] = one
+    comparisons = _corrected(
+        [
+            found
+            for arm in grid.arms
+            if arm.over is not None and {arm.name, arm.over} <= by_arm.keys()
+            for found in _compare(by_arm[arm.over], by_arm[arm.name])
+        ]
+    )
+    return AblationResult(
+        grid=grid.name,
+        arms={arm.name: arm.stages for arm in grid.arms if arm.name in by_arm},
+        seeds=tuple(sorted({one.record.seed for one in trained})),
+        accuracies=tuple(
+            found
+            for arm in grid.arms
+            if arm.name in by_arm
+            for found in _accuracies(by_arm[arm.name])
+        ),
+        costs={
+            arm.name: mean_cost(by_arm[arm.name].values())
+            for arm in grid.arms
+            if arm.name in by_arm
+        },
+        comparisons=tuple(comparisons),
+        paper=tuple(_beside_paper(grid, comparisons, by_arm.keys())),
+        failures=dict(failures),
+    )
+
+
+def cost_of(evidence: Evidence) -> Cost:
+    """What all training stages of a run took, whichever run made them."""
+    sums = dict.fromkeys(Cost.model_fields, 0.0)
+    for steps in evidence.metrics.values():
+        for step in steps:
+            for name, seconds, rates in (
+                ("learner", "seconds_update", ("update_tokens_per_second", "tokens_per_second")),
+                ("sampler", "seconds_rollout", ("rollout_tokens_per_second",)),
+            ):
+                spent = step.get(seconds, 0.0)
+                rate = next((step[rate] for rate in rates if rate in step), 0.0)
+                sums[f"{name}_seconds"] += spent
+                sums[f"{name}_tokens"] += spent * rate
+    return Cost(**sums)
+
+
+def mean_cost(runs: Iterable[Trained]) -> Cost:
+    """The mean of the runs' costs."""
+    costs = [cost_of(one.evidence).model_dump() for one in runs]
+    return Cost(**{name: fmean(one[name] for one in costs) for name in Cost.model_fields})
+
+
+def mean_of(values: Mapping[int, float], over_items: Interval | None) -> Mean:
+    """A mean over seeds with its intervals.
+
+    Args:
+        values: Each seed's value.
+        over_items: The interval over items, where there is one.
+    """
+    numbers, number = list(values.values()), len(values)
+    mean = fmean(numbers)
+    over_seeds = None
+    if number > 1:
+        half = float(student_t.ppf(0.975, number - 1)) * stdev(numbers) / math.sqrt(number)
+        over_seeds = (mean - half, mean + half)
+    return Mean(value=mean, seeds=dict(values), over_seeds=over_seeds, over_items=over_items)
+
+
+def _accuracies(seeds: Mapping[int, Trained]) -> Iterator[Accuracy]:
+    """An arm on each benchmark that every one of its seeds has."""
+    first = next(iter(seeds.values())).evidence
+    for score in first.scores:
+        scores = {
+            seed: one.evidence.score(score.benchmark, score.policy) for seed, one in seeds.items()
+        }
+        known = {seed: found for seed, found in scores.items() if found is not None}
+        if len(known) < len(seeds):
+            continue
+        values = [
+            value
+            for seed, found in known.items()
+            for value in values_of(found, _answers(seeds[seed], score.benchmark))
+        ]
+        clusters = [value.cluster for value in values]
+        over_items = None
+        if len(set(clusters)) > 1:
+            generator = np.random.default_rng(SEED)
+            numbers = [value.value for value in values]
+            over_items = cluster_bootstrap(numbers, clusters, generator)
+        yield Accuracy(
+            arm=next(iter(seeds.values())).arm.name,
+            benchmark=score.benchmark,
+            metric=score.metric,
+            mean=mean_of({seed: found.value for seed, found in known.items()}, over_items),
+        )
+
+
+def _compare(before: Mapping[int, Trained], after: Mapping[int, Trained]) -> Iterator[Comparison]:
+    """An arm against another on each benchmark, over the seeds that both have."""
+    seeds = [seed for seed in after if seed in before]
+    if not seeds:
+        return
+    extra = mean_cost(after[seed] for seed in seeds).less(mean_cost(before[seed] for seed in seeds))
+    for benchmark in after[seeds[0]].evidence.benchmarks:
+        gains: dict[int, float] = {}
+        changes: list[Changes] = []
+        for seed in seeds:
+            first, second = before[seed], after[seed]
+            scores = _score(first, benchmark), _score(second, benchmark)
+            if scores[0] is None or scores[1] is None:
+                continue
+            gains[seed] = scores[1].value - scores[0].value
+            found = changes_of(
+                scores[0], scores[1], _answers(first, benchmark), _answers(second, benchmark)
+            )
+            changes += [found] if found else []
+        if not gains:
+            continue
+        # An item is one cluster over all seeds: it is as hard, or as easy, with each of them.
+        pooled = None
+        if len(changes) == len(gains):
+            pooled = Changes(
+                tuple(value for one in changes for value in one.values),
+                tuple(cluster for one in changes for cluster in one.clusters),
+                changes[0].num_steps,
+            )
+        is_known = pooled is not None and len(set(pooled.clusters)) > 1
+        yield Comparison(
+            arm=after[seeds[0]].arm.name,
+            over=before[seeds[0]].arm.name,
+            benchmark=benchmark,
+            mean=mean_of(gains, pooled.interval() if pooled and is_known else None),
+            p=pooled.p() if pooled and is_known else None,
+            extra=extra,
+        )
+
+
+def _score(one: Trained, benchmark: str) -> Score | None:
+    return one.evidence.score(benchmark, one.evidence.policies[-1])
+
+
+def _answers(one: Trained, benchmark: str) -> pd.DataFrame:
+    return answers_of(one.evidence.predictions, benchmark, one.evidence.policies[-1])
+
+
+def _corrected(family: Sequence[Comparison]) -> list[Comparison]:
+    """The same comparisons, their p corrected over all of them that have one."""
+    adjusted = iter(holm([one.p for one in family if one.p is not None]))
+    return [
+        one if one.p is None else one.model_copy(update={"p": next(adjusted)}) for one in family
+    ]
+
+
+def _beside_paper(
+    grid: Grid, comparisons: Sequence[Comparison], finished: Collection[str]
+) -> Iterator[BesidePaper]:
+    """The arms that the paper has, too."""
+    papers = {arm.name: arm.paper for arm in grid.arms}
+    ours = {one.arm: one for one in comparisons if one.benchmark == grid.paper_benchmark}
+    for arm in grid.arms:
+        if arm.paper is None or arm.name not in finished:
+            continue
+        before, mine = papers.get(arm.over or ""), ours.get(arm.name)
+        yield BesidePaper(
+            arm=arm.name,
+            over=arm.over,
+            table=arm.paper.table,
+            percent=arm.paper.percent,
+            paper_gain=arm.paper.percent - before.percent if before else None,
+            benchmark=grid.paper_benchmark,
+            our_gain=100 * mine.mean.value if mine else None,
+            verdict=mine.verdict if mine else None,
+        )

@@ -1,0 +1,200 @@
+"""An ablation before it starts: its arms, what they share, and how long it will take."""
+
+import shutil
+
+import pytest
+
+from contracts.errors import RecipeError
+from tasks.ablation import checked_runs, runs_digest
+from tasks.estimate import STATED, estimate_lines, planned_stages, work_of
+from tasks.grids import arm_run, arm_runs, asked_of, grid_path, shipped_grids
+from tasks.keys import history_key, ingredients, input_digests, stage_key
+from tests.tasks.machine import Machine
+from training.recipe.grid import Asked
+
+RECIPE = """
+name = "tiny"
+system_prompt = "Be brief."
+model = { path = "POCKET_BASE" }
+sources = [
+  { name = "words", kind = "pocket", modality = "text", num_problems = 40 },
+  { name = "images", kind = "pocket", modality = "multimodal", num_problems = 20 },
+]
+[curation]
+samples_per_problem = 2
+sets = [
+  { name = "words", modality = "text", num_problems = 30, needs_solution = true },
+  { name = "images", modality = "multimodal", num_problems = 20 },
+]
+[[stages]]
+kind = "sft"
+name = "cold_start"
+data = "words"
+epochs = 2.0
+batch_size = 8
+max_length_tokens = 512
+optimizer = { learning_rate = 1e-3 }
+[[stages]]
+kind = "rl"
+name = "rl"
+data = "images"
+num_steps = 5
+prompts_per_step = 3
+group_size = 4
+max_response_tokens = 4
+rewards = "paper-v2"
+optimizer = { learning_rate = 1e-3 }
+[evaluation]
+benchmarks = [{ name = "pocket_text", num_problems = 7, samples_per_problem = 3 }]
+temperature = 1.0
+max_response_tokens = 4
+"""
+GRID = """
+name = "tiny-grid"
+recipe = "./tiny.toml"
+seeds = [0, 1]
+paper_benchmark = "pocket_text"
+arms = [
+  { name = "base" },
+  { name = "cs", stages = ["cold_start"], over = "base" },
+  { name = "cs+rl", stages = ["cold_start", "rl"], over = "cs" },
+  { name = "cs+grpo", stages = ["cold_start", "rl"], changes.stages.rl.pad.strategy = "none" },
+]
+"""
+
+
+@pytest.fixture
+def grid(tmp_path) -> str:
+    base = grid_path("pocket").parents[1] / "models" / "pocket-base"
+    (tmp_path / "tiny.toml").write_text(RECIPE.replace("POCKET_BASE", str(base)))
+    path = tmp_path / "grid.toml"
+    path.write_text(GRID)
+    return str(path)
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch) -> Machine:
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("REVISUAL_STORE", raising=False)
+    return Machine(tmp_path / "home", str(tmp_path / "home" / "store"))
+
+
+def test_every_shipped_grid_is_valid(machine):
+    for name in shipped_grids():
+        assert checked_runs(name, Asked())
+
+
+def test_arms_and_seeds_are_the_grids_or_those_asked_for(grid):
+    every = [(one.arm.name, one.recipe.seed) for one in arm_runs(grid, Asked())]
+    names = ["base", "cs", "cs+rl", "cs+grpo"]
+    assert every == [(name, seed) for seed in (0, 1) for name in names]
+    asked = asked_of(["cs"], [7], ["stages.cold_start.epochs=3", "hardware.retries=0"], 1.0)
+    (one,) = arm_runs(grid, asked)
+    assert (one.recipe.seed, one.recipe.stages[0].epochs, one.recipe.hardware.retries) == (7, 3, 0)
+    assert arm_run(grid, "base", 1, Asked()).stages == ()
+    longer = arm_run(grid, "cs+rl", 1, asked_of([], [], [], 2.5))
+    assert longer.recipe.stages[1].num_steps == 12  # 12.5, to the even one
+    assert longer.recipe.stages[0].epochs == 2.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ((["none"], [], [], 1.0), "has no arm 'none'"),
+        (([], [-1], [], 1.0), "seeds.0: Input should be greater than or equal to 0"),
+        (([], [], ["stages.rl.steps=1"], 1.0), "There is no field stages.rl.steps."),
+        (([], [], ["stages.rl.num_steps"], 1.0), "is not valid TOML"),
+        (([], [], [], 0.0), "stretch: Input should be greater than 0"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(grid, asked, told):
+    with pytest.raises(RecipeError) as refused:
+        arm_runs(grid, asked_of(*asked))
+    assert told in str(refused.value)
+
+
+def test_a_grid_that_changed_after_it_was_checked_is_refused(grid, machine, tmp_path):
+    digest = runs_digest(checked_runs(grid, Asked()))
+    assert checked_runs(grid, Asked(), digest)
+    (tmp_path / "grid.toml").write_text(GRID.replace('strategy = "none"', 'strategy = "filter"'))
+    with pytest.raises(RecipeError, match="not the one that was checked"):
+        checked_runs(grid, Asked(), digest)
+
+
+def test_a_paper_benchmark_that_no_arm_has_is_refused(grid, machine, tmp_path):
+    text = GRID.replace('paper_benchmark = "pocket_text"', 'paper_benchmark = "mathvista"')
+    (tmp_path / "grid.toml").write_text(text)
+    with pytest.raises(RecipeError, match="paper_benchmark is 'mathvista'"):
+        checked_runs(grid, Asked())
+
+
+def test_work_is_answers_drawn_and_samples_trained_on(grid):
+    recipe = arm_run(grid, "cs+rl", 0, Asked()).recipe
+    assert work_of(recipe, "curate", "curate") == (40 + 20) * 2
+    assert work_of(recipe, "cold_start", "sft") == 2 * 30
+    assert work_of(recipe, "rl", "rl") == 5 * 3 * 4
+    assert work_of(recipe, "evaluate", "evaluate") == 7 * 3
+
+
+def test_what_arms_share_is_made_once_for_each_seed_and_found_when_it_was_made(grid, machine):
+    runs, made = arm_runs(grid, Asked()), {}
+    for one in runs:
+        inputs = machine.resolve(one.recipe)
+        for stage in planned_stages(one, machine.store, inputs):
+            made[stage.identity] = (stage.name, one.recipe.seed)
+            assert not stage.is_made
+    counts = {name: [*made.values()].count((name, 1)) for name, _ in made.values()}
+    assert counts == {"curate": 1, "cold_start": 1, "rl": 2, "evaluate": 4}
+    assert len(made) == 2 * 8
+    lines = list(estimate_lines(runs, machine.settings, "code", "tiny"))
+    assert (
+        lines[0]
+        == "4 arms with 2 seed(s): 16 different stages, 0 of them in the store, 16 to make."
+    )
+    # 10 s to start each, and by the README 60 samples of fine-tuning take 0.81 s.
+    assert any(line.startswith("sft") and "22 s  by the README" in line for line in lines)
+    assert lines[-1].startswith("About ")
+
+    publish(machine, runs[1], seconds=36.0)
+    again = [
+        (stage.name, stage.is_made)
+        for stage in planned_stages(runs[2], machine.store, machine.resolve(runs[2].recipe))
+    ]
+    assert again == [
+        ("curate", True),
+        ("cold_start", True),
+        ("rl", False),
+        ("evaluate", False),
+    ]
+    lines = list(estimate_lines(runs, machine.settings, "code", "tiny"))
+    assert "2 of them in the store, 14 to make." in lines[0]
+    # What is in the store counts now: 36 s for the same work, and the start.
+    assert any("46 s  by the newest cold_start of tiny-grid in the store" in line for line in lines)
+
+
+def publish(machine: Machine, one, seconds: float) -> None:
+    """Stores what the curation and the cold start of an arm would have made."""
+    recipe, inputs = one.recipe, machine.resolve(one.recipe)
+    run, store = machine.run(recipe), machine.store
+    given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
+    for name, kind, file in (("curate", "curate", "words.parquet"), ("cold_start", "sft", "x")):
+        folder = machine.settings.home / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / file).write_text(name)
+        (folder / "recipe.json").write_text(recipe.model_dump_json())
+        (folder / "metrics.jsonl").write_text(f'{{"step": 1, "seconds": {seconds}}}\n')
+        made_of = ingredients(recipe, name, kind, input_digests(store, recipe, name, given))
+        provenance = run.provenance(name, given, made_of)
+        artifact = store.publish(folder, "dataset", provenance, key=stage_key(made_of))
+        store.append(history_key(recipe, name), artifact)
+        given = {"policy": inputs.base, "data": artifact}
+
+
+def test_a_model_that_nobody_has_timed_has_no_estimate(grid, machine, tmp_path):
+    elsewhere = tmp_path / "other-base"
+    shutil.copytree(grid_path("pocket").parents[1] / "models" / "pocket-base", elsewhere)
+    runs = arm_runs(grid, asked_of(["base"], [0], [f'model.path="{elsewhere}"'], 1.0))
+    lines = list(estimate_lines(runs, machine.settings, "code", "tiny"))
+    assert any("not known here" in line for line in lines)
+    assert set(STATED) == {"curate", "sft", "rl", "evaluate"}

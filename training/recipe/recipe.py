@@ -223,6 +223,11 @@ class Recipe(Strict):
         for curated in self.curation.sets:
             if curated.modality not in modalities:
                 raise ValueError(f"set {curated.name}: no source has modality {curated.modality!r}")
+        self.gates.check_names(
+            sets,
+            [stage.name for stage in self.stages],
+            [one.name for one in self.evaluation.benchmarks],
+        )
         return self
 
 

@@ -149,7 +149,7 @@ def files_suite() -> gx.ExpectationSuite:
             gxe.ExpectColumnPairValuesToBeEqual(
                 column_A="digest",
                 column_B="digest_wanted",
-                ignore_row_if="never",
+                ignore_row_if="neither",
                 meta=_meta("file digests", "those in the store's manifest"),
             )
         ],

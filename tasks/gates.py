@@ -122,7 +122,7 @@ def _pass(
     return artifact
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check-{name}")
+@task(name="check", cache_policy=NO_CACHE, task_run_name="check-{name}")
 @masks_secrets
 def _look(run: Run, name: str, look: Callable[[], Checked]) -> None:
     """Runs a gate's checks and shows what they saw, whether it stops the run or not."""

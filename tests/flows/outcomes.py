@@ -1,6 +1,13 @@
-"""What a finished run leaves: assets in Prefect, and a report."""
+"""How a run ends, and what it leaves: assets in Prefect, and a report."""
 
 import re
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect.client.schemas.objects import FlowRun, State
+
+from infra.access import api_client
 
 ROLE = "prefect.resource.role"
 
@@ -30,3 +37,23 @@ def require_whole_report(page, record):
         assert stage["artifact"]["sha256"] in page
     assert page.count('src="data:image/png;base64,') == 4  # of the benchmark's four problems
     assert page.count("pocket_multimodal") >= 3  # the accuracies of three policies
+
+
+def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
+    deadline = time.monotonic() + 900
+    with api_client(services.settings) as client:
+        while time.monotonic() < deadline:
+            run = client.read_flow_run(run_id)
+            if condition(run):
+                return run.state
+            time.sleep(0.5)
+    raise AssertionError(f"the run is still {run.state.name}")
+
+
+def ended(services, run_id: UUID) -> State:
+    return wait_for_run(services, run_id, lambda run: run.state.is_final())
+
+
+def is_paused(run: FlowRun) -> bool:
+    assert not run.state.is_final(), run.state.message
+    return run.state.is_paused()

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import State
 from prefect.states import Cancelling
 
 from flows.watch import start_run
@@ -27,7 +26,20 @@ from infra.automations import (
 )
 from infra.services import HEARTBEAT_SECONDS
 from tasks.assets import MATERIALIZED, REFERENCED
-from tests.flows.outcomes import require_assets, require_whole_report
+from tests.flows.outcomes import (
+    ended,
+    is_paused,
+    require_assets,
+    require_whole_report,
+    wait_for_run,
+)
+from tests.flows.processes import (
+    supervisor,
+    wait_for_stage,
+    wait_for_steps,
+    wait_for_the_end_of_processes,
+    with_command,
+)
 from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
@@ -43,61 +55,6 @@ CRASHED = "its stage ends too, the run is marked as crashed"
 def services(tmp_path_factory, started_services):
     with started_services(tmp_path_factory.mktemp("run") / "home", **IN_ENVIRONMENT) as services:
         yield services
-
-
-def supervisor(services, name: str) -> psutil.Process:
-    path = services.settings.home / "services" / f"{name}.json"
-    return psutil.Process(json.loads(path.read_text())["pid"])
-
-
-def with_command(processes, text: str) -> list[psutil.Process]:
-    found = []
-    for process in processes:
-        try:
-            if text in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-def wait_for_stage(services) -> list[psutil.Process]:
-    """Everything below the worker, once a stage's own process is among it."""
-    worker = supervisor(services, "worker")
-    deadline = time.monotonic() + 900
-    while time.monotonic() < deadline:
-        processes = worker.children(recursive=True)
-        # torchrun's own command line names the stage too: wait for one more.
-        if len(with_command(processes, "training.stage")) > 2:
-            return processes
-        time.sleep(0.5)
-    raise AssertionError("no stage started")
-
-
-def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
-    """Everything below the worker, once the run's cold start has done a step."""
-    deadline = time.monotonic() + 900
-    written = f"work/*-{str(run_id)[:8]}/cold_start-*/output/metrics.jsonl"
-    while time.monotonic() < deadline:
-        if list(services.settings.home.glob(written)):
-            return supervisor(services, "worker").children(recursive=True)
-        time.sleep(0.5)
-    raise AssertionError("no step was done")
-
-
-def wait_for_run(services, run_id: UUID, condition: Callable[[FlowRun], bool]) -> State:
-    deadline = time.monotonic() + 900
-    with api_client(services.settings) as client:
-        while time.monotonic() < deadline:
-            run = client.read_flow_run(run_id)
-            if condition(run):
-                return run.state
-            time.sleep(0.5)
-    raise AssertionError(f"the run is still {run.state.name}")
-
-
-def ended(services, run_id: UUID) -> State:
-    return wait_for_run(services, run_id, lambda run: run.state.is_final())
 
 
 def cancel(services, run_id: UUID) -> State:
@@ -256,6 +213,45 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
 
     assert services.cli("run", "--recipe", str(strict), "--reuse", "none").returncode == 1
     assert num_curated() == made + 1
+
+
+def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):
+    text, asking = (recipes / "tiny.toml").read_text(), tmp_path / "asking.toml"
+    asking.write_text(f'{text}\n[gates.curation]\nmin_families = 1000\non_failure = "pause"\n')
+
+    def waiting() -> UUID:
+        run_id = start_run(services.settings, {"recipe": str(asking)})
+        assert wait_for_run(services, run_id, is_paused).name == "Suspended"
+        wait_for_the_end_of_processes(supervisor(services, "worker"), "prefect.engine")
+        return run_id
+
+    def decide(run_id: UUID, decision: str, reason: str) -> subprocess.CompletedProcess[str]:
+        return services.cli("decide", str(run_id), decision, "--reason", reason)
+
+    refused = waiting()
+    assert "reason" in decide(refused, "refuse", "").stderr  # it has to be given
+    assert decide(refused, "refuse", "half of it is wrong").returncode == 0
+    state = ended(services, refused)
+    assert state.is_failed() and "was refused: half of it is wrong." in state.message
+    record = run_record(services)
+    (gate,) = record["gates"]
+    assert gate["decision"]["reason"] == "half of it is wrong"
+    assert (services.settings.reports / record["name"] / "gates" / "curation.html").is_file()
+    assert "waits at no gate" in decide(refused, "release", "too late").stderr
+
+    released = waiting()
+    assert decide(released, "release", "a small world").returncode == 0
+    assert ended(services, released).is_completed()
+    record = run_record(services)
+    names = [gate["name"] for gate in record["gates"]]
+    assert names == [
+        *("curation", "checkpoint-cold_start", "checkpoint-multimodal_rl"),
+        *("rollouts-multimodal_rl", "evaluation"),
+    ]
+    page = (services.settings.reports / record["name"] / "report.html").read_text()
+    lineage = services.cli("lineage", record["name"]).stdout
+    assert "a small world" in page
+    assert "gate curation: released by a person (a small world)" in lineage
 
 
 def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):

@@ -90,7 +90,9 @@ def compare(num_rounds: int) -> list[Row]:
     """Two rows."""
     command = [sys.executable, "-m", "bench.gates"]
     found = [
-        json.loads(subprocess.run(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, check=True).stdout)
+        json.loads(
+            subprocess.run(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, check=True).stdout
+        )
         for _ in range(num_rounds)
     ]
     seconds, memory = (median([one[name] for one in found]) for name in ("seconds", "bytes"))

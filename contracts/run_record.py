@@ -98,9 +98,7 @@ class GateRecord(Record):
     @property
     def stopping(self) -> tuple[GateCheck, ...]:
         """The failed checks that stop a run."""
-        return tuple(
-            check for check in self.failed if (check.severity or self.severity) == "error"
-        )
+        return tuple(check for check in self.failed if (check.severity or self.severity) == "error")
 
     @property
     def verdict(self) -> Literal["passed", "warned", "failed", "released", "refused"]:

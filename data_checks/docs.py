@@ -6,6 +6,7 @@ needed to read one: they are left out, and the page forbids a browser to load an
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -22,7 +23,7 @@ _HEAD = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem }}
+  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto }}
   table {{ border-collapse: collapse }} th, td {{ border: 1px solid #9aa; padding: .3rem .6rem;
   text-align: left; vertical-align: top }} .collapse {{ display: block }}
 </style>
@@ -37,13 +38,19 @@ def docs_page(gate: str, results: Sequence[Any]) -> str:
         gate: Its name.
         results: Great Expectations' result of each suite.
     """
-    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
-
-    renderer, view = ValidationResultsPageRenderer(), DefaultJinjaPageView()
+    renderer, view = _tools()
     pages = [view.render(renderer.render(result)) for result in results]
     head = _HEAD.format(title=escape(f"Data Docs of the gate {gate}"))
     return head + "\n<hr>\n".join(map(_content, pages)) + "\n</html>\n"
+
+
+@cache
+def _tools() -> tuple[Any, Any]:
+    """The library's renderer and view, whose templates take a second to be compiled."""
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return ValidationResultsPageRenderer(), DefaultJinjaPageView()
 
 
 def _content(page: str) -> str:

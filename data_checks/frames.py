@@ -195,7 +195,7 @@ def drops_frame(
     values: dict[tuple[str, str], float] = {
         (row.policy, row.benchmark): float(row.value) for row in scores.itertuples()
     }
-    right = {key: rows for key, rows in predictions.groupby(["policy", "benchmark"])}
+    right = dict(iter(predictions.groupby(["policy", "benchmark"])))
     rows = [
         {
             "id": f"{stage}/{benchmark}",

@@ -111,8 +111,8 @@ def check_checkpoint(
     return _demand(
         validate(f"checkpoint-{stage.name}", recipe.gates.checkpoint, tables),
         where=str(folder),
-        fix=f"look at the log and the curves of {stage.name}: a smaller learning rate keeps weights "
-        "finite; or correct gates.checkpoint",
+        fix=f"look at the log and the curves of {stage.name}: a smaller learning rate keeps "
+        "weights finite; or correct gates.checkpoint",
     )
 
 
@@ -131,9 +131,7 @@ def check_rollouts(recipe: Recipe, stage: RlStage, folder: Path) -> Checked:
     gate = recipe.gates.rollouts
     suite = load_suites().steps_suite(gate, stage.num_steps)
     return _demand(
-        validate(
-            f"rollouts-{stage.name}", gate, [(suite, steps_frame(folder / "metrics.jsonl"))]
-        ),
+        validate(f"rollouts-{stage.name}", gate, [(suite, steps_frame(folder / "metrics.jsonl"))]),
         where=str(folder / "metrics.jsonl"),
         fix=f"look at the curves of {stage.name}, then correct its rewards, lengths or data, or "
         "gates.rollouts",

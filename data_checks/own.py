@@ -34,9 +34,7 @@ def _own(one: OwnExpectation) -> Expectation:
     meta = {"name": one.name, "expected": _words(one)}
     match one:
         case NotNullExpectation():
-            return gxe.ExpectColumnValuesToNotBeNull(
-                column=one.column, mostly=one.share, meta=meta
-            )
+            return gxe.ExpectColumnValuesToNotBeNull(column=one.column, mostly=one.share, meta=meta)
         case UniqueExpectation():
             return gxe.ExpectColumnValuesToBeUnique(column=one.column, mostly=one.share, meta=meta)
         case BetweenExpectation():
@@ -47,9 +45,7 @@ def _own(one: OwnExpectation) -> Expectation:
             among = gxe.ExpectColumnValuesToBeInSet
             if one.kind == "not_in_set":
                 among = gxe.ExpectColumnValuesToNotBeInSet
-            return among(
-                column=one.column, value_set=list(one.values), mostly=one.share, meta=meta
-            )
+            return among(column=one.column, value_set=list(one.values), mostly=one.share, meta=meta)
         case PatternExpectation():
             found = gxe.ExpectColumnValuesToMatchRegex
             if one.kind == "not_matches":

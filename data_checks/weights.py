@@ -146,7 +146,9 @@ def _header(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, marked(str(error))[:200]) from error
     return {
-        name: Tensor(path.name, one["dtype"], tuple(one["shape"]), 8 + size + one["data_offsets"][0])
+        name: Tensor(
+            path.name, one["dtype"], tuple(one["shape"]), 8 + size + one["data_offsets"][0]
+        )
         for name, one in described.items()
         if name != "__metadata__"
     }

@@ -55,7 +55,7 @@ def _refused(settings: Settings, what: str) -> ServiceError:
     return ServiceError(
         f"{what.rstrip('.')}.",
         where=settings.api_url,
-        rule="a gate with on_failure = \"pause\" asks whether its run is released or refused, "
+        rule='a gate with on_failure = "pause" asks whether its run is released or refused, '
         "with a reason of at least 3 characters",
         fix="name a run that `prefect flow-run ls` shows as Suspended or Paused",
     )

@@ -67,9 +67,7 @@ def _gate_after(run: RunRecord, stage: str, kind: str) -> str | None:
     return next((verdict for verdict in TONES if verdict in ended), None)
 
 
-def _boxes(
-    title: str, description: str, boxes: list[tuple[str, str, str, str, str | None]]
-) -> str:
+def _boxes(title: str, description: str, boxes: list[tuple[str, str, str, str, str | None]]) -> str:
     box, gap = 150.0, 44.0
     parts = []
     for index, (name, what, state, spent, gate) in enumerate(boxes):

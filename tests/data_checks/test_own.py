@@ -37,49 +37,46 @@ WHOLE = {
 }
 
 
+@pytest.fixture(scope="module")
+def names():
+    """Every expectation above, by the name that a recipe gives it."""
+    every = BROKEN_ROWS | {name: seen[:1] for name, seen in WHOLE.items()}
+    return {name.replace(",", ""): seen[0] for name, seen in every.items()}
+
+
 @pytest.fixture
-def look(recipe_values, sound_sets, write_curated):
-    """Checks the sound sets with one more expectation; returns its check and the broken rows."""
-
-    def looked(expectation):
-        recipe_values["gates"]["curation"]["expectations"] = [expectation]
-        try:
-            checked = check_curation(
-                parse_recipe(recipe_values, where="test"), write_curated(sound_sets)
-            )
-        except GateError as error:
-            checked = error.checked
-        assert {one.name for one in checked.record.failed} <= {"cold: mine"}
-        (check,) = [one for one in checked.record.checks if one.name == "cold: mine"]
-        return check, checked.rows
-
-    return looked
+def checked(names, recipe_values, sound_sets, write_curated):
+    """The sound sets, asked all of it at once."""
+    gate = recipe_values["gates"]["curation"]
+    gate["expectations"] = [one | {"name": name} for name, one in names.items()]
+    with pytest.raises(GateError) as caught:
+        check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
+    return caught.value.checked
 
 
-@pytest.mark.parametrize("name", BROKEN_ROWS)
-def test_the_rows_that_break_it_are_counted_named_and_shown(name, look):
-    expectation, numbers = BROKEN_ROWS[name]
-    check, rows = look(expectation)
-    assert check.passed == (not numbers)
-    assert check.first_ids == tuple(f"cold/{number}" for number in numbers)
-    if numbers:
-        assert check.num_broken == len(numbers)
-    assert [row["id"] for row in rows] == list(check.first_ids)
-    assert all(row["expectation"] == "cold: mine" for row in rows)
+def test_each_kind_breaks_for_its_rows_and_no_others(checked):
+    checks = {check.name: check for check in checked.record.checks}
+    assert {check.name for check in checked.record.failed} <= {
+        f"cold: {name.replace(',', '')}" for name in (*BROKEN_ROWS, *WHOLE)
+    }
+    for name, (_, numbers) in BROKEN_ROWS.items():
+        check = checks[f"cold: {name.replace(',', '')}"]
+        assert check.passed == (not numbers), name
+        assert check.first_ids == tuple(f"cold/{number}" for number in numbers), name
+        assert not numbers or check.num_broken == len(numbers), name
+        rows = [row for row in checked.rows if row["expectation"] == check.name]
+        assert [row["id"] for row in rows] == list(check.first_ids), name
+        assert all(row["question"].endswith("+ 1?") for row in rows), name
+    for name, (_, passed, observed) in WHOLE.items():
+        check = checks[f"cold: {name.replace(',', '')}"]
+        assert (check.passed, check.observed, check.first_ids) == (passed, observed, ()), name
+    assert checks["cold: a share that is met"].expected == (
+        "level between any and 6 in 75% of the rows"
+    )
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_table_is_measured(name, look):
-    expectation, passed, observed = WHOLE[name]
-    check, rows = look(expectation)
-    assert (check.passed, check.observed, rows) == (passed, observed, ())
-
-
-def test_a_warning_among_errors_stops_nothing(look):
-    check, rows = look(of("in_set", "family", values=["sums"], severity="warning"))
-    assert not check.passed and check.severity == "warning" and len(rows) == 4
-
-
-def test_what_is_asked_for_is_said_in_words(look):
-    check, _ = look(of("between", "level", min=2, share=0.5))
-    assert check.expected == "level between 2 and any in 50% of the rows"
+def test_a_warning_among_errors_stops_nothing(recipe_values, sound_sets, write_curated):
+    odd = of("in_set", "family", values=["sums"], severity="warning")
+    recipe_values["gates"]["curation"]["expectations"] = [odd]
+    checked = check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
+    assert checked.record.verdict == "warned" and len(checked.rows) == 4

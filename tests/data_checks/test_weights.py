@@ -34,8 +34,8 @@ def test_any_bits_are_finite_when_torch_says_so(data, dtype, scratch):
     whole = st.integers(0, 2 ** (8 * kind.itemsize) - 1)
     bits = data.draw(st.lists(whole | st.sampled_from([0, *special]), min_size=1, max_size=40))
     values = torch.from_numpy(np.array(bits, dtype=kind).view(f"i{kind.itemsize}")).view(dtype)
-    other = torch.full((3,), torch.nan)
-    (scratch / "model.safetensors").write_bytes(save({"a": other, "w": values, "z": other}))
+    first, last = torch.full((3,), torch.nan), torch.full((5,), torch.inf)
+    (scratch / "model.safetensors").write_bytes(save({"a": first, "w": values, "z": last}))
     tensor = read_headers(scratch)["w"]
     assert num_nonfinite(scratch, tensor) == int((~torch.isfinite(values)).sum())
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.flows.outcomes import (
     require_whole_report,
     wait_for_run,
 )
+from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 from tests.flows.processes import (
     supervisor,
     wait_for_stage,
@@ -40,7 +40,6 @@ from tests.flows.processes import (
     wait_for_the_end_of_processes,
     with_command,
 )
-from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"

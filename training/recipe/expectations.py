@@ -21,7 +21,7 @@ ColumnType = Literal["text", "number", "flag"]
 Columns = Mapping[str, ColumnType]
 Words = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\n\r\t/:]+$")]
 Length = Annotated[int, Field(ge=0, lt=2**31)]
-Value = StrictBool | StrictInt | StrictFloat | StrictStr
+Value = StrictBool | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)] | StrictFloat | StrictStr
 
 
 class _Expectation(Strict):

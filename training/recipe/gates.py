@@ -7,7 +7,7 @@ not beside the suites: a recipe is checked without Great Expectations, which tak
 from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from contracts.run_record import Severity
 from training.recipe.bounds import Fraction, Name, NonNegative, Positive, PositiveInt, Real, Strict

@@ -23,9 +23,12 @@ _HEAD = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto }}
-  table {{ border-collapse: collapse }} th, td {{ border: 1px solid #9aa; padding: .3rem .6rem;
-  text-align: left; vertical-align: top }} .collapse {{ display: block }}
+  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 0 auto; padding: 1rem }}
+  table {{ border-collapse: collapse }} .collapse {{ display: block }} .sticky {{ display: none }}
+  th, td {{ border: 1px solid #9aa; padding: .3rem .6rem; text-align: left; vertical-align: top }}
+  .fa-check-circle::before {{ content: "met" }} .fa-times::before {{ content: "broken" }}
+  .fa-exclamation-triangle::before {{ content: "not checked" }}
+  .text-success {{ color: #14713d }} .text-danger, .text-warning {{ color: #b3261e }}
 </style>
 <h1>{title}</h1>
 """

@@ -192,9 +192,8 @@ def drops_frame(
         of the paired difference of right answers over clusters of problems, uncorrected; NaN where
         they did not answer the same problems equally often.
     """
-    values: dict[tuple[str, str], float] = {
-        (row.policy, row.benchmark): float(row.value) for row in scores.itertuples()
-    }
+    keys = zip(scores["policy"].astype(str), scores["benchmark"].astype(str), strict=True)
+    values = dict(zip(keys, scores["value"].astype(float), strict=True))
     right = dict(iter(predictions.groupby(["policy", "benchmark"])))
     rows = [
         {

@@ -29,5 +29,6 @@ def steps_frame(path: Path) -> pd.DataFrame:
             rule="an RL stage leaves one JSON object with its figures for each step",
             fix="run the stage again: its artifact is incomplete",
         ) from error
-    frame = pd.DataFrame(rows, columns=columns).apply(pd.to_numeric, errors="coerce")
-    return frame.assign(id=ids)
+    frame = pd.DataFrame(rows, columns=columns)
+    figures = {name: pd.to_numeric(frame[name], errors="coerce") for name in columns}
+    return pd.DataFrame({"id": ids, **figures})

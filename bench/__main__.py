@@ -12,14 +12,14 @@ from pathlib import Path
 
 from datasets import disable_progress_bars
 
-from bench import log_probs, nucleus, rl_step, sampling, sft, store, verification
+from bench import gates, log_probs, nucleus, rl_step, sampling, sft, store, verification
 from bench.table import Row, machine, table
 
 
 def main() -> int:
     """Runs the comparisons and prints the table; exits with 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ["rl", "log_probs", "nucleus", "verification", "sampling", "sft", "store"]
+    names = ["rl", "log_probs", "nucleus", "verification", "sampling", "sft", "store", "gates"]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=3, help="of ours and the peer's, alternating")
     parser.add_argument("--steps", type=int, default=4, help="RL steps a round")
@@ -45,6 +45,7 @@ def main() -> int:
         "sampling": lambda: sampling.compare(options.rounds),
         "sft": lambda: sft.compare(options.rounds),
         "store": lambda: store.compare(options.rounds),
+        "gates": lambda: gates.compare(options.rounds),
     }
     rows: list[Row] = []
     for name in options.only:

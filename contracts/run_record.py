@@ -11,6 +11,8 @@ from contracts.artifact import Artifact, Count, Record, Text
 from contracts.paths import FileName
 
 StageKind = Literal["curate", "sft", "rl", "evaluate"]
+# Whether a broken expectation stops a run, or is only told.
+Severity = Literal["error", "warning"]
 
 
 class StageRecord(Record):
@@ -36,21 +38,76 @@ class StageRecord(Record):
 
 
 class GateCheck(Record):
-    """One expectation of a gate, with what was seen and what was asked for."""
+    """One expectation of a gate, with what was seen and what was asked for.
+
+    Fields:
+        name: The table that it was asked of, and its own name.
+        observed: What was seen.
+        expected: What was asked for.
+        passed: Whether they agree.
+        severity: Whether breaking it stops the run; None, in older records, is the gate's.
+        num_broken: How many rows break it; None where it is asked of a whole table.
+        first_ids: The first of them.
+    """
 
     name: Text
     observed: JsonValue
     expected: JsonValue
     passed: bool
+    severity: Severity | None = None
+    num_broken: Count | None = None
+    first_ids: tuple[str, ...] = ()
+
+
+class GateDecision(Record):
+    """What a person decided about a gate that stopped a run.
+
+    Fields:
+        verdict: Whether the run went on.
+        reason: In the person's words.
+        decided: When it took effect.
+    """
+
+    verdict: Literal["released", "refused"]
+    reason: Text
+    decided: AwareDatetime
 
 
 class GateRecord(Record):
-    """One data-quality gate and all its checks."""
+    """One data-quality gate and all its checks.
+
+    Fields:
+        name: The gate's name; a training stage's has the stage's behind it.
+        severity: Of the checks that have none of their own.
+        passed: Whether every check passed.
+        checks: In the order they were made.
+        decision: What a person made of the checks that failed, if one was asked.
+    """
 
     name: Text
-    severity: Literal["error", "warning"]
+    severity: Severity
     passed: bool
     checks: tuple[GateCheck, ...] = ()
+    decision: GateDecision | None = None
+
+    @property
+    def failed(self) -> tuple[GateCheck, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def stopping(self) -> tuple[GateCheck, ...]:
+        """The failed checks that stop a run."""
+        return tuple(check for check in self.failed if (check.severity or self.severity) == "error")
+
+    @property
+    def verdict(self) -> Literal["passed", "warned", "failed", "released", "refused"]:
+        """How the gate ended."""
+        if self.decision is not None:
+            return self.decision.verdict
+        if self.passed:
+            return "passed"
+        return "failed" if self.stopping else "warned"
 
 
 class RunRecord(Record):

@@ -5,7 +5,9 @@ Every table has an `id` column by which broken rows are named.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from contracts.errors import DataError
+from training.evaluation.paired import sign_flip_p
+from training.recipe.gates import DropRecipe
 from training.records import PROBLEM_FEATURES, question_key
 
 _BATCH_ROWS = 1024  # images are read and forgotten batch by batch
+_READING = "sources"  # the step of curation that rejects what it cannot read as a problem
 
 
 def curated_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
@@ -63,22 +68,34 @@ def benchmark_keys(folder: Path) -> list[str]:
 
 
 def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
-    """For each source the rows that came in and the rows found in the sets and rejects."""
+    """For each source the rows that came in, and what became of them.
+
+    Returns:
+        `id`, the source; `rows_in`; `rows_out`, those found in the sets and rejects;
+        `rows_refused`, those that could not be read as problems, and their share of the rows in.
+    """
     files = [folder / f"{name}.parquet" for name in (*sets, "rejects")]
-    sources = [
+    sources = Counter(
         source
         for path in files
         for source in _open(path, {"source"}).read(["source"])[0].to_pylist()
-    ]
-    rows_in: dict[str, int] = _json(folder / "summary.json")["sources"]
-    names = sorted(rows_in.keys() | set(sources))
-    return pd.DataFrame(
+    )
+    summary = _json(folder / "summary.json")
+    rows_in: dict[str, int] = summary["sources"]
+    refused = {
+        name: sum(steps.get(_READING, {}).values())
+        for name, steps in summary.get("rejected", {}).items()
+    }
+    names = sorted(rows_in.keys() | sources.keys())
+    frame = pd.DataFrame(
         {
             "id": names,
             "rows_in": [rows_in.get(name, 0) for name in names],
-            "rows_out": [sources.count(name) for name in names],
+            "rows_out": [sources[name] for name in names],
+            "rows_refused": [refused.get(name, 0) for name in names],
         }
     )
+    return frame.assign(refused_share=frame["rows_refused"] / frame["rows_in"].clip(lower=1))
 
 
 def predictions_frame(folder: Path) -> pd.DataFrame:
@@ -87,8 +104,9 @@ def predictions_frame(folder: Path) -> pd.DataFrame:
     An answer after a problem's first has its number behind the id: `#1`.
     """
     columns = {"policy", "benchmark", "problem_id", "sample", "outcome", "num_tokens"}
-    table = _open(folder / "predictions.parquet", columns).read(sorted(columns))
-    frame: pd.DataFrame = table.to_pandas()
+    file = _open(folder / "predictions.parquet", columns)
+    found = columns | ({"cluster"} & set(file.schema_arrow.names))
+    frame: pd.DataFrame = file.read(sorted(found)).to_pandas()
     frame["id"] = frame["policy"] + "/" + frame["benchmark"] + "/" + frame["problem_id"]
     later = frame["sample"] > 0
     frame.loc[later, "id"] += "#" + frame.loc[later, "sample"].astype(str)
@@ -160,6 +178,63 @@ def final_frame(
             "unparseable": [float(last.get(each, nan)) for each in benchmarks],
         }
     )
+
+
+def drops_frame(
+    scores: pd.DataFrame, predictions: pd.DataFrame, policies: Sequence[str]
+) -> pd.DataFrame:
+    """How far each policy falls behind the one before it, on each benchmark that both answered.
+
+    Args:
+        scores: Of `scores_frame`.
+        predictions: Of `predictions_frame`.
+        policies: In the order of training, the base first.
+
+    Returns:
+        `id` = stage/benchmark, `before`, `stage`, `benchmark`, `drop_points`, and `p`: two-sided,
+        of the paired difference of right answers over clusters of problems, uncorrected; NaN where
+        they did not answer the same problems equally often.
+    """
+    keys = zip(scores["policy"].astype(str), scores["benchmark"].astype(str), strict=True)
+    values = dict(zip(keys, scores["value"].astype(float), strict=True))
+    right = dict(iter(predictions.groupby(["policy", "benchmark"])))
+    rows = [
+        {
+            "id": f"{stage}/{benchmark}",
+            "before": before,
+            "stage": stage,
+            "benchmark": benchmark,
+            "drop_points": 100.0 * (values[before, benchmark] - values[stage, benchmark]),
+            "p": _paired_p(right.get((before, benchmark)), right.get((stage, benchmark))),
+        }
+        for before, stage in pairwise(policies)
+        for benchmark in scores["benchmark"].unique()
+        if (before, benchmark) in values and (stage, benchmark) in values
+    ]
+    return pd.DataFrame(rows, columns=["id", "before", "stage", "benchmark", "drop_points", "p"])
+
+
+def rows_of_drop(drops: pd.DataFrame, drop: DropRecipe) -> pd.DataFrame:
+    """The rows of `drops_frame` that a named drop is about; a drop of unknown p counts."""
+    is_meant = drops["stage"] == drop.stage
+    if drop.benchmarks:
+        is_meant &= drops["benchmark"].isin(drop.benchmarks)
+    return drops[is_meant & ~(drops["p"] > drop.alpha)]
+
+
+def _paired_p(before: pd.DataFrame | None, after: pd.DataFrame | None) -> float:
+    if before is None or after is None:
+        return nan
+    first, second = (
+        each.sort_values(["problem_id", "sample"]).reset_index(drop=True)
+        for each in (before, after)
+    )
+    asked = ["problem_id", "sample"]
+    if not first[asked].equals(second[asked]):
+        return nan
+    clusters = first["cluster" if "cluster" in first.columns else "problem_id"].astype(str)
+    changes = (second["right"] - first["right"]).astype(int)
+    return sign_flip_p(changes.tolist(), clusters.tolist())
 
 
 def _open(path: Path, columns: set[str]) -> pq.ParquetFile:

@@ -1,107 +1,159 @@
-"""The gates of a run: Great Expectations between curation and training, and after evaluation.
+"""The gates of a run: Great Expectations after curation, each training stage, and evaluation.
 
-A gate reads an artifact, says what it saw of every expectation, and raises when one is broken and
-the recipe's severity is `error`.
+A gate reads an artifact, says what it saw of every expectation, and raises when one is broken whose
+severity in the recipe is `error`.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
 
 from contracts.errors import RevisualError
 from contracts.run_record import GateCheck, GateRecord
 from data_checks import frames
+from data_checks.steps import steps_frame
+from data_checks.validate import Checked, load_suites, validate
+from data_checks.weights import files_frame, tensors_frame
 from training.recipe.recipe import Recipe
-
-_MAX_NAMED_ROWS = 20  # of one expectation, in the error's message
-Broken = dict[str, list[str]]  # name of a check -> ids of the rows that break it
+from training.recipe.stages import RlStage, Stage
 
 
 class GateError(RevisualError):
-    """Data or scores broke an expectation of a gate whose severity is `error`.
+    """Something broke an expectation of a gate whose severity is `error`.
 
     Attributes:
-        record: What the gate saw, for the report.
-        broken_rows: Ids of the rows that break each failed check; empty for a check on a whole
-            set.
+        checked: What the gate saw.
     """
 
-    def __init__(self, record: GateRecord, broken_rows: Broken, *, where: str, fix: str) -> None:
-        failed = [check for check in record.checks if not check.passed]
+    def __init__(self, checked: Checked, *, where: str, fix: str) -> None:
+        record = checked.record
+        stopping = record.stopping
+        what = f"The gate {record.name!r} found {len(stopping)} broken expectation(s)"
+        if record.decision is not None:
+            what += f", and was {record.decision.verdict}: {record.decision.reason}"
         super().__init__(
-            f"The gate {record.name!r} found {len(failed)} broken expectation(s).",
+            f"{what.rstrip('.')}.",
             where=where,
-            rule="\n         ".join(_describe(check, broken_rows) for check in failed),
+            rule="\n         ".join(map(describe, stopping)),
             fix=fix,
         )
-        self.record = record
-        self.broken_rows = broken_rows
+        self.checked = checked
+
+    @property
+    def record(self) -> GateRecord:
+        """Every check."""
+        return self.checked.record
+
+    @property
+    def broken_rows(self) -> dict[str, list[str]]:
+        """Name of each failed check -> the first ids of the rows that break it."""
+        return {check.name: list(check.first_ids) for check in self.record.failed}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self.record, self.broken_rows, self.where, self.fix)
+        return _rebuild, (self.checked, self.where, self.fix)
 
 
-def _rebuild(record: GateRecord, broken_rows: Broken, where: str, fix: str) -> GateError:
-    return GateError(record, broken_rows, where=where, fix=fix)
+def _rebuild(checked: Checked, where: str, fix: str) -> GateError:
+    return GateError(checked, where=where, fix=fix)
 
 
-def check_curation(recipe: Recipe, folder: Path) -> GateRecord:
+def check_curation(recipe: Recipe, folder: Path) -> Checked:
     """Checks the curated sets, between curation and training.
 
     Args:
         recipe: The run's recipe; `gates.curation` holds what it demands.
         folder: The artifact of `training.curation.curate.curate`.
 
-    Returns:
-        Every check with what was seen.
-
     Raises:
-        GateError: A check failed and the severity is `error`.
+        GateError: A check failed whose severity is `error`.
         DataError: A file of the artifact is missing or has other columns.
     """
     gate, sets = recipe.gates.curation, recipe.curation.sets
     names = [each.name for each in sets]
     every = frames.curated_frame(folder, names)
     keys = frames.benchmark_keys(folder)
-    accounting = frames.accounting_frame(folder, names)
-    suites = _load_suites()
+    suites = load_suites()
     sources = [source.name for source in recipe.sources]
-    checked = [
+    tables = [
         (suites.set_suite(each, gate, sources, keys), every[every["set"] == each.name])
         for each in sets
     ]
-    checked.append((suites.disjoint_suite(), every))
-    checked.append((suites.accounting_suite(), accounting))
-    return _decide(
-        "curation",
-        gate.severity,
-        checked,
+    tables.append((suites.disjoint_suite(), every))
+    tables.append((suites.accounting_suite(gate), frames.accounting_frame(folder, names)))
+    return _demand(
+        validate("curation", gate, tables),
         where=str(folder),
         fix="look at summary.json and rejects.parquet, then correct the sources, "
         "curation.sets or gates.curation",
     )
 
 
+def check_checkpoint(
+    recipe: Recipe, stage: Stage, folder: Path, before: Path, digests: Mapping[str, str]
+) -> Checked:
+    """Checks the weights that a training stage leaves, before anything is made of them.
+
+    Args:
+        recipe: The run's recipe; `gates.checkpoint` holds what it demands.
+        stage: The stage.
+        folder: The model that it left.
+        before: The model that it began with.
+        digests: File of the model -> SHA-256, as the store's manifest says.
+
+    Raises:
+        GateError: A check failed whose severity is `error`.
+        DataError: A file cannot be read.
+    """
+    suites = load_suites()
+    tables = [
+        (suites.files_suite(), files_frame(folder, digests)),
+        (suites.tensors_suite(), tensors_frame(folder, before)),
+    ]
+    return _demand(
+        validate(f"checkpoint-{stage.name}", recipe.gates.checkpoint, tables),
+        where=str(folder),
+        fix=f"look at the log and the curves of {stage.name}: a smaller learning rate keeps "
+        "weights finite; or correct gates.checkpoint",
+    )
+
+
+def check_rollouts(recipe: Recipe, stage: RlStage, folder: Path) -> Checked:
+    """Checks what an RL stage sampled: rewards that differ, answers that end.
+
+    Args:
+        recipe: The run's recipe; `gates.rollouts` holds what it demands.
+        stage: The stage.
+        folder: Its artifact, or at least `metrics.jsonl` of it.
+
+    Raises:
+        GateError: A check failed whose severity is `error`.
+        DataError: A file cannot be read.
+    """
+    gate = recipe.gates.rollouts
+    suite = load_suites().steps_suite(gate, stage.num_steps)
+    return _demand(
+        validate(f"rollouts-{stage.name}", gate, [(suite, steps_frame(folder / "metrics.jsonl"))]),
+        where=str(folder / "metrics.jsonl"),
+        fix=f"look at the curves of {stage.name}, then correct its rewards, lengths or data, or "
+        "gates.rollouts",
+    )
+
+
 def check_evaluation(
     recipe: Recipe, folder: Path, policies: Sequence[str] | None = None
-) -> GateRecord:
+) -> Checked:
     """Checks the scores and predictions, after the evaluation.
 
-    Gains are those of the final checkpoint over the base, on every benchmark.
+    Gains are those of the final checkpoint over the base, drops those of a stage behind the stage
+    before, on every benchmark.
 
     Args:
         recipe: The run's recipe; `gates.evaluation` holds what it demands.
         folder: The artifact of `training.evaluation.run.evaluate`.
-        policies: Who was evaluated, if it is not the recipe's own stages: no gain is asked for.
-
-    Returns:
-        Every check with what was seen.
+        policies: Who was evaluated, if it is not the recipe's own stages: neither gains nor drops
+            are looked at.
 
     Raises:
-        GateError: A check failed and the severity is `error`.
+        GateError: A check failed whose severity is `error`.
         DataError: A file of the artifact is missing or has other columns.
     """
     gate = recipe.gates.evaluation
@@ -112,106 +164,39 @@ def check_evaluation(
         each.name: recipe.evaluation.samples_of(each) for each in recipe.evaluation.benchmarks
     }
     scores = frames.scores_frame(folder, predictions, samples)
-    suites = _load_suites()
-    checked = [
+    suites = load_suites()
+    tables = [
         (suites.predictions_suite(recipe.evaluation.max_response_tokens), predictions),
         (suites.scores_suite(policies or own, benchmarks), scores),
     ]
     if policies is None:
         final = frames.final_frame(scores, predictions, benchmarks, final=own[-1])
-        checked.append((suites.final_suite(gate), final))
-    return _decide(
-        "evaluation",
-        gate.severity,
-        checked,
+        drops = frames.drops_frame(scores, predictions, own)
+        tables += [
+            (suites.final_suite(gate), final),
+            (suites.drops_suite(gate), drops),
+            *((suites.drop_suite(one), frames.rows_of_drop(drops, one)) for one in gate.drops),
+        ]
+    return _demand(
+        validate("evaluation", gate, tables),
         where=str(folder),
         fix="look at scores.json and predictions.parquet, then correct the stages or "
         "gates.evaluation",
     )
 
 
-# Great Expectations carries no types that mypy can read: its objects are Any below.
-def _load_suites() -> Any:  # noqa: ANN401  a module
-    """Imports Great Expectations, which takes seconds and would otherwise send usage data."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    from data_checks import suites
-
-    return suites
-
-
-def _decide(
-    name: str,
-    severity: Literal["error", "warning"],
-    checked: list[tuple[Any, pd.DataFrame]],
-    *,
-    where: str,
-    fix: str,
-) -> GateRecord:
-    """Validates each table against its suite; raises if a check failed and must not."""
-    checks: list[GateCheck] = []
-    broken: Broken = {}
-    source = _open_source()
-    for suite, frame in checked:
-        for check, rows in _validate(source, suite, frame):
-            checks.append(check)
-            if not check.passed:
-                broken[check.name] = rows
-    record = GateRecord(name=name, severity=severity, passed=not broken, checks=tuple(checks))
-    if broken and severity == "error":
-        raise GateError(record, broken, where=where, fix=fix)
-    return record
-
-
-def _open_source() -> Any:  # noqa: ANN401
-    """A data source of a context that lives in memory."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    return context.data_sources.add_pandas("tables")
-
-
-def _validate(source: Any, suite: Any, frame: pd.DataFrame) -> list[tuple[GateCheck, list[str]]]:  # noqa: ANN401
-    """Runs one suite over one table."""
-    asset = source.add_dataframe_asset(suite.name)
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    result = batch.validate(
-        suite,
-        result_format={
-            "result_format": "COMPLETE",
-            "unexpected_index_column_names": ["id"],
-            "return_unexpected_index_query": False,
-        },
-    )
-    return [_check(suite.name, each) for each in result.results]
-
-
-def _check(suite: str, validated: Any) -> tuple[GateCheck, list[str]]:  # noqa: ANN401
-    """One validated expectation as a check of the report, and the ids of the rows that break it."""
-    meta, result = validated.expectation_config.meta, validated.result
-    broken = result.get("unexpected_index_list") or []
-    rows = ["(no id)" if pd.isna(row["id"]) else str(row["id"]) for row in broken]
-    if validated.exception_info.get("raised_exception"):
-        observed = f"not checked: {validated.exception_info['exception_message']}"
-    elif "observed_value" in result:
-        observed = result["observed_value"]
-    else:
-        observed = f"{result['unexpected_count']} of {result['element_count']} rows break it"
-    check = GateCheck(
-        name=f"{suite}: {meta['name']}",
-        observed=observed,
-        expected=meta["expected"],
-        passed=bool(validated.success),
-    )
-    return check, rows
-
-
-def _describe(check: GateCheck, broken_rows: Broken) -> str:
+def describe(check: GateCheck) -> str:
     """One failed check in a line, with the first rows that break it."""
-    ids = broken_rows[check.name]
     line = f"{check.name}: expected {check.expected}, observed {check.observed}"
-    if not ids:
+    if not check.first_ids:
         return line
-    more = f" and {len(ids) - _MAX_NAMED_ROWS} more" if len(ids) > _MAX_NAMED_ROWS else ""
-    return f"{line} ({', '.join(ids[:_MAX_NAMED_ROWS])}{more})"
+    num_more = (check.num_broken or 0) - len(check.first_ids)
+    more = f" and {num_more} more" if num_more > 0 else ""
+    return f"{line} ({', '.join(check.first_ids)}{more})"
+
+
+def _demand(checked: Checked, *, where: str, fix: str) -> Checked:
+    """What was seen, if it stops nothing."""
+    if checked.record.stopping:
+        raise GateError(checked, where=where, fix=fix)
+    return checked

@@ -1,7 +1,8 @@
-"""What curated sets and evaluation results must satisfy, as Great Expectations suites.
+"""What data, checkpoints, rollouts and results must satisfy, as Great Expectations suites.
 
 Great Expectations is imported with this module, which takes seconds: only the gate imports it,
-when it runs. Every expectation has `meta`: its `name` and what is `expected`, in words.
+when it runs. Every expectation has `meta`: its `name` and what is `expected`, in words. A suite has
+the name of the table that it is asked of, and `training.recipe.gates` lists the names of both.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,15 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from training.recipe.gates import CurationGate, EvaluationGate
+from data_checks.weights import EXPONENTS
+from training.recipe.gates import (
+    EVERY_SET,
+    EVERY_SOURCE,
+    CurationGate,
+    DropRecipe,
+    EvaluationGate,
+    RolloutsGate,
+)
 from training.recipe.recipe import SetRecipe
 
 # Stated here anew, not imported: a gate that shares the code it checks would share its faults.
@@ -79,7 +88,7 @@ def set_suite(
 def disjoint_suite() -> gx.ExpectationSuite:
     """What all curated sets together must satisfy: no problem twice, in one set or in two."""
     return gx.ExpectationSuite(
-        name="all sets",
+        name=EVERY_SET,
         expectations=[
             gxe.ExpectColumnValuesToBeUnique(
                 column="id", meta=_meta("ids", "unique over all sets")
@@ -91,15 +100,120 @@ def disjoint_suite() -> gx.ExpectationSuite:
     )
 
 
-def accounting_suite() -> gx.ExpectationSuite:
-    """No row is lost: each source's rows are all in a set or among the rejects."""
+def accounting_suite(gate: CurationGate) -> gx.ExpectationSuite:
+    """The raw rows: there are some, they can be read, and each is in a set or among the rejects."""
     return gx.ExpectationSuite(
-        name="sources",
+        name=EVERY_SOURCE,
         expectations=[
             gxe.ExpectColumnPairValuesToBeEqual(
                 column_A="rows_in",
                 column_B="rows_out",
                 meta=_meta("rows in", "equal to rows in sets and rejects"),
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="rows_in", min_value=1, meta=_meta("rows read", "at least 1 of a source")
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="refused_share",
+                max_value=gate.max_refused,
+                meta=_meta("rows refused", f"at most {gate.max_refused:.0%} of a source"),
+            ),
+        ],
+    )
+
+
+def tensors_suite() -> gx.ExpectationSuite:
+    """What the weights of a checkpoint must satisfy, beside those that its stage began with."""
+    return gx.ExpectationSuite(
+        name="tensors",
+        expectations=[
+            _not_null("shape", "tensors", "all of the model before"),
+            _not_null("shape_before", "new tensors", "none"),
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="shape",
+                column_B="shape_before",
+                ignore_row_if="either_value_is_missing",
+                meta=_meta("shapes", "those of the model before"),
+            ),
+            _members("dtype", list(EXPONENTS), name="number formats"),
+            _between("num_nonfinite", 0, 0, name="finite weights", words="no infinity, no NaN"),
+        ],
+    )
+
+
+def files_suite() -> gx.ExpectationSuite:
+    """The files of a checkpoint are those that were stored, byte for byte."""
+    return gx.ExpectationSuite(
+        name="files",
+        expectations=[
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="digest",
+                column_B="digest_wanted",
+                ignore_row_if="neither",
+                meta=_meta("file digests", "those in the store's manifest"),
+            )
+        ],
+    )
+
+
+def steps_suite(gate: RolloutsGate, num_steps: int) -> gx.ExpectationSuite:
+    """What the rollouts of an RL stage must look like, step by step."""
+
+    def bounded(column: str, name: str, low: float | None, high: float | None) -> Expectation:
+        bounds = [f"at least {low:g}"] if low is not None else []
+        bounds += [f"at most {high:g}"] if high is not None else []
+        words = f"{' and '.join(bounds)}, in {gate.share_of_steps:.0%} of the steps"
+        return gxe.ExpectColumnValuesToBeBetween(
+            column=column,
+            min_value=low,
+            max_value=high,
+            mostly=gate.share_of_steps,
+            meta=_meta(name, words),
+        )
+
+    return gx.ExpectationSuite(
+        name="steps",
+        expectations=[
+            gxe.ExpectTableRowCountToBeBetween(
+                min_value=1, max_value=num_steps, meta=_meta("steps", f"1 to {num_steps}")
+            ),
+            gxe.ExpectColumnValuesToBeUnique(column="step", meta=_meta("step", "unique")),
+            _not_null("reward", "reward"),
+            bounded("reward_std", "reward spread", gate.min_reward_spread, None),
+            bounded("truncated_fraction", "truncated", None, gate.max_truncated),
+            bounded("zero_variance_fraction", "zero variance", None, gate.max_zero_variance),
+            bounded(
+                *("response_length_tokens", "response length"),
+                *(gate.min_response_tokens, gate.max_response_tokens),
+            ),
+        ],
+    )
+
+
+def drops_suite(gate: EvaluationGate) -> gx.ExpectationSuite:
+    """How far any stage may fall behind the one before it."""
+    return gx.ExpectationSuite(
+        name="drops",
+        expectations=[
+            gxe.ExpectColumnValuesToBeBetween(
+                column="drop_points",
+                max_value=gate.max_drop_points + _SCORE_ERROR,
+                meta=_meta("drop after a stage", f"at most {gate.max_drop_points:g} points"),
+            )
+        ],
+    )
+
+
+def drop_suite(drop: DropRecipe) -> gx.ExpectationSuite:
+    """A drop that the recipe names; asked of the rows that it is about."""
+    proof = "" if drop.alpha == 1.0 else f", where p is at most {drop.alpha:g}"
+    return gx.ExpectationSuite(
+        name=f"drops, {drop.stage}",
+        expectations=[
+            gxe.ExpectColumnValuesToBeBetween(
+                column="drop_points",
+                max_value=drop.max_points + _SCORE_ERROR,
+                meta=_meta(drop.name, f"at most {drop.max_points:g} points{proof}"),
             )
         ],
     )
@@ -197,8 +311,8 @@ def _meta(name: str, expected: str) -> dict[str, str]:
     return {"name": name, "expected": expected}
 
 
-def _not_null(column: str, name: str) -> Expectation:
-    return gxe.ExpectColumnValuesToNotBeNull(column=column, meta=_meta(name, "never null"))
+def _not_null(column: str, name: str, words: str = "never null") -> Expectation:
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, meta=_meta(name, words))
 
 
 def _members(column: str, values: Sequence[Any], *, name: str | None = None) -> Expectation:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -249,6 +249,21 @@ def report(run: Annotated[str, typer.Argument(help="A run's name or id, or `late
     from tasks.report import render_again
 
     print(render_again(load_settings(), run))
+
+
+@app.command(epilog="Example: revisual decide busy-otter release --reason 'a known source'")
+def decide(
+    run: Annotated[str, typer.Argument(help="The waiting run's name or id.")],
+    decision: Annotated[
+        Literal["release", "refuse"], typer.Argument(help="Whether the run goes on.")
+    ],
+    reason: Annotated[str, typer.Option(help="Kept in the run's report and lineage.")],
+) -> None:
+    """Answers a run that waits at a gate."""
+    from flows.decide import decide as answer
+
+    decided = answer(load_settings(), run, decision, reason)
+    print(f"{decided.name}: {'goes on' if decision == 'release' else 'ends'}")
 
 
 @app.command(epilog="Example: revisual compare popular-mayfly hungry-newt")

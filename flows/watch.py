@@ -115,7 +115,7 @@ def _follow(
     settings: Settings, client: SyncPrefectClient, run_id: UUID, console: Console
 ) -> FlowRun:
     """Polls the run: a live table on a terminal, a line for every change elsewhere."""
-    printed = Lines(console)
+    printed, waited = Lines(console), False
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
             run = client.read_flow_run(run_id)
@@ -126,6 +126,15 @@ def _follow(
                 printed.show(steps)
             if run.state is not None and run.state.is_final():
                 return run
+            waits = run.state is not None and run.state.is_paused()
+            if waits and not waited:
+                where = f"{settings.ui_url}/runs/flow-run/{run.id}"
+                console.print(
+                    f"{run.name} waits for a person: release or refuse its gate at {where}, or by "
+                    f"`revisual decide {run.name}`",
+                    soft_wrap=True,
+                )
+            waited = waits
             _refuse_dead_services(settings)
             time.sleep(POLL_SECONDS)
 

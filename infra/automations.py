@@ -35,7 +35,9 @@ def create_automations(client: SyncPrefectClient) -> None:
 
 def crash_silent_runs(missed_seconds: float = MISSED_SECONDS) -> AutomationCore:
     """Marks a run as crashed whose heartbeats have stopped."""
-    ends = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
+    # A run that waits for a person at a gate is suspended: it has no process meanwhile.
+    ended = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")
+    ends = {f"prefect.flow-run.{end}" for end in ended}
     heartbeat = "prefect.flow-run.heartbeat"
     return AutomationCore(
         name=CRASH_SILENT_RUNS,

@@ -3,9 +3,9 @@
 import json
 
 from contracts.artifact import Artifact
-from contracts.run_record import GateRecord, RunRecord, recipe_digest
+from contracts.run_record import GateCheck, GateRecord, RunRecord, recipe_digest
 from contracts.secrets import masked, without_secrets
-from report.blocks import Block, Cell, Code, Figure, Prose, Section, Table
+from report.blocks import Block, Cell, Code, Figure, Prose, Section, Table, Tone
 from report.evidence import Evidence, planned_stages
 from report.numbers import duration
 from report.svg import drawing, element, label, shorten
@@ -17,12 +17,19 @@ TITLES = {
     "evaluate": "evaluation",
 }
 GATE_AFTER = {"curate": "curat", "evaluate": "evalu"}  # stage kind -> start of the gate's name
+# How a gate may have ended, the worst first, and how that is shown.
+TONES: dict[str, Tone] = {
+    **dict.fromkeys(("refused", "failed"), "bad"),
+    **dict.fromkeys(("released", "warned"), "muted"),
+    "passed": "good",
+}
+STOPS = {"error": "stops the run", "warning": "only warns"}
 
 
 def pipeline(run: RunRecord) -> Section:
     """The stages as boxes with their durations, and as a table."""
     finished = {stage.name: stage for stage in run.stages}
-    boxes: list[tuple[str, str, str, str, GateRecord | None]] = []
+    boxes: list[tuple[str, str, str, str, str | None]] = []
     rows: list[tuple[str | Cell, ...]] = []
     for name, kind in planned_stages(run):
         stage = finished.get(name)
@@ -33,7 +40,7 @@ def pipeline(run: RunRecord) -> Section:
             state = "reused" if stage.reused else "ran"
             rows.append((name, TITLES[kind], state, duration(stage.seconds)))
         spent = "" if stage is None else duration(stage.seconds)
-        boxes.append((name, TITLES.get(kind, kind), state, spent, _gate_after(run, kind)))
+        boxes.append((name, TITLES.get(kind, kind), state, spent, _gate_after(run, name, kind)))
     total = duration(sum(stage.seconds for stage in run.stages))
     description = "; ".join(
         f"{name}: {state} {spent}".strip() for name, _, state, spent, _ in boxes
@@ -48,15 +55,19 @@ def pipeline(run: RunRecord) -> Section:
     return Section("Pipeline", "pipeline", blocks)
 
 
-def _gate_after(run: RunRecord, kind: str) -> GateRecord | None:
+def _gate_after(run: RunRecord, stage: str, kind: str) -> str | None:
+    """How the gates behind a stage ended, the worst of them; None if there are none."""
     start = GATE_AFTER.get(kind)
-    gates = [gate for gate in run.gates if start and gate.name.startswith(start)]
-    return gates[-1] if gates else None
+    ended = {
+        gate.verdict
+        for gate in run.gates
+        if (start and gate.name.startswith(start))
+        or gate.name in (f"checkpoint-{stage}", f"rollouts-{stage}")
+    }
+    return next((verdict for verdict in TONES if verdict in ended), None)
 
 
-def _boxes(
-    title: str, description: str, boxes: list[tuple[str, str, str, str, GateRecord | None]]
-) -> str:
+def _boxes(title: str, description: str, boxes: list[tuple[str, str, str, str, str | None]]) -> str:
     box, gap = 150.0, 44.0
     parts = []
     for index, (name, what, state, spent, gate) in enumerate(boxes):
@@ -74,9 +85,8 @@ def _boxes(
                 element("path", d=f"M{x + box + gap - 10:g} 45l7 5l-7 5z", class_="arrowhead")
             )
         if gate is not None:
-            word = "passed" if gate.passed else "failed"
-            tone = "good" if gate.passed else "bad"
-            parts.append(label(middle, 114, f"gate {word}", "middle", f"label {tone}"))
+            tone = f"label {TONES[gate]}"
+            parts.append(label(middle, 114, f"gate {gate}", "middle", tone))
     width = 8 + len(boxes) * box + (len(boxes) - 1) * gap
     return drawing(width, 124, title, description, *parts)
 
@@ -88,16 +98,25 @@ def gates(run: RunRecord) -> Section:
     summary = tuple(
         (
             gate.name,
-            Cell("passed", "good") if gate.passed else Cell("failed", "bad"),
-            "stops the run" if gate.severity == "error" else "only warns",
+            Cell(gate.verdict, TONES[gate.verdict]),
             str(len(gate.checks)),
-            ", ".join(check.name for check in gate.checks if not check.passed) or "none",
+            ", ".join(check.name for check in gate.failed) or "none",
         )
         for gate in run.gates
     )
-    columns = ("gate", "result", "a failure", "checks", "failed checks")
-    blocks = (Table("Gates", columns, "lllrl", summary), *map(_checks, run.gates))
-    return Section("Gates", "gates", blocks)
+    decisions = tuple(
+        Prose(
+            f"A person {gate.decision.verdict} the gate {gate.name} on "
+            f"{gate.decision.decided.isoformat(sep=' ', timespec='seconds')}: "
+            f"{without_secrets(gate.decision.reason)}",
+            TONES[gate.verdict],
+        )
+        for gate in run.gates
+        if gate.decision is not None
+    )
+    columns = ("gate", "result", "checks", "failed checks")
+    table = Table("Gates", columns, "llrl", summary)
+    return Section("Gates", "gates", (table, *decisions, *map(_checks, run.gates)))
 
 
 def _checks(gate: GateRecord) -> Table:
@@ -106,12 +125,21 @@ def _checks(gate: GateRecord) -> Table:
             check.name,
             _value(check.observed),
             _value(check.expected),
-            Cell("passed", "good") if check.passed else Cell("failed", "bad"),
+            "–" if check.num_broken is None else str(check.num_broken),
+            ", ".join(check.first_ids) or "–",
+            STOPS[check.severity or gate.severity],
+            _result(gate, check),
         )
         for check in gate.checks
     )
-    columns = ("check", "observed", "expected", "result")
-    return Table(f"Checks of gate {gate.name}", columns, "llll", rows, folded=gate.passed)
+    columns = ("check", "observed", "expected", "rows", "the first of them", "a failure", "result")
+    return Table(f"Checks of gate {gate.name}", columns, "lllrlll", rows, folded=gate.passed)
+
+
+def _result(gate: GateRecord, check: GateCheck) -> Cell:
+    if check.passed:
+        return Cell("passed", "good")
+    return Cell("failed", "bad" if check in gate.stopping else "muted")
 
 
 def _value(value: object) -> str:

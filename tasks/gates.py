@@ -1,69 +1,222 @@
-"""The gates as tasks: they take a reference and return it, or raise."""
+"""The gates between the stages: they take a reference and return it, or raise.
+
+A gate whose recipe says `on_failure = "pause"` asks a person instead of ending the run. A run that
+the worker started is suspended for it: its process ends, and with it the run's slot in the queue.
+Once it is resumed it begins anew, finds its stages in the store, and comes back here with the
+answer. Elsewhere the flow waits where it is.
+"""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
-from prefect import task
-from prefect.artifacts import create_table_artifact
+from prefect import runtime, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.flow_runs import pause_flow_run, suspend_flow_run
+from prefect.input import RunInput
 from prefect.logging import get_run_logger
+from pydantic import Field
 
 from contracts.artifact import Artifact
-from contracts.run_record import GateRecord
-from contracts.secrets import masks_secrets
+from contracts.run_record import GateDecision, GateRecord
+from contracts.secrets import masks_secrets, without_secrets
+from contracts.texts import marked
 from data_checks import gate
+from data_checks.gate import GateError
+from data_checks.validate import Checked
+from infra.inputs.folder import local_folder
 from tasks.display import artifact_key
 from tasks.run import Run
-from training.recipe.recipe import Recipe
+from training.recipe.gates import GateRecipe
+from training.recipe.stages import Stage
+
+POLL_SECONDS = 2
+SECONDS_PER_HOUR = 3600
+MODEL = "model/"  # where a training stage's artifact has its policy
+VERDICTS: dict[str, Literal["released", "refused"]] = {"release": "released", "refuse": "refused"}
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check-curation")
-@masks_secrets
+class Decision(RunInput):
+    """The form that a person fills in about a gate that stopped a run."""
+
+    decision: Literal["release", "refuse"]
+    reason: Annotated[str, Field(min_length=3, max_length=2000)]
+
+
 def check_curation(run: Run, data: Artifact) -> Artifact:
     """Between curation and training: enough rows, well formed, varied, and none of the test's."""
-    return pass_gate(run, data, gate.check_curation)
+    return _pass(
+        run,
+        *("curation", run.recipe.gates.curation, data),
+        lambda: gate.check_curation(run.recipe, run.store().fetch(data)),
+    )
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check-evaluation")
-@masks_secrets
+def check_stage(run: Run, stage: Stage, before: Artifact, policy: Artifact) -> Artifact:
+    """After a training stage: whole and finite weights; after RL, rollouts that can teach."""
+
+    def weights() -> Checked:
+        store = run.store()
+        files = {file.path: file.sha256 for file in store.manifest(policy).files}
+        return gate.check_checkpoint(
+            run.recipe,
+            stage,
+            store.fetch(policy, attachments=False) / MODEL,
+            _model_folder(run, before),
+            {path.removeprefix(MODEL): digest for path, digest in files.items()},
+        )
+
+    gates = run.recipe.gates
+    _pass(run, f"checkpoint-{stage.name}", gates.checkpoint, policy, weights)
+    if stage.kind == "rl":
+        _pass(
+            run,
+            *(f"rollouts-{stage.name}", gates.rollouts, policy),
+            lambda: gate.check_rollouts(
+                run.recipe, stage, run.store().fetch(policy, only=["metrics.jsonl"])
+            ),
+        )
+    return policy
+
+
 def check_evaluation(run: Run, scores: Artifact) -> Artifact:
     """After the evaluation: scores in range, answers that parse, and the gain that is asked for."""
-    return pass_gate(run, scores, gate.check_evaluation)
+    return _pass(
+        run,
+        *("evaluation", run.recipe.gates.evaluation, scores),
+        lambda: gate.check_evaluation(run.recipe, run.store().fetch(scores)),
+    )
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check-scores")
-@masks_secrets
 def check_scores(run: Run, scores: Artifact, policies: Sequence[str]) -> Artifact:
     """After an evaluation by itself: as `check_evaluation`, and no gain is asked for."""
-    return pass_gate(run, scores, partial(gate.check_evaluation, policies=policies))
+    return _pass(
+        run,
+        *("evaluation", run.recipe.gates.evaluation, scores),
+        lambda: gate.check_evaluation(run.recipe, run.store().fetch(scores), policies),
+    )
 
 
-def pass_gate(
-    run: Run, artifact: Artifact, check: Callable[[Recipe, Path], GateRecord]
+def _model_folder(run: Run, policy: Artifact) -> Path:
+    folder = local_folder(run.store(), policy, run.settings)
+    return folder / MODEL if (folder / MODEL).is_dir() else folder
+
+
+def _pass(
+    run: Run, name: str, recipe: GateRecipe, artifact: Artifact, look: Callable[[], Checked]
 ) -> Artifact:
-    """Checks an artifact, shows what was seen, and returns the artifact.
+    """Checks an artifact, and returns it if the run may go on.
 
     Raises:
-        GateError: A check failed and the recipe's severity is `error`.
+        GateError: A check failed that stops a run, and no person released it.
     """
-    try:
-        record = check(run.recipe, run.store().fetch(artifact))
-    except gate.GateError as error:
-        _show(run, error.record)
-        raise
-    _show(run, record)
+    before = run.gate(name)  # of an attempt of this run that ended after a person's decision
+    state = _look(run, name, look, return_state=True)
+    found = state.result(raise_on_failure=False)
+    if not isinstance(found, BaseException):
+        return artifact
+    if not isinstance(found, GateError) or recipe.on_failure == "fail":
+        raise found
+    decision = _kept(before, found.record) or _asked(found, artifact, recipe.pause_hours)
+    checked = _with(found.checked, decision)
+    run.note_gate(checked.record)
+    said = f"The gate {name} was {decision.verdict}: {decision.reason}"
+    get_run_logger().warning(said)
+    create_markdown_artifact(_quoted(said), key=artifact_key("gate", name, "decision"))
+    if decision.verdict == "refused":
+        raise GateError(checked, where=found.where, fix=found.fix)
     return artifact
 
 
-def _show(run: Run, record: GateRecord) -> None:
-    """A table in the UI, and an entry in the run's diary."""
+@task(name="check", cache_policy=NO_CACHE, task_run_name="check-{name}")
+@masks_secrets
+def _look(run: Run, name: str, look: Callable[[], Checked]) -> None:
+    """Runs a gate's checks and shows what they saw, whether it stops the run or not."""
+    try:
+        checked = look()
+    except GateError as error:
+        _show(run, name, error.checked)
+        raise
+    _show(run, name, checked)
+
+
+def _show(run: Run, name: str, checked: Checked) -> None:
+    """Tables and a link to the Data Docs in the UI, and an entry in the run's diary."""
+    record = checked.record
     run.note_gate(record)
-    failed = ", ".join(check.name for check in record.checks if not check.passed)
+    failed = ", ".join(check.name for check in record.failed)
     create_table_artifact(
-        [{name: str(value) for name, value in check} for check in record.checks],
-        key=artifact_key("gate", record.name),
-        description=f"Gate {record.name}: {f'failed {failed}' if failed else 'passed'}",
+        [{field: str(value) for field, value in check} for check in record.checks],
+        key=artifact_key("gate", name),
+        description=f"Gate {name}: {f'failed {failed}' if failed else 'passed'}",
+    )
+    if checked.rows:
+        columns = dict.fromkeys(column for row in checked.rows for column in row)
+        create_table_artifact(
+            [{column: row.get(column, "") for column in columns} for row in checked.rows],
+            key=artifact_key("gate", name, "rows"),
+            description=f"Gate {name}: the first rows that break an expectation",
+        )
+    page = run.keep_docs(name, checked.docs)
+    create_link_artifact(
+        page.as_uri(),
+        link_text=str(page),
+        key=artifact_key("gate", name, "docs"),
+        description=f"Data Docs of the gate {name}",
     )
     if failed:
-        get_run_logger().warning("Gate %s failed: %s", record.name, failed)
+        get_run_logger().warning("Gate %s failed: %s", name, failed)
+
+
+def _kept(before: GateRecord | None, now: GateRecord) -> GateDecision | None:
+    """The release of an earlier attempt of this run, if the gate sees the very same again."""
+    if before is None or before.decision is None or before.checks != now.checks:
+        return None
+    return before.decision if before.decision.verdict == "released" else None
+
+
+def _asked(error: GateError, artifact: Artifact, hours: float) -> GateDecision:
+    """What a person decides; a run that was suspended comes by again with the answer.
+
+    Another artifact is another question: the key of the pause has its digest.
+    """
+    form = Decision.with_initial_data(description=_question(error))
+    key = f"{error.record.name}-{artifact.sha256[:12]}"
+    seconds = round(hours * SECONDS_PER_HOUR)
+    if runtime.deployment.id is None:
+        answer = pause_flow_run(form, timeout=seconds, poll_interval=POLL_SECONDS, key=key)
+    else:
+        answer = suspend_flow_run(form, timeout=seconds, key=key)
+    return GateDecision(
+        verdict=VERDICTS[answer.decision],
+        reason=marked(without_secrets(answer.reason)),
+        decided=datetime.now(UTC),
+    )
+
+
+def _question(error: GateError) -> str:
+    """What the form says, in Markdown."""
+    record = error.record
+    lines = [f"- {_quoted(gate.describe(check))}" for check in record.stopping]
+    return "\n".join(
+        [
+            f"The gate **{record.name}** found {len(lines)} broken expectation(s):",
+            "",
+            *lines,
+            "",
+            "The rows and the Data Docs are among this run's artifacts. A release lets the run go "
+            "on, a refusal ends it; the reason is kept in its report and its lineage.",
+        ]
+    )
+
+
+def _quoted(text: str) -> str:
+    """Somebody's text as code, which no reader of Markdown takes for more than text."""
+    return f"`` {marked(without_secrets(text)).replace('`', chr(39))} ``"
+
+
+def _with(checked: Checked, decision: GateDecision) -> Checked:
+    return replace(checked, record=checked.record.model_copy(update={"decision": decision}))

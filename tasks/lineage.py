@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from contracts.artifact import Artifact
 from contracts.errors import StoreError
 from contracts.run_record import RunRecord
+from contracts.secrets import without_secrets
 from contracts.texts import one_line
 from infra.manifest import Manifest
 from infra.store import Store
@@ -114,9 +115,17 @@ def _recipe(path: Path) -> Iterator[str]:
 
 
 def _remarks(path: Path) -> Iterator[str]:
-    for stage in RunRecord.model_validate_json(path.read_bytes()).stages:
+    record = RunRecord.model_validate_json(path.read_bytes())
+    for stage in record.stages:
         for remark in stage.remarks:
             yield f"{stage.name}: {remark}"
+    for gate in record.gates:
+        failed = ", ".join(check.name for check in gate.failed)
+        if gate.decision is not None:
+            reason = without_secrets(gate.decision.reason)
+            yield f"gate {gate.name}: {gate.decision.verdict} by a person ({reason}); {failed}"
+        elif failed:
+            yield f"gate {gate.name}: {gate.verdict}; {failed}"
 
 
 def _scores(path: Path) -> Iterator[str]:

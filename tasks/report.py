@@ -41,8 +41,8 @@ def report(run: Run) -> Artifact:
         "run",
         run.provenance("report", {stage.name: stage.artifact for stage in record.stages}),
     )
-    for name in (run.name, run.id):
-        store.claim(name_key("run", name), artifact)
+    for name in (run.name, run.id):  # a run that is tried again leaves more than one
+        store.append(name_key("run", name), artifact)
     emit_asset(store, artifact, reused=False)
     page = folder / PAGE
     get_run_logger().info("Report: %s", page)

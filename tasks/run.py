@@ -117,6 +117,18 @@ class Run:
         """Enters a gate's result in the run's diary."""
         self._note("gates", record.name, record.model_dump_json())
 
+    def gate(self, name: str) -> GateRecord | None:
+        """What the diary says of a gate, if it says anything yet."""
+        path = self._page("gates", name)
+        return GateRecord.model_validate_json(path.read_text()) if path.is_file() else None
+
+    def keep_docs(self, gate: str, page: str) -> Path:
+        """Puts a gate's Data Docs beside the report, with which they are stored."""
+        path = self.settings.reports / self.name / "gates" / f"{gate}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+        return path
+
     def record(self, code_version: str) -> RunRecord:
         """The diary as the record that the report is made of."""
         recipe = resolved_toml_values(self.recipe)
@@ -126,6 +138,8 @@ class Run:
         order = ["curate", *(stage.name for stage in self.recipe.stages), "evaluate"]
         stages = [StageRecord.model_validate_json(text) for text in self._notes("stages")]
         gates = [GateRecord.model_validate_json(text) for text in self._notes("gates")]
+        passed = [f"{gate}-{name}" for name in order for gate in ("checkpoint", "rollouts")]
+        passed = ["curation", *passed, "evaluation"]
         return RunRecord(
             name=self.name,
             seed=self.recipe.seed,
@@ -133,13 +147,16 @@ class Run:
             code_version=code_version,
             created=self.created,
             stages=tuple(sorted(stages, key=lambda stage: order.index(stage.name))),
-            gates=tuple(gates),
+            gates=tuple(sorted(gates, key=lambda gate: passed.index(gate.name))),
         )
 
+    def _page(self, chapter: str, name: str) -> Path:
+        return self.work / "diary" / chapter / f"{name}.json"
+
     def _note(self, chapter: str, name: str, text: str) -> None:
-        folder = self.work / "diary" / chapter
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(text)
+        path = self._page(chapter, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
     def _notes(self, chapter: str) -> list[str]:
         return [path.read_text() for path in sorted((self.work / "diary" / chapter).glob("*.json"))]

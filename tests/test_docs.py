@@ -5,7 +5,7 @@ import importlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,6 +14,7 @@ from training.recipe import gates as recipe_gates
 from training.recipe import loss as recipe_loss
 from training.recipe import stages as recipe_stages
 from training.recipe.effects import READERS, changes_results
+from training.recipe.expectations import OwnExpectation
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -108,7 +109,14 @@ def test_reward_and_gate_fields_are_explained() -> None:
     ]
     for section, models in {
         "Rewards": rewards,
-        "GatesRecipe": [recipe_gates.CurationGate, recipe_gates.EvaluationGate],
+        "GatesRecipe": [
+            recipe_gates.CurationGate,
+            recipe_gates.CheckpointGate,
+            recipe_gates.RolloutsGate,
+            recipe_gates.EvaluationGate,
+            recipe_gates.DropRecipe,
+            *get_args(get_args(OwnExpectation)[0]),
+        ],
     }.items():
         text = RECIPES.split(f"## {section}")[1].split("\n## ")[0]
         for model in models:

@@ -1,11 +1,14 @@
 """Every rule of the gates is broken once, alone, and the gate must name it and the rows."""
 
+import json
 import pickle
+import re
 
 import pytest
 
 from contracts.errors import DataError, RevisualError
 from contracts.run_record import GateRecord
+from data_checks import frames
 from data_checks.gate import GateError, check_curation, check_evaluation
 from training.recipe.recipe import parse_recipe
 
@@ -15,7 +18,7 @@ def failures(error):
 
 
 def test_sound_sets_pass_with_every_check_named_once(recipe, sound_sets, write_curated):
-    record = check_curation(recipe, write_curated(sound_sets))
+    record = check_curation(recipe, write_curated(sound_sets)).record
     assert record.passed and record.name == "curation" and record.severity == "error"
     assert all(check.passed for check in record.checks)
     names = [check.name for check in record.checks]
@@ -91,7 +94,7 @@ def test_the_same_question_about_another_image_is_another_problem(
 ):
     for row in sound_sets["seeing"]:
         row["question"] = "How many?"
-    assert check_curation(recipe, write_curated(sound_sets)).passed
+    assert check_curation(recipe, write_curated(sound_sets)).record.passed
 
 
 def test_a_benchmark_question_in_a_set_fails(recipe, sound_sets, write_curated):
@@ -137,13 +140,14 @@ def test_a_row_that_got_lost_on_the_way_fails(recipe, sound_sets, write_curated)
     rows_in = {"text-source": 8 + 3, "multimodal-source": 6 + 1}
     with pytest.raises(GateError) as caught:
         check_curation(recipe, write_curated(sound_sets, rows_in=rows_in))
-    assert caught.value.broken_rows == {"sources: rows in": ["multimodal-source"]}
+    assert caught.value.broken_rows == {"all sources: rows in": ["multimodal-source"]}
 
 
 def test_a_warning_is_recorded_and_does_not_raise(recipe_values, sound_sets, write_curated):
     recipe_values["gates"]["curation"]["severity"] = "warning"
     sound_sets["cold"].pop()
-    record = check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
+    recipe = parse_recipe(recipe_values, where="test")
+    record = check_curation(recipe, write_curated(sound_sets)).record
     assert not record.passed and record.severity == "warning"
     assert [check.name for check in record.checks if not check.passed] == ["cold: rows"]
 
@@ -161,7 +165,7 @@ def test_a_gate_error_survives_a_process_boundary(recipe, sound_sets, write_cura
         check_curation(recipe, write_curated(sound_sets))
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
-    assert (copy.record, copy.broken_rows) == (caught.value.record, caught.value.broken_rows)
+    assert copy.checked == caught.value.checked
 
 
 def test_many_broken_rows_are_counted_and_the_first_named(recipe_values, sound_sets, write_curated):
@@ -173,12 +177,14 @@ def test_many_broken_rows_are_counted_and_the_first_named(recipe_values, sound_s
     ]
     with pytest.raises(GateError) as caught:
         check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
-    assert len(caught.value.broken_rows["cold: level range"]) == 35
+    (check,) = caught.value.record.failed
+    assert (check.name, check.num_broken) == ("cold: level range", 35)
+    assert check.first_ids == tuple(f"r{n}" for n in range(20))
     assert "r19 and 15 more" in str(caught.value)
 
 
 def test_a_sound_evaluation_passes_at_the_very_limits(recipe, sound_evaluation, write_evaluation):
-    record = check_evaluation(recipe, write_evaluation(*sound_evaluation))
+    record = check_evaluation(recipe, write_evaluation(*sound_evaluation)).record
     assert record.passed and record.name == "evaluation"
 
 
@@ -291,10 +297,77 @@ def test_every_problem_is_answered_as_often_as_the_recipe_says(
     recipe = parse_recipe(recipe_values, where="test")
     predictions, scores = sound_evaluation
     several = [row | {"sample": sample} for row in predictions for sample in range(3)]
-    assert check_evaluation(recipe, write_evaluation(several, scores)).passed
+    assert check_evaluation(recipe, write_evaluation(several, scores)).record.passed
     with pytest.raises(GateError) as caught:
         check_evaluation(recipe, write_evaluation(several[1:], scores))
     assert "scores: predictions" in failures(caught.value)
     with pytest.raises(GateError) as caught:
         check_evaluation(recipe, write_evaluation([several[1], *several[1:]], scores))
     assert "predictions: policy, benchmark, problem" in failures(caught.value)
+
+
+def test_every_expectation_is_known_to_the_recipe_by_its_name(
+    recipe, sound_sets, write_curated, sound_evaluation, write_evaluation
+):
+    """And no other: a severity that is given by name finds its expectation."""
+    for gate, checked in (
+        (recipe.gates.curation, check_curation(recipe, write_curated(sound_sets))),
+        (recipe.gates.evaluation, check_evaluation(recipe, write_evaluation(*sound_evaluation))),
+    ):
+        seen = {check.name.split(": ", 1)[1] for check in checked.record.checks}
+        assert seen == set(gate.BUILT_IN)
+
+
+def test_the_columns_that_a_recipe_may_ask_of_are_there(
+    recipe, sound_sets, write_curated, sound_evaluation, write_evaluation
+):
+    folder = write_curated(sound_sets)
+    tables = recipe.gates.curation.TABLES
+    assert set(frames.curated_frame(folder, ["cold", "seeing"])) == set(tables["all sets"])
+    assert set(frames.accounting_frame(folder, ["cold", "seeing"])) == set(tables["all sources"])
+    folder = write_evaluation(*sound_evaluation)
+    predictions = frames.predictions_frame(folder)
+    scores = frames.scores_frame(folder, predictions, {})
+    drops = frames.drops_frame(scores, predictions, ["base", "cold_start"])
+    tables = recipe.gates.evaluation.TABLES
+    for frame, name in ((predictions, "predictions"), (scores, "scores"), (drops, "drops")):
+        assert set(frame) >= set(tables[name])
+
+
+def test_one_expectation_may_warn_while_the_others_stop(recipe_values, sound_sets, write_curated):
+    recipe_values["gates"]["curation"]["severities"] = {"rows": "warning"}
+    sound_sets["cold"].pop()
+    recipe = parse_recipe(recipe_values, where="test")
+    record = check_curation(recipe, write_curated(sound_sets)).record
+    assert (record.passed, record.verdict, record.stopping) == (False, "warned", ())
+    sound_sets["cold"][0]["level"] = 0
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    assert [check.name for check in caught.value.record.stopping] == ["cold: level range"]
+    assert "cold: rows" not in str(caught.value)
+
+
+def test_too_many_unreadable_rows_of_a_source_fail(recipe_values, sound_sets, write_curated):
+    recipe_values["gates"]["curation"]["max_refused"] = 0.2
+    folder = write_curated(sound_sets)
+    summary = json.loads((folder / "summary.json").read_text())
+    # 3 of the source's 11 rows; what a later step rejects is no fault of the file.
+    summary["rejected"] = {"text-source": {"sources": {"no answer": 2, "odd": 1}, "selection": {}}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(GateError) as caught:
+        check_curation(parse_recipe(recipe_values, where="test"), folder)
+    assert caught.value.broken_rows == {"all sources: rows refused": ["text-source"]}
+
+
+def test_the_data_docs_name_what_was_seen_and_load_nothing(recipe, sound_sets, write_curated):
+    hostile = "</td><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>"
+    sound_sets["cold"][3]["family"] = sound_sets["cold"][4]["family"] = hostile
+    sound_sets["cold"][3]["level"] = 77
+    with pytest.raises(GateError) as caught:
+        check_curation(recipe, write_curated(sound_sets))
+    docs = caught.value.checked.docs
+    assert "Data Docs of the gate curation" in docs and "77" in docs and "pass_rate" in docs
+    assert "default-src 'none'" in docs
+    for element in ("<script", "<link", "<img", "<iframe", "<object", "<form"):
+        assert element not in docs.lower(), element
+    assert not re.search(r"\s(?:src|onerror)\s*=", docs)

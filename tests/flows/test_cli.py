@@ -234,6 +234,7 @@ def test_help_lists_every_command_and_shows_examples(capsys):
         "show",
         "report",
         "compare",
+        "decide",
         "lineage",
         "gc",
         "up",

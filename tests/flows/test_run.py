@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +27,13 @@ from tasks.assets import MATERIALIZED, REFERENCED
 from tests.flows.observed import (
     cancel,
     ended,
+    is_paused,
     saved_steps,
     supervisor,
     wait_for_run,
+    wait_for_stage,
+    wait_for_steps,
+    wait_for_the_end_of_processes,
     with_command,
 )
 from tests.flows.outcomes import require_assets, require_whole_report
@@ -49,30 +52,6 @@ CRASHED = "its stage ends too, the run is marked as crashed"
 def services(tmp_path_factory, started_services):
     with started_services(tmp_path_factory.mktemp("run") / "home", **IN_ENVIRONMENT) as services:
         yield services
-
-
-def wait_for_stage(services) -> list[psutil.Process]:
-    """Everything below the worker, once a stage's own process is among it."""
-    worker = supervisor(services, "worker")
-    deadline = time.monotonic() + 900
-    while time.monotonic() < deadline:
-        processes = worker.children(recursive=True)
-        # torchrun's own command line names the stage too: wait for one more.
-        if len(with_command(processes, "training.stage")) > 2:
-            return processes
-        time.sleep(0.5)
-    raise AssertionError("no stage started")
-
-
-def wait_for_steps(services, run_id: UUID) -> list[psutil.Process]:
-    """Everything below the worker, once the run's cold start has done a step."""
-    deadline = time.monotonic() + 900
-    written = f"work/*-{str(run_id)[:8]}/cold_start-*/output/metrics.jsonl"
-    while time.monotonic() < deadline:
-        if list(services.settings.home.glob(written)):
-            return supervisor(services, "worker").children(recursive=True)
-        time.sleep(0.5)
-    raise AssertionError("no step was done")
 
 
 def trained_weights(services) -> list[str]:
@@ -228,6 +207,45 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
 
     assert services.cli("run", "--recipe", str(strict), "--reuse", "none").returncode == 1
     assert num_curated() == made + 1
+
+
+def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):
+    text, asking = (recipes / "tiny.toml").read_text(), tmp_path / "asking.toml"
+    asking.write_text(f'{text}\n[gates.curation]\nmin_families = 1000\non_failure = "pause"\n')
+
+    def waiting() -> UUID:
+        run_id = start_run(services.settings, {"recipe": str(asking)})
+        assert wait_for_run(services, run_id, is_paused).name == "Suspended"
+        wait_for_the_end_of_processes(supervisor(services, "worker"), "prefect.engine")
+        return run_id
+
+    def decide(run_id: UUID, decision: str, reason: str) -> subprocess.CompletedProcess[str]:
+        return services.cli("decide", str(run_id), decision, "--reason", reason)
+
+    refused = waiting()
+    assert "reason" in decide(refused, "refuse", "").stderr  # it has to be given
+    assert decide(refused, "refuse", "half of it is wrong").returncode == 0
+    state = ended(services, refused)
+    assert state.is_failed() and "was refused: half of it is wrong." in state.message
+    record = run_record(services)
+    (gate,) = record["gates"]
+    assert gate["decision"]["reason"] == "half of it is wrong"
+    assert (services.settings.reports / record["name"] / "gates" / "curation.html").is_file()
+    assert "waits at no gate" in decide(refused, "release", "too late").stderr
+
+    released = waiting()
+    assert decide(released, "release", "a small world").returncode == 0
+    assert ended(services, released).is_completed()
+    record = run_record(services)
+    names = [gate["name"] for gate in record["gates"]]
+    assert names == [
+        *("curation", "checkpoint-cold_start", "checkpoint-multimodal_rl"),
+        *("rollouts-multimodal_rl", "evaluation"),
+    ]
+    page = (services.settings.reports / record["name"] / "report.html").read_text()
+    lineage = services.cli("lineage", record["name"]).stdout
+    assert "a small world" in page
+    assert "gate curation: released by a person (a small world)" in lineage
 
 
 def test_bad_input_given_by_hand_fails_the_run_with_the_message(services):

@@ -4,6 +4,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
+from contracts.run_record import GateDecision
 from report import render as render_evidence
 from report.evidence import gather
 from report.gains import gains
@@ -289,12 +291,25 @@ def test_everything_about_provenance_is_there(made_up_run) -> None:
         assert stage.artifact.sha256 in html and stage.artifact.sha256 in markdown
     assert "| pocket-text | selection | not selected | 300 |" in markdown
     assert "900 rows came in; 600 went into sets and 300 were left out" in markdown
-    assert "0.1.0+g1a2b3c4" in html and "gate failed" in html
-    assert "| gain, pocket_multimodal | 0.25 | at least 0.3 | failed |" in markdown
-    assert "| evaluation | failed | only warns | 2 | gain, pocket_multimodal |" in markdown
+    assert "0.1.0+g1a2b3c4" in html and "gate warned" in html
+    expected = "| gain, pocket_multimodal | 0.25 | at least 0.3 | – | – | only warns | failed |"
+    assert expected in markdown
+    assert "| evaluation | warned | 2 | gain, pocket_multimodal |" in markdown
     assert "<summary>Checks of gate curation</summary>" in html  # passed: folded
     assert "<caption>Checks of gate evaluation</caption>" in html
     assert "Nothing: every file was found." in markdown
+
+
+def test_a_persons_decision_about_a_gate_is_shown(made_up_run) -> None:
+    run, folders = made_up_run
+    decided = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
+    decision = GateDecision(verdict="released", reason="a known | source", decided=decided)
+    gate = run.gates[1].model_copy(update={"severity": "error", "decision": decision})
+    html, markdown = render(run.model_copy(update={"gates": (run.gates[0], gate)}), folders)
+    said = "A person released the gate evaluation on 2026-11-22 19:00:00+00:00: a known"
+    assert said in html and said in markdown
+    assert "| evaluation | released | 2 | gain, pocket_multimodal |" in markdown
+    assert "gate released" in html and "gate failed" not in html
 
 
 def test_what_is_missing_is_said(made_up_run) -> None:

@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import DamagedError, DataError, StoreError
 from contracts.provenance import Provenance
+from contracts.run_record import GateDecision
 from infra.backends import open_backend
 from infra.settings import Settings
 from infra.store import Store
@@ -141,3 +143,17 @@ def test_runs_in_the_store_are_compared(finished, tmp_path):
     assert not (tmp_path / "none.html").exists()
     with pytest.raises(DataError, match="cannot be written: Is a directory"):
         compare_runs(settings, [record.name, "other"], tmp_path)
+
+
+def test_a_persons_decision_is_in_the_lineage(finished, tmp_path):
+    record, _, store = finished
+    decided = datetime(2026, 11, 22, tzinfo=UTC)
+    decision = GateDecision(verdict="released", reason="a known\nsource", decided=decided)
+    gates = tuple(gate.model_copy(update={"decision": decision}) for gate in record.gates[1:])
+    folder = tmp_path / "record"
+    folder.mkdir()
+    text = record.model_copy(update={"gates": gates}).model_dump_json()
+    (folder / "run.json").write_text(text)
+    lines = list(lineage_lines(store, store.publish(folder, "run", Provenance())))
+    said = "gate evaluation: released by a person (a known\\nsource); gain, pocket_multimodal"
+    assert any(said in line for line in lines), lines

@@ -36,6 +36,7 @@ def experience_metrics(experience: Experience) -> dict[str, Metric]:
     truncated = sum(response.truncated for response in experience.responses)
     return {
         "reward": float(experience.rewards.mean()),
+        "reward_std": float(experience.rewards.std(correction=0)),
         "accuracy": outcomes["right"] / num_responses,
         **{f"reward_{k}": float(part.mean()) for k, part in experience.reward_parts.items()},
         "response_length_tokens": float(lengths.mean()),

@@ -82,6 +82,12 @@ RESULTS: Mapping[str, str] = {
     "entropy validation rewards mask_truncated freeze lora",
 }
 
+# Fields that every gate has, and every expectation of the user's own.
+_GATE = "severity severities on_failure pause_hours expectations"
+_EXPECTATION = "name table severity kind"
+_OF_COLUMN = f"{_EXPECTATION} column"
+_OF_ROWS = f"{_OF_COLUMN} share"
+
 # Section -> its fields that change none.
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
@@ -100,10 +106,19 @@ NO_RESULTS: Mapping[str, str] = {
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
     "CheckpointsRecipe": "every_steps every_minutes keep_last grace_seconds",
-    "GateRecipe": "severity",
-    "CurationGate": "severity min_rows_per_set min_families max_missing_rows",
-    "EvaluationGate": "severity min_gain_points max_unparseable",
-    "GatesRecipe": "curation evaluation",
+    "CheckpointGate": _GATE,
+    "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused",
+    "RolloutsGate": f"{_GATE} min_reward_spread max_truncated max_zero_variance "
+    "min_response_tokens max_response_tokens share_of_steps",
+    "EvaluationGate": f"{_GATE} min_gain_points max_unparseable max_drop_points drops",
+    "DropRecipe": "name stage benchmarks max_points alpha severity",
+    **dict.fromkeys(("NotNullExpectation", "UniqueExpectation"), _OF_ROWS),
+    **dict.fromkeys(("BetweenExpectation", "LengthExpectation"), f"{_OF_ROWS} min max"),
+    "SetExpectation": f"{_OF_ROWS} values",
+    "PatternExpectation": f"{_OF_ROWS} pattern",
+    **dict.fromkeys(("MeanExpectation", "DistinctExpectation"), f"{_OF_COLUMN} min max"),
+    "RowsExpectation": f"{_EXPECTATION} min max",
+    "GatesRecipe": "curation checkpoint rollouts evaluation",
 }
 
 

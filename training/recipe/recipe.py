@@ -257,6 +257,11 @@ class Recipe(Strict):
             unknown = sorted(curated.max_per_source.keys() - {one.name for one in self.sources})
             if unknown:
                 raise ValueError(f"set {curated.name}: max_per_source names no source: {unknown}")
+        self.gates.check_names(
+            sets,
+            [stage.name for stage in self.stages],
+            [one.name for one in self.evaluation.benchmarks],
+        )
         return self
 
 

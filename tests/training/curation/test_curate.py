@@ -157,7 +157,7 @@ def test_progress_counts_the_problems_and_their_outcomes(curated, rejects):
 
 
 def test_the_gate_passes_what_curation_makes(recipe, curated):
-    record = check_curation(recipe, curated)
+    record = check_curation(recipe, curated).record
     assert record.passed
 
 

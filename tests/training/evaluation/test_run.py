@@ -139,7 +139,7 @@ def test_progress_reaches_the_end(evaluated):
 
 
 def test_the_gate_passes_where_no_gain_is_asked_for(recipe, evaluated):
-    assert check_evaluation(recipe, evaluated).passed
+    assert check_evaluation(recipe, evaluated).record.passed
 
 
 def test_the_same_evaluation_writes_the_same_bytes(recipe, evaluated, tiny_model_folder, tmp_path):

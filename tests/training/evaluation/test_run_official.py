@@ -57,5 +57,5 @@ def test_three_benchmarks_and_one_of_the_users_own(tiny_model_folder, tmp_path):
         "we-math": 4 * 11,
     }
     assert set(rows[rows["benchmark"] == "we-math"]["part"]) == {"1", "2", "3", "multi"}
-    results = check_evaluation(recipe, output)
+    results = check_evaluation(recipe, output).record
     assert results.passed, results

@@ -1,0 +1,141 @@
+"""Running suites over tables: what was seen of each expectation, and the rows that break it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from contracts.run_record import GateCheck, GateRecord
+from contracts.texts import one_line
+from training.recipe.gates import GateRecipe
+
+MAX_ROWS = 20  # of one expectation, that are named and shown
+MAX_CHARACTERS = 200  # of a cell
+_ROW = "_row"  # the place of a row in its table: ids may be null, or occur twice
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a gate saw.
+
+    Attributes:
+        record: Every check, for the report.
+        rows: The first rows that break each failed check, their cells as texts; `expectation` says
+            which.
+        docs: Great Expectations' own page of it, in HTML.
+    """
+
+    record: GateRecord
+    rows: tuple[dict[str, str], ...]
+    docs: str
+
+
+# Great Expectations carries no types that mypy can read: its objects are Any below.
+def load_suites() -> Any:  # noqa: ANN401  a module
+    """Imports Great Expectations, which takes seconds and would otherwise send usage data."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    from data_checks import suites
+
+    return suites
+
+
+def validate(name: str, gate: GateRecipe, tables: Sequence[tuple[Any, pd.DataFrame]]) -> Checked:
+    """Asks each suite, and what the recipe adds to it, of its table.
+
+    Args:
+        name: The gate's, for the record.
+        gate: The severities, and the user's own expectations.
+        tables: Suites of `data_checks.suites`, each with its table, which has a column `id`.
+    """
+    from data_checks.docs import docs_page
+    from data_checks.own import own_expectations
+
+    source = _open_source()
+    checks: list[GateCheck] = []
+    rows: list[dict[str, str]] = []
+    results = []
+    for number, (suite, frame) in enumerate(tables):
+        # `add_expectation` would pass over one that differs from another in its name alone.
+        suite.expectations.extend(own_expectations(gate.expectations, suite.name))
+        result = _validated(source, suite, frame.assign(**{_ROW: range(len(frame))}), number)
+        results.append(result)
+        for one in result.results:
+            places = _places(one)
+            check = _check(suite.name, one, gate, frame["id"].iloc[places])
+            checks.append(check)
+            rows += [{"expectation": check.name, **row} for row in _shown(frame.iloc[places])]
+    record = GateRecord(
+        name=name,
+        severity=gate.severity,
+        passed=all(check.passed for check in checks),
+        checks=tuple(checks),
+    )
+    return Checked(record, tuple(rows), docs_page(name, results))
+
+
+def _open_source() -> Any:  # noqa: ANN401
+    """A data source of a context that lives in memory."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context.data_sources.add_pandas("tables")
+
+
+def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any:  # noqa: ANN401
+    asset = source.add_dataframe_asset(f"{number} {suite.name}")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    return batch.validate(
+        suite,
+        result_format={
+            "result_format": "SUMMARY",  # the first broken rows, not all of a million
+            "partial_unexpected_count": MAX_ROWS,
+            "unexpected_index_column_names": [_ROW],
+            "return_unexpected_index_query": False,
+        },
+    )
+
+
+def _places(validated: Any) -> list[int]:  # noqa: ANN401
+    """Where the first rows stand that break an expectation; none of one that is met."""
+    if validated.success:
+        return []
+    found = validated.result.get("partial_unexpected_index_list") or []
+    return [int(one[_ROW]) for one in found[:MAX_ROWS]]
+
+
+def _check(suite: str, validated: Any, gate: GateRecipe, ids: pd.Series) -> GateCheck:  # noqa: ANN401
+    """One validated expectation as a check of the report."""
+    meta, result = validated.expectation_config.meta, validated.result
+    num_broken = result.get("unexpected_count")
+    if validated.exception_info.get("raised_exception"):
+        observed = f"not checked: {validated.exception_info['exception_message']}"
+    elif "observed_value" in result:
+        observed = result["observed_value"]
+    else:
+        observed = f"{num_broken} of {result['element_count']} rows break it"
+    return GateCheck(
+        name=f"{suite}: {meta['name']}",
+        observed=observed,
+        expected=meta["expected"],
+        passed=bool(validated.success),
+        severity=gate.severity_of(meta["name"]),
+        num_broken=None if num_broken is None else int(num_broken),
+        first_ids=tuple("(no id)" if pd.isna(one) else one_line(str(one)) for one in ids),
+    )
+
+
+def _shown(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows as texts that a page can hold."""
+    return [
+        {str(column): _cell(value) for column, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _cell(value: object) -> str:
+    text = one_line(str(value))
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."

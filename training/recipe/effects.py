@@ -33,6 +33,7 @@ READERS: Mapping[str, tuple[StageKind, ...]] = {
     "evaluation.benchmarks": ("curate", "evaluate"),  # no set may hold a benchmark's question
     "gates": (),  # they judge a result, they do not make it
     "checkpoints": (),
+    "logging": (),
 }
 
 # What decides which questions a benchmark asks: curation leaves these out of every set, and nothing
@@ -90,6 +91,7 @@ NO_RESULTS: Mapping[str, str] = {
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
     "CheckpointsRecipe": "every_steps every_minutes keep_last grace_seconds",
+    "LoggingRecipe": "sinks project",
     "GateRecipe": "severity",
     "CurationGate": "severity min_rows_per_set min_families max_missing_rows",
     "EvaluationGate": "severity min_gain_points max_unparseable",

@@ -28,7 +28,9 @@ def bfloat16(machine: Machine) -> Figures:
     figures |= {f"{name}, bfloat16": value for name, value in found.items()}
     for name, value in found.items():
         tolerance = LOSS_IN_BFLOAT16 if name.startswith("loss") else NORM_IN_BFLOAT16
-        require_close(f"{name} in bfloat16", float(value), float(expected[name]), tolerance, figures)
+        require_close(
+            f"{name} in bfloat16", float(value), float(expected[name]), tolerance, figures
+        )
     return figures
 
 

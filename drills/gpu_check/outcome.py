@@ -22,7 +22,9 @@ class Failed(Exception):
         log: The end of what they printed.
     """
 
-    def __init__(self, reason: str, figures: Mapping[str, Figure] | None = None, log: str = ""):
+    def __init__(
+        self, reason: str, figures: Mapping[str, Figure] | None = None, log: str = ""
+    ) -> None:
         super().__init__(reason)
         self.figures = dict(figures or {})
         self.log = log

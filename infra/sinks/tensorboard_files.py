@@ -48,6 +48,8 @@ def last_step(folder: Path) -> int:
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     steps = [
-        event.step for path in folder.glob("*tfevents*") for event in EventFileLoader(path).Load()
+        event.step
+        for path in folder.glob("*tfevents*")
+        for event in EventFileLoader(str(path)).Load()
     ]
     return max(steps, default=0)

@@ -1,41 +1,18 @@
 """`make gpu-check` on a CPU: it runs what it can, says what it skipped, and survives its parts."""
 
 import os
-import signal
 import time
 
 import pytest
 
 from drills.gpu_check.__main__ import PARTS, check, main
 from drills.gpu_check.machine import Machine
-from drills.gpu_check.outcome import Failed, Outcome, Skipped, require_close
+from drills.gpu_check.outcome import Failed, Outcome, require_close
 from drills.gpu_check.report import markdown
+from tests.drills.measured import answering, crashing, failing, hanging, skipping
 from training.runtime import device
 
 CPU = Machine(num_gpus=0, deadline=float("inf"))
-
-
-def answering() -> dict[str, float]:
-    return {"pid": os.getpid()}
-
-
-def skipping() -> dict[str, float]:
-    raise Skipped("there is no such thing")
-
-
-def failing() -> dict[str, float]:
-    raise Failed("a bound was missed", {"measured": 2.0})
-
-
-def crashing() -> dict[str, float]:
-    print("the last thing it said", flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-    return {}
-
-
-def hanging() -> dict[str, float]:
-    time.sleep(1000)
-    return {}
 
 
 def part(function, limit_seconds=60.0):

@@ -4,9 +4,10 @@ import math
 
 import torch
 
+from drills.gpu_check.learner import new_learner
 from drills.gpu_check.machine import Machine
 from drills.gpu_check.outcome import Figures, require_close
-from drills.gpu_check.work import new_batch, new_learner, new_policy
+from drills.gpu_check.work import new_batch, new_policy
 from training.model.forward import ForwardSettings
 from training.runtime import device
 from training.sft.train import token_mean_loss

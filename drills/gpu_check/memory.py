@@ -7,9 +7,9 @@ import torch
 from transformers import AutoModelForImageTextToText, GenerationConfig
 
 from drills.gpu_check.allocated import allocations, gpu_allocations
+from drills.gpu_check.learner import new_learner
 from drills.gpu_check.machine import Machine
 from drills.gpu_check.outcome import Figures, require_close
-from drills.gpu_check.work import new_learner
 from experiments.tiny_families.qwen import qwen2_5_vl
 from training.model import attention
 from training.model.encoding import TokenSequence, encode_prompt

@@ -5,9 +5,10 @@ from importlib.util import find_spec
 
 import torch
 
+from drills.gpu_check.learner import new_learner
 from drills.gpu_check.machine import Machine
 from drills.gpu_check.outcome import Failed, Figures, Skipped
-from drills.gpu_check.work import new_learner, new_policy, new_problems, prompt_of
+from drills.gpu_check.work import new_policy, new_problems, prompt_of
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import ForwardSettings

@@ -4,9 +4,10 @@ import time
 
 import torch
 
+from drills.gpu_check.learner import new_learner
 from drills.gpu_check.machine import Machine
 from drills.gpu_check.outcome import Figures
-from drills.gpu_check.work import new_batch, new_learner, new_policy, new_problems, prompt_of
+from drills.gpu_check.work import new_batch, new_policy, new_problems, prompt_of
 from training.model.forward import ForwardSettings
 from training.rollout.protocol import SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine

@@ -1,12 +1,10 @@
-"""What the parts compute with: the pocket base, problems with pictures, and a learner."""
+"""What the parts compute with: the pocket base, and problems with and without pictures."""
 
 from infra.settings import PROJECT_ROOT
-from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.policy import Policy, load_policy
 from training.pocket.problems import generate
-from training.recipe.recipe import HardwareRecipe, ModelRecipe
-from training.recipe.stages import OptimizerRecipe
+from training.recipe.recipe import ModelRecipe
 from training.records import Modality, Problem
 from training.rollout.protocol import Prompt
 
@@ -41,14 +39,3 @@ def new_batch(policy: Policy, count: int) -> list[TokenSequence]:
         )
         for one in new_problems(count)
     ]
-
-
-def new_learner(policy: Policy, zero_stage: int = 0, tokens_per_micro_batch: int = 2048) -> Learner:
-    """A learner that takes large steps, so that a difference shows."""
-    return Learner(
-        policy,
-        optimizer=OptimizerRecipe(learning_rate=1e-4),
-        hardware=HardwareRecipe(zero_stage=zero_stage),
-        num_updates=100,
-        tokens_per_micro_batch=tokens_per_micro_batch,
-    )

@@ -6,16 +6,16 @@ import torch
 
 from drills.gpu_check.learner import new_learner
 from drills.gpu_check.machine import Machine
-from drills.gpu_check.outcome import Figures, require_close
+from drills.gpu_check.outcome import Failed, Figures, require_close
 from drills.gpu_check.work import new_batch, new_policy
 from training.model.forward import ForwardSettings
 from training.runtime import device
 from training.sft.train import token_mean_loss
 
-NUM_UPDATES, BATCH_SIZE = 3, 16
+NUM_UPDATES, BATCH_SIZE = 2, 8
 # bfloat16 keeps 8 bits: 0.4 % a rounding, less in a mean. A gradient's norm is the sum of more.
-LOSS_IN_BFLOAT16, NORM_IN_BFLOAT16 = 0.02, 0.1
-# float32 in another order of sums; three updates of AdamW, which divides by small second moments.
+LOSS_IN_BFLOAT16, NORM_IN_BFLOAT16 = 0.02, 0.05
+# float32 in another order of sums; updates of AdamW, which divides by small second moments.
 SHARDED = 2e-3
 
 
@@ -27,11 +27,15 @@ def bfloat16(machine: Machine) -> Figures:
     found = machine.measure(updates, limit_seconds=120, dtype="bfloat16", zero_stage=0)
     figures = {f"{name}, float32 on CPU": value for name, value in expected.items()}
     figures |= {f"{name}, bfloat16": value for name, value in found.items()}
-    for name, value in found.items():
-        tolerance = LOSS_IN_BFLOAT16 if name.startswith("loss") else NORM_IN_BFLOAT16
+    # Only of the first update: bfloat16 weights round most of a single step away, which their
+    # float32 masters keep, so that the second forward pass is not that of float32.
+    for name, tolerance in (("loss 1", LOSS_IN_BFLOAT16), ("gradient norm 1", NORM_IN_BFLOAT16)):
         require_close(
-            f"{name} in bfloat16", float(value), float(expected[name]), tolerance, figures
+            f"{name} in bfloat16", float(found[name]), float(expected[name]), tolerance, figures
         )
+    for measured in (expected, found):
+        if not float(measured["loss 2"]) < float(measured["loss 1"]):
+            raise Failed("an update did not lower the loss on what it learned from", figures)
     return figures
 
 
@@ -53,7 +57,8 @@ def updates(dtype: str, zero_stage: int) -> Figures:
     device.start(1)
     policy = new_policy(dtype)
     batch = new_batch(policy, BATCH_SIZE)
-    before = {name: weight.detach().float().cpu() for name, weight in policy.weights()}
+    # Copies: an update changes the weights in place.
+    before = {name: weight.detach().cpu().float().clone() for name, weight in policy.weights()}
     learner = new_learner(policy, zero_stage)
     figures: Figures = {}
     for number in range(1, NUM_UPDATES + 1):
@@ -64,7 +69,9 @@ def updates(dtype: str, zero_stage: int) -> Figures:
         float((weight.detach().float().cpu() - before[name]).square().sum())
         for name, weight in learner.weights()
     ]
-    figures["way of the weights"] = math.sqrt(sum(squares))
+    figures["way of the weights"] = way = math.sqrt(sum(squares))
+    if not way > 0.0:
+        raise Failed("the updates changed no weight", figures)
     return figures
 
 

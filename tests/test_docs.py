@@ -28,6 +28,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "HardwareRecipe": [SEVEN_B["hardware"]],
     "StageHardware": [],
     "CheckpointsRecipe": [SEVEN_B["checkpoints"]],
+    "LoggingRecipe": [],
     "TransformersRollout": [],
     "VllmRollout": [SEVEN_B["rollout"]],
     "SourceRecipe": [],

@@ -33,6 +33,7 @@ READERS: Mapping[str, tuple[StageKind, ...]] = {
     "evaluation.benchmarks": ("curate", "evaluate"),  # no set may hold a benchmark's question
     "gates": (),  # they judge a result, they do not make it
     "checkpoints": (),
+    "logging": (),
 }
 
 # What decides which questions a benchmark asks: curation leaves these out of every set, and nothing
@@ -106,6 +107,7 @@ NO_RESULTS: Mapping[str, str] = {
     "SftStage": "tokens_per_micro_batch",
     "RlStage": "tokens_per_micro_batch",
     "CheckpointsRecipe": "every_steps every_minutes keep_last grace_seconds",
+    "LoggingRecipe": "sinks project",
     "CheckpointGate": _GATE,
     "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused",
     "RolloutsGate": f"{_GATE} min_reward_spread max_truncated max_zero_variance "

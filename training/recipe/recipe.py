@@ -151,6 +151,23 @@ class AnswersRecipe(Strict):
     accept_rounded: bool = False
 
 
+class LoggingRecipe(Strict):
+    """Where the figures of training stages go beside their `metrics.jsonl`; they change no result.
+
+    Addresses and credentials are the environment's: a recipe is shown in reports.
+    """
+
+    sinks: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    project: Name = "revisual"  # W&B's project, MLflow's experiment
+
+    @field_validator("sinks")
+    @classmethod
+    def _each_once(cls, sinks: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(sinks)) != len(sinks):
+            raise ValueError(f"a sink is named once, these are {list(sinks)}")
+        return sinks
+
+
 class Recipe(Strict):
     """A whole run."""
 
@@ -168,6 +185,7 @@ class Recipe(Strict):
     evaluation: EvaluationRecipe
     gates: GatesRecipe = GatesRecipe()
     checkpoints: CheckpointsRecipe = CheckpointsRecipe()
+    logging: LoggingRecipe = LoggingRecipe()
 
     @property
     def stage_names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import gc
 import pytest
 import torch
 
-from tests.training.plan.live import allocations
+from drills.gpu_check.allocated import allocations
 from tests.training.plan.tiny import SIZES, new_policy, new_sequences, new_stage, stage_learner
 from training.model.adapters import attach_adapters
 from training.model.forward import ForwardPass, ForwardSettings

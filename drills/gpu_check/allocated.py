@@ -1,8 +1,10 @@
 """Measures what a computation really holds: the peak of what torch's allocator hands out."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 
@@ -18,8 +20,8 @@ class Allocated:
 
 
 @contextmanager
-def allocations():
-    """Follows every allocation inside; `peak` is known after its end."""
+def allocations() -> Iterator[Allocated]:
+    """Follows every allocation of host memory inside; `peak` is known after its end."""
     measured = Allocated()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         yield measured
@@ -28,3 +30,15 @@ def allocations():
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()
         measured.peak = max(measured.peak, held)
+
+
+@contextmanager
+def gpu_allocations() -> Iterator[Allocated]:
+    """The same of this process's GPU, by the allocator's own count."""
+    measured = Allocated()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    yield measured
+    torch.cuda.synchronize()
+    measured.peak = torch.cuda.max_memory_allocated() - before

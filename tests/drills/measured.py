@@ -1,0 +1,30 @@
+"""Measurements that end in every way there is, for test_gpu_check.py; quick to import."""
+
+import os
+import signal
+import time
+
+from drills.gpu_check.outcome import Failed, Figures, Skipped
+
+
+def answering() -> Figures:
+    return {"pid": os.getpid()}
+
+
+def skipping() -> Figures:
+    raise Skipped("there is no such thing")
+
+
+def failing() -> Figures:
+    raise Failed("a bound was missed", {"measured": 2.0})
+
+
+def crashing() -> Figures:
+    print("the last thing it said", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def hanging() -> Figures:
+    time.sleep(1000)
+    return {}

@@ -1,0 +1,86 @@
+"""`make gpu-check` on a CPU: it runs what it can, says what it skipped, and survives its parts."""
+
+import os
+import time
+
+import pytest
+
+from drills.gpu_check.__main__ import PARTS, check, main
+from drills.gpu_check.machine import Machine
+from drills.gpu_check.outcome import Failed, Outcome, require_close
+from drills.gpu_check.report import markdown
+from tests.drills.measured import answering, crashing, failing, hanging, skipping
+from training.runtime import device
+
+CPU = Machine(num_gpus=0, deadline=float("inf"))
+
+
+def part(function, limit_seconds=60.0):
+    return lambda machine: machine.measure(function, limit_seconds=limit_seconds)
+
+
+def test_a_measurement_has_a_process_of_its_own():
+    outcome = check("one", part(answering), CPU)
+    assert outcome.status == "passed"
+    assert outcome.figures["pid"] != os.getpid()
+
+
+def test_a_part_that_is_killed_or_hangs_costs_nobody_else():
+    killed = check("killed", part(crashing), CPU)
+    assert (killed.status, killed.reason) == ("failed", "it ended by SIGKILL")
+    assert "the last thing it said" in killed.log
+    late = check("late", part(hanging, limit_seconds=0.5), CPU)
+    assert (late.status, late.reason) == ("failed", "it took longer than 0 s, and was ended")
+
+
+def test_what_a_process_says_of_itself_arrives():
+    skipped, failed = check("s", part(skipping), CPU), check("f", part(failing), CPU)
+    assert (skipped.status, skipped.reason) == ("skipped", "there is no such thing")
+    assert (failed.status, failed.reason) == ("failed", "a bound was missed")
+    assert failed.figures == {"measured": 2.0}
+
+
+def test_nothing_is_started_when_the_time_is_up():
+    outcome = check("late", part(answering), Machine(0, time.monotonic()))
+    assert (outcome.status, outcome.reason) == ("skipped", "the check's time is up")
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1.2, 0.8])
+def test_a_number_that_is_none_or_is_off_fails(value):
+    require_close("x", 1.05, 1.0, 0.1, {})
+    with pytest.raises(Failed, match="x is"):
+        require_close("x", value, 1.0, 0.1, {})
+
+
+def test_the_report_says_what_ran_where_and_shows_no_secret(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    outcomes = [
+        Outcome("one", "passed", 1.0, {"tokens a second": 12345.6}),
+        Outcome("two", "failed", 2.0, {}, "a | b", "key 0123456789abcdef"),
+        Outcome("three", "skipped", 0.0, reason="no GPU"),
+    ]
+    text = markdown(outcomes, num_gpus=0, code="0.1")
+    assert "1 passed, 1 failed, 1 skipped" in text
+    assert "says nothing about GPUs" in text
+    assert "| tokens a second | 12,346 |" in text
+    assert "| two | failed | 2 | a \\| b |" in text
+    assert "0123456789abcdef" not in text
+    assert "says nothing about GPUs" not in markdown(outcomes, num_gpus=1, code="0.1")
+
+
+def test_light_parts_run_from_the_command_line(tmp_path, capsys):
+    """With an exit code of 0: what is skipped does not fail."""
+    report = tmp_path / "report.md"
+    assert main(["--only", "install", "attention", "nccl", "--output", str(report)]) == 0
+    text = report.read_text()
+    assert text in capsys.readouterr().out
+    assert "| attention | passed |" in text
+    if device.current_device().type == "cpu":
+        assert "| nccl | skipped | 0 | a collective of NCCL takes 2 GPU(s)" in text
+
+
+@pytest.mark.slow
+def test_the_parts_that_learn_run_without_a_gpu():
+    for name in ("learner", "zero", "memory"):
+        outcome = check(name, PARTS[name], CPU)
+        assert outcome.status == "passed", (name, outcome)

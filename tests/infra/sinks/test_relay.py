@@ -1,0 +1,102 @@
+"""Steps reach a sink once and in order, and a sink that fails is left out and named."""
+
+import threading
+
+import pytest
+
+from infra.sinks.relay import Relays
+from infra.sinks.sink import figures_of
+
+
+class Kept:
+    """A sink that keeps what it gets: no library, no server."""
+
+    place = "memory"
+
+    def __init__(self, last_step=0, breaks_at=None):
+        self.last_step, self._breaks_at = last_step, breaks_at
+        self.steps, self.ends = {}, []
+
+    def write(self, step, figures):
+        if step == self._breaks_at:
+            raise ConnectionError("https://user:hunter2hunter2@host is gone")
+        assert step not in self.steps
+        self.steps[step] = dict(figures)
+
+    def close(self, *, succeeded):
+        self.ends.append(succeeded)
+
+
+def line(step, loss=0.5):
+    return {"step": step, "num_steps": 9, "seconds": 1.0 * step, "loss": loss, "kl": None}
+
+
+def test_a_resumed_stage_doubles_no_step():
+    """Killed after step 5, gone on with from 3: the history comes again, then 4 and 5."""
+    sink, said = Kept(), []
+    with Relays({"kept": lambda: sink}, said.append) as sinks:
+        for step in [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6]:
+            sinks.write(line(step))
+    assert list(sink.steps) == [1, 2, 3, 4, 5, 6]
+    assert sink.steps[6] == {"seconds": 6.0, "loss": 0.5}
+    assert sink.ends == [True]
+    assert said == ["Metrics go to kept, memory"]
+
+
+def test_another_run_goes_on_after_what_the_sink_holds():
+    sink, said = Kept(last_step=4), []
+    with Relays({"kept": lambda: sink}, said.append) as sinks:
+        for step in range(1, 7):
+            sinks.write(line(step))
+    assert list(sink.steps) == [5, 6]
+    assert said == ["Metrics go to kept, memory, after step 4"]
+
+
+def test_a_sink_that_fails_is_left_out_and_the_others_go_on():
+    broken, whole, said = Kept(breaks_at=3), Kept(), []
+    with Relays({"broken": lambda: broken, "whole": lambda: whole}, said.append) as sinks:
+        for step in range(1, 6):
+            sinks.write(line(step))
+    assert list(broken.steps) == [1, 2]
+    assert list(whole.steps) == [1, 2, 3, 4, 5]
+    assert (broken.ends, whole.ends) == ([], [True])
+    (failure,) = [text for text in said if "failed" in text]
+    assert "broken failed after step 2, and is left out: ConnectionError" in failure
+    assert "hunter2" not in failure
+
+
+def test_a_sink_that_cannot_be_opened_is_said_once():
+    def refuse():
+        raise PermissionError("no key")
+
+    said = []
+    with Relays({"shut": refuse}, said.append) as sinks:
+        for step in range(1, 4):
+            sinks.write(line(step))
+    assert len(said) == 1 and "PermissionError: no key" in said[0]
+
+
+def test_a_slow_sink_does_not_hold_the_stage_up():
+    gate, sink = threading.Event(), Kept()
+
+    def slow():
+        gate.wait()
+        return sink
+
+    with Relays({"slow": slow}, lambda text: None) as sinks:
+        for step in range(1, 4):
+            sinks.write(line(step))  # would wait for ever, were it written here
+        gate.set()
+    assert list(sink.steps) == [1, 2, 3]
+
+
+def test_how_the_stage_ended_is_handed_on():
+    sink = Kept()
+    with pytest.raises(KeyError), Relays({"kept": lambda: sink}, lambda text: None):
+        raise KeyError
+    assert sink.ends == [False]
+
+
+def test_figures_are_numbers_that_have_a_value():
+    given = {"step": 3, "num_steps": 9, "seconds": 2, "skipped_update": 0, "loss": None}
+    assert figures_of(given) == {"seconds": 2.0, "skipped_update": 0.0}

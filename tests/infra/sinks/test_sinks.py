@@ -1,0 +1,147 @@
+"""The real sinks, on files: what is written can be read again, and is gone on with."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import RecipeError, SettingsError
+from infra.sinks import choose
+from infra.sinks.choose import check_sinks, openers
+from infra.sinks.relay import Relays
+from infra.sinks.sink import SinkRun
+
+RUN = SinkRun("tests", "tiny", "text_rl", "ab" * 32, "able-ant", {"seed": 1})
+
+
+def attempt(name: str, home: Path, steps: range, offset: float = 0.0) -> list[str]:
+    """What one attempt at the stage logs; returns what a person is told."""
+    said: list[str] = []
+    with Relays(openers([name], RUN, home), said.append) as sinks:
+        for step in steps:
+            loss = step + offset
+            sinks.write({"step": step, "num_steps": 9, "seconds": step / 2, "loss": loss})
+    return said
+
+
+def three_attempts(name: str, home: Path) -> None:
+    """Killed at step 5, gone on with from 3 by another run, and once more when it had ended."""
+    attempt(name, home, range(1, 6))
+    for _ in range(2):
+        (said,) = attempt(name, home, range(1, 8), offset=100.0)
+    assert said.endswith("after step 7")
+
+
+EXPECTED = [(step, float(step)) for step in range(1, 6)] + [(6, 106.0), (7, 107.0)]
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    three_attempts("tensorboard", tmp_path)
+    (folder,) = tmp_path.glob("tensorboard/tiny/text_rl-*")
+    accumulator = EventAccumulator(str(folder)).Reload()
+    assert sorted(accumulator.Tags()["scalars"]) == ["loss", "seconds"]
+    read = sorted((one.step, one.value) for one in accumulator.Scalars("loss"))
+    assert read == EXPECTED
+
+
+def test_tensorboard_goes_on_after_a_cut_record(tmp_path):
+    """A crash may cut the last record off: the step before it counts as the last one."""
+    pytest.importorskip("tensorboard")
+    from infra.sinks.tensorboard_files import last_step
+
+    attempt("tensorboard", tmp_path, range(1, 4))
+    (folder,) = tmp_path.glob("tensorboard/tiny/*")
+    (file,) = folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-5])
+    assert last_step(folder) == 2
+
+
+def wandb_records(path: Path) -> Iterator[bytes]:
+    """The records of a file of W&B: LevelDB's log format, behind a header of seven bytes.
+
+    Blocks of 32 KiB hold fragments: checksum (4 bytes), length (2), kind (1), data. Kinds: 1 whole,
+    2 first, 3 middle, 4 last. Fewer than seven bytes at the end of a block are filling.
+    """
+    data, at, record = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        left = 2**15 - at % 2**15
+        if left < 7:
+            at += left
+            continue
+        length, kind = struct.unpack("<HB", data[at + 4 : at + 7])
+        record += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):
+            yield record
+            record = b""
+
+
+def test_weights_and_biases_offline(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    three_attempts("wandb", tmp_path)
+    steps, ids = [], set()
+    for path in tmp_path.glob("wandb/wandb/offline-run-*/*.wandb"):
+        for data in wandb_records(path):
+            record = Record.FromString(data)
+            if record.WhichOneof("record_type") == "run":
+                ids.add(record.run.run_id)
+            if record.WhichOneof("record_type") == "history":
+                items = {item.key or item.nested_key[0]: item for item in record.history.item}
+                step, loss = (json.loads(items[name].value_json) for name in ("_step", "loss"))
+                steps.append((step, loss))
+    assert sorted(steps) == EXPECTED
+    assert ids == {RUN.id}
+
+
+def test_mlflow(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    three_attempts("mlflow", tmp_path)
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("tests")
+    (run,) = client.search_runs([experiment.experiment_id])
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert sorted((one.step, one.value) for one in history) == EXPECTED
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["revisual.stage"] == "text_rl"
+
+
+def test_a_sink_that_is_not_installed_is_refused_before_the_run(monkeypatch):
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    with pytest.raises(RecipeError, match="The package mlflow is not installed") as caught:
+        check_sinks(["mlflow"], {})
+    assert "extra `mlflow`" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("sink", "environment", "missing"),
+    [
+        ("wandb", {}, "WANDB_API_KEY"),
+        ("wandb", {"WANDB_MODE": "online"}, "WANDB_API_KEY"),
+        ("wandb", {"WANDB_MODE": "offline"}, None),
+        ("wandb", {"WANDB_API_KEY": "k"}, None),
+        ("mlflow", {}, "MLFLOW_TRACKING_URI"),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}, None),
+        ("tensorboard", {}, None),
+    ],
+)
+def test_what_a_sink_needs_to_know_is_in_the_environment(monkeypatch, sink, environment, missing):
+    import pytest as installed
+
+    monkeypatch.setattr(choose, "find_spec", lambda name: installed.__spec__)
+    if missing is None:
+        check_sinks([sink], environment)
+    else:
+        with pytest.raises(SettingsError, match=f"{missing} is not set"):
+            check_sinks([sink], environment)

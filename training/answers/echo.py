@@ -64,6 +64,8 @@ def is_echo(answer: str, reference: str, question: str) -> bool:
     if not asked:
         return False
     mine, theirs = split_name(answer)[1], split_name(reference)[1]
+    if mine.lower() == theirs.lower():
+        return False
     number = parse_number(mine)
     if number is not None:
         return _is_number_of_question(mine, theirs, number, asked)

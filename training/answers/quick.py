@@ -18,6 +18,7 @@ from training.answers.expressions import UnreadableError, read_expression
 from training.answers.literal import same_literal
 from training.answers.normal import names_differ, normalize, split_name
 from training.answers.numbers import Number
+from training.answers.options import labelled, letter_of, read_options, same_words
 from training.answers.outcome import Verdict
 from training.answers.tree import Node, is_rational, undone
 from training.answers.units import Unit
@@ -74,6 +75,8 @@ def judge(
         return Verdict("right")
     if based := _in_base(given, wanted, question):
         return based
+    if chosen := _chosen(given, wanted, question):
+        return chosen
     same = same_literal(split_name(given)[1], split_name(wanted)[1])
     if same is not None:
         return _verdict(same and not is_echo(given, wanted, question))
@@ -259,6 +262,23 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
         return Verdict("wrong", "a base that nobody asked for")
     same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()
     return _verdict(same and len(bases) == 1)
+
+
+def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
+    """The verdict where the reference is the letter of a choice that the question lists, and the
+    answer a letter with a text: the text must be that choice's. None elsewhere.
+    """
+    letter, label = letter_of(wanted), labelled(given)
+    option = read_options(question).get(letter) if letter and label else None
+    if label is None or option is None:
+        return None
+    if label[0] != letter:
+        return Verdict("wrong", f"choice {label[0]}")
+    if same_words(label[1], option):
+        return Verdict("right")
+    found = judge(label[1], option)
+    right = found is not None and found.outcome == "right"
+    return Verdict("right") if right else Verdict("wrong", f"not the text of choice {letter}")
 
 
 def _verdict(right: bool) -> Verdict:

@@ -36,6 +36,28 @@ def test_an_answer_says_what_is_asked_for(question, reference, answer, right):
 
 
 @pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("x = 2,500", True),
+        (r"\text{Profit} = \$2,500", True),
+        (r"\approx 2,500", True),
+        ("2,466 + 34 = 2,500", True),
+        (r"\$5,000 - \$2,500 = \$2,500", True),
+        ("x = 2, 500", False),
+        ("x = 2,50", False),
+        ("x = 2,500,0", False),
+        ("x = 2,500 or 3", False),
+        ("(2,500)", False),
+        ("2,466 + 35 = 2,500", False),
+    ],
+)
+def test_thousands_commas_stand_beside_signs(answer, right):
+    verdict = judge(answer, "2500", "How much profit was it?")
+    assert verdict is not None
+    assert (verdict.outcome == "right") is right, verdict
+
+
+@pytest.mark.parametrize(
     ("text", "answer"),
     [
         (r"x=\boxed{5} \text{ or } x=\boxed{6}", "5 or 6"),

@@ -19,6 +19,7 @@ from training.answers.literal import same_literal
 from training.answers.normal import names_differ, normalize, split_name
 from training.answers.numbers import Number
 from training.answers.options import labelled, letter_of, read_options, same_words
+from training.answers.order import is_ordered, ordered_names
 from training.answers.outcome import Verdict
 from training.answers.tree import Node, is_rational, undone
 from training.answers.units import Unit
@@ -30,6 +31,8 @@ from training.answers.values import (
     Words,
     choices,
     is_enumeration,
+    is_labelled,
+    labels,
     may_be_several,
 )
 
@@ -40,13 +43,6 @@ RELATIVE_TOLERANCE = Fraction(1, 1000)
 _LABELLED = re.compile(r"\(?([A-J])[).:] *(?P<text>.+)", re.DOTALL)
 _FURTHER_CHOICE = re.compile(
     r"\b[A-Ja-j][).:]|\b[B-J]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b"
-)
-# What a question says where the order of a list is the answer.
-_ORDERED = re.compile(
-    r"\b(?:order|ordered|ordering|ascending|descending|increasing|decreasing|sort|sorted|arrange|rank"
-    r"|(?:smallest|least|lowest|shortest|lightest|greatest|largest|highest|tallest|longest|biggest"
-    r"|heaviest|oldest|youngest|slowest|fastest|first|earliest) to (?:the )?\w+)\b",
-    re.IGNORECASE,
 )
 _BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 # Commands, words and signs that may be an operator to evaluate.
@@ -81,8 +77,7 @@ def judge(
     if same is not None:
         return _verdict(same and not is_echo(given, wanted, question))
     try:
-        in_order = bool(_ORDERED.search(question))
-        comparison = _Comparison(accept_rounded, in_order, read_asked(question))
+        comparison = _Comparison(accept_rounded, question, read_asked(question))
         verdict = comparison.judge(given, wanted, asked_variable(question))
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
@@ -100,12 +95,12 @@ class _Comparison:
 
     Attributes:
         accept_rounded: See `judge`.
-        ordered: Whether the order of a list counts.
+        question: What was asked.
         asked: The unit that the question asks for.
     """
 
     accept_rounded: bool
-    ordered: bool
+    question: str
     asked: Asked
 
     def judge(self, given: str, wanted: str, variable: str | None) -> Verdict | None:
@@ -132,9 +127,11 @@ class _Comparison:
         if isinstance(actual, Number) and isinstance(expected, Number):
             return self._same_number(actual, expected)
         if isinstance(actual, Items) and isinstance(expected, Items):
+            if is_labelled(actual) != is_labelled(expected):
+                return self._same_labelled(actual, expected)
             if actual.kind != expected.kind or len(actual.items) != len(expected.items):
                 return False
-            if actual.kind == "set" and not self.ordered:
+            if actual.kind == "set" and (is_labelled(actual) or not is_ordered(self.question)):
                 return self._same_members(list(actual.items), list(expected.items))
             return all(map(self._equal, actual.items, expected.items))
         if isinstance(actual, Relation) and isinstance(expected, Relation):
@@ -146,6 +143,19 @@ class _Comparison:
         if isinstance(actual, Number | Expression) and isinstance(expected, Number | Expression):
             return self._same_value(actual, expected)
         return actual == expected
+
+    def _same_labelled(self, actual: Items, expected: Items) -> bool:
+        """`x = 5, y = 7` beside `(5, 7)`: in the order in which the question names x and y."""
+        labelled, bare = (actual, expected) if is_labelled(actual) else (expected, actual)
+        if bare.kind not in ("set", "()") or len(bare.items) != len(labelled.items):
+            return False
+        named = labels(labelled)
+        values = tuple(named[name] for name in ordered_names(list(named), self.question))
+        mine, theirs = (values, bare.items) if labelled is actual else (bare.items, values)
+        is_one_unknown = len({name.partition("_")[0] for name in named}) == 1  # `x_1`, `x_2`
+        if is_one_unknown and bare.kind == "set" and not is_ordered(self.question):
+            return self._same_members(list(mine), list(theirs))
+        return all(map(self._equal, mine, theirs))
 
     def _same_members(self, actual: list[Value], expected: list[Value]) -> bool:
         """Whether two lists hold equal values in some order; each is used once."""

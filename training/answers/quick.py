@@ -12,9 +12,10 @@ from fractions import Fraction
 from training.answers import numeric
 from training.answers.asked import Asked, read_asked
 from training.answers.canonical import canonical
-from training.answers.echo import is_echo, is_other_form
+from training.answers.echo import is_echo
 from training.answers.equations import Named, asked_variable, read
 from training.answers.expressions import UnreadableError, read_expression
+from training.answers.forms import is_other_form
 from training.answers.literal import same_literal
 from training.answers.normal import names_differ, normalize, split_name
 from training.answers.numbers import Number

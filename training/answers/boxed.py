@@ -13,15 +13,23 @@ _CONNECTOR = re.compile(
     r"|[a-z](?=\s*=))\b|=)*",
     re.IGNORECASE,
 )
-# A box that is a part of something: `-\boxed{5}`, `1\boxed{5}`, `\boxed{5} \cdot 10`.
+# Words that make two boxes alternatives: "\boxed{6} if red, or else \boxed{7}", "option 2".
+_ALTERNATIVE = re.compile(
+    r"\b(?:or|if|option|case|otherwise|unless|maybe|perhaps)\b", re.IGNORECASE
+)
+# A box that is a part of something: `-\boxed{5}`, `1\boxed{5}`, `\boxed{5} \cdot 10`; or denied,
+# `x \neq \boxed{5}`; or the last of several values, `3, 4, \boxed{5}`.
 _BEFORE = re.compile(
-    r"(?:\d|[/^_+−-] ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?"
+    r"(?:\d|[/^_+−-] ?|[-+−\d] ?\( ?|(?:≠|!=|\\neq?|\\not ?=)\s*|(?i:\b(?:not|isn't|never)\s+)\$?"
+    r"|\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?"
+    r"|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?"
     r"|\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*)$"
 )
 _LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
 _AFTER = re.compile(
     r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:hundred|thousand|million|billion|trillion|dozen)\b"
-    r"|\s*\$?\s*(?:or|and) +[-$]*\d"
+    r"|\s*\$?[\s,(]*(?:or|and)\s+(?:(?:maybe|perhaps|possibly|probably|even|also)\s+)*[-$]*\d"
+    r"|\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*="
     r"| *(?:[/^_+]|[-−] *\d|!=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
 )
 _PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
@@ -51,7 +59,9 @@ def extract_boxed(text: str) -> str | None:
     answers, first = [_content(window, boxes[-1])], boxes[-1]
     for box, following in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
         gap = window[box[1] : following[0]]
-        if len(gap) > _MAX_CONNECTOR_CHARS or not _CONNECTOR.fullmatch(gap):
+        if len(gap) > _MAX_CONNECTOR_CHARS or not (
+            _CONNECTOR.fullmatch(gap) or _ALTERNATIVE.search(gap)
+        ):
             break
         answers.append(_content(window, box))
         first = box

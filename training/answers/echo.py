@@ -24,31 +24,6 @@ _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}|(?<![\\\w)}^*/+-])[a-zA-Z]{2,3}
 _CUT = re.compile(r"[=<>≤≥≈?:;]|,(?!\d{3})|\.(?!\d)|\b(?:or|and)\b")
 
 
-_MANTISSA = re.compile(r"-?(\d[\d,.]*) ?\* ?10 ?\^")
-
-
-def is_other_form(answer: str, reference: str, question: str) -> bool:
-    """Whether a question asks to factor, expand or write scientifically, and nothing of it is done.
-
-    Args:
-        answer: Normalised.
-        reference: Normalised; it has the form that is asked for.
-        question: As it was asked.
-    """
-    asked = question[-_MOST_CHARACTERS:].lower()
-    if "scientific notation" in asked:
-        mantissa = _MANTISSA.match(answer)
-        return bool(mantissa and _MANTISSA.match(reference)) and not re.fullmatch(
-            r"[1-9](?:\.\d+)?", mantissa[1] if mantissa else ""
-        )
-    if not re.search(r"\b(?:factor|expand)", asked):
-        return False
-    mine, theirs = read_expression(answer), read_expression(reference)
-    if isinstance(mine, str) or isinstance(theirs, str):
-        return False
-    return {mine.kind, theirs.kind} in ({"sum", "product"}, {"sum", "power"})
-
-
 def is_echo(answer: str, reference: str, question: str) -> bool:
     """Whether an answer stands in the question, and the reference is written otherwise.
 
@@ -64,6 +39,8 @@ def is_echo(answer: str, reference: str, question: str) -> bool:
     if not asked:
         return False
     mine, theirs = split_name(answer)[1], split_name(reference)[1]
+    if mine.lower() == theirs.lower():
+        return False
     number = parse_number(mine)
     if number is not None:
         return _is_number_of_question(mine, theirs, number, asked)

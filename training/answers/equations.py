@@ -32,6 +32,10 @@ _IN_WORDS = (
         r"\blength of (?:the )?(?:line segment |segment |side |line )?(?:\$|\\\()?\s*"
         r"(?:\\overline\s*\{)?([A-Z]{2})\b"
     ),
+    re.compile(
+        r"\b(?:[Ff]ind|[Ww]hat is|[Dd]etermine|[Cc]ompute)\s+(?:the \w+ (?:pair|triple)s? )?"
+        r"(?:\$|\\\()?\s*(\([a-zA-Z](?:\s*,\s*[a-zA-Z])+\))"
+    ),
     re.compile(r"\bvalue of (?:\$|\\\()([^$]*[a-z][^$]*?)(?:\$|\\\))"),
     re.compile(
         r"\b(?:find|what is|determine|compute|calculate)\s+(?:the |its |their )?(?:total )?"

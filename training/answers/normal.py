@@ -10,7 +10,10 @@ def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...
     return tuple((re.compile(pattern), replacement) for pattern, replacement in pairs)
 
 
-_STYLE = r"text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|operatorname"
+_STYLE = (
+    r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname"
+    r"|(?:text)?color\s*\{[a-z]{1,20}\}"
+)
 _REPLACEMENTS = _patterns(
     (r"^\s*\\boxed\s*\{(.*)\}\s*$", r"\1"),  # a reference may come boxed
     (r"[\u00a0\u2007\u2009\u202f]", " "),
@@ -45,6 +48,10 @@ _REPLACEMENTS = _patterns(
 )
 _SPACES = re.compile(r"\s{2,}")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d| ?/| \d)")
+# `x = 2,500`, `1,200 + 34 = 1,234`: beside such a sign commas without spaces are thousands'.
+_WITH_COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,]|\.\d*,)")
+_ABOUT = re.compile(r"^≈ *(?=\S)")
+_EQUATION = re.compile(r"^[^=≈()\[\]{}⟨⟩]*[=≈][^()\[\]⟨⟩]*$")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
 _VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[A-Za-z][a-z]{1,9}"
 _NAME = re.compile(
@@ -73,7 +80,9 @@ def normalize(text: str) -> str:
     text = _THOUSANDS.sub(lambda found: found[0].replace(" ", ""), " ".join(text.split()))
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
-    return text
+    if "," in text and _EQUATION.match(text):
+        text = _WITH_COMMAS.sub(lambda found: found[0].replace(",", ""), text)
+    return _ABOUT.sub("", text)
 
 
 def split_name(text: str) -> tuple[str | None, str]:

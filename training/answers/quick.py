@@ -12,12 +12,15 @@ from fractions import Fraction
 from training.answers import numeric
 from training.answers.asked import Asked, read_asked
 from training.answers.canonical import canonical
-from training.answers.echo import is_echo, is_other_form
+from training.answers.echo import is_echo
 from training.answers.equations import Named, asked_variable, read
 from training.answers.expressions import UnreadableError, read_expression
+from training.answers.forms import is_other_form
 from training.answers.literal import same_literal
 from training.answers.normal import names_differ, normalize, split_name
 from training.answers.numbers import Number
+from training.answers.options import labelled, letter_of, read_options, same_words
+from training.answers.order import is_ordered, ordered_names
 from training.answers.outcome import Verdict
 from training.answers.tree import Node, is_rational, undone
 from training.answers.units import Unit
@@ -29,6 +32,8 @@ from training.answers.values import (
     Words,
     choices,
     is_enumeration,
+    is_labelled,
+    labels,
     may_be_several,
 )
 
@@ -39,13 +44,6 @@ RELATIVE_TOLERANCE = Fraction(1, 1000)
 _LABELLED = re.compile(r"\(?([A-J])[).:] *(?P<text>.+)", re.DOTALL)
 _FURTHER_CHOICE = re.compile(
     r"\b[A-Ja-j][).:]|\b[B-J]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b"
-)
-# What a question says where the order of a list is the answer.
-_ORDERED = re.compile(
-    r"\b(?:order|ordered|ordering|ascending|descending|increasing|decreasing|sort|sorted|arrange|rank"
-    r"|(?:smallest|least|lowest|shortest|lightest|greatest|largest|highest|tallest|longest|biggest"
-    r"|heaviest|oldest|youngest|slowest|fastest|first|earliest) to (?:the )?\w+)\b",
-    re.IGNORECASE,
 )
 _BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 # Commands, words and signs that may be an operator to evaluate.
@@ -74,12 +72,13 @@ def judge(
         return Verdict("right")
     if based := _in_base(given, wanted, question):
         return based
+    if chosen := _chosen(given, wanted, question):
+        return chosen
     same = same_literal(split_name(given)[1], split_name(wanted)[1])
     if same is not None:
         return _verdict(same and not is_echo(given, wanted, question))
     try:
-        in_order = bool(_ORDERED.search(question))
-        comparison = _Comparison(accept_rounded, in_order, read_asked(question))
+        comparison = _Comparison(accept_rounded, question, read_asked(question))
         verdict = comparison.judge(given, wanted, asked_variable(question))
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
@@ -97,12 +96,12 @@ class _Comparison:
 
     Attributes:
         accept_rounded: See `judge`.
-        ordered: Whether the order of a list counts.
+        question: What was asked.
         asked: The unit that the question asks for.
     """
 
     accept_rounded: bool
-    ordered: bool
+    question: str
     asked: Asked
 
     def judge(self, given: str, wanted: str, variable: str | None) -> Verdict | None:
@@ -129,9 +128,11 @@ class _Comparison:
         if isinstance(actual, Number) and isinstance(expected, Number):
             return self._same_number(actual, expected)
         if isinstance(actual, Items) and isinstance(expected, Items):
+            if is_labelled(actual) != is_labelled(expected):
+                return self._same_labelled(actual, expected)
             if actual.kind != expected.kind or len(actual.items) != len(expected.items):
                 return False
-            if actual.kind == "set" and not self.ordered:
+            if actual.kind == "set" and (is_labelled(actual) or not is_ordered(self.question)):
                 return self._same_members(list(actual.items), list(expected.items))
             return all(map(self._equal, actual.items, expected.items))
         if isinstance(actual, Relation) and isinstance(expected, Relation):
@@ -143,6 +144,19 @@ class _Comparison:
         if isinstance(actual, Number | Expression) and isinstance(expected, Number | Expression):
             return self._same_value(actual, expected)
         return actual == expected
+
+    def _same_labelled(self, actual: Items, expected: Items) -> bool:
+        """`x = 5, y = 7` beside `(5, 7)`: in the order in which the question names x and y."""
+        labelled, bare = (actual, expected) if is_labelled(actual) else (expected, actual)
+        if bare.kind not in ("set", "()") or len(bare.items) != len(labelled.items):
+            return False
+        named = labels(labelled)
+        values = tuple(named[name] for name in ordered_names(list(named), self.question))
+        mine, theirs = (values, bare.items) if labelled is actual else (bare.items, values)
+        is_one_unknown = len({name.partition("_")[0] for name in named}) == 1  # `x_1`, `x_2`
+        if is_one_unknown and bare.kind == "set" and not is_ordered(self.question):
+            return self._same_members(list(mine), list(theirs))
+        return all(map(self._equal, mine, theirs))
 
     def _same_members(self, actual: list[Value], expected: list[Value]) -> bool:
         """Whether two lists hold equal values in some order; each is used once."""
@@ -259,6 +273,23 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
         return Verdict("wrong", "a base that nobody asked for")
     same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()
     return _verdict(same and len(bases) == 1)
+
+
+def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
+    """The verdict where the reference is the letter of a choice that the question lists, and the
+    answer a letter with a text: the text must be that choice's. None elsewhere.
+    """
+    letter, label = letter_of(wanted), labelled(given)
+    option = read_options(question).get(letter) if letter and label else None
+    if label is None or option is None:
+        return None
+    if label[0] != letter:
+        return Verdict("wrong", f"choice {label[0]}")
+    if same_words(label[1], option):
+        return Verdict("right")
+    found = judge(label[1], option)
+    right = found is not None and found.outcome == "right"
+    return Verdict("right") if right else Verdict("wrong", f"not the text of choice {letter}")
 
 
 def _verdict(right: bool) -> Verdict:

@@ -81,6 +81,17 @@ def may_be_several(text: str) -> bool:
     )
 
 
+def labels(items: Items) -> "dict[str, Value]":
+    """The values of `x = 5, y = 7` by their names; empty for other lists."""
+    named = [part for part in items.items if isinstance(part, Items) and part.kind.endswith(" =")]
+    return {part.kind.removesuffix(" ="): part.items[0] for part in named}
+
+
+def is_labelled(items: Items) -> bool:
+    """Whether each value of a list has a name of its own."""
+    return len(labels(items)) == len(items.items) > 1
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Value | None:
     return (

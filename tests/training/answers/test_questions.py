@@ -36,11 +36,50 @@ def test_an_answer_says_what_is_asked_for(question, reference, answer, right):
 
 
 @pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("x = 2,500", True),
+        (r"\text{Profit} = \$2,500", True),
+        (r"\approx 2,500", True),
+        ("2,466 + 34 = 2,500", True),
+        (r"\$5,000 - \$2,500 = \$2,500", True),
+        ("x = 2, 500", False),
+        ("x = 2,50", False),
+        ("x = 2,500,0", False),
+        ("x = 2,500 or 3", False),
+        ("(2,500)", False),
+        ("2,466 + 35 = 2,500", False),
+    ],
+)
+def test_thousands_commas_stand_beside_signs(answer, right):
+    verdict = judge(answer, "2500", "How much profit was it?")
+    assert verdict is not None
+    assert (verdict.outcome == "right") is right, verdict
+
+
+@pytest.mark.parametrize(
     ("text", "answer"),
     [
         (r"x=\boxed{5} \text{ or } x=\boxed{6}", "5 or 6"),
         (r"\boxed{5}. The second answer: \boxed{6}", "5 or 6"),
         (r"\boxed{5} or 6", None),
+        (r"\boxed{5} or maybe 6", None),
+        (r"\boxed{5} (or 6)", None),
+        (r"\boxed{5}, 6, or 7", None),
+        (r"Either 6 or $\boxed{5}$", None),
+        (r"6, 8, \boxed{5}", None),
+        (r"$-(\boxed{5})$", None),
+        (r"$2(\boxed{5})$", None),
+        (r"$\boxed{5}! = 120$", None),
+        (r"$x \neq \boxed{5}$", None),
+        (r"The answer is not $\boxed{5}$.", None),
+        (r"\boxed{6} or, more likely, \boxed{5}", "6 or 5"),
+        (r"If red: \boxed{6}. If green: \boxed{5}.", "6 or 5"),
+        (r"Option 1: \boxed{6}, option 2: \boxed{5}", "6 or 5"),
+        (r"Since 2 + 3 = 5, \boxed{5}", "5"),
+        (r"There is no other, so $x = \boxed{5}$, which is more than 4", "5"),
+        (r"\boxed{5}! That is all.", "5"),
+        (r"\boxed{6} was wrong; it is \boxed{5}", "5"),
         (r"\boxed{5}x", None),
         (r"$\boxed{5}$ thousand", None),
         (r"\boxed{50} percent", "50%"),

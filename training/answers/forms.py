@@ -1,0 +1,248 @@
+"""The form that a question asks for: factored, expanded, simplified, rounded, a decimal.
+
+Each rule takes the answer and the reference, and applies only where the reference has the form
+itself: what a data set's author wrote is what was asked for.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from math import gcd
+
+from training.answers import numeric
+from training.answers.expressions import read_expression
+from training.answers.normal import split_name
+from training.answers.numbers import Number, parse_number
+from training.answers.tree import Node, nodes, variables
+
+_MOST_CHARACTERS = 4000  # of a question, from its end
+_LAST_SIDE = re.compile(r".*(?<![<>!~:])[=≈]\s*", re.DOTALL)
+_MANTISSA = re.compile(r"-?(\d[\d,.]*) ?(?:\* ?10 ?\^|[eE])")
+_ONE_DIGIT = re.compile(r"[1-9](?:\.\d+)?")
+_MIXED = re.compile(r"[+-]?\s*\d+\s*(?:\\frac|\s\d+/)")
+_PLACES = {"tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2}
+_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_NEAREST = re.compile(r"\bnearest\s+(?:\\?\$?0?\.(?P<point>\d+)|(?P<word>[a-z]+))")
+_TO_PLACES = re.compile(r"\b(?P<count>one|two|three|four|five|\d)[ -]decimals?(?: places?)?\b")
+_MOST_DIVISORS = 1000  # that are tried as factors below a root
+
+
+def is_other_form(answer: str, reference: str, question: str) -> bool:
+    """Whether a question asks for a form that the reference has, and the answer hasn't.
+
+    Args:
+        answer: Normalised.
+        reference: Normalised.
+        question: As it was asked.
+    """
+    asked = question[-_MOST_CHARACTERS:].lower()
+    rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
+    if not rules:
+        return False
+    mine, theirs = (_LAST_SIDE.sub("", split_name(text)[1]) for text in (answer, reference))
+    return any(breaks(mine, theirs, asked) for breaks in rules)
+
+
+def _is_not_scientific(answer: str, reference: str, _: str) -> bool:
+    """One digit but zero before the point, times a power of ten."""
+    if not _MANTISSA.match(reference):
+        return False
+    mantissa = _MANTISSA.match(answer)
+    return mantissa is None or not _ONE_DIGIT.fullmatch(mantissa[1])
+
+
+def _is_not_decimal(answer: str, reference: str, _: str) -> bool:
+    """Digits and a point."""
+    mine, theirs = parse_number(answer), parse_number(reference)
+    return theirs is not None and theirs.form == "plain" and (mine is None or mine.form != "plain")
+
+
+def _is_not_fraction(answer: str, reference: str, asked: str) -> bool:
+    """A number above another; a mixed number is none that is improper, and the other way round."""
+    mine, theirs = parse_number(answer), parse_number(reference)
+    if theirs is None or not theirs.is_fraction:
+        return False
+    if mine is None or not mine.is_fraction:
+        return True
+    is_strict = "improper" in asked or "mixed" in asked
+    return is_strict and bool(_MIXED.match(answer)) != bool(_MIXED.match(reference))
+
+
+def _is_not_rounded(answer: str, reference: str, asked: str) -> bool:
+    """A decimal with as many digits behind the point as were asked for, or fewer."""
+    places, theirs = _places(asked), parse_number(reference)
+    if places is None or theirs is None or theirs.form != "plain":
+        return False
+    if (theirs.decimals or 0) > places:
+        return False
+    mine = parse_number(answer)
+    if mine is None or mine.form not in ("plain", "scientific"):
+        return True
+    same_unit = (mine.unit and mine.unit.factor) == (theirs.unit and theirs.unit.factor)
+    if mine.unit is not None and theirs.unit is not None and not same_unit:
+        return False
+    return mine.value != theirs.value and (mine.decimals or 0) > places
+
+
+def _places(asked: str) -> int | None:
+    """Digits behind the point that are asked for, the most of several; None if it is not said."""
+    found = [
+        len(match["point"]) if match["point"] else _PLACES.get(match["word"].removesuffix("s"), 0)
+        for match in _NEAREST.finditer(asked)
+    ]
+    for match in _TO_PLACES.finditer(asked):
+        found.append(_COUNTS.get(match["count"]) or int(match["count"]))
+    return max(found, default=None)
+
+
+def _is_not_factored(answer: str, reference: str, _: str) -> bool:
+    """A product; each of its factors is one of the reference's, without a number left in it."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    if {mine.kind, theirs.kind} in ({"sum", "product"}, {"sum", "power"}):
+        return True
+    if theirs.kind not in ("product", "power") or not variables(theirs):
+        return False
+    wanted = [factor for factor in _factors(theirs) if variables(factor)]
+    return not all(_is_factor_of(factor, wanted) for factor in _factors(mine) if variables(factor))
+
+
+def _is_factor_of(factor: Node, wanted: list[Node]) -> bool:
+    if any(numeric.equal(factor, each) for each in wanted):
+        return True
+    return _content(factor) == 1 and any(
+        numeric.proportional(factor, each, positive=False) for each in wanted
+    )
+
+
+def _factors(tree: Node) -> Iterator[Node]:
+    """The factors of a product, each power once by its base."""
+    if tree.kind in ("product", "negative"):
+        for part in tree.parts:
+            yield from _factors(part)
+    elif tree.kind == "power" and tree.parts[1].kind == "number":
+        yield from _factors(tree.parts[0])
+    else:
+        yield tree
+
+
+def _content(tree: Node) -> Fraction:
+    """The greatest whole number that all terms of a sum share; 0 if a term holds a fraction."""
+    terms = tree.parts if tree.kind == "sum" else (tree,)
+    shared = 0
+    for term in terms:
+        numbers = [factor.value for factor in _factors(term) if factor.kind == "number"]
+        if any(node.kind == "quotient" for node in nodes(term)):
+            return Fraction(0)
+        product = Fraction(1)
+        for number in numbers:
+            product *= number
+        if product.denominator != 1:
+            return Fraction(0)
+        shared = gcd(shared, product.numerator)
+    return Fraction(shared)
+
+
+def _is_not_prime_product(answer: str, reference: str, _: str) -> bool:
+    """As many numbers as the reference has, powers included."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str) or theirs.kind == "number":
+        return False
+    return mine.kind == "number"
+
+
+def _is_not_expanded(answer: str, reference: str, _: str) -> bool:
+    """A sum in which no product or power of a sum is left."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    if {mine.kind, theirs.kind} in ({"sum", "product"}, {"sum", "power"}):
+        return True
+    return _has_brackets(mine) and not _has_brackets(theirs)
+
+
+def _has_brackets(tree: Node) -> bool:
+    return any(
+        node.kind in ("product", "power") and any(part.kind == "sum" for part in node.parts)
+        for node in nodes(tree)
+    )
+
+
+def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
+    """No fraction to reduce or cancel, no square below a root, no root below a line, no brackets
+    in a sum, unless the reference leaves them, too.
+    """
+    number, wanted = parse_number(answer), parse_number(reference)
+    if number is not None and number.form == "reducible":
+        return not (isinstance(wanted, Number) and wanted.form == "reducible")
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return any(left(mine) and not left(theirs) for left in _LEFT)
+
+
+def _leaves_square(tree: Node) -> bool:
+    r"""`\sqrt{18}`, or a fraction below a root."""
+    for node in nodes(tree):
+        if node.kind == "root" and not variables(node) and node.parts[1].kind == "number":
+            radicand, index = node.parts[0], int(node.parts[1].value)
+            if radicand.kind == "quotient":
+                return True
+            if radicand.kind == "number" and _holds_power(radicand.value, index):
+                return True
+    return False
+
+
+def _holds_power(value: Fraction, index: int) -> bool:
+    if value.denominator != 1:
+        return True
+    whole = abs(value.numerator)
+    return any(
+        whole % base**index == 0 for base in range(2, _MOST_DIVISORS) if base**index <= whole
+    )
+
+
+def _leaves_root_below(tree: Node) -> bool:
+    return any(
+        node.kind == "quotient" and any(each.kind == "root" for each in nodes(node.parts[1]))
+        for node in nodes(tree)
+    )
+
+
+def _leaves_division(tree: Node) -> bool:
+    """A variable below a line, or with a negative exponent."""
+    return any(
+        (node.kind == "quotient" and variables(node.parts[1]))
+        or (node.kind == "power" and node.parts[1].kind == "negative")
+        for node in nodes(tree)
+    )
+
+
+def _leaves_brackets_in_sum(tree: Node) -> bool:
+    return any(
+        node.kind == "sum" and any(_has_brackets(term) for term in node.parts)
+        for node in nodes(tree)
+    )
+
+
+_LEFT = (_leaves_square, _leaves_root_below, _leaves_division, _leaves_brackets_in_sum)
+_RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
+    (re.compile("scientific notation|standard form"), _is_not_scientific),
+    (re.compile(r"\b(?:as|in|into) (?:a |an )?decimal\b(?! places?)"), _is_not_decimal),
+    (
+        re.compile(r"\b(?:as|into) (?:a |an )(?:[a-z]+ ){0,2}(?:fraction|mixed number)\b"),
+        _is_not_fraction,
+    ),
+    (re.compile(r"\bnearest\b|\bdecimals?\b"), _is_not_rounded),
+    (re.compile(r"\bfactor"), _is_not_factored),
+    (
+        re.compile(r"\bproduct of (?:its |the )?primes?\b|\bprime factori[sz]ation\b"),
+        _is_not_prime_product,
+    ),
+    (re.compile(r"\bexpand"), _is_not_expanded),
+    (
+        re.compile(r"\bsimplif|\bsimplest\b|\blowest terms\b|\breduced?\b|\brationali[sz]e"),
+        _is_not_simplified,
+    ),
+)

@@ -1,0 +1,74 @@
+"""The choices that a question lists, and answers that copy one with its text: `B. heart`."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import takewhile
+
+from training.answers.normal import normalize
+
+_MOST_CHARACTERS = 4000  # of a question, from its end
+_LETTERS = "ABCDEFGHIJ"
+# How a list may mark its choices; each list keeps to one way.
+_MARKS = tuple(
+    re.compile(mark)
+    for mark in (
+        r"\(([A-J])\)",
+        r"(?<![\w(\\])([A-J])\)",
+        r"(?<![\w\\])([A-J])\.(?=\s|\$)",
+        r"(?<![\w\\])([A-J]):(?=\s|\$)",
+    )
+)
+_LETTER = re.compile(r"\(?([A-J])\)?[.:)]?")
+# `(B) heart`, `B. heart`, `B - heart`, `B (heart)`, `heart (B)`.
+_LABELLED = (
+    re.compile(r"\((?P<letter>[A-J])\) ?[.:]? ?(?P<text>.+)", re.DOTALL),
+    re.compile(r"(?P<letter>[A-J]) ?[.):=-] ?(?P<text>.+)", re.DOTALL),
+    re.compile(r"(?P<letter>[A-J]) ?\((?P<text>.+)\)", re.DOTALL),
+    re.compile(
+        r"(?!.*\b(?:option|choice|answer|is):? ?\()(?P<text>.+?) ?\((?P<letter>[A-J])\)",
+        re.DOTALL | re.IGNORECASE,
+    ),
+)
+_NO_MEANING = re.compile(r"\b(?:a|an|the)\b|[\s.,;{}$]")
+
+
+@lru_cache(maxsize=4096)
+def read_options(question: str) -> Mapping[str, str]:
+    """The text of each choice by its letter; empty unless the question lists A, B and so on."""
+    text = question[-_MOST_CHARACTERS:]
+    for mark in _MARKS:
+        matches = list(mark.finditer(text))
+        first = max((i for i, match in enumerate(matches) if match[1] == "A"), default=None)
+        if first is None:
+            continue
+        pairs = zip(_LETTERS, matches[first:], strict=False)
+        run = [match for _, match in takewhile(lambda pair: pair[0] == pair[1][1], pairs)]
+        if len(run) < 2:
+            continue
+        ends = [match.start() for match in run[1:]]
+        last = text[run[-1].end() :].strip().partition("\n")[0]
+        texts = [text[match.end() : end] for match, end in zip(run, ends, strict=False)]
+        texts.append(last)
+        return {match[1]: normalize(each.strip()) for match, each in zip(run, texts, strict=True)}
+    return {}
+
+
+def labelled(answer: str) -> tuple[str, str] | None:
+    """The letter and the text of a normalised answer such as `B. heart`; None if it is no such."""
+    for pattern in _LABELLED:
+        if match := pattern.fullmatch(answer):
+            return match["letter"], match["text"].strip()
+    return None
+
+
+def letter_of(reference: str) -> str | None:
+    """The letter that a normalised reference is; None if it is more, or something else."""
+    match = _LETTER.fullmatch(reference)
+    return match[1] if match else None
+
+
+def same_words(text: str, option: str) -> bool:
+    """Whether two normalised texts say the same, apart from case, articles, spaces and commas."""
+    first, second = (_NO_MEANING.sub("", each.lower()) for each in (text, option))
+    return first == second

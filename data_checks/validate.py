@@ -14,7 +14,6 @@ from training.recipe.gates import GateRecipe
 
 MAX_ROWS = 20  # of one expectation, that are named and shown
 MAX_CHARACTERS = 200  # of a cell
-MANY_ROWS = 100_000  # of a table that is not worth copying whole, again and again
 _ROW = "_row"  # the place of a row in its table: ids may be null, or occur twice
 
 
@@ -89,40 +88,7 @@ def _open_source() -> Any:  # noqa: ANN401
 
 
 def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any:  # noqa: ANN401
-    """Runs one suite over one table.
-
-    The library copies the whole table for every expectation, without the rows that are null: of a
-    large one each expectation gets no more than its own columns.
-    """
-    groups: dict[tuple[str, ...], list[Any]] = {}
-    for one in suite.expectations:
-        columns = _columns(one) if len(frame) > MANY_ROWS else tuple(map(str, frame.columns))
-        groups.setdefault(columns, []).append(one)
-    parts = [
-        _validated_part(source, suite.name, asked, frame[list({*columns, _ROW})], f"{number}.{n}")
-        for n, (columns, asked) in enumerate(groups.items())
-    ]
-    return _joined(parts, [one.meta["name"] for one in suite.expectations])
-
-
-def _columns(expectation: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """Which columns an expectation looks at."""
-    found = (getattr(expectation, name, None) for name in ("column", "column_A", "column_B"))
-    return tuple(name for name in found if name is not None)
-
-
-def _validated_part(
-    source: Any,  # noqa: ANN401
-    name: str,
-    expectations: list[Any],
-    frame: pd.DataFrame,
-    number: str,
-) -> Any:  # noqa: ANN401
-    from great_expectations import ExpectationSuite
-
-    suite = ExpectationSuite(name=name)
-    suite.expectations.extend(expectations)
-    asset = source.add_dataframe_asset(f"{number} {name}")
+    asset = source.add_dataframe_asset(f"{number} {suite.name}")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     return batch.validate(
         suite,
@@ -133,24 +99,6 @@ def _validated_part(
             "return_unexpected_index_query": False,
         },
     )
-
-
-def _joined(parts: list[Any], order: list[str]) -> Any:  # noqa: ANN401
-    """The results of the parts as one, in the suite's order."""
-    whole = parts[0]
-    results = [one for part in parts for one in part.results]
-    whole.results = sorted(
-        results, key=lambda one: order.index(one.expectation_config.meta["name"])
-    )
-    num_met = sum(bool(one.success) for one in results)
-    whole.success = num_met == len(results)
-    whole.statistics = {
-        "evaluated_expectations": len(results),
-        "successful_expectations": num_met,
-        "unsuccessful_expectations": len(results) - num_met,
-        "success_percent": 100 * num_met / len(results),
-    }
-    return whole
 
 
 def _make_plain(result: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from data_checks import validate
 from data_checks.gate import GateError, check_curation
 from training.recipe.recipe import parse_recipe
 
@@ -74,16 +73,6 @@ def test_each_kind_breaks_for_its_rows_and_no_others(checked):
     assert checks["cold: a share that is met"].expected == (
         "level between any and 6 in 75% of the rows"
     )
-
-
-def test_a_table_of_many_rows_is_asked_the_same(
-    checked, names, recipe_values, sound_sets, write_curated, monkeypatch
-):
-    monkeypatch.setattr(validate, "MANY_ROWS", 0)
-    with pytest.raises(GateError) as caught:
-        check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
-    assert caught.value.record == checked.record
-    assert caught.value.checked.rows == checked.rows
 
 
 def test_a_warning_among_errors_stops_nothing(recipe_values, sound_sets, write_curated):

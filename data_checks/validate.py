@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from contracts.run_record import GateCheck, GateRecord
@@ -62,6 +63,7 @@ def validate(name: str, gate: GateRecipe, tables: Sequence[tuple[Any, pd.DataFra
         result = _validated(source, suite, frame.assign(**{_ROW: range(len(frame))}), number)
         results.append(result)
         for one in result.results:
+            _make_plain(one.result)
             places = _places(one)
             check = _check(suite.name, one, gate, frame["id"].iloc[places])
             checks.append(check)
@@ -97,6 +99,12 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any
             "return_unexpected_index_query": False,
         },
     )
+
+
+def _make_plain(result: dict[str, Any]) -> None:
+    """Turns a number of numpy's into Python's: the library's own page cannot write it."""
+    if isinstance(result.get("observed_value"), np.generic):
+        result["observed_value"] = result["observed_value"].item()
 
 
 def _places(validated: Any) -> list[int]:  # noqa: ANN401

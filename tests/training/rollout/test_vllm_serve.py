@@ -39,7 +39,9 @@ def served(tmp_path_factory):
     (port,) = free_ports(1)
     log_path = tmp_path_factory.mktemp("serve") / "log.txt"
     command = [
-        *(sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(BASE)),
+        # What `vllm serve` runs; the command itself asks for the version of a package `vllm`, and
+        # the CPU build's is called otherwise.
+        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(BASE)),
         *("--host", "127.0.0.1", "--port", str(port), "--served-model-name", "pocket"),
         *("--dtype", "float32", "--enforce-eager", "--max-model-len", "512"),
         *("--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096"),
@@ -61,11 +63,12 @@ def served(tmp_path_factory):
             assert server.poll() is None, log_path.read_text()[-3000:]
             yield f"http://127.0.0.1:{port}/v1"
         finally:
-            family = [psutil.Process(server.pid)]
-            family += family[0].children(recursive=True)
-            server.terminate()
-            for process in psutil.wait_procs(family, timeout=30)[1]:
-                process.kill()
+            if server.poll() is None:
+                family = psutil.Process(server.pid).children(recursive=True)
+                server.terminate()
+                server.wait(timeout=60)
+                for process in psutil.wait_procs(family, timeout=30)[1]:
+                    process.kill()
 
 
 def test_a_real_server_answers_as_the_model_does_in_our_own_engine(served, images):

@@ -4,7 +4,6 @@ One text names it: a run of this store (`RUN`, its last policy, or `RUN/STAGE`),
 a folder, a bucket's prefix, a hub's id, or `http://host:port/v1#MODEL`.
 """
 
-import asyncio
 import re
 import tempfile
 from collections.abc import Sequence
@@ -43,11 +42,10 @@ from tasks.inputs import (
 from tasks.keys import Reuse, name_key
 from tasks.plan import check_machine
 from tasks.pools import check_store_is_shared, pools_of
-from tasks.prepare import read_recipe
+from tasks.prepare import check_endpoint, check_judge, read_recipe
 from tasks.report import find_run
 from tasks.run import Run
 from tasks.scratch import hold, note_inputs
-from training.endpoint.client import EndpointClient, require_key
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import EndpointRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
@@ -174,11 +172,10 @@ def check_evaluation(model: str, recipe: Recipe, settings: Settings) -> Candidat
     check_store_is_shared(recipe, settings)
     candidate = find_candidate(model, recipe, settings)
     if isinstance(candidate.source, EndpointRecipe):
-        check_endpoint(candidate.source, recipe.evaluation)
+        check_endpoint(candidate.source, recipe.evaluation.connection)
     elif "evaluate" not in pools_of(recipe):
         check_machine(recipe, ["evaluate"])
-    if judge := recipe.evaluation.judge:
-        asyncio.run(_check(EndpointClient(judge, judge.connection, seed=0)))
+    check_judge(recipe)
     for benchmark in recipe.evaluation.benchmarks:
         if wanted := wanted_benchmark(benchmark):
             list_files(wanted, wanted.revision, settings.home)
@@ -189,22 +186,6 @@ def check_evaluation(model: str, recipe: Recipe, settings: Settings) -> Candidat
             check_base(Path(wanted.path))
         check_disk(settings.home, needed_bytes(num_bytes, num_stages=0))
     return candidate
-
-
-def check_endpoint(endpoint: EndpointRecipe, recipe: EvaluationRecipe) -> None:
-    """Asks an endpoint for its models.
-
-    Raises:
-        InputError: It cannot be reached, or does not list the model.
-        SettingsError: The variable of its key is not set.
-    """
-    require_key(recipe.connection)
-    asyncio.run(_check(EndpointClient(endpoint, recipe.connection, seed=0)))
-
-
-async def _check(client: EndpointClient) -> None:
-    async with client:
-        await client.check()
 
 
 def find_candidate(model: str, recipe: Recipe, settings: Settings) -> Candidate:

@@ -237,7 +237,7 @@ def describe(store: Store, artifact: Artifact) -> str:
     manifest = store.manifest(artifact)
     digest = f"sha256 {artifact.sha256[:12]}"
     if manifest.place is None:
-        return f"generated, {digest}"
+        return f"{'generated' if artifact.kind == KIND else artifact.uri}, {digest}"
     size = sum(file.size for file in manifest.files) / 2**20
     return f"{manifest.place}, {len(manifest.files)} file(s), {size:.1f} MiB, {digest}"
 

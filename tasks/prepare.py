@@ -1,5 +1,6 @@
 """Everything that can be wrong before a run starts, checked before it starts."""
 
+import asyncio
 import os
 from datetime import UTC, datetime
 
@@ -20,7 +21,9 @@ from tasks.plan import check_machine
 from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.run import Run, recipe_path
 from tasks.scratch import hold
+from training.endpoint.client import EndpointClient
 from training.evaluation.registry import check_benchmark
+from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 from training.recipe.grid import Asked
 from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
 from training.recipe.stages import custom_rewards
@@ -91,7 +94,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: A benchmark is unknown, a reward of the user's own does not work, or a sink is
             not installed.
-        InputError: A source or the base model cannot be found or reached.
+        InputError: A source, the base model or the judge cannot be found or reached.
         ModelError: The base model is no vision-language model.
         PlanError: This machine cannot hold a stage that is to run here.
         RevisualError: The store cannot be used or reached by the stages' machines, or the disk is
@@ -104,9 +107,36 @@ def check(recipe: Recipe) -> None:
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
     check_rewards(recipe)
+    check_judge(recipe)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())
     check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))
+
+
+def check_judge(recipe: Recipe) -> None:
+    """Asks the judge's endpoint, if there is a judge, for its models.
+
+    Raises:
+        InputError: It cannot be reached, or does not list the judge.
+        SettingsError: The variable of its key is not set.
+    """
+    if judge := recipe.evaluation.judge:
+        check_endpoint(judge, judge.connection)
+
+
+def check_endpoint(endpoint: EndpointRecipe, connection: ConnectionRecipe) -> None:
+    """Asks an endpoint for its models.
+
+    Raises:
+        InputError: It cannot be reached, or does not list the model.
+        SettingsError: The variable of its key is not set.
+    """
+    asyncio.run(_list_models(EndpointClient(endpoint, connection, seed=0)))
+
+
+async def _list_models(client: EndpointClient) -> None:
+    async with client:
+        await client.check()
 
 
 def check_rewards(recipe: Recipe) -> None:

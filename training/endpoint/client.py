@@ -25,8 +25,8 @@ from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 
 MAX_DELAY_SECONDS = 300.0
 MAX_QUOTED_CHARACTERS = 200
-# Another try may go well. 425 is `too early`, 529 what some say when they are overloaded.
-_AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+# Another try may go well, as it may after any 5xx. 425 is `too early`.
+_AGAIN = {408, 409, 425, 429}
 _REFUSED = {401, 403}
 # No other address is ever followed: the key would go there, too.
 _MOVED = range(300, 400)
@@ -172,7 +172,7 @@ class EndpointClient:
         code = response.status_code
         text = " ".join(data[: 8 * MAX_QUOTED_CHARACTERS].decode("utf-8", "replace").split())
         said = marked(without_secrets(text))[:MAX_QUOTED_CHARACTERS]
-        if code in _AGAIN:
+        if code in _AGAIN or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return _Again(f"status {code}", _retry_after(response.headers.get("retry-after")))
         if code in _REFUSED:
             name = self._connection.key_variable

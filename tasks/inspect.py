@@ -87,7 +87,8 @@ def inspect_lines(source: SourceRecipe, settings: Settings, num_rows: int) -> It
         mapped = source.columns or "columns of the same names"
         yield f"mapped: {mapped}; answer rule: {source.answer_rule}"
     limit = min(num_rows, source.num_problems or num_rows)
-    loaded = load_source(source.model_copy(update={"num_problems": limit}), folder, seed=0)
+    few = source.model_copy(update={"num_problems": limit, "num_planted": 0})
+    loaded = load_source(few, folder, seed=0)
     rejects = _rejects(loaded)
     reasons = {id(one.problem): one for one in rejects}
     for row in loaded.kept[:NUM_SHOWN]:

@@ -15,7 +15,9 @@ from PIL import Image, ImageDraw
 
 from contracts.artifact import Artifact
 from contracts.run_record import GateCheck, GateRecord, RunRecord, StageRecord
+from training.curation.account import GRADED_FEATURES
 from training.records import Problem, write_problems
+from training.tables import write_rows
 
 POLICIES = ("base", "cold_start", "multimodal_rl", "text_rl")
 BENCHMARKS = {"pocket_text": "chain", "pocket_multimodal": "bars"}
@@ -60,6 +62,7 @@ def make_run(root: Path, hostile: str = "") -> MadeUpRun:
     for folder in folders.values():
         folder.mkdir(parents=True)
     (folders["curate"] / "summary.json").write_text(json.dumps(_curation_summary(hostile)))
+    _write_graded(folders["curate"], hostile)
     _write_metrics(folders)
     _write_evaluation(folders["evaluate"], hostile)
     return MadeUpRun(_record(stages, hostile), folders)
@@ -68,6 +71,14 @@ def make_run(root: Path, hostile: str = "") -> MadeUpRun:
 def _curation_summary(hostile: str) -> dict[str, Any]:
     made = {"num_problems": 300, "shortfall": 20, "by_level": {"4": 150, "5": 150}}
     return {
+        "sources": {"pocket-text": 900},
+        "topics": {
+            "num_topics": 1,
+            "clustered": 5,
+            "clustered_noise": 0,
+            "assigned": 0,
+            "by_topic": {"hens" + hostile: 5},
+        },
         "rows_in": 900,
         "rows_in_sets": 600,
         "rows_rejected": 300,
@@ -77,6 +88,14 @@ def _curation_summary(hostile: str) -> dict[str, Any]:
             "multimodal_rl": {**made, "by_family": {"bars" + hostile: 300}},
         },
     }
+
+
+def _write_graded(folder: Path, hostile: str) -> None:
+    texts = dict.fromkeys(("source", "modality", "family", "set"), "s" + hostile)
+    numbers = {"level": 4, "pass_rate": 0.5, "question_characters": 9, "x": 0.5, "y": 0.5}
+    row = {"id": "p", "topic": "hens" + hostile, "solution_characters": None}
+    write_rows([row | texts | numbers] * 5, GRADED_FEATURES, folder / "graded.parquet")
+    write_problems([], folder / "examples.parquet")
 
 
 def _stage(

@@ -38,7 +38,7 @@ def machine(tmp_path):
 
 
 def given(inputs) -> dict:
-    return {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
+    return {"policy": inputs.base, **inputs.models, **inputs.sources, **inputs.benchmarks}
 
 
 def curate_made_of(store, recipe: Recipe, inputs):
@@ -87,6 +87,29 @@ def test_a_changed_benchmark_changes_the_keys_of_curation_and_evaluation(machine
     (folder / "train-00000-of-00001.parquet").unlink()
     with pytest.raises(InputError, match="The benchmark aime25 names no Parquet file"):
         list_inputs(wanted, one.settings)
+
+
+def test_curations_other_models_are_inputs_by_their_digests(machine, tmp_path):
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "config.json").write_text("{}")
+    (encoder / "model.safetensors").write_bytes(b"weights")
+    models = {
+        "grader": {"model": {"path": str(BASE)}, "samples_per_problem": 2},
+        "topics": {"embedding": {"path": str(encoder)}},
+    }
+    one, mine = machine(), recipe(curation=recipe().curation.model_dump() | models)
+    inputs = one.resolve(mine)
+    assert list(inputs.models) == ["model:grader", "model:embedding"]
+    assert inputs.models["model:grader"].sha256 == inputs.base.sha256
+    assert (one.folder(inputs.models["model:embedding"]) / "config.json").is_file()
+    key = curate_key(one, mine, inputs)
+    (encoder / "model.safetensors").write_bytes(b"others!")
+    assert curate_key(one, mine, one.resolve(mine)) != key
+    list_inputs(mine, one.settings)
+    shutil.rmtree(encoder)
+    with pytest.raises(InputError, match="The embedding model names no model on this machine"):
+        list_inputs(mine, one.settings)
 
 
 def test_generated_inputs_are_known_by_their_parameters(machine):

@@ -249,18 +249,23 @@ def test_sampling_goes_on_where_it_was_killed(name, new_stage, seaweed, tmp_path
 
 def test_a_curation_with_other_thresholds_asks_nothing_again(tmp_path):
     """What was answered counts, and the sets come out as if it had been asked."""
-    values = new_recipe("curate").model_dump()
-    values["curation"]["sets"] = [
-        one | {"max_pass_rate": 0.5} for one in values["curation"]["sets"]
-    ]
-    stricter = Recipe.model_validate(values)
-    uri = str(tmp_path / "store")
-    first = Stage(tmp_path / "one", uri, "curate").make(execute=in_this_process)
-    stage = Stage(tmp_path / "two", uri, "curate", recipe=stricter)
-    display = Watcher()
+
+    def asking(**changes) -> Recipe:
+        values = new_recipe("curate").model_dump()
+        values["curation"] |= {"samples_per_problem": 2, "max_response_tokens": 16}
+        values["evaluation"]["benchmarks"] = [{"name": "pocket_text", "num_problems": 20}]
+        values["curation"]["sets"] = [one | changes for one in values["curation"]["sets"]]
+        return Recipe.model_validate(values)
+
+    def curation(name: str, recipe: Recipe, store: str) -> Stage:
+        return Stage(tmp_path / name, str(tmp_path / store), "curate", recipe=recipe)
+
+    first = curation("one", asking(), "store").make(execute=in_this_process)
+    stricter, display = asking(max_level=5), Watcher()
+    stage = curation("two", stricter, "store")
     second = stage.make(display, execute=in_this_process)
-    alone = Stage(tmp_path / "three", f"{uri}-3", "curate", recipe=stricter)
-    assert second.sha256 == alone.make(execute=in_this_process).sha256 != first.sha256
+    alone = curation("three", stricter, "another-store").make(execute=in_this_process)
+    assert second.sha256 == alone.sha256 != first.sha256
     figures = (stage.store.fetch(second) / "metrics.jsonl").read_text().splitlines()
     asked = json.loads(figures[0])
     assert asked["step"] == asked["num_steps"] == json.loads(figures[-1])["num_steps"]

@@ -57,6 +57,9 @@ def test_a_report_fetches_no_model_and_misses_nothing(finished, tmp_path):
     assert (written / "report.html").read_text() == html
     assert (written / "report.md").read_text() == markdown
     assert 'href="items.html"' in html and (written / "items.html").is_file()
+    assert 'href="datasheet.html"' in html
+    assert "hens" in (written / "datasheet.html").read_text()
+    assert "900 rows came in" in (written / "datasheet.md").read_text()
 
 
 def test_what_a_report_does_fetch_is_verified(finished, tmp_path):

@@ -103,6 +103,25 @@ BROKEN = {
     "NUL in a path": (lambda v: v["model"].update(path="a\0b"), "model.path"),
     "escape in a key": (lambda v: v.update({"\x1b[2J": 1}), "\\x1b[2J"),
     "lone surrogate": (lambda v: v.update(system_prompt="\ud800"), "system_prompt"),
+    "cap of no source": (
+        lambda v: v["curation"]["sets"][0].update(max_per_source={"nobody": 5}),
+        "max_per_source names no source: ['nobody']",
+    ),
+    "set called graded": (lambda v: v["curation"]["sets"][0].update(name="graded"), "graded"),
+    "topics larger than their sample": (
+        lambda v: v["curation"].update(topics={"min_rows": 50, "max_clustered": 20}),
+        "min_rows must not be above max_clustered",
+    ),
+    "planted rows of a file": (
+        lambda v: v["sources"][0].update(num_planted=2),
+        "`num_planted` belongs to pocket sources",
+    ),
+    "planted leaks of no benchmark": (
+        lambda v: v["sources"].append(
+            {"name": "p", "kind": "pocket", "modality": "text", "num_problems": 9, "num_planted": 1}
+        ),
+        "plants questions of pocket_text",
+    ),
     "parquet without path": (
         lambda v: v["sources"].append({"name": "s", "kind": "parquet", "modality": "text"}),
         "path",
@@ -221,10 +240,14 @@ def test_resolved_values_are_checked_like_a_file(tmp_path):
 def test_relative_paths_start_at_the_recipes_folder(tmp_path):
     text = (RECIPES / "revisual-7b.toml").read_text()
     text = text.replace('"Qwen/Qwen2.5-VL-7B-Instruct"', '"./base"')
+    models = 'grader.model.path = "./large"\ntopics.embedding.path = "../encoder"\n'
+    text = text.replace("[curation]\n", f"[curation]\n{models}")
     source = 'kind = "parquet"\nmodality = "multimodal"\npath = "./rl/*.parquet"'
     (tmp_path / "mine.toml").write_text(text.replace('dataset = "mmrl"', source))
     recipe = load_recipe(tmp_path / "mine.toml")
     assert recipe.model.path == str(tmp_path / "base")
+    assert recipe.curation.grader.model.path == str(tmp_path / "large")
+    assert recipe.curation.topics.embedding.path == str(tmp_path.parent / "encoder")
     assert [source.path for source in recipe.sources] == [
         "csfufu/Grammer_dataset",
         str(tmp_path / "rl/*.parquet"),

@@ -27,7 +27,7 @@ PADDING_NATS = 1e-3
 
 def attention(machine: Machine) -> Figures:
     """The kernels that the learner's `scaled_dot_product_attention` may choose."""
-    return machine.measure(kernels, limit_seconds=120)
+    return machine.measure(kernels, limit_seconds=300)
 
 
 def kernels() -> Figures:

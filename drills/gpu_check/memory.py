@@ -47,8 +47,8 @@ LARGE = Size(2048, 5632, 16, 32_000, 16_384)  # about 0.9 B parameters, 13 GB wi
 def memory(machine: Machine) -> Figures:
     """An update of a random model, at ZeRO 0."""
     if machine.num_gpus:
-        return machine.measure(update_peak, limit_seconds=120, size="large", dtype="bfloat16")
-    return machine.measure(update_peak, limit_seconds=120, size="small", dtype="float32")
+        return machine.measure(update_peak, limit_seconds=300, size="large", dtype="bfloat16")
+    return machine.measure(update_peak, limit_seconds=300, size="small", dtype="float32")
 
 
 def update_peak(size: str, dtype: str) -> Figures:

@@ -64,6 +64,8 @@ BROKEN = {
     "unknown nested key": (lambda v: v["stages"][1].update(grop_size=8), "grop_size: unknown key"),
     "wrong type": (lambda v: v["stages"][1].update(num_steps="many"), "num_steps"),
     "out of range": (lambda v: v["stages"][1].update(group_size=1), "group_size"),
+    "a sink twice": (lambda v: v.update(logging={"sinks": ["wandb"] * 2}), "named once"),
+    "unknown sink": (lambda v: v.update(logging={"sinks": ["paper"]}), "logging.sinks"),
     "top-p above one": (lambda v: v["stages"][1].update(top_p=1.5), "top_p"),
     "bounds crossed": (lambda v: v["stages"][1]["pad"].update(low=2.0, high=1.0), "low (2.0)"),
     "unknown kind": (lambda v: v["stages"][0].update(kind="dpo"), "dpo"),

@@ -21,6 +21,7 @@ from prefect.states import Crashed, Running
 
 from contracts.errors import PreflightError
 from drills.disturbed import Stage, Watcher, new_recipe
+from flows.full import full
 from flows.watch import start_run
 from infra.access import api_client, credential
 from infra.settings import stage_deployment
@@ -111,8 +112,7 @@ def at_the_server(services: Services) -> Iterator[None]:
 def asking(services: Services) -> FlowRun:
     """A flow run that is alive as far as the server knows."""
     with api_client(services.settings) as client:
-        deployment = client.read_deployment_by_name("revisual/full")
-        return client.create_flow_run_from_deployment(deployment.id, state=Running())
+        return client.create_flow_run(full, state=Running())
 
 
 def wait_until(condition: Callable[[], object]) -> None:

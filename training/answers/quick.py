@@ -212,6 +212,7 @@ class _Comparison:
         """What the answer's value is multiplied by; None if its unit is another one, or no unit."""
         if actual is None:
             return Fraction(1)
+        actual = self.asked.without_tail(actual)
         if expected is None:
             return Fraction(1) if self.asked.allows(actual) else None
         if actual.dimension != expected.dimension:
@@ -228,10 +229,13 @@ class _Comparison:
         share = _is_share(actual)
         if share and not self.asked.allows_shares:
             return False
-        scaled = actual.value / 100 if share else actual.value * 100
-        if self._close(scaled, _decimals_if_measured(actual), expected):
-            return True
         per_cent = actual.value if share else expected.value
+        plain = expected.value if share else actual.value
+        # Where per cent are asked for, a plain number is one of them: no `6000%` for 60.
+        is_per_cent = self.asked.unit is not None and (not share or abs(plain) > 1)
+        scaled = actual.value / 100 if share else actual.value * 100
+        if not is_per_cent and self._close(scaled, _decimals_if_measured(actual), expected):
+            return True
         return abs(per_cent) > 1 and self._close(actual.value, actual.decimals, expected)
 
     def _close(self, given: Fraction, decimals: int | None, expected: Number) -> bool:

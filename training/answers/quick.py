@@ -13,7 +13,14 @@ from training.answers import numeric
 from training.answers.asked import Asked, read_asked
 from training.answers.canonical import canonical
 from training.answers.echo import is_echo
-from training.answers.equations import Named, asked_variable, read
+from training.answers.equations import (
+    Named,
+    asked_expression,
+    asked_variable,
+    is_other_quantity,
+    read,
+    without_asked,
+)
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_literal
@@ -79,7 +86,9 @@ def judge(
         return _verdict(same and not is_echo(given, wanted, question))
     try:
         comparison = _Comparison(accept_rounded, question, read_asked(question))
-        verdict = comparison.judge(given, wanted, asked_variable(question))
+        asked = asked_variable(question) or asked_expression(question)
+        stripped = without_asked(given, asked, question)
+        verdict = comparison.judge(stripped, wanted, asked)
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
     if verdict is None or verdict.outcome == "right":
@@ -113,6 +122,8 @@ class _Comparison:
         actual = read(given, like=expected)
         name = expected.name or variable
         if actual.name and name and names_differ(actual.name, name):
+            return Verdict("wrong", f"a value of {actual.name}")
+        if actual.name and is_other_quantity(actual.name, self.asked.sentence):
             return Verdict("wrong", f"a value of {actual.name}")
         if actual.value is None:
             if isinstance(expected.value, Words):

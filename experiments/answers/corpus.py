@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from experiments.answers import asked as asked_for
+from experiments.answers import forms
 from experiments.answers.right import RIGHT
 from experiments.answers.wrong import WRONG
 
@@ -45,7 +46,11 @@ def corpus(seed: int = 0, pairs_per_class: int = PAIRS_PER_CLASS) -> list[Case]:
             for _ in range(pairs_per_class):
                 pair = make(rng)
                 cases.setdefault((*pair, ""), Case(kind, *pair, right))
-    for asked, right in ((asked_for.RIGHT, True), (asked_for.WRONG, False)):
+    with_questions = (
+        ({**asked_for.RIGHT, **forms.RIGHT}, True),
+        ({**asked_for.WRONG, **forms.WRONG}, False),
+    )
+    for asked, right in with_questions:
         for kind, ask in asked.items():
             rng = Random(f"{seed} {kind}")
             for _ in range(pairs_per_class):

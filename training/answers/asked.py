@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from training.answers.kinds import is_money, kind_of
 from training.answers.nouns import ADJECTIVES, ANY_THING, RESULTS, SAME_THINGS
-from training.answers.units import Unit, noun_of, parse_unit, singular
+from training.answers.units import Unit, is_sign, noun_of, parse_unit, singular
 
+_TEMPERATURES = ("Celsius", "Fahrenheit", "Kelvin")  # units with the capital of a name
 _MOST_CHARACTERS = 4000  # of a question, from its end
 # A dollar of money: escaped, or before a number that a word or the end of a sentence follows.
 _MONEY = re.compile(
@@ -29,6 +31,7 @@ _CONVERTS = re.compile(r"\b(?:convert|change|express|write|rewrite)\b", re.IGNOR
 _PER = re.compile(r"\b(?:per|an?|each|every)\s+([a-z]+)", re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:than|if|when|while)\b", re.IGNORECASE)
 _BEHIND_A_NUMBER = re.compile(r"\d\s?((?:square |cubic )?[A-Za-z°]+(?:\^?[23²³])?)(?![\w-])")
+_MOLAR = re.compile(r"\bmolar(?:ity)?\b|\bconcentration\b", re.IGNORECASE)
 _KELVIN = re.compile(r"\bkelvins?\b|\btemperature\b", re.IGNORECASE)
 # Hyphens join: `six-inch tiles` are counted, and no inches.
 _WORD = re.compile(
@@ -52,11 +55,19 @@ _TAIL = frozenset(
         *("away", "ago", "old", "tall", "long"),
     }
 )
+# Words behind a unit that only repeat the question, and what it says then.
+_LEFT = frozenset({"left", "leave", "remain", "remaining", "still"})
+_SAID_AGAIN = {
+    **dict.fromkeys(("left", "remaining", "remain"), _LEFT),
+    "old": frozenset({"old", "age"}),
+    "ago": frozenset({"ago"}),
+    "altogether": frozenset({"altogether", "total", "all", "together"}),
+}
 _LONGEST_UNIT = 4  # words, `cubic metres per second`
 _FARTHEST_NOUN, _NUM_THINGS = 5, 8  # words after `how many`
 _DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
-_YEAR, _SHARE, _DOLLAR, _KELVINS = (
-    parse_unit(name, separated=True) for name in ("years", "percent", "dollars", "kelvin")
+_YEAR, _SHARE, _DOLLAR, _KELVINS, _MOLES_PER_LITRE = (
+    parse_unit(name, separated=True) for name in ("years", "percent", "dollars", "kelvin", "M")
 )
 
 
@@ -74,6 +85,8 @@ class Asked:
             follows `than` or `if`.
         per: Dimensions and factors of the units after `per`, `a`, `each` and `every`.
         units: Units that the question names behind a number.
+        whole: The unit that is asked for as a whole, `miles per hour`, if it is a rate.
+        kind: The dimensions of what is asked for where no unit is named; None if they are open.
     """
 
     is_known: bool = False
@@ -83,11 +96,15 @@ class Asked:
     sentence: frozenset[str] = frozenset()
     per: frozenset[tuple[str, Fraction]] = frozenset()
     units: frozenset[Unit] = frozenset()
+    whole: Unit | None = None
+    kind: frozenset[str] | None = None
 
     @property
     def allows_shares(self) -> bool:
         """Whether the answer may have a percent sign."""
-        return self.noun is None and (self.unit is None or self.unit.dimension == "share")
+        if self.unit is not None:
+            return self.unit.dimension == "share"
+        return self.noun is None and self.kind is None
 
     def allows(self, actual: Unit) -> bool:
         """Whether an answer may be in a unit, or count a noun; never one to convert from.
@@ -97,7 +114,9 @@ class Asked:
         if not self.is_known:
             return actual.known
         if self.unit is None and self.noun is None:
-            return self._leaves_open(actual)
+            return self._leaves_open(actual) and self._is_of_kind(actual)
+        if self.whole is not None and not actual.dimension.startswith("unit"):
+            return (self.whole.dimension, self.whole.factor) == (actual.dimension, actual.factor)
         if actual.rate:
             actual, below = actual.rate
             if (below.dimension, below.factor) not in self.per:
@@ -105,10 +124,34 @@ class Asked:
         if actual.dimension.startswith("unit"):
             return True
         if self.unit is not None:
-            if {self.unit.dimension, actual.dimension} <= _DEGREES:
+            dimensions = {self.unit.dimension, actual.dimension}
+            if "angle" in dimensions and dimensions <= _DEGREES:
                 return True
             return (self.unit.dimension, self.unit.factor) == (actual.dimension, actual.factor)
         return self._counts(actual)
+
+    def _is_of_kind(self, actual: Unit) -> bool:
+        """Whether a unit measures what is asked for: an area is in no plain metres."""
+        if self.kind is None:
+            return True
+        if noun_of(actual) is not None:
+            return not is_money(self.kind)
+        if actual.rate and actual.dimension not in self.kind:
+            actual, below = actual.rate
+            if (below.dimension, below.factor) not in self.per:
+                return False
+        return actual.dimension in self.kind
+
+    def without_tail(self, actual: Unit) -> Unit:
+        """`apples left` or `years old` as the unit before, if the question says so, too."""
+        words = actual.dimension.split()
+        if actual.known or not words or words[-1] not in _SAID_AGAIN:
+            return actual
+        while words and (words[-1] in _SAID_AGAIN or words[-1] in _VERBS):
+            last = words.pop()
+            if last not in _VERBS and not _SAID_AGAIN[last] & self.sentence:
+                return actual
+        return parse_unit(" ".join(words), separated=True) or actual
 
     def _counts(self, actual: Unit) -> bool:
         """Whether an answer counts what is to be counted."""
@@ -163,6 +206,8 @@ def read_asked(question: str) -> Asked:
         sentence=frozenset(singular(word.lower()) for word in _WORD.findall(said)),
         per=frozenset((each.dimension, each.factor) for each in below),
         units=frozenset(_units(text)),
+        whole=unit if unit and unit.rate and not things else None,
+        kind=kind_of(_SENTENCE.sub(" ", end)),
     )
 
 
@@ -200,8 +245,10 @@ def _words(text: str) -> list[str]:
 def _longest_unit(words: Sequence[str]) -> Unit | None:
     """The unit that a text begins with; None if another one goes with it (`feet and inches`)."""
     for length in range(min(_LONGEST_UNIT, len(words)), 0, -1):
-        if words[length - 1] != words[length - 1].lower() and len(words[length - 1]) > 1:
-            continue  # a name: `to Miles`
+        last = words[length - 1]
+        is_name = last != last.lower() and len(last) > 1 and not is_sign(last)
+        if is_name and last not in _TEMPERATURES:
+            continue  # `to Miles`
         unit = parse_unit(" ".join(words[:length]), separated=True)
         if unit is not None and unit.known:
             beside = words[length : length + 1]
@@ -216,7 +263,7 @@ def _is_measure(unit: Unit) -> bool:
 
 def _is_plural_or_sign(word: str) -> bool:
     """Whether a word after `in` is a unit: `in seconds` or `in cm`, no `in second place`."""
-    if word in ("square", "cubic", "sq"):
+    if word in ("square", "cubic", "sq", *_TEMPERATURES) or is_sign(word):
         return True
     letters = re.sub(r"[\W\d].*", "", word)
     return singular(word) != word or len(letters) == 2 or letters != word
@@ -230,3 +277,5 @@ def _units(text: str) -> Iterator[Unit]:
             yield unit
     if _KELVIN.search(text) and _KELVINS is not None:
         yield _KELVINS
+    if _MOLAR.search(text) and _MOLES_PER_LITRE is not None:
+        yield _MOLES_PER_LITRE

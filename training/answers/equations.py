@@ -1,14 +1,17 @@
 """What an answer names, and which side of `12 + 7 = 19` is the answer."""
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from training.answers import numeric
+from training.answers.canonical import canonical
 from training.answers.expressions import read_expression
-from training.answers.normal import split_name
+from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number
 from training.answers.tree import Node, variables
+from training.answers.units import singular
 from training.answers.values import Expression, Items, Relation, Value, num_parts, parse
 
 _EQUALS = re.compile(r"\s*(?:(?<![<>!~:])=|≈)\s*")
@@ -26,7 +29,7 @@ _IN_WORDS = (
     re.compile(r"\bwhat does (?:\$|\\\()?\s*([a-zA-Z])\s*(?:\$|\\\))? equal\b", re.IGNORECASE),
     re.compile(
         r"\b(?:[Ff]ind|[Ww]hat is|[Dd]etermine|[Cc]ompute)\s+(?:the (?:measure|size|value) of\s+)?"
-        r"(?:\$|\\\()?\s*m?\s*\\(angle\s*[A-Z]{1,3})\b"
+        r"(?:\$|\\\()?\s*m?\s*\\(angle\s*(?:[A-Z]{1,3}|\d))\b"
     ),
     re.compile(
         r"\blength of (?:the )?(?:line segment |segment |side |line )?(?:\$|\\\()?\s*"
@@ -44,6 +47,33 @@ _IN_WORDS = (
         re.IGNORECASE,
     ),
 )
+
+
+# An expression right behind the verb: `Find $2x + 1$ if`.
+_EXPRESSION = re.compile(
+    r"\b(?:find|what is|determine|compute|calculate|evaluate|value of)\s+(?:the value of\s+)?"
+    r"(?:\$|\\\()([^$=]{1,60}?)(?:\$|\\\))(?!\s*(?:and\b|or\b|,))",
+    re.IGNORECASE,
+)
+_FUNCTIONS = (
+    (re.compile(r"lcm\s*\([\d,\s]+\)"), re.compile(r"\blcm\b|least common multiple", re.I)),
+    (
+        re.compile(r"(?:gcd|gcf|hcf)\s*\([\d,\s]+\)", re.I),
+        re.compile(r"\b(?:gcd|gcf|hcf)\b|(?:greatest|highest) common (?:divisor|factor)", re.I),
+    ),
+)
+# Quantities by name, and the words of a question that ask for them.
+_QUANTITIES = frozenset(
+    {
+        *("sum", "product", "difference", "quotient", "remainder", "mean", "average", "median"),
+        *("mode", "range", "radius", "diameter", "area", "perimeter", "circumference", "volume"),
+        *("height", "width", "length", "distance", "speed", "age", "slope", "probability"),
+    }
+)
+_SAID_AS = {
+    "tall": "height", "high": "height", "wide": "width", "far": "distance", "fast": "speed",
+    "old": "age", "long": "length", "average": "mean", "mean": "average",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,6 +145,53 @@ def asked_variable(question: str) -> str | None:
         if named:
             return named.pop() if len(named) == 1 else None
     return None
+
+
+def asked_expression(question: str) -> str | None:
+    """The one expression with variables that a question asks for; None if there is none.
+
+    It may be a function's value, `f^{-1}(x)` or `f'(2)`; spaces and braces are dropped.
+    """
+    found = {name for text in _EXPRESSION.findall(question[-2000:]) if (name := _name_of(text))}
+    return found.pop() if len(found) == 1 else None
+
+
+def _name_of(text: str) -> str | None:
+    """What a formula of a question is called; None for one without variables."""
+    if (name := split_name(f"{text} =")[0]) is not None:
+        return name
+    tree = read_expression(normalize(text))
+    return re.sub(r"[\s{}]", "", text) if isinstance(tree, Node) and variables(tree) else None
+
+
+def without_asked(text: str, asked: str | None, question: str) -> str:
+    """`2x + 1 = 11` as `11` if just `2x + 1` is asked for; `lcm(4, 6) = 12` alike.
+
+    Args:
+        text: The answer, normalised.
+        asked: See `asked_expression`.
+        question: As it was asked.
+    """
+    left, sign, right = (part.strip() for part in text.partition("="))
+    if not sign or split_name(text)[0] is not None:
+        return text
+    if any(label.fullmatch(left) and said.search(question) for label, said in _FUNCTIONS):
+        return right
+    if asked is None:
+        return text
+    mine, theirs = read_expression(left), read_expression(normalize(asked))
+    same = re.sub(r"[\s{}]", "", left) == asked or (
+        isinstance(mine, Node) and isinstance(theirs, Node) and canonical(mine) == canonical(theirs)
+    )
+    return right if same else text
+
+
+def is_other_quantity(name: str, sentence: Set[str]) -> bool:
+    """Whether a description names a quantity, and the sentence that asks others only."""
+    mine = _QUANTITIES & set(name.split())
+    said = {_SAID_AS.get(word, word) for word in sentence} | sentence
+    asked = {quantity for quantity in _QUANTITIES if {quantity, singular(quantity)} & said}
+    return bool(mine and asked) and not mine & asked
 
 
 def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:

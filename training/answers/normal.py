@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from training.answers.nouns import ADJECTIVES, NOUNS
+from training.answers.units import singular
 
 
 def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -57,16 +58,21 @@ _VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[A-Za-z][a-z]{1,9}"
 _NAME = re.compile(
     rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
-    r"|m?\s*\\angle\s*[A-Z]{1,3}|[A-Z]{2,4}"
+    r"|m?\s*\\angle\s*(?:[A-Z]{1,3}|\d)|[A-Z]{2,4}|\|\s*[A-Z]{2}\s*\|"
+    r"|m?\s*\\(?:overline|widehat)\s*\{\s*[A-Z]{2,3}\s*\}"
+    r"|[A-Za-z]\s*\^\s*\{?\s*-1\s*\}?\s*\(\s*[A-Za-z]\s*\)"
+    r"|\\frac\s*\{\s*d\s*[a-z]?\s*\}\s*\{\s*d\s*[a-z]\s*\}"
     r"|(?P<words>[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,4}))"
     r"\s*(?P<sign>[=∈:]|≈)\s*"
 )
+_NUMBER_IS = re.compile(r"((?:[^=≈<>≤≥:A-Za-z]|\\[a-z]+)+?)\s*=\s*([A-Za-z](?:_\{?\w{1,8}\}?)?)")
 # Words of a description, such as `the total area`; `not` is none of them. These say nothing:
 _NO_WORDS = "the of is are a an final total we get so thus therefore hence answer value result"
 _EMPTY_WORDS = frozenset(_NO_WORDS.split())
 _MORE_WORDS = """
     perimeter volume height width length distance speed time cost price mean median mode range
     probability sum difference product quotient average age slope remainder ratio rate profit
+    radius circumference money left remaining
 """
 _DESCRIPTION = NOUNS | ADJECTIVES | _EMPTY_WORDS | frozenset(_MORE_WORDS.split())
 
@@ -92,17 +98,19 @@ def split_name(text: str) -> tuple[str | None, str]:
         The name, such as `x_1`, `f(x)`, `(x, y)`, `AB`, `\angle A` or `area`, without spaces and
         empty words ("" for `the answer`), or None if the answer names nothing; and the rest.
     """
+    if flipped := _NUMBER_IS.fullmatch(text):  # `5 = x`
+        return re.sub(r"[{}]", "", flipped[2]), flipped[1]
     match = _NAME.match(text)
     if match is None or (match["sign"] == ":" and not match["words"]):
         return None, text
     rest = text[match.end() :]
     if words := match["words"]:
         listed = words.lower().split()
-        if not set(listed) <= _DESCRIPTION:
+        if not all(word in _DESCRIPTION or singular(word) in _DESCRIPTION for word in listed):
             return None, text
         return " ".join(word for word in listed if word not in _EMPTY_WORDS), rest
-    name = re.sub(r"[\s{}]", "", text[: match.start("sign")])
-    return name.removeprefix("m\\").removeprefix("\\"), rest
+    name = re.sub(r"[\s{}|]", "", text[: match.start("sign")])
+    return name.removeprefix("m\\").removeprefix("\\").removeprefix("overline"), rest
 
 
 def names_differ(actual: str, expected: str) -> bool:

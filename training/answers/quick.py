@@ -13,7 +13,14 @@ from training.answers import numeric
 from training.answers.asked import Asked, read_asked
 from training.answers.canonical import canonical
 from training.answers.echo import is_echo
-from training.answers.equations import Named, asked_variable, read
+from training.answers.equations import (
+    Named,
+    asked_expression,
+    asked_variable,
+    is_other_quantity,
+    read,
+    without_asked,
+)
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_literal
@@ -79,7 +86,9 @@ def judge(
         return _verdict(same and not is_echo(given, wanted, question))
     try:
         comparison = _Comparison(accept_rounded, question, read_asked(question))
-        verdict = comparison.judge(given, wanted, asked_variable(question))
+        asked = asked_variable(question) or asked_expression(question)
+        stripped = without_asked(given, asked, question)
+        verdict = comparison.judge(stripped, wanted, asked)
     except UnreadableError as error:
         return Verdict("unparseable", str(error))
     if verdict is None or verdict.outcome == "right":
@@ -113,6 +122,8 @@ class _Comparison:
         actual = read(given, like=expected)
         name = expected.name or variable
         if actual.name and name and names_differ(actual.name, name):
+            return Verdict("wrong", f"a value of {actual.name}")
+        if actual.name and is_other_quantity(actual.name, self.asked.sentence):
             return Verdict("wrong", f"a value of {actual.name}")
         if actual.value is None:
             if isinstance(expected.value, Words):
@@ -212,6 +223,7 @@ class _Comparison:
         """What the answer's value is multiplied by; None if its unit is another one, or no unit."""
         if actual is None:
             return Fraction(1)
+        actual = self.asked.without_tail(actual)
         if expected is None:
             return Fraction(1) if self.asked.allows(actual) else None
         if actual.dimension != expected.dimension:
@@ -228,10 +240,13 @@ class _Comparison:
         share = _is_share(actual)
         if share and not self.asked.allows_shares:
             return False
-        scaled = actual.value / 100 if share else actual.value * 100
-        if self._close(scaled, _decimals_if_measured(actual), expected):
-            return True
         per_cent = actual.value if share else expected.value
+        plain = expected.value if share else actual.value
+        # Where per cent are asked for, a plain number is one of them: no `6000%` for 60.
+        is_per_cent = self.asked.unit is not None and (not share or abs(plain) > 1)
+        scaled = actual.value / 100 if share else actual.value * 100
+        if not is_per_cent and self._close(scaled, _decimals_if_measured(actual), expected):
+            return True
         return abs(per_cent) > 1 and self._close(actual.value, actual.decimals, expected)
 
     def _close(self, given: Fraction, decimals: int | None, expected: Number) -> bool:

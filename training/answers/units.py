@@ -38,6 +38,8 @@ MAX_UNIT_CHARACTERS = 100
 _COUNTED = "counted "
 _NAMES = {
     "length": {
+        "nm nanometer nanometre": "1/1000000000",
+        "µm micrometer micrometre micron": "1/1000000",
         "mm millimeter millimetre": "1/1000",
         "cm centimeter centimetre": "1/100",
         "dm decimeter decimetre": "1/10",
@@ -85,7 +87,23 @@ _NAMES = {
     "force": {"n newton": "1"},
     "energy": {"j joule": "1", "kj kilojoule": "1000"},
     "power": {"w watt": "1", "kw kilowatt": "1000"},
+    "voltage": {"volt": "1"},
+    "current": {"ampere amp": "1"},
+    "resistance": {"ohm": "1"},
+    "frequency": {"hertz": "1"},
+    "pressure": {"pascal": "1"},
+    "amount": {"mol": "1"},
+    "molarity": {"molar": "1"},
     "unit": {"unit": "1"},
+}
+# Signs whose case counts: `mA` is no `MA`, `M` no `m`.
+_CASED_NAMES = {
+    "voltage": {"mV": "1/1000", "V": "1", "kV": "1000"},
+    "current": {"mA": "1/1000", "A": "1"},
+    "resistance": {"Ω": "1", "kΩ": "1000", "MΩ": "1000000"},
+    "frequency": {"Hz": "1", "kHz": "1000", "MHz": "1000000", "GHz": "1000000000"},
+    "pressure": {"Pa": "1", "kPa": "1000", "MPa": "1000000"},
+    "molarity": {"M": "1", "mol/L": "1"},
 }
 _UNITS = {
     name: Unit(dimension, Fraction(factor), parts=frozenset({(dimension, Fraction(factor))}))
@@ -93,6 +111,24 @@ _UNITS = {
     for names, factor in units.items()
     for name in names.split()
 }
+_CASED = {
+    name: Unit(dimension, Fraction(factor), parts=frozenset({(dimension, Fraction(factor))}))
+    for dimension, units in _CASED_NAMES.items()
+    for name, factor in units.items()
+}
+# Other spellings: `\frac{m}{s^2}`, `m s^{-2}`, `° C`, `degrees Celsius`, `\Omega`.
+_SPELLINGS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"^\\frac ?\{ ?([^{}]+?) ?\} ?\{ ?([^{}]+?) ?\}$", r"\1/\2"),
+        (r"^(\S+) (\S+) ?\^ ?\{ ?-1 ?\}$", r"\1/\2"),
+        (r"^(\S+) (\S+) ?\^ ?\{ ?-([23]) ?\}$", r"\1/\2^\3"),
+        (r"^(?:° ?|[dD]egrees? )(?=[CF]$|[cC]elsius$|[fF]ahrenheit$)", "°"),
+        (r"^°(?=[cC]elsius|[fF]ahrenheit)", ""),
+        (r" ?\\Omega$|Ω$", "Ω"),
+        (r"^\\mu ?|μ", "µ"),
+    )
+)
 _CAPITALS = ("k", "n", "j", "w")
 _SPEED = re.compile(r"\b(?:mph|kph|kmh)\b")
 _SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h"}
@@ -104,6 +140,11 @@ _WORDS = re.compile(r"[a-z]{2,20}(?: [a-z]{2,20}){0,4}")
 _NO_UNIT = re.compile(r"\b(?:or|and|not|if|pi|sqrt|sin|cos|tan|ln|log|exp|infty)\b")
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SCALE = re.compile(rf"\s*({'|'.join(_SCALES)})s?\b\s*(.*)", re.DOTALL | re.IGNORECASE)
+
+
+def is_sign(text: str) -> bool:
+    """Whether it is a unit's sign with capitals, `mA` or `V`."""
+    return text in _CASED
 
 
 def split_scale(text: str) -> tuple[int, str]:
@@ -123,13 +164,12 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
     """
     if len(text) > MAX_UNIT_CHARACTERS:
         return None
+    text = _respelled(text.strip())
+    if cased := _CASED.get(text):
+        # Without a space a letter may be a factor; `5 M` may be five million.
+        return replace(cased, known=(separated or len(text) > 1) and text != "M")
     name = _SPEED.sub(lambda match: _SPEEDS[match[0]], text.strip().lower().rstrip("."))
-    power = 1
-    if match := _POWER.search(name):
-        power, name = _POWERS[match[1] or match[2]], name[: match.start()]
-    for prefix, value in _PREFIXES.items():
-        if name.startswith(prefix):
-            power, name = value, name.removeprefix(prefix)
+    power, name = _split_power(name)
     name = re.sub(r" (?:per|an?) ", "/", name)
     top, slash, bottom = (part.strip() for part in name.partition("/"))
     unit = _known(top)
@@ -153,6 +193,26 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
     if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):
         return Unit(name, Fraction(1), known=False)
     return None
+
+
+def _respelled(text: str) -> str:
+    """A unit in the spelling that is listed."""
+    if text.isalpha():
+        return text
+    for pattern, replacement in _SPELLINGS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _split_power(name: str) -> tuple[int, str]:
+    """The power of a unit, and the unit: of `cubic metres` and `m^3` alike."""
+    power = 1
+    if match := _POWER.search(name):
+        power, name = _POWERS[match[1] or match[2]], name[: match.start()]
+    for prefix, value in _PREFIXES.items():
+        if name.startswith(prefix):
+            power, name = value, name.removeprefix(prefix)
+    return power, name
 
 
 def _known(name: str) -> Unit | None:

@@ -1,0 +1,66 @@
+"""Left sides: what an answer is said to be the value of must be what is asked for."""
+
+import pytest
+
+from training.answers.equations import asked_expression
+from training.answers.quick import judge
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "answer", "right"),
+    [
+        (r"Find the measure of $\angle 1$.", "57", r"m\angle 1 = 57^\circ", True),
+        (r"Find the measure of $\angle 1$.", "57", r"m\angle 2 = 57^\circ", False),
+        (r"Find $m \widehat{AB}$.", "57", r"m\widehat{AB} = 57^\circ", True),
+        ("Find $AB$.", "5", r"\overline{AB} = 5", True),
+        ("Find $AB$.", "5", "|AB| = 5", True),
+        ("Find $AB$.", "5", r"\overline{CD} = 5", False),
+        (r"Find $\sin A$.", r"\frac35", r"\sin A = \frac{3}{5}", True),
+        (r"Find $\sin A$.", r"\frac35", r"\cos A = \frac{3}{5}", False),
+        (r"Find $\sin A$.", r"\frac35", r"A = \frac{3}{5}", False),
+        ("Find $f^{-1}(x)$.", r"\frac{x-1}{2}", r"f^{-1}(x) = \frac{x-1}{2}", True),
+        ("Find $f^{-1}(x)$.", r"\frac{x-1}{2}", r"f(x) = \frac{x-1}{2}", False),
+        ("Find the derivative.", "2x+1", r"\frac{dy}{dx} = 2x+1", True),
+        ("Find the least common multiple of 4 and 6.", "12", r"\text{lcm}(4,6) = 12", True),
+        ("Find the least common multiple of 4 and 6.", "12", r"\gcd(4,6) = 12", False),
+        ("Find $x$ if $2x = 10$.", "5", "5 = x", True),
+        ("Find $x$ if $2x = 10$.", "5", "5 = y", False),
+        ("Find $2x + 1$ if $2x = 10$.", "11", "2x + 1 = 11", True),
+        ("Find $2x + 1$ if $2x = 10$.", "11", "1 + 2x = 11", True),
+        ("Find $2x + 1$ if $2x = 10$.", "11", "2x = 11", False),
+        ("Find $2x + 1$ if $2x = 10$.", "11", "x = 11", False),
+        ("What is $x^2+y^2$?", "25", "x^2 + y^2 = 49 - 24 = 25", True),
+        ("What is $x^2+y^2$?", "25", "x^2 + y^2 = 49 - 23 = 25", False),
+        ("Find $f(3)$.", "5", "f(3) = 5", True),
+        ("Find $f(3)$.", "5", "f(2) = 5", False),
+        ("Find $f(3)$.", "5", "x = 5", False),
+        ("Find $f'(2)$.", "5", "f(2) = 5", False),
+        ("Find $x+y$.", "5", "x = 5", False),
+        ("How many are left?", "7", r"\text{Number of apples left} = 7", True),
+        ("What is the radius of the circle?", "5", r"\text{diameter} = 5", False),
+        ("What is the radius of the circle?", "5", r"\text{radius} = 5", True),
+        ("Find the sum of the roots.", "5", r"\text{product} = 5", False),
+        ("How tall is the tree?", "5", r"\text{width} = 5", False),
+        ("How tall is the tree?", "5", r"\text{height} = 5", True),
+        ("How much is the car?", "12000", r"\text{Total cost} = 12,000", True),
+        ("", "9", "x^2 = 9", False),
+    ],
+)
+def test_a_left_side_names_what_is_asked_for(question, reference, answer, right):
+    verdict = judge(answer, reference, question)
+    assert verdict is not None
+    assert (verdict.outcome == "right") is right, verdict
+
+
+@pytest.mark.parametrize(
+    ("question", "expression"),
+    [
+        ("Find $2x + 1$ if $2x = 10$.", "2x+1"),
+        (r"Evaluate $\frac12 + \frac13$.", None),
+        (r"Find $\lim_{x \to 0} x$.", None),
+        ("Find $x$ and $y$.", None),
+        ("Find the area.", None),
+    ],
+)
+def test_the_expression_that_is_asked_for(question, expression):
+    assert asked_expression(question) == expression

@@ -6,6 +6,7 @@ rejects.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
 from training.runtime import device
+from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
 from training.sampling.verdicts import REFERENCE, AnswerVerifier, compare_with_reference
@@ -148,6 +150,8 @@ def gather(
         for source in recipe.sources
     }
     rows, conversions = traces.convert_all([row for one in sources.values() for row in one.kept])
+    for name, one in sources.items():
+        say(f"source {name}: {len(one.kept)} rows; {_reasons(one.rejects)}")
     benchmarks = {
         name: [item.problem for item in items]
         for name, items in load_benchmarks(recipe.evaluation, inputs).items()
@@ -213,6 +217,7 @@ def write(
     account.require_account(len(rows_in), chosen, rejects)
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
+        say(f"set {name}: {len(problems)} problems, {chosen.shortfall[name]} fewer than asked for")
     write_rejects(rejects, output / "rejects.parquet")
     lines = account.graded_rows(graded.kept, found, chosen)
     write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
@@ -295,7 +300,14 @@ def keep_usable(
     for step in steps:
         result = step(kept)
         kept, rejects = result.kept, rejects + result.rejects
+        say(f"{len(kept)} rows are left; {_reasons(result.rejects)}")
     return StepResult(kept, rejects), variants
+
+
+def _reasons(rejects: Sequence[Reject]) -> str:
+    """How many rows were rejected, for which reasons."""
+    counts = Counter(f"{reject.step}, {reject.reason}" for reject in rejects)
+    return "; ".join(f"{count} {why}" for why, count in counts.most_common()) or "none rejected"
 
 
 def write_questions(benchmarks: Mapping[str, Sequence[Problem]], path: Path) -> None:

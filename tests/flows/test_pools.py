@@ -228,11 +228,11 @@ def test_a_stage_elsewhere_ends_with_its_run(services, worker, recipes, tmp_path
     "a run dies without a word whose stage is in another pool",
     "once the server knows, the stage cancels itself",
 )
-def test_a_stage_elsewhere_notices_that_its_run_has_ended(
-    services, worker, asking, at_the_server, monkeypatch
-):
+def test_a_stage_elsewhere_notices_that_its_run_has_ended(services, worker, asking, monkeypatch):
     worker.start()
     monkeypatch.setattr(requested, "WATCH_SECONDS", 0.2)
+    # A thread does not see the settings of `at_the_server`, which a run has in its environment.
+    monkeypatch.setattr(requested, "get_client", lambda **_: api_client(services.settings))
     with api_client(services.settings) as client:
         deployment = client.read_deployment_by_name(stage_deployment("gpu"))
         own = client.create_flow_run_from_deployment(deployment.id, state=Running())

@@ -71,6 +71,7 @@ def trained(grid: Grid, name: str, seed: int, right: int, of: int = 20) -> Train
         predictions=answers,
         problems=None,
         curation=None,
+        has_datasheet=False,
         missing=(),
     )
     record = RunRecord(

@@ -156,6 +156,7 @@ class EvaluationGate(GateRecipe):
         *("policy, benchmark, problem", "outcome", "num_tokens", "scores", "policy, benchmark"),
         *("policy", "benchmark", "low", "value", "high", "value and low", "high and value"),
         *("num_problems", "predictions", "predictions of each score", "value and predictions"),
+        "questions without a response",
         *("gain over base known", "unparseable responses known", "gain over base"),
         *("unparseable responses", "drop after a stage"),
     )

@@ -23,7 +23,7 @@ _NUMBER_OF = re.compile(
     r"\b(?:what is|find|determine|compute|calculate|give|state) the (?:total )?number of\s+",
     re.IGNORECASE,
 )
-_PER_CENT = re.compile(r"\bwhat (?:is the )?per ?cent(?:age)?\b", re.IGNORECASE)
+_PER_CENT = re.compile(r"\b(?:what|as|by what) (?:is the |an? )?per ?cent(?:age)?\b", re.IGNORECASE)
 _HOW_OLD = re.compile(r"\bhow old\b", re.IGNORECASE)
 _IN = re.compile(r"\b(?:in|into)\s+")
 _TO = re.compile(r"\bto\s+")
@@ -63,6 +63,7 @@ _SAID_AGAIN = {
     "ago": frozenset({"ago"}),
     "altogether": frozenset({"altogether", "total", "all", "together"}),
 }
+_COUNT: frozenset[str] = frozenset()  # `how many are left`: nothing that is measured
 _LONGEST_UNIT = 4  # words, `cubic metres per second`
 _FARTHEST_NOUN, _NUM_THINGS = 5, 8  # words after `how many`
 _DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
@@ -178,8 +179,13 @@ class Asked:
             return True
         actual = actual.rate[0] if actual.rate else actual
         named = frozenset[tuple[str, Fraction]]().union(*(unit.parts for unit in self.units))
-        kinds = {dimension for dimension, _ in named}
-        return not any(part[0] in kinds and part not in named for part in actual.parts)
+        kinds = {_quantity(dimension) for dimension, _ in named}
+        return not any(_quantity(part[0]) in kinds and part not in named for part in actual.parts)
+
+
+def _quantity(dimension: str) -> str:
+    """What is measured: degrees Celsius and Fahrenheit contradict one another."""
+    return "degrees" if dimension in ("temperature C", "temperature F") else dimension
 
 
 @lru_cache(maxsize=4096)
@@ -207,7 +213,7 @@ def read_asked(question: str) -> Asked:
         per=frozenset((each.dimension, each.factor) for each in below),
         units=frozenset(_units(text)),
         whole=unit if unit and unit.rate and not things else None,
-        kind=kind_of(_SENTENCE.sub(" ", end)),
+        kind=kind_of(end) or kind_of(text) or (_COUNT if how_many and not (unit or noun) else None),
     )
 
 

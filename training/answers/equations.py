@@ -3,6 +3,7 @@
 import re
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeGuard
 
 from training.answers import numeric
@@ -128,6 +129,7 @@ def _is_formula(whole: Value | None, value: Value | None) -> TypeGuard[Relation]
     )
 
 
+@lru_cache(maxsize=4096)
 def asked_variable(question: str) -> str | None:
     """What a question asks for, as in "Solve for x." or "Find $a_3$."; None if it is not clear.
 
@@ -147,6 +149,7 @@ def asked_variable(question: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def asked_expression(question: str) -> str | None:
     """The one expression with variables that a question asks for; None if there is none.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _MOST_CHARACTERS = 2000  # of a question, from its end
 _SORTED = re.compile(
@@ -33,6 +34,7 @@ _TUPLE = re.compile(r"\(\s*([a-zA-Z](?:\s*,\s*[a-zA-Z])+)\s*\)")
 _NAME = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?")
 
 
+@lru_cache(maxsize=4096)
 def is_ordered(question: str) -> bool:
     """Whether the order of a list is part of the answer: one to sort, or values that are asked for
     one by one, such as `x and y` or `the quotient and the remainder`.

@@ -36,7 +36,8 @@ def test_retries_and_later_runs_go_on_in_the_same_curve(tmp_path):
         stage.make(display, recipe, processes_that([1, 2, 3], [1, 2, 3, 4], []))
     stage.make(display, recipe, processes_that([1, 2, 3, 4, 5, 6]))
     told = [text for text in display.said if text.startswith("Metrics go to tensorboard")]
-    assert len(told) == 2 and told[1].endswith("after step 4")
+    assert len(told) == 3  # one for each attempt
+    assert told[1].endswith("after step 3") and told[2].endswith("after step 4")
     (folder,) = tmp_path.glob("home/tensorboard/tiny/cold_start-*")
     accumulator = EventAccumulator(str(folder)).Reload()
     assert sorted(one.step for one in accumulator.Scalars("loss")) == [1, 2, 3, 4, 5, 6]

@@ -5,7 +5,7 @@ names: `changes.stages.text_rl.num_steps = 12`. Each arm is a whole recipe, chec
 so arms that begin alike share the stage keys, and the artifacts, of what they have in common.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from contracts.errors import RecipeError
 from training.recipe.bounds import Name, PathText, Strict
 from training.recipe.read import check_texts, read_toml
-from training.recipe.recipe import Recipe, parse_recipe
+from training.recipe.recipe import RESERVED_NAMES, Recipe, parse_recipe
 
 Changes = dict[str, Any]  # nested as in the recipe
 Stretch = Annotated[float, Field(gt=0.0, le=10_000.0)]
@@ -156,7 +156,15 @@ def arm_recipe(
     if unknown := [name for name in arm.stages if name not in by_name]:
         raise _broken(f"The arm trains {unknown[0]!r}.", f"{where}, stages", list(by_name))
     values["stages"] = [by_name[name] for name in arm.stages or own]
+    _forget_others(values, [*RESERVED_NAMES, *(arm.stages or own)])
     return parse_recipe(values | {"name": grid.name, "seed": seed}, where=where)
+
+
+def _forget_others(values: Changes, stages: Collection[str]) -> None:
+    """Leaves out what a recipe says of stages that this arm lacks, in place."""
+    drops, of_stages = values["gates"]["evaluation"], values["hardware"]
+    drops["drops"] = [one for one in drops["drops"] if one["stage"] in stages]
+    of_stages["stages"] = {n: one for n, one in of_stages["stages"].items() if n in stages}
 
 
 def merged(values: Mapping[str, Any], changes: Changes, *, where: str, at: str = "") -> Changes:

@@ -52,6 +52,7 @@ def test_it_learns_and_reports(run):
         "loss",
         "learning_rate",
         "grad_norm",
+        "seconds_update",
         "tokens_per_second",
     }
     summary = json.loads((output / "summary.json").read_text())

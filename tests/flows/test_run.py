@@ -40,6 +40,10 @@ from tests.flows.outcomes import require_assets, require_whole_report
 from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
+GATES = [
+    *("curation", "checkpoint-cold_start", "checkpoint-multimodal_rl"),
+    *("rollouts-multimodal_rl", "evaluation"),
+]
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -79,7 +83,7 @@ def test_a_run_ends_in_a_report_and_the_next_one_reuses_its_stages(services, rec
     stages = ["curate", "cold_start", "multimodal_rl", "evaluate"]
     assert [stage["name"] for stage in record["stages"]] == stages
     assert not any(stage["reused"] for stage in record["stages"])
-    assert [gate["name"] for gate in record["gates"]] == ["curation", "evaluation"]
+    assert [gate["name"] for gate in record["gates"]] == GATES
     report = services.settings.reports / record["name"] / "report.html"
     assert f"Report: {report}" in done.stdout
     assert f"{services.settings.ui_url}/runs/flow-run/" in done.stdout
@@ -237,11 +241,7 @@ def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):
     assert decide(released, "release", "a small world").returncode == 0
     assert ended(services, released).is_completed()
     record = run_record(services)
-    names = [gate["name"] for gate in record["gates"]]
-    assert names == [
-        *("curation", "checkpoint-cold_start", "checkpoint-multimodal_rl"),
-        *("rollouts-multimodal_rl", "evaluation"),
-    ]
+    assert [gate["name"] for gate in record["gates"]] == GATES
     page = (services.settings.reports / record["name"] / "report.html").read_text()
     lineage = services.cli("lineage", record["name"]).stdout
     assert "a small world" in page

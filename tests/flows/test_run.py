@@ -218,7 +218,7 @@ def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):
     asking.write_text(f'{text}\n[gates.curation]\nmin_families = 1000\non_failure = "pause"\n')
 
     def waiting() -> UUID:
-        run_id = start_run(services.settings, {"recipe": str(asking)})
+        run_id = start_run(services.settings, DEPLOYMENT, {"recipe": str(asking)})
         assert wait_for_run(services, run_id, is_paused).name == "Suspended"
         wait_for_the_end_of_processes(supervisor(services, "worker"), "prefect.engine")
         return run_id

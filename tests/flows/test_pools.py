@@ -24,7 +24,7 @@ from drills.disturbed import Stage, Watcher, new_recipe
 from flows.full import full
 from flows.watch import start_run
 from infra.access import api_client, credential
-from infra.settings import stage_deployment
+from infra.settings import DEPLOYMENT, stage_deployment
 from tasks import requested
 from tasks.pools import check_pools, make_elsewhere
 from tests.flows.conftest import ROOT, Services
@@ -210,7 +210,7 @@ def test_a_stage_elsewhere_ends_with_its_run(services, worker, recipes, tmp_path
     recipe.write_text(text.replace("every_steps = 1000000", "every_steps = 1"))
     worker.start()
     before = saved_steps(services)
-    run_id = start_run(services.settings, {"recipe": str(recipe)})
+    run_id = start_run(services.settings, DEPLOYMENT, {"recipe": str(recipe)})
     wait_until(lambda: saved_steps(services) - before)
     process, stage = worker.below()
     assert with_command(stage, "training.stage")

@@ -81,8 +81,11 @@ class Score(Record):
 
     @property
     def num_failed(self) -> int:
-        """Questions without a response: the score is not over the whole benchmark."""
-        return sum(self.failures.values())
+        """Questions without a response, of the policy or of its judge.
+
+        The score is not over the whole benchmark then.
+        """
+        return sum(self.failures.values()) + self.findings.get("failed", 0)
 
 
 class Gain(Record):

@@ -128,9 +128,9 @@ def scores_frame(
     Returns:
         `id` = policy/benchmark, `policy`, `benchmark`, `value`, `low`, `high`, `num_problems`,
         `num_answered`, the problems with predictions; `num_predictions`, and how many are
-        `wanted`; `num_failed`, questions without a response; and `error`, the distance between the
-        predictions' accuracy and the score's: its value, or the accuracy that it states beside a
-        value of another kind.
+        `wanted`; `num_failed`, questions without a response, of the policy or the judge; and
+        `error`, the distance between the predictions' accuracy and the score's: its value, or the
+        accuracy that it states beside a value of another kind.
     """
     fields = ["policy", "benchmark", "value", "low", "high", "num_problems"]
     scores = _json(folder / "scores.json")["scores"]
@@ -138,7 +138,7 @@ def scores_frame(
         [
             {field: score[field] for field in fields}
             | {"stated": score.get("accuracy")}
-            | {"num_failed": sum(score.get("failures", {}).values())}
+            | {"num_failed": _num_failed(score)}
             for score in scores
         ],
         columns=[*fields, "stated", "num_failed"],
@@ -155,6 +155,12 @@ def scores_frame(
     stated = pd.to_numeric(frame["stated"]).fillna(frame["value"])
     frame["error"] = (stated - frame["recomputed"]).abs()
     return frame
+
+
+def _num_failed(score: dict[str, Any]) -> int:
+    """As `contracts.scores.Score.num_failed`, of a line as it was written."""
+    findings = score.get("findings", {})
+    return int(sum(score.get("failures", {}).values()) + findings.get("failed", 0))
 
 
 def final_frame(

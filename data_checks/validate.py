@@ -115,12 +115,20 @@ def _places(validated: Any) -> list[int]:  # noqa: ANN401
     return [int(one[_ROW]) for one in found[:MAX_ROWS]]
 
 
+def _fault(info: dict[str, Any]) -> str | None:
+    """Why an expectation could not be computed; Great Expectations says it at one of two depths."""
+    for one in (info, *(value for value in info.values() if isinstance(value, dict))):
+        if one.get("raised_exception"):
+            return str(one["exception_message"])
+    return None
+
+
 def _check(suite: str, validated: Any, gate: GateRecipe, ids: pd.Series) -> GateCheck:  # noqa: ANN401
     """One validated expectation as a check of the report."""
     meta, result = validated.expectation_config.meta, validated.result
     num_broken = result.get("unexpected_count")
-    if validated.exception_info.get("raised_exception"):
-        observed = f"not checked: {validated.exception_info['exception_message']}"
+    if fault := _fault(validated.exception_info):
+        observed = f"not checked: {fault}"
     elif "observed_value" in result:
         observed = result["observed_value"]
     else:

@@ -109,7 +109,7 @@ def record_arm(run: Run, one: ArmRun) -> Artifact:
     made_from = {stage.name: stage.artifact for stage in record.stages}
     artifact = store.publish(folder, "run", run.provenance("report", made_from))
     for name in (run.name, run.id):
-        store.claim(name_key("run", name), artifact)
+        store.append(name_key("run", name), artifact)
     return artifact
 
 

@@ -154,7 +154,14 @@ def narrowed(recipe: Recipe, benchmarks: Sequence[str] | None) -> Recipe:
             rule="each is named once: one of the recipe, or a shipped one by its name",
             fix="correct the names",
         ) from error
-    narrow = recipe.model_copy(update={"evaluation": evaluation})
+    # What a stage reads has to be a whole recipe: others of its parts name benchmarks, too.
+    gates = recipe.gates.model_copy(
+        update={"evaluation": recipe.gates.evaluation.model_copy(update={"drops": ()})}
+    )
+    sources = tuple(one.model_copy(update={"num_planted": 0}) for one in recipe.sources)
+    narrow = recipe.model_copy(
+        update={"evaluation": evaluation, "gates": gates, "sources": sources}
+    )
     for one in evaluation.benchmarks:
         check_benchmark(one)
     return narrow

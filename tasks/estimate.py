@@ -16,6 +16,7 @@ from pathlib import Path
 
 from contracts.artifact import Artifact
 from contracts.errors import RevisualError
+from contracts.job import PART
 from contracts.run_record import StageKind
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
@@ -105,7 +106,8 @@ def planned_stages(
 ) -> Iterator[Planned]:
     """The stages that an arm with one seed needs, in their order; what they need is looked up."""
     recipe, policy = one.recipe, _Known(inputs.base, inputs.base.sha256)
-    read = {"policy": policy, **_known({**inputs.sources, **inputs.benchmarks})}
+    resolved = {**inputs.models, **inputs.sources, **inputs.benchmarks}
+    read = {"policy": policy, **_known(resolved)}
     if one.stages:
         data, stage = _plan(store, recipe, "curate", "curate", read, reuse)
         yield stage
@@ -214,7 +216,9 @@ def _rate_of_artifact(store: Store, artifact: Artifact, name: str, kind: StageKi
         )
         seconds = read_metrics(folder / "metrics.jsonl")[-1]["seconds"]
         policies = [
-            one for one in store.manifest(artifact).inputs if not one.startswith("benchmark:")
+            one
+            for one in store.manifest(artifact).inputs
+            if not one.startswith(("benchmark:", PART))
         ]
         work = (work_of(recipe, name, kind) or 0.0) * (len(policies) if kind == "evaluate" else 1)
     except (RevisualError, OSError, ValueError, KeyError, StopIteration):

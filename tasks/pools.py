@@ -133,6 +133,11 @@ def make_elsewhere(
     def make() -> Artifact:
         raise_for(_run(request, hardware.pool, display), made_of.stage, hardware.pool)
         artifact = store.find(request.key)
+        if artifact is None and kind == "evaluate":
+            raise StageError(
+                f"stage {made_of.stage}: not everything was answered in the pool {hardware.pool}; "
+                "what was is kept, and the next run asks for the rest"
+            )
         if artifact is None:
             raise StageError(
                 f"stage {made_of.stage} completed in the pool {hardware.pool}, and the store "

@@ -1,7 +1,7 @@
 """The other side of `tasks.pools`: a stage that a run on another machine has asked for."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from uuid import UUID
 
@@ -94,9 +94,10 @@ def ended_with(asking: UUID, own: UUID) -> Iterator[None]:
     def watch() -> None:
         while not done.wait(WATCH_SECONDS):
             if _has_ended(asking):
-                with get_client(sync_client=True) as client:
+                # The server may be away just now: it is asked again.
+                with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
                     cancel(client, own)
-                return
+                    return
 
     Thread(target=watch, name="asking-run", daemon=True).start()
     try:

@@ -11,9 +11,11 @@ from contracts.run_record import RunRecord, StageRecord
 from infra.settings import Settings
 from tasks.candidates import Candidate, check_evaluation, find_candidate, narrowed
 from tasks.keys import name_key
+from tasks.run import recipe_path
 from tests.endpoint import MODEL
 from tests.tasks.machine import recipe
 from training.recipe.endpoint import EndpointRecipe
+from training.recipe.recipe import load_recipe, parse_recipe, resolved_toml_values
 
 
 @pytest.fixture
@@ -113,6 +115,15 @@ def test_benchmarks_are_chosen_by_name_and_shipped_ones_added():
     ):
         with pytest.raises(RecipeError, match=told):
             narrowed(mine, names)
+
+
+@pytest.mark.parametrize("name", ["pocket", "revisual-3b", "revisual-3b-1gpu", "revisual-7b"])
+def test_a_stage_can_read_a_recipe_with_one_of_its_benchmarks(name):
+    whole = load_recipe(recipe_path(name))
+    for benchmark in whole.evaluation.benchmarks:
+        narrow = narrowed(whole, [benchmark.name])
+        read = parse_recipe(resolved_toml_values(narrow), where=name)
+        assert [one.name for one in read.evaluation.benchmarks] == [benchmark.name]
 
 
 def test_an_endpoint_is_asked_for_its_models_before_anything_starts(

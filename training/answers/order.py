@@ -6,8 +6,11 @@ from functools import lru_cache
 
 _MOST_CHARACTERS = 2000  # of a question, from its end
 _SORTED = re.compile(
-    r"\b(?:order|ordered|ordering|ascending|descending|increasing|decreasing|sort|sorted|arrange|rank"
-    r"|(?:smallest|least|lowest|shortest|lightest|greatest|largest|highest|tallest|longest|biggest"
+    # Not `ordered pairs`, `in order to`, `second-order`, `an increasing function`.
+    r"\bin (?:\w+ )?order\b(?! to\b)|\b(?:ascending|descending)\b"
+    r"|(?:^|[.!?:;,]\s*|\b(?:and|then|please)\s+)(?:order|sort|arrange|rank)\b"
+    r"|\b(?:ordered|sorted|arranged|ranked) (?:from|by)\b"
+    r"|\b(?:(?:smallest|least|lowest|shortest|lightest|greatest|largest|highest|tallest|longest|biggest"
     r"|heaviest|oldest|youngest|slowest|fastest|first|earliest) to (?:the )?\w+)\b",
     re.IGNORECASE,
 )

@@ -36,6 +36,10 @@ class Unanswered(Exception):
     """One question has no answer; the text says why, in few words."""
 
 
+class Refused(Unanswered):
+    """The endpoint refuses one question, which says nothing of the others."""
+
+
 class _Again(Exception):
     """A try failed, and another may not."""
 
@@ -188,7 +192,7 @@ class EndpointClient:
                 rule="`<address>/chat/completions` answers, without leading elsewhere",
                 fix="correct the address; it ends with `/v1` as a rule",
             )
-        return Unanswered(f"status {code}: {said}")
+        return Refused(f"status {code}: {said}")
 
     def _delay_seconds(self, attempt: int, asked_seconds: float | None) -> float:
         """What the endpoint asks for, else twice as long each time; with jitter, up to a bound."""

@@ -79,11 +79,21 @@ def read_reply(reply: str, response: str) -> tuple[Finding, str | None]:
     answer = found[1]
     if _NONE.fullmatch(answer):
         return "none", None
-    return ("found", answer) if stands_in(answer, response) else ("invented", None)
+    shown = response[-MAX_SHOWN_CHARACTERS:]
+    return ("found", answer) if stands_in(answer, shown) else ("invented", None)
 
 
 def stands_in(answer: str, response: str) -> bool:
-    """Whether an answer stands in a response, apart from case and spaces, and not inside a word."""
+    """Whether an answer stands in a response, apart from case and spaces, and not inside a word.
+
+    A single letter is a choice: it has to be marked as one, as in `(A)`, `A.` or `option A`, or to
+    stand alone; else the article of `a triangle` were an answer.
+    """
+    if single := re.fullmatch(r"\(?([A-Za-z])\)?", answer.strip()):
+        letter = single[1].upper()
+        named = rf"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer(?: is)?:?) {letter}\b"
+        marked = rf"\({letter}\)|(?<!\w){letter}[.):](?=\s|$)|^\W*{letter}\W*$|{named}"
+        return re.search(marked, response, re.MULTILINE) is not None
     wanted, text = (" ".join(one.casefold().split()) for one in (answer, response))
     return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text) is not None
 

@@ -9,7 +9,7 @@ from itertools import islice
 from PIL import Image
 
 from contracts.errors import InputError, RecipeError
-from training.endpoint.client import EndpointClient, Unanswered
+from training.endpoint.client import EndpointClient, Refused, Unanswered
 from training.endpoint.wire import chat
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 from training.records import EncodedImage
@@ -123,7 +123,7 @@ class HttpEngine:
         try:
             reply = await client.ask(self._body(request.prompt, settings, seed))
         except Unanswered as error:
-            self._num_failed_in_a_row += 1
+            self._num_failed_in_a_row += not isinstance(error, Refused)
             if self._num_failed_in_a_row >= MAX_FAILURES_IN_A_ROW:
                 raise InputError(
                     f"The endpoint {self._endpoint.address} has left "

@@ -23,6 +23,13 @@ from training.answers.quick import judge
         ("What are the roots of the equation?", False),
         ("Find the two numbers whose sum is 5 and whose product is 6.", False),
         ("Find all integers between 2 and 5.", False),
+        ("Sort the numbers 3, 1, 2.", True),
+        ("List the numbers from least to greatest.", True),
+        ("Which areas are they, sorted by size?", True),
+        ("Find all ordered pairs $(x, y)$ with $x + y = 7$.", False),
+        ("Which two numbers must change in order to balance it?", False),
+        ("Find the roots of the second-order equation.", False),
+        ("The function is increasing; find all possible k.", False),
         ("", False),
     ],
 )

@@ -39,6 +39,22 @@ def test_a_reply_is_read_to_the_letter(reply, finding, answer):
     assert read_reply(reply, SAID) == (finding, answer)
 
 
+@pytest.mark.parametrize(
+    ("response", "stands"),
+    [
+        ("So the answer is A", True),
+        ("I take (A) here.", True),
+        ("A. It is the longest side.", True),
+        ("Therefore:\n**A**", True),
+        ("Consider a triangle with angle B", False),
+        ("Let A be a point", False),
+        ("Option B is wrong, option A is right", True),
+    ],
+)
+def test_a_letter_is_an_answer_where_it_is_marked_as_a_choice(response, stands):
+    assert stands_in("A", response) is stands
+
+
 @given(st.text(max_size=30), st.text(max_size=60))
 def test_what_is_found_stands_in_the_response(answer, response):
     finding, found = read_reply(f"ANSWER: {answer}", response)

@@ -41,7 +41,7 @@ from tasks.inputs import (
 )
 from tasks.keys import Reuse, name_key
 from tasks.plan import check_machine
-from tasks.pools import check_store_is_shared, pools_of
+from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.prepare import check_endpoint, check_judge, read_recipe
 from tasks.report import find_run
 from tasks.run import Run
@@ -104,6 +104,8 @@ def prepare_evaluation(
         created=datetime.now(UTC),
         model=model,
     )
+    for remark in check_pools(run.recipe):
+        get_run_logger().warning(remark)
     hold(run.work)
     return run
 

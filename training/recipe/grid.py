@@ -157,6 +157,8 @@ def arm_recipe(
         raise _broken(f"The arm trains {unknown[0]!r}.", f"{where}, stages", list(by_name))
     values["stages"] = [by_name[name] for name in arm.stages or own]
     _forget_others(values, [*RESERVED_NAMES, *(arm.stages or own)])
+    for gate in values["gates"].values():
+        gate["on_failure"] = "fail"  # a flow within a flow cannot be suspended
     return parse_recipe(values | {"name": grid.name, "seed": seed}, where=where)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from contracts.errors import DataError
+from training.evaluation.metrics import accuracy, metric_named
 from training.evaluation.paired import sign_flip_p
 from training.recipe.gates import DropRecipe
 from training.records import PROBLEM_FEATURES, question_key
@@ -138,10 +139,10 @@ def scores_frame(
         [
             {field: score[field] for field in fields}
             | {"stated": score.get("accuracy")}
-            | {"num_failed": _num_failed(score)}
+            | {"num_failed": _num_failed(score), "metric": str(score.get("metric", ""))}
             for score in scores
         ],
-        columns=[*fields, "stated", "num_failed"],
+        columns=[*fields, "stated", "num_failed", "metric"],
     )
     grouped = predictions.groupby(["policy", "benchmark"], as_index=False).agg(
         recomputed=("right", "mean"),
@@ -199,11 +200,16 @@ def drops_frame(
     Returns:
         `id` = stage/benchmark, `before`, `stage`, `benchmark`, `drop_points`, and `p`: two-sided,
         of the paired difference of right answers over clusters of problems, uncorrected; NaN where
-        they did not answer the same problems equally often.
+        they did not answer the same problems equally often, or the score is no mean of them.
     """
     keys = zip(scores["policy"].astype(str), scores["benchmark"].astype(str), strict=True)
     values = dict(zip(keys, scores["value"].astype(float), strict=True))
     right = dict(iter(predictions.groupby(["policy", "benchmark"])))
+    of_answers = {
+        benchmark
+        for benchmark, name in zip(scores["benchmark"], scores["metric"], strict=True)
+        if (metric := metric_named(str(name))) is not None and metric.values is accuracy
+    }
     rows = [
         {
             "id": f"{stage}/{benchmark}",
@@ -211,7 +217,9 @@ def drops_frame(
             "stage": stage,
             "benchmark": benchmark,
             "drop_points": 100.0 * (values[before, benchmark] - values[stage, benchmark]),
-            "p": _paired_p(right.get((before, benchmark)), right.get((stage, benchmark))),
+            "p": _paired_p(right.get((before, benchmark)), right.get((stage, benchmark)))
+            if benchmark in of_answers
+            else nan,
         }
         for before, stage in pairwise(policies)
         for benchmark in scores["benchmark"].unique()

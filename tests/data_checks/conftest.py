@@ -134,6 +134,7 @@ def score(policy, benchmark, value, num_problems):
         "policy": policy,
         "benchmark": benchmark,
         "value": value,
+        "metric": "accuracy",
         "low": max(0.0, value - 0.2),
         "high": min(1.0, value + 0.2),
         "num_problems": num_problems,

@@ -5,7 +5,7 @@ draws by seed, prompt and number, verifies and saves. The bare call is vLLM's ow
 the prompts, on the same engine, without seeds.
 
 On a virtual machine the same call takes up to a half longer from one minute to the next. So the two
-take turns, many times, and the pair of neighbours with the median ratio counts.
+take turns, dozens of times, and the pair of neighbours with the median ratio counts.
 """
 
 import random
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 NUM_PROMPTS = 96
 SHORTEST_TOKENS, LONGEST_TOKENS = 2, 512
-PAIRS_A_ROUND = 4
+PAIRS_A_ROUND = 10
 SETTINGS = SamplingSettings(LONGEST_TOKENS)
 
 

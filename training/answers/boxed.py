@@ -2,6 +2,8 @@ r"""Finding the answer of a response: the content of its last \boxed{}."""
 
 import re
 
+from training.answers.units import Unit, noun_of, parse_unit, singular
+
 MAX_ANSWER_CHARS = 1000
 
 _BOX = re.compile(r"\\boxed\s*\{")
@@ -27,12 +29,21 @@ _BEFORE = re.compile(
 )
 _LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
 _AFTER = re.compile(
-    r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:hundred|thousand|million|billion|trillion|dozen)\b"
+    r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion"
+    r"|dozen|pairs?|squared|cubed|halves|thirds|quarters|factorial)\b"
     r"|\s*\$?[\s,(]*(?:or|and)\s+(?:(?:maybe|perhaps|possibly|probably|even|also)\s+)*[-$]*\d"
     r"|\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*="
-    r"| *(?:[/^_+]|[-−] *\d|!=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
+    r"| *(?:[/^_+]|[-−] *\d|!=|=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
 )
+# What belongs to an answer though it stands behind its box.
 _PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
+_DEGREES = re.compile(r" *(?:\^ *\{? *\\circ *\}?|\\degree\b|°)(?! *[CF\d])")
+_BASE = re.compile(r" *_ *(?:(\d{1,2})\b|\{ *(\d{1,2}) *\})")
+_UNIT = re.compile(
+    r"\$? *(?:\\[,;: ]|~)* *(?:\\(?:text|mathrm|mbox) *\{ *(?P<text>[^{}]{1,30}?) *\}"
+    r"|(?P<word>[a-zA-Z]{2,12}(?:(?: per |/)[a-z]{1,10})?)(?![a-zA-Z]))"
+    r"(?P<power>\$? *\^ *\{? *[23] *\}?)?"
+)
 _MAX_CONNECTOR_CHARS = 40
 
 
@@ -69,10 +80,36 @@ def extract_boxed(text: str) -> str | None:
     if any(not answer or "\\boxed" in answer for answer in distinct):
         return None
     before, after = window[: first[0]], window[boxes[-1][1] :]
-    if (_BEFORE.search(before) and not _LIST_ITEM.search(before)) or _AFTER.match(after):
+    if _BEFORE.search(before) and not _LIST_ITEM.search(before):
         return None
-    is_per_cent = len(distinct) == 1 and _PER_CENT.match(after)
-    return f"{distinct[0]}%" if is_per_cent else " or ".join(distinct)
+    if len(distinct) == 1 and (belonging := _belonging(after)):
+        return distinct[0] + belonging
+    return None if _AFTER.match(after) else " or ".join(distinct)
+
+
+def _belonging(after: str) -> str:
+    """A sign for per cent or degrees, a base or a unit right behind a box; else nothing."""
+    if _PER_CENT.match(after):
+        return "%"
+    if _DEGREES.match(after):
+        return r"^\circ"
+    if base := _BASE.match(after):
+        return f"_{base[1] or base[2]}"
+    found = _UNIT.match(after)
+    if found is None:
+        return ""
+    written = found["text"] or found["word"]
+    unit = parse_unit(written, separated=True)
+    is_word = found["word"] is not None
+    if unit is None or not unit.known or (is_word and not _is_measure_in_prose(written, unit)):
+        return ""
+    return f" {written}{(found['power'] or '').replace('$', '')}"
+
+
+def _is_measure_in_prose(word: str, unit: Unit) -> bool:
+    """`cm` or `miles`, but no `in`, and no noun, which may go on with the sentence."""
+    is_sign_or_plural = len(word) == 2 or singular(word.split()[0]) != word.split()[0]
+    return word != "in" and noun_of(unit) is None and is_sign_or_plural
 
 
 def _outer_boxes(text: str) -> list[tuple[int, int]]:

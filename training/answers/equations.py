@@ -1,7 +1,6 @@
 """What an answer names, and which side of `12 + 7 = 19` is the answer."""
 
 import re
-from collections.abc import Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
@@ -11,9 +10,9 @@ from training.answers.canonical import canonical
 from training.answers.expressions import read_expression
 from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number
+from training.answers.reading import num_parts, parse
 from training.answers.tree import Node, variables
-from training.answers.units import singular
-from training.answers.values import Expression, Items, Relation, Value, num_parts, parse
+from training.answers.values import Expression, Items, Relation, Value
 
 _EQUALS = re.compile(r"\s*(?:(?<![<>!~:])=|≈)\s*")
 _ASKED = re.compile(
@@ -63,18 +62,6 @@ _FUNCTIONS = (
         re.compile(r"\b(?:gcd|gcf|hcf)\b|(?:greatest|highest) common (?:divisor|factor)", re.I),
     ),
 )
-# Quantities by name, and the words of a question that ask for them.
-_QUANTITIES = frozenset(
-    {
-        *("sum", "product", "difference", "quotient", "remainder", "mean", "average", "median"),
-        *("mode", "range", "radius", "diameter", "area", "perimeter", "circumference", "volume"),
-        *("height", "width", "length", "distance", "speed", "age", "slope", "probability"),
-    }
-)
-_SAID_AS = {
-    "tall": "height", "high": "height", "wide": "width", "far": "distance", "fast": "speed",
-    "old": "age", "long": "length", "average": "mean", "mean": "average",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -187,14 +174,6 @@ def without_asked(text: str, asked: str | None, question: str) -> str:
         isinstance(mine, Node) and isinstance(theirs, Node) and canonical(mine) == canonical(theirs)
     )
     return right if same else text
-
-
-def is_other_quantity(name: str, sentence: Set[str]) -> bool:
-    """Whether a description names a quantity, and the sentence that asks others only."""
-    mine = _QUANTITIES & set(name.split())
-    said = {_SAID_AS.get(word, word) for word in sentence} | sentence
-    asked = {quantity for quantity in _QUANTITIES if {quantity, singular(quantity)} & said}
-    return bool(mine and asked) and not mine & asked
 
 
 def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:

@@ -1,23 +1,55 @@
-"""What kind of quantity a question asks for where it names no unit: an area, money, a time."""
+"""What kind of quantity a question asks for where it names no unit: an area, money, a number."""
 
 import re
 
 _ASKS = (
-    r"\b(?:find|what(?: is|'s| are| will be| was)?|determine|compute|calculate|give)\s+"
+    r"\b(?:find|what(?: is|'s| are| will be| was)?|determine|compute|calculate|give|state)\s+"
     r"(?:the |its |their )?(?:(?!of\b)\w+ ){0,2}?"
 )
-_MONEY = frozenset({"dollar", "euro", "sterling", "yen"})
+MONEY = frozenset({"dollar", "euro", "sterling", "yen"})
+COUNT = frozenset({"count"})  # nothing that is measured, but a thing may be named
+NUMBER = frozenset({"number"})  # nothing that is measured or counted
 _TIME = frozenset({"time", "month"})
 _LENGTH = frozenset({"length", "unit"})
+_ANGLE = frozenset({"angle"})
+# A number that is worked out from others, and has no unit whatever they measure.
+_NUMBER_NAMES = (
+    r"discriminant|determinant|slope|gradient|gcd|gcf|hcf|lcm|greatest common \w+|exponent"
+    r"|least common \w+|highest common \w+|coefficient|eigenvalues?|rank|trace|degree of the \w+"
+    r"|(?:units?|ones|tens|last) digit|[xyz]-(?:intercept|coordinate)"
+    r"|(?:sum|product|difference|number) of (?:all |the |its |two |real )*"
+    r"(?:roots|solutions|zeros|digits|coefficients|integers|divisors|factors)"
+)
+# Nothing but numbers, signs and functions, as markup leaves them.
+_FORMULA = (
+    r"(?:[\d+*/^()=!.,|\s_&·×÷√π-]"
+    r"|(?:[dt]?frac|sqrt|times|cdot|div|pi|log|ln|binom|[pb]?mod)(?![a-z]))++"
+)
 # The first that fits decides.
 _KINDS = tuple(
     (re.compile(pattern, re.IGNORECASE), dimensions)
     for pattern, dimensions in (
+        (rf"{_ASKS}(?:{_NUMBER_NAMES})\b|\b(?:by )?what factor\b", NUMBER),
+        (
+            r"\b(?:what is|what's|evaluate|compute|calculate|find|simplify)\s+"
+            rf"(?:the (?:exact )?value of\s+)?(?=[^a-z]*\d){_FORMULA}\??\s*$",
+            NUMBER,
+        ),
+        (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),
         (rf"{_ASKS}area\b(?! of \w+ and)", frozenset({"length^2", "unit^2"})),
         (rf"{_ASKS}volume\b", frozenset({"length^3", "unit^3", "volume"})),
         (rf"{_ASKS}(?:perimeter|circumference|distance|height|width|radius|diameter)\b", _LENGTH),
-        (rf"{_ASKS}(?:measure of (?:\$|\\\()?\s*(?:m\s*)?(?:\\?angle|∠))", frozenset({"angle"})),
+        (rf"{_ASKS}(?:measure of (?:\$|\\\()?\s*(?:m\s*)?(?:\\?angle|∠))", _ANGLE),
+        (rf"{_ASKS}angle\b(?! and)", _ANGLE),
+        (rf"{_ASKS}density\b", frozenset({"mass/length^3", "mass/volume^1"})),
+        (rf"{_ASKS}acceleration\b", frozenset({"length/time^2"})),
         (rf"{_ASKS}(?:voltage)\b", frozenset({"voltage"})),
+        (rf"{_ASKS}(?:frequency)\b", frozenset({"frequency", "count"})),
+        (rf"{_ASKS}(?:mass|weight)\b", frozenset({"mass", "force"})),
+        (
+            rf"{_ASKS}temperature\b",
+            frozenset({"temperature C", "temperature F", "temperature K", "angle"}),
+        ),
         (rf"{_ASKS}(?:average )?speed\b|\bhow fast\b", frozenset({"length/time^1"})),
         (r"\bhow far\b", _LENGTH),
         (r"\bhow long (?:does|did|will|would) (?:it|this|that)\b[^.?]*\btake\b", _TIME),
@@ -25,7 +57,7 @@ _KINDS = tuple(
         (
             r"\bhow much\b[^.?]*\b(?:cost|costs|pay|paid|spend|spent|earn|earned|charged?|money|owe"
             r"|profit|change|make|makes)\b|\b(?:salary|income|profit)\b[^.]*\?",
-            _MONEY,
+            MONEY,
         ),
     )
 )
@@ -34,8 +66,3 @@ _KINDS = tuple(
 def kind_of(sentence: str) -> frozenset[str] | None:
     """The dimensions that an answer may have by the sentence that asks; None if it is open."""
     return next((kind for pattern, kind in _KINDS if pattern.search(sentence)), None)
-
-
-def is_money(kind: frozenset[str] | None) -> bool:
-    """Whether it is a kind of which nothing else can be counted."""
-    return kind == _MONEY

@@ -1,4 +1,4 @@
-"""Answers that look like arithmetic and are none: ranges, scores, dates, ratios, sizes."""
+"""Answers that look like arithmetic and are none: ranges, scores, dates, ratios, sizes, times."""
 
 import re
 from fractions import Fraction
@@ -6,6 +6,17 @@ from math import gcd
 
 _NUMBER = r"\d{1,15}(?:\.\d{1,15})?"
 _LITERAL = re.compile(rf"{_NUMBER}(?:\s*([-:*x])\s*{_NUMBER})(?:\s*\1\s*{_NUMBER}){{0,9}}")
+_IN_WORDS = ((re.compile(r"(?<=\d) by (?=\d)"), "*"), (re.compile(r"(?<=\d) to (?=\d)"), ":"))
+_FRACTION = re.compile(
+    rf"\\frac\s*\{{\s*({_NUMBER})\s*\}}\s*\{{\s*({_NUMBER})\s*\}}|\\frac(\d)(\d)"
+    rf"|({_NUMBER}) ?/ ?({_NUMBER})"
+)
+_HALF_A_DAY = 12 * 3600
+_TIME = re.compile(
+    r"(?P<hour>\d{1,2})(?::(?P<minute>[0-5]\d))?(?::(?P<second>[0-5]\d))?"
+    r" ?(?:(?P<half>[ap])\.? ?m\.?)?",
+    re.IGNORECASE,
+)
 
 
 def literal(text: str) -> tuple[str, tuple[Fraction, ...]] | None:
@@ -14,6 +25,8 @@ def literal(text: str) -> tuple[str, tuple[Fraction, ...]] | None:
     `10-20` and `2020-05-12` are no differences, `3:2` is no quotient, and as a reference `2*3` is
     the size of a matrix, not 6.
     """
+    for words, sign in _IN_WORDS:
+        text = words.sub(sign, text)
     match = _LITERAL.fullmatch(text)
     if match is None:
         return None
@@ -30,6 +43,54 @@ def same_literal(answer: str, reference: str) -> bool | None:
     if actual == expected:
         return True
     return actual[0] == ":" and actual[1] == _reduced(expected[1])
+
+
+def same_ratio(answer: str, reference: str) -> bool | None:
+    """Whether `3:4` and `3/4` are one ratio; None unless one of the two has a colon and the other
+    one is a fraction. A ratio may be reduced.
+    """
+    texts = (answer, reference)
+    colons = [found[1] if (found := literal(text)) and found[0] == ":" else None for text in texts]
+    bars = [
+        tuple(Fraction(part) for part in found.groups() if part)
+        if (found := _FRACTION.fullmatch(text))
+        else None
+        for text in texts
+    ]
+    mine, theirs = (colon or bar for colon, bar in zip(colons, bars, strict=True))
+    if mine is None or theirs is None or (colons[0] is None) == (colons[1] is None):
+        return None
+    return mine in (theirs, _reduced(theirs))
+
+
+def same_time(answer: str, reference: str) -> bool | None:
+    """Whether both are one time of day; None if the reference is none, or both have no half.
+
+    The half of the day (`PM`) counts where the reference says it; 17:30 is 5:30 PM.
+    """
+    expected, actual = _TIME.fullmatch(reference), _TIME.fullmatch(answer)
+    if expected is None or not (expected["half"] or expected["minute"]):
+        return None
+    if actual is None:
+        return False if expected["half"] else None
+    if not (expected["half"] or actual["half"]):
+        return None
+    if any((match["half"] and not 0 < int(match["hour"]) < 13) for match in (expected, actual)):
+        return False
+    mine, theirs = _seconds(actual), _seconds(expected)
+    if expected["half"]:
+        is_clear = actual["half"] is not None or int(actual["hour"]) > 12
+        return is_clear and mine == theirs
+    if int(expected["hour"]) > 12:
+        return mine == theirs
+    return mine % _HALF_A_DAY == theirs % _HALF_A_DAY
+
+
+def _seconds(time: re.Match[str]) -> int:
+    hour = int(time["hour"])
+    if time["half"]:
+        hour = hour % 12 + 12 * (time["half"].lower() == "p")
+    return 3600 * hour + 60 * int(time["minute"] or 0) + int(time["second"] or 0)
 
 
 def _reduced(parts: tuple[Fraction, ...]) -> tuple[Fraction, ...]:

@@ -77,7 +77,7 @@ _NAMES = {
     "angle": {"degree deg °": "1"},
     "radian": {"rad radian": "1"},
     "share": {"% percent": "1"},
-    "dollar": {"dollar usd $": "1", "cent ¢": "1/100"},
+    "dollar": {"dollar usd buck $": "1", "cent ¢": "1/100"},
     "euro": {"euro eur €": "1"},
     "sterling": {"gbp £": "1"},
     "yen": {"yen jpy ¥": "1"},

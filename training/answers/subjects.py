@@ -1,0 +1,111 @@
+"""What an answer may say that it is the value of: quantities by their names and by letters."""
+
+import re
+from collections.abc import Set
+from functools import lru_cache
+
+from training.answers.units import singular
+
+_MOST_CHARACTERS = 4000  # of a question, from its end
+# Quantities by name, and the words of a question that ask for them.
+_QUANTITIES = frozenset(
+    {
+        *("sum", "product", "difference", "quotient", "remainder", "mean", "average", "median"),
+        *("mode", "range", "radius", "diameter", "area", "perimeter", "circumference", "volume"),
+        *("height", "width", "length", "distance", "speed", "age", "slope", "probability"),
+    }
+)
+_SAID_AS = {
+    "tall": "height", "high": "height", "wide": "width", "far": "distance", "fast": "speed",
+    "old": "age", "long": "length", "average": "mean", "mean": "average",
+}  # fmt: skip
+# What a letter is the usual name of. A length may have any letter of a line's.
+_LETTERS = {
+    "r": frozenset({"radius", "length"}),
+    "d": frozenset({"diameter", "distance", "diagonal", "depth", "length"}),
+    "h": frozenset({"height", "altitude", "length"}),
+    "C": frozenset({"circumference", "length"}),
+    "A": frozenset({"area"}),
+    "P": frozenset({"perimeter", "probability"}),
+    "V": frozenset({"volume"}),
+}
+_OF_LETTERS = frozenset[str]().union(*_LETTERS.values())
+# Worked out from other numbers, so that an unknown's letter names one of these instead.
+_WORKED_OUT = (
+    r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|range|slope"
+    r"|discriminant|determinant|number|greatest common \w+|least common \w+|probability"
+)
+_ASKS_FOR_WORK = re.compile(
+    rf"\b(?:find|what(?: is|'s)|determine|compute|calculate|give|state) (?:the |their |its )?"
+    rf"(?:\w+ )?(?P<what>{_WORKED_OUT})\b",
+    re.IGNORECASE,
+)
+_OWN_LETTERS = {"slope": "m", "remainder": "rR", "discriminant": "D", "number": "nNkm"}
+_UNKNOWNS = "xyz"
+_SOLVES = re.compile(
+    r"\bsolve[ds]?\b|\bsolutions?\b|\broots? of\b|\bdomain\b|\bzeros of\b", re.IGNORECASE
+)
+_MATHS = re.compile(r"\$([^$]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
+_COMMAND = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+|[a-zA-Z]{4,}")
+# Outside of mathematics a letter by itself may be a word.
+_PLAIN_LETTER = re.compile(r"(?<![A-Za-z\\'])(?![aAI]\b)[A-Za-z](?![A-Za-z'])|(?<=\d)[a-z](?![a-z])")
+
+
+def is_other_quantity(name: str, sentence: Set[str]) -> bool:
+    """Whether a description names a quantity, and the sentence that asks others only."""
+    mine = _QUANTITIES & set(name.split())
+    asked = _asked(_QUANTITIES, sentence)
+    return bool(mine and asked) and not mine & asked
+
+
+def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
+    """Whether a letter is the name of something else than what is asked for.
+
+    It is if it usually names another quantity (`d` for a radius), if a sum, a mean or another
+    number that is worked out is asked for, and the letter is an unknown (x, y, z) or stands in the
+    question, or if an equation is to be solved in which other letters stand.
+
+    Args:
+        name: See `normal.split_name`.
+        question: As it was asked.
+        sentence: The words of the sentence that asks, in the singular.
+    """
+    letter = name.partition("_")[0]
+    if len(letter) != 1 or not question:
+        return False
+    if letter in _LETTERS:
+        asked = _asked(_OF_LETTERS, sentence)
+        if asked and not asked & _LETTERS[letter]:
+            return True
+    known = _letters(question)
+    if work := _ASKS_FOR_WORK.search(question[-_MOST_CHARACTERS:]):
+        own = _OWN_LETTERS.get(work["what"].lower(), "")
+        return letter not in own and letter in {*_UNKNOWNS, *known}
+    return _SOLVES.search(question) is not None and bool(known) and letter.lower() not in {
+        each.lower() for each in known
+    }
+
+
+def are_equated(first: str, second: str, question: str) -> bool:
+    """Whether the question says that two names are of one thing, as in `the side AB = x`."""
+    text = re.sub(r"[${}\\]|overline", "", question[-_MOST_CHARACTERS:])
+    return any(
+        re.search(rf"(?<!\w){re.escape(left)}\s*=\s*{re.escape(right)}(?!\w)", text)
+        for left, right in ((first, second), (second, first))
+    )
+
+
+def _asked(quantities: Set[str], sentence: Set[str]) -> Set[str]:
+    """Those of some quantities that a sentence names."""
+    said = {_SAID_AS.get(word, word) for word in sentence} | sentence
+    return {quantity for quantity in quantities if {quantity, singular(quantity)} & said}
+
+
+@lru_cache(maxsize=4096)
+def _letters(question: str) -> frozenset[str]:
+    """The letters that stand for something in a question."""
+    text = question[-_MOST_CHARACTERS:]
+    marked = [next(filter(None, match)) for match in _MATHS.findall(text)]
+    plain = _PLAIN_LETTER.findall(_MATHS.sub(" ", text))
+    inside = [each for piece in marked for each in re.findall("[A-Za-z]", _COMMAND.sub(" ", piece))]
+    return frozenset(inside or plain)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 
 from training.answers.kinds import COUNT, MONEY
 from training.answers.nouns import ANY_THING, RESULTS, are_alike
@@ -11,6 +12,13 @@ VERBS = frozenset(
     {
         *("is", "are", "was", "were", "do", "does", "did", "will", "would", "can", "could"),
         *("has", "have", "had", "must", "should", "may"),
+    }
+)
+# Words that end the name of what is counted.
+JOINS = frozenset(
+    {
+        *("of", "in", "on", "at", "for", "to", "from", "with", "per", "than", "that", "which"),
+        *("who", "there", "and", "or", "left", "remaining", "he", "she", "they", "it", "we", "you"),
     }
 )
 # Groups that are counted as such: `dozens of eggs` and `dozen eggs` are no eggs.
@@ -64,6 +72,7 @@ class Asked:
         units: Units that the question names behind a number.
         counted: What stands behind its numbers, a few words each, in the singular.
         said: All of its words, in the singular, and abbreviations in brackets, `(WPM)`.
+        denied: Words right behind its `not`.
         money: Whether it speaks of money.
         per_cent: Whether it speaks of per cent.
         whole: The unit that is asked for as a whole, `miles per hour`, if it is a rate.
@@ -80,6 +89,7 @@ class Asked:
     units: frozenset[Unit] = frozenset()
     counted: frozenset[str] = frozenset()
     said: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
     money: bool = False
     per_cent: bool = False
     whole: Unit | None = None
@@ -104,6 +114,8 @@ class Asked:
         """
         if not self.is_known:
             return actual.known
+        if any(word not in self.said or word in self.denied for word in actual.beside):
+            return False
         if self.unit is None and not self.nouns:
             return self._leaves_open(actual) and self._is_of_kind(actual)
         if self.whole is not None and not actual.dimension.startswith("unit"):
@@ -150,8 +162,13 @@ class Asked:
         if self.is_sum and noun in self.nouns:
             return False
         if noun is None:
-            words = {singular(word) for word in actual.dimension.split()}
-            return not actual.known and words <= self.things | _TAIL and bool(words & self.nouns)
+            listed = [singular(word) for word in actual.dimension.split()]
+            counted = set(takewhile(lambda word: word not in JOINS, listed))
+            rest = set(listed) - counted
+            names_it = counted <= self.things | _TAIL and bool(counted & self.nouns)
+            return not actual.known and names_it and rest <= self.said | _TAIL
+        if "prime" in self.things:
+            return noun in self.nouns  # a number has fewer prime factors than divisors
         return noun in ANY_THING or any(are_alike(noun, each) for each in self.nouns)
 
     def _leaves_open(self, actual: Unit) -> bool:

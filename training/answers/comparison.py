@@ -26,7 +26,6 @@ from training.answers.values import (
 
 # Share of a decimal, at most half of its reference's last digit. Whole numbers are exact.
 RELATIVE_TOLERANCE = Fraction(1, 1000)
-_CENT = Fraction(1, 100)
 _NUMBERS = {
     word: Number(Fraction(number))
     for number, word in enumerate(
@@ -131,12 +130,12 @@ class Comparison:
         if ratio is None:
             return False
         decimals = actual.decimals if ratio == 1 else _decimals_if_measured(actual)
-        if self._is_money(actual, expected) and abs(actual.value * ratio - expected.value) > _CENT / 2:
-            return False
+        if decimals is not None and self._is_money(actual, expected):
+            return actual.value * ratio == expected.value
         return self._close(actual.value * ratio, decimals, expected)
 
     def _is_money(self, actual: Number, expected: Number) -> bool:
-        """Whether they are sums of money, which are exact to the cent."""
+        """Whether they are sums of money, which are not rounded."""
         units = (actual.unit, expected.unit, self.asked.unit)
         return self.asked.kind == MONEY or any(unit and unit.dimension in MONEY for unit in units)
 

@@ -39,6 +39,7 @@ _IN_WORDS = (
         r"\b(?:[Ff]ind|[Ww]hat is|[Dd]etermine|[Cc]ompute)\s+(?:the \w+ (?:pair|triple)s? )?"
         r"(?:\$|\\\()?\s*(\([a-zA-Z](?:\s*,\s*[a-zA-Z])+\))"
     ),
+    re.compile(r"\b([xyz])-(?:coordinate|intercept|component|value)\b"),
     re.compile(r"\bvalue of (?:\$|\\\()([^$]*[a-z][^$]*?)(?:\$|\\\))"),
     re.compile(
         r"\b(?:find|what is|determine|compute|calculate)\s+(?:the |its |their )?(?:total )?"

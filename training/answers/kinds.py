@@ -20,6 +20,8 @@ _NUMBER_NAMES = (
     r"|(?:sum|product|difference|number) of (?:all |the |its |two |real )*"
     r"(?:roots|solutions|zeros|digits|coefficients|integers|divisors|factors)"
 )
+_RESULTS = "median|mean|mode|range|average|sum|product|difference|quotient"
+_NUMBERS = r"(?:the )?(?:numbers?|set|data|values)?[\s:]*-?\d[\d\s,.;-]*(?:and -?\d[\d.]*)?"
 # Nothing but numbers, signs and functions, as markup leaves them.
 _FORMULA = (
     r"(?:[\d+*/^()=!.,|\s_&·×÷√π-]"
@@ -35,16 +37,26 @@ _KINDS = tuple(
             rf"(?:the (?:exact )?value of\s+)?(?=[^a-z]*\d){_FORMULA}\??\s*$",
             NUMBER,
         ),
+        (rf"{_ASKS}(?:{_RESULTS}) of {_NUMBERS}[?.]?\s*$", NUMBER),
+        (rf"\b(?:what is|find|calculate|compute)\s+[\d.]+\s?%\s+of\s+{_NUMBERS}[?.]?\s*$", NUMBER),
+        (
+            r"\bsolve\b(?![^.?]*(?:°|degree|radian|\b(?:sin|cos|tan)))[^.?]*[=<>≤≥]",
+            NUMBER,
+        ),
         (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),
         (rf"{_ASKS}area\b(?! of \w+ and)", frozenset({"length^2", "unit^2"})),
         (rf"{_ASKS}volume\b", frozenset({"length^3", "unit^3", "volume"})),
         (rf"{_ASKS}(?:perimeter|circumference|distance|height|width|radius|diameter)\b", _LENGTH),
         (rf"{_ASKS}(?:measure of (?:\$|\\\()?\s*(?:m\s*)?(?:\\?angle|∠))", _ANGLE),
-        (rf"{_ASKS}angle\b(?! and)", _ANGLE),
+        (rf"{_ASKS}(?:(?:measure|size) of (?:the |this |each )?(?:\w+ )?)?angle\b(?! and)", _ANGLE),
         (rf"{_ASKS}density\b", frozenset({"mass/length^3", "mass/volume^1"})),
         (rf"{_ASKS}acceleration\b", frozenset({"length/time^2"})),
         (rf"{_ASKS}(?:voltage)\b", frozenset({"voltage"})),
-        (rf"{_ASKS}(?:frequency)\b", frozenset({"frequency", "count"})),
+        (rf"{_ASKS}pressure\b", frozenset({"pressure", "force/length^2"})),
+        (rf"{_ASKS}(?:net )?force\b", frozenset({"force"})),
+        (rf"{_ASKS}(?:\w+ )?energy\b", frozenset({"energy"})),
+        (rf"{_ASKS}resistance\b", frozenset({"resistance"})),
+        (rf"{_ASKS}current\b(?! \w)", frozenset({"current"})),
         (rf"{_ASKS}(?:mass|weight)\b", frozenset({"mass", "force"})),
         (
             rf"{_ASKS}temperature\b",
@@ -59,6 +71,8 @@ _KINDS = tuple(
             r"|profit|change|make|makes)\b|\b(?:salary|income|profit)\b[^.]*\?",
             MONEY,
         ),
+        (r"\bwhat (?:do|does|did|will|would)\b[^.?]*\bcost\b", MONEY),
+        (rf"{_ASKS}(?:cost|price)\b", MONEY),
     )
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import dropwhile, takewhile
 
-from training.answers.asked import GROUPS, VERBS, Asked
+from training.answers.asked import GROUPS, JOINS, VERBS, Asked
 from training.answers.kinds import COUNT, kind_of
 from training.answers.nouns import ADJECTIVES, NOUNS
 from training.answers.units import Unit, is_sign, noun_of, parse_unit, singular
@@ -16,6 +16,7 @@ _MOST_CHARACTERS = 4000  # of a question, from its end
 _MONEY = re.compile(
     r"\\\$\s*(\d[\d,]*(?:\.\d+)?)|\$(\d[\d,]*(?:\.\d+)?)(?=\s+[a-zA-Z]{2}|\s*[.,;?!)](?:\s|$)|\s*$)"
 )
+_CURRENCY = re.compile(r"([€£¥]) ?(\d+(?:[.,]\d+)*)")
 _MARKUP = re.compile(r"\\(?:text|mathrm|mbox|operatorname|,|;|!)|[$\\{}()\[\]*~]")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
 _HOW_MANY = re.compile(r"\bhow many\s+", re.IGNORECASE)
@@ -31,19 +32,12 @@ _CONVERTS = re.compile(r"\b(?:convert|change|express|write|rewrite)\b", re.IGNOR
 _PER = re.compile(r"\b(?:per|an?|each|every)\s+([a-z]+)", re.IGNORECASE)
 # A condition or comparison, up to what is asked for.
 _CONDITION = re.compile(r"\b(?:than|if|when|while)\b[^,?]*(?:,|(?=\?)|$)", re.IGNORECASE)
-_BEHIND_A_NUMBER = re.compile(r"\d\s?((?:square |cubic )?[A-Za-z°]+(?:\^?[23²³])?)(?![\w-])")
+_BEHIND_A_NUMBER = re.compile(r"\d\s?((?:square |cubic )?[A-Za-z°€£¥¢]+(?:\^?[23²³])?)(?![\w-])")
 _MOLAR = re.compile(r"\bmolar(?:ity)?\b|\bconcentration\b", re.IGNORECASE)
 _KELVIN = re.compile(r"\bkelvins?\b|\btemperature\b", re.IGNORECASE)
 # Hyphens join: `six-inch tiles` are counted, and no inches.
 _WORD = re.compile(
     r"[^\W\d_]+(?:-[^\W\d_]+)*(?:\^?[23²³])?(?:\s?/\s?[^\W\d_]+(?:\^?[23²³])?)?|[%°€£¥¢]"
-)
-# Words that end the name of what is counted.
-_JOINS = frozenset(
-    {
-        *("of", "in", "on", "at", "for", "to", "from", "with", "per", "than", "that", "which"),
-        *("who", "there", "and", "or", "left", "remaining", "he", "she", "they", "it", "we", "you"),
-    }
 )
 _BEFORE_NOUNS = ADJECTIVES | {
     *("more", "other", "of", "the", "these", "those", "his", "her", "its", "their", "your", "my"),
@@ -60,6 +54,8 @@ _SAYS_MONEY = re.compile(
     re.IGNORECASE,
 )
 _IN_DOLLARS = re.compile(r"\(?\bin \\?\$(?=[)?.,]| (?!\d))|\(\\?\$\)")
+_DENIED = re.compile(r"(?:\bnot |n't |\bnon-)(?:an? |the )?([a-z]+)", re.IGNORECASE)
+_PART_OF = re.compile(r"\b(?:what is|find|calculate|compute)\s+[\d.]+\s?(?:%|per ?cent) of\b", re.I)
 _ABBREVIATION = re.compile(r"\([A-Z]{2,5}\)")
 _SAYS_PER_CENT = re.compile(r"%|\bper ?cent", re.IGNORECASE)
 _NUMBER = re.compile(r"\d(?![\d.,]*\d)\s?")
@@ -75,6 +71,7 @@ def read_asked(question: str) -> Asked:
     if not question.strip():
         return Asked()
     money = _MONEY.sub(r" \1\2 dollars ", question[-_MOST_CHARACTERS:])
+    money = _CURRENCY.sub(r"\2 \1 ", money)
     text = re.sub(r"\s+(?=\^)", "", _MARKUP.sub(" ", money))
     sentences = _SENTENCE.split(text)
     first = max((i for i, each in enumerate(sentences) if "?" in each), default=-1)
@@ -97,8 +94,9 @@ def read_asked(question: str) -> Asked:
         units=frozenset(_units(text)),
         counted=frozenset(_counted(text)),
         said=words.union(_ABBREVIATION.findall(question)),
+        denied=frozenset(singular(word.lower()) for word in _DENIED.findall(text)),
         money=bool(_SAYS_MONEY.search(text) or _IN_DOLLARS.search(question)),
-        per_cent=_SAYS_PER_CENT.search(text) is not None,
+        per_cent=bool(_SAYS_PER_CENT.search(text) and not _PART_OF.search(end)),
         whole=unit if unit and unit.rate and not things else None,
         kind=kind_of(end) or kind_of(text) or (COUNT if how_many and not (unit or nouns) else None),
     )
@@ -130,8 +128,14 @@ def _asked_for(text: str) -> tuple[Unit | None, frozenset[str], list[str]]:
         if unit is not None and _is_measure(unit.rate[0] if unit.rate else unit):
             return unit, nothing, things
         if words[start].lower() not in _BEFORE_NOUNS and "-" not in words[start]:
-            return None, _heads(words[start:verb]), things
+            return None, _heads(words[start:verb]) | _said_of_them(words[verb:]), things
     return None, nothing, things
+
+
+def _said_of_them(words: Sequence[str]) -> frozenset[str]:
+    """`girl` of `are girls`: another word for the same."""
+    is_other = len(words) > 1 and words[0] in ("are", "were") and singular(words[1]) in NOUNS
+    return frozenset({singular(words[1])} if is_other and singular(words[1]) != words[1] else ())
 
 
 def _heads(words: Sequence[str]) -> frozenset[str]:
@@ -144,7 +148,7 @@ def _heads(words: Sequence[str]) -> frozenset[str]:
     if "and" in lower[:-1]:
         place = lower.index("and")
         return _heads(lower[:place]) | _heads(lower[place + 1 :])
-    phrase = list(takewhile(lambda word: word not in _JOINS, lower)) or lower[:1]
+    phrase = list(takewhile(lambda word: word not in JOINS, lower)) or lower[:1]
     if groups := GROUPS.intersection(map(singular, phrase)):
         return groups
     plural = list(dropwhile(lambda word: singular(word) == word, phrase))

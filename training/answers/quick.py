@@ -36,6 +36,7 @@ _BASE_WORDS = {
         "two three four five six seven eight nine ten eleven twelve".split(), start=2
     )
 } | {"sixteen": "16"}
+_DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one letter or two
 _RATIOS = frozenset({"ratio", "proportion", "scale"})
 # Commands, words and signs that may be an operator to evaluate.
 _OPERATOR = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{2,}|[!|]|\^\s*\{?\s*T\b|'")
@@ -119,7 +120,8 @@ def _is_other_name(actual: str, expected: str | None, comparison: Comparison) ->
         return not are_equated(actual, expected, question)
     if is_other_quantity(actual, comparison.asked.sentence):
         return True
-    return not expected and is_other_letter(actual, question, comparison.asked.sentence)
+    is_open = expected is None or _DESCRIPTION.fullmatch(expected) is not None
+    return is_open and is_other_letter(actual, question, comparison.asked.sentence)
 
 
 def _is_choice_of_words(items: Items, given: str, wanted: str) -> bool:

@@ -190,12 +190,16 @@ def _parse_bracketed(text: str) -> Value | None:
     values = _parse_all(_with_both_signs(parts) if text[0] in "{⟨" else parts)
     if values is None:
         return None
-    if len(values) == 1 and text[0] != "[":
+    if len(values) == 1 and text[0] != "[" and not (text[0] == "⟨" and _is_set(values[0])):
         return values[0]
     if text[0] in "{⟨":
         return Items("set", values)
     # Brackets tell open from closed intervals; around more or fewer than two values they are style.
     return Items(text[0] + text[-1] if len(values) == 2 else "()", values)
+
+
+def _is_set(value: Value) -> bool:
+    return value == Words("∅") or (isinstance(value, Items) and value.kind == "set")
 
 
 def _parse_enumeration(text: str) -> Items | None:
@@ -248,6 +252,7 @@ def _parse_all(parts: list[str]) -> tuple[Value, ...] | None:
     return known if len(known) == len(parts) else None
 
 
+_BOUNDED = re.compile(r"[A-Za-z](?:\([a-z]\))?")
 _COMPARISON = re.compile(r"\s*([<>≤≥])\s*")
 
 
@@ -255,7 +260,7 @@ def _parse_inequality(text: str) -> Items | None:
     """`x > 2` or `1 < x ≤ 3` as an interval; `x ∈ (1, 3]` is one by `split_name`."""
     parts = _COMPARISON.split(text)
     sides, signs = [part.strip() for part in parts[::2]], parts[1::2]
-    place = next((i for i, side in enumerate(sides) if re.fullmatch(r"[A-Za-z]", side)), None)
+    place = next((i for i, side in enumerate(sides) if _BOUNDED.fullmatch(side)), None)
     if place is None or not (len(sides) == 2 or (len(sides) == 3 and place == 1)):
         return None
     if len(sides) == 3 and (signs[0] in "<≤") != (signs[1] in "<≤"):

@@ -41,6 +41,8 @@ _ASKS_FOR_WORK = re.compile(
     re.IGNORECASE,
 )
 _OWN_LETTERS = {"slope": "m", "remainder": "rR", "discriminant": "D", "number": "nNkm"}
+# A range bounds the values of a function, not its argument.
+_RANGE_OF = re.compile(r"\brange of [^.?]{0,40}?[a-zA-Z]\(([a-z])\)", re.IGNORECASE)
 _UNKNOWNS = "xyz"
 _SOLVES = re.compile(
     r"\bsolve[ds]?\b|\bsolutions?\b|\broots? of\b|\bdomain\b|\bzeros of\b", re.IGNORECASE
@@ -63,7 +65,7 @@ def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
 
     It is if it usually names another quantity (`d` for a radius), if a sum, a mean or another
     number that is worked out is asked for, and the letter is an unknown (x, y, z) or stands in the
-    question, or if an equation is to be solved in which other letters stand.
+    question, if the range of a function of this letter is, or if an equation is to be solved in which other letters stand.
 
     Args:
         name: See `normal.split_name`.
@@ -77,6 +79,8 @@ def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
         asked = _asked(_OF_LETTERS, sentence)
         if asked and not asked & _LETTERS[letter]:
             return True
+    if any(letter == argument for argument in _RANGE_OF.findall(question)):
+        return True
     known = _letters(question)
     if work := _ASKS_FOR_WORK.search(question[-_MOST_CHARACTERS:]):
         own = _OWN_LETTERS.get(work["what"].lower(), "")

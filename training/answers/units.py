@@ -1,7 +1,7 @@
 """Units of measurement, and the nouns that an answer may count."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -19,6 +19,8 @@ class Unit:
             words say something: `5 squared` is no 5, and `5m` may be a product.
         parts: Dimension and factor of the units that it is made of: of km and h for km/h.
         rate: What is above and below the line of km/h.
+        beside: Words that say more of what is counted, in the singular: of `red apples`, of `cups
+            of flour`.
     """
 
     dimension: str
@@ -26,6 +28,7 @@ class Unit:
     known: bool = True
     parts: frozenset[tuple[str, Fraction]] = frozenset()
     rate: "tuple[Unit, Unit] | None" = None
+    beside: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def noun_of(unit: Unit) -> str | None:
@@ -225,9 +228,11 @@ def _known(name: str) -> Unit | None:
     *adjectives, noun = counted.split() or [""]
     if noun in ONLY_PLURAL:
         return None
+    inside = frozenset(singular(word) for word in content.split())
     if not set(adjectives) <= ADJECTIVES or singular(noun) not in NOUNS:
-        return _UNITS.get(singular(counted)) if of else None
-    return Unit(f"{_COUNTED}{singular(noun)}", Fraction(1))
+        measure = _UNITS.get(counted) or _UNITS.get(singular(counted))
+        return replace(measure, beside=inside) if of and measure else None
+    return Unit(f"{_COUNTED}{singular(noun)}", Fraction(1), beside=inside.union(adjectives))
 
 
 _IRREGULAR = {

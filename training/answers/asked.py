@@ -50,6 +50,7 @@ _SAID_AGAIN = {
     "ago": frozenset({"ago"}),
     "altogether": frozenset({"altogether", "total", "all", "together"}),
 }
+_SAY_NOTHING = frozenset({"total", "possible", "different", "distinct", "correct", "whole"})
 _DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
 
 
@@ -114,7 +115,8 @@ class Asked:
         """
         if not self.is_known:
             return actual.known
-        if any(word not in self.said or word in self.denied for word in actual.beside):
+        told = actual.beside - _SAY_NOTHING
+        if not told <= self.said or told & self.denied:
             return False
         if self.unit is None and not self.nouns:
             return self._leaves_open(actual) and self._is_of_kind(actual)

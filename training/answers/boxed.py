@@ -19,21 +19,39 @@ _CONNECTOR = re.compile(
 _ALTERNATIVE = re.compile(
     r"\b(?:or|if|option|case|otherwise|unless|maybe|perhaps)\b", re.IGNORECASE
 )
-# A box that is a part of something: `-\boxed{5}`, `1\boxed{5}`, `\boxed{5} \cdot 10`; or denied,
-# `x \neq \boxed{5}`; or the last of several values, `3, 4, \boxed{5}`.
+# What makes a box a part of something, or denies it, where it stands before the box.
 _BEFORE = re.compile(
-    r"(?:\d|[/^_+−-] ?|[-+−\d] ?\( ?|(?:≠|!=|\\neq?|\\not ?=)\s*|(?i:\b(?:not|isn't|never)\s+)\$?"
-    r"|\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?"
-    r"|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?"
-    r"|\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*)$"
+    r"(?:"
+    + "|".join(
+        (
+            r"\d|[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
+            r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
+            r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
+            r"(?:[<>≤≥≠∈]|!=|\\(?:neq?|not ?=|leq?|geq?|lt|gt|in|notin|to|sim)(?![a-zA-Z]))\s*\$? ?",
+            r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?",
+            r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
+            r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval
+        )
+    )
+    + r")$"
 )
 _LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
+# The same behind the box.
+_OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
 _AFTER = re.compile(
-    r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion"
-    r"|dozen|pairs?|squared|cubed|halves|thirds|quarters|factorial)\b"
-    r"|\s*\$?[\s,(]*(?:or|and)\s+(?:(?:maybe|perhaps|possibly|probably|even|also)\s+)*[-$]*\d"
-    r"|\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*="
-    r"| *(?:[/^_+]|[-−] *\d|!=|=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
+    "|".join(
+        (
+            r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion"
+            r"|trillion|dozen|pairs?|squared|cubed|halves|thirds|quarters|factorial)\b",
+            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?{_OR}\s*(?:{_OR}\s*)*[-$]*\d",
+            r"\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*=|!\$",
+            r" *(?:[/^_+=<>≤≥≠]|[-−] *\d|!=)",
+            r" *\\(?:cdot|times|div|pm|mp|frac|sqrt|pi|neq?|leq?|geq?|lt|gt|to|sim)(?![a-zA-Z])",
+            r" *, *-?[\w.]+ *(?:[)\]]|\\\})| *\\\}",
+            r"\s*\$?\s*(?:is|was|seems|looks) (?:wrong|incorrect|not|false|impossible|invalid)\b",
+            r"\s*\$?,?\s*(?:isn't|no,? wait|wait,|hmm)",
+        )
+    )
 )
 # What belongs to an answer though it stands behind its box.
 _PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
@@ -44,6 +62,10 @@ _UNIT = re.compile(
     r"|(?P<word>[a-zA-Z]{2,12}(?:(?: per |/)[a-z]{1,10})?)(?![a-zA-Z]))"
     r"(?P<power>\$? *\^ *\{? *[23] *\}?)?"
 )
+# What a formula begins with, right before a box: `x =`, `AB =`; and `6 =`.
+_START = r"(?:^|[$\n]|\\[(\[]|[,;:] |\\(?:Rightarrow|implies|therefore|quad)) *"
+_LABEL = re.compile(rf"{_START}([A-Za-z](?:_\{{?\w{{1,4}}\}}?)?|[A-Z]{{2}}) *= *$")
+_NUMBER_IS = re.compile(rf"{_START}(-?\d[\d.]*) *= *$")
 _MAX_CONNECTOR_CHARS = 40
 
 
@@ -60,6 +82,27 @@ def extract_boxed(text: str) -> str | None:
         don't balance, if it is longer than MAX_ANSWER_CHARS, or if the box is only a part of what
         stands there, as in `-\boxed{5}`.
     """
+    found = _last_answer(text)
+    return found[0] if found else None
+
+
+def extract_labelled(text: str) -> str | None:
+    r"""The content of the last box with the name before it: `$y = \boxed{5}$` is `y = 5`.
+
+    Returns:
+        As `extract_boxed`; with the letter, letter with an index or two points before the box if a
+        formula begins with it and the content has no `=` of its own.
+    """
+    found = _last_answer(text)
+    if found is None:
+        return None
+    answer, before = found
+    label = _LABEL.search(before)
+    return f"{label[1]} = {answer}" if label and "=" not in answer else answer
+
+
+def _last_answer(text: str) -> tuple[str, str] | None:
+    """The answer of `extract_boxed`, and what stands before its box."""
     last_start = text.rfind("\\boxed")
     # All that can belong to the answer lies in here, however long the response is.
     window = text[max(last_start - MAX_ANSWER_CHARS, 0) : last_start + MAX_ANSWER_CHARS + 16]
@@ -82,9 +125,12 @@ def extract_boxed(text: str) -> str | None:
     before, after = window[: first[0]], window[boxes[-1][1] :]
     if _BEFORE.search(before) and not _LIST_ITEM.search(before):
         return None
+    number = _NUMBER_IS.search(before)
+    if number and len(distinct) == 1 and number[1] != distinct[0]:
+        return None  # `6 = \\boxed{5}`
     if len(distinct) == 1 and (belonging := _belonging(after)):
-        return distinct[0] + belonging
-    return None if _AFTER.match(after) else " or ".join(distinct)
+        return distinct[0] + belonging, before
+    return None if _AFTER.match(after) else (" or ".join(distinct), before)
 
 
 def _belonging(after: str) -> str:

@@ -41,7 +41,8 @@ def _without_numbers(form: Form) -> Form:
     if kind in ("power", "root"):
         return built[0] if built[0] == _ANY_NUMBER else (kind, built[0], parts[1])
     if kind == "quotient":
-        return built[0] if built[1] == _ANY_NUMBER else (kind, *built)
+        is_dropped = built[1] == _ANY_NUMBER and built[0][0] != "sum"
+        return built[0] if is_dropped else (kind, *built)
     if kind == "product":
         factors = sorted((each for each in built if each != _ANY_NUMBER), key=repr)
         return (kind, *factors) if len(factors) > 1 else (*factors, _ANY_NUMBER)[0]

@@ -109,6 +109,8 @@ def _is_not_fraction(answer: str, reference: str, asked: str) -> bool:
         return False
     if mine is None or not mine.is_fraction:
         return True
+    if mine.form == "reducible" and theirs.form == "fraction":
+        return True  # a fraction is asked for in lowest terms
     is_strict = "improper" in asked or "mixed" in asked
     return is_strict and bool(_MIXED.match(answer)) != bool(_MIXED.match(reference))
 

@@ -11,6 +11,20 @@ _FRACTION = re.compile(
     rf"\\frac\s*\{{\s*({_NUMBER})\s*\}}\s*\{{\s*({_NUMBER})\s*\}}|\\frac(\d)(\d)"
     rf"|({_NUMBER}) ?/ ?({_NUMBER})"
 )
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTH = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DATES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{_MONTH} (?:the )?{_DAY}(?:,? (?P<year>\d{{4}}))?",
+        rf"(?:the )?{_DAY} (?:of )?{_MONTH}(?:,? (?P<year>\d{{4}}))?",
+        r"(?P<year>\d{4})-(?P<month>0\d|1[0-2])-(?P<day>[0-3]\d)",
+    )
+)
 _HALF_A_DAY = 12 * 3600
 _TIME = re.compile(
     r"(?P<hour>\d{1,2})(?::(?P<minute>[0-5]\d))?(?::(?P<second>[0-5]\d))?"
@@ -84,6 +98,28 @@ def same_time(answer: str, reference: str) -> bool | None:
     if int(expected["hour"]) > 12:
         return mine == theirs
     return mine % _HALF_A_DAY == theirs % _HALF_A_DAY
+
+
+def same_date(answer: str, reference: str) -> bool | None:
+    """Whether both are one day; None if the reference is none. A year counts if both say it, or the
+    reference does.
+    """
+    expected, actual = _date(reference), _date(answer)
+    if expected is None:
+        return None
+    if actual is None:
+        return False
+    return actual[:2] == expected[:2] and (actual[2] == expected[2] or expected[2] is None)
+
+
+def _date(text: str) -> tuple[int, int, int | None] | None:
+    """Month, day and year of `May 12, 2020`, `12 May` or `2020-05-12`; None if it is no day."""
+    for pattern in _DATES:
+        if match := pattern.fullmatch(text):
+            month = match["month"].lower()
+            number = int(month) if month.isdigit() else _MONTHS.index(month[:3]) + 1
+            return number, int(match["day"]), int(match["year"]) if match["year"] else None
+    return None
 
 
 def _seconds(time: re.Match[str]) -> int:

@@ -14,7 +14,7 @@ from training.answers.echo import is_echo
 from training.answers.equations import asked_expression, asked_variable, read, without_asked
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
-from training.answers.literal import same_literal, same_ratio, same_time
+from training.answers.literal import same_date, same_literal, same_ratio, same_time
 from training.answers.normal import names_differ, normalize, split_name
 from training.answers.options import labelled, letter_of, read_options, same_words
 from training.answers.outcome import Verdict
@@ -135,10 +135,8 @@ def _written_out(given: str, wanted: str, question: str) -> Verdict | None:
     """The verdict where the reference is a ratio, a time of day, a range, a date or a size."""
     mine, theirs = split_name(given)[1], split_name(wanted)[1]
     same = same_ratio(mine, theirs) if _RATIOS & read_asked(question).sentence else None
-    if same is None:
-        same = same_time(mine, theirs)
-    if same is None:
-        same = same_literal(mine, theirs)
+    for compare in (same_date, same_time, same_literal):
+        same = compare(mine, theirs) if same is None else same
     if same is None:
         return None
     return (_refused(given, wanted, question) if same else None) or _verdict(same)

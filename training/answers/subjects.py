@@ -32,8 +32,9 @@ _LETTERS = {
 _OF_LETTERS = frozenset[str]().union(*_LETTERS.values())
 # Worked out from other numbers, so that an unknown's letter names one of these instead.
 _WORKED_OUT = (
-    r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|range|slope"
-    r"|discriminant|determinant|number|greatest common \w+|least common \w+|probability"
+    r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|slope"
+    r"|discriminant|determinant|greatest common \w+|least common \w+|probability"
+    r"|range(?! of (?:the function|(?:\$|\\\()?[a-z]\())|number(?= of (?:\w+ )?(?:root|solution|zero))"
 )
 _ASKS_FOR_WORK = re.compile(
     rf"\b(?:find|what(?: is|'s)|determine|compute|calculate|give|state) (?:the |their |its )?"

@@ -115,8 +115,7 @@ class Asked:
         """
         if not self.is_known:
             return actual.known
-        told = actual.beside - _SAY_NOTHING
-        if not told <= self.said or told & self.denied:
+        if not self.tells(actual):
             return False
         if self.unit is None and not self.nouns:
             return self._leaves_open(actual) and self._is_of_kind(actual)
@@ -134,6 +133,11 @@ class Asked:
                 return True
             return (self.unit.dimension, self.unit.factor) == (actual.dimension, actual.factor)
         return self._counts(actual)
+
+    def tells(self, actual: Unit) -> bool:
+        """Whether the question says, too, what a unit says of its thing: the red of `red balls`."""
+        told = actual.beside - _SAY_NOTHING
+        return not self.is_known or (told <= self.said and not told & self.denied)
 
     def _is_of_kind(self, actual: Unit) -> bool:
         """Whether a unit measures what is asked for: an area is in no plain metres."""

@@ -27,7 +27,8 @@ _BEFORE = re.compile(
             r"\d|[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
             r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
             r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
-            r"(?:[<>≤≥≠∈]|!=|\\(?:neq?|not ?=|leq?|geq?|lt|gt|in|notin|to|sim)(?![a-zA-Z]))\s*\$? ?",
+            r"(?:[<>≤≥≠∈]|!=|\\not ?=)\s*\$? ?",
+            r"\\(?:neq?|leq?|geq?|lt|gt|in|notin|to|sim)(?![a-zA-Z])\s*\$? ?",
             r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?",
             r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
             r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval
@@ -149,12 +150,13 @@ def _belonging(after: str) -> str:
     is_word = found["word"] is not None
     if unit is None or not unit.known or (is_word and not _is_measure_in_prose(written, unit)):
         return ""
-    return f" {written}{(found['power'] or '').replace('$', '')}"
+    return f" {written}{re.sub('[ $]', '', found['power'] or '')}"
 
 
 def _is_measure_in_prose(word: str, unit: Unit) -> bool:
     """`cm` or `miles`, but no `in`, and no noun, which may go on with the sentence."""
-    is_sign_or_plural = len(word) == 2 or singular(word.split()[0]) != word.split()[0]
+    first = word.partition(" ")[0]
+    is_sign_or_plural = len(word) == 2 or singular(first) != first
     return word != "in" and noun_of(unit) is None and is_sign_or_plural
 
 

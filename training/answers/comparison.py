@@ -7,8 +7,8 @@ from training.answers import numeric
 from training.answers.asked import Asked
 from training.answers.canonical import canonical
 from training.answers.equations import Named
-from training.answers.kinds import MONEY
 from training.answers.expressions import read_expression
+from training.answers.kinds import MONEY
 from training.answers.numbers import Number
 from training.answers.order import is_ordered, ordered_names
 from training.answers.reading import choices
@@ -29,7 +29,7 @@ RELATIVE_TOLERANCE = Fraction(1, 1000)
 _NUMBERS = {
     word: Number(Fraction(number))
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve".split()
+        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
     )
 }
 
@@ -49,6 +49,7 @@ class Comparison:
     asked: Asked
 
     def equal(self, actual: Value, expected: Value) -> bool:
+        """Whether an answer's value is the reference's, by the rules of docs/answers.md."""
         if isinstance(actual, Number) and isinstance(expected, Number):
             return self._same_number(actual, expected)
         if isinstance(actual, Items) and isinstance(expected, Items):
@@ -158,7 +159,7 @@ class Comparison:
         if actual.unit and expected.unit:
             return False  # per cent of something else
         share = _is_share(actual)
-        if share and not self.asked.allows_shares:
+        if actual.unit and not (self.asked.allows_shares and self.asked.tells(actual.unit)):
             return False
         is_hundredfold = not share or self.asked.allows_per_cent  # 50 % for a plain 50
         per_cent = actual.value if share else expected.value

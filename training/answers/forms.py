@@ -27,8 +27,9 @@ _NEAREST = re.compile(r"\bnearest\s+(?:\\?\$?0?\.(?P<point>\d+)|(?P<word>[a-z]+)
 _TO_PLACES = re.compile(r"\b(?P<count>one|two|three|four|five|\d)[ -]decimals?(?: places?)?\b")
 # Forms with a name, that an equation or a polynomial may have.
 _NAMED_FORM = re.compile(
-    r"\b(?:slope[- ]intercept|point[- ]slope|intercept|vertex|standard|general|cent(?:er|re)[- ]radius"
-    r"|completed[- ]square) form\b|\bcomplet\w+ the square\b|\b(?:in|of) the form\b"
+    r"\b(?:slope[- ]intercept|point[- ]slope|intercept|vertex|standard|general"
+    r"|cent(?:er|re)[- ]radius|completed[- ]square) form\b"
+    r"|\bcomplet\w+ the square\b|\b(?:in|of) the form\b"
 )
 _SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
@@ -62,9 +63,7 @@ def _is_other_shape(answer: str, reference: str) -> bool:
     )
     num_sides = min(len(mine), len(theirs))
     pairs = [mine[-num_sides:], mine[: -num_sides - 1 : -1]] if num_sides > 1 else [mine[-1:]]
-    return not any(
-        all(map(_is_built_alike, sides, theirs[-num_sides:])) for sides in pairs
-    )
+    return not any(all(map(_is_built_alike, sides, theirs[-num_sides:])) for sides in pairs)
 
 
 def _is_built_alike(mine: Node | str, theirs: Node | str) -> bool:
@@ -227,7 +226,6 @@ def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
     if isinstance(mine, str) or isinstance(theirs, str):
         return False
     return any(left(mine) and not left(theirs) for left in _LEFT)
-
 
 
 def _leaves_square(tree: Node) -> bool:

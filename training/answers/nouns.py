@@ -59,13 +59,12 @@ ANY_THING = frozenset(
     }
 )
 # What people are called by what they do: no word for one sex or age, which leaves others out.
-_ROLES = frozenset(
-    """
+_DOINGS = """
     student pupil friend member player worker employee guest passenger customer visitor voter
     resident citizen tourist candidate soldier singer dancer actor runner driver rider swimmer
     camper scout
-    """.split()
-)
+"""
+_ROLES = frozenset(_DOINGS.split())
 _PEOPLE = _ROLES | {
     *("man", "woman", "child", "kid", "boy", "girl", "adult", "baby", "teacher", "parent"),
     *("sibling", "brother", "sister", "cousin", "son", "daughter"),

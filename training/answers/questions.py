@@ -24,7 +24,9 @@ _NUMBER_OF = re.compile(
     r"\b(?:what is|find|determine|compute|calculate|give|state) the (?:total )?number of\s+",
     re.IGNORECASE,
 )
-_PER_CENT = re.compile(r"\b(?:what|as|by what) (?:is the |an? )?per ?cent(?:age)?\b", re.IGNORECASE)
+_PER_CENT = re.compile(
+    r"\b(?:what|as|by what|how many) (?:is the |an? )?per ?cent(?:age)?\b", re.IGNORECASE
+)
 _HOW_OLD = re.compile(r"\bhow old\b", re.IGNORECASE)
 _IN = re.compile(r"\b(?:in|into)\s+")
 _TO = re.compile(r"\bto\s+")
@@ -48,7 +50,8 @@ _LONGEST_UNIT, _LONGEST_NAME = 4, 3  # words, `cubic metres per second`, `red va
 _TWO_UNITS = re.compile(r"\bin ([a-z]+) (?:and|or) ([a-z]+)")
 _FARTHEST_NOUN, _NUM_THINGS = 5, 8  # words after `how many`
 _SAYS_MONEY = re.compile(
-    r"[€£¥¢]|\bhow much (?:is|are|was|were)\b|\b(?:dollars?|cents?|euros?|usd|pric\w+|costs?|pa(?:y|ys|ying|id)|spen[dt]\w*|money"
+    r"[€£¥¢]|\bhow much (?:is|are|was|were)\b"
+    r"|\b(?:dollars?|cents?|euros?|usd|pric\w+|costs?|pa(?:y|ys|ying|id)|spen[dt]\w*|money"
     r"|earn\w*|owe[sd]?|profits?|change|salary|wages?|income|sell\w*|sold|sales?|bought|buy\w*"
     r"|charg\w+|bill|budget|revenue|worth|fees?|tax\w*|discount\w*|loan|interest|amount|receipt)\b",
     re.IGNORECASE,

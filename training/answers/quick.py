@@ -30,12 +30,11 @@ _FURTHER_CHOICE = re.compile(
     r"\b[A-Ja-j][).:]|\b[B-J]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b"
 )
 _BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*(\d{1,2}|[a-z]{3,7})\s*\}?")
-_BASE_WORDS = {
-    word: str(base)
-    for base, word in enumerate(
-        "two three four five six seven eight nine ten eleven twelve".split(), start=2
-    )
-} | {"sixteen": "16"}
+_BASE_NAMES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
+_BASE_WORDS = {word: str(base) for base, word in enumerate(_BASE_NAMES, start=2)} | {
+    "twelve": "12",
+    "sixteen": "16",
+}
 _DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one letter or two
 _RATIOS = frozenset({"ratio", "proportion", "scale"})
 # Commands, words and signs that may be an operator to evaluate.

@@ -93,17 +93,21 @@ def _parse_words(text: str) -> Words | None:
     return None
 
 
-_REALS = re.compile(r"𝔻R|(?:the )?(?:set of )?all (?:reals?|real (?:numbers|values|x))", re.IGNORECASE)
-_ALL_BUT = re.compile(r"(?P<name>[A-Za-z]) ?≠ ?(?P<one>.+)|𝔻R ?(?:\\(?:setminus|backslash)|\\|-) ?⟨(.+)⟩")
+_REALS = re.compile(
+    r"𝔻R|(?:the )?(?:set of )?all (?:reals?|real (?:numbers|values|x))", re.IGNORECASE
+)
+_ALL_BUT = re.compile(
+    r"(?P<name>[A-Za-z]) ?≠ ?(?P<one>.+)|𝔻R ?(?:\\(?:setminus|backslash)|\\|-) ?⟨(?P<some>.+)⟩"
+)
 _NO_END, _LAST_END = Words("-∞"), Words("∞")
 
 
 def _parse_real_numbers(text: str) -> Items | None:
-    """All real numbers as the interval from -∞ to ∞; `x ≠ 3` as two, `ℝ \\ {1, 2}` as three."""
+    """All real numbers as the interval from -∞ to ∞; `x ≠ 3` as two, `ℝ - {1, 2}` as three."""
     if _REALS.fullmatch(text):
         return Items("()", (_NO_END, _LAST_END))
     match = _ALL_BUT.fullmatch(text)
-    parts = (_split(match["one"] or match[3]) if match else None) or []
+    parts = (_split(match["one"] or match["some"]) if match else None) or []
     ends: list[tuple[Fraction, Value]] = []
     for part in parts:
         value = _parse(part)

@@ -34,7 +34,8 @@ _OF_LETTERS = frozenset[str]().union(*_LETTERS.values())
 _WORKED_OUT = (
     r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|slope"
     r"|discriminant|determinant|greatest common \w+|least common \w+|probability"
-    r"|range(?! of (?:the function|(?:\$|\\\()?[a-z]\())|number(?= of (?:\w+ )?(?:root|solution|zero))"
+    r"|range(?! of (?:the function|(?:\$|\\\()?[a-z]\())"
+    r"|number(?= of (?:\w+ )?(?:root|solution|zero))"
 )
 _ASKS_FOR_WORK = re.compile(
     rf"\b(?:find|what(?: is|'s)|determine|compute|calculate|give|state) (?:the |their |its )?"
@@ -51,7 +52,9 @@ _SOLVES = re.compile(
 _MATHS = re.compile(r"\$([^$]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
 _COMMAND = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+|[a-zA-Z]{4,}")
 # Outside of mathematics a letter by itself may be a word.
-_PLAIN_LETTER = re.compile(r"(?<![A-Za-z\\'])(?![aAI]\b)[A-Za-z](?![A-Za-z'])|(?<=\d)[a-z](?![a-z])")
+_PLAIN_LETTER = re.compile(
+    r"(?<![A-Za-z\\'])(?![aAI]\b)[A-Za-z](?![A-Za-z'])|(?<=\d)[a-z](?![a-z])"
+)
 
 
 def is_other_quantity(name: str, sentence: Set[str]) -> bool:
@@ -66,7 +69,8 @@ def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
 
     It is if it usually names another quantity (`d` for a radius), if a sum, a mean or another
     number that is worked out is asked for, and the letter is an unknown (x, y, z) or stands in the
-    question, if the range of a function of this letter is, or if an equation is to be solved in which other letters stand.
+    question, if the range of a function of this letter is, or if an equation is to be solved in
+    which other letters stand.
 
     Args:
         name: See `normal.split_name`.
@@ -86,9 +90,11 @@ def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
     if work := _ASKS_FOR_WORK.search(question[-_MOST_CHARACTERS:]):
         own = _OWN_LETTERS.get(work["what"].lower(), "")
         return letter not in own and letter in {*_UNKNOWNS, *known}
-    return _SOLVES.search(question) is not None and bool(known) and letter.lower() not in {
-        each.lower() for each in known
-    }
+    return (
+        _SOLVES.search(question) is not None
+        and bool(known)
+        and letter.lower() not in {each.lower() for each in known}
+    )
 
 
 def are_equated(first: str, second: str, question: str) -> bool:

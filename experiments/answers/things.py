@@ -1,4 +1,4 @@
-"""What an answer counts, and in which sign: pairs whose truth hangs on the words of the question."""
+"""What an answer counts, and in which sign: truth hangs on the words of the question."""
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction

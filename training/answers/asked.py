@@ -30,21 +30,17 @@ _NO_THINGS = GROUPS | {
     *("percent", "negative", "root", "power", "wrong", "no", "mod", "divided", "multiplied"),
     "double",
 }
-# Words behind what is counted that change nothing: `5 apples left`.
-_TAIL = frozenset(
-    {
-        *("left", "remaining", "more", "in", "total", "all", "altogether", "of", "the", "each"),
-        *("away", "ago", "old", "tall", "long"),
-    }
-)
+# Words beside what is counted that change nothing: `5 apples in total`.
+_TAIL = frozenset({"in", "total", "all", "altogether", "of", "the"})
 # Words behind a unit that only repeat the question, and what it says then.
 _LEFT = frozenset({"left", "leave", "remain", "remaining", "still"})
-_COMPARED = """
+_COMPARISONS = """
     shorter taller longer older younger heavier lighter wider deeper higher lower faster slower
-    farther further more less fewer away deep high wide tall long
+    farther further more less fewer away deep high wide tall long each
 """
+_COMPARED = frozenset(_COMPARISONS.split())
 _SAID_AGAIN = {
-    **{word: frozenset({word}) for word in _COMPARED.split()},
+    **{word: frozenset({word}) for word in _COMPARED},
     **dict.fromkeys(("left", "remaining", "remain"), _LEFT),
     "old": frozenset({"old", "age"}),
     "ago": frozenset({"ago"}),
@@ -171,7 +167,8 @@ class Asked:
             listed = [singular(word) for word in actual.dimension.split()]
             counted = set(takewhile(lambda word: word not in JOINS, listed))
             rest = set(listed) - counted
-            names_it = counted <= self.things | _TAIL and bool(counted & self.nouns)
+            named = self.things | _TAIL | (_COMPARED & self.sentence)
+            names_it = counted <= named and bool(counted & self.nouns)
             return not actual.known and names_it and rest <= self.said | _TAIL
         if "prime" in self.things:
             return noun in self.nouns  # a number has fewer prime factors than divisors

@@ -10,11 +10,12 @@ from training.answers.numbers import Number, parse_number
 from training.answers.tree import Node, variables
 from training.answers.units import singular
 
-_OF_A_WHOLE = re.compile(r"(?P<part>.*[\d}%t]) +of +(?P<whole>[A-Za-z]+(?: [A-Za-z]+){0,4})")
+_OF_A_WHOLE = re.compile(r"(?P<part>.*[\d}%a-z]) +of +(?P<whole>[A-Za-z]+(?: [A-Za-z]+){0,4})")
 _SCALE = re.compile(r"(?<=[\d ])(thousand|million|billion)s?\b *")
 _IN_BRACKETS = re.compile(r"(?P<number>-?[\d.,]+) ?\( ?(?P<unit>[a-zA-Z]+(?: [a-zA-Z]+){0,3}) ?\)")
 _OUT_OF = re.compile(r"(\d{1,9}) (?:in|out of) (\d{1,9})")
 _PROBABILITY = re.compile(r"(?:P|Pr) ?\([^()=]{2,60}\) ?= ?")
+_POINT = re.compile(r"(?P<name>[A-Z]) ?(?P<place>\([^()]+,[^()]+\))")
 _PROBABLE = re.compile(r"\bprobability\b|\bchance\b|\blikely\b", re.IGNORECASE)
 _INTEGER = re.compile(
     r",? *\(?(?:where |for |with )?(?:any |all |some |every )?(?:integers? )?"
@@ -35,8 +36,12 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
         question: As it was asked.
         said: The words of the question, in the singular.
     """
+    if given.isdigit():
+        return given
     text = _OUT_OF.sub(r"\1/\2", given) if _OUT_OF.fullmatch(given) else given
     text = _IN_BRACKETS.sub(r"\g<number> \g<unit>", text) if "(" in text else text
+    if (point := _POINT.fullmatch(text)) and _is_point(point["name"], question):
+        text = point["place"]
     if _PROBABLE.search(question):
         text = _PROBABILITY.sub("", text)
     text = _without_whole(_without_scale(text, wanted, question), said)
@@ -47,16 +52,23 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
 
 
 def _without_whole(text: str, said: Set[str]) -> str:
-    """`60% of the students` as `60%`, if the question speaks of students: a part of it is one."""
+    """`60% of the students` as `60%`, `5 gallons of gas` as `5 gallons`, if the question says so."""
     match = _OF_A_WHOLE.fullmatch(text)
     if match is None:
         return text
     words = {singular(word) for word in match["whole"].lower().split()} - _NO_MEANING
     part = parse_number(match["part"])
-    is_part = part is not None and (
-        part.is_fraction or (part.unit is not None and part.unit.dimension == "share")
-    )
+    is_part = part is not None and (part.is_fraction or (part.unit and part.unit.known))
     return match["part"] if is_part and words <= said else text
+
+
+def _is_point(name: str, question: str) -> bool:
+    """Whether a question asks where a point is, as in `the coordinates of point B`."""
+    places = r"\b(?:coordinates of|point|vertex|midpoint|cent(?:er|re))"
+    return (
+        re.search(rf"{places} (?:the )?(?:point |vertex )?\$?{name}\b(?! *\()", question)
+        is not None
+    )
 
 
 def _without_scale(text: str, wanted: str, question: str) -> str:

@@ -56,10 +56,16 @@ _EXPRESSION = re.compile(
     r"(?:\$|\\\()([^$=]{1,60}?)(?:\$|\\\))(?!\s*(?:and\b|or\b|,))",
     re.IGNORECASE,
 )
+_FUNCTION = re.compile(r"[a-zA-Z]'*\s*\(")  # no product, whose factors may change their places
+_SIGNS = {"sum": "+", "difference": "-", "product": "*"}
+_OF_TWO = re.compile(
+    r"\b(?P<what>sum|difference|product) of \$?(?P<first>[a-z])\$? and \$?(?P<second>[a-z])\b",
+    re.IGNORECASE,
+)
 _FUNCTIONS = (
     (re.compile(r"lcm\s*\([\d,\s]+\)"), re.compile(r"\blcm\b|least common multiple", re.I)),
     (
-        re.compile(r"(?:gcd|gcf|hcf)\s*\([\d,\s]+\)", re.I),
+        re.compile(r"\\?(?:gcd|gcf|hcf)\s*\([\d,\s]+\)", re.I),
         re.compile(r"\b(?:gcd|gcf|hcf)\b|(?:greatest|highest) common (?:divisor|factor)", re.I),
     ),
 )
@@ -144,6 +150,8 @@ def asked_expression(question: str) -> str | None:
     It may be a function's value, `f^{-1}(x)` or `f'(2)`; spaces and braces are dropped.
     """
     found = {name for text in _EXPRESSION.findall(question[-2000:]) if (name := _name_of(text))}
+    for match in _OF_TWO.finditer(question[-2000:]):
+        found.add(f"{match['first']}{_SIGNS[match['what'].lower()]}{match['second']}")
     return found.pop() if len(found) == 1 else None
 
 
@@ -171,10 +179,11 @@ def without_asked(text: str, asked: str | None, question: str) -> str:
     if asked is None:
         return text
     mine, theirs = read_expression(left), read_expression(normalize(asked))
-    same = re.sub(r"[\s{}]", "", left) == asked or (
-        isinstance(mine, Node) and isinstance(theirs, Node) and canonical(mine) == canonical(theirs)
-    )
-    return right if same else text
+    if re.sub(r"[\s{}]", "", left) == asked:
+        return right
+    if isinstance(mine, str) or isinstance(theirs, str) or _FUNCTION.search(left):
+        return text
+    return right if canonical(mine) == canonical(theirs) else text
 
 
 def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:

@@ -31,6 +31,7 @@ _NAMED_FORM = re.compile(
     r"|cent(?:er|re)[- ]radius|completed[- ]square) form\b"
     r"|\bcomplet\w+ the square\b|\b(?:in|of) the form\b"
 )
+_FOR_A_LETTER = re.compile(r"\bsolve\b.*\bfor\b|\bin terms of\b|\bthe subject\b|\bisolate\b")
 _SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
 
@@ -45,6 +46,8 @@ def is_other_form(answer: str, reference: str, question: str) -> bool:
     """
     asked = question[-_MOST_CHARACTERS:].lower()
     if _NAMED_FORM.search(asked) and _is_other_shape(answer, reference):
+        return True
+    if _FOR_A_LETTER.search(asked) and _is_not_solved(answer, reference):
         return True
     rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
     if not rules:
@@ -76,6 +79,19 @@ def _is_built_alike(mine: Node | str, theirs: Node | str) -> bool:
 
 def _has_fraction(tree: Node) -> bool:
     return any(node.kind == "quotient" or node.value.denominator > 1 for node in nodes(tree))
+
+
+def _is_not_solved(answer: str, reference: str) -> bool:
+    """The letter that is by itself in the reference is so in the answer, and only on one side."""
+    mine, theirs = (
+        [read_expression(side) for side in _SIDES.split(text)] for text in (answer, reference)
+    )
+    letter, *rest = theirs
+    if len(mine) < 2 or len(rest) != 1 or isinstance(letter, str) or letter.kind != "variable":
+        return False
+    others = [side for side in mine if side != letter]
+    found = [variables(side) for side in others if isinstance(side, Node)]
+    return len(others) == len(mine) or any(letter.name in names for names in found)
 
 
 def _is_not_single(answer: str, reference: str, _: str) -> bool:
@@ -220,6 +236,9 @@ def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
     in a sum, unless the reference leaves them, too.
     """
     number, wanted = parse_number(answer), parse_number(reference)
+    if number is not None and isinstance(wanted, Number) and wanted.is_fraction:
+        if not number.is_fraction and number.value.denominator != 1:
+            return True  # a decimal
     if number is not None and number.form == "reducible":
         return not (isinstance(wanted, Number) and wanted.form == "reducible")
     mine, theirs = read_expression(answer), read_expression(reference)

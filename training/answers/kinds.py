@@ -4,13 +4,19 @@ import re
 
 _ASKS = (
     r"\b(?:find|what(?: is|'s| are| will be| was)?|determine|compute|calculate|give|state)\s+"
-    r"(?:the |its |their )?(?:(?!of\b)\w+ ){0,2}?"
+    r"(?:the |its |their |\w+'s )?(?:(?!of\b)\w+ ){0,2}?"
 )
 MONEY = frozenset({"dollar", "euro", "sterling", "yen"})
 COUNT = frozenset({"count"})  # nothing that is measured, but a thing may be named
 NUMBER = frozenset({"number"})  # nothing that is measured or counted
 _TIME = frozenset({"time", "month"})
 _LENGTH = frozenset({"length", "unit"})
+_MASS = frozenset({"mass", "force"})
+_LENGTHS = (
+    r"perimeter|circumference|distance|height|width|radius|diameter|hypotenuse|diagonal|altitude"
+    r"|(?:missing |third |other )?(?:side|leg|edge)(?: length)?"
+)
+_TALL = r"tall(?:er)?|high(?:er)?|deep(?:er)?|wide(?:r)?|thick(?:er)?|shorter"
 _ANGLE = frozenset({"angle"})
 # A number that is worked out from others, and has no unit whatever they measure.
 _NUMBER_NAMES = (
@@ -34,7 +40,7 @@ _KINDS = tuple(
         (rf"{_ASKS}(?:{_NUMBER_NAMES})\b|\b(?:by )?what factor\b", NUMBER),
         (
             r"\b(?:what is|what's|evaluate|compute|calculate|find|simplify)\s+"
-            rf"(?:the (?:exact )?value of\s+)?(?=[^a-z]*\d){_FORMULA}\??\s*$",
+            rf"(?:the (?:exact )?value of\s+)?(?=.*\d){_FORMULA}\??\s*$",
             NUMBER,
         ),
         (rf"{_ASKS}(?:{_RESULTS}) of {_NUMBERS}[?.]?\s*$", NUMBER),
@@ -43,10 +49,20 @@ _KINDS = tuple(
             r"\bsolve\b(?![^.?]*(?:°|degree|radian|\b(?:sin|cos|tan)))[^.?]*[=<>≤≥]",
             NUMBER,
         ),
+        (
+            r"\b(?:what is|find|evaluate|compute)\s+(?:the (?:exact )?value of\s+)?"
+            r"(?:the )?(?:sin|cos|tan|cot|sec|csc|sine|cosine|tangent)\b",
+            NUMBER,
+        ),
+        (r"\b(?:what|which) year\b", NUMBER),
         (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),
         (rf"{_ASKS}area\b(?! of \w+ and)", frozenset({"length^2", "unit^2"})),
         (rf"{_ASKS}volume\b", frozenset({"length^3", "unit^3", "volume"})),
-        (rf"{_ASKS}(?:perimeter|circumference|distance|height|width|radius|diameter)\b", _LENGTH),
+        (rf"{_ASKS}(?:{_LENGTHS})\b(?! of the (?:book|film|song|trip))", _LENGTH),
+        (rf"\bhow (?:much )?(?:{_TALL})\b", _LENGTH),
+        (r"\bhow (?:heavy\b|much (?:heavier|lighter)\b|much\b[^.?]*\bweighs?\b)", _MASS),
+        (rf"\bhow much (?:older|younger)\b|{_ASKS}age\b", frozenset({"month"})),
+        (r"\bhow much (?:more )?(?:time|longer does)\b", _TIME),
         (rf"{_ASKS}(?:measure of (?:\$|\\\()?\s*(?:m\s*)?(?:\\?angle|∠))", _ANGLE),
         (rf"{_ASKS}(?:(?:measure|size) of (?:the |this |each )?(?:\w+ )?)?angle\b(?! and)", _ANGLE),
         (rf"{_ASKS}density\b", frozenset({"mass/length^3", "mass/volume^1"})),
@@ -57,7 +73,7 @@ _KINDS = tuple(
         (rf"{_ASKS}(?:\w+ )?energy\b", frozenset({"energy"})),
         (rf"{_ASKS}resistance\b", frozenset({"resistance"})),
         (rf"{_ASKS}current\b(?! \w)", frozenset({"current"})),
-        (rf"{_ASKS}(?:mass|weight)\b", frozenset({"mass", "force"})),
+        (rf"{_ASKS}(?:mass|weight)\b", _MASS),
         (
             rf"{_ASKS}temperature\b",
             frozenset({"temperature C", "temperature F", "temperature K", "angle"}),

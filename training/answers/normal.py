@@ -95,6 +95,8 @@ _DESCRIPTION = NOUNS | ADJECTIVES | _EMPTY_WORDS | frozenset(_MORE_WORDS.split()
 @lru_cache(maxsize=4096)
 def normalize(text: str) -> str:
     """One spelling for what means the same."""
+    if text.isascii() and text.isdigit():
+        return text
     text = _SPACES.sub(" ", text)  # runs of them would take quadratic time below
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)

@@ -34,7 +34,7 @@ _OF_LETTERS = frozenset[str]().union(*_LETTERS.values())
 _WORKED_OUT = (
     r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|slope"
     r"|discriminant|determinant|greatest common \w+|least common \w+|probability"
-    r"|range(?! of (?:the function|(?:\$|\\\()?[a-z]\())"
+    r"|range(?! of (?:the function|(?:\$|\\\()?[a-zA-Z](?![a-zA-Z])))"
     r"|number(?= of (?:\w+ )?(?:root|solution|zero))"
 )
 _ASKS_FOR_WORK = re.compile(
@@ -43,6 +43,9 @@ _ASKS_FOR_WORK = re.compile(
     re.IGNORECASE,
 )
 _OWN_LETTERS = {"slope": "m", "remainder": "rR", "discriminant": "D", "number": "nNkm"}
+_TERM = re.compile(
+    r"\b(?:find|what is|determine|compute) the (\d+)(?:st|nd|rd|th) term", re.IGNORECASE
+)
 # A range bounds the values of a function, not its argument.
 _RANGE_OF = re.compile(r"\brange of [^.?]{0,40}?[a-zA-Z]\(([a-z])\)", re.IGNORECASE)
 _UNKNOWNS = "xyz"
@@ -67,19 +70,21 @@ def is_other_quantity(name: str, sentence: Set[str]) -> bool:
 def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
     """Whether a letter is the name of something else than what is asked for.
 
-    It is if it usually names another quantity (`d` for a radius), if a sum, a mean or another
-    number that is worked out is asked for, and the letter is an unknown (x, y, z) or stands in the
-    question, if the range of a function of this letter is, or if an equation is to be solved in
-    which other letters stand.
+    It is if its index is not that of the term that is asked for; if it usually names another
+    quantity (`d` for a radius); if the range of a function of this letter is asked for; if a sum, a
+    mean or another number that is worked out is, and the letter is an unknown (x, y, z) or stands
+    in the question; or if an equation is to be solved in which other letters stand.
 
     Args:
         name: See `normal.split_name`.
         question: As it was asked.
         sentence: The words of the sentence that asks, in the singular.
     """
-    letter = name.partition("_")[0]
+    letter, _, index = name.partition("_")
     if len(letter) != 1 or not question:
         return False
+    if index.isdigit() and any(place != index for place in _TERM.findall(question)):
+        return True
     if letter in _LETTERS:
         asked = _asked(_OF_LETTERS, sentence)
         if asked and not asked & _LETTERS[letter]:
@@ -114,9 +119,9 @@ def _asked(quantities: Set[str], sentence: Set[str]) -> Set[str]:
 
 @lru_cache(maxsize=4096)
 def _letters(question: str) -> frozenset[str]:
-    """The letters that stand for something in a question."""
+    """The letters that stand for something in a question, save for functions."""
     text = question[-_MOST_CHARACTERS:]
     marked = [next(filter(None, match)) for match in _MATHS.findall(text)]
     plain = _PLAIN_LETTER.findall(_MATHS.sub(" ", text))
     inside = [each for piece in marked for each in re.findall("[A-Za-z]", _COMMAND.sub(" ", piece))]
-    return frozenset(inside or plain)
+    return frozenset(inside or plain) - {"f", "g"}

@@ -12,6 +12,7 @@ from training.answers.tree import Node
 FACTOR, ROOT = "Factor it completely.", "Simplify it."
 FRACTION, DECIMAL = "Write it as a common fraction.", "Write it as a decimal."
 SLOPE, VERTEX = "Write it in slope-intercept form.", "Write it in vertex form."
+SOLVED = "Solve $2x - y = -1$ for $y$."
 RADIANS = r"Express $30^\circ$ in radians."
 TENTH, HUNDREDTH = "Find $x$. Round to the nearest tenth.", "Find $x$ to two decimal places."
 
@@ -81,6 +82,13 @@ TENTH, HUNDREDTH = "Find $x$. Round to the nearest tenth.", "Find $x$ to two dec
         ("Write it as a single logarithm.", r"\log 12", r"2\log 2 + \log 3", False),
         ("Write it as a single logarithm.", r"\log 12", r"\log(12)", True),
         ("Write it as a single fraction.", r"\frac{x+y}{xy}", r"\frac{1}{x} + \frac{1}{y}", False),
+        ("Simplify $8/12$.", r"\frac23", "0.667", False),
+        ("Simplify $8/12$.", r"\frac23", r"0.\overline{6}", False),
+        (SOLVED, "y = 2x+1", "y - 2x = 1", False),
+        (SOLVED, "y = 2x+1", "2y = 4x + 2", False),
+        (SOLVED, "y = 2x+1", "2x+1 = y", True),
+        (SOLVED, "y = 2x+1", "2x+1", True),
+        (SOLVED, "y = 2x+1", "y = 4x + 2 - y", False),
         (RADIANS, r"\frac{\pi}{6}", r"\frac{30\pi}{180}", False),
         (RADIANS, r"\frac{5\pi}{6}", r"\frac{15}{18}\pi", False),
         (RADIANS, r"\frac{5\pi}{6}", r"\frac{5}{6}\pi", True),

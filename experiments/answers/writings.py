@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import gcd
 from random import Random
 
-from experiments.answers.right import frac
+from experiments.answers.right import decimal, frac
 
 Asked = tuple[str, str, str]  # answer, reference, question
 
@@ -49,6 +49,13 @@ def other_named_form(rng: Random) -> Asked:
                 "Write it as a single logarithm.",
             ),
             _degrees(rng),
+            (f"y - {a}x = {b}", line, f"Solve ${a}x - y = -{b}$ for $y$."),
+            (f"{k}y = {k * a}x + {k * b}", line, f"Solve ${a}x - y = -{b}$ for $y$."),
+            (
+                decimal(Fraction(c, 16), 4),
+                frac(Fraction(c, 16)),
+                rf"Simplify $\frac{{{2 * c}}}{{32}}$.",
+            ),
         ]
     )
 
@@ -78,6 +85,7 @@ def the_named_form(rng: Random) -> Asked:
             (f"-{b} + ({c} + x)^2", f"(x + {c})^2 - {b}", _VERTEX),
             (f"y^2 + (x+{c})^2 = {a * a}", f"(x+{c})^2 + y^2 = {a * a}", _CIRCLE),
             (rf"\log({a * c})", rf"\log {a * c}", "Write it as a single logarithm."),
+            (f"{a}x + {b} = y", f"y = {a}x + {b}", f"Solve ${a}x - y = -{b}$ for $y$."),
         ]
     )
 
@@ -101,6 +109,9 @@ def other_letter(rng: Random) -> Asked:
             (f"A = {n}", str(n), "What is the perimeter of the square?"),
             (f"P = {n}", str(n), "What is the area of the square?"),
             (f"y = {n}", str(n), "Find the x-coordinate of the vertex."),
+            (f"a_{{{m + 1}}} = {n}", str(n), f"Find the {m}th term of the sequence."),
+            (f"x = {n}, y = {m}", f"{n}, {m}", "Find the roots of the polynomial."),
+            (f"g(f({m})) = {n}", str(n), f"Find $f(g({m}))$."),
         ]
     )
 
@@ -118,6 +129,9 @@ def the_letter(rng: Random) -> Asked:
             (f"m = {n}", str(n), f"What is the slope of the line $y = {n}x + {m}$?"),
             (f"r = {n}", str(n), "What is the radius of the circle?"),
             (f"x = {n}", str(n), "How many apples are left?"),
+            (f"a_{{{m}}} = {n}", str(n), f"Find the {m}th term of the sequence."),
+            (f"f(g({m})) = {n}", str(n), f"Find $f(g({m}))$."),
+            (f"x + y = {n}", str(n), "Find the sum of $x$ and $y$."),
             (f"x = {n}", str(n), "Find the length of $AB$, where $AB = x$."),
         ]
     )

@@ -52,7 +52,7 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
 
 
 def _without_whole(text: str, said: Set[str]) -> str:
-    """`60% of the students` as `60%`, `5 gallons of gas` as `5 gallons`, if the question says so."""
+    """`60% of the students` as `60%`, `5 gallons of gas` without gas, if the question says it."""
     match = _OF_A_WHOLE.fullmatch(text)
     if match is None:
         return text

@@ -236,9 +236,9 @@ def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
     in a sum, unless the reference leaves them, too.
     """
     number, wanted = parse_number(answer), parse_number(reference)
-    if number is not None and isinstance(wanted, Number) and wanted.is_fraction:
-        if not number.is_fraction and number.value.denominator != 1:
-            return True  # a decimal
+    is_decimal = number is not None and not number.is_fraction and number.value.denominator != 1
+    if is_decimal and wanted is not None and wanted.is_fraction:
+        return True
     if number is not None and number.form == "reducible":
         return not (isinstance(wanted, Number) and wanted.form == "reducible")
     mine, theirs = read_expression(answer), read_expression(reference)

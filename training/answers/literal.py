@@ -63,41 +63,23 @@ def same_ratio(answer: str, reference: str) -> bool | None:
     """Whether `3:4` and `3/4` are one ratio; None unless one of the two has a colon and the other
     one is a fraction. A ratio may be reduced.
     """
-    texts = (answer, reference)
-    colons = [found[1] if (found := literal(text)) and found[0] == ":" else None for text in texts]
-    bars = [
-        tuple(Fraction(part) for part in found.groups() if part)
-        if (found := _FRACTION.fullmatch(text))
-        else None
-        for text in texts
-    ]
-    mine, theirs = (colon or bar for colon, bar in zip(colons, bars, strict=True))
+    colons = [_with_colon(text) for text in (answer, reference)]
+    mine, theirs = (
+        colon or _with_bar(text) for colon, text in zip(colons, (answer, reference), strict=True)
+    )
     if mine is None or theirs is None or (colons[0] is None) == (colons[1] is None):
         return None
     return mine in (theirs, _reduced(theirs))
 
 
-def same_time(answer: str, reference: str) -> bool | None:
-    """Whether both are one time of day; None if the reference is none, or both have no half.
+def _with_colon(text: str) -> tuple[Fraction, ...] | None:
+    found = literal(text)
+    return found[1] if found is not None and found[0] == ":" else None
 
-    The half of the day (`PM`) counts where the reference says it; 17:30 is 5:30 PM.
-    """
-    expected, actual = _TIME.fullmatch(reference), _TIME.fullmatch(answer)
-    if expected is None or not (expected["half"] or expected["minute"]):
-        return None
-    if actual is None:
-        return False if expected["half"] else None
-    if not (expected["half"] or actual["half"]):
-        return None
-    if any((match["half"] and not 0 < int(match["hour"]) < 13) for match in (expected, actual)):
-        return False
-    mine, theirs = _seconds(actual), _seconds(expected)
-    if expected["half"]:
-        is_clear = actual["half"] is not None or int(actual["hour"]) > 12
-        return is_clear and mine == theirs
-    if int(expected["hour"]) > 12:
-        return mine == theirs
-    return mine % _HALF_A_DAY == theirs % _HALF_A_DAY
+
+def _with_bar(text: str) -> tuple[Fraction, ...] | None:
+    found = _FRACTION.fullmatch(text)
+    return tuple(Fraction(part) for part in found.groups() if part) if found else None
 
 
 def same_date(answer: str, reference: str) -> bool | None:

@@ -152,7 +152,7 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
     digits = [match[1] if match else text for match, text in ((actual, given), (expected, wanted))]
     bases = {_BASE_WORDS.get(match[2], match[2]) for match in (actual, expected) if match}
     words = {word for word, base in _BASE_WORDS.items() if base in bases}
-    target = rf"\b(?:to|in|into|as) (?:a )?base (?:{'|'.join(words | bases)})\b"
+    target = rf"\b(?:to|in|into|as) (?:a )?base (?:{'|'.join(sorted(words | bases))})\b"
     if expected is None and not re.search(target, re.sub(r"[-${}]", " ", question)):
         return Verdict("wrong", "a base that nobody asked for")
     same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()

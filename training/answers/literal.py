@@ -82,6 +82,29 @@ def _with_bar(text: str) -> tuple[Fraction, ...] | None:
     return tuple(Fraction(part) for part in found.groups() if part) if found else None
 
 
+def same_time(answer: str, reference: str) -> bool | None:
+    """Whether both are one time of day; None if the reference is none, or both have no half.
+
+    The half of the day (`PM`) counts where the reference says it; 17:30 is 5:30 PM.
+    """
+    expected, actual = _TIME.fullmatch(reference), _TIME.fullmatch(answer)
+    if expected is None or not (expected["half"] or expected["minute"]):
+        return None
+    if actual is None:
+        return False if expected["half"] else None
+    if not (expected["half"] or actual["half"]):
+        return None
+    if any((match["half"] and not 0 < int(match["hour"]) < 13) for match in (expected, actual)):
+        return False
+    mine, theirs = _seconds(actual), _seconds(expected)
+    if expected["half"]:
+        is_clear = actual["half"] is not None or int(actual["hour"]) > 12
+        return is_clear and mine == theirs
+    if int(expected["hour"]) > 12:
+        return mine == theirs
+    return mine % _HALF_A_DAY == theirs % _HALF_A_DAY
+
+
 def same_date(answer: str, reference: str) -> bool | None:
     """Whether both are one day; None if the reference is none. A year counts if both say it, or the
     reference does.

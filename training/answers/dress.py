@@ -109,7 +109,8 @@ def _exact_side(text: str, wanted: str) -> str:
 def _rounds(number: Number, value: Fraction) -> bool:
     is_share = number.unit is not None and number.unit.dimension == "share"
     scale = Fraction(1, 100) if is_share else Fraction(1)
-    return abs(number.value * scale - value) <= scale / (2 * 10 ** (number.decimals or 0))
+    half = scale / 2 / Fraction(10) ** (number.decimals or 0)
+    return abs(number.value * scale - value) <= half
 
 
 def _with_parameter(text: str, wanted: str, question: str) -> str:

@@ -61,15 +61,21 @@ def judge(
     given, wanted = normalize(answer), normalize(reference)
     if given == wanted:
         return Verdict("right")
+    comparison = Comparison(accept_rounded, question, read_asked(question))
+    try:
+        return _judged(given, wanted, comparison)
+    except UnreadableError as error:
+        return Verdict("unparseable", str(error))
+
+
+def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
+    """The first rule's verdict that applies."""
+    question = comparison.question
     for rule in (_in_base, _chosen, _written_out):
         if found := rule(given, wanted, question):
             return found
-    try:
-        comparison = Comparison(accept_rounded, question, read_asked(question))
-        given = undressed(given, wanted, question, comparison.asked.said)
-        verdict = _compared(given, wanted, comparison)
-    except UnreadableError as error:
-        return Verdict("unparseable", str(error))
+    given = undressed(given, wanted, question, comparison.asked.said)
+    verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":
         return _refused(given, wanted, question) or verdict
     return verdict

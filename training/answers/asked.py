@@ -63,8 +63,8 @@ class Asked:
         is_sum: Whether several things are asked for together, `boys and girls`: one number is of
             none of them.
         things: The words after `how many`, in the singular.
-        sentence: Words of the sentence that asks and of what follows, in the singular, but for what
-            follows `than` or `if`.
+        sentence: Words of the sentence that asks, in the singular, but for what follows `than` or
+            `if`.
         per: Dimensions and factors of the units after `per`, `a`, `each` and `every`.
         units: Units that the question names behind a number.
         counted: What stands behind its numbers, a few words each, in the singular.

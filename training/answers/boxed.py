@@ -28,7 +28,7 @@ _BEFORE = re.compile(
             r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
             r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
             r"(?:[<>≤≥≠∈]|!=|\\not ?=)\s*\$? ?",
-            r"\\(?:neq?|leq?|geq?|lt|gt|in|notin|to|sim)(?![a-zA-Z])\s*\$? ?",
+            r"\\(?:neq?|leq?|geq?|lt|gt|in|notin|sim)(?![a-zA-Z])\s*\$? ?",
             r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?",
             r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
             r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval

@@ -132,12 +132,17 @@ class Comparison:
             other = actual.unit or expected.unit
             return other is not None and self._same_share(actual, expected)
         ratio = self._ratio(actual.unit, expected.unit)
-        if ratio is None:
+        if ratio is None or self._is_in_radians(actual):
             return False
         decimals = actual.decimals if ratio == 1 else _decimals_if_measured(actual)
         if decimals is not None and self._is_money(actual, expected):
             return actual.value * ratio == expected.value
         return self._close(actual.value * ratio, decimals, expected)
+
+    def _is_in_radians(self, actual: Number) -> bool:
+        """`57 radians` where nobody asks for radians: a plain number for an angle is in degrees."""
+        dimensions = [unit.dimension for unit in (actual.unit, self.asked.unit) if unit]
+        return self.asked.is_known and dimensions == ["radian"]
 
     def _is_money(self, actual: Number, expected: Number) -> bool:
         """Whether they are sums of money, which are not rounded."""

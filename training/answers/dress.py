@@ -14,7 +14,10 @@ _OF_A_WHOLE = re.compile(r"(?P<part>.*[\d}%a-z]) +of +(?P<whole>[A-Za-z]+(?: [A-
 _SCALE = re.compile(r"(?<=[\d ])(thousand|million|billion)s?\b *")
 _IN_BRACKETS = re.compile(r"(?P<number>-?[\d.,]+) ?\( ?(?P<unit>[a-zA-Z]+(?: [a-zA-Z]+){0,3}) ?\)")
 _OUT_OF = re.compile(r"(\d{1,9}) (?:in|out of) (\d{1,9})")
-_PROBABILITY = re.compile(r"(?:P|Pr) ?\([^()=]{2,60}\) ?= ?")
+# `P(both) = `, but no `P(not both)`.
+_PROBABILITY = re.compile(
+    r"(?:P|Pr) ?\((?![^()]*(?:\bn?or\b|\bno|neither|\\bar|['^]))[^()=]{2,60}\) ?= ?"
+)
 _POINT = re.compile(r"(?P<name>[A-Z]) ?(?P<place>\([^()]+,[^()]+\))")
 _PROBABLE = re.compile(r"\bprobability\b|\bchance\b|\blikely\b", re.IGNORECASE)
 _INTEGER = re.compile(
@@ -23,7 +26,7 @@ _INTEGER = re.compile(
 )
 _PARAMETERS = frozenset("kmn")
 _INTEGRAL = re.compile(r"integra|antideriv|\\int\b|∫|differential|primitive", re.IGNORECASE)
-_CONSTANT = re.compile(r"\+ ?(?:[CcKk]|constant)$")
+_CONSTANT = re.compile(r"\+ ?(?P<letter>[CcKk]|constant)$")
 _NO_MEANING = frozenset({"the", "all", "a", "an", "her", "his", "their", "its", "these", "those"})
 
 
@@ -34,7 +37,7 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
         given: The answer, normalised.
         wanted: The reference, normalised.
         question: As it was asked.
-        said: The words of the question, in the singular.
+        said: The words of the sentence that asks, in the singular.
     """
     if given.isdigit():
         return given
@@ -46,8 +49,10 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
         text = _PROBABILITY.sub("", text)
     text = _without_whole(_without_scale(text, wanted, question), said)
     text = _without_integer(text)
-    if _CONSTANT.search(wanted) and _INTEGRAL.search(question):
-        text = _CONSTANT.sub("+ C", text)
+    constant = _CONSTANT.search(text)
+    is_integral = wanted.endswith("C") and _INTEGRAL.search(question)
+    if constant and is_integral and not _stands_in(constant["letter"], question):
+        text = text[: constant.start()] + "+ C"
     return _with_parameter(_exact_side(text, wanted), _without_integer(wanted), question)
 
 
@@ -74,7 +79,7 @@ def _is_point(name: str, question: str) -> bool:
 def _without_scale(text: str, wanted: str, question: str) -> str:
     """`12.5 million` as `12.5` where the question asks for a number `in millions`."""
     match = _SCALE.search(text)
-    if match is None or not re.search(rf"\bin {match[1]}s\b", question, re.IGNORECASE):
+    if match is None or not re.search(rf"\bin {match[1]}s?\b", question, re.IGNORECASE):
         return text
     whole, reference = parse_number(text), parse_number(wanted)
     if whole is not None and reference is not None and whole.value == reference.value:
@@ -106,6 +111,11 @@ def _exact_side(text: str, wanted: str) -> str:
     return exact if value is not None and _rounds(number, value) else text
 
 
+def _stands_in(letter: str, question: str) -> bool:
+    """Whether a letter is one of the question's, perhaps in a product such as `cx`."""
+    return re.search(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z]{{2}})", question) is not None
+
+
 def _rounds(number: Number, value: Fraction) -> bool:
     is_share = number.unit is not None and number.unit.dimension == "share"
     scale = Fraction(1, 100) if is_share else Fraction(1)
@@ -123,7 +133,6 @@ def _with_parameter(text: str, wanted: str, question: str) -> str:
     if len(mine) != 1 or len(theirs) != 1 or mine == theirs:
         return text
     (letter,), (other,) = mine, theirs
-    in_question = rf"(?<![A-Za-z\\])[{letter}{other}](?![A-Za-z])"
-    if re.search(in_question, question):
+    if _stands_in(letter, question) or _stands_in(other, question):
         return text
     return re.sub(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])", other, text)

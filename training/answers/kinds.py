@@ -17,7 +17,7 @@ _LENGTHS = (
     r"|(?:missing |third |other )?(?:side|leg|edge)(?: length)?"
 )
 _TALL = r"tall(?:er)?|high(?:er)?|deep(?:er)?|wide(?:r)?|thick(?:er)?|shorter"
-_ANGLE = frozenset({"angle"})
+_ANGLE = frozenset({"angle", "radian"})
 # A number that is worked out from others, and has no unit whatever they measure.
 _NUMBER_NAMES = (
     r"discriminant|determinant|slope|gradient|gcd|gcf|hcf|lcm|greatest common \w+|exponent"
@@ -72,7 +72,8 @@ _KINDS = tuple(
         (rf"{_ASKS}(?:net )?force\b", frozenset({"force"})),
         (rf"{_ASKS}(?:\w+ )?energy\b", frozenset({"energy"})),
         (rf"{_ASKS}resistance\b", frozenset({"resistance"})),
-        (rf"{_ASKS}current\b(?! \w)", frozenset({"current"})),
+        (rf"{_ASKS}current\b(?= (?:in|through|flowing)\b|[^\w ]|$)", frozenset({"current"})),
+        (rf"{_ASKS}molar mass\b", frozenset({"mass/amount^1"})),
         (rf"{_ASKS}(?:mass|weight)\b", _MASS),
         (
             rf"{_ASKS}temperature\b",

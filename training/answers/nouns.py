@@ -42,7 +42,7 @@ _NOUNS = """
     unit set row column stack pile layer level stage cell bit byte message email phone
     computer machine robot customer order sale purchase gift present party event visit meeting
     battery camera panel post pole fence board plank stick tube pipe bar
-    molecule atom electron proton neutron particle mole cell gene
+    molecule atom electron proton neutron particle cell gene
 """
 _ADJECTIVES = """
     red blue green yellow white black brown orange purple pink gray grey big small large little long

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import dropwhile, takewhile
 
 from training.answers.asked import GROUPS, JOINS, VERBS, Asked
-from training.answers.kinds import COUNT, kind_of
+from training.answers.kinds import COUNT, MONEY, kind_of
 from training.answers.nouns import ADJECTIVES, NOUNS
 from training.answers.units import Unit, is_sign, noun_of, parse_unit, singular
 
@@ -52,8 +52,8 @@ _FARTHEST_NOUN, _NUM_THINGS = 5, 8  # words after `how many`
 _SAYS_MONEY = re.compile(
     r"[€£¥¢]|\bhow much (?:is|are|was|were)\b"
     r"|\b(?:dollars?|cents?|euros?|usd|pric\w+|costs?|pa(?:y|ys|ying|id)|spen[dt]\w*|money"
-    r"|earn\w*|owe[sd]?|profits?|change|salary|wages?|income|sell\w*|sold|sales?|bought|buy\w*"
-    r"|charg\w+|bill|budget|revenue|worth|fees?|tax\w*|discount\w*|loan|interest|amount|receipt)\b",
+    r"|earn\w*|owe[sd]?|profits?|salary|wages?|income|sell\w*|sold|sales?|bought|buy\w*"
+    r"|charg\w+|bill|budget|revenue|worth|fees?|tax\w*|discount\w*|loan|interest)\b",
     re.IGNORECASE,
 )
 _IN_DOLLARS = re.compile(r"\(?\bin \\?\$(?=[)?.,]| (?!\d))|\(\\?\$\)")
@@ -85,7 +85,9 @@ def read_asked(question: str) -> Asked:
     how_many = _HOW_MANY.search(end)
     start = how_many.end() if how_many else 0
     said = end[:start] + _CONDITION.sub(" ", end[start:])
+    said = said.rpartition("?")[0] or said
     words = frozenset(singular(word.lower()) for word in _WORD.findall(text))
+    kind = kind_of(end) or kind_of(text) or (COUNT if how_many and not (unit or nouns) else None)
     return Asked(
         is_known=True,
         unit=unit.rate[0] if unit and unit.rate else unit,
@@ -98,10 +100,10 @@ def read_asked(question: str) -> Asked:
         counted=frozenset(_counted(text)),
         said=words.union(_ABBREVIATION.findall(question)),
         denied=frozenset(singular(word.lower()) for word in _DENIED.findall(text)),
-        money=bool(_SAYS_MONEY.search(text) or _IN_DOLLARS.search(question)),
+        money=bool(kind == MONEY or _SAYS_MONEY.search(text) or _IN_DOLLARS.search(question)),
         per_cent=bool(_SAYS_PER_CENT.search(text) and not _PART_OF.search(end)),
         whole=unit if unit and unit.rate and not things else None,
-        kind=kind_of(end) or kind_of(text) or (COUNT if how_many and not (unit or nouns) else None),
+        kind=kind,
     )
 
 

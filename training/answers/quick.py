@@ -74,7 +74,7 @@ def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
     for rule in (_in_base, _chosen, _written_out):
         if found := rule(given, wanted, question):
             return found
-    given = undressed(given, wanted, question, comparison.asked.said)
+    given = undressed(given, wanted, question, comparison.asked.sentence)
     verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":
         return _refused(given, wanted, question) or verdict
@@ -126,7 +126,7 @@ def _is_other_name(actual: str, expected: str | None, comparison: Comparison) ->
     if is_other_quantity(actual, comparison.asked.sentence):
         return True
     is_open = expected is None or _DESCRIPTION.fullmatch(expected) is not None
-    return is_open and is_other_letter(actual, question, comparison.asked.sentence)
+    return is_open and is_other_letter(actual, question)
 
 
 def _is_choice_of_words(items: Items, given: str, wanted: str) -> bool:

@@ -29,7 +29,13 @@ _LETTERS = {
     "P": frozenset({"perimeter", "probability"}),
     "V": frozenset({"volume"}),
 }
-_OF_LETTERS = frozenset[str]().union(*_LETTERS.values())
+_ASKS_FOR = re.compile(
+    r"\b(?:find|what(?: is|'s)|determine|compute|calculate|give) (?:the |its )?"
+    r"(?:(?!of\b)\w+ ){0,2}?"
+    rf"(?P<name>{'|'.join(sorted(frozenset[str]().union(*_LETTERS.values())))})\b(?! and)"
+    r"|\bhow (?P<tall>tall|high|wide|far|long)\b",
+    re.IGNORECASE,
+)
 # Worked out from other numbers, so that an unknown's letter names one of these instead.
 _WORKED_OUT = (
     r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|slope"
@@ -67,7 +73,7 @@ def is_other_quantity(name: str, sentence: Set[str]) -> bool:
     return bool(mine and asked) and not mine & asked
 
 
-def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
+def is_other_letter(name: str, question: str) -> bool:
     """Whether a letter is the name of something else than what is asked for.
 
     It is if its index is not that of the term that is asked for; if it usually names another
@@ -78,17 +84,15 @@ def is_other_letter(name: str, question: str, sentence: Set[str]) -> bool:
     Args:
         name: See `normal.split_name`.
         question: As it was asked.
-        sentence: The words of the sentence that asks, in the singular.
     """
     letter, _, index = name.partition("_")
     if len(letter) != 1 or not question:
         return False
     if index.isdigit() and any(place != index for place in _TERM.findall(question)):
         return True
-    if letter in _LETTERS:
-        asked = _asked(_OF_LETTERS, sentence)
-        if asked and not asked & _LETTERS[letter]:
-            return True
+    quantity = _quantity_of(question[-_MOST_CHARACTERS:])
+    if quantity and letter in _LETTERS and quantity not in _LETTERS[letter]:
+        return True
     if any(letter == argument for argument in _RANGE_OF.findall(question)):
         return True
     known = _letters(question)
@@ -115,6 +119,12 @@ def _asked(quantities: Set[str], sentence: Set[str]) -> Set[str]:
     """Those of some quantities that a sentence names."""
     said = {_SAID_AS.get(word, word) for word in sentence} | sentence
     return {quantity for quantity in quantities if {quantity, singular(quantity)} & said}
+
+
+def _quantity_of(question: str) -> str | None:
+    """The quantity with a usual letter that a question asks for, the last one if there are more."""
+    found = [match[match.lastgroup or 0].lower() for match in _ASKS_FOR.finditer(question)]
+    return _SAID_AS.get(found[-1], found[-1]) if found else None
 
 
 @lru_cache(maxsize=4096)

@@ -95,7 +95,7 @@ _NAMES = {
     "resistance": {"ohm": "1"},
     "frequency": {"hertz": "1"},
     "pressure": {"pascal": "1"},
-    "amount": {"mol": "1"},
+    "amount": {"mol mole": "1"},
     "molarity": {"molar": "1"},
     "unit": {"unit": "1"},
 }

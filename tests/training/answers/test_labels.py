@@ -57,6 +57,7 @@ from training.answers.quick import judge
         ("What is the radius of the circle?", "5", "r = 5", True),
         ("If its area is 9, what is the radius?", "5", "A = 5", False),
         ("What is the perimeter?", "5", "A = 5", False),
+        ("What is the voltage of a wire of length 2?", "5", "V = 5", True),
         ("What is the average of $a$ and $b$?", "5", "a = 5", False),
         ("Find the x-coordinate of the vertex.", "3", "y = 3", False),
         ("Find the y-intercept.", "3", "y = 3", True),

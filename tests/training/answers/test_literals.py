@@ -30,6 +30,7 @@ CHANCE, BASE = "What is the probability?", "Convert 11 to base 2."
         (CHANCE, r"\frac14", r"4 \text{ in } 1", False),
         (CHANCE, r"\frac14", r"P(\text{both}) = \frac14", True),
         ("Find $P(A)$.", r"\frac14", r"P(B) = \frac14", False),
+        (CHANCE, r"\frac14", r"P(\text{not both}) = \frac14", False),
         (CLOCK, "5:30", r"5:30 \text{ PM}", True),
         (CLOCK, "5:30 PM", r"5:30 \text{ p.m.}", True),
         (CLOCK, "5:30 PM", "17:30", True),

@@ -68,6 +68,8 @@ DOMAIN = "What is the domain of $f(x)$?"
         ("Integrate $2x$.", "x^2 + C", "x^2 + c", True),
         ("Integrate $2x$.", "x^2 + C", "x^2", False),
         ("What is the sum?", "x^2 + C", "x^2 + c", False),
+        ("Integrate $2cx$.", "cx^2 + C", "cx^2 + c", False),
+        ("Integrate $2cx$.", "cx^2 + C", "cx^2 + K", True),
         (AREA, r"10\pi", r"A = 10\pi \approx 31.4", True),
         (AREA, r"10\pi", r"A = 10\pi \approx 31.9", False),
         (AREA, r"10\pi", r"\approx 31.4", False),

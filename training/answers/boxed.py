@@ -2,7 +2,7 @@ r"""Finding the answer of a response: the content of its last \boxed{}."""
 
 import re
 
-from training.answers.units import Unit, noun_of, parse_unit, singular
+from training.answers.surroundings import belonging, follows_number, is_part, label
 
 MAX_ANSWER_CHARS = 1000
 
@@ -19,54 +19,6 @@ _CONNECTOR = re.compile(
 _ALTERNATIVE = re.compile(
     r"\b(?:or|if|option|case|otherwise|unless|maybe|perhaps)\b", re.IGNORECASE
 )
-# What makes a box a part of something, or denies it, where it stands before the box.
-_BEFORE = re.compile(
-    r"(?:"
-    + "|".join(
-        (
-            r"\d|[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
-            r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
-            r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
-            r"(?:[<>≤≥≠∈]|!=|\\not ?=)\s*\$? ?",
-            r"\\(?:neq?|leq?|geq?|lt|gt|in|notin|sim)(?![a-zA-Z])\s*\$? ?",
-            r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?",
-            r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
-            r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval
-        )
-    )
-    + r")$"
-)
-_LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
-# The same behind the box.
-_OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
-_AFTER = re.compile(
-    "|".join(
-        (
-            r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion"
-            r"|trillion|dozen|pairs?|squared|cubed|halves|thirds|quarters|factorial)\b",
-            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?{_OR}\s*(?:{_OR}\s*)*[-$]*\d",
-            r"\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*=|!\$",
-            r" *(?:[/^_+=<>≤≥≠]|[-−] *\d|!=)",
-            r" *\\(?:cdot|times|div|pm|mp|frac|sqrt|pi|neq?|leq?|geq?|lt|gt|to|sim)(?![a-zA-Z])",
-            r" *, *-?[\w.]+ *(?:[)\]]|\\\})| *\\\}",
-            r"\s*\$?\s*(?:is|was|seems|looks) (?:wrong|incorrect|not|false|impossible|invalid)\b",
-            r"\s*\$?,?\s*(?:isn't|no,? wait|wait,|hmm)",
-        )
-    )
-)
-# What belongs to an answer though it stands behind its box.
-_PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
-_DEGREES = re.compile(r" *(?:\^ *\{? *\\circ *\}?|\\degree\b|°)(?! *[CF\d])")
-_BASE = re.compile(r" *_ *(?:(\d{1,2})\b|\{ *(\d{1,2}) *\})")
-_UNIT = re.compile(
-    r"\$? *(?:\\[,;: ]|~)* *(?:\\(?:text|mathrm|mbox) *\{ *(?P<text>[^{}]{1,30}?) *\}"
-    r"|(?P<word>[a-zA-Z]{2,12}(?:(?: per |/)[a-z]{1,10})?)(?![a-zA-Z]))"
-    r"(?P<power>\$? *\^ *\{? *[23] *\}?)?"
-)
-# What a formula begins with, right before a box: `x =`, `AB =`; and `6 =`.
-_START = r"(?:^|[$\n]|\\[(\[]|[,;:] |\\(?:Rightarrow|implies|therefore|quad)) *"
-_LABEL = re.compile(rf"{_START}([A-Za-z](?:_\{{?\w{{1,4}}\}}?)?|[A-Z]{{2}}) *= *$")
-_NUMBER_IS = re.compile(rf"{_START}(-?\d[\d.]*) *= *$")
 _MAX_CONNECTOR_CHARS = 40
 
 
@@ -98,8 +50,8 @@ def extract_labelled(text: str) -> str | None:
     if found is None:
         return None
     answer, before = found
-    label = _LABEL.search(before)
-    return f"{label[1]} = {answer}" if label and "=" not in answer else answer
+    name = label(before)
+    return f"{name} = {answer}" if name and "=" not in answer else answer
 
 
 def _last_answer(text: str) -> tuple[str, str] | None:
@@ -124,40 +76,13 @@ def _last_answer(text: str) -> tuple[str, str] | None:
     if any(not answer or "\\boxed" in answer for answer in distinct):
         return None
     before, after = window[: first[0]], window[boxes[-1][1] :]
-    if _BEFORE.search(before) and not _LIST_ITEM.search(before):
+    if len(distinct) > 1:
+        return None if is_part(before, after) else (" or ".join(distinct), before)
+    answer = distinct[0]
+    more, end = belonging(after)
+    if is_part(before, after[end:]) or follows_number(before, answer):
         return None
-    number = _NUMBER_IS.search(before)
-    if number and len(distinct) == 1 and number[1] != distinct[0]:
-        return None  # `6 = \\boxed{5}`
-    if len(distinct) == 1 and (belonging := _belonging(after)):
-        return distinct[0] + belonging, before
-    return None if _AFTER.match(after) else (" or ".join(distinct), before)
-
-
-def _belonging(after: str) -> str:
-    """A sign for per cent or degrees, a base or a unit right behind a box; else nothing."""
-    if _PER_CENT.match(after):
-        return "%"
-    if _DEGREES.match(after):
-        return r"^\circ"
-    if base := _BASE.match(after):
-        return f"_{base[1] or base[2]}"
-    found = _UNIT.match(after)
-    if found is None:
-        return ""
-    written = found["text"] or found["word"]
-    unit = parse_unit(written, separated=True)
-    is_word = found["word"] is not None
-    if unit is None or not unit.known or (is_word and not _is_measure_in_prose(written, unit)):
-        return ""
-    return f" {written}{re.sub('[ $]', '', found['power'] or '')}"
-
-
-def _is_measure_in_prose(word: str, unit: Unit) -> bool:
-    """`cm` or `miles`, but no `in`, and no noun, which may go on with the sentence."""
-    first = word.partition(" ")[0]
-    is_sign_or_plural = len(word) == 2 or singular(first) != first
-    return word != "in" and noun_of(unit) is None and is_sign_or_plural
+    return answer + more, before
 
 
 def _outer_boxes(text: str) -> list[tuple[int, int]]:

@@ -28,6 +28,7 @@ from training.answers.values import (
 # Share of a decimal, at most half of its reference's last digit. Whole numbers are exact.
 RELATIVE_TOLERANCE = Fraction(1, 1000)
 _ROOTS = re.compile(r"\b(?:roots|zeros) of\b|\b(?:all|the) (?:roots|zeros)\b", re.IGNORECASE)
+_KIND = re.compile(r"\b(?:which|what|(?:kind|type|sort) of|is the) ([a-z]{3,})\b")
 _NUMBERS = {
     word: Number(Fraction(number))
     for number, word in enumerate(
@@ -70,7 +71,14 @@ class Comparison:
             )
         if isinstance(actual, Number | Expression) and isinstance(expected, Number | Expression):
             return self._same_value(actual, expected)
+        if isinstance(actual, Words) and isinstance(expected, Words):
+            return actual == expected or self._without_kind(actual.text) == expected.text
         return actual == expected
+
+    def _without_kind(self, words: str) -> str:
+        """`quadrant II` as `II`, where the question asks `in which quadrant`."""
+        kinds = _KIND.findall(self.question.lower())
+        return " ".join(word for word in words.split() if word not in kinds)
 
     def _same_labelled(self, actual: Items, expected: Items) -> bool:
         """`x = 5, y = 7` beside `(5, 7)`: in the order in which the question names x and y."""

@@ -16,8 +16,8 @@ _BEFORE = re.compile(
             r"(?:[<>≤≥≠∈]|!=|\\not ?=) ?",
             r"\\(?:neq?|leq?|geq?|lt|gt|in|notin|sim)(?![a-zA-Z])\s*\$? ?",
             r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?|~~\$?",
-            r"(?i:\b(?:minus|negative|twice|thrice|double|triple|half(?: of)?|at (?:least|most)|is it"
-            r"|(?:square|cube)(?: root)? of|(?:more|less|greater|fewer) than|within|up to"
+            r"(?i:\b(?:minus|negative|twice|thrice|double|triple|half(?: of)?|at (?:least|most)"
+            r"|is it|(?:square|cube)(?: root)? of|(?:more|less|greater|fewer) than|within|up to"
             r"|between [^.\n]{1,20} and)\s+)\$?",
             r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
             r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval

@@ -35,7 +35,7 @@ _AFTER = re.compile(
             r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen|pairs?"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
             r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d",
-            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?{_OR}\s*(?:{_OR}\s*)*[-$]*\d",
+            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
             r"\s*\$?,? or (?:more|less|fewer|so|not|possibly)\b",
             r"\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*=|!\$",
             r" *(?:[/^_+=<>≤≥≠]|[-−] *\d|!=)",

@@ -88,8 +88,24 @@ def test_the_hostile_corpus_never_hangs_nor_crashes_nor_earns_anything():
 
 
 @pytest.mark.parametrize(
-    "unit", [r"\boxed{", "{", r"\boxed{1} ", r"\boxed{1}\boxed{", "}{", " or "]
+    "unit",
+    [
+        *(
+            r"\boxed{",
+            "{",
+            r"\boxed{1} ",
+            r"\boxed{1}\boxed{",
+            "}{",
+            " or ",
+            "$x = ",
+            "(1, ",
+            r"\{",
+        ),
+        *("between ", r"\text{", "$"),
+    ],
 )
 def test_megabytes_of_boxes_are_read_in_an_instant(unit):
     # A quadratic scan would take minutes: the test's own time limit would stop it.
-    assert extract_boxed(unit * (10**6 // len(unit))) in (None, "1")
+    long = unit * (10**6 // len(unit))
+    for text in (long, rf"{long}\boxed{{1}}", rf"\boxed{{1}}{long}", rf"$\boxed{{1}}{long}$"):
+        assert extract_boxed(text) in (None, "1")

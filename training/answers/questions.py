@@ -47,6 +47,7 @@ _BEFORE_NOUNS = ADJECTIVES | {
     *("negative", "non-negative", "whole", "full"),
 }
 _LONGEST_UNIT, _LONGEST_NAME = 4, 3  # words, `cubic metres per second`, `red vacuum cleaners`
+_MOST_BEHIND = 200  # of what stands behind a number or `in`
 _TWO_UNITS = re.compile(r"\bin ([a-z]+) (?:and|or) ([a-z]+)")
 _FARTHEST_NOUN, _NUM_THINGS = 5, 8  # words after `how many`
 _SAYS_MONEY = re.compile(
@@ -114,7 +115,7 @@ def _asked_for(text: str) -> tuple[Unit | None, frozenset[str], list[str]]:
         return _SHARE, nothing, []
     places = [*_IN.finditer(text), *(_TO.finditer(text) if _CONVERTS.search(text) else ())]
     for match in reversed(places):
-        words = _words(text[match.end() :])
+        words = _words(text[match.end() : match.end() + _MOST_BEHIND])
         unit = _longest_unit(words)
         if unit is not None and _is_measure(unit) and _is_plural_or_sign(words[0]):
             return unit, nothing, []
@@ -201,7 +202,7 @@ def _units(text: str) -> Iterator[Unit]:
         if unit is not None and (unit.known or match[1] == "K") and _is_measure(unit):
             yield unit
     for match in _NUMBER.finditer(text):
-        unit = _longest_unit(_words(text[match.end() :]))
+        unit = _longest_unit(_words(text[match.end() : match.end() + _MOST_BEHIND]))
         if unit is not None and unit.rate is not None:
             yield unit
     for match in _TWO_UNITS.finditer(text):
@@ -216,5 +217,8 @@ def _units(text: str) -> Iterator[Unit]:
 def _counted(text: str) -> Iterator[str]:
     """What stands behind the numbers of a text: each run of up to three words, in the singular."""
     for match in _NUMBER.finditer(text):
-        words = [singular(word.lower()) for word in _words(text[match.end() :])[:_LONGEST_NAME]]
+        words = [
+            singular(word.lower())
+            for word in _words(text[match.end() : match.end() + _MOST_BEHIND])[:_LONGEST_NAME]
+        ]
         yield from (" ".join(words[:length]) for length in range(1, len(words) + 1))

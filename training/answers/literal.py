@@ -6,7 +6,8 @@ from math import gcd
 
 _NUMBER = r"\d{1,15}(?:\.\d{1,15})?"
 _LITERAL = re.compile(rf"{_NUMBER}(?:\s*([-:*x])\s*{_NUMBER})(?:\s*\1\s*{_NUMBER}){{0,9}}")
-_IN_WORDS = ((re.compile(r"(?<=\d) by (?=\d)"), "*"), (re.compile(r"(?<=\d) to (?=\d)"), ":"))
+_TO = re.compile(r"(?<=\d) to (?=\d)")
+_IN_WORDS = ((re.compile(r"(?<=\d) by (?=\d)"), "*"), (_TO, ":"))
 _FRACTION = re.compile(
     rf"\\frac\s*\{{\s*({_NUMBER})\s*\}}\s*\{{\s*({_NUMBER})\s*\}}|\\frac(\d)(\d)"
     rf"|({_NUMBER}) ?/ ?({_NUMBER})"
@@ -49,9 +50,12 @@ def literal(text: str) -> tuple[str, tuple[Fraction, ...]] | None:
 
 def same_literal(answer: str, reference: str) -> bool | None:
     """Whether both are the same; a ratio may be reduced. None if the reference is no literal."""
-    expected, actual = literal(reference), literal(answer)
+    expected = literal(reference)
     if expected is None:
         return None
+    if expected[0] == "-":
+        answer = _TO.sub("-", answer)  # `10 to 20`
+    actual = literal(answer)
     if actual is None or actual[0] != expected[0]:
         return False
     if actual == expected:

@@ -1,6 +1,7 @@
 """Hostile answers: nothing hangs, nothing crashes, nothing is paid."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from training.answers import (
     OUTCOMES,
     Verifier,
     extract_boxed,
+    verify_in_process,
 )
 
 
@@ -109,3 +111,14 @@ def test_megabytes_of_boxes_are_read_in_an_instant(unit):
     long = unit * (10**6 // len(unit))
     for text in (long, rf"{long}\boxed{{1}}", rf"\boxed{{1}}{long}", rf"$\boxed{{1}}{long}$"):
         assert extract_boxed(text) in (None, "1")
+
+
+def test_no_hostile_pair_is_paid():
+    """Question, wrong answer and reference a line, written by hand to find what is paid wrongly."""
+    lines = (Path(__file__).parent / "hostile_pairs.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) >= 300
+    for line in lines:
+        question, answer, reference = line.split(" ||| ")
+        response = answer if r"\boxed" in answer else boxed(answer)
+        verdict = verify_in_process(response, reference, question)
+        assert verdict != "right", line

@@ -113,12 +113,20 @@ def test_megabytes_of_boxes_are_read_in_an_instant(unit):
         assert extract_boxed(text) in (None, "1")
 
 
-def test_no_hostile_pair_is_paid():
-    """Question, wrong answer and reference a line, written by hand to find what is paid wrongly."""
-    lines = (Path(__file__).parent / "hostile_pairs.txt").read_text(encoding="utf-8").splitlines()
-    assert len(lines) >= 300
-    for line in lines:
-        question, answer, reference = line.split(" ||| ")
+def pairs(name):
+    """Question, answer and reference of each line of a file of pairs by hand."""
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return [line.split(" ||| ") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("name", "right"), [("hostile_pairs.txt", False), ("natural_pairs.txt", True)]
+)
+def test_pairs_by_hand(name, right):
+    """What was written to find wrong answers that are paid, and right ones as models write them."""
+    found = pairs(name)
+    assert len(found) >= 200
+    for question, answer, reference in found:
         response = answer if r"\boxed" in answer else boxed(answer)
-        verdict = verify_in_process(response, reference, question)
-        assert verdict != "right", line
+        outcome = verify_in_process(response, reference, question)
+        assert (outcome == "right") is right, (question, answer, reference)

@@ -55,7 +55,7 @@ def extract_labelled(text: str) -> str | None:
 
 
 def _last_answer(text: str) -> tuple[str, str] | None:
-    """The answer of `extract_boxed`, and what stands before its box."""
+    """The answer of `extract_boxed`, and what stands before its box, if it is a single one."""
     last_start = text.rfind("\\boxed")
     # All that can belong to the answer lies in here, however long the response is.
     window = text[max(last_start - MAX_ANSWER_CHARS, 0) : last_start + MAX_ANSWER_CHARS + 16]
@@ -77,7 +77,7 @@ def _last_answer(text: str) -> tuple[str, str] | None:
         return None
     before, after = window[: first[0]], window[boxes[-1][1] :]
     if len(distinct) > 1:
-        return None if is_part(before, after) else (" or ".join(distinct), before)
+        return None if is_part(before, after) else (" or ".join(distinct), "")
     answer = distinct[0]
     more, end = belonging(after)
     if is_part(before, after[end:]) or follows_number(before, answer):

@@ -13,11 +13,11 @@ _BEFORE = re.compile(
             r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
             r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
             r"\\(?!(?:text|math|bold|bm|underline|fbox|color|emph|large)[a-z]*)[a-z]+\s*\{\s*",
-            r"(?:[<>≤≥≠∈]|!=|\\not ?=) ?",
-            r"\\(?:neq?|leq?|geq?|lt|gt|in|notin|sim)(?![a-zA-Z])\s*\$? ?",
+            r"(?:[<>≤≥≠]|!=|\\not ?=) ?",
+            r"\\(?:neq?|leq?|geq?|lt|gt|notin|sim)(?![a-zA-Z])\s*\$? ?",
             r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?|~~\$?",
-            r"(?i:\b(?:minus|negative|twice|thrice|double|triple|half(?: of)?|at (?:least|most)"
-            r"|is it|(?:square|cube)(?: root)? of|(?:more|less|greater|fewer) than|within|up to"
+            r"(?i:\b(?:minus|negative|twice|thrice|double|triple|half(?: of)?"
+            r"|is it|(?:square|cube)(?: root)? of|(?:more|less|greater|fewer) than"
             r"|between [^.\n]{1,20} and)\s+)\$?",
             r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
             r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval
@@ -32,7 +32,7 @@ _AFTER = re.compile(
     "|".join(
         (
             r"[.,]?\d|\$?[a-zA-Z](?![a-zA-Z])|[a-zA-Z]|\s*\$?\s*(?:--?|[–—])\s*\$?\d|\s*\$?\s*\?|\$?~~",
-            r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen|pairs?"
+            r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
             r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d",
             rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
@@ -55,6 +55,7 @@ _UNIT = re.compile(
     r"|(?P<word>[a-zA-Z]{2,12}(?:(?: per |/)[a-z]{1,10})?)(?![a-zA-Z]))"
     r"(?P<power>\$? *\^ *\{? *[23] *\}?)?"
 )
+_PAIRS = re.compile(r"\$? *(?:\\text *\{ *)?(pairs?)\b *\}?")
 # What a formula begins with, right before a box: `x =`, `AB =`; and `6 =`.
 _START = r"(?:^|[$\n]|\\[(\[]|[,;:] |\\(?:Rightarrow|implies|therefore|quad)) *"
 _LABEL = re.compile(rf"{_START}([A-Za-z](?:_\{{?\w{{1,4}}\}}?)?|[A-Z]{{2}}) *= *$")
@@ -103,6 +104,8 @@ def belonging(after: str) -> tuple[str, int]:
         return r"^\circ", found.end()
     if found := _BASE.match(after):
         return f"_{found[1] or found[2]}", found.end()
+    if found := _PAIRS.match(after):
+        return f" {found[1]}", found.end()
     found = _UNIT.match(after)
     if found is None:
         return "", 0

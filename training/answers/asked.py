@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import takewhile
 
-from training.answers.kinds import COUNT, MONEY
+from training.answers.kinds import COUNT, FIGURE, MONEY
 from training.answers.nouns import ANY_THING, RESULTS, are_alike
 from training.answers.units import Unit, noun_of, parse_unit, singular
 
@@ -46,6 +46,13 @@ _SAID_AGAIN = {
     "ago": frozenset({"ago"}),
     "altogether": frozenset({"altogether", "total", "all", "together"}),
 }
+# Words without which nobody asks for so much of one thing per another.
+_RATES = frozenset(
+    {
+        *("rate", "speed", "velocity", "acceleration", "density", "per", "each", "every", "fast"),
+        *("flow", "gradient", "salary", "wage", "concentration", "daily", "hourly", "average"),
+    }
+)
 _SAY_NOTHING = frozenset({"total", "possible", "different", "distinct", "correct", "whole"})
 _DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
 
@@ -121,7 +128,7 @@ class Asked:
             actual, below = actual.rate
             if (below.dimension, below.factor) not in self.per:
                 return False
-        if actual.dimension.startswith("unit"):
+        if actual.known and actual.dimension.partition("^")[0] == "unit":
             return True
         if self.unit is not None:
             dimensions = {self.unit.dimension, actual.dimension}
@@ -137,8 +144,12 @@ class Asked:
 
     def _is_of_kind(self, actual: Unit) -> bool:
         """Whether a unit measures what is asked for: an area is in no plain metres."""
+        if self.kind is None and actual.rate is not None:
+            return actual in self.units or bool(self.said & _RATES)
         if self.kind is None or not actual.known:
             return self.kind in (None, COUNT) or self._is_said(actual)
+        if self.kind == FIGURE and (self._is_said(actual) or noun_of(actual) in self.said):
+            return True
         if noun_of(actual.rate[0] if actual.rate else actual) is not None:
             return self.kind == COUNT or (actual.rate is not None and actual in self.units)
         if actual.rate and actual.dimension not in self.kind:

@@ -105,7 +105,9 @@ class Comparison:
         return True
 
     def _same_value(self, actual: Number | Expression, expected: Number | Expression) -> bool:
-        """Compares values of which one at least is no plain number."""
+        """Compares values of which one at least is no plain number; none is in per cent."""
+        if any(unit and unit.dimension == "share" for unit in (actual.unit, expected.unit)):
+            return False
         ratio = self._ratio(actual.unit, expected.unit)
         if ratio is None:
             return False

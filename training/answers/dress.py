@@ -107,6 +107,8 @@ def _exact_side(text: str, wanted: str) -> str:
     number, tree = parse_number(rounded), read_expression(exact.rpartition("=")[2].strip())
     if number is None or not isinstance(tree, Node) or variables(tree):
         return text
+    if number.unit is not None and number.unit.dimension != "share":
+        return text
     value = numeric.value(tree)
     return exact if value is not None and _rounds(number, value) else text
 

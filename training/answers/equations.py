@@ -174,8 +174,10 @@ def without_asked(text: str, asked: str | None, question: str) -> str:
     left, sign, right = (part.strip() for part in text.partition("="))
     if not sign or split_name(text)[0] is not None:
         return text
-    if any(label.fullmatch(left) and said.search(question) for label, said in _FUNCTIONS):
-        return right
+    for label, said in _FUNCTIONS:
+        if label.fullmatch(left) and said.search(question):
+            numbers = set(re.findall(r"\d+", left))
+            return right if numbers <= set(re.findall(r"\d+", question)) else text
     if asked is None:
         return text
     mine, theirs = read_expression(left), read_expression(normalize(asked))

@@ -9,11 +9,13 @@ _ASKS = (
 MONEY = frozenset({"dollar", "euro", "sterling", "yen"})
 COUNT = frozenset({"count"})  # nothing that is measured, but a thing may be named
 NUMBER = frozenset({"number"})  # nothing that is measured or counted
+# What a figure may show of an unknown; another measure must be the question's.
+FIGURE = frozenset({"length", "length^2", "length^3", "angle", "unit", "unit^2", "unit^3"})
 _TIME = frozenset({"time", "month"})
 _LENGTH = frozenset({"length", "unit"})
 _MASS = frozenset({"mass", "force"})
 _LENGTHS = (
-    r"perimeter|circumference|distance|height|width|radius|diameter|hypotenuse|diagonal|altitude"
+    r"perimeter|circumference|distance|length|height|width|radius|diameter|hypotenuse|diagonal|altitude"
     r"|(?:missing |third |other )?(?:side|leg|edge)(?: length)?"
 )
 _TALL = r"tall(?:er)?|high(?:er)?|deep(?:er)?|wide(?:r)?|thick(?:er)?|shorter"
@@ -54,11 +56,14 @@ _KINDS = tuple(
             r"(?:the )?(?:sin|cos|tan|cot|sec|csc|sine|cosine|tangent)\b",
             NUMBER,
         ),
-        (r"\b(?:what|which) year\b", NUMBER),
+        (r"\b(?:what|which) year\b|\b\d+(?:st|nd|rd|th) term\b", NUMBER),
         (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),
         (rf"{_ASKS}area\b(?! of \w+ and)", frozenset({"length^2", "unit^2"})),
         (rf"{_ASKS}volume\b", frozenset({"length^3", "unit^3", "volume"})),
-        (rf"{_ASKS}(?:{_LENGTHS})\b(?! of the (?:book|film|song|trip))", _LENGTH),
+        (
+            rf"{_ASKS}(?:{_LENGTHS})\b(?! of (?:the |a |this )?(?:book|film|movie|song|trip|list))",
+            _LENGTH,
+        ),
         (rf"\bhow (?:much )?(?:{_TALL})\b", _LENGTH),
         (r"\bhow (?:heavy\b|much (?:heavier|lighter)\b|much\b[^.?]*\bweighs?\b)", _MASS),
         (rf"\bhow much (?:older|younger)\b|{_ASKS}age\b", frozenset({"month"})),
@@ -87,6 +92,11 @@ _KINDS = tuple(
             r"\bhow much\b[^.?]*\b(?:cost|costs|pay|paid|spend|spent|earn|earned|charged?|money|owe"
             r"|profit|change|make|makes)\b|\b(?:salary|income|profit)\b[^.]*\?",
             MONEY,
+        ),
+        (
+            r"\b(?:find|solve for|what is|determine|compute|calculate)\s+(?:the values? of )?"
+            r"[a-zA-Z]\s*(?:[.?,]|$|in the (?:figure|picture|diagram)|if\b|such\b|when\b)",
+            FIGURE,
         ),
         (r"\bwhat (?:do|does|did|will|would)\b[^.?]*\bcost\b", MONEY),
         (rf"{_ASKS}(?:cost|price)\b", MONEY),

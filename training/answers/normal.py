@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from training.answers.expressions import GREEK
 from training.answers.nouns import ADJECTIVES, NOUNS
 from training.answers.units import singular
 
@@ -69,7 +70,7 @@ _WITH_COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,]|\.\d*,)")
 _ABOUT = re.compile(r"^≈ *(?=\S)")
 _EQUATION = re.compile(r"^[^=≈()\[\]{}⟨⟩]*[=≈][^()\[\]⟨⟩]*$")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
-_VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[A-Za-z][a-z]{1,9}"
+_VARIABLE = rf"[A-Za-z](?:_\{{?\w{{1,8}}\}}?)?|\\(?:{'|'.join(GREEK)}|ell)(?![a-zA-Z])"
 _NAME = re.compile(
     rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
@@ -134,7 +135,7 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 def names_differ(actual: str, expected: str) -> bool:
     """Whether two names of `split_name` are of different things, as far as that can be told."""
-    kinds = _kind_of_name(actual), _kind_of_name(expected)
+    kinds = kind_of_name(actual), kind_of_name(expected)
     if set(kinds) == {"function", "variable"}:  # `f` may be said for `f(x)`
         return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
     if kinds[0] != kinds[1]:
@@ -150,7 +151,8 @@ def names_differ(actual: str, expected: str) -> bool:
     return actual.lower() != expected.lower()
 
 
-def _kind_of_name(name: str) -> str:
+def kind_of_name(name: str) -> str:
+    """What a name of `split_name` is of: a tuple, an angle, a function, points, words, a letter."""
     if name.startswith("("):
         return "tuple"
     if name.startswith("angle"):

@@ -16,11 +16,11 @@ from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_date, same_literal, same_ratio, same_time
 from training.answers.normal import names_differ, normalize, split_name
-from training.answers.options import labelled, letter_of, read_options, same_words
+from training.answers.options import labelled, letter_of, read_options, same_words, without_options
 from training.answers.outcome import Verdict
 from training.answers.questions import read_asked
 from training.answers.reading import choices, is_enumeration, may_be_several
-from training.answers.subjects import are_equated, is_other_letter, is_other_quantity
+from training.answers.subjects import are_equated, is_other_letter, is_other_quantity, is_other_sort
 from training.answers.tree import Node, undone
 from training.answers.values import Items, Words
 
@@ -123,10 +123,12 @@ def _is_other_name(actual: str, expected: str | None, comparison: Comparison) ->
     question = comparison.question
     if expected and names_differ(actual, expected):
         return not are_equated(actual, expected, question)
-    if is_other_quantity(actual, comparison.asked.sentence):
+    if is_other_quantity(actual, comparison.asked):
         return True
     is_open = expected is None or _DESCRIPTION.fullmatch(expected) is not None
-    return is_open and is_other_letter(actual, question)
+    return is_open and (
+        is_other_letter(actual, question) or is_other_sort(actual, question, comparison.asked)
+    )
 
 
 def _is_choice_of_words(items: Items, given: str, wanted: str) -> bool:
@@ -181,7 +183,7 @@ def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
         return Verdict("wrong", f"choice {label[0]}")
     if same_words(label[1], option):
         return Verdict("right")
-    found = judge(label[1], option)
+    found = judge(label[1], option, without_options(question))
     right = found is not None and found.outcome == "right"
     return Verdict("right") if right else Verdict("wrong", f"not the text of choice {letter}")
 

@@ -4,6 +4,9 @@ import re
 from collections.abc import Set
 from functools import lru_cache
 
+from training.answers.asked import Asked
+from training.answers.kinds import FIGURE
+from training.answers.normal import kind_of_name
 from training.answers.units import singular
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
@@ -15,6 +18,18 @@ _QUANTITIES = frozenset(
         *("height", "width", "length", "distance", "speed", "age", "slope", "probability"),
     }
 )
+_MEASURES = frozenset(
+    {
+        *("radius", "diameter", "area", "perimeter", "circumference", "volume", "height", "width"),
+        *("length", "distance", "speed", "age", "slope", "probability"),
+    }
+)
+_SAYS_ANGLE = re.compile(r"angle|∠|degree|°|\\circ|\barc\b|\bmeasure\b", re.IGNORECASE)
+_SAYS_FUNCTION = re.compile(
+    r"function|polynomial|equation|formula|expression|inverse|derivative|integral|parabola|curve",
+    re.IGNORECASE,
+)
+_WITH_BRACKETS = "EPV"  # expectations, probabilities, variances
 _SAID_AS = {
     "tall": "height", "high": "height", "wide": "width", "far": "distance", "fast": "speed",
     "old": "age", "long": "length", "average": "mean", "mean": "average",
@@ -66,11 +81,32 @@ _PLAIN_LETTER = re.compile(
 )
 
 
-def is_other_quantity(name: str, sentence: Set[str]) -> bool:
-    """Whether a description names a quantity, and the sentence that asks others only."""
+def is_other_quantity(name: str, asked: Asked) -> bool:
+    """Whether a description names a quantity, and the sentence that asks others only; a measure
+    must be the question's.
+    """
     mine = _QUANTITIES & set(name.split())
-    asked = _asked(_QUANTITIES, sentence)
-    return bool(mine and asked) and not mine & asked
+    others = _asked(_QUANTITIES, asked.sentence)
+    if mine and others:
+        return not mine & others
+    measures = mine & _MEASURES if asked.is_known else frozenset[str]()
+    return bool(measures) and not measures & _asked(_MEASURES, asked.said)
+
+
+def is_other_sort(name: str, question: str, asked: Asked) -> bool:
+    """Whether an angle, a segment or a function is named where none can be what is asked for."""
+    if not asked.is_known:
+        return False
+    sort = kind_of_name(name)
+    if sort == "angle":
+        return _SAYS_ANGLE.search(question) is None
+    if sort == "points":
+        is_length = asked.unit is None or asked.unit.dimension == "length"
+        return bool(asked.nouns) or not is_length or "length" not in (asked.kind or FIGURE)
+    if sort == "function" and name[0] not in _WITH_BRACKETS:
+        is_there = re.search(rf"(?<![A-Za-z]){re.escape(name[0])}'*\s*\(", question)
+        return not is_there and _SAYS_FUNCTION.search(question) is None
+    return False
 
 
 def is_other_letter(name: str, question: str) -> bool:

@@ -107,6 +107,7 @@ def _is_undone_product(node: Node) -> bool:
     repeated = [part for part in others if part.kind == "sum"] + _bases(node)
     return (
         len(numbers) > 1
+        or 0 in numbers
         or sum(part.kind in ("sum", "root") and not variables(part) for part in others) > 1
         or len(set(repeated)) < len(repeated)
         or any(_share_a_divisor(number, each) for number in numbers for each in divisors)

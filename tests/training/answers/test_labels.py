@@ -65,7 +65,7 @@ from training.answers.quick import judge
         ("What is the 5th term?", "16", "a_5 = 16", True),
         ("Find the sum of $x$ and $y$.", "12", "x + y = 12", True),
         ("Find the sum of $x$ and $y$.", "12", "x - y = 12", False),
-        ("Find the greatest common divisor.", "6", r"\gcd(12, 18) = 6", True),
+        ("Find the greatest common divisor of 12 and 18.", "6", r"\gcd(12, 18) = 6", True),
         ("What are the coordinates of $B$?", "(2,-1)", "B(2, -1)", True),
         ("What are the coordinates of $B$?", "(2,-1)", "A(2, -1)", False),
         ("What is the range of $f$?", r"[2,\infty)", r"y \ge 2", True),

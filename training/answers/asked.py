@@ -49,8 +49,8 @@ _SAID_AGAIN = {
 # Words without which nobody asks for so much of one thing per another.
 _RATES = frozenset(
     {
-        *("rate", "speed", "velocity", "acceleration", "density", "per", "each", "every", "fast"),
-        *("flow", "gradient", "salary", "wage", "concentration", "daily", "hourly", "average"),
+        *("rate", "speed", "velocity", "acceleration", "density", "fast", "flow", "gradient"),
+        *("concentration", "daily", "hourly"),
     }
 )
 _SAY_NOTHING = frozenset({"total", "possible", "different", "distinct", "correct", "whole"})
@@ -145,7 +145,9 @@ class Asked:
     def _is_of_kind(self, actual: Unit) -> bool:
         """Whether a unit measures what is asked for: an area is in no plain metres."""
         if self.kind is None and actual.rate is not None:
-            return actual in self.units or bool(self.said & _RATES)
+            below = actual.rate[1]
+            is_per = (below.dimension, below.factor) in self.per
+            return is_per or actual in self.units or bool(self.said & _RATES)
         if self.kind is None or not actual.known:
             return self.kind in (None, COUNT) or self._is_said(actual)
         if self.kind == FIGURE and (self._is_said(actual) or noun_of(actual) in self.said):

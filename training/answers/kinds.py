@@ -24,7 +24,8 @@ _ANGLE = frozenset({"angle", "radian"})
 _NUMBER_NAMES = (
     r"discriminant|determinant|slope|gradient|gcd|gcf|hcf|lcm|greatest common \w+|exponent"
     r"|least common \w+|highest common \w+|coefficient|eigenvalues?|rank|trace|degree of the \w+"
-    r"|(?:units?|ones|tens|last) digit|[xyz]-(?:intercept|coordinate)"
+    r"|scale factor|(?:units?|ones|tens|last) digit|[xyz]-(?:intercept|coordinate)"
+    r"|(?:mean|median|mode|range|average) of (?:the |these )?(?:numbers|integers)"
     r"|(?:sum|product|difference|number) of (?:all |the |its |two |real )*"
     r"(?:roots|solutions|zeros|digits|coefficients|integers|divisors|factors)"
 )
@@ -56,6 +57,8 @@ _KINDS = tuple(
             r"(?:the )?(?:sin|cos|tan|cot|sec|csc|sine|cosine|tangent)\b",
             NUMBER,
         ),
+        (r"\b(?:what|which) (?:is the )?(?:(?:next|missing) )?number\b(?! of)", NUMBER),
+        (rf"{_ASKS}population\b", COUNT),
         (r"\b(?:what|which) year\b|\b\d+(?:st|nd|rd|th) term\b", NUMBER),
         (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),
         (rf"{_ASKS}area\b(?! of \w+ and)", frozenset({"length^2", "unit^2"})),
@@ -94,7 +97,7 @@ _KINDS = tuple(
             MONEY,
         ),
         (
-            r"\b(?:find|solve for|what is|determine|compute|calculate)\s+(?:the values? of )?"
+            r"\b(?:find|solve for|what is|determine|compute|calculate)\s+(?:the values? of\s+)?"
             r"[a-zA-Z]\s*(?:[.?,]|$|in the (?:figure|picture|diagram)|if\b|such\b|when\b)",
             FIGURE,
         ),

@@ -133,13 +133,19 @@ def split_name(text: str) -> tuple[str | None, str]:
     return name.removeprefix("m\\").removeprefix("\\").removeprefix("overline"), rest
 
 
+# Sorts of names that nothing has two of.
+_NEVER_ALIKE = (
+    {"points", "variable"}, {"points", "function"}, {"points", "angle"}, {"angle", "function"}
+)  # fmt: skip
+
+
 def names_differ(actual: str, expected: str) -> bool:
     """Whether two names of `split_name` are of different things, as far as that can be told."""
     kinds = kind_of_name(actual), kind_of_name(expected)
     if set(kinds) == {"function", "variable"}:  # `f` may be said for `f(x)`
         return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
     if kinds[0] != kinds[1]:
-        return set(kinds) == {"points", "variable"}
+        return set(kinds) in _NEVER_ALIKE
     if kinds[0] == "words":
         mine, theirs = set(actual.split()), set(expected.split())
         return not (mine <= theirs or theirs <= mine)

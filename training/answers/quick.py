@@ -71,9 +71,11 @@ def judge(
 def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
     """The first rule's verdict that applies."""
     question = comparison.question
-    for rule in (_in_base, _chosen, _written_out):
+    for rule in (_in_base, _chosen):
         if found := rule(given, wanted, question):
             return found
+    if found := _written_out(given, wanted, comparison):
+        return found
     given = undressed(given, wanted, question, comparison.asked.sentence)
     verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":
@@ -138,15 +140,18 @@ def _is_choice_of_words(items: Items, given: str, wanted: str) -> bool:
     return bool(is_open) and all(isinstance(item, Words) for item in items.items)
 
 
-def _written_out(given: str, wanted: str, question: str) -> Verdict | None:
+def _written_out(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
     """The verdict where the reference is a ratio, a time of day, a range, a date or a size."""
-    mine, theirs = split_name(given)[1], split_name(wanted)[1]
-    same = same_ratio(mine, theirs) if _RATIOS & read_asked(question).sentence else None
+    (name, mine), (expected, theirs) = split_name(given), split_name(wanted)
+    same = same_ratio(mine, theirs) if _RATIOS & comparison.asked.sentence else None
     for compare in (same_date, same_time, same_literal):
         same = compare(mine, theirs) if same is None else same
     if same is None:
         return None
-    return (_refused(given, wanted, question) if same else None) or _verdict(same)
+    expected = expected or asked_variable(comparison.question)
+    if name and _is_other_name(name, expected, comparison):
+        return Verdict("wrong", f"a value of {name}")
+    return (_refused(given, wanted, comparison.question) if same else None) or _verdict(same)
 
 
 def _in_base(given: str, wanted: str, question: str) -> Verdict | None:

@@ -192,8 +192,8 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
     if unit is not None:
         if power == 1:
             return unit
-        if noun_of(unit) is not None:
-            return None  # no square people
+        if unit.dimension not in ("length", "unit"):
+            return None  # no square people or degrees
         return Unit(f"{unit.dimension}^{power}", unit.factor**power, parts=unit.parts)
     if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):
         return Unit(name, Fraction(1), known=False)

@@ -79,6 +79,7 @@ TENTH, HUNDREDTH = "Find $x$. Round to the nearest tenth.", "Find $x$ to two dec
         ("Complete the square: $x^2+6x+5$.", "(x+3)^2-4", "(x+1)(x+5)", False),
         ("Write it in the form $a+bi$.", r"\frac32 + \frac12 i", r"\frac{3+i}{2}", False),
         ("What is the equation of the line?", "y = 2x+1", "2x - y + 1 = 0", True),
+        ("What is the equation of the line?", "y = 2x+1", "2x - y + 1 = 0z", False),
         ("Write it as a single logarithm.", r"\log 12", r"2\log 2 + \log 3", False),
         ("Write it as a single logarithm.", r"\log 12", r"\log(12)", True),
         ("Write it as a single fraction.", r"\frac{x+y}{xy}", r"\frac{1}{x} + \frac{1}{y}", False),

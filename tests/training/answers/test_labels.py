@@ -73,6 +73,18 @@ from training.answers.quick import judge
         ("Find $f(g(2))$.", "5", "f(g(2)) = 5", True),
         ("Find the roots.", "2, 3", "x = 2, y = 3", False),
         ("Find the roots.", "2, 3", "x = 2, x = 3", True),
+        # a name of another sort than what is asked for
+        ("How many apples are left?", "5", r"\angle Z = 5", False),
+        ("How many apples are left?", "5", "QR = 5", False),
+        ("How many apples are left?", "5", "f(x) = 5", False),
+        ("How many apples are left?", "5", r"\text{perimeter} = 5", False),
+        ("What is the length of $BC$?", "5", "f(x) = 5", False),
+        ("What is the length of $BC$?", "5", r"\angle B = 5", False),
+        ("What is the ratio of the areas?", "4:9", "f(x) = 4:9", False),
+        ("What is the ratio of the areas?", "4:9", "4:9", True),
+        ("Find the diameter of the circle.", "5", "AB = 5", True),
+        ("What is the expected value?", "5", "E(X) = 5", True),
+        ("Find the least common multiple of 4 and 6.", "12", r"\text{lcm}(4,9) = 12", False),
         # a letter that the question does not have
         ("Solve $2x+1=7$.", "3", "y = 3", False),
         ("Solve $2x+1=7$.", "3", "x = 3", True),

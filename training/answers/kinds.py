@@ -58,6 +58,11 @@ _KINDS = tuple(
             NUMBER,
         ),
         (r"\b(?:what|which) (?:is the )?(?:(?:next|missing) )?number\b(?! of)", NUMBER),
+        (
+            r"\bevaluate (?:the |this |each )?expression\b"
+            r"|\b(?:domain|range) of (?:the function|[a-z]\b(?! and))",
+            NUMBER,
+        ),
         (rf"{_ASKS}population\b", COUNT),
         (r"\b(?:what|which) year\b|\b\d+(?:st|nd|rd|th) term\b", NUMBER),
         (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),

@@ -215,8 +215,8 @@ def _split_power(name: str) -> tuple[int, str]:
     if match := _POWER.search(name):
         power, name = _POWERS[match[1] or match[2]], name[: match.start()]
     for prefix, value in _PREFIXES.items():
-        if name.startswith(prefix):
-            power, name = value, name.removeprefix(prefix)
+        if power == 1 and name.startswith(prefix):
+            return value, name.removeprefix(prefix)
     return power, name
 
 

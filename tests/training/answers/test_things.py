@@ -104,6 +104,10 @@ SPEED = "Jared types 47 words per minute (WPM). What is his average typing speed
             False,
         ),
         ("What is the population of the city?", "5000", r"5000 \text{ people}^2", False),
+        ("Find the area of the figure.", "12", r"12 \text{ sq cm}^2", False),
+        ("Find the area of the figure.", "12", r"12 \text{ sq cm}", True),
+        ("Evaluate the expression when $x=2$.", "7", r"7 \text{ kg}", False),
+        ("What is the domain of $f$?", r"[2,\infty)", r"x \ge 2 \text{ kg}", False),
         ("How many unit squares are there?", "13", r"13 \text{ unit squares zorps}", False),
         ("Find the length of the diagonal.", r"5\sqrt2", r"5\sqrt{2} \text{ percent}", False),
         # currencies

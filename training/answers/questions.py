@@ -76,7 +76,7 @@ def read_asked(question: str) -> Asked:
         return Asked()
     money = _MONEY.sub(r" \1\2 dollars ", question[-_MOST_CHARACTERS:])
     money = _CURRENCY.sub(r"\2 \1 ", money)
-    text = re.sub(r"\s+(?=\^)", "", _MARKUP.sub(" ", money))
+    text = re.sub(r"\s+(?=\^)| +(?= )", "", _MARKUP.sub(" ", money))
     sentences = _SENTENCE.split(text)
     first = max((i for i, each in enumerate(sentences) if "?" in each), default=-1)
     end = " ".join(sentences[first:])

@@ -53,6 +53,7 @@ _RATES = frozenset(
         *("concentration", "daily", "hourly"),
     }
 )
+_OF_ANGLES = frozenset({"angle", "arc", "pi", "radian", "rotation", "sector", "triangle"})
 _SAY_NOTHING = frozenset({"total", "possible", "different", "distinct", "correct", "whole"})
 _DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
 
@@ -129,11 +130,12 @@ class Asked:
             if (below.dimension, below.factor) not in self.per:
                 return False
         if actual.known and actual.dimension.partition("^")[0] == "unit":
-            return True
+            wanted = self.unit.dimension if self.unit else ""
+            return wanted == actual.dimension.replace("unit", "length") or "unit" in self.nouns
         if self.unit is not None:
             dimensions = {self.unit.dimension, actual.dimension}
             if "angle" in dimensions and dimensions <= _DEGREES:
-                return True
+                return len(dimensions) == 1 or not self.said & _OF_ANGLES
             return (self.unit.dimension, self.unit.factor) == (actual.dimension, actual.factor)
         return self._counts(actual)
 

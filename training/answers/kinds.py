@@ -19,6 +19,7 @@ _LENGTHS = (
     r"|(?:missing |third |other )?(?:side|leg|edge)(?: length)?"
 )
 _TALL = r"tall(?:er)?|high(?:er)?|deep(?:er)?|wide(?:r)?|thick(?:er)?|shorter"
+LENGTH_OR_TIME = _LENGTH | _TIME
 _ANGLE = frozenset({"angle", "radian"})
 # A number that is worked out from others, and has no unit whatever they measure.
 _NUMBER_NAMES = (
@@ -87,7 +88,8 @@ _KINDS = tuple(
         (rf"{_ASKS}resistance\b", frozenset({"resistance"})),
         (rf"{_ASKS}current\b(?= (?:in|through|flowing)\b|[^\w ]|$)", frozenset({"current"})),
         (rf"{_ASKS}molar mass\b", frozenset({"mass/amount^1"})),
-        (rf"{_ASKS}(?:mass|weight)\b", _MASS),
+        (rf"{_ASKS}mass\b", frozenset({"mass"})),
+        (rf"{_ASKS}weight\b", _MASS),
         (
             rf"{_ASKS}temperature\b",
             frozenset({"temperature C", "temperature F", "temperature K", "angle"}),
@@ -95,7 +97,7 @@ _KINDS = tuple(
         (rf"{_ASKS}(?:average )?speed\b|\bhow fast\b", frozenset({"length/time^1"})),
         (r"\bhow far\b", _LENGTH),
         (r"\bhow long (?:does|did|will|would) (?:it|this|that)\b[^.?]*\btake\b", _TIME),
-        (r"\bhow long (?:is|are|was|were|does|will)\b", _LENGTH | _TIME),
+        (r"\bhow long (?:is|are|was|were|does|will)\b", LENGTH_OR_TIME),
         (
             r"\bhow much\b[^.?]*\b(?:cost|costs|pay|paid|spend|spent|earn|earned|charged?|money|owe"
             r"|profit|change|make|makes)\b|\b(?:salary|income|profit)\b[^.]*\?",

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import dropwhile, takewhile
 
 from training.answers.asked import GROUPS, JOINS, VERBS, Asked
-from training.answers.kinds import COUNT, MONEY, kind_of
+from training.answers.kinds import COUNT, FIGURE, LENGTH_OR_TIME, MONEY, NUMBER, kind_of
 from training.answers.nouns import ADJECTIVES, NOUNS
 from training.answers.units import Unit, is_sign, noun_of, parse_unit, singular
 
@@ -17,6 +17,7 @@ _MONEY = re.compile(
     r"\\\$\s*(\d[\d,]*(?:\.\d+)?)|\$(\d[\d,]*(?:\.\d+)?)(?=\s+[a-zA-Z]{2}|\s*[.,;?!)](?:\s|$)|\s*$)"
 )
 _CURRENCY = re.compile(r"([€£¥]) ?(\d+(?:[.,]\d+)*)")
+_IN_BRACKETS = re.compile(r"\((?:in |unit: ?)?\\?([$%])\)", re.IGNORECASE)  # `(Unit: $)`
 _MARKUP = re.compile(r"\\(?:text|mathrm|mbox|operatorname|,|;|!)|[$\\{}()\[\]*~]")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
 _HOW_MANY = re.compile(r"\bhow many\s+", re.IGNORECASE)
@@ -25,7 +26,7 @@ _NUMBER_OF = re.compile(
     re.IGNORECASE,
 )
 _PER_CENT = re.compile(
-    r"\b(?:what|as|by what|how many) (?:is the |an? )?per ?cent(?:age)?\b", re.IGNORECASE
+    r"\b(?:what|as|in|by what|how many) (?:is the |an? )?per ?cent(?:age)?\b", re.IGNORECASE
 )
 _HOW_OLD = re.compile(r"\bhow old\b", re.IGNORECASE)
 _IN = re.compile(r"\b(?:in|into)\s+")
@@ -58,6 +59,18 @@ _SAYS_MONEY = re.compile(
     re.IGNORECASE,
 )
 _IN_DOLLARS = re.compile(r"\(?\bin \\?\$(?=[)?.,]| (?!\d))|\(\\?\$\)")
+# A formula or an operation; and words of what a figure shows.
+_MATHEMATICS = re.compile(
+    r"\$[^$]*[=^_+*/\\(][^$]*\$|\\[(\[]|\d ?[-+*/^=×÷] ?\d|\b[a-z] ?= ?-?\d|\b[fg]\([a-z\d]\)"
+)
+_FIGURES = """
+    figure picture diagram graph image shown below above triangle circle square rectangle angle side
+    radius diameter line segment polygon cube cone cylinder sphere prism pyramid trapezoid rhombus
+    parallelogram quadrilateral hexagon pentagon octagon tangent chord arc perimeter area volume
+    length height width distance base diagonal leg hypotenuse altitude widehat overline
+"""
+_OF_FIGURES = frozenset(_FIGURES.split())
+_POINTS = re.compile(r"\b[A-Z]{2,3}\b")
 _DENIED = re.compile(r"(?:\bnot |n't |\bnon-)(?:an? |the )?([a-z]+)", re.IGNORECASE)
 _PART_OF = re.compile(r"\b(?:what is|find|calculate|compute)\s+[\d.]+\s?(?:%|per ?cent) of\b", re.I)
 _ABBREVIATION = re.compile(r"\([A-Z]{2,5}\)")
@@ -75,7 +88,7 @@ def read_asked(question: str) -> Asked:
     if not question.strip():
         return Asked()
     money = _MONEY.sub(r" \1\2 dollars ", question[-_MOST_CHARACTERS:])
-    money = _CURRENCY.sub(r"\2 \1 ", money)
+    money = _CURRENCY.sub(r"\2 \1 ", _IN_BRACKETS.sub(_in_words, money))
     text = re.sub(r"\s+(?=\^)| +(?= )", "", _MARKUP.sub(" ", money))
     sentences = _SENTENCE.split(text)
     first = max((i for i, each in enumerate(sentences) if "?" in each), default=-1)
@@ -88,7 +101,17 @@ def read_asked(question: str) -> Asked:
     said = end[:start] + _CONDITION.sub(" ", end[start:])
     said = said.rpartition("?")[0] or said
     words = frozenset(singular(word.lower()) for word in _WORD.findall(text))
+    units, counted = frozenset(_units(text)), frozenset(_counted(text))
     kind = kind_of(end) or kind_of(text) or (COUNT if how_many and not (unit or nouns) else None)
+    says_money = bool(kind == MONEY or _SAYS_MONEY.search(text) or _IN_DOLLARS.search(question))
+    says_per_cent = _SAYS_PER_CENT.search(text) is not None
+    names_any = bool(unit or nouns or how_many or units or says_money or says_per_cent)
+    if kind is None and not names_any and _MATHEMATICS.search(question):
+        is_counting = any(_is_thing(words) for words in counted)
+        is_figure = bool(words & _OF_FIGURES or _POINTS.search(text))
+        kind = None if is_counting else FIGURE if is_figure else NUMBER
+    elif kind == LENGTH_OR_TIME and (named := kind & {each.dimension for each in units}):
+        kind = named
     return Asked(
         is_known=True,
         unit=unit.rate[0] if unit and unit.rate else unit,
@@ -97,15 +120,24 @@ def read_asked(question: str) -> Asked:
         things=frozenset(things),
         sentence=frozenset(singular(word.lower()) for word in _WORD.findall(said)),
         per=frozenset((each.dimension, each.factor) for each in below),
-        units=frozenset(_units(text)),
-        counted=frozenset(_counted(text)),
+        units=units,
+        counted=counted,
         said=words.union(_ABBREVIATION.findall(question)),
         denied=frozenset(singular(word.lower()) for word in _DENIED.findall(text)),
-        money=bool(kind == MONEY or _SAYS_MONEY.search(text) or _IN_DOLLARS.search(question)),
-        per_cent=bool(_SAYS_PER_CENT.search(text) and not _PART_OF.search(end)),
+        money=says_money,
+        per_cent=says_per_cent and not _PART_OF.search(end),
         whole=unit if unit and unit.rate and not things else None,
         kind=kind,
     )
+
+
+def _in_words(sign: re.Match[str]) -> str:
+    return " in dollars " if sign[1] == "$" else " in percent "
+
+
+def _is_thing(words: str) -> bool:
+    unit = parse_unit(words, separated=True)
+    return unit is not None and unit.known
 
 
 def _asked_for(text: str) -> tuple[Unit | None, frozenset[str], list[str]]:

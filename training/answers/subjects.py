@@ -29,6 +29,7 @@ _SAYS_FUNCTION = re.compile(
     r"function|polynomial|equation|formula|expression|inverse|derivative|integral|parabola|curve",
     re.IGNORECASE,
 )
+_NO_POINTS = frozenset({"LCM", "GCD", "GCF", "HCF"})
 _WITH_BRACKETS = "EPV"  # expectations, probabilities, variances
 _SAID_AS = {
     "tall": "height", "high": "height", "wide": "width", "far": "distance", "fast": "speed",
@@ -100,7 +101,7 @@ def is_other_sort(name: str, question: str, asked: Asked) -> bool:
     sort = kind_of_name(name)
     if sort == "angle":
         return _SAYS_ANGLE.search(question) is None
-    if sort == "points":
+    if sort == "points" and name not in _NO_POINTS:
         is_length = asked.unit is None or asked.unit.dimension == "length"
         return bool(asked.nouns) or not is_length or "length" not in (asked.kind or FIGURE)
     if sort == "function" and name[0] not in _WITH_BRACKETS:

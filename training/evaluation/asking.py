@@ -157,4 +157,5 @@ def prediction(pair: Pair, row: Answered, opinion: Opinion | None) -> Prediction
         "truncated": answer["truncated"],
         "reading_right": reads_right(problem["reading"], answer["text"]),
         "num_tokens": answer["num_tokens"],
+        "num_prompt_tokens": answer["num_prompt_tokens"],
     }

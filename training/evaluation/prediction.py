@@ -54,6 +54,8 @@ class Prediction(Judged):
         reading_right: Whether the response transcribed the problem's givens rightly; None if the
             problem has no reading.
         num_tokens: Length of the response, tokens.
+        num_prompt_tokens: Length of what was asked, tokens, with images and system prompt; None if
+            an endpoint did not say, or there is no response.
     """
 
     policy: str
@@ -73,6 +75,7 @@ class Prediction(Judged):
     truncated: bool
     reading_right: bool | None
     num_tokens: int
+    num_prompt_tokens: int | None
 
 
 PREDICTION_FEATURES = Features(
@@ -100,6 +103,7 @@ PREDICTION_FEATURES = Features(
         "truncated": Value("bool"),
         "reading_right": Value("bool"),
         "num_tokens": Value("int32"),
+        "num_prompt_tokens": Value("int32"),
     }
 )
 
@@ -113,7 +117,10 @@ def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
 def read_predictions(path: Path, policy: str) -> list[Prediction]:
     """The rows of a file that `prediction_dataset` wrote, under a policy's name of this run."""
     rows = pq.read_table(path).to_pylist()
-    return [cast(Prediction, {**row, "policy": policy}) for row in rows]
+    # Answers that a run takes whatever code drew them may be from before these were counted.
+    return [
+        cast(Prediction, {"num_prompt_tokens": None, **row, "policy": policy}) for row in rows
+    ]
 
 
 def is_right(prediction: Judged) -> bool:

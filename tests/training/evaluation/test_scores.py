@@ -33,6 +33,7 @@ def prediction(number=0, outcome="right", **changes):
         "truncated": False,
         "reading_right": None,
         "num_tokens": 4,
+        "num_prompt_tokens": 9,
     }
     return row | changes
 

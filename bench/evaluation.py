@@ -109,8 +109,7 @@ def published(name: str, hub: Hub, folder: Path, num_clusters: int | None = None
 
 def recipe_of(name: str) -> Recipe:
     """A recipe that asks the benchmark alone."""
-    num_samples = SAMPLES.get(name, 1)
-    asked = {"name": name, "samples_per_problem": num_samples, "temperature": float(num_samples > 1)}
+    asked = {"name": name, "samples_per_problem": SAMPLES.get(name, 1), "temperature": 1.0}
     return recipe(evaluation={"benchmarks": [asked], "max_response_tokens": 1024})
 
 

@@ -118,9 +118,7 @@ def read_predictions(path: Path, policy: str) -> list[Prediction]:
     """The rows of a file that `prediction_dataset` wrote, under a policy's name of this run."""
     rows = pq.read_table(path).to_pylist()
     # Answers that a run takes whatever code drew them may be from before these were counted.
-    return [
-        cast(Prediction, {"num_prompt_tokens": None, **row, "policy": policy}) for row in rows
-    ]
+    return [cast(Prediction, {"num_prompt_tokens": None, **row, "policy": policy}) for row in rows]
 
 
 def is_right(prediction: Judged) -> bool:

@@ -269,18 +269,32 @@ def test_texts_by_the_rule_of_mathvista(verifier):
     }
 
 
-def test_texts_by_the_released_rule_of_dynamath(verifier):
-    """An answer that holds the reference somewhere; ours is the same words and no others."""
+@pytest.mark.parametrize(
+    ("official", "different"),
+    [
+        # The released one: an answer that holds the reference.
+        (
+            lambda text, reference: reference in text,
+            {"it denied": THEIRS, "it and another": THEIRS, "in capitals": OURS},
+        ),
+        # VLMEvalKit's: an answer that the reference holds.
+        (
+            lambda text, reference: text.lower() in reference.lower(),
+            {"a part of it": THEIRS, "nothing": THEIRS, "as LaTeX's text": OURS},
+        ),
+    ],
+    ids=["released", "VLMEvalKit"],
+)
+def test_texts_by_both_rules_of_dynamath(verifier, official, different):
     draws, cases = random.Random(10), []
     for _ in range(CASES):
         reference = draws.choice(WORDS)
         forms = text_forms(draws, reference)
         form = drawn_form(draws, forms)
         text = forms[form][1]
-        cases.append((form, Rule("text", reference), text, reference in text))
-    found = differing(cases, verifier)
-    assert found.pop("with spaces", OURS) == OURS  # of a reference of several words
-    assert found == {"it denied": THEIRS, "it and another": THEIRS, "in capitals": OURS}
+        cases.append((form, Rule("text", reference), text, official(text, reference)))
+    # Spaces between words are one space to ours alone.
+    assert differing(cases, verifier) == different | {"with spaces": OURS}
 
 
 def test_choices_by_the_released_rule_of_dynamath(verifier):

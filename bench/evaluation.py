@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+from datasets import disable_progress_bars
+
 from experiments.synthetic_benchmarks import answers
 from experiments.synthetic_benchmarks.files import REPOSITORIES, write_repository
 from experiments.synthetic_benchmarks.pictures import figure
@@ -231,6 +233,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=list(REPOSITORIES), default=REPOSITORIES)
     parser.add_argument("--clusters", type=int, help="the first so many groups of each file")
     options = parser.parse_args()
+    disable_progress_bars()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     device.start(1)
     print("| benchmark | items | MiB | fetch, s | load, s | answers | score, s | answers/s |")

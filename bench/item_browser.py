@@ -42,13 +42,14 @@ READY = """new Promise((resolve) => {
     : setTimeout(look, 5);
   look(); })"""
 FILTERS = {
+    "search, as soon as it is open": ("search", "line length"),
     "benchmark": ("benchmark", "mathvision"),
     "subject": ("family", "subject 3"),
     "level": ("level", "4"),
     "wrong answers of one policy": ("policy0", "wrong"),
     "changes between two policies": ("change", "better"),
-    "search, first": ("search", "area twice circle"),
-    "search, again": ("search", "half figure"),
+    "search, rare": ("search", "area twice circle half"),
+    "search, frequent": ("search", "half figure"),
 }
 
 

@@ -1,14 +1,15 @@
 """One judged response: a row of `predictions.parquet`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypedDict, cast
 
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, Value
+from datasets import Features, Value
 
 from training.answers import Outcome
 from training.evaluation.items import RuleKind
+from training.tables import write_rows
 
 
 class Judged(TypedDict):
@@ -108,14 +109,13 @@ PREDICTION_FEATURES = Features(
 )
 
 
-def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
-    """Collects predictions into a `datasets.Dataset`."""
-    columns = {name: [dict(row)[name] for row in predictions] for name in PREDICTION_FEATURES}
-    return Dataset.from_dict(columns, features=PREDICTION_FEATURES)
+def write_predictions(predictions: Iterable[Prediction], path: Path) -> None:
+    """Writes predictions as one Parquet file; parent folders are created."""
+    write_rows(predictions, PREDICTION_FEATURES, path)
 
 
 def read_predictions(path: Path, policy: str) -> list[Prediction]:
-    """The rows of a file that `prediction_dataset` wrote, under a policy's name of this run."""
+    """The rows of a file that `write_predictions` wrote, under a policy's name of this run."""
     rows = pq.read_table(path).to_pylist()
     # Answers that a run takes whatever code drew them may be from before these were counted.
     return [cast(Prediction, {"num_prompt_tokens": None, **row, "policy": policy}) for row in rows]

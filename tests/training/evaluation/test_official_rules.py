@@ -359,7 +359,7 @@ def test_letters_by_the_released_rule_of_gpqa(verifier):
             "said": (4, f"It is so. The answer is ({given_letter})."),
             "labelled": (3, f"Answer: ({given_letter})"),
             "after a rejected one": (2, f"Not ({other}). The answer is ({given_letter})"),
-            "corrected": (1, f"The answer is ({other}).\nNo, the answer is ({given_letter})."),
+            "corrected": (4, f"The answer is ({other}).\nNo, the answer is ({given_letter})."),
             "mentioned": (1, f"I like ({given_letter})."),
             "boxed": (1, f"\\boxed{{{given_letter}}}"),
             "nothing": (1, "I cannot tell."),

@@ -115,7 +115,8 @@ def _table(path: Path, features: Features, may_lack: Collection[str]) -> pd.Data
         )
         if gaps and name not in may_lack:
             raise ValueError(f"{path.name}: {name} lacks {gaps} value(s)")
-    return table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def _sections(made: _Made, recipe: Mapping[str, Any]) -> tuple[Section, ...]:

@@ -230,6 +230,13 @@ def test_numbers_that_are_too_large_or_none(text, verifier):
     assert outcome(Rule("number", "1"), f"\\boxed{{{text}}}", verifier) != "right"
 
 
+@given(st.text("\\{}5%o r,x$", max_size=30), st.text("\\{}5% .,or$", max_size=12))
+def test_what_a_box_holds_is_read_from_a_box_of_its_own(inner, after):
+    """So that the verifier sees the same answer, wherever in a response it stood."""
+    answer = extract(f"It is $\\boxed{{{inner}}}{after}", "boxed")
+    assert answer is None or extract(f"\\boxed{{{answer}}}", "boxed") == answer
+
+
 @given(st.text(max_size=60))
 def test_no_answer_raises(text):
     for rule in KINDS[2:]:

@@ -1,7 +1,7 @@
 """The ten benchmarks at full size without a model: fetched, read, answered, scored, on one core.
 
-`python -m bench.evaluation [--only mathverse ...]` prints the table of `docs/benchmarks.md`; seconds
-are the processor's. Each benchmark is a full-size copy with content of our own
+`python -m bench.evaluation [--only mathverse ...]` prints the table of `docs/benchmarks.md`; its
+seconds are the processor's. Each benchmark is a full-size copy with content of our own
 (`experiments.synthetic_benchmarks`), served by a hub on loopback and read by the code of a run. Two
 policies answer it by what is known beforehand to be right or wrong; a verdict that differs from it
 ends the command.

@@ -28,6 +28,7 @@ from contracts.job import STAGE_MODULE, Job, Outcome
 from contracts.secrets import without_secret_variables
 from infra.oom import num_oom_kills
 from infra.settings import PROJECT_ROOT
+from infra.stopping import stop_if_told
 from infra.supervisor import GRACE_SECONDS
 
 POLL_SECONDS = 0.25
@@ -159,7 +160,11 @@ def supervise(
         log_path: Where its output goes.
         poll: Called every quarter of a second, and once after the end.
         grace_seconds: Between telling it to stop and killing it.
+
+    Raises:
+        StagePreempted: This thread's flow has been told to stop (`infra.stopping`).
     """
+    stop_if_told()
     supervisor = [
         *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
         *("--grace", str(grace_seconds), "--"),
@@ -180,6 +185,7 @@ def supervise(
         try:
             while process.poll() is None:
                 poll()
+                stop_if_told()
                 time.sleep(POLL_SECONDS)
         finally:
             _stop(process, grace_seconds)

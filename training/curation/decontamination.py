@@ -111,21 +111,25 @@ class BenchmarkIndex:
         self._masked = self._places(lambda item: item.masked)
         self._files = self._places(lambda item: files_digest(item.problem["images"]))
 
-    def leaked(self, problems: Sequence[Problem], containment: float) -> dict[int, int]:
-        """Which problems ask a benchmark's question.
+    def search(
+        self, rows: Sequence[Asked], containment: float
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """Which rows ask a benchmark's question, and which differ from one in numbers alone.
 
         Args:
-            problems: Problems whose images can be decoded.
+            rows: Problems whose images can be decoded.
             containment: Least share of a question's 8-grams.
 
         Returns:
-            Place of a problem -> place of the first such question in `names`.
+            Place of a row -> place of the first such question in `names`: of those that ask it, and
+            of those that differ, if at all.
         """
-        return self._first(problems, lambda rows: self._leaks(rows, containment))
-
-    def varied(self, problems: Sequence[Problem]) -> dict[int, int]:
-        """Which problems differ from a question in numbers alone, if at all."""
-        return self._first(problems, self._variants)
+        leaks, variants = dict[int, int](), dict[int, int]()
+        for start in range(0, len(rows), _BATCH_ROWS):
+            part = rows[start : start + _BATCH_ROWS]
+            leaks |= self._first(part, start, self._leaks(part, containment))
+            variants |= self._first(part, start, self._variants(part))
+        return leaks, variants
 
     def _leaks(self, rows: Sequence[Asked], containment: float) -> Iterable[tuple[int, int]]:
         def share_stem(place: int, item: int) -> bool:
@@ -147,17 +151,13 @@ class BenchmarkIndex:
                 yield from ((place, item) for item in self._masked.get(row.masked, []))
 
     def _first(
-        self,
-        problems: Sequence[Problem],
-        search: Callable[[Sequence[Asked]], Iterable[tuple[int, int]]],
+        self, rows: Sequence[Asked], start: int, pairs: Iterable[tuple[int, int]]
     ) -> dict[int, int]:
         found = dict[int, int]()
-        for start in range(0, len(problems), _BATCH_ROWS):
-            rows = [Asked(problem) for problem in problems[start : start + _BATCH_ROWS]]
-            for place, item in search(rows):
-                known = found.get(start + place)
-                if (known is None or item < known) and rows[place].shows(self._items[item]):
-                    found[start + place] = item
+        for place, item in pairs:
+            known = found.get(start + place)
+            if (known is None or item < known) and rows[place].shows(self._items[item]):
+                found[start + place] = item
         return found
 
     def _places(self, key: Callable[[Asked], Hashable]) -> dict[Hashable, list[int]]:
@@ -206,8 +206,7 @@ def decontaminate(
         containment: Least share of a question's 8-grams.
         reject_variants: Whether number variants go.
     """
-    leaks = index.leaked(problems, containment)
-    varied = index.varied(problems)
+    leaks, varied = index.search([Asked(problem) for problem in problems], containment)
     variants = {place: item for place, item in varied.items() if place not in leaks}
     found = {**variants, **leaks} if reject_variants else leaks
     reasons = [
@@ -215,5 +214,10 @@ def decontaminate(
         for place in range(len(problems))
     ]
     details = {place: index.names[item] for place, item in found.items()}
-    counts = Counter(index.names[item].partition(": ")[0] for item in variants.values())
-    return Decontaminated(split(problems, reasons, STEP, details), dict(sorted(counts.items())))
+    counts = count_by_benchmark(index.names[item] for item in variants.values())
+    return Decontaminated(split(problems, reasons, STEP, details), counts)
+
+
+def count_by_benchmark(names: Iterable[str]) -> dict[str, int]:
+    """How many of these questions, as `BenchmarkIndex.names` has them, are of which benchmark."""
+    return dict(sorted(Counter(name.partition(": ")[0] for name in names).items()))

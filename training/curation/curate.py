@@ -224,7 +224,9 @@ def write(
     balanced = topic_of if curation.balance_by == "topic" else None
     chosen = selection.select(graded.kept, curation.sets, recipe.seed, faults, balanced)
     counts = account.RejectCounts()
-    rejects = counts.passing(chain(read_rejects(read.sifted.rejects), graded.rejects, chosen.rejects))
+    rejects = counts.passing(
+        chain(read_rejects(read.sifted.rejects), graded.rejects, chosen.rejects)
+    )
     write_rejects(rejects, output / "rejects.parquet")
     account.require_account(read.sifted.num_rows, chosen, counts.total)
     for name, problems in chosen.sets.items():

@@ -1,4 +1,4 @@
-"""Near duplicates among all rows: those that may be some are brought together in shards of their own.
+"""Near duplicates among all rows: those that may be some are brought together in own shards.
 
 Rows with other keys are never near duplicates (`training.curation.duplicates`). So rows that share
 one go into the same part, and each part is looked through by itself, whichever process does it.

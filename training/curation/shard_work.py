@@ -21,7 +21,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from contracts.errors import Preempted
-from training.curation.shards import read_table, shard_path, write_shard
+from training.curation.shards import shard_path, write_shard
 from training.runtime import device
 from training.runtime.log import say
 from training.runtime.preemption import Notice

@@ -154,9 +154,7 @@ def sift(
     fates.drop_long(row_fates, found, steps.max_prompt_tokens)
     if near.near:
         drop_near(row_fates, found, shards, steps, work)
-    variants = fates.drop_leaks(
-        row_fates, found, reject_variants=leaks.number_variants == "reject"
-    )
+    variants = fates.drop_leaks(row_fates, found, reject_variants=leaks.number_variants == "reject")
     return _deal(shards, row_fates, work.folder / "dealt", variants)
 
 

@@ -63,9 +63,7 @@ def dollars(text):
     return " ".join(f"${word}$" if word.isdigit() else word for word in text.split())
 
 
-def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(
-    recipe, policy, verifier, sifted
-):
+def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy, verifier, sifted):
     test = {
         "pocket_text": generate("text", "test", 60, SEED),
         "pocket_multimodal": generate("multimodal", "test", 20, SEED),
@@ -115,9 +113,7 @@ def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(
     }
     lost = {each.problem["id"] for each in rejects} & {row["id"] for row in clean}
     assert lost == {row["id"] for row in texts[7:9]}  # nobody knows which answer is right
-    leaks = {
-        each.problem["id"]: each.detail for each in rejects if each.step == "decontamination"
-    }
+    leaks = {each.problem["id"]: each.detail for each in rejects if each.step == "decontamination"}
     assert leaks["leak/1"] == f"pocket_text: {hard[1]['id']}"
     assert leaks["leak/seen/0"] == f"pocket_multimodal: {test['pocket_multimodal'][0]['id']}"
 

@@ -154,9 +154,7 @@ class Killed(Watched):
 
 
 @pytest.mark.slow
-def test_a_process_that_was_killed_is_gone_on_with(
-    make, new_steps, sifted, small_shards, tmp_path
-):
+def test_a_process_that_was_killed_is_gone_on_with(make, new_steps, sifted, small_shards, tmp_path):
     rows = many(make)
     here = f"from tests.training.curation import test_sift; test_sift.killed({str(tmp_path)!r})"
     done = subprocess.run([sys.executable, "-c", here], cwd=PROJECT_ROOT, check=False)

@@ -39,7 +39,7 @@ STEPS = ("sources, into shards", "each row by itself", "equal rows", "near dupli
 def recipe() -> Recipe:
     """One text source and one benchmark, with the defaults of every step."""
     stage = {"kind": "sft", "name": "unused", "data": "all", "optimizer": {"learning_rate": 1e-4}}
-    curated = {"name": "all", "modality": "text", "num_problems": 1}
+    curated = {"name": "all", "modality": "text", "num_problems": 1, "needs_solution": True}
     return parse_recipe(
         {
             "name": "bench",
@@ -162,7 +162,7 @@ def resident_bytes(tree: psutil.Process) -> int:
 
 
 def measure_alone(folder: Path) -> None:
-    """The two steps that datatrove has as well, in this process on one core; prints what they took."""
+    """The two steps that datatrove has as well, on one core; prints what they took."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from training.answers import Verifier
     from training.curation.decontamination import BenchmarkIndex, decontaminate

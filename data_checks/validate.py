@@ -14,8 +14,8 @@ from contracts.texts import one_line
 from training.recipe.gates import GateRecipe
 
 MAX_ROWS = 20  # of one expectation, that are named and shown
+MAX_WHOLE_ROWS = 20_000  # of a table that is not parted by columns
 MAX_CHARACTERS = 200  # of a cell
-_ROW = "_row"  # the place of a row in its table: ids may be null, or occur twice
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def validate(name: str, gate: GateRecipe, tables: Sequence[tuple[Any, pd.DataFra
     for number, (suite, frame) in enumerate(tables):
         # `add_expectation` would pass over one that differs from another in its name alone.
         suite.expectations.extend(own_expectations(gate.expectations, suite.name))
-        result = _validated(source, suite, frame.assign(**{_ROW: range(len(frame))}), number)
+        result = _validated(source, suite, frame.reset_index(drop=True), number)
         results.append(result)
         for one in result.results:
             _make_plain(one.result)
@@ -93,14 +93,22 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any
 
     The library copies the table that it is given several times for each expectation, whatever the
     expectation is about: of a million rows with their texts, that would be gigabytes and minutes.
+    Of a small table, it is starting anew for each column that would take long.
+
+    Args:
+        source: A data source.
+        suite: What is asked.
+        frame: Its rows are known by their places: ids may be null, or occur twice.
+        number: Tells this table from the source's others.
     """
     by_columns = defaultdict[tuple[str, ...], list[Any]](list)
     for expectation in suite.expectations:
-        by_columns[_columns(expectation)].append(expectation)
+        columns = tuple(frame) if len(frame) <= MAX_WHOLE_ROWS else _columns(expectation)
+        by_columns[columns].append(expectation)
     parts = [
         _validated_part(
             *(source, f"{number} {suite.name} {place}", suite.name, expectations),
-            frame[[*(name for name in columns if name in frame), _ROW]],
+            frame[[name for name in columns if name in frame]],
         )
         for place, (columns, expectations) in enumerate(by_columns.items())
     ]
@@ -108,9 +116,9 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any
 
 
 def _columns(expectation: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """Names of the columns that an expectation is about; none of one about the whole table."""
+    """Names of the columns that an expectation is about; of one about the whole table, any one."""
     found = (getattr(expectation, name, None) for name in ("column", "column_A", "column_B"))
-    return tuple(name for name in found if name is not None)
+    return tuple(name for name in found if name is not None) or ("id",)
 
 
 def _validated_part(
@@ -121,18 +129,20 @@ def _validated_part(
     frame: pd.DataFrame,
 ) -> Any:  # noqa: ANN401
     from great_expectations import ExpectationSuite
+    from great_expectations.validator.v1_validator import Validator
 
-    asset = source.add_dataframe_asset(name)
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    return batch.validate(
-        ExpectationSuite(name=suite, expectations=expectations),
+    # As a batch's own `validate` does it, which would digest the rows a second time.
+    batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+    validator = Validator(
+        batch,
+        batch_parameters={"dataframe": frame},
         result_format={
             "result_format": "SUMMARY",  # the first broken rows, not all of a million
             "partial_unexpected_count": MAX_ROWS,
-            "unexpected_index_column_names": [_ROW],
             "return_unexpected_index_query": False,
         },
     )
+    return validator.validate_expectation_suite(ExpectationSuite(suite, expectations=expectations))
 
 
 def _joined(parts: Sequence[Any], names: Sequence[str]) -> Any:  # noqa: ANN401
@@ -166,7 +176,7 @@ def _places(validated: Any) -> list[int]:  # noqa: ANN401
     if validated.success:
         return []
     found = validated.result.get("partial_unexpected_index_list") or []
-    return [int(one[_ROW]) for one in found[:MAX_ROWS]]
+    return [int(one) for one in found[:MAX_ROWS]]
 
 
 def _fault(info: dict[str, Any]) -> str | None:

@@ -31,7 +31,7 @@ from training.recipe.recipe import Recipe, parse_recipe
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
 START, END = "<!-- made by python -m bench.curation -->", "<!-- end of the scale table -->"
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5
 NUM_COMPARED = 20_000  # rows that datatrove is given, too
 STEPS = ("sources, into shards", "each row by itself", "equal rows", "near duplicates", "files")
 
@@ -151,12 +151,12 @@ def scale(num_rows: int, num_processes: int, folder: Path) -> list[tuple[str, fl
 
 
 def resident_bytes(tree: psutil.Process) -> int:
-    """Of a process and its descendants; what they share is counted more than once."""
+    """Of a process and its descendants, each page once, however many of them share it."""
     total = 0
     for process in [tree, *tree.children(recursive=True)]:
         try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
+            total += process.memory_full_info().pss
+        except psutil.Error:  # it has just ended
             continue
     return total
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from training.curation import decontamination, verifiability
 
-Places: TypeAlias = npt.NDArray[np.int64]
+Places: TypeAlias = npt.NDArray[np.intp]
 _USABLE = -1
 _NAME = pa.dictionary(pa.int32(), pa.string())
 # A row's step and reason are null where nothing drops it.
@@ -150,7 +150,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[Places, list[str]]:
     """Each row's number in a list of names, -1 where it has none; and the names."""
     named = column.cast(pa.string()).combine_chunks().dictionary_encode()
     codes = named.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64), named.dictionary.to_pylist()
+    return codes.astype(np.intp), named.dictionary.to_pylist()
 
 
 def _digests(column: pa.ChunkedArray, rows: Places) -> pa.Array:
@@ -159,7 +159,7 @@ def _digests(column: pa.ChunkedArray, rows: Places) -> pa.Array:
 
 def _numbered(digests: pa.Array) -> Places:
     """Numbers from 0 on, the same for equal digests [N]."""
-    numbers: Places = digests.dictionary_encode().indices.to_numpy().astype(np.int64)
+    numbers: Places = digests.dictionary_encode().indices.to_numpy().astype(np.intp)
     return numbers
 
 

@@ -45,7 +45,7 @@ def drop_near(
     share = len(rows) / max(len(found), 1)
     wanted = max(len(rows) / MAX_GROUP_ROWS, share * num_bytes / GROUP_BYTES, 1)
     num_parts = min(1 << ceil(log2(wanted)), MAX_PARTS)
-    parts = (numbers % np.uint64(num_parts)).astype(np.int64)
+    parts = (numbers % np.uint64(num_parts)).astype(np.intp)
     repeats = work.run(
         STEP, lambda folder: _part(shards, rows, parts, folder), steps.repeats, steps.similarity
     )

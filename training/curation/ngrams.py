@@ -10,7 +10,7 @@ from training.curation.shingles import Hashes, mixed, windows
 
 NGRAM_TOKENS = 8
 Tokens = Sequence[str]
-Places = npt.NDArray[np.int64]
+Places = npt.NDArray[np.intp]
 _ROUNDING = 1e-9
 
 
@@ -42,7 +42,7 @@ class NgramIndex:
         shared = (self._matrix(rows_of, grams, len(rows)) @ self._columns).tocoo()
         row, text = shared.coords
         enough = shared.data >= least * self._sizes[text] - _ROUNDING
-        row, text = row[enough].astype(np.int64), text[enough].astype(np.int64)
+        row, text = row[enough].astype(np.intp), text[enough].astype(np.intp)
         order = np.lexsort((text, row))
         return row[order], text[order]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from datasets import disable_progress_bars
 
-from bench import gates, log_probs, nucleus, rl_step, sampling, sft, store, verification
+from bench import curation, gates, log_probs, nucleus, rl_step, sampling, sft, store, verification
 from bench.table import Row, machine, table
 
 
@@ -20,10 +20,12 @@ def main() -> int:
     """Runs the comparisons and prints the table; exits with 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     names = ["rl", "log_probs", "nucleus", "verification", "sampling", "sft", "store", "gates"]
+    names.append("curation")
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=3, help="of ours and the peer's, alternating")
     parser.add_argument("--steps", type=int, default=4, help="RL steps a round")
     parser.add_argument("--tokens", type=int, default=8192, help="tokens of the log-probs")
+    parser.add_argument("--datatrove", type=Path, help="a Python that has it, for curation")
     parser.add_argument("--output", type=Path, help="also write the table there")
     options = parser.parse_args()
     disable_progress_bars()
@@ -46,11 +48,12 @@ def main() -> int:
         "sft": lambda: sft.compare(options.rounds),
         "store": lambda: store.compare(options.rounds),
         "gates": lambda: gates.compare(options.rounds),
+        "curation": lambda: curation.compare(options.rounds, options.datatrove),
     }
     rows: list[Row] = []
     for name in options.only:
         rows += benchmarks[name]()
-        print(rows[-1], file=sys.stderr, flush=True)  # a sign of life: the whole takes minutes
+        print(rows[-1:], file=sys.stderr, flush=True)  # a sign of life: the whole takes minutes
     text = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}\n\n{table(rows)}\n"
     print(text)
     if options.output:

@@ -6,13 +6,15 @@ Every table has an `id` column by which broken rows are named.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import nan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.errors import DataError
@@ -35,30 +37,39 @@ def curated_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
     Raises:
         DataError: A set's file is missing or has other columns.
     """
-    rows = [row for name in sets for row in _curated_rows(folder / f"{name}.parquet", name)]
-    columns = [name for name in PROBLEM_FEATURES if name not in {"images", "solution"}]
-    extra = ["set", "num_images", "num_empty_images", "question_key", "has_solution"]
-    return pd.DataFrame(rows, columns=[*columns, *extra])
+    parts = [part for name in sets for part in _curated_parts(folder / f"{name}.parquet", name)]
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+    return frame
 
 
-def _curated_rows(path: Path, name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for batch in _open(path, set(PROBLEM_FEATURES)).iter_batches(_BATCH_ROWS):
-        for row in batch.to_pylist():
-            images = row.pop("images") or []
-            solution = row.pop("solution")
-            shown = [image for image in images if image and image["bytes"]]
-            rows.append(
-                row
-                | {
-                    "set": name,
-                    "num_images": len(images),
-                    "num_empty_images": len(images) - len(shown),
-                    "question_key": question_key(row["question"] or "", shown),
-                    "has_solution": bool(solution),
-                }
-            )
-    return rows
+def _curated_parts(path: Path, name: str) -> Iterator[pa.Table]:
+    """The rows of one set, some at a time; texts stay in Arrow."""
+    file = _open(path, set(PROBLEM_FEATURES))
+    columns = [one for one in PROBLEM_FEATURES if one not in {"images", "solution"}]
+    yield _curated_part(file.schema_arrow.empty_table(), columns, name)
+    for batch in file.iter_batches(_BATCH_ROWS):
+        yield _curated_part(pa.table(batch), columns, name)
+
+
+def _curated_part(table: pa.Table, columns: Sequence[str], name: str) -> pa.Table:
+    every = [images or [] for images in table["images"].to_pylist()]
+    shown = [[image for image in images if image and image["bytes"]] for images in every]
+    asked = (question or "" for question in table["question"].to_pylist())
+    added = {
+        "set": pa.array([name] * len(table), pa.string()),
+        "num_images": pa.array(map(len, every), pa.int64()),
+        "num_empty_images": pa.array(
+            [len(images) - len(seen) for images, seen in zip(every, shown, strict=True)], pa.int64()
+        ),
+        "question_key": pa.array(map(question_key, asked, shown), pa.string()),
+        "has_solution": pc.greater(pc.binary_length(table["solution"]), 0).fill_null(False),
+    }
+    kept = table.select(columns).set_column(
+        columns.index("pass_rate"), "pass_rate", table["pass_rate"].cast(pa.float64())
+    )
+    for column, values in added.items():
+        kept = kept.append_column(column, values)
+    return kept.replace_schema_metadata(None)
 
 
 def benchmark_keys(folder: Path) -> list[str]:

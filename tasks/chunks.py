@@ -4,7 +4,8 @@ The stage's processes write a chunk of verified responses every few seconds
 (`training.sampling.chunks`). A thread here uploads those that are there, several at a time, and
 enters them under the key of `tasks.keys.responses_keys`, as `keys/<key>/chunks/000001.json`. The
 next attempt reads them all. When evaluation is finished, its own go; curation's stay for other
-curations.
+curations. What curation finds in shards of rows (`training.curation.shard_work`) goes the same way,
+under the key of `tasks.keys.shards_key`.
 """
 
 import shutil
@@ -24,6 +25,7 @@ from tasks.uploads import Say, Uploads
 # Fewer and larger uploads are read sooner; what lies between two of them may be lost.
 UPLOAD_SECONDS = 8.0
 KIND = "chunks"
+RESPONSES, SHARDS = "chunk-", "shard-"  # how their files' names begin
 
 
 class ChunkUploads(Uploads):
@@ -35,14 +37,23 @@ class ChunkUploads(Uploads):
         folder: Where the stage's processes save.
         provenance: For the manifests.
         say: Told of uploads that fail; they are tried again with the next.
+        shards_key: Under which goes what was found in shards; None where there are none.
     """
 
     def __init__(
-        self, store: Store, key: str, folder: Path, *, provenance: Provenance, say: Say
+        self,
+        store: Store,
+        key: str,
+        folder: Path,
+        *,
+        provenance: Provenance,
+        say: Say,
+        shards_key: str | None = None,
     ) -> None:
         super().__init__(UPLOAD_SECONDS)
-        self._store, self._key, self._folder, self._say = store, key, folder, say
+        self._store, self._folder, self._say = store, folder, say
         self._provenance = provenance
+        self._keys = {RESPONSES: key} | ({SHARDS: shards_key} if shards_key else {})
 
     @property
     def saved(self) -> str:
@@ -50,32 +61,38 @@ class ChunkUploads(Uploads):
         return "the responses so far are in the store; the next run asks for the rest."
 
     def upload(self) -> None:
-        """Uploads all complete chunks as one artifact."""
-        chunks = sorted(self._folder.glob("chunk-*"))
-        if not chunks:
+        """Uploads all complete chunks as one artifact, and all shards as another."""
+        for kind, key in self._keys.items():
+            self._upload(kind, key)
+
+    def _upload(self, kind: str, key: str) -> None:
+        files = sorted(self._folder.glob(f"{kind}*"))
+        if not files:
             return
-        taken = self._folder / "taken-chunks"
+        taken = self._folder / f"taken-{kind}files"
         taken.mkdir()
-        for path in chunks:
+        for path in files:
             path.rename(taken / path.name)
         start_seconds = time.monotonic()
+        what = "Responses" if kind == RESPONSES else "Shards of rows"
         try:
             artifact = self._store.publish(taken, KIND, self._provenance)
-            self._store.append(chunks_key(self._key), artifact)
+            self._store.append(chunks_key(key), artifact)
         except StoreError as error:
-            self._say(f"Responses could not be stored: {error}")
+            self._say(f"{what} could not be stored: {error}")
             for path in taken.iterdir():
                 path.rename(self._folder / path.name)
         else:
             seconds = time.monotonic() - start_seconds
-            self._say(f"{len(chunks)} chunk(s) of responses are stored, after {seconds:.1f} s")
+            found = "chunk(s) of responses" if kind == RESPONSES else "shard(s) of rows"
+            self._say(f"{len(files)} {found} are stored, after {seconds:.1f} s")
         shutil.rmtree(taken)
 
 
 def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> Path | None:
-    """Fetches the responses that a stage has collected so far.
+    """Fetches the responses that a stage has collected so far, and what it found in shards.
 
-    A damaged chunk is left out: its requests are asked again, and answered the same.
+    A damaged file is left out: its requests are asked again, and answered the same.
 
     Args:
         store: Where they lie.
@@ -84,7 +101,7 @@ def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> 
         say: Told of each one that is left out, and of how many responses there are.
 
     Returns:
-        The folder; None if there are no responses.
+        The folder; None if there is nothing.
 
     Raises:
         StoreError: The store cannot be reached.
@@ -92,9 +109,12 @@ def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> 
     copies = list(_verified(store, keys, folder, say))
     if not copies:
         return None
-    chunks = [path for copy in copies for path in copy.iterdir()]
+    chunks = [path for copy in copies for path in copy.glob(f"{RESPONSES}*")]
     num_responses = sum(pq.read_metadata(path).num_rows for path in chunks)
-    say(f"Going on with {num_responses} responses")
+    if chunks:
+        say(f"Going on with {num_responses} responses")
+    if shards := {path.name for copy in copies for path in copy.glob(f"{SHARDS}*")}:
+        say(f"{len(shards)} shards of rows were looked through before")
     return folder
 
 

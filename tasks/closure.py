@@ -32,6 +32,8 @@ SAMPLING = (
     "training.rollout.engine",
     "training.answers",
 )
+# What looks through a shard of rows.
+SHARDS = ("training.curation.row_steps", "training.curation.prompt_lengths")
 # An engine that a recipe may choose, and that is not even imported otherwise.
 CHOSEN_ENGINES: Mapping[str, str] = {"vllm": "training.rollout.vllm_engine"}
 PACKAGES = ("contracts", "training")
@@ -55,6 +57,11 @@ def stage_modules(kind: str, engine: str, root: Path = PROJECT_ROOT) -> dict[str
 def sampling_modules(engine: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
     """As `stage_modules`, of sampling alone: with the same ones, responses and verdicts are."""
     return module_closure(SAMPLING, root, without=_unused(engine))
+
+
+def shard_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of what looks through a shard of rows."""
+    return module_closure(SHARDS, root, without=set(CHOSEN_ENGINES.values()))
 
 
 def _unused(engine: str) -> set[str]:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.store import Store
-from tasks.closure import outside_modules, sampling_modules, stage_modules
+from tasks.closure import outside_modules, sampling_modules, shard_modules, stage_modules
 from training.recipe.curation import GRADER
 from training.recipe.effects import result_fields
 from training.recipe.recipe import Recipe
@@ -35,6 +35,8 @@ LIBRARIES = (
 
 # The recipe's fields that decide how a model answers and what is right, settings of sampling apart.
 ASKING_FIELDS = ("seed", "system_prompt", "model", "rollout", "answers")
+# Those that decide what is found in a shard of rows, settings of the steps apart.
+SHARD_FIELDS = ("system_prompt", "model", "answers", "benchmarks")
 
 
 def ingredients(
@@ -93,6 +95,25 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
         model = recipe.curation.grader.model.model_dump(include={"dtype", "max_pixels"})
         asked.insert(0, alone | {"grader": [made_of.inputs[GRADER], model]})
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
+
+
+def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:
+    """The key of what curation finds in shards of rows; None for a stage that has none.
+
+    A shard's file is named after its rows and the steps' settings. The rest of what decides what is
+    found in them is here: how a prompt reads and how long it is, which answers are right, the
+    benchmarks' questions, and the code.
+    """
+    if made_of.stage != "curate":
+        return None
+    benchmarks = [one.input_name for one in recipe.evaluation.benchmarks]
+    alone: dict[str, Any] = {
+        "recipe": {name: made_of.recipe[name] for name in SHARD_FIELDS},
+        "inputs": {n: made_of.inputs[n] for n in ("policy", *benchmarks) if n in made_of.inputs},
+        "modules": shard_modules(),
+        "salt": made_of.salt,
+    }
+    return name_key("shards", json.dumps(alone, sort_keys=True))
 
 
 def find_finished(store: Store, made_of: Ingredients, reuse: Reuse) -> Artifact | None:

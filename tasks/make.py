@@ -20,7 +20,7 @@ from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
-from tasks.keys import responses_keys, stage_key
+from tasks.keys import responses_keys, shards_key, stage_key
 from tasks.parts import FOLDER as PARTS
 from tasks.parts import Parts, find_parts, publish_parts
 from tasks.run import Run
@@ -188,7 +188,8 @@ def _attempt(
     provenance = run.provenance(name, inputs, made_of)
     if kind in ("curate", "evaluate"):
         keys = responses_keys(run.recipe, made_of)
-        uploads, resume = _saving_responses(store, provenance, keys, work, display)
+        shards = shards_key(run.recipe, made_of)
+        uploads, resume = _saving_responses(store, provenance, keys, shards, work, display)
     else:
         uploads, resume = _saving_steps(run, store, provenance, stage_key(made_of), work, display)
     needed = inputs if parts is None else parts.needed(inputs)
@@ -232,12 +233,22 @@ def _sinks(
 
 
 def _saving_responses(
-    store: Store, provenance: Provenance, keys: Sequence[str], work: Path, display: Display
+    store: Store,
+    provenance: Provenance,
+    keys: Sequence[str],
+    shards: str | None,
+    work: Path,
+    display: Display,
 ) -> tuple[Uploads, Path | None]:
     """What keeps a stage's responses while it runs, and the folder of what there is already."""
-    saved = work / CHECKPOINTS
-    uploads: Uploads = ChunkUploads(store, keys[0], saved, provenance=provenance, say=display.say)
-    return uploads, stored_chunks(store, keys, work / "resume-chunks", display.say)
+    uploads: Uploads = ChunkUploads(
+        *(store, keys[0], work / CHECKPOINTS),
+        provenance=provenance,
+        say=display.say,
+        shards_key=shards,
+    )
+    found = [*keys, *([shards] if shards else [])]
+    return uploads, stored_chunks(store, found, work / "resume-chunks", display.say)
 
 
 def _saving_steps(

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.twins.changes import DRESSINGS, EDITS, OTHERS, VARIANTS, Change, other_ask
 from experiments.twins.corpus import TEMPLATES, Givens, draw, problem
-from training.curation.decontamination import BenchmarkIndex
+from training.curation.decontamination import Asked, BenchmarkIndex
 from training.curation.duplicates import near_duplicates
 from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
 
@@ -101,9 +101,9 @@ def leaks_table(num: int) -> str:
     ]
 
     def line(words: str, texts: list[str]) -> str:
-        rows = [problem(str(n), text) for n, text in enumerate(texts)]
-        leaked = index.leaked(rows, containment)
-        variants = index.varied(rows).keys() - leaked.keys()
+        rows = [Asked(problem(str(n), text)) for n, text in enumerate(texts)]
+        leaked, varied = index.search(rows, containment)
+        variants = varied.keys() - leaked.keys()
         shares = f"{_share(len(leaked), len(rows))} | {_share(len(variants), len(rows))}"
         return f"| {words} | {len(rows)} | {shares} |"
 

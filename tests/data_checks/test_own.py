@@ -2,6 +2,7 @@
 
 import pytest
 
+from data_checks import validate
 from data_checks.gate import GateError, check_curation
 from training.recipe.recipe import parse_recipe
 
@@ -44,9 +45,11 @@ def names():
     return {name.replace(",", ""): seen[0] for name, seen in every.items()}
 
 
-@pytest.fixture
-def checked(names, recipe_values, sound_sets, write_curated):
-    """The sound sets, asked all of it at once."""
+@pytest.fixture(params=["whole", "by its columns"])
+def checked(request, names, recipe_values, sound_sets, write_curated, monkeypatch):
+    """The sound sets, asked all of it at once; a large table is parted by its columns."""
+    if request.param != "whole":
+        monkeypatch.setattr(validate, "MAX_WHOLE_ROWS", 0)
     gate = recipe_values["gates"]["curation"]
     gate["expectations"] = [one | {"name": name} for name, one in names.items()]
     with pytest.raises(GateError) as caught:

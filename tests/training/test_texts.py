@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.texts import marked, one_line
+from contracts.texts import ANY, marked, one_line
 from report.text import printable
 from training.records import question_key
 from training.texts import MAX_TEXT_CHARACTERS, fault_of
@@ -80,3 +80,9 @@ def test_ordinary_texts_of_the_world_are_no_fault():
 def test_a_text_without_end_is_a_fault():
     assert fault_of("x" * MAX_TEXT_CHARACTERS) is None
     assert fault_of("x" * (MAX_TEXT_CHARACTERS + 1)) == "text too long"
+
+
+def test_of_ascii_the_same_characters_are_refused():
+    refused = {one for one in map(chr, range(128)) if fault_of(one)}
+    assert refused == {one for one in map(chr, range(128)) if ANY.search(one)}
+    assert {"\0", "\x7f"} < refused and not refused & set("\t\n\r aZ9")

@@ -1,7 +1,7 @@
 """What curation tells of itself: counts that account for every row, and rows for the datasheet."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -32,29 +32,54 @@ GRADED_FEATURES = Features(
 )
 
 
-def require_account(num_in: int, chosen: Selection, rejects: Sequence[Reject]) -> None:
+class RejectCounts:
+    """Counts rejects while they pass.
+
+    Attributes:
+        by_source: Rows by source, step and reason.
+    """
+
+    def __init__(self) -> None:
+        self.by_source: dict[str, dict[str, Counter[str]]] = {}
+
+    def passing(self, rejects: Iterable[Reject]) -> Iterator[Reject]:
+        """The same rejects."""
+        for reject in rejects:
+            steps = self.by_source.setdefault(reject.problem["source"], {})
+            steps.setdefault(reject.step, Counter())[reject.reason] += 1
+            yield reject
+
+    @property
+    def total(self) -> int:
+        """How many have passed."""
+        return sum(
+            reasons.total() for steps in self.by_source.values() for reasons in steps.values()
+        )
+
+
+def require_account(num_in: int, chosen: Selection, num_rejects: int) -> None:
     """Checks that every row that came in is in one set or among the rejects.
 
     Raises:
         RuntimeError: Some are not, or some are twice: a fault of ours.
     """
-    num_out = sum(map(len, chosen.sets.values())) + len(rejects)
+    num_out = sum(map(len, chosen.sets.values())) + num_rejects
     if num_in != num_out:
         raise RuntimeError(f"curation read {num_in} rows and accounts for {num_out}")
 
 
 def summarise(
-    rows: Sequence[Problem],
+    sources: Mapping[str, int],
     chosen: Selection,
-    rejects: Sequence[Reject],
+    rejects: RejectCounts,
     topic_of: Mapping[str, str],
 ) -> dict[str, Any]:
     """Counts that account for every row.
 
     Args:
-        rows: All that came in.
+        sources: How many rows came in, by source.
         chosen: The sets.
-        rejects: All others.
+        rejects: Counts of all others.
         topic_of: Id of a problem -> its topic.
 
     Returns:
@@ -62,16 +87,13 @@ def summarise(
         `rejected`, rows by source, step and reason; `sets`, for each set its rows,
         its shortfall and its rows by source, family, topic and level.
     """
-    rejected: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-    for reject in rejects:
-        rejected[reject.problem["source"]][reject.step][reject.reason] += 1
     num_in_sets = sum(len(problems) for problems in chosen.sets.values())
     return {
-        "rows_in": len(rows),
+        "rows_in": sum(sources.values()),
         "rows_in_sets": num_in_sets,
-        "rows_rejected": len(rejects),
-        "sources": Counter(row["source"] for row in rows),
-        "rejected": rejected,
+        "rows_rejected": rejects.total,
+        "sources": dict(sources),
+        "rejected": rejects.by_source,
         "sets": {
             name: {
                 "num_problems": len(problems),

@@ -6,7 +6,6 @@ rejects.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,28 +15,21 @@ from pathlib import Path
 from datasets import Features, Value
 
 from training.answers import Outcome, Verifier, count_outcomes
-from training.curation import (
-    account,
-    decontamination,
-    difficulty,
-    duplicates,
-    embedding,
-    selection,
-    topics,
-    traces,
-    verifiability,
-)
+from training.curation import account, difficulty, embedding, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
-from training.curation.sources import SourceRows, load_source
-from training.curation.step import Reject, StepResult, write_rejects
+from training.curation.prompt_lengths import count_prompt_tokens
+from training.curation.row_steps import RowSteps
+from training.curation.shard_work import ShardWork
+from training.curation.shards import read_rejects, read_usable
+from training.curation.sift import Sifted, SourceCounts, sift, source_rows
+from training.curation.step import StepResult, write_rejects
 from training.evaluation.registry import load_benchmarks
-from training.model.encoding import encode_prompt
 from training.model.policy import Policy, load_policy
 from training.recipe.curation import EMBEDDING, GRADER
 from training.recipe.recipe import Recipe
 from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine
-from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
+from training.rollout.protocol import RolloutEngine, SamplingSettings
 from training.runtime import device
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
@@ -61,8 +53,8 @@ def curate(
     hold; `graded.parquet`, every problem that has a level, with its topic; `examples.parquet`, a
     few problems of each set; `summary.json`, the counts; `metrics.jsonl`, the progress.
 
-    All processes of a stage take part in the sampling; the first one alone reads, filters and
-    writes the rows.
+    All processes of a stage take part in the steps that look at rows by themselves, and in the
+    sampling; the first one alone reads sources, and writes.
 
     Args:
         recipe: The run's recipe.
@@ -70,8 +62,9 @@ def curate(
             grader and an embedding model, if the recipe names them; and the files of each source
             and benchmark.
         output: The folder to write to.
-        save: Where chunks of responses are left while it runs; None saves none.
-        resume: A folder with the chunks of earlier attempts.
+        save: Where chunks of responses, and what was found in shards of rows, are left while it
+            runs; None saves none.
+        resume: A folder with what earlier attempts have left.
 
     Raises:
         DataError: A source or a benchmark is missing, unreadable or lacks a column.
@@ -95,69 +88,87 @@ def curate(
         model = load_policy(inputs[GRADER], grader.model, system_prompt=recipe.system_prompt)
         return open_engine(recipe.rollout, model)
 
-    with (
-        Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier,
-        SamplingJob(
-            seed=recipe.seed,
-            judges={REFERENCE: compare_with_reference(verifier)},
-            log=log,
-            save=save,
-            resume=resume,
-        ) as job,
-    ):
-        if not is_writer:
-            job.ask([], open_base)
-            if grader is not None:
-                job.ask([], open_grader)
-            return
-        gathered = gather(recipe, inputs, base, verifier)
-        asked = grade(recipe, gathered.usable.kept, job, open_base, open_grader)
-    write(recipe, inputs, base, gathered, asked, output)
+    with ShardWork(save, resume) as work:
+        with (
+            Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier,
+            SamplingJob(
+                seed=recipe.seed,
+                judges={REFERENCE: compare_with_reference(verifier)},
+                log=log,
+                save=save,
+                resume=resume,
+            ) as job,
+        ):
+            read = gather(recipe, inputs, base, verifier, work)
+            if read is None:
+                job.ask([], open_base)
+                if grader is not None:
+                    job.ask([], open_grader)
+                return
+            usable = list(read_usable(read.sifted.usable))
+            asked = grade(recipe, usable, job, open_base, open_grader)
+        write(recipe, inputs, base, read, asked, output)
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """What the sources hold, and what of it can be asked.
+class Read:
+    """What came in.
 
     Attributes:
-        sources: By name, as they were read.
-        rows: All records, their traces in one format.
-        conversions: How many traces each rule changed.
+        counts: Of the sources.
         benchmarks: Their questions, by name.
-        usable: The rows that may be asked, and rejects.
-        variants: Number variants of each benchmark's questions among the rows.
+        sifted: The rows, after every step that samples nothing.
     """
 
-    sources: dict[str, SourceRows]
-    rows: list[Problem]
-    conversions: dict[str, int]
+    counts: SourceCounts
     benchmarks: dict[str, list[Problem]]
-    usable: StepResult
-    variants: dict[str, int]
-
-    @property
-    def unmapped(self) -> list[Reject]:
-        """Rows that could not be read as records."""
-        return [reject for source in self.sources.values() for reject in source.rejects]
+    sifted: Sifted
 
 
 def gather(
-    recipe: Recipe, inputs: Mapping[str, Path], base: Policy, verifier: AnswerVerifier
-) -> Gathered:
-    """Reads the sources and the benchmarks, and filters without sampling."""
-    sources = {
-        source.name: load_source(source, inputs[source.input_name], recipe.seed)
-        for source in recipe.sources
-    }
-    rows, conversions = traces.convert_all([row for one in sources.values() for row in one.kept])
-    for name, one in sources.items():
-        say(f"source {name}: {len(one.kept)} rows; {_reasons(one.rejects)}")
-    benchmarks = {
+    recipe: Recipe,
+    inputs: Mapping[str, Path],
+    base: Policy,
+    verifier: AnswerVerifier,
+    work: ShardWork,
+) -> Read | None:
+    """Reads the sources and the benchmarks, and filters without sampling; on every process.
+
+    Returns:
+        What came in, on the first process; else None.
+    """
+    curation, counts = recipe.curation, SourceCounts()
+    benchmarks = load_questions(recipe, inputs)
+    rows = source_rows(recipe.sources, inputs, recipe.seed, counts)
+    steps = row_steps(recipe, base, benchmarks, verifier)
+    sifted = sift(rows, steps, curation.duplicates, curation.decontamination, work)
+    return None if sifted is None else Read(counts, benchmarks, sifted)
+
+
+def load_questions(recipe: Recipe, inputs: Mapping[str, Path]) -> dict[str, list[Problem]]:
+    """The questions of the benchmarks, by name."""
+    return {
         name: [item.problem for item in items]
         for name, items in load_benchmarks(recipe.evaluation, inputs).items()
     }
-    usable, variants = keep_usable(rows, recipe, base, benchmarks, verifier)
-    return Gathered(sources, rows, conversions, benchmarks, usable, variants)
+
+
+def row_steps(
+    recipe: Recipe,
+    base: Policy,
+    benchmarks: Mapping[str, Sequence[Problem]],
+    verifier: AnswerVerifier,
+) -> RowSteps:
+    """What is looked for in a shard, by the recipe."""
+    curation = recipe.curation
+    return RowSteps(
+        verifier,
+        partial(count_prompt_tokens, base),
+        BenchmarkIndex(benchmarks),
+        curation.max_prompt_tokens,
+        curation.decontamination.containment,
+        curation.duplicates.similarity,
+    )
 
 
 def grade(
@@ -196,7 +207,7 @@ def write(
     recipe: Recipe,
     inputs: Mapping[str, Path],
     base: Policy,
-    gathered: Gathered,
+    read: Read,
     asked: tuple[StepResult, dict[Outcome, int]],
     output: Path,
 ) -> None:
@@ -212,27 +223,27 @@ def write(
     topic_of = {row["id"]: name for row, name in zip(graded.kept, found.names, strict=True)}
     balanced = topic_of if curation.balance_by == "topic" else None
     chosen = selection.select(graded.kept, curation.sets, recipe.seed, faults, balanced)
-    rejects = [*gathered.unmapped, *gathered.usable.rejects, *graded.rejects, *chosen.rejects]
-    rows_in = [*gathered.rows, *(reject.problem for reject in gathered.unmapped)]
-    account.require_account(len(rows_in), chosen, rejects)
+    counts = account.RejectCounts()
+    rejects = counts.passing(
+        chain(read_rejects(read.sifted.rejects), graded.rejects, chosen.rejects)
+    )
+    write_rejects(rejects, output / "rejects.parquet")
+    account.require_account(read.sifted.num_rows, chosen, counts.total)
     for name, problems in chosen.sets.items():
         write_problems(problems, output / f"{name}.parquet")
         say(f"set {name}: {len(problems)} problems, {chosen.shortfall[name]} fewer than asked for")
-    write_rejects(rejects, output / "rejects.parquet")
     lines = account.graded_rows(graded.kept, found, chosen)
     write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
     examples = account.examples(chosen, topic_of, recipe.seed)
     write_problems(examples, output / "examples.parquet")
-    write_questions(gathered.benchmarks, output / "benchmark_questions.parquet")
+    write_questions(read.benchmarks, output / "benchmark_questions.parquet")
     summary = {
-        **account.summarise(rows_in, chosen, rejects, topic_of),
+        **account.summarise(read.counts.rows, chosen, counts, topic_of),
         "topics": account.summarise_topics(found),
-        "converted_traces": gathered.conversions,
-        "number_variants": gathered.variants,
+        "converted_traces": dict(sorted(read.counts.conversions.items())),
+        "number_variants": read.sifted.variants,
         "verification": verification,
-        "system_turns_left_out": {
-            name: one.num_system_turns for name, one in gathered.sources.items()
-        },
+        "system_turns_left_out": dict(read.counts.system_turns),
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
@@ -252,62 +263,6 @@ def embedder(recipe: Recipe, inputs: Mapping[str, Path]) -> topics.Embed | None:
     if asked is None:
         return None
     return partial(embedding.embed, folder=inputs[EMBEDDING], max_tokens=asked.max_tokens)
-
-
-def keep_usable(
-    rows: Sequence[Problem],
-    recipe: Recipe,
-    base: Policy,
-    benchmarks: Mapping[str, Sequence[Problem]],
-    verifier: AnswerVerifier,
-) -> tuple[StepResult, dict[str, int]]:
-    """Every filter that needs no sampling, the cheapest first.
-
-    Returns:
-        The step's result, and the number variants of each benchmark's questions that were found.
-    """
-    settings, variants = recipe.curation, dict[str, int]()
-
-    def count_tokens(prompts: Sequence[Prompt]) -> list[int]:
-        return [len(encode_prompt(base, prompt).token_ids) for prompt in prompts]
-
-    def drop_near_duplicates(problems: Sequence[Problem]) -> StepResult:
-        if not settings.duplicates.near:
-            return StepResult(list(problems), [])
-        return duplicates.drop_near_duplicates(problems, settings.duplicates.similarity, verifier)
-
-    def decontaminate(problems: Sequence[Problem]) -> StepResult:
-        found = decontamination.decontaminate(
-            problems,
-            BenchmarkIndex(benchmarks),
-            settings.decontamination.containment,
-            reject_variants=settings.decontamination.number_variants == "reject",
-        )
-        variants.update(found.variants)
-        return found.result
-
-    kept, rejects = list(rows), list[Reject]()
-    steps: tuple[Callable[[list[Problem]], StepResult], ...] = (
-        lambda problems: verifiability.keep_verifiable(problems, verifier),
-        verifiability.drop_duplicates,
-        # Before the steps whose time grows with a text's length.
-        lambda problems: verifiability.drop_long_prompts(
-            problems, count_tokens, settings.max_prompt_tokens
-        ),
-        drop_near_duplicates,
-        decontaminate,
-    )
-    for step in steps:
-        result = step(kept)
-        kept, rejects = result.kept, rejects + result.rejects
-        say(f"{len(kept)} rows are left; {_reasons(result.rejects)}")
-    return StepResult(kept, rejects), variants
-
-
-def _reasons(rejects: Sequence[Reject]) -> str:
-    """How many rows were rejected, for which reasons."""
-    counts = Counter(f"{reject.step}, {reject.reason}" for reject in rejects)
-    return "; ".join(f"{count} {why}" for why, count in counts.most_common()) or "none rejected"
 
 
 def write_questions(benchmarks: Mapping[str, Sequence[Problem]], path: Path) -> None:

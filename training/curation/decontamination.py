@@ -9,17 +9,20 @@ from a question in their numbers alone are a class of their own, `number variant
 """
 
 import hashlib
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+
+import numpy as np
 
 from training.curation.duplicates import pixels_digest
 from training.curation.ngrams import NGRAM_TOKENS, NgramIndex
 from training.curation.shingles import jaccard, shingles
 from training.curation.stems import Stem, stem_of
 from training.curation.step import StepResult, split
-from training.curation.wording import Wording, holds, read
+from training.curation.wording import Wording, holds, is_number, read
 from training.records import EncodedImage, Problem
 
 STEP = "decontamination"
@@ -48,8 +51,7 @@ class Asked:
     @cached_property
     def masked(self) -> tuple[str, ...]:
         """The same with one sign for every number."""
-        numbers = set(self.wording.numbers)
-        return tuple("#" if token in numbers else token for token in self.wording.tokens)
+        return tuple("#" if is_number(token) else token for token in self.wording.tokens)
 
     @cached_property
     def pixels(self) -> bytes:
@@ -74,25 +76,52 @@ class Asked:
 
 
 class _Texts:
-    """The texts of some questions, found whole or inside others."""
+    """The texts of some questions, found whole or inside others.
 
-    def __init__(self, wordings: Sequence[Wording]) -> None:
-        self._wordings = wordings
-        self._grams = NgramIndex([wording.tokens for wording in wordings])
+    Args:
+        wordings: By the question's number.
+    """
+
+    def __init__(self, wordings: Mapping[int, Wording]) -> None:
+        self._items, self._wordings = list(wordings), list(wordings.values())
+        self._grams = NgramIndex([wording.tokens for wording in self._wordings])
+        self._signs = np.array(list(map(_signs_mask, self._wordings)), dtype=np.uint64)
         self._places: dict[str, list[int]] = defaultdict(list)
-        for place, wording in enumerate(wordings):
-            self._places[wording.squeezed].append(place)
+        for item, wording in wordings.items():
+            self._places[wording.squeezed].append(item)
 
-    def found(
-        self, rows: Sequence[Wording], containment: float, may: Callable[[int, int], bool]
-    ) -> Iterable[tuple[int, int]]:
-        """Pairs of a row and a question that it holds, of those that may."""
-        for place, row in enumerate(rows):
-            items = self._places.get(row.squeezed, [])
-            yield from ((place, item) for item in items if may(place, item))
-        for place, item in self._grams.contained([row.tokens for row in rows], containment):
-            if may(place, item) and holds(rows[place], self._wordings[item]):
-                yield place, item
+    def found(self, rows: Mapping[int, Wording], containment: float) -> Iterable[tuple[int, int]]:
+        """Pairs of a row and a question that it holds.
+
+        Args:
+            rows: By the row's number.
+            containment: Least share of a question's 8-grams.
+        """
+        if not rows or not self._items:
+            return
+        numbers, wordings = list(rows), list(rows.values())
+        for number, row in rows.items():
+            yield from ((number, item) for item in self._places.get(row.squeezed, []))
+        places, texts = self._grams.contained([row.tokens for row in wordings], containment)
+        signs = np.array(list(map(_signs_mask, wordings)), dtype=np.uint64)
+        # Most pairs of a shared template go here: the question has a number that the row lacks.
+        may_hold = (self._signs[texts] & ~signs[places]) == 0
+        for place, text in zip(places[may_hold].tolist(), texts[may_hold].tolist(), strict=True):
+            if holds(wordings[place], self._wordings[text]):
+                yield numbers[place], self._items[text]
+
+
+def _signs_mask(wording: Wording) -> int:
+    """A bit for each sign that decides: who has all signs of another has all its bits."""
+    mask = 0
+    for sign in wording.signs:
+        mask |= _bit(sign)
+    return mask
+
+
+@lru_cache(maxsize=2**16)
+def _bit(sign: str) -> int:
+    return 1 << (zlib.crc32(sign.encode("utf-8", "surrogatepass")) % 64)
 
 
 class BenchmarkIndex:
@@ -106,35 +135,42 @@ class BenchmarkIndex:
         items = [(name, one) for name, problems in benchmarks.items() for one in problems]
         self.names = [f"{name}: {problem['id']}" for name, problem in items]
         self._items = [Asked(problem) for _, problem in items]
-        self._texts = _Texts([item.wording for item in self._items])
-        self._stems = _Texts([item.stem.wording for item in self._items])
+        self._texts = _Texts({n: item.wording for n, item in enumerate(self._items)})
+        stems = {n: item.stem for n, item in enumerate(self._items)}
+        self._stems = _Texts({n: stem.wording for n, stem in stems.items()})
+        self._stems_of_choices = _Texts({n: s.wording for n, s in stems.items() if s.choices})
         self._masked = self._places(lambda item: item.masked)
         self._files = self._places(lambda item: files_digest(item.problem["images"]))
 
-    def leaked(self, problems: Sequence[Problem], containment: float) -> dict[int, int]:
-        """Which problems ask a benchmark's question.
+    def search(
+        self, rows: Sequence[Asked], containment: float
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """Which rows ask a benchmark's question, and which differ from one in numbers alone.
 
         Args:
-            problems: Problems whose images can be decoded.
+            rows: Problems whose images can be decoded.
             containment: Least share of a question's 8-grams.
 
         Returns:
-            Place of a problem -> place of the first such question in `names`.
+            Place of a row -> place of the first such question in `names`: of those that ask it, and
+            of those that differ, if at all.
         """
-        return self._first(problems, lambda rows: self._leaks(rows, containment))
-
-    def varied(self, problems: Sequence[Problem]) -> dict[int, int]:
-        """Which problems differ from a question in numbers alone, if at all."""
-        return self._first(problems, self._variants)
+        leaks, variants = dict[int, int](), dict[int, int]()
+        for start in range(0, len(rows), _BATCH_ROWS):
+            part = rows[start : start + _BATCH_ROWS]
+            leaks |= self._first(part, start, self._leaks(part, containment))
+            variants |= self._first(part, start, self._variants(part))
+        return leaks, variants
 
     def _leaks(self, rows: Sequence[Asked], containment: float) -> Iterable[tuple[int, int]]:
-        def share_stem(place: int, item: int) -> bool:
-            return rows[place].may_share_stem(self._items[item])
-
-        wordings = [row.wording for row in rows]
-        yield from self._texts.found(wordings, containment, lambda _place, _item: True)
-        stems = [row.stem.wording for row in rows]
-        yield from self._stems.found(stems, containment, share_stem)
+        yield from self._texts.found({n: row.wording for n, row in enumerate(rows)}, containment)
+        # Stems are compared where one of the two, at least, has choices.
+        chosen = {n: row.stem.wording for n, row in enumerate(rows) if row.stem.choices}
+        plain = {n: row.stem.wording for n, row in enumerate(rows) if not row.stem.choices}
+        for texts, stems in ((self._stems, chosen), (self._stems_of_choices, plain)):
+            for place, item in texts.found(stems, containment):
+                if rows[place].may_share_stem(self._items[item]):
+                    yield place, item
         for place, row in enumerate(rows):
             files = files_digest(row.problem["images"])
             for item in self._files.get(files, []) if row.problem["images"] else []:
@@ -143,21 +179,19 @@ class BenchmarkIndex:
 
     def _variants(self, rows: Sequence[Asked]) -> Iterable[tuple[int, int]]:
         for place, row in enumerate(rows):
-            if row.wording.numbers:
-                yield from ((place, item) for item in self._masked.get(row.masked, []))
+            items = self._masked.get(row.masked, []) if row.wording.numbers else []
+            shown = (item for item in items if row.shows(self._items[item]))
+            if (first := next(shown, None)) is not None:
+                yield place, first
 
     def _first(
-        self,
-        problems: Sequence[Problem],
-        search: Callable[[Sequence[Asked]], Iterable[tuple[int, int]]],
+        self, rows: Sequence[Asked], start: int, pairs: Iterable[tuple[int, int]]
     ) -> dict[int, int]:
         found = dict[int, int]()
-        for start in range(0, len(problems), _BATCH_ROWS):
-            rows = [Asked(problem) for problem in problems[start : start + _BATCH_ROWS]]
-            for place, item in search(rows):
-                known = found.get(start + place)
-                if (known is None or item < known) and rows[place].shows(self._items[item]):
-                    found[start + place] = item
+        for place, item in pairs:
+            known = found.get(start + place)
+            if (known is None or item < known) and rows[place].shows(self._items[item]):
+                found[start + place] = item
         return found
 
     def _places(self, key: Callable[[Asked], Hashable]) -> dict[Hashable, list[int]]:
@@ -206,8 +240,7 @@ def decontaminate(
         containment: Least share of a question's 8-grams.
         reject_variants: Whether number variants go.
     """
-    leaks = index.leaked(problems, containment)
-    varied = index.varied(problems)
+    leaks, varied = index.search([Asked(problem) for problem in problems], containment)
     variants = {place: item for place, item in varied.items() if place not in leaks}
     found = {**variants, **leaks} if reject_variants else leaks
     reasons = [
@@ -215,5 +248,10 @@ def decontaminate(
         for place in range(len(problems))
     ]
     details = {place: index.names[item] for place, item in found.items()}
-    counts = Counter(index.names[item].partition(": ")[0] for item in variants.values())
-    return Decontaminated(split(problems, reasons, STEP, details), dict(sorted(counts.items())))
+    counts = count_by_benchmark(index.names[item] for item in variants.values())
+    return Decontaminated(split(problems, reasons, STEP, details), counts)
+
+
+def count_by_benchmark(names: Iterable[str]) -> dict[str, int]:
+    """How many of these questions, as `BenchmarkIndex.names` has them, are of which benchmark."""
+    return dict(sorted(Counter(name.partition(": ")[0] for name in names).items()))

@@ -30,7 +30,17 @@ NUM_NEIGHBOURS = 16  # of a row among more that share a band
 def drop_near_duplicates(
     problems: Sequence[Problem], similarity: float, verifier: AnswerVerifier
 ) -> StepResult:
-    """Keeps the first of each group of near duplicates that have one answer.
+    """Keeps the first of each group of near duplicates that have one answer; see `repeats`."""
+    found = repeats(problems, similarity, verifier)
+    reasons = [REASON if place in found else None for place in range(len(problems))]
+    stays = {place: problems[first]["id"] for place, first in found.items()}
+    return split(problems, reasons, STEP, stays)
+
+
+def repeats(
+    problems: Sequence[Problem], similarity: float, verifier: AnswerVerifier
+) -> dict[int, int]:
+    """Near duplicates that have the answer of an earlier one.
 
     Near duplicates whose answers differ all stay: that the texts differ in a word that decides
     is likelier than a wrong reference.
@@ -39,8 +49,11 @@ def drop_near_duplicates(
         problems: Problems with images that can be decoded.
         similarity: Least Jaccard similarity of two questions' keyed shingles.
         verifier: Tells whether two answers are the same.
+
+    Returns:
+        Place of a repeat -> place of the problem that stays.
     """
-    stays = dict[int, str]()  # place of a repeat -> id of the problem that stays
+    stays = dict[int, int]()
     for group in near_duplicates(problems, similarity):
         left = list(group)
         while len(left) > 1:
@@ -49,9 +62,8 @@ def drop_near_duplicates(
             references = [problems[first]["answer"]] * len(others)
             outcomes = verifier.verify(boxed, references)
             left = [one for one, found in zip(others, outcomes, strict=True) if found != "right"]
-            stays |= dict.fromkeys(set(others) - set(left), problems[first]["id"])
-    reasons = [REASON if place in stays else None for place in range(len(problems))]
-    return split(problems, reasons, STEP, stays)
+            stays |= dict.fromkeys(set(others) - set(left), first)
+    return stays
 
 
 def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list[int]]:
@@ -65,7 +77,7 @@ def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list
         Places in `problems`, rising within a group and over groups' first ones.
     """
     wordings = [read(problem["question"]) for problem in problems]
-    rows = _by(range(len(problems)), lambda row: (wordings[row].key, len(problems[row]["images"])))
+    rows = _by(range(len(problems)), lambda row: compared_by(wordings[row], problems[row]))
     alike = (one for group in rows if len(group) > 1 for one in _same_pictures(group, problems))
     groups = [
         group
@@ -74,6 +86,11 @@ def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list
         if len(group) > 1
     ]
     return sorted(groups)
+
+
+def compared_by(wording: Wording, problem: Problem) -> tuple[int, tuple[str, ...]]:
+    """What near duplicates share at least: how many pictures, and what decides the answer."""
+    return len(problem["images"]), wording.key
 
 
 def pixels_digest(encoded: Sequence[EncodedImage]) -> bytes:

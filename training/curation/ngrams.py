@@ -10,6 +10,7 @@ from training.curation.shingles import Hashes, mixed, windows
 
 NGRAM_TOKENS = 8
 Tokens = Sequence[str]
+Places = npt.NDArray[np.intp]
 _ROUNDING = 1e-9
 
 
@@ -21,12 +22,13 @@ class NgramIndex:
         for text in texts:
             for token in text:
                 self._ids.setdefault(token, len(self._ids) + 1)  # 0 is any other token
-        grams = [self._grams(text) for text in texts]
-        self._known: Hashes = np.unique(np.concatenate([np.empty(0, np.uint64), *grams]))
-        self._sizes = np.array([len(each) for each in grams], dtype=np.int64)
-        self._columns = self._matrix(grams).T.tocsr()
+        texts_of, grams = self._grams(texts)
+        self._known: Hashes = np.unique(grams)
+        matrix = self._matrix(texts_of, grams, len(texts))
+        self._sizes = np.asarray(matrix.sum(axis=1), dtype=np.int64)
+        self._columns = matrix.T.tocsr()
 
-    def contained(self, rows: Sequence[Tokens], least: float) -> list[tuple[int, int]]:
+    def contained(self, rows: Sequence[Tokens], least: float) -> tuple[Places, Places]:
         """Pairs of a row and a text of which the row has at least this share of the 8-grams.
 
         Args:
@@ -34,26 +36,37 @@ class NgramIndex:
             least: From 0 to 1; what shares nothing is never found.
 
         Returns:
-            Places of row and text, in their order.
+            Places of the rows and of the texts, ordered by row, then by text.
         """
-        if not len(self._known) or not rows:
-            return []
-        shared = (self._matrix([self._grams(row) for row in rows]) @ self._columns).tocoo()
+        rows_of, grams = self._grams(rows)
+        shared = (self._matrix(rows_of, grams, len(rows)) @ self._columns).tocoo()
         row, text = shared.coords
         enough = shared.data >= least * self._sizes[text] - _ROUNDING
-        return sorted(zip(row[enough].tolist(), text[enough].tolist(), strict=True))
+        row, text = row[enough].astype(np.intp), text[enough].astype(np.intp)
+        order = np.lexsort((text, row))
+        return row[order], text[order]
 
-    def _grams(self, tokens: Tokens) -> Hashes:
-        ids = np.array([self._ids.get(token, 0) for token in tokens], dtype=np.uint64)
-        return np.unique(windows(mixed(ids + np.uint64(1)), NGRAM_TOKENS))
+    def _grams(self, texts: Sequence[Tokens]) -> tuple[Places, Hashes]:
+        """All 8-grams of some texts, and which text each is of, as often as they occur."""
+        ids = np.array(
+            [self._ids.get(token, 0) for text in texts for token in text], dtype=np.uint64
+        )
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        owners = np.repeat(np.arange(len(texts)), lengths)
+        grams = windows(mixed(ids + np.uint64(1)), NGRAM_TOKENS)
+        firsts, lasts = owners[: len(grams)], owners[NGRAM_TOKENS - 1 :]
+        is_inside = firsts == lasts
+        return firsts[is_inside], grams[is_inside]
 
-    def _matrix(self, grams: Sequence[Hashes]) -> csr_array:
+    def _matrix(self, texts_of: Places, grams: Hashes, num_texts: int) -> csr_array:
         """[texts, known n-grams], 1 where a text has one."""
-        places = list[npt.NDArray[np.intp]]()
-        for each in grams:
-            found = np.minimum(np.searchsorted(self._known, each), max(len(self._known) - 1, 0))
-            places.append(found[self._known[found] == each] if len(self._known) else found[:0])
-        ends = np.cumsum([0, *map(len, places)])
-        columns = np.concatenate([np.empty(0, np.intp), *places])
-        ones = np.ones(len(columns), dtype=np.int32)
-        return csr_array((ones, columns, ends), shape=(len(grams), len(self._known)))
+        if not len(self._known):
+            return csr_array((num_texts, 0), dtype=np.int32)
+        places = np.minimum(np.searchsorted(self._known, grams), len(self._known) - 1)
+        is_known = self._known[places] == grams
+        coords = (texts_of[is_known], places[is_known])
+        ones = np.ones(len(coords[0]), dtype=np.int32)
+        matrix = csr_array((ones, coords), shape=(num_texts, len(self._known)))
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return matrix

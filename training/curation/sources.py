@@ -120,21 +120,28 @@ def _divided(mapped: list[Mapped]) -> SourceRows:
     )
 
 
-def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
-    """The problem, with long values that other rows have, too, held once.
+def cut(problem: Problem) -> Problem:
+    """The problem; of a text that is too long, one character more than the limit.
 
-    Of a text that is too long, one character more than the limit is kept: the filter that rejects
-    it needs no more.
+    The filter that rejects it needs no more.
     """
+    fields = {
+        field: value[: MAX_TEXT_CHARACTERS + 1] if isinstance(value, str) else value
+        for field, value in problem.items()
+    }
+    return cast(Problem, fields)
+
+
+def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
+    """The problem as `cut`, with long values that other rows have, too, held once."""
 
     def held(value: object) -> object:
-        if not isinstance(value, str) or len(value) < LONG_VALUE:
-            return value
-        return known.setdefault(cut := value[: MAX_TEXT_CHARACTERS + 1], cut)
+        is_long = isinstance(value, str) and len(value) >= LONG_VALUE
+        return known.setdefault(value, value) if is_long else value
 
     images = [
         {**image, "bytes": known.setdefault(image["bytes"], image["bytes"])}
         for image in problem["images"]
     ]
-    shared = {field: held(value) for field, value in problem.items()} | {"images": images}
+    shared = {field: held(value) for field, value in cut(problem).items()} | {"images": images}
     return cast(Problem, shared)

@@ -6,8 +6,7 @@ image placeholders from their features.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from training import images, texts
 from training.answers import extract_boxed
@@ -18,7 +17,7 @@ from training.records import IMAGE_MARK, Problem, question_key
 from training.rollout.protocol import Prompt
 from training.sampling.verdicts import AnswerVerifier
 
-STEP = "verifiability"
+STEP, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
@@ -73,7 +72,12 @@ RULES: dict[str, Rule] = {
 
 
 def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
-    """Drops problems that break a rule, or whose answer the verifier cannot work with.
+    """Drops problems that break a rule, or whose answer the verifier cannot work with."""
+    return split(problems, faults(problems, verifier), STEP)
+
+
+def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | None]:
+    """Why each problem cannot be verified, or None.
 
     The verifier knows numbers, choices, words, sets and the like by itself, and leaves the rest to
     math-verify: what neither can read is dropped. A trace must not end in another answer than the
@@ -93,7 +97,7 @@ def keep_verifiable(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     for i, outcome in zip(traced, outcomes, strict=True):
         if outcome != "right" and extract_boxed(problems[i]["solution"] or "") is not None:
             reasons[i] = "solution contradicts the answer"
-    return split(problems, reasons, STEP)
+    return reasons
 
 
 def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
@@ -102,25 +106,52 @@ def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
     Equal are problems with the same question, apart from case and white space, and the same
     images. Ids must be unique as well: the first problem keeps a shared id.
     """
-    answers: dict[str, set[str]] = defaultdict(set)
-    keys = [question_key(problem["question"], problem["images"]) for problem in problems]
-    for key, problem in zip(keys, problems, strict=True):
-        answers[key].add(" ".join(problem["answer"].split()))
-    seen_keys: set[str] = set()
-    seen_ids: set[str] = set()
+    keys = (question_key(problem["question"], problem["images"]) for problem in problems)
+    answers = (told_alike(problem["answer"]) for problem in problems)
+    reasons = repeats(_numbered(keys), _numbered(answers), _numbered(row["id"] for row in problems))
+    return split(problems, reasons, DUPLICATES)
+
+
+def told_alike(answer: str) -> str:
+    """What answers share that differ in white space alone."""
+    return " ".join(answer.split())
+
+
+def repeats(
+    questions: Sequence[int], answers: Sequence[int], ids: Sequence[int]
+) -> list[str | None]:
+    """Why each row repeats an earlier one, or None.
+
+    Args:
+        questions: Numbers from 0 on, the same for equal questions [N].
+        answers: The same for equal answers [N].
+        ids: The same for equal ids [N].
+    """
+    first_answers = dict[int, int]()
+    conflicting = {
+        question
+        for question, answer in zip(questions, answers, strict=True)
+        if first_answers.setdefault(question, answer) != answer
+    }
+    seen_questions, seen_ids = set[int](), set[int]()
     reasons: list[str | None] = []
-    for key, problem in zip(keys, problems, strict=True):
-        if len(answers[key]) > 1:
+    for question, id_ in zip(questions, ids, strict=True):
+        if question in conflicting:
             reasons.append("duplicates with conflicting answers")
-        elif key in seen_keys:
+        elif question in seen_questions:
             reasons.append("duplicate question")
-        elif problem["id"] in seen_ids:
+        elif id_ in seen_ids:
             reasons.append("duplicate id")
         else:
             reasons.append(None)
-            seen_keys.add(key)
-            seen_ids.add(problem["id"])
-    return split(problems, reasons, "duplicates")
+            seen_questions.add(question)
+            seen_ids.add(id_)
+    return reasons
+
+
+def _numbered(values: Iterable[str]) -> list[int]:
+    numbers = dict[str, int]()
+    return [numbers.setdefault(value, len(numbers)) for value in values]
 
 
 def drop_long_prompts(
@@ -136,11 +167,14 @@ def drop_long_prompts(
         max_prompt_tokens: The longest prompt that stays.
     """
     lengths = count_tokens([Prompt(row["question"], row["images"]) for row in problems])
-    reasons = [
-        f"prompt longer than {max_prompt_tokens} tokens" if length > max_prompt_tokens else None
-        for length in lengths
-    ]
-    return split(problems, reasons, "prompt length")
+    reason = too_long(max_prompt_tokens)
+    reasons = [reason if length > max_prompt_tokens else None for length in lengths]
+    return split(problems, reasons, PROMPT_LENGTH)
+
+
+def too_long(max_prompt_tokens: int) -> str:
+    """Why a longer prompt goes."""
+    return f"prompt longer than {max_prompt_tokens} tokens"
 
 
 def _kept(reasons: Sequence[str | None]) -> list[int]:

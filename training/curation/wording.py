@@ -52,6 +52,7 @@ _OPERATOR = re.compile(r"[-+*/^=<>|]|\\(?:le|ge|ne|pm)")
 _BETWEEN = re.compile(rf"\S\s*(?:{_OPERATOR.pattern})\s*\S")
 _THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2}) ?- ?(?=[^\W\d_]{2})")
+_SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
 # What a prompt puts before a problem, and behind it.
 _LABEL = re.compile(
@@ -115,11 +116,17 @@ class Wording:
 
     Fields:
         tokens: Words, numbers, operators and LaTeX commands in their order, in lower case.
-        asked: The words of the sentence that asks: the last one that ends in `?`, else the last.
+        plain: The text without what only dresses.
     """
 
     tokens: tuple[str, ...]
-    asked: tuple[str, ...]
+    plain: str
+
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """The words of the sentence that asks: the last one that ends in `?`, else the last."""
+        words = _tokens(_sentence_that_asks(self.plain))
+        return tuple(word for word in words if word not in ASKING)
 
     @cached_property
     def key(self) -> tuple[str, ...]:
@@ -134,7 +141,7 @@ class Wording:
     @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The numbers in digits, in order."""
-        return tuple(token for token in self.tokens if _NUMBER.match(token))
+        return tuple(filter(is_number, self.tokens))
 
     @property
     def text(self) -> str:
@@ -150,9 +157,14 @@ class Wording:
 def read(question: str) -> Wording:
     """Reads a question; the same question in other dressing is read the same."""
     plain = _undressed(question)
-    asked = _tokens(_sentence_that_asks(plain))
     said = (one for one in _SENTENCE.split(plain) if not _says_nothing(one))
-    return Wording(_tokens(" ".join(said)), tuple(token for token in asked if token not in ASKING))
+    return Wording(_tokens(" ".join(said)), plain)
+
+
+@lru_cache(maxsize=2**16)
+def is_number(token: str) -> bool:
+    """Whether a token is a number in digits."""
+    return _NUMBER.match(token) is not None
 
 
 def same_problem(left: Wording, right: Wording) -> bool:
@@ -183,16 +195,32 @@ def _says_nothing(sentence: str) -> bool:
 
 
 def _undressed(question: str) -> str:
-    """Without what only dresses; LaTeX's groups become brackets where they hold an operator."""
-    text = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", question)
-    text = _RAISED.sub(r"^\1", text)
-    text = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
-    text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
-    text = text.replace("\\}", "}")
+    """Without what only dresses; LaTeX's groups become brackets where they hold an operator.
+
+    What a text has no sign of is not looked for: most texts are plain.
+    """
+    text = question
+    if not (text.isascii() and text.isprintable()):
+        text = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", text)
+        text = _RAISED.sub(r"^\1", text)
+        text = unicodedata.normalize("NFKC", text)
+    text = text.casefold().translate(_SIGNS)
+    if "\\" in text or "~" in text:
+        text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
+        text = text.replace("\\}", "}")
     for sign, command in _COMPARED.items():
         text = text.replace(sign, command)
-    text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
-    text = _THOUSANDS.sub("", text)
+    if "\\" in text:
+        text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
+    if "\\" in text or "{" in text:
+        text = _opened(text)
+    return _HYPHEN.sub(" ", _LABEL.sub("", _SPACES.sub(" ", text)))
+
+
+def _opened(text: str) -> str:
+    """Without LaTeX's wrappers, fractions and groups."""
     for _ in range(_MAX_DEPTH):
         opened = _WRAPPED.sub(r" \1 ", text)
         opened = _CHOOSE.sub(_binomial, opened)
@@ -201,8 +229,7 @@ def _undressed(question: str) -> str:
         if opened == text:
             break
         text = opened
-    text = _WRAPPER.sub(" ", text)
-    return _HYPHEN.sub(" ", _LABEL.sub("", re.sub(r"\s+", " ", text)))
+    return _WRAPPER.sub(" ", text)
 
 
 def _binomial(found: re.Match[str]) -> str:
@@ -221,7 +248,9 @@ def _bracketed(content: str) -> str:
 
 def _tokens(text: str) -> tuple[str, ...]:
     """Brackets stay where they hold an operator: `(a+b)c` is not `a+bc`."""
-    tokens = [_canonical(found[0]) for found in _TOKEN.finditer(text)]
+    tokens = list(map(_canonical, _TOKEN.findall(text)))
+    if "(" not in tokens and ")" not in tokens:
+        return tuple(tokens)
     num_operators = list(accumulate(bool(_OPERATOR.fullmatch(one)) for one in tokens))
     kept, open_ = [True] * len(tokens), list[int]()
     for place, sign in enumerate(tokens):
@@ -235,6 +264,7 @@ def _tokens(text: str) -> tuple[str, ...]:
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)
 
 
+@lru_cache(maxsize=2**16)
 def _canonical(token: str) -> str:
     """A number without zeros that say nothing; anything else as it is."""
     if not _NUMBER.match(token):
@@ -245,7 +275,14 @@ def _canonical(token: str) -> str:
 
 
 def _key(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for word in map(_spelt, tokens) if _decides(word))
+    return tuple(word for word in map(_deciding, tokens) if word is not None)
+
+
+@lru_cache(maxsize=2**16)
+def _deciding(word: str) -> str | None:
+    """The word as `_spelt`, if it decides."""
+    meant = _spelt(word)
+    return meant if _decides(meant) else None
 
 
 @lru_cache(maxsize=2**16)

@@ -17,12 +17,13 @@ from contracts.errors import DataError
 from training.images import decode_image
 from training.model import family
 from training.model.policy import Policy
-from training.model.template import render
+from training.model.template import render_all
 from training.records import IMAGE_MARK, EncodedImage
 from training.rollout.protocol import Prompt
 
 # Prompts whose tokens a policy remembers: those of a step are asked for by sampler and learner.
 _NUM_REMEMBERED = 1024
+_NUM_RENDERED = 32  # conversations at once: the template's process has little memory
 
 
 @dataclass(frozen=True)
@@ -160,18 +161,32 @@ def _parts(prompt: Prompt) -> list[str]:
 
 
 def conversation(policy: Policy, prompt: Prompt) -> str:
+    """The text of one prompt; see `conversations`."""
+    return conversations(policy, [prompt])[0]
+
+
+def conversations(policy: Policy, prompts: Sequence[Prompt]) -> list[str]:
     """Applies the chat template, which writes one placeholder for each image.
 
     Raises:
-        DataError: The question itself holds a placeholder, or the template has no room for images.
-        ModelError: See `training.model.template.render`.
+        DataError: A question itself holds a placeholder, or the template has no room for images.
+        ModelError: See `training.model.template.render_all`.
     """
-    text = render(
-        policy.processor.chat_template,
-        messages(policy, prompt, [None] * len(prompt.images)),
-        policy.tokenizer.special_tokens_map,
-        where="the processor of the policy",
-    )
+    texts = list[str]()
+    for start in range(0, len(prompts), _NUM_RENDERED):
+        several = prompts[start : start + _NUM_RENDERED]
+        texts += render_all(
+            policy.processor.chat_template,
+            [messages(policy, prompt, [None] * len(prompt.images)) for prompt in several],
+            policy.tokenizer.special_tokens_map,
+            where="the processor of the policy",
+        )
+    for text, prompt in zip(texts, prompts, strict=True):
+        _check_placeholders(policy, prompt, text)
+    return texts
+
+
+def _check_placeholders(policy: Policy, prompt: Prompt, text: str) -> None:
     num_placeholders = text.count(policy.processor.image_token)
     written = " ".join(_parts(prompt)) or prompt.question
     inside = [token for token in policy.placeholder_tokens if token in written]
@@ -183,7 +198,6 @@ def conversation(policy: Policy, prompt: Prompt) -> str:
             rule="the chat template writes one placeholder per image, and the question none",
             fix="remove the placeholder from the question, or choose a model that takes images",
         )
-    return text
 
 
 def template_ids(policy: Policy, prompt: Prompt) -> list[int]:

@@ -3,7 +3,8 @@
 Jinja's sandbox keeps it from files and from Python, but not from loops and memory. A trial proves
 nothing of other questions: a template may tell them apart. So every conversation is rendered there,
 those of the trial and those that a model learns from. The process is `python -m
-training.model.template`; it answers one JSON object by another, a line each.
+training.model.template`; it answers one JSON object by another, a line each, with one conversation
+or several.
 """
 
 import atexit
@@ -54,11 +55,23 @@ def try_template(folder: Path) -> None:
 def render(
     template: object, conversation: Conversation, tokens: Mapping[str, str], *, where: str
 ) -> str:
-    """The text of a conversation, up to where the answer begins, as transformers renders it.
+    """The text of one conversation; see `render_all`."""
+    return render_all(template, [conversation], tokens, where=where)[0]
+
+
+def render_all(
+    template: object,
+    conversations: Sequence[Conversation],
+    tokens: Mapping[str, str],
+    *,
+    where: str,
+) -> list[str]:
+    """The texts of conversations, up to where the answer begins, as transformers renders them.
 
     Args:
         template: As a processor holds it.
-        conversation: Messages in transformers' form; images without their pixels.
+        conversations: Messages in transformers' form; images without their pixels. All texts
+            have to fit into memory at once.
         tokens: The tokenizer's special tokens, `eos_token` and the like.
         where: The template is from, for the error.
 
@@ -66,10 +79,11 @@ def render(
         ModelError: There is no template, it fails, or it takes too long, too much memory or room.
     """
     named = _default(template)
-    request = {"template": named, "conversation": conversation, "tokens": dict(tokens)}
+    request = {"template": named, "conversations": conversations, "tokens": dict(tokens)}
     answer = {"fault": "there is none"} if named is None else _ask(json.dumps(request).encode())
-    if "text" in answer:
-        return answer["text"]
+    if "texts" in answer:
+        texts: list[str] = answer["texts"]
+        return texts
     raise ModelError(
         f"The chat template cannot be used: {marked(answer['fault'])[:300]}.",
         where=where,
@@ -80,8 +94,8 @@ def render(
     )
 
 
-def _ask(request: bytes) -> dict[str, str]:
-    """The renderer's answer to a request: a text, or a fault."""
+def _ask(request: bytes) -> dict[str, Any]:
+    """The renderer's answer to a request: texts, or a fault."""
     process = _renderer()
     assert process.stdin is not None and process.stdout is not None
     timer = Timer(MAX_SECONDS, process.kill)
@@ -96,7 +110,7 @@ def _ask(request: bytes) -> dict[str, str]:
         is_late = timer.finished.is_set()
         timer.cancel()
     if line.endswith(b"\n"):
-        answer: dict[str, str] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
     process.kill()
     if is_late:
@@ -176,18 +190,20 @@ def _serve() -> None:
         signal.signal(stop, signal.SIG_IGN)
     _limit(resource.RLIMIT_DATA, MAX_MEMORY_BYTES)
     for line in sys.stdin.buffer:
-        _limit(resource.RLIMIT_CPU, ceil(process_time()) + MAX_CPU_SECONDS)
-        request = json.loads(line)
+        request, texts = json.loads(line), list[str]()
         try:
-            texts, _ = render_jinja_template(
-                [request["conversation"]],
-                chat_template=request["template"],
-                add_generation_prompt=True,
-                **request["tokens"],
-            )
-            answer = {"text": texts[0]}
-            if len(texts[0]) > MAX_CHARACTERS:
-                answer = {"fault": f"it makes {len(texts[0])} characters"}
+            for conversation in request["conversations"]:
+                _limit(resource.RLIMIT_CPU, ceil(process_time()) + MAX_CPU_SECONDS)
+                (text,), _ = render_jinja_template(
+                    [conversation],
+                    chat_template=request["template"],
+                    add_generation_prompt=True,
+                    **request["tokens"],
+                )
+                if len(text) > MAX_CHARACTERS:
+                    raise ValueError(f"it makes {len(text)} characters")
+                texts.append(text)
+            answer: dict[str, Any] = {"texts": texts}
         except Exception as error:  # noqa: BLE001 - it is somebody else's program
             answer = {"fault": f"{type(error).__name__}: {str(error)[:200]}"}
         sys.stdout.write(json.dumps(answer) + "\n")

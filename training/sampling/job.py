@@ -7,7 +7,6 @@ order they were answered, and by whom, is forgotten.
 """
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -23,6 +22,7 @@ from training.runtime.failures import phase
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
+from training.runtime.scratch import shared_folder
 from training.sampling.chunks import Answer, Measure, has_failed, read_chunks
 from training.sampling.lots import Lot, LotFile, write_lots
 from training.sampling.progress import Progress
@@ -55,7 +55,7 @@ class SamplingJob:
         resume: Path | None = None,
     ) -> None:
         self._seed, self._judges, self._save = seed, judges, save
-        self._folder = _shared_folder(save)
+        self._folder = shared_folder(save, "sampling")
         self._chunks = [self._folder] + ([resume] if resume is not None else [])
         self._progress = Progress(str(self._folder), log)
         self._num_runs = 0
@@ -166,13 +166,3 @@ def _taken(lots: LotFile, name: str) -> Iterator[Lot]:
     """The lots that this process takes, whenever it asks for one: no other process gets them."""
     while (number := device.add_to_count(f"{name}/taken", 1) - 1) < len(lots):
         yield lots[number]
-
-
-def _shared_folder(save: Path | None) -> Path:
-    """A new folder of the first process, for all."""
-    name = ""
-    if device.rank() == 0:
-        if save is not None:
-            save.mkdir(parents=True, exist_ok=True)
-        name = tempfile.mkdtemp(prefix=".sampling-", dir=save)
-    return Path(device.gather_from_all_ranks(name)[0])

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from training.curation.curate import keep_usable
+from training.curation.curate import row_steps
 from training.curation.planted import REASONS, ROWS_OF
 from training.curation.sources import load_source
 from training.evaluation.registry import load_benchmarks
@@ -63,13 +63,14 @@ def dollars(text):
     return " ".join(f"${word}$" if word.isdigit() else word for word in text.split())
 
 
-def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy, verifier):
+def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy, verifier, sifted):
     test = {
         "pocket_text": generate("text", "test", 60, SEED),
         "pocket_multimodal": generate("multimodal", "test", 20, SEED),
     }
     drawn = [*generate("text", "train", 60, SEED), *generate("multimodal", "train", 20, SEED)]
-    clean = keep_usable(drawn, recipe, policy, test, verifier)[0].kept
+    steps = row_steps(recipe, policy, test, verifier)
+    clean, _, _ = sifted([drawn], steps)
     assert len(clean) >= 75  # small problems come twice by chance
     texts = [row for row in clean if row["modality"] == "text" and row["level"] >= 5][:10]
     seen = [row for row in clean if row["modality"] == "multimodal"][:5]
@@ -101,8 +102,8 @@ def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy,
     for row in planted:
         if row["id"].startswith("against"):
             row["solution"] = None
-    result, _ = keep_usable([*clean, *planted], recipe, policy, test, verifier)
-    assert Counter(each.reason for each in result.rejects) == {
+    _, rejects, _ = sifted([[*clean, *planted]], steps)
+    assert Counter(each.reason for each in rejects) == {
         "duplicate question": 4,
         "near duplicate question": 5,
         "duplicates with conflicting answers": 4,
@@ -110,32 +111,29 @@ def test_every_planted_fault_is_counted_and_no_clean_row_is_lost(recipe, policy,
         "asks for a proof": 1,
         "image that cannot be decoded": 1,
     }
-    lost = {each.problem["id"] for each in result.rejects} & {row["id"] for row in clean}
+    lost = {each.problem["id"] for each in rejects} & {row["id"] for row in clean}
     assert lost == {row["id"] for row in texts[7:9]}  # nobody knows which answer is right
-    leaks = {
-        each.problem["id"]: each.detail for each in result.rejects if each.step == "decontamination"
-    }
+    leaks = {each.problem["id"]: each.detail for each in rejects if each.step == "decontamination"}
     assert leaks["leak/1"] == f"pocket_text: {hard[1]['id']}"
     assert leaks["leak/seen/0"] == f"pocket_multimodal: {test['pocket_multimodal'][0]['id']}"
 
 
-def test_what_a_pocket_source_plants_comes_out_to_the_last_row(recipe, policy, verifier):
+def test_what_a_pocket_source_plants_comes_out_to_the_last_row(recipe, policy, verifier, sifted):
     benchmarks = [{"name": f"pocket_{one}", "num_problems": 100} for one in REASONS]
     evaluation = EvaluationRecipe(benchmarks=benchmarks, max_response_tokens=4)
     loaded = load_benchmarks(evaluation, {})
     test = {name: [item.problem for item in items] for name, items in loaded.items()}
     kept = {}
     for count in (0, 4):
-        rows = []
+        sources = []
         for modality in REASONS:
             sizes = {"num_problems": 60, "num_planted": count}
             source = SourceRecipe(name=modality, kind="pocket", modality=modality, **sizes)
-            rows += load_source(source, None, SEED).kept
-        result, _ = keep_usable(rows, recipe, policy, test, verifier)
-        kept[count] = result.kept
+            sources.append(load_source(source, None, SEED).kept)
+        kept[count], rejects, _ = sifted(sources, row_steps(recipe, policy, test, verifier))
         found = Counter(
             (each.problem["source"], each.problem["id"].split("/")[2], each.reason)
-            for each in result.rejects
+            for each in rejects
             if each.problem["id"].startswith("planted/")
         )
         assert found == {

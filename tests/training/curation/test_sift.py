@@ -1,0 +1,214 @@
+"""Curation by shards, against the same steps over all rows at once."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.settings import PROJECT_ROOT
+from training import tables
+from training.answers import Verifier
+from training.curation.decontamination import BenchmarkIndex, decontaminate
+from training.curation.duplicates import drop_near_duplicates
+from training.curation.row_steps import RowSteps
+from training.curation.shard_work import ShardWork
+from training.curation.shards import Rows, read_rejects
+from training.curation.sift import sift
+from training.curation.verifiability import drop_duplicates, drop_long_prompts, keep_verifiable
+from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+
+MAX_TOKENS = 40
+STORY = "A baker fills {} trays with {} rolls each. How many rolls does the {} sell in all of them?"
+ASKED = "A shop sells pens at 3 coins and rulers at 5 coins each. How many coins are 4 pens there?"
+TEXTS = [
+    STORY.format(3, 4, "baker"),
+    STORY.format(3, 4, "bakker"),
+    STORY.format(3, 4, "baker").upper(),
+    STORY.format(3, 5, "baker"),
+    STORY.format(3, 4, "baker").replace("sell", "bake"),
+    ASKED,
+    ASKED.replace("A shop", "The shop"),
+    ASKED.replace("4 pens", "6 pens"),
+    "What is 1 + 1?",
+    "Prove that 1 + 1 = 2.",
+    "x " * MAX_TOKENS + "?",
+    "",
+]
+
+
+def count_words(prompts):
+    return [len(prompt.question.split()) for prompt in prompts]
+
+
+@dataclass(frozen=True)
+class Watched(RowSteps):
+    """Steps that tell through which shards they have gone."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def examine(self, shard: Path):
+        self.seen.append(shard.name)
+        return super().examine(shard)
+
+
+@pytest.fixture(scope="module")
+def new_steps(make, verifier):
+    def new(kind=RowSteps, asked=ASKED):
+        index = BenchmarkIndex({"exam": [make(7, id="b0", question=asked)]})
+        return kind(verifier, count_words, index, MAX_TOKENS, 0.5, 0.75)
+
+    return new
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(tables, "MAX_GROUP_ROWS", 3)
+
+
+def at_once(rows, steps, number_variants):
+    """Every step over all rows, the slow way."""
+    rejects, variants = [], {}
+
+    def leaks(problems):
+        drops = number_variants == "reject"
+        found = decontaminate(problems, steps.benchmarks, 0.5, reject_variants=drops)
+        variants.update(found.variants)
+        return found.result
+
+    for step in (
+        lambda problems: keep_verifiable(problems, steps.verifier),
+        drop_duplicates,
+        lambda problems: drop_long_prompts(problems, count_words, MAX_TOKENS),
+        lambda problems: drop_near_duplicates(problems, 0.75, steps.verifier),
+        leaks,
+    ):
+        result = step(rows)
+        rows, rejects = result.kept, rejects + result.rejects
+    return rows, rejects, variants
+
+
+drawn_rows = st.lists(
+    st.tuples(st.sampled_from(TEXTS), st.sampled_from("12"), st.integers(0, 12)), max_size=12
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    parts=st.lists(drawn_rows, min_size=1, max_size=3),
+    number_variants=st.sampled_from(["keep", "reject"]),
+)
+def test_shards_come_out_as_all_rows_at_once(parts, number_variants, make, new_steps, sifted):
+    """Some texts are near others, some leak; ids and answers collide."""
+    sources = [
+        [make(n, id=f"p{n}", question=text, answer=answer) for text, answer, n in part]
+        for part in parts
+    ]
+    steps = new_steps()
+    expected = at_once([row for one in sources for row in one], steps, number_variants)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "MAX_GROUP_ROWS", 3)
+        assert sifted(sources, steps, number_variants=number_variants) == expected
+
+
+def many(make, num=20, start=0):
+    return [make(n, id=f"p{n}") for n in range(start, start + num)]
+
+
+def test_without_a_search_for_near_duplicates_they_stay(make, new_steps, sifted):
+    rows = [make(n, question=text, answer="12") for n, text in enumerate(TEXTS[:2])]
+    assert len(sifted([rows], new_steps())[0]) == 1
+    assert sifted([rows], new_steps(), near=False)[0] == rows
+
+
+def test_a_run_that_failed_goes_on_at_the_shards_that_are_missing(
+    make, new_steps, sifted, small_shards, tmp_path
+):
+    class Failing(Watched):
+        def examine(self, shard):
+            if len(self.seen) == 3:
+                raise ConnectionError("gone")
+            return super().examine(shard)
+
+    rows = [*many(make), *(make(30 + n, question=text) for n, text in enumerate(TEXTS))]
+    undisturbed = sifted([rows], new_steps())
+    with pytest.raises(ConnectionError):
+        sifted([rows], new_steps(Failing), save=tmp_path)
+    steps = new_steps(Watched)
+    assert sifted([rows], steps, resume=tmp_path) == undisturbed
+    assert steps.seen == [f"{n:06d}" for n in range(3, 11)]
+
+
+class Killed(Watched):
+    """Steps whose process is killed in the middle."""
+
+    def examine(self, shard):
+        if len(self.seen) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().examine(shard)
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_is_gone_on_with(make, new_steps, sifted, small_shards, tmp_path):
+    rows = many(make)
+    here = f"from tests.training.curation import test_sift; test_sift.killed({str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", here], cwd=PROJECT_ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    steps = new_steps(Watched)
+    assert sifted([rows], steps, resume=tmp_path) == sifted([rows], new_steps())
+    assert steps.seen == ["000003", "000004", "000005", "000006"]
+
+
+def killed(folder):
+    """What the other process does: the same, until it is killed."""
+    from tests.training.curation import conftest
+
+    def own(fixture):
+        return fixture.__wrapped__
+
+    make, patch = own(conftest.make)(), pytest.MonkeyPatch()
+    patch.setattr(tables, "MAX_GROUP_ROWS", 3)
+    with Verifier() as verifier:
+        steps = own(new_steps)(make, verifier)(Killed)
+        own(conftest.sifted)()([many(make)], steps, save=Path(folder))
+
+
+def test_of_changed_sources_their_own_shards_alone_are_new(
+    make, new_steps, sifted, small_shards, tmp_path
+):
+    sources = [many(make, 7), many(make, 7, start=10), many(make, 7, start=20)]
+    sifted(sources, new_steps(), save=tmp_path)
+    sources[1][4] = make(14, question="What is 7 * 7?", answer="49")
+    steps = new_steps(Watched)
+    found = sifted(sources, steps, resume=tmp_path)
+    assert steps.seen == ["000004"]  # three shards a source: 3, 3 and 1 rows
+    assert found == sifted(sources, new_steps())
+    other = new_steps(Watched)
+    sifted(sources, other, resume=tmp_path / "nothing")
+    assert len(other.seen) == 9
+
+
+def test_a_row_that_is_no_record_is_told_first(make, new_steps, sifted, small_shards):
+    batches = [
+        Rows([make(0), make(1)], [None, "`answer` that is no text"]),
+        Rows([make(2), make(3), make(4, question="")], [None, "line that is no JSON", None]),
+    ]
+    with ShardWork() as work:
+        found = sift([batches], new_steps(), DuplicatesRecipe(), DecontaminationRecipe(), work)
+        rejects = list(read_rejects(found.rejects))
+    assert [(one.problem["id"], one.step, one.reason) for one in rejects] == [
+        ("p1", "sources", "`answer` that is no text"),
+        ("p3", "sources", "line that is no JSON"),
+        ("p4", "verifiability", "no question"),
+    ]
+
+
+def test_pass_rates_are_compared_as_they_came(make, new_steps, sifted):
+    """Single precision, in which they are stored, makes 0.3 more than 0.3."""
+    kept, _, _ = sifted([[make(0, pass_rate=0.3)]], new_steps())
+    assert kept[0]["pass_rate"] == 0.3

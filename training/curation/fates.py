@@ -1,0 +1,167 @@
+"""What becomes of each row, once something was found in every shard.
+
+Rows are places in the shards, one shard after the other: these functions see digests and names, and
+no texts, so that a million rows take some hundred megabytes.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from training.curation import decontamination, verifiability
+
+Places: TypeAlias = npt.NDArray[np.intp]
+_USABLE = -1
+_NAME = pa.dictionary(pa.int32(), pa.string())
+# A row's step and reason are null where nothing drops it.
+FATES = pa.schema({"step": _NAME, "reason": _NAME, "detail": pa.string()})
+
+
+class Fates:
+    """Which step drops each row, and why; at first none is dropped.
+
+    Args:
+        num_rows: In all shards.
+    """
+
+    def __init__(self, num_rows: int) -> None:
+        self._codes = np.full(num_rows, _USABLE, dtype=np.int32)
+        self._kinds: list[tuple[str, str]] = []
+        self._details: list[tuple[Places, pa.Array]] = []
+
+    @property
+    def left(self) -> Places:
+        """The rows that no step has dropped, in order."""
+        return np.flatnonzero(self._codes == _USABLE)
+
+    def drop(
+        self, rows: Places, step: str, reason: str, details: pa.ChunkedArray | None = None
+    ) -> None:
+        """Drops rows that are left.
+
+        Args:
+            rows: Their places.
+            step: Which step does.
+            reason: Why, the same for all.
+            details: What each was found by.
+        """
+        if len(rows) == 0:
+            return
+        if (step, reason) not in self._kinds:
+            self._kinds.append((step, reason))
+        self._codes[rows] = self._kinds.index((step, reason))
+        if details is not None:
+            self._details.append((rows, details.cast(pa.string()).combine_chunks()))
+
+    def table(self) -> pa.Table:
+        """Of each row its fate, `FATES`."""
+        codes = pa.array(self._codes, mask=self._codes == _USABLE)
+        steps, reasons = ([kind[i] for kind in self._kinds] for i in (0, 1))
+        return pa.table(
+            {
+                "step": _named(codes, steps),
+                "reason": _named(codes, reasons),
+                "detail": self._detail_column(),
+            },
+            FATES,
+        )
+
+    def _detail_column(self) -> pa.Array:
+        texts = pa.concat_arrays([pa.array([""]), *(found for _, found in self._details)])
+        number = np.zeros(len(self._codes), dtype=np.int64)
+        start = 1
+        for rows, found in self._details:
+            number[rows] = np.arange(start, start + len(found))
+            start += len(found)
+        return texts.take(pa.array(number))
+
+
+def drop_by_themselves(fates: Fates, found: pa.Table) -> None:
+    """Drops what could not be read or verified.
+
+    Args:
+        fates: Of which nothing is dropped yet.
+        found: Of all rows, `training.curation.row_steps.FOUND`.
+    """
+    (steps, step_names), (reasons, names) = _codes(found["step"]), _codes(found["reason"])
+    pairs = np.where(steps < 0, -1, steps * max(len(names), 1) + reasons)
+    for pair in np.unique(pairs[pairs >= 0]).tolist():
+        step, reason = divmod(pair, len(names))
+        fates.drop(np.flatnonzero(pairs == pair), step_names[step], names[reason])
+
+
+def drop_equal(fates: Fates, found: pa.Table) -> None:
+    """Drops questions and ids that others have; see `training.curation.verifiability.repeats`."""
+    left = fates.left
+    numbers = (_digests(found[name], left) for name in ("question", "answer", "id"))
+    reasons = verifiability.repeats(*(_numbered(digests).tolist() for digests in numbers))
+    by_reason = defaultdict[str, list[int]](list)
+    for place, reason in enumerate(reasons):
+        if reason is not None:
+            by_reason[reason].append(place)
+    for reason, places in by_reason.items():
+        fates.drop(left[places], verifiability.DUPLICATES, reason)
+
+
+def drop_long(fates: Fates, found: pa.Table, max_prompt_tokens: int) -> None:
+    """Drops rows whose prompt has too many tokens."""
+    is_long = found["is_long"].fill_null(False).to_numpy()
+    left = fates.left
+    reason = verifiability.too_long(max_prompt_tokens)
+    fates.drop(left[is_long[left]], verifiability.PROMPT_LENGTH, reason)
+
+
+def compared_rows(fates: Fates, found: pa.Table) -> tuple[Places, npt.NDArray[np.uint64]]:
+    """The rows that may be near duplicates of others.
+
+    Returns:
+        Their places, in order, and for each a number that is the same for all it may be near to.
+    """
+    left = fates.left
+    keys = _digests(found["key"], left)
+    numbers = _numbered(keys)
+    is_shared = np.bincount(numbers)[numbers] > 1 if len(left) else np.zeros(0, dtype=bool)
+    halves = np.frombuffer(keys.buffers()[1], dtype="<u8", count=2 * len(keys))
+    return left[is_shared], halves[::2][is_shared]
+
+
+def drop_leaks(fates: Fates, found: pa.Table, *, reject_variants: bool) -> dict[str, int]:
+    """Drops questions of benchmarks, and counts or drops their number variants.
+
+    Returns:
+        Number variants of each benchmark's questions, whether they stay or not.
+    """
+    (leaks, _), (variants, names) = _codes(found["leak"]), _codes(found["variant"])
+    left = fates.left
+    leaked, varied = left[leaks[left] >= 0], left[(leaks[left] < 0) & (variants[left] >= 0)]
+    step = decontamination.STEP
+    fates.drop(leaked, step, decontamination.LEAK, found["leak"].take(pa.array(leaked)))
+    if reject_variants:
+        details = found["variant"].take(pa.array(varied))
+        fates.drop(varied, step, decontamination.NUMBER_VARIANT, details)
+    return decontamination.count_by_benchmark(names[code] for code in variants[varied].tolist())
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[Places, list[str]]:
+    """Each row's number in a list of names, -1 where it has none; and the names."""
+    named = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    codes = named.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.intp), named.dictionary.to_pylist()
+
+
+def _digests(column: pa.ChunkedArray, rows: Places) -> pa.Array:
+    return column.combine_chunks().take(pa.array(rows))
+
+
+def _numbered(digests: pa.Array) -> Places:
+    """Numbers from 0 on, the same for equal digests [N]."""
+    numbers: Places = digests.dictionary_encode().indices.to_numpy().astype(np.intp)
+    return numbers
+
+
+def _named(codes: pa.Array, names: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))

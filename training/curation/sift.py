@@ -1,0 +1,202 @@
+"""The steps that sample nothing, shard by shard: from sources to the rows that may be asked.
+
+    rows       each shard by itself: verifiability, prompt length, benchmarks' questions, digests
+    equal      over all shards, by digests: equal questions and ids
+    near       rows that share a wording's key, parted into shards of their own
+    fates      every row goes into a file of usable rows or into one of rejects
+
+Memory holds one shard for each process, and some hundred bytes of every row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from training.curation import duplicates, fates, sources, traces, verifiability
+from training.curation.decontamination import STEP as DECONTAMINATION
+from training.curation.fates import Fates
+from training.curation.near_shards import drop_near, help_with_near
+from training.curation.row_steps import FOUND, RowSteps
+from training.curation.shard_work import ShardWork
+from training.curation.shards import (
+    PROBLEM_COLUMNS,
+    REJECT_COLUMNS,
+    Rows,
+    read_table,
+    shard_path,
+    write_shard,
+    write_shards,
+)
+from training.curation.sources import SourceRows, source_batches
+from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe.sources import SourceRecipe
+from training.runtime import device
+from training.runtime.log import say
+
+# In the order in which the rejects are told.
+STEPS = (
+    sources.STEP,
+    verifiability.STEP,
+    verifiability.DUPLICATES,
+    verifiability.PROMPT_LENGTH,
+    duplicates.STEP,
+    DECONTAMINATION,
+)
+
+
+@dataclass
+class SourceCounts:
+    """What was read of the sources.
+
+    Attributes:
+        rows: By the name of the source.
+        conversions: How many traces each rule changed.
+        system_turns: Turns of conversations that were left out, by the name of the source.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    conversions: Counter[str] = field(default_factory=Counter)
+    system_turns: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """Every row that came in, in one file or another.
+
+    Attributes:
+        num_rows: How many came in.
+        usable: Files of the rows that may be asked, in order.
+        rejects: Files of the others, step by step, and in order within a step.
+        variants: Number variants of each benchmark's questions among the rows.
+    """
+
+    num_rows: int
+    usable: list[Path]
+    rejects: list[Path]
+    variants: dict[str, int]
+
+
+def source_rows(
+    recipes: Sequence[SourceRecipe], inputs: Mapping[str, Path], seed: int, counts: SourceCounts
+) -> Iterator[Iterator[Rows]]:
+    """The rows of each source, their traces in one format, in batches.
+
+    Args:
+        recipes: The sources.
+        inputs: The folder of each, by the name that the stage knows it by.
+        seed: Seeds the generated problems.
+        counts: Receives what is counted meanwhile.
+
+    Raises:
+        DataError: A file is unreadable, or a column is missing or misnamed.
+    """
+    for recipe in recipes:
+        batches = source_batches(recipe, inputs[recipe.input_name], seed)
+        yield _counted(recipe.name, batches, counts)
+
+
+def _counted(name: str, batches: Iterable[SourceRows], counts: SourceCounts) -> Iterator[Rows]:
+    refused = Counter[str]()
+    counts.rows[name] = counts.system_turns[name] = 0
+    for batch in batches:
+        problems, conversions = traces.convert_all(batch.kept)
+        reasons = [reject.reason for reject in batch.rejects]
+        counts.rows[name] += len(problems) + len(reasons)
+        counts.conversions.update(conversions)
+        counts.system_turns[name] += batch.num_system_turns
+        refused.update(reasons)
+        rows = [*problems, *(reject.problem for reject in batch.rejects)]
+        yield Rows([sources.cut(row) for row in rows], [*[None] * len(problems), *reasons])
+    say(f"source {name}: {counts.rows[name]} rows; {_told(refused)}")
+
+
+def sift(
+    rows: Iterable[Iterable[Rows]],
+    steps: RowSteps,
+    near: DuplicatesRecipe,
+    leaks: DecontaminationRecipe,
+    work: ShardWork,
+) -> Sifted | None:
+    """Passes the rows of all sources through every step that samples nothing.
+
+    Every process of the stage makes this call.
+
+    Args:
+        rows: Of each source, in batches; only the first process's are read.
+        steps: What is found in a shard.
+        near: Whether near duplicates are looked for.
+        leaks: What becomes of number variants.
+        work: Has the shards looked through.
+
+    Returns:
+        On the first process, what became of the rows; else None.
+
+    Raises:
+        DataError: A source cannot be read.
+        Preempted: The stage was told to stop.
+        RuntimeError: A row was lost, or is there twice: a fault of ours.
+    """
+    settings = (steps.max_prompt_tokens, steps.containment)
+    paths = work.run("rows", lambda folder: write_shards(rows, folder), steps.examine, settings)
+    if device.rank() != 0:
+        if near.near:
+            help_with_near(steps, work)
+        return None
+    shards = [shard_path(work.folder / "rows", number) for number in range(len(paths))]
+    found = pa.concat_tables([FOUND.empty_table(), *map(read_table, paths)])
+    row_fates = Fates(len(found))
+    fates.drop_by_themselves(row_fates, found)
+    fates.drop_equal(row_fates, found)
+    fates.drop_long(row_fates, found, steps.max_prompt_tokens)
+    if near.near:
+        drop_near(row_fates, found, shards, steps, work)
+    variants = fates.drop_leaks(row_fates, found, reject_variants=leaks.number_variants == "reject")
+    return _deal(shards, row_fates, work.folder / "dealt", variants)
+
+
+def _deal(
+    shards: Sequence[Path], row_fates: Fates, folder: Path, variants: dict[str, int]
+) -> Sifted:
+    """Puts every row into a file of usable rows, or into one of its step's rejects."""
+    table, start, num_out = row_fates.table(), 0, 0
+    places = [folder / "usable", *(folder / f"rejects-{n}" for n in range(len(STEPS)))]
+    for place in places:
+        place.mkdir(parents=True)
+    counts = Counter[tuple[str, str]]()
+    for number, shard in enumerate(shards):
+        rows = read_table(shard).select(PROBLEM_COLUMNS)
+        told = table.slice(start, len(rows))
+        start += len(rows)
+        steps, reasons = (told[name].cast(pa.string()) for name in ("step", "reason"))
+        parts = [rows.filter(pc.is_null(steps))]
+        columns = (steps, reasons, told["detail"])
+        for column, name in zip(columns, REJECT_COLUMNS, strict=True):
+            rows = rows.append_column(name, column)
+        parts += [rows.filter(pc.equal(steps, step)) for step in STEPS]
+        counts.update(zip(steps.to_pylist(), reasons.to_pylist(), strict=True))
+        for place, part in zip(places, parts, strict=True):
+            num_out += len(part)
+            if len(part):
+                write_shard(part, place, number)
+        shard.unlink()
+    if not start == num_out == len(table):
+        raise RuntimeError(f"curation read {start} rows, judged {len(table)}, dealt {num_out}")
+    _tell(counts, num_out)
+    usable, *rejects = (sorted(place.iterdir()) for place in places)
+    return Sifted(num_out, usable, [path for paths in rejects for path in paths], variants)
+
+
+def _tell(counts: Counter[tuple[str, str]], num_left: int) -> None:
+    for step in STEPS:
+        reasons = Counter({reason: n for (of, reason), n in counts.items() if of == step})
+        num_left -= reasons.total()
+        say(f"{step}: {num_left} rows are left; {_told(reasons)}")
+
+
+def _told(reasons: Counter[str]) -> str:
+    """How many rows were rejected, for which reasons."""
+    return "; ".join(f"{n} {why}" for why, n in reasons.most_common()) or "none rejected"

@@ -190,6 +190,16 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def is_first_of_node() -> bool:
+    """Whether this process is the one of its node that does what one must; so is rank 0."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def ranks_of_node() -> int:
+    """How many of the processes share this one's node, and its disk."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
+
+
 def barrier() -> None:
     """Waits until every rank is here."""
     if world_size() > 1:

@@ -117,7 +117,7 @@ class Driver:
     ) -> None:
         self._task, self._nodes, self._store, self._is_told = task, nodes, store, is_told
         self._work = task.job.output.parent
-        self._logs = [Log(number, num_nodes=len(nodes)) for number in range(len(nodes))]
+        self._logs = [Log(number, len(nodes), _print) for number in range(len(nodes))]
         self._num_metrics_bytes = 0
         self._ends: dict[int, End] = {}
         self._uploading: tuple[int, str] | None = None
@@ -325,13 +325,19 @@ class Driver:
 class Log:
     """Prints the complete lines of a node's log, with its number if there are several.
 
+    Args:
+        node: Its number.
+        num_nodes: How many there are.
+        write: Takes what is printed.
+
     Attributes:
         num_bytes: How many have come.
         is_closed: Whether the node is lost, and no more will come.
     """
 
-    def __init__(self, node: int, num_nodes: int) -> None:
+    def __init__(self, node: int, num_nodes: int, write: Callable[[bytes], object]) -> None:
         self._prefix = f"node {node}: ".encode() if num_nodes > 1 else b""
+        self._write = write
         self._rest = b""
         self.num_bytes = 0
         self.is_closed = False
@@ -351,14 +357,19 @@ class Log:
             self._rest = b""
 
     def _print(self, lines: list[bytes]) -> None:
-        sys.stdout.buffer.write(b"".join(self._prefix + line + b"\n" for line in lines))
-        sys.stdout.buffer.flush()
+        self._write(b"".join(self._prefix + line + b"\n" for line in lines))
 
 
 def say(text: str) -> None:
     """Prints a line of the driver's own."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _print(data: bytes) -> None:
+    sys.stdout.flush()  # what `say` has written comes first
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def _is_done(upload: Upload | None, step: int) -> bool:

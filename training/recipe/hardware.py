@@ -70,15 +70,12 @@ class HardwareRecipe(Strict):
         return self.num_processes * self.nodes
 
 
-def misplaced(
-    hardware: HardwareRecipe, stages: tuple[str, ...], learning: set[str]
-) -> Iterator[str]:
+def misplaced(hardware: HardwareRecipe, stages: tuple[str, ...]) -> Iterator[str]:
     """What is wrong with the nodes and addresses of a run's stages, each with its field.
 
     Args:
         hardware: The run's.
         stages: The names of its stages.
-        learning: Those that train.
     """
     used = {hardware.of(stage).executor for stage in stages}
     if hardware.address is not None and "ray" not in used:
@@ -94,8 +91,3 @@ def misplaced(
             yield f'{nodes}: torchrun starts stage {stage} on one machine; set executor = "ray"'
         elif of.address is None:
             yield f"{nodes}: stage {stage} needs a Ray cluster; name its hardware.address"
-        elif stage not in learning:
-            yield (
-                f"{nodes}: {stage} draws its responses on one node; set "
-                f"hardware.stages.{stage}.nodes = 1"
-            )

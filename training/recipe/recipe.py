@@ -244,8 +244,7 @@ class Recipe(Strict):
                     f"hardware.stages.{stage}: nothing is learned there; remove "
                     f"{', '.join(learning)}"
                 )
-        learning = {stage.name for stage in self.stages}
-        if wrong := next(misplaced(self.hardware, self.stage_names, learning), None):
+        if wrong := next(misplaced(self.hardware, self.stage_names), None):
             raise ValueError(wrong)
         return self
 

@@ -200,6 +200,11 @@ def ranks_of_node() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
 
 
+def num_nodes() -> int:
+    """How many nodes the processes are on; each has as many as the others."""
+    return world_size() // ranks_of_node()
+
+
 def barrier() -> None:
     """Waits until every rank is here."""
     if world_size() > 1:
@@ -226,3 +231,11 @@ def gather_from_all_ranks(value: Value) -> list[Value]:
     gathered: list[Any] = [None] * world_size()
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def send_to_all_ranks(value: Value, sender: int) -> Value:
+    """The `value` of one rank, on every rank; it travels as in `gather_from_all_ranks`."""
+    sent: list[Any] = [value]
+    dist.broadcast_object_list(sent, src=sender)
+    received: Value = sent[0]
+    return received

@@ -133,9 +133,7 @@ class Driver:
         """
         try:
             if problem := self._prepared():
-                return End(
-                    code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem)
-                )
+                return End(code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem))
             self._nodes.start()
             while not self._is_finished():
                 time.sleep(POLL_SECONDS)

@@ -164,8 +164,7 @@ def fitting(placement: Placement) -> list[Mapping[str, Any]]:
         for node in ray.nodes()
         if node["Alive"]
         and all(
-            node["Resources"].get(name, 0.0) >= amount
-            for name, amount in bundle(placement).items()
+            node["Resources"].get(name, 0.0) >= amount for name, amount in bundle(placement).items()
         )
     ]
 

@@ -39,6 +39,7 @@ Function = Annotated[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
+
 def _with_a_port(text: str) -> str:
     if int(text.rpartition(":")[2]) >= 2**16:
         raise ValueError("a port is a whole number from 1 to 65535")

@@ -33,6 +33,7 @@ class RayCluster:
         token = folder / "token"
         token.write_text(secrets.token_hex(32))
         token.chmod(0o600)
+        (folder / "ray").mkdir()
         self.environment = {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
@@ -41,7 +42,12 @@ class RayCluster:
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.ray_cluster", str(folder)],
-            env={**os.environ, **self.environment, "AWS_SECRET_ACCESS_KEY": PRIVATE},
+            env={
+                **os.environ,
+                **self.environment,
+                "RAY_TMPDIR": str(folder),
+                "AWS_SECRET_ACCESS_KEY": PRIVATE,
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -87,9 +87,10 @@ def require_one_store(
     name = f"probes/{uuid.uuid4().hex}"
     try:
         store.backend.create(f"{name}/driver", name.encode())
-        for number, (node, wrong) in enumerate(zip(nodes, probe(name), strict=True)):
-            if not wrong and store.backend.read(f"{name}/node-{number}") != name.encode():
-                wrong = "what it writes does not arrive"
+        answers = zip(nodes, probe(name), strict=True)
+        for number, (node, answer) in enumerate(answers):
+            arrived = store.backend.read(f"{name}/node-{number}") == name.encode()
+            wrong = answer or ("" if arrived else "what it writes does not arrive")
             if wrong:
                 raise PreflightError(
                     f"Node {number}, {node}, does not share the run's store: {wrong}",

@@ -33,7 +33,7 @@ UPLOAD_SECONDS = 600.0
 CHECKED_WITHIN_SECONDS = 180.0
 # Beside what a stage may know: what reaches the store, the hub and the cluster.
 SERVICES = ("AWS_", "HF_", "RAY_")
-TOKEN = "token"
+TOKEN_FILE = "token"
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,9 @@ def ray_folder() -> Iterator[Path]:
     """A folder with a short name for a Ray of one's own, with the token that lets nodes in."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / TOKEN).write_text(secrets.token_hex(32), encoding="utf-8")
-        (folder / TOKEN).chmod(0o600)
+        (folder / TOKEN_FILE).write_text(secrets.token_hex(32), encoding="utf-8")
+        (folder / TOKEN_FILE).chmod(0o600)
+        (folder / "ray").mkdir()  # where Ray itself keeps its files below RAY_TMPDIR
         yield folder
 
 
@@ -188,7 +189,11 @@ def ray_environment(
         for name, value in environment.items()
         if name.startswith(SERVICES) or name in variables
     }
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / TOKEN)}
+    own = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folder / TOKEN_FILE),
+        "RAY_TMPDIR": str(folder),
+    }
     host = LOOPBACK if placement.address is None else placement.address.rpartition(":")[0]
     # Else Ray takes the machine's address in the network for 127.0.0.1.
     loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if host == LOOPBACK else {}

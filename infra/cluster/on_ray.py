@@ -170,11 +170,11 @@ def fitting(placement: Placement) -> list[Mapping[str, Any]]:
 
 
 def too_few(placement: Placement, num_found: int) -> PreflightError:
-    """What is said when a cluster lacks nodes."""
+    """What is said when a cluster lacks nodes, or those that it has are in use for too long."""
+    which = "in use" if num_found >= placement.nodes else "too few"
     return PreflightError(
         f"The Ray cluster has {num_found} node(s) with {placement.cpus} CPUs and "
-        f"{placement.gpus} GPUs; {placement.nodes} different ones are wanted and were not free "
-        f"within {placement.timeout_seconds / 60:.1f} minutes.",
+        f"{placement.gpus} GPUs, which are {which}.",
         where=f"{placement.field}.nodes = {placement.nodes}",
         rule="each node of a stage is a machine of its own, with num_processes x "
         "threads_per_process CPUs, and num_processes GPUs if the recipe computes in bfloat16",

@@ -180,9 +180,9 @@ def new_driver(tmp_path, store, monkeypatch) -> Callable[[Fakes], Driver]:
 def test_every_line_of_every_node_arrives_once_and_in_order(logs, size, has_end):
     """However the bytes are cut; a last line may lack its end."""
     lines = [[line.replace(b"\n", b"") for line in log] for log in logs]
-    for number, expected in enumerate(lines):
-        text = b"".join(line + b"\n" for line in expected)
-        text, expected = (text, expected) if has_end else (text + b"rest", [*expected, b"rest"])
+    for number, whole in enumerate(lines):
+        text = b"".join(line + b"\n" for line in whole) + (b"" if has_end else b"rest")
+        expected = whole if has_end else [*whole, b"rest"]
         printed: list[bytes] = []
         log = driver_module.Log(number, len(lines), printed.append)
         for start in range(0, len(text), size):

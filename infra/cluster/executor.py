@@ -33,7 +33,6 @@ UPLOAD_SECONDS = 600.0
 CHECKED_WITHIN_SECONDS = 180.0
 # Beside what a stage may know: what reaches the store, the hub and the cluster.
 SERVICES = ("AWS_", "HF_", "RAY_")
-TOKEN_FILE = "token"
 
 
 @dataclass(frozen=True)
@@ -161,10 +160,15 @@ def ray_folder() -> Iterator[Path]:
     """A folder with a short name for a Ray of one's own, with the token that lets nodes in."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / TOKEN_FILE).write_text(secrets.token_hex(32), encoding="utf-8")
-        (folder / TOKEN_FILE).chmod(0o600)
+        token_file(folder).write_text(secrets.token_hex(32), encoding="utf-8")
+        token_file(folder).chmod(0o600)
         (folder / "ray").mkdir()  # where Ray itself keeps its files below RAY_TMPDIR
         yield folder
+
+
+def token_file(folder: Path) -> Path:
+    """Where the token of a Ray of one's own lies."""
+    return folder / "token"
 
 
 def ray_environment(
@@ -191,7 +195,7 @@ def ray_environment(
     }
     own = {
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(folder / TOKEN_FILE),
+        "RAY_AUTH_TOKEN_PATH": str(token_file(folder)),
         "RAY_TMPDIR": str(folder),
     }
     host = LOOPBACK if placement.address is None else placement.address.rpartition(":")[0]

@@ -36,7 +36,7 @@ from training.recipe.curation import (
 )
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
-from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware
+from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware, misplaced
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
@@ -244,6 +244,8 @@ class Recipe(Strict):
                     f"hardware.stages.{stage}: nothing is learned there; remove "
                     f"{', '.join(learning)}"
                 )
+        if wrong := next(misplaced(self.hardware, self.stage_names), None):
+            raise ValueError(wrong)
         return self
 
     @model_validator(mode="after")

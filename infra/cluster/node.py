@@ -343,6 +343,11 @@ def _addresses() -> Mapping[str, str]:
     }
 
 
+def _is_found(name: str) -> bool:
+    """Whether a file holds responses, or what was found in a shard of rows."""
+    return name.startswith(("chunk-", "shard-"))
+
+
 def _is_share(name: str) -> bool:
     return name.startswith("learner-")
 

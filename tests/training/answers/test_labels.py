@@ -73,6 +73,12 @@ from training.answers.quick import judge
         ("Find $f(g(2))$.", "5", "f(g(2)) = 5", True),
         ("Find the roots.", "2, 3", "x = 2, y = 3", False),
         ("Find the roots.", "2, 3", "x = 2, x = 3", True),
+        (r"Evaluate $\int_0^1 x dx$.", r"\frac12", r"\int_0^1 x dx = \frac12", True),
+        (r"Evaluate $\int_0^1 x dx$.", r"\frac12", r"\int_0^2 x dx = \frac12", False),
+        (r"Evaluate $\int_0^1 x dx$.", r"\frac12", r"\int_0^1 x dx", False),
+        ("Find the determinant of $A$.", "-2", r"\det(A) = -2", True),
+        ("Find the determinant of $A$.", "-2", r"\det(B) = -2", False),
+        ("Find the eigenvalues.", "1, 3", r"\lambda_1 = 1, \lambda_2 = 3", True),
         # a name of another sort than what is asked for
         ("How many apples are left?", "5", r"\angle Z = 5", False),
         ("How many apples are left?", "5", "QR = 5", False),

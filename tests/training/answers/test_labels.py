@@ -82,6 +82,7 @@ from training.answers.quick import judge
         # a name of another sort than what is asked for
         ("How many apples are left?", "5", r"\angle Z = 5", False),
         ("How many apples are left?", "5", "QR = 5", False),
+        ("What is the hypotenuse of the triangle?", "5", r"\angle Z = 5", False),
         ("How many apples are left?", "5", "f(x) = 5", False),
         ("How many apples are left?", "5", r"\text{perimeter} = 5", False),
         ("What is the length of $BC$?", "5", "f(x) = 5", False),

@@ -110,6 +110,16 @@ def other_letter(rng: Random) -> Asked:
             (f"P = {n}", str(n), "What is the area of the square?"),
             (f"y = {n}", str(n), "Find the x-coordinate of the vertex."),
             (f"a_{{{m + 1}}} = {n}", str(n), f"Find the {m}th term of the sequence."),
+            (rf"\angle Z = {n}", str(n), "How many apples are left?"),
+            (f"QR = {n}", str(n), "What is the area of the square?"),
+            (f"f({x}) = {n}", str(n), "How many apples are left?"),
+            (f"f({x}) = {n}:{m}", f"{n}:{m}", "What is the ratio of the areas?"),
+            (rf"\text{{perimeter}} = {n}", str(n), "How many apples are left?"),
+            (
+                rf"\gcd({2 * n}, {2 * m + 1}) = 1",
+                "1",
+                f"Find the greatest common divisor of {n} and {m}.",
+            ),
             (f"x = {n}, y = {m}", f"{n}, {m}", "Find the roots of the polynomial."),
             (f"g(f({m})) = {n}", str(n), f"Find $f(g({m}))$."),
         ]
@@ -132,6 +142,9 @@ def the_letter(rng: Random) -> Asked:
             (f"a_{{{m}}} = {n}", str(n), f"Find the {m}th term of the sequence."),
             (f"f(g({m})) = {n}", str(n), f"Find $f(g({m}))$."),
             (f"x + y = {n}", str(n), "Find the sum of $x$ and $y$."),
+            (f"QR = {n}", str(n), "What is the diameter of the circle?"),
+            (f"f({m}) = {n}", str(n), f"What is the value of the function at {m}?"),
+            (rf"\angle Z = {n}^\circ", str(n), "Find the measure of the angle."),
             (f"x = {n}", str(n), "Find the length of $AB$, where $AB = x$."),
         ]
     )

@@ -56,6 +56,7 @@ _EXPRESSION = re.compile(
     r"(?:\$|\\\()([^$=]{1,60}?)(?:\$|\\\))(?!\s*(?:and\b|or\b|,))",
     re.IGNORECASE,
 )
+_ARGUMENT = re.compile(r"\d+|\b[A-Z]\b")
 _FUNCTION = re.compile(r"[a-zA-Z]'*\s*\(")  # no product, whose factors may change their places
 _SIGNS = {"sum": "+", "difference": "-", "product": "*"}
 _OF_TWO = re.compile(
@@ -68,6 +69,8 @@ _FUNCTIONS = (
         re.compile(r"\\?(?:gcd|gcf|hcf)\s*\([\d,\s]+\)", re.I),
         re.compile(r"\b(?:gcd|gcf|hcf)\b|(?:greatest|highest) common (?:divisor|factor)", re.I),
     ),
+    (re.compile(r"\\?det ?\(? ?[A-Z] ?\)?|\| ?[A-Z] ?\|"), re.compile(r"\bdeterminant\b", re.I)),
+    (re.compile(r"\\bar ?\{? ?[a-z] ?\}?"), re.compile(r"\bmean\b|\baverage\b", re.I)),
 )
 
 
@@ -176,16 +179,23 @@ def without_asked(text: str, asked: str | None, question: str) -> str:
         return text
     for label, said in _FUNCTIONS:
         if label.fullmatch(left) and said.search(question):
-            numbers = set(re.findall(r"\d+", left))
-            return right if numbers <= set(re.findall(r"\d+", question)) else text
+            named, asked_of = (set(_ARGUMENT.findall(each)) for each in (left, question))
+            return right if named <= asked_of else text
+    formulas = {_squashed(normalize(each)) for each in _EXPRESSION.findall(question[-2000:])}
+    if formulas == {_squashed(left)}:
+        return right  # `\int_0^1 x dx = 1/2`
     if asked is None:
         return text
     mine, theirs = read_expression(left), read_expression(normalize(asked))
-    if re.sub(r"[\s{}]", "", left) == asked:
+    if _squashed(left) == asked:
         return right
     if isinstance(mine, str) or isinstance(theirs, str) or _FUNCTION.search(left):
         return text
     return right if canonical(mine) == canonical(theirs) else text
+
+
+def _squashed(text: str) -> str:
+    return re.sub(r"[\s{}]", "", text)
 
 
 def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:

@@ -70,7 +70,7 @@ _WITH_COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,]|\.\d*,)")
 _ABOUT = re.compile(r"^≈ *(?=\S)")
 _EQUATION = re.compile(r"^[^=≈()\[\]{}⟨⟩]*[=≈][^()\[\]⟨⟩]*$")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
-_VARIABLE = rf"[A-Za-z](?:_\{{?\w{{1,8}}\}}?)?|\\(?:{'|'.join(GREEK)}|ell)(?![a-zA-Z])"
+_VARIABLE = rf"(?:[A-Za-z]|\\(?:{'|'.join(GREEK)}|ell)(?![a-zA-Z]))(?:_\{{?\w{{1,8}}\}}?)?"
 _NAME = re.compile(
     rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"

@@ -106,7 +106,7 @@ def read_asked(question: str) -> Asked:
     says_money = bool(kind == MONEY or _SAYS_MONEY.search(text) or _IN_DOLLARS.search(question))
     says_per_cent = _SAYS_PER_CENT.search(text) is not None
     names_any = bool(unit or nouns or how_many or units or says_money or says_per_cent)
-    if kind is None and not names_any and _MATHEMATICS.search(question):
+    if kind in (None, FIGURE) and not names_any and _MATHEMATICS.search(question):
         is_counting = any(_is_thing(words) for words in counted)
         is_figure = bool(words & _OF_FIGURES or _POINTS.search(text))
         kind = None if is_counting else FIGURE if is_figure else NUMBER

@@ -24,7 +24,7 @@ _MEASURES = frozenset(
         *("length", "distance", "speed", "age", "slope", "probability"),
     }
 )
-_SAYS_ANGLE = re.compile(r"angle|∠|degree|°|\\circ|\barc\b|\bmeasure\b", re.IGNORECASE)
+_SAYS_ANGLE = re.compile(r"(?<![a-z])angle|∠|degree|°|\\circ|\barc\b|\bmeasure\b", re.IGNORECASE)
 _SAYS_FUNCTION = re.compile(
     r"function|polynomial|equation|formula|expression|inverse|derivative|integral|parabola|curve",
     re.IGNORECASE,
@@ -100,6 +100,8 @@ def is_other_sort(name: str, question: str, asked: Asked) -> bool:
         return False
     sort = kind_of_name(name)
     if sort == "angle":
+        if asked.kind is not None and "angle" not in asked.kind:
+            return True
         return _SAYS_ANGLE.search(question) is None
     if sort == "points" and name not in _NO_POINTS:
         is_length = asked.unit is None or asked.unit.dimension == "length"

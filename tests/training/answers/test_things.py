@@ -95,6 +95,8 @@ SPEED = "Jared types 47 words per minute (WPM). What is his average typing speed
         ("She needs $x$ kg of flour. Find $x$.", "8", r"8 \text{ kg}", False),
         ("She needs 2 kg and $x$ kg of flour. Find $x$.", "8", r"8 \text{ kg}", True),
         (r"Evaluate $i^{10}$.", "5", r"5 \text{ cm}", False),
+        ("If $2x + 3 = 11$, find $x$.", "4", r"4 \text{ cm}", False),
+        (r"Find $x$ if $\angle A = 2x + 3$.", "4", r"4^\circ", True),
         ("Find $f(2)$ if $f(x)=x^2+1$.", "5", r"5 \text{ kg}", False),
         ("What is 3/4 of 20?", "15", r"15 \text{ points}", False),
         ("A triangle has $a=3$. Find $a+b$.", "5", r"5 \text{ cm}", True),

@@ -13,6 +13,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from experiments.synthetic_benchmarks.files import REPOSITORIES, write_repositor
 from experiments.synthetic_benchmarks.pictures import figure
 from tests.hub import Hub, hub_server
 from tests.tasks.machine import Machine, recipe
-from training.answers import Verifier
+from training.answers import Outcome, Verifier
 from training.evaluation.asking import (
     Answered,
     Pair,
@@ -43,6 +44,7 @@ from training.rollout.protocol import Finished, Request, Sample
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
+from training.sampling.verdicts import Judge
 
 SHARES = {"base": 0.3, "later": 0.7}  # of right answers, by policy
 SAMPLES = {"aime24": 32, "aime25": 32}  # mean@32; the others are answered once
@@ -60,8 +62,9 @@ class Measured:
         num_answers: Answers of both policies.
         fetch_seconds: Listing, downloading and digesting the files.
         load_seconds: Reading the rows, and decoding every image.
-        score_seconds: From answers to scores: the sampling job with verdicts and chunks,
-            predictions, metrics, intervals, gains.
+        job_seconds: Handing out requests with their images, and writing and reading answers.
+        score_seconds: From answers to scores: what is taken from them, verdicts, predictions,
+            metrics, intervals, gains.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Measured:
     num_answers: int
     fetch_seconds: float
     load_seconds: float
+    job_seconds: float
     score_seconds: float
 
     @property
@@ -81,7 +85,8 @@ class Measured:
         return (
             f"| `{self.name}` | {self.num_items:,} | {self.num_bytes / 2**20:.1f} "
             f"| {self.fetch_seconds:.1f} | {self.load_seconds:.1f} | {self.num_answers:,} "
-            f"| {self.score_seconds:.2f} | {self.answers_per_second:,.0f} |"
+            f"| {self.job_seconds:.2f} | {self.score_seconds:.2f} "
+            f"| {self.answers_per_second:,.0f} |"
         )
 
 
@@ -103,10 +108,27 @@ class Script:
 def processor_seconds() -> float:
     """Seconds that this process and its ended children have computed so far.
 
-    What else runs on the machine does not count.
+    What else runs on the machine does not count, but for what it does to caches.
     """
+    return time.process_time() + children_seconds()
+
+
+def children_seconds() -> float:
+    """Seconds that children of this process have computed, of those that have ended."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return times.children_user + times.children_system
+
+
+def timed(judge: Judge, seconds: list[float]) -> Judge:
+    """The same judge, which enters how long its own thread computed."""
+
+    def judge_and_note(requests: Sequence[Request], responses: Sequence[str]) -> list[Outcome]:
+        start = time.thread_time()
+        found = judge(requests, responses)
+        seconds.append(time.thread_time() - start)
+        return found
+
+    return judge_and_note
 
 
 def published(name: str, hub: Hub, folder: Path, num_clusters: int | None = None) -> None:
@@ -144,10 +166,13 @@ def measure(name: str, home: Path, num_clusters: int | None = None) -> Measured:
         path.stat().st_size for folder in folders.values() for path in folder.rglob("*.parquet")
     )
     texts, is_right = script_of(items, wanted)
-    score_start = processor_seconds()
-    rows = answered(items, wanted, texts)
+    asked, children = processor_seconds(), children_seconds()
+    verdict_seconds: list[float] = []
+    rows = answered(items, wanted, texts, verdict_seconds)
+    verdict_seconds.append(children_seconds() - children)  # algebra is theirs
+    judged = processor_seconds()
     write_scores({pair: predictions_of(pair, own, {}) for pair, own in rows.items()}, wanted, home)
-    score_seconds = processor_seconds() - score_start
+    score_seconds = sum(verdict_seconds) + processor_seconds() - judged
     check(rows, is_right)
     check_scores(rows, is_right, home / "scores.json")
     return Measured(
@@ -157,6 +182,7 @@ def measure(name: str, home: Path, num_clusters: int | None = None) -> Measured:
         num_answers=sum(map(len, rows.values())),
         fetch_seconds=fetched - start,
         load_seconds=loaded - fetched,
+        job_seconds=judged - asked - sum(verdict_seconds),
         score_seconds=score_seconds,
     )
 
@@ -183,9 +209,15 @@ def script_of(
 
 
 def answered(
-    items: Sequence[Item], wanted: Recipe, texts: Mapping[str, Sequence[str]]
+    items: Sequence[Item],
+    wanted: Recipe,
+    texts: Mapping[str, Sequence[str]],
+    verdict_seconds: list[float],
 ) -> dict[Pair, list[Answered]]:
-    """Both policies' answers with their verdicts, through the sampling job of an evaluation."""
+    """Both policies' answers with their verdicts, through the sampling job of an evaluation.
+
+    What the verdicts took is added to `verdict_seconds`.
+    """
     (benchmark,) = wanted.evaluation.benchmarks
     asked = {
         (policy, benchmark.name): requests_of(policy, benchmark, items, wanted.evaluation)
@@ -195,7 +227,9 @@ def answered(
     with (
         Verifier(num_processes=1) as verifier,
         SamplingJob(
-            seed=0, judges={benchmark.name: judge_of(verifier)}, log=MetricsLog(None)
+            seed=0,
+            judges={benchmark.name: timed(judge_of(verifier), verdict_seconds)},
+            log=MetricsLog(None),
         ) as job,
     ):
         job.start(every)
@@ -245,8 +279,10 @@ def main() -> int:
     disable_progress_bars()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     device.start(1)
-    print("| benchmark | items | MiB | fetch, s | load, s | answers | score, s | answers/s |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| benchmark | items | MiB | fetch, s | load, s | answers | job, s | score, s | answers/s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     is_slow = False
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from training.answers import numeric
 from training.answers.expressions import TooLargeError
@@ -16,6 +17,7 @@ from training.evaluation.items import Rule
 _MAX_LIST_ITEMS = 1000
 
 
+@lru_cache(maxsize=4096)  # references come up with every policy and sample
 def read_number(answer: str, unit: str = "") -> Fraction | None:
     r"""The value of an answer that is one number; None for anything else.
 

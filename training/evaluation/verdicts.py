@@ -61,8 +61,9 @@ def judge(
         else:
             verdicts[index] = verdict(rule, answer)
     found = verifier.verify(
-        # The answer alone, which is read once more: whole responses are long.
-        [f"\\boxed{{{answers[index]}}}" for index in algebra],
+        # The answer alone, which is read once more: whole responses are long. With a space, since
+        # an answer may end with a backslash, which would escape the brace.
+        [f"\\boxed{{{answers[index]} }}" for index in algebra],
         [rules[index].answer for index in algebra],
         [questions[index] for index in algebra],
     )

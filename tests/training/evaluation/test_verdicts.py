@@ -234,7 +234,7 @@ def test_numbers_that_are_too_large_or_none(text, verifier):
 def test_what_a_box_holds_is_read_from_a_box_of_its_own(inner, after):
     """So that the verifier sees the same answer, wherever in a response it stood."""
     answer = extract(f"It is $\\boxed{{{inner}}}{after}", "boxed")
-    assert answer is None or extract(f"\\boxed{{{answer}}}", "boxed") == answer
+    assert answer is None or extract(f"\\boxed{{{answer} }}", "boxed") == answer
 
 
 @given(st.text(max_size=60))

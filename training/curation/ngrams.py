@@ -66,7 +66,8 @@ class NgramIndex:
         is_known = self._known[places] == grams
         coords = (texts_of[is_known], places[is_known])
         ones = np.ones(len(coords[0]), dtype=np.int32)
-        matrix = csr_array((ones, coords), shape=(num_texts, len(self._known)))
+        shape = (num_texts, len(self._known))
+        matrix: csr_array[np.int32, tuple[int, int]] = csr_array((ones, coords), shape=shape)
         matrix.sum_duplicates()
         matrix.data[:] = 1
         return matrix

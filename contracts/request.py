@@ -17,7 +17,8 @@ class StageRequest(Record):
         run_id: The run that asks; the stage ends when this run does.
         run: Its name.
         created: When it was created.
-        reuse: What it takes from the store; with `none` its id is part of the key.
+        family: The run whose id is part of the key if nothing is reused; None for `run_id`.
+        reuse: What it takes from the store; with `none` an id is part of the key.
         recipe: The resolved recipe.
         stage: `curate`, the name of a training stage, or `evaluate`.
         kind: Which kind of stage that is.
@@ -29,6 +30,7 @@ class StageRequest(Record):
     run_id: UUID
     run: FileName
     created: AwareDatetime
+    family: UUID | None = None
     reuse: Literal["code", "recipe", "none"]
     recipe: dict[str, JsonValue]
     stage: Text

@@ -16,7 +16,7 @@ from contracts.artifact import Artifact
 from contracts.errors import StageError
 from contracts.provenance import Provenance
 from contracts.run_record import StageKind
-from infra.launcher import Executor, Metrics, launch
+from infra.launcher import Executor, Metrics
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
 from tasks.inputs import resolve
@@ -187,7 +187,7 @@ class Stage:
         self,
         display: Watcher | None = None,
         recipe: Recipe | None = None,
-        execute: Executor = launch,
+        execute: Executor | None = None,
     ) -> Artifact:
         return make_artifact(
             self.new_run(recipe or self.recipe),

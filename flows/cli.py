@@ -16,7 +16,7 @@ from infra import services
 from infra.access import PRIVATE_UMASK, credential_path
 from infra.settings import ABLATION, DEPLOYMENT, EVALUATION, PROJECT_ROOT, load_settings
 from infra.write_env import DEFAULT_PORT, ENV_PATH, write_env
-from tasks.grids import absolute_grid, asked_of, read_grid, shipped_grids
+from tasks.grids import absolute_grid, asked_of, base_name, shipped_grids
 from tasks.keys import Reuse
 from tasks.run import absolute_name, recipe_path, shipped_recipes
 from training.plan.machine import GIB, GpuKind, Machine
@@ -138,7 +138,7 @@ def ablation(
     settings = load_settings()
     asked = asked_of(arm or (), seed or (), change or (), stretch)
     runs = checked_runs(grid, asked)
-    for line in estimate_lines(runs, settings, reuse, read_grid(grid)[0].recipe):
+    for line in estimate_lines(runs, settings, reuse, base_name(grid)):
         print(line, flush=True)
     if dry_run:
         return

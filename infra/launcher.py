@@ -21,18 +21,20 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from contracts.errors import OutOfMemoryError, StageError, StageLost, StagePreempted
 from contracts.job import STAGE_MODULE, Job, Outcome
 from contracts.secrets import without_secret_variables
 from infra.oom import num_oom_kills
 from infra.settings import PROJECT_ROOT
+from infra.stopping import stop_if_told
 from infra.supervisor import GRACE_SECONDS
 
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
 CHECKPOINTS = "checkpoints"
+LOOPBACK_INTERFACE = "lo"  # of one machine's processes: nobody else reaches them
 Metrics = dict[str, Any]
 
 
@@ -121,22 +123,66 @@ def launch(
         StagePreempted: It was told to stop.
         StageLost: Its processes were killed, or lost one another.
     """
-    work = job.output.parent
-    asked, log_path = work / "job.json", work / "log.txt"
-    asked.write_text(job.model_dump_json(indent=2))
-    command = [
-        *(sys.executable, "-m", "infra.torchrun"),
-        *("--nproc-per-node", str(resources.num_processes), "-m", STAGE_MODULE, str(asked)),
+    run_watched(
+        job,
+        torchrun_command(write_job(job), resources.num_processes),
+        stage_environment(resources.threads_per_process, resources.variables),
+        on_line=on_line,
+        on_metrics=on_metrics,
+        grace_seconds=resources.grace_seconds,
+    )
+
+
+def write_job(job: Job) -> Path:
+    """Leaves a job beside its output, for the processes that do it."""
+    path = job.output.parent / "job.json"
+    path.write_text(job.model_dump_json(indent=2))
+    return path
+
+
+def torchrun_command(job: Path, num_processes: int, seat: Collection[str] = ()) -> list[str]:
+    """What starts a stage's processes on one machine.
+
+    Args:
+        job: Where the job is written.
+        num_processes: On this machine.
+        seat: Options that tell `infra.torchrun` which of several machines this is.
+    """
+    return [
+        *(sys.executable, "-m", "infra.torchrun", *seat),
+        *("--nproc-per-node", str(num_processes), "-m", STAGE_MODULE, str(job)),
     ]
+
+
+def run_watched(
+    job: Job,
+    command: list[str],
+    environment: Mapping[str, str],
+    *,
+    on_line: Callable[[str], None],
+    on_metrics: Callable[[Metrics], None],
+    grace_seconds: float,
+) -> None:
+    """Runs what makes a job, and hands on its log and its metrics; see `launch`.
+
+    Args:
+        job: What is made; whatever runs leaves its outcome and its output there.
+        command: What to run.
+        environment: Its whole environment.
+        on_line: Called with every complete line.
+        on_metrics: Called with every object that is appended to `metrics.jsonl`.
+        grace_seconds: Between telling it to stop and killing it.
+    """
+    log_path = job.output.parent / "log.txt"
     log = LineTail(log_path, on_line)
     metrics = LineTail(job.output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
     kills_before = num_oom_kills()
     code = supervise(
         command,
-        stage_environment(resources.threads_per_process, resources.variables),
+        environment,
         log_path,
         poll=lambda: _poll(log, metrics),
-        grace_seconds=resources.grace_seconds,
+        grace_seconds=grace_seconds,
     )
     if code != 0:
         kills = None if kills_before is None else (num_oom_kills() or 0) - kills_before
@@ -159,32 +205,51 @@ def supervise(
         log_path: Where its output goes.
         poll: Called every quarter of a second, and once after the end.
         grace_seconds: Between telling it to stop and killing it.
+
+    Raises:
+        StagePreempted: This thread's flow has been told to stop (`infra.stopping`).
     """
-    supervisor = [
-        *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
-        *("--grace", str(grace_seconds), "--"),
-    ]
+    stop_if_told()
     with (
         log_path.open("wb") as log,
-        subprocess.Popen(
-            [*supervisor, *command],
-            cwd=PROJECT_ROOT,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # Out of reach of a Ctrl-C in the terminal: the supervisor is told by us, and only once.
-            start_new_session=True,
-        ) as process,
+        start_supervised(command, environment, log, grace_seconds=grace_seconds) as process,
     ):
         try:
             while process.poll() is None:
                 poll()
+                stop_if_told()
                 time.sleep(POLL_SECONDS)
         finally:
             _stop(process, grace_seconds)
         poll()
         return process.returncode
+
+
+def start_supervised(
+    command: list[str], environment: Mapping[str, str], log: IO[bytes], *, grace_seconds: float
+) -> subprocess.Popen[bytes]:
+    """Starts a command under the supervisor, which ends with the thread that calls this.
+
+    Args:
+        command: What to run, in the project's root.
+        environment: Its whole environment.
+        log: Where its output goes.
+        grace_seconds: Between telling it to stop and killing it.
+    """
+    supervisor = [
+        *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
+        *("--grace", str(grace_seconds), "--"),
+    ]
+    return subprocess.Popen(
+        [*supervisor, *command],
+        cwd=PROJECT_ROOT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        # Out of reach of a Ctrl-C in the terminal: the supervisor is told by us, and only once.
+        start_new_session=True,
+    )
 
 
 class LineTail:
@@ -213,8 +278,10 @@ class LineTail:
                 self._on_line(line)
 
 
-def stage_environment(threads_per_process: int, variables: Collection[str] = ()) -> dict[str, str]:
-    """The environment of a stage: ours, quiet, on loopback, with its share of the cores.
+def stage_environment(
+    threads_per_process: int, variables: Collection[str] = (), interface: str = LOOPBACK_INTERFACE
+) -> dict[str, str]:
+    """The environment of a stage: ours, quiet, on one interface, with its share of the cores.
 
     A stage reads and writes folders alone. It gets no credentials, and cannot show any; only an
     evaluation gets the keys of the endpoints that its recipe names, by the names of `variables`.
@@ -223,8 +290,8 @@ def stage_environment(threads_per_process: int, variables: Collection[str] = ())
         **without_secret_variables(os.environ),
         **{name: os.environ[name] for name in variables if name in os.environ},
         "OMP_NUM_THREADS": str(threads_per_process),
-        "GLOO_SOCKET_IFNAME": "lo",
-        "NCCL_SOCKET_IFNAME": "lo",
+        "GLOO_SOCKET_IFNAME": interface,
+        "NCCL_SOCKET_IFNAME": interface,
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         "HF_HUB_OFFLINE": "1",
@@ -266,7 +333,7 @@ def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> S
         return StageError(f"stage {job.stage}: {outcome.message}\n  log:   {log}")
     ended_by = signal_of(code)
     if ended_by is signal.SIGKILL and num_killed_for_memory:
-        return StageError(f"stage {job.stage}: {_killed_for_memory(job)}\n  log:   {log}")
+        return StageError(f"stage {job.stage}: {killed_for_memory(job)}\n  log:   {log}")
     # It saved its state and left; or torchrun was told to stop, and passed it on.
     is_killed = ended_by not in (None, signal.SIGTERM, signal.SIGINT)
     is_preempted = outcome is not None and outcome.status == "preempted"
@@ -280,7 +347,7 @@ def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> S
     return StageLost(message) if is_lost else StageError(message)
 
 
-def _killed_for_memory(job: Job) -> OutOfMemoryError:
+def killed_for_memory(job: Job) -> OutOfMemoryError:
     """What a killed process cannot say itself; the phase that it was in is not known."""
     return OutOfMemoryError(
         "The kernel's OOM killer ended a process: host memory ran out.",

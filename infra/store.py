@@ -108,7 +108,7 @@ class Store:
             attachments=tuple(file for file in entries if file not in files),
             **dict(provenance),
         )
-        return self._enter(location, manifest, key, distrusted)
+        return self.enter(location, manifest, key, distrusted)
 
     def refer(
         self,
@@ -132,16 +132,20 @@ class Store:
             StoreError: The store cannot be written.
         """
         manifest = Manifest(kind=kind, files=tuple(files), place=place, **dict(provenance))
-        return self._enter(f"artifacts/{kind}/{uuid.uuid4().hex}", manifest, key)
+        return self.enter(f"artifacts/{kind}/{uuid.uuid4().hex}", manifest, key)
 
-    def _enter(
+    def enter(
         self,
         location: str,
         manifest: Manifest,
         key: str | None,
         distrusted: Collection[str] = (),
     ) -> Artifact:
-        """Commits a manifest, which makes the artifact, and enters it under its key."""
+        """Makes an artifact of the files at a location, by its manifest; see `publish`, `claim`.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
         digest = content_digest(manifest.files)
         data = manifest.model_dump_json(indent=2).encode()
         if len(data) > MAX_METADATA_BYTES:

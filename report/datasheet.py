@@ -1,12 +1,17 @@
 """The curated data's datasheet: where the rows come from, what they are like, what was left out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
+from datasets.table import table_cast
 from pydantic import BaseModel, ConfigDict
 
 from contracts.artifact import Count
@@ -19,8 +24,10 @@ from report.samples import cut, embeddable
 from report.svg_counts import MAX_COLOURS, MAX_DRAWN, bar_chart, point_map
 from report.write_html import html_page
 from report.write_markdown import markdown_page
+from training.curation.account import GRADED_FEATURES
 from training.curation.topics import OTHER
 from training.recipe.known_sources import known_source
+from training.records import PROBLEM_FEATURES
 
 # What curation writes for it.
 SUMMARY, GRADED, EXAMPLES = "summary.json", "graded.parquet", "examples.parquet"
@@ -60,21 +67,60 @@ def datasheet(name: str, folder: Path, recipe: Mapping[str, Any]) -> Report:
         The page and its Markdown twin; of files that cannot be read, a page that says so.
     """
     try:
-        sections = _sections(folder, recipe)
+        made = _read(folder)
     except Exception as error:  # noqa: BLE001 - of files that somebody else wrote; it is told
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         what = f"The curation's files cannot be read ({reason})."
-        sections = (Section("Rows", "rows", (Prose(what, "bad"),)),)
+        sections: tuple[Section, ...] = (Section("Rows", "rows", (Prose(what, "bad"),)),)
+    else:
+        sections = _sections(made, recipe)
     subtitle = f"What curation made of its sources for the run {name}."
     document = Document(f"Datasheet of {name}", subtitle, sections)
     return Report(html=html_page(document), markdown=markdown_page(document))
 
 
-def _sections(folder: Path, recipe: Mapping[str, Any]) -> tuple[Section, ...]:
+@dataclass(frozen=True)
+class _Made:
+    """What curation left for the datasheet, of the types and with the values that it writes."""
+
+    summary: Summary
+    graded: pd.DataFrame
+    examples: pd.DataFrame
+
+
+def _read(folder: Path) -> _Made:
+    """Reads the files of a curation.
+
+    Raises:
+        Exception: Of any kind; they are broken, or not what curation writes.
+    """
     summary = Summary.model_validate_json((folder / SUMMARY).read_text(encoding="utf-8"))
-    graded = pd.read_parquet(folder / GRADED)
-    graded["set"] = graded["set"].fillna(NO_SET)
-    examples = pd.read_parquet(folder / EXAMPLES)
+    graded = _table(folder / GRADED, GRADED_FEATURES, may_lack=("set", "solution_characters"))
+    numbers = graded[["pass_rate", "x", "y"]].to_numpy(dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{GRADED}: pass rates and places on the map have to be numbers")
+    columns = ("id", "level", "question", "answer", "images")
+    shown = Features({name: PROBLEM_FEATURES[name] for name in columns})
+    examples = _table(folder / EXAMPLES, shown, may_lack=("level",))
+    return _Made(summary, graded.assign(set=graded["set"].fillna(NO_SET)), examples)
+
+
+def _table(path: Path, features: Features, may_lack: Collection[str]) -> pd.DataFrame:
+    """A file's columns, as `features` has them, without gaps but where there may be some."""
+    table = table_cast(pq.read_table(path, columns=list(features)), features.arrow_schema)
+    for name in features:
+        column = table[name].combine_chunks()
+        gaps = column.null_count + (
+            column.flatten().null_count if pa.types.is_list(column.type) else 0
+        )
+        if gaps and name not in may_lack:
+            raise ValueError(f"{path.name}: {name} lacks {gaps} value(s)")
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _sections(made: _Made, recipe: Mapping[str, Any]) -> tuple[Section, ...]:
+    summary, graded, examples = made.summary, made.graded, made.examples
     sets = [*summary.sets, NO_SET]
     return (
         _rows(summary, graded, licences(recipe)),

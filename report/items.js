@@ -74,6 +74,18 @@ function haystack(item) {
   return item.text;
 }
 
+// What is searched is made in short pauses after the page has opened: all at once, it would keep
+// the first search waiting.
+let numPrepared = 0;
+const whenIdle = window.requestIdleCallback ?? setTimeout;
+function prepare() {
+  const end = performance.now() + 8;
+  while (numPrepared < data.items.length && performance.now() < end) {
+    haystack(data.items[numPrepared++]);
+  }
+  if (numPrepared < data.items.length) whenIdle(prepare);
+}
+
 let matching = [];
 let page = 0;
 let current = null;
@@ -208,7 +220,7 @@ byId("filters").addEventListener("reset", () => setTimeout(apply));
 byId("filters").addEventListener("change", apply);
 byId("search").addEventListener("input", () => {
   clearTimeout(waiting);
-  waiting = setTimeout(apply, 150);
+  waiting = setTimeout(apply, 60);
 });
 byId("previous").addEventListener("click", () => turn(-1));
 byId("next").addEventListener("click", () => turn(1));
@@ -229,3 +241,4 @@ byId("list").addEventListener("keydown", (event) => {
 });
 addEventListener("hashchange", recall);
 recall();
+whenIdle(prepare);

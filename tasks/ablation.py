@@ -22,7 +22,7 @@ from report.write_html import html_page
 from report.write_markdown import markdown_page
 from tasks.display import artifact_key
 from tasks.estimate import estimate_lines
-from tasks.grids import ArmRun, arm_runs, read_grid
+from tasks.grids import ArmRun, arm_runs, base_name, read_grid
 from tasks.keys import Reuse, name_key
 from tasks.prepare import check
 from tasks.report import RECORD, find_run
@@ -88,7 +88,7 @@ def prepare_ablation(grid: str, asked: Asked, reuse: Reuse, digest: str | None) 
         RevisualError: What an arm needs is not there.
     """
     runs = checked_runs(grid, asked, digest)
-    lines = list(estimate_lines(runs, load_settings(), reuse, read_grid(grid)[0].recipe))
+    lines = list(estimate_lines(runs, load_settings(), reuse, base_name(grid)))
     for line in lines:
         get_run_logger().info(line)
     create_markdown_artifact("\n\n".join(lines), key=artifact_key("estimate"))

@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from contracts.artifact import Artifact
 from contracts.errors import RevisualError
-from contracts.job import PART
 from contracts.run_record import StageKind
 from infra.settings import PROJECT_ROOT, Settings
 from infra.store import Store
@@ -45,6 +45,7 @@ STATED: Mapping[StageKind, float] = {
     "rl": 0.0125,
     "evaluate": 0.0095,
 }
+NEWEST = 8  # so many stages are looked at; one that only found answers has no rate
 START_SECONDS = 10.0  # of a stage's processes, and of storing what they made
 STATED_BASIS = "the README's listing of the pocket recipe, two cores"
 
@@ -199,10 +200,9 @@ def rate_of(store: Store, stage: Planned, recipe_name: str) -> Rate | None:
     for recipe in (stage.recipe.name, recipe_name):
         for name in dict.fromkeys([stage.name, *like]):
             named = stage.recipe.model_copy(update={"name": recipe})
-            artifact = next(store.history(history_key(named, name)), None)
-            rate = artifact and _rate_of_artifact(store, artifact, name, stage.kind)
-            if rate:
-                return Rate(rate, f"the newest {name} of {recipe} in the store")
+            for artifact in islice(store.history(history_key(named, name)), NEWEST):
+                if rate := _rate_of_artifact(store, artifact, name, stage.kind):
+                    return Rate(rate, f"the newest {name} of {recipe} in the store")
     if Path(stage.recipe.model.path) == POCKET:
         return Rate(STATED[stage.kind], STATED_BASIS)
     return None
@@ -214,13 +214,11 @@ def _rate_of_artifact(store: Store, artifact: Artifact, name: str, kind: StageKi
         recipe = parse_recipe(
             json.loads((folder / "recipe.json").read_text(encoding="utf-8")), where=artifact.uri
         )
-        seconds = read_metrics(folder / "metrics.jsonl")[-1]["seconds"]
-        policies = [
-            one
-            for one in store.manifest(artifact).inputs
-            if not one.startswith(("benchmark:", PART))
-        ]
-        work = (work_of(recipe, name, kind) or 0.0) * (len(policies) if kind == "evaluate" else 1)
+        lines = read_metrics(folder / "metrics.jsonl")
+        seconds = lines[-1]["seconds"]
+        # What an evaluation found is no work. It counts answers, from those that it found.
+        drawn = lines[-1]["step"] - lines[0]["step"]
+        work = drawn if kind == "evaluate" else work_of(recipe, name, kind)
     except (RevisualError, OSError, ValueError, KeyError, StopIteration):
         return None  # of another version, say: the next basis counts
     return seconds / work if work else None

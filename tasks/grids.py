@@ -112,16 +112,21 @@ def read_grid(name: str) -> tuple[Grid, Changes]:
     return grid, resolved_toml_values(load_recipe(path.parent / base))
 
 
+def base_name(name: str) -> str:
+    """The name of the recipe that a grid is made of, which is not that of its file."""
+    return str(read_grid(name)[1]["name"])
+
+
 def arm_runs(name: str, asked: Asked) -> list[ArmRun]:
     """Every arm that is asked for with every seed, one seed after the other.
 
     Raises:
         RecipeError: The grid or an arm of it breaks a rule.
     """
-    grid, base = read_grid(name)
+    (grid, base), folder = read_grid(name), grid_path(name).parent
     arms = [grid.arm(one) for one in asked.arms] if asked.arms else list(grid.arms)
     return [
-        ArmRun(arm, arm_recipe(grid, arm, base, seed=seed, asked=asked))
+        ArmRun(arm, arm_recipe(grid, arm, base, seed=seed, asked=asked, folder=folder))
         for seed in asked.seeds or grid.seeds
         for arm in arms
     ]

@@ -13,8 +13,9 @@ from contracts.errors import StageLost, StagePreempted
 from contracts.job import Job
 from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
-from infra.inputs.folder import local_folder
-from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, launch, new_job
+from infra.cluster.executor import RayExecutor
+from infra.inputs.folder import stage_folder
+from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, new_job
 from infra.sinks.choose import openers
 from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
@@ -23,8 +24,16 @@ from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import responses_keys, shards_key, stage_key
 from tasks.parts import FOLDER as PARTS
 from tasks.parts import Parts, find_parts, publish_parts
+from tasks.placement import executor_of
 from tasks.run import Run
-from tasks.uploads import Retention, StepUploads, Uploads, drop_remains, resume_point
+from tasks.uploads import (
+    ResumePoint,
+    Retention,
+    StepUploads,
+    Uploads,
+    drop_remains,
+    resume_point,
+)
 from training.recipe.recipe import resolved_toml_values
 from training.recipe.stages import validates
 
@@ -79,12 +88,12 @@ def make_artifact(
     made_of: Ingredients,
     inputs: Mapping[str, Artifact],
     display: Display,
-    execute: Executor = launch,
+    execute: Executor | None = None,
 ) -> Artifact:
-    """Makes a stage's artifact on this machine; `make_once`, again for what the machine has killed.
+    """Makes a stage's artifact; `make_once`, again for what a machine has killed.
 
     Raises:
-        StageLost: The machine killed it, once more than it is tried again.
+        StageLost: A machine killed it, once more than it is tried again.
         Exception: See `make_once`.
     """
     return with_retries(
@@ -117,7 +126,7 @@ def make_once(
     made_of: Ingredients,
     inputs: Mapping[str, Artifact],
     display: Display,
-    execute: Executor = launch,
+    execute: Executor | None = None,
 ) -> Artifact:
     """Runs a stage in a scratch folder, its log kept when it fails, and publishes what it wrote.
 
@@ -132,7 +141,7 @@ def make_once(
         made_of: The stage's ingredients; their key is the artifact's.
         inputs: Its inputs, by the names it knows them by.
         display: Where a person follows it.
-        execute: Runs the stage's processes.
+        execute: Runs the stage's processes; the recipe's executor by default.
 
     Raises:
         StageError: Its processes failed.
@@ -179,7 +188,7 @@ def _attempt(
     parts: Parts | None,
     display: Display,
     sinks: Relays,
-    execute: Executor,
+    execute: Executor | None,
 ) -> tuple[Path, Job]:
     """Runs a stage to its end from the newest checkpoint; returns its scratch folder and job."""
     name = made_of.stage
@@ -189,13 +198,18 @@ def _attempt(
     if kind in ("curate", "evaluate"):
         keys = responses_keys(run.recipe, made_of)
         shards = shards_key(run.recipe, made_of)
-        uploads, resume = _saving_responses(store, provenance, keys, shards, work, display)
+        uploads, start = _saving_responses(store, provenance, keys, shards, work, display)
     else:
-        uploads, resume = _saving_steps(run, store, provenance, stage_key(made_of), work, display)
+        uploads, start = _saving_steps(run, store, provenance, stage_key(made_of), work, display)
     needed = inputs if parts is None else parts.needed(inputs)
-    folders = {given: _folder(run, store, artifact) for given, artifact in needed.items()}
+    execute = execute or executor_of(run, name, needed, start.artifact)
+    # Nodes fetch what they read themselves, by reference.
+    fetched = {} if isinstance(execute, RayExecutor) else needed
+    folders = {
+        given: stage_folder(store, artifact, run.settings) for given, artifact in fetched.items()
+    }
     policies = () if parts is None else tuple(parts.policies)
-    job = new_job(name, resolved_toml_values(run.recipe), folders, work, resume, policies)
+    job = new_job(name, resolved_toml_values(run.recipe), folders, work, start.folder, policies)
     hardware = run.recipe.hardware.of(name)
     resources = Resources(
         hardware.num_processes,
@@ -217,8 +231,8 @@ def _attempt(
         # In the store by now, or never; a large model's would soon fill the disk.
         with suppress(FileNotFoundError):  # not every stage lives to save
             shutil.rmtree(work / CHECKPOINTS)
-        if resume is not None:
-            shutil.rmtree(resume)
+        if start.folder is not None:
+            shutil.rmtree(start.folder)
     return work, job
 
 
@@ -239,8 +253,8 @@ def _saving_responses(
     shards: str | None,
     work: Path,
     display: Display,
-) -> tuple[Uploads, Path | None]:
-    """What keeps a stage's responses while it runs, and the folder of what there is already."""
+) -> tuple[Uploads, ResumePoint]:
+    """What keeps a stage's responses while it runs, and what there is already."""
     uploads: Uploads = ChunkUploads(
         *(store, keys[0], work / CHECKPOINTS),
         provenance=provenance,
@@ -248,13 +262,14 @@ def _saving_responses(
         shards_key=shards,
     )
     found = [*keys, *([shards] if shards else [])]
-    return uploads, stored_chunks(store, found, work / "resume-chunks", display.say)
+    folder = stored_chunks(store, found, work / "resume-chunks", display.say)
+    return uploads, ResumePoint(folder=folder)
 
 
 def _saving_steps(
     run: Run, store: Store, provenance: Provenance, key: str, work: Path, display: Display
-) -> tuple[Uploads, Path | None]:
-    """What keeps a training stage's steps while it runs, and the folder of the newest before."""
+) -> tuple[Uploads, ResumePoint]:
+    """What keeps a training stage's steps while it runs, and the newest before."""
     start = resume_point(store, key, work, display.say)
     steps: Uploads = StepUploads(
         store,
@@ -265,10 +280,4 @@ def _saving_steps(
         provenance=provenance,
         say=display.say,
     )
-    return steps, start.folder
-
-
-def _folder(run: Run, store: Store, artifact: Artifact) -> Path:
-    """What a stage reads: a training stage's artifact holds its policy in a folder of its own."""
-    folder = local_folder(store, artifact, run.settings)
-    return folder / "model" if (folder / "model").is_dir() else folder
+    return steps, start

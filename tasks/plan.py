@@ -7,6 +7,8 @@ from pathlib import Path
 import psutil
 
 from contracts.errors import PlanError
+from infra.settings import load_settings
+from tasks.placement import check_clusters, on_clusters
 from training.plan.machine import USABLE, Machine
 from training.recipe.recipe import Recipe
 
@@ -17,7 +19,8 @@ _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 def check_machine(recipe: Recipe, stages: Collection[str]) -> None:
     """Refuses stages that this machine cannot hold, or that are for a GPU where there is none.
 
-    A float32 recipe without a GPU runs on the CPU, and is not planned.
+    A float32 recipe without a GPU runs on the CPU, and is not planned. Nor are stages on a Ray
+    cluster, which is asked whether it has their nodes.
 
     Args:
         recipe: The resolved recipe.
@@ -25,7 +28,11 @@ def check_machine(recipe: Recipe, stages: Collection[str]) -> None:
 
     Raises:
         PlanError: It names the stage, the figure, the limit and the setting.
+        PreflightError: A cluster lacks nodes, or these do not share the store.
     """
+    check_clusters(recipe, stages, load_settings())
+    there = on_clusters(recipe, stages)
+    stages = [stage for stage in stages if stage not in there]
     is_for_gpus = recipe.model.dtype == "bfloat16"
     if not stages or not (is_for_gpus or any(path.exists() for path in _DRIVERS)):
         return

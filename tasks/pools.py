@@ -29,9 +29,10 @@ from contracts.provenance import Ingredients
 from contracts.request import StageRequest
 from contracts.run_record import StageKind
 from infra.settings import Settings, stage_deployment
+from infra.stopping import stop_if_told
 from infra.store import Store
 from tasks.display import StageDisplay
-from tasks.keys import stage_key
+from tasks.keys import name_key, stage_key
 from tasks.make import with_retries
 from tasks.run import Run
 from training.recipe.hardware import LOCAL
@@ -120,6 +121,7 @@ def make_elsewhere(
         run_id=UUID(run.id),
         run=run.name,
         created=run.created,
+        family=UUID(run.family) if run.family else None,
         reuse=run.reuse,
         recipe=resolved_toml_values(run.recipe),
         stage=made_of.stage,
@@ -132,12 +134,8 @@ def make_elsewhere(
 
     def make() -> Artifact:
         raise_for(_run(request, hardware.pool, display), made_of.stage, hardware.pool)
-        artifact = store.find(request.key)
-        if artifact is None and kind == "evaluate":
-            raise StageError(
-                f"stage {made_of.stage}: not everything was answered in the pool {hardware.pool}; "
-                "what was is kept, and the next run asks for the rest"
-            )
+        # An evaluation in which not everything was answered has no key, there as here.
+        artifact = store.find(request.key) or store.find(incomplete_key(request))
         if artifact is None:
             raise StageError(
                 f"stage {made_of.stage} completed in the pool {hardware.pool}, and the store "
@@ -146,6 +144,11 @@ def make_elsewhere(
         return artifact
 
     return with_retries(hardware.retries, made_of.stage, display, make)
+
+
+def incomplete_key(request: StageRequest) -> str:
+    """Under which the worker enters what it made without a stage's key, for this run alone."""
+    return name_key("incomplete", request.key, str(request.run_id))
 
 
 def raise_for(state: State, stage: str, pool: str) -> None:
@@ -195,6 +198,7 @@ def _follow(client: SyncPrefectClient, run_id: UUID, pool: str, display: StageDi
     """Shows the stage's states and its progress until it ends; outlives a server that is away."""
     shown, is_away = "", False
     while True:
+        stop_if_told()
         try:
             state = client.read_flow_run(run_id).state
             progress = _progress(client, run_id)

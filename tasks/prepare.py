@@ -47,14 +47,19 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> 
 
 @task(cache_policy=NO_CACHE, task_run_name="prepare-{arm}")
 @masks_secrets
-def prepare_arm(grid: str, arm: str, seed: int, asked: Asked, reuse: Reuse) -> tuple[Run, ArmRun]:
-    """Resolves one arm of a grid with one seed, and checks what it needs; see `prepare`."""
+def prepare_arm(
+    grid: str, arm: str, seed: int, asked: Asked, reuse: Reuse, family: str
+) -> tuple[Run, ArmRun]:
+    """Resolves one arm of a grid with one seed, and checks what it needs; see `prepare`.
+
+    `family` is the id of the ablation's run.
+    """
     check_run_name(str(runtime.flow_run.name))
     one = arm_run(grid, arm, seed, asked)
-    return begin(one.recipe, reuse), one
+    return begin(one.recipe, reuse, family), one
 
 
-def begin(recipe: Recipe, reuse: Reuse) -> Run:
+def begin(recipe: Recipe, reuse: Reuse, family: str | None = None) -> Run:
     """This flow run as a run of a recipe, once everything that it needs has been checked."""
     run = Run(
         id=str(runtime.flow_run.id),
@@ -63,6 +68,7 @@ def begin(recipe: Recipe, reuse: Reuse) -> Run:
         reuse=reuse,
         settings=load_settings(),
         created=datetime.now(UTC),
+        family=family,
     )
     check(run.recipe)
     for remark in check_pools(run.recipe):

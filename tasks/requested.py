@@ -1,6 +1,6 @@
 """The other side of `tasks.pools`: a stage that a run on another machine has asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from uuid import UUID
@@ -12,15 +12,18 @@ from prefect.exceptions import ObjectNotFound
 
 from contracts.artifact import Artifact
 from contracts.errors import PreflightError
+from contracts.provenance import Ingredients
 from contracts.request import StageRequest
 from contracts.secrets import masks_secrets
+from infra.launcher import Executor, launch
 from infra.preflight import check_run_name
 from infra.settings import Settings, load_settings
+from infra.store import Store
 from tasks.display import StageDisplay
 from tasks.keys import ingredients, input_digests, stage_key
-from tasks.make import make_once
+from tasks.make import Display, make_once
 from tasks.plan import check_machine
-from tasks.pools import cancel
+from tasks.pools import cancel, incomplete_key
 from tasks.run import Run
 from tasks.scratch import hold
 from training.recipe.recipe import parse_recipe
@@ -50,6 +53,7 @@ def make_requested(request: StageRequest) -> Artifact:
         reuse=request.reuse,
         settings=settings,
         created=request.created,
+        family=str(request.family) if request.family else None,
     )
     store, inputs = run.store(), dict(request.inputs)
     digests = input_digests(store, run.recipe, request.stage, inputs)
@@ -61,8 +65,27 @@ def make_requested(request: StageRequest) -> Artifact:
     hold(run.work)
     display = StageDisplay(request.stage)
     with ended_with(request.run_id, UUID(str(runtime.flow_run.id))):
-        artifact = make_once(run, store, request.kind, made_of, inputs, display)
+        artifact = make_and_enter(run, store, request, made_of, inputs, display)
     display.finish(artifact, inputs, reused=False)
+    return artifact
+
+
+def make_and_enter(
+    run: Run,
+    store: Store,
+    request: StageRequest,
+    made_of: Ingredients,
+    inputs: Mapping[str, Artifact],
+    display: Display,
+    execute: Executor = launch,
+) -> Artifact:
+    """Makes the artifact, and enters it for the run that asks if it got no stage's key.
+
+    Args and errors are those of `tasks.make.make_once`.
+    """
+    artifact = make_once(run, store, request.kind, made_of, inputs, display, execute)
+    if store.find(request.key) is None:
+        store.append(incomplete_key(request), artifact)
     return artifact
 
 

@@ -40,6 +40,8 @@ class Run:
         settings: Where things lie on this machine.
         created: When the run was created.
         model: What a run that only evaluates was asked to evaluate; None for a whole run.
+        family: Id of the run that asked for this one and others, as an ablation does for its arms:
+            they share their stages even if they reuse nothing else. None for a run by itself.
     """
 
     id: str
@@ -49,11 +51,12 @@ class Run:
     settings: Settings
     created: datetime
     model: str | None = None
+    family: str | None = None
 
     @property
     def salt(self) -> str:
         """What keeps the stages of a run that reuses nothing apart from everybody else's."""
-        return self.id if self.reuse == "none" else ""
+        return (self.family or self.id) if self.reuse == "none" else ""
 
     @property
     def work(self) -> Path:

@@ -22,8 +22,11 @@ from pathlib import Path
 from threading import Event
 from typing import Self
 
+from contracts.artifact import Artifact
 from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
+from infra.cluster.records import read_uploaded
+from infra.manifest import Manifest
 from infra.names import chunks_key, step_key
 from infra.store import Store
 
@@ -39,11 +42,13 @@ class ResumePoint:
     Attributes:
         step: The step that is done; 0 for a stage that starts from its beginning.
         folder: The verified copy of its checkpoint.
+        artifact: What it is a copy of, for machines that fetch it themselves.
         distrusted: URIs of newer checkpoints that turned out to be damaged.
     """
 
     step: int = 0
     folder: Path | None = None
+    artifact: Artifact | None = None
     distrusted: tuple[str, ...] = ()
 
 
@@ -78,7 +83,7 @@ def resume_point(store: Store, key: str, work: Path, say: Say) -> ResumePoint:
                 distrusted.append(artifact.uri)
             else:
                 say(f"Going on after step {step}: {artifact.uri}")
-                return ResumePoint(step, folder, tuple(distrusted))
+                return ResumePoint(step, folder, artifact, tuple(distrusted))
         say(f"The checkpoint of step {step} is passed over: {damaged[step]}")
     # A run that has finished the stage meanwhile has removed them: those are not damaged.
     if left := set(store.steps(key)) if damaged else set():
@@ -230,7 +235,9 @@ class StepUploads(Uploads):
             start_seconds = time.monotonic()
             step = int(taken.name.removeprefix("taken-"))
             try:
-                if self._stays(taken, step):
+                if not self._stays(taken, step):
+                    self._forget(taken)
+                else:
                     self._publish(taken, step)
                     self.step = max(self.step, step)
                     seconds = time.monotonic() - start_seconds
@@ -247,6 +254,12 @@ class StepUploads(Uploads):
         scores = self._stored_scores() | {step: _saved_score(folder)}
         return step not in self._retention.outdated(scores)
 
+    def _forget(self, folder: Path) -> None:
+        """Removes from the store what is of no use there, if it is there already."""
+        uploaded = read_uploaded(folder)
+        if uploaded is not None:
+            self._store.backend.remove(uploaded.location)
+
     def _take(self) -> Path | None:
         """Renames the newest complete checkpoint: its writer removes what is called `step-...`."""
         for folder in sorted(self._folder.glob("step-*"), reverse=True):
@@ -258,13 +271,13 @@ class StepUploads(Uploads):
     def _publish(self, folder: Path, step: int) -> None:
         score = _saved_score(folder)
         producer = {**self._provenance.producer, "step": str(step), "score": json.dumps(score)}
-        self._store.publish(
-            folder,
-            KIND,
-            self._provenance.model_copy(update={"producer": producer}),
-            key=step_key(self._key, step),
-            distrusted=self._distrusted,
-        )
+        provenance = self._provenance.model_copy(update={"producer": producer})
+        key, uploaded = step_key(self._key, step), read_uploaded(folder)
+        if uploaded is None:
+            self._store.publish(folder, KIND, provenance, key=key, distrusted=self._distrusted)
+        else:
+            manifest = Manifest(kind=KIND, files=uploaded.files, **dict(provenance))
+            self._store.enter(uploaded.location, manifest, key, self._distrusted)
         scores = self._stored_scores()
         scores[step] = score
         for outdated in self._retention.outdated(scores):

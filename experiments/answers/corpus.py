@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from experiments.answers import asked as asked_for
-from experiments.answers import forms
+from experiments.answers import forms, things, writings
 from experiments.answers.right import RIGHT
 from experiments.answers.wrong import WRONG
 
@@ -46,12 +46,10 @@ def corpus(seed: int = 0, pairs_per_class: int = PAIRS_PER_CLASS) -> list[Case]:
             for _ in range(pairs_per_class):
                 pair = make(rng)
                 cases.setdefault((*pair, ""), Case(kind, *pair, right))
-    with_questions = (
-        ({**asked_for.RIGHT, **forms.RIGHT}, True),
-        ({**asked_for.WRONG, **forms.WRONG}, False),
-    )
-    for asked, right in with_questions:
-        for kind, ask in asked.items():
+    with_questions = (asked_for, forms, things, writings)
+    for right in (True, False):
+        makers_by_class = (each.RIGHT if right else each.WRONG for each in with_questions)
+        for kind, ask in (pair for makers in makers_by_class for pair in makers.items()):
             rng = Random(f"{seed} {kind}")
             for _ in range(pairs_per_class):
                 answer, reference, question = ask(rng)

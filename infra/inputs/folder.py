@@ -101,6 +101,17 @@ def local_folder(store: Store, artifact: Artifact, settings: Settings) -> Path:
     return _view(home, paths)
 
 
+def stage_folder(store: Store, artifact: Artifact, settings: Settings) -> Path:
+    """What a stage reads of an input: a trained policy lies in a folder of its own.
+
+    Raises:
+        InputError: See `local_folder`.
+        StoreError: See `local_folder`.
+    """
+    folder = local_folder(store, artifact, settings)
+    return folder / "model" if (folder / "model").is_dir() else folder
+
+
 def sample_folder(wanted: Wanted, home: Path) -> tuple[str, Path]:
     """The first file of what is wanted, and a folder with it and with the images beside it.
 

@@ -13,6 +13,7 @@ from contracts.errors import ServiceError
 from infra import services
 from infra.access import api_client
 from infra.settings import DEPLOYMENT, Settings
+from tests.flows.conftest import Services
 
 
 def state(settings: Settings, name: str) -> dict:
@@ -54,72 +55,88 @@ def test_down_spares_a_process_that_only_has_the_number_of_ours(tmp_path):
 @pytest.mark.timeout(1800)
 def test_up_and_down_twice_in_a_row(stopped):
     settings = stopped.settings
-    for _ in range(2):
+
+    def up() -> list[psutil.Process]:
         first = stopped.cli("up")
         assert first.returncode == 0, first.stderr
         assert settings.ui_url in first.stdout
         assert f"a password: the line in {settings.home / 'credential'}" in first.stdout
-        pids = {name: state(settings, name)["pid"] for name in ("server", "worker")}
-        processes = [process for pid in pids.values() for process in family(pid)]
+        return [one for pid in pids(settings).values() for one in family(pid)]
 
-        # A person types this in the project's folder, with nothing exported.
-        listed = stopped.prefect("deployment", "ls")
-        assert "revisual/full" in listed.stdout, listed.stderr
-
-        # What is deployed already is not deployed again; what somebody removed is.
-        with api_client(settings) as client:
-            made = client.read_deployment_by_name(DEPLOYMENT)
-            assert stopped.cli("up").returncode == 0
-            assert client.read_deployment_by_name(DEPLOYMENT).updated == made.updated
-            client.delete_deployment(made.id)
-            assert stopped.cli("up").returncode == 0
-            assert client.read_deployment_by_name(DEPLOYMENT).id != made.id
-
-        down = stopped.cli("down")
-        assert down.stdout == "Stopped: worker, server.\n"
+    def down(processes: list[psutil.Process]) -> None:
+        assert stopped.cli("down").stdout == "Stopped: worker, server.\n"
         _, alive = psutil.wait_procs(processes, timeout=300)
         assert alive == []
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{settings.api_url}/health")
-        assert stopped.cli("down").stdout == "Nothing was running.\n"
+
+    up()
+    require_loopback(settings)
+    require_the_same_services(stopped)
+    require_a_new_worker(stopped)
+    # What somebody removed is deployed again.
+    with api_client(settings) as client:
+        made = client.read_deployment_by_name(DEPLOYMENT)
+        client.delete_deployment(made.id)
+        assert stopped.cli("up").returncode == 0
+        assert client.read_deployment_by_name(DEPLOYMENT).id != made.id
+    down([one for pid in pids(settings).values() for one in family(pid)])
+    assert stopped.cli("down").stdout == "Nothing was running.\n"
+
+    processes = up()
+    # A person types this in the project's folder, with nothing exported.
+    listed = stopped.prefect("deployment", "ls")
+    assert "revisual/full" in listed.stdout, listed.stderr
+    down(processes)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_up_is_idempotent_keeps_to_loopback_and_refuses_other_settings(stopped):
-    settings = stopped.settings
-    assert stopped.cli("up").returncode == 0
-    pids = {name: state(settings, name)["pid"] for name in ("server", "worker")}
+def pids(settings: Settings) -> dict[str, int]:
+    return {name: state(settings, name)["pid"] for name in ("server", "worker")}
+
+
+def require_loopback(settings: Settings) -> None:
     listening = {
         connection.laddr.ip
-        for pid in pids.values()
+        for pid in pids(settings).values()
         for process in family(pid)
         for connection in process.net_connections(kind="inet")
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening == {"127.0.0.1"}
 
-    assert stopped.cli("up").returncode == 0
-    assert pids == {name: state(settings, name)["pid"] for name in ("server", "worker")}
 
-    stopped.environment["REVISUAL_STORE"] = "/somewhere/else"
-    refused = stopped.cli("up")
-    del stopped.environment["REVISUAL_STORE"]
+def require_the_same_services(started: Services) -> None:
+    """Nothing is started or deployed again; other settings are refused."""
+    settings = started.settings
+    before = pids(settings)
+    with api_client(settings) as client:
+        made = client.read_deployment_by_name(DEPLOYMENT)
+        assert started.cli("up").returncode == 0
+        assert client.read_deployment_by_name(DEPLOYMENT).updated == made.updated
+    assert pids(settings) == before
+
+    started.environment["REVISUAL_STORE"] = "/somewhere/else"
+    refused = started.cli("up")
+    del started.environment["REVISUAL_STORE"]
     assert refused.returncode == 1
     assert "The server is up with store" in refused.stderr
     assert "make down" in refused.stderr
 
-    # A worker that was killed is started again; its supervisor leaves nothing behind.
-    worker = psutil.Process(pids["worker"])
-    tree = family(pids["worker"])
-    worker.children()[0].send_signal(signal.SIGKILL)
+
+def require_a_new_worker(started: Services) -> None:
+    """A worker that was killed is started again; its supervisor leaves nothing behind."""
+    settings = started.settings
+    before = pids(settings)
+    tree = family(before["worker"])
+    psutil.Process(before["worker"]).children()[0].send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(tree, timeout=300)
     assert alive == []
     # Nobody is left to tell how this one ended.
     with api_client(settings) as client:
-        deployment = client.read_deployment_by_name("revisual/full")
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
         orphan = client.create_flow_run_from_deployment(deployment.id, state=Running())
-        assert stopped.cli("up").returncode == 0
+        assert started.cli("up").returncode == 0
         assert client.read_flow_run(orphan.id).state.is_crashed()
-    assert state(settings, "worker")["pid"] != pids["worker"]
-    assert state(settings, "server")["pid"] == pids["server"]
+    after = pids(settings)
+    assert after["worker"] != before["worker"]
+    assert after["server"] == before["server"]

@@ -122,11 +122,36 @@ def test_nothing_that_others_wrote_is_markup(curated):
     assert "<script" not in html and "<img src=http" not in html
 
 
-def test_files_that_cannot_be_read_are_told(curated):
+def with_column(path, name, values):
+    table = pq.read_table(path)
+    column = pa.array(values * table.num_rows)
+    pq.write_table(table.set_column(table.column_names.index(name), name, column), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda f: pq.write_table(pa.table({"id": ["a"]}), f / "graded.parquet"), "source"),
+        (lambda f: with_column(f / "graded.parquet", "level", ["many"]), "many"),
+        (lambda f: with_column(f / "graded.parquet", "topic", [None]), "topic lacks 120 value"),
+        (lambda f: with_column(f / "graded.parquet", "x", [float("nan")]), "have to be numbers"),
+        (lambda f: with_column(f / "examples.parquet", "images", [None]), "images lacks 1 value"),
+        (lambda f: with_column(f / "examples.parquet", "question", [None]), "question lacks 1"),
+        (lambda f: (f / "examples.parquet").unlink(), "examples.parquet"),
+        (lambda f: (f / "summary.json").write_text("{}"), "Summary"),
+    ],
+)
+def test_files_that_cannot_be_read_are_told(curated, spoil, why):
     folder = curated()
-    pq.write_table(pa.table({"id": ["a"]}), folder / "graded.parquet")
+    spoil(folder)
     html, markdown = datasheet("pocket-1", folder, RECIPE)
-    assert "files cannot be read" in html and "cannot be read" in markdown
+    assert "files cannot be read" in html and why in markdown
+
+
+def test_a_fault_of_the_page_itself_is_no_fault_of_the_files(curated, monkeypatch):
+    monkeypatch.setattr("report.datasheet.bar_chart", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        datasheet("pocket-1", curated(), RECIPE)
 
 
 def test_a_known_data_set_has_its_licence_and_nobody_guesses_one():

@@ -12,7 +12,7 @@ from report.gains import gains
 from report.render import render
 from tests.training.evaluation.test_metrics import group, row
 from tests.training.evaluation.test_scores import prediction
-from training.evaluation.prediction import prediction_dataset
+from training.evaluation.prediction import write_predictions
 from training.evaluation.scores import score_of
 
 SIX_OF_SIX = 2 / 2**6  # McNemar: six gained, none lost
@@ -96,7 +96,7 @@ def evaluated(made_up_run):
         content = {"scores": [one.model_dump() for one in scores]}
         (folders["evaluate"] / "scores.json").write_text(json.dumps(content))
         file = folders["evaluate"] / "predictions.parquet"
-        prediction_dataset([*named[0], *named[1]]).to_parquet(str(file))
+        write_predictions([*named[0], *named[1]], file)
         return run, folders, file
 
     return write

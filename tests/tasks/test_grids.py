@@ -1,13 +1,22 @@
 """An ablation before it starts: its arms, what they share, and how long it will take."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from contracts.errors import RecipeError
 from tasks.ablation import checked_runs, runs_digest
-from tasks.estimate import STATED, estimate_lines, planned_stages, work_of
-from tasks.grids import arm_run, arm_runs, asked_of, grid_path, shipped_grids
+from tasks.estimate import (
+    STATED,
+    STATED_BASIS,
+    estimate_lines,
+    planned_stages,
+    rate_of,
+    work_of,
+)
+from tasks.grids import arm_run, arm_runs, asked_of, base_name, grid_path, shipped_grids
 from tasks.keys import history_key, ingredients, input_digests, stage_key
 from tests.tasks.machine import Machine
 from training.recipe.grid import Asked
@@ -97,6 +106,55 @@ def test_arms_and_seeds_are_the_grids_or_those_asked_for(grid):
     assert longer.recipe.stages[0].epochs == 2.0
 
 
+def test_paths_in_changes_start_at_the_folder_of_the_grid(grid, tmp_path):
+    path = tmp_path / "elsewhere.toml"
+    path.write_text("""
+name = "elsewhere"
+recipe = "./tiny.toml"
+seeds = [0]
+arms = [{ name = "own" }, { name = "other", changes.model.path = "./other" }]
+[changes.model]
+path = "./mine/base"
+[changes.evaluation]
+benchmarks = [
+  { name = "aime25", path = "../aime" },
+  { name = "math-500", path = "s3://bucket/math" },
+  { name = "gpqa-diamond", path = "owner/name" },
+]
+""")
+    own, other = arm_runs(str(path), Asked())
+    assert own.recipe.model.path == str(tmp_path / "mine" / "base")
+    assert other.recipe.model.path == str(tmp_path / "other")
+    assert [one.path for one in own.recipe.evaluation.benchmarks] == [
+        str(tmp_path.parent / "aime"),
+        "s3://bucket/math",
+        "owner/name",
+    ]
+    typed, _ = arm_runs(str(path), asked_of([], [], ['model.path="../typed"'], 1.0))
+    assert typed.recipe.model.path == str(tmp_path.parent / "typed")
+
+
+def test_arms_that_take_nothing_from_the_store_share_among_themselves(grid, machine):
+    """By keys: what one arm has made, another of the same ablation finds, and no other run."""
+    one, other = (arm_run(grid, name, 0, Asked()).recipe for name in ("cs", "cs+rl"))
+    inputs = machine.resolve(one)
+    given = {"policy": inputs.base, **inputs.sources, **inputs.benchmarks}
+
+    def keys(family: str | None) -> list[str]:
+        runs = [replace(machine.run(each), reuse="none", family=family) for each in (one, other)]
+        digests = input_digests(machine.store, one, "curate", given)
+        return [
+            stage_key(ingredients(run.recipe, "curate", "curate", digests, salt=run.salt))
+            for run in runs
+        ]
+
+    first, second = keys("ablation-1")
+    assert first == second
+    assert keys("ablation-2")[0] != first
+    alone, apart = keys(None)
+    assert alone != apart
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
@@ -170,6 +228,34 @@ def test_what_arms_share_is_made_once_for_each_seed_and_found_when_it_was_made(g
     assert "2 of them in the store, 14 to make." in lines[0]
     # What is in the store counts now: 36 s for the same work, and the start.
     assert any("46 s  by the newest cold_start of tiny-grid in the store" in line for line in lines)
+
+
+def test_an_evaluations_rate_is_that_of_the_answers_that_it_drew(grid, machine):
+    """10 of 21 were found: 5.5 s for 11 answers; the newest found all, and has no rate."""
+    run = arm_runs(grid, Asked())[1]
+    store_evaluation(machine, run, [(10, 0.0), (21, 5.5)])
+    store_evaluation(machine, run, [(21, 0.5)])
+    stages = list(planned_stages(run, machine.store, machine.resolve(run.recipe)))
+    assert stages[-1].kind == "evaluate"
+    rate = rate_of(machine.store, stages[-1], base_name(grid))
+    assert rate is not None and rate.seconds == 0.5
+    # Of a recipe in a file, which another grid has asked for: by its name, not by its path.
+    assert base_name(grid) == "tiny"
+    assert rate_of(machine.store, stages[0], base_name(grid)).basis == STATED_BASIS
+
+
+def store_evaluation(machine: Machine, one, lines: list[tuple[int, float]]) -> None:
+    """Stores an evaluation's figures, the newest of the grid's recipe."""
+    machine.resolve(one.recipe)
+    folder = machine.settings.home / f"evaluate-{len(lines)}"
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text(one.recipe.model_dump_json())
+    text = [json.dumps({"step": step, "seconds": seconds}) for step, seconds in lines]
+    (folder / "metrics.jsonl").write_text("\n".join(text))
+    run = machine.run(one.recipe)
+    artifact = machine.store.publish(folder, "evaluation", run.provenance("evaluate", {}))
+    named = one.recipe.model_copy(update={"name": "tiny"})
+    machine.store.append(history_key(named, "evaluate"), artifact)
 
 
 def publish(machine: Machine, one, seconds: float) -> None:

@@ -91,7 +91,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 )
 def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage, seaweed):
     undisturbed = new_stage("undisturbed")
-    expected = undisturbed.weights(undisturbed.make())
+    expected = undisturbed.weights(undisturbed.make(execute=in_this_process))
 
     stage = new_stage("disturbed", f"s3://{seaweed.bucket}/{uuid.uuid4().hex}")
     with pytest.raises(StageError, match="SIGKILL"):
@@ -176,7 +176,7 @@ def test_a_stage_is_tried_again_as_often_as_the_recipe_says(num_retries, new_sta
 )
 def test_rl_survives_its_s3_server_and_then_its_own_death(new_stage, tmp_path, monkeypatch):
     undisturbed = new_stage("undisturbed", stage="multimodal_rl")
-    expected = undisturbed.weights(undisturbed.make())
+    expected = undisturbed.weights(undisturbed.make(execute=in_this_process))
 
     (tmp_path / "server").mkdir()
     with seaweed_server(tmp_path / "server") as server:

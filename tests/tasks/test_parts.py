@@ -1,16 +1,22 @@
 """An evaluation's parts: what was asked of a model is found, whoever asked and under what name."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from contracts.artifact import Artifact
+from contracts.request import StageRequest
 from drills.disturbed import Watcher
+from tasks import pools
 from tasks.keys import ingredients, input_digests, stage_key
 from tasks.make import make_artifact
 from tasks.parts import find_parts
+from tasks.requested import make_and_enter
 from tests.endpoint import Raw, completion, question_of
 from tests.tasks.machine import Machine, recipe
 from training.evaluation.run import ENDPOINT_FILE
@@ -45,6 +51,23 @@ class Evaluator(Machine):
         return make_artifact(
             run, store, "evaluate", made_of, inputs, Watcher(), execute=in_this_process
         )
+
+    def evaluate_elsewhere(self, mine: Recipe, policies: dict[str, Artifact]) -> Artifact:
+        """As a run whose evaluation is in another pool, with that pool's part in this process."""
+        run = self.run(mine, run_id=str(uuid.uuid4()))
+        store, inputs = run.store(), policies | self.resolve(mine).benchmarks
+        digests = input_digests(store, mine, "evaluate", inputs)
+        made_of = ingredients(mine, "evaluate", "evaluate", digests)
+        self.key = stage_key(made_of)
+
+        def worker(request: StageRequest, *_: object) -> State:
+            given = dict(request.inputs)
+            make_and_enter(run, store, request, made_of, given, Watcher(), execute=in_this_process)
+            return Completed()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pools, "_run", worker)
+            return pools.make_elsewhere(run, store, "evaluate", made_of, inputs, Watcher())
 
     def scores(self, artifact: Artifact) -> dict[tuple[str, str], float]:
         folder = self.store.fetch(artifact)
@@ -119,7 +142,9 @@ def test_other_settings_ask_again(machine, endpoint, changes):
     assert asked(endpoint) == ["one"] * 3
 
 
-def test_what_has_no_answer_is_not_taken_for_finished(machine, endpoint):
+@pytest.mark.parametrize("place", ["here", "in another pool"])
+def test_what_has_no_answer_is_not_taken_for_finished(machine, endpoint, place):
+    evaluate = machine.evaluate if place == "here" else machine.evaluate_elsewhere
     endpoint.models = ["one"]
     failing = [True]
 
@@ -132,13 +157,13 @@ def test_what_has_no_answer_is_not_taken_for_finished(machine, endpoint):
     seen: list[str] = []
     endpoint.answer = answer
     one = machine.policy(endpoint.address, "one")
-    incomplete = machine.evaluate(of(TEXT), {"base": one})
+    incomplete = evaluate(of(TEXT), {"base": one})
     assert len(asked(endpoint)) == 3 and machine.store.find(machine.key) is None
     score = json.loads((machine.store.fetch(incomplete) / "scores.json").read_text())["scores"][0]
     assert score["failures"] == {"status 503": 2} and score["num_problems"] == 3
 
     failing.clear()
-    whole = machine.evaluate(of(TEXT), {"base": one})
+    whole = evaluate(of(TEXT), {"base": one})
     assert len(asked(endpoint)) == 2  # what was answered is not asked again
     assert machine.store.find(machine.key) == whole
     assert Path(machine.store.fetch(whole) / "predictions.parquet").is_file()

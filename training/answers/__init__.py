@@ -1,8 +1,9 @@
 """Verifying answers: is what a response boxed the reference answer?
 
-`boxed` finds the answer, `values` decides the common kinds (numbers, choices, words, lists,
-intervals, matrices, units) at once and safely, `symbolic` hands the rest to math-verify, which may
-hang on hostile input and therefore runs in the killable processes of `verifier`.
+`boxed` finds the answer, `normal` and `dress` take from it what says nothing, `reading` makes it a
+value, `questions` reads what is asked for, `comparison` and `quick` decide, at once and safely.
+`symbolic` hands the few that are beyond our grammar to math-verify, which may hang on hostile input
+and therefore runs in the killable processes of `verifier`.
 """
 
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed

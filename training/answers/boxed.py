@@ -2,6 +2,8 @@ r"""Finding the answer of a response: the content of its last \boxed{}."""
 
 import re
 
+from training.answers.surroundings import belonging, follows_number, is_part, label
+
 MAX_ANSWER_CHARS = 1000
 
 _BOX = re.compile(r"\\boxed\s*\{")
@@ -17,22 +19,6 @@ _CONNECTOR = re.compile(
 _ALTERNATIVE = re.compile(
     r"\b(?:or|if|option|case|otherwise|unless|maybe|perhaps)\b", re.IGNORECASE
 )
-# A box that is a part of something: `-\boxed{5}`, `1\boxed{5}`, `\boxed{5} \cdot 10`; or denied,
-# `x \neq \boxed{5}`; or the last of several values, `3, 4, \boxed{5}`.
-_BEFORE = re.compile(
-    r"(?:\d|[/^_+−-] ?|[-+−\d] ?\( ?|(?:≠|!=|\\neq?|\\not ?=)\s*|(?i:\b(?:not|isn't|never)\s+)\$?"
-    r"|\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?"
-    r"|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?"
-    r"|\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*)$"
-)
-_LIST_ITEM = re.compile(r"(?:^|\n) *[-+] $")
-_AFTER = re.compile(
-    r"[.,]?\d|[a-zA-Z]|\s*\$?\s*(?:hundred|thousand|million|billion|trillion|dozen)\b"
-    r"|\s*\$?[\s,(]*(?:or|and)\s+(?:(?:maybe|perhaps|possibly|probably|even|also)\s+)*[-$]*\d"
-    r"|\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*="
-    r"| *(?:[/^_+]|[-−] *\d|!=|\\(?:cdot|times|div|pm|mp|frac|sqrt|pi)(?![a-zA-Z]))"
-)
-_PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
 _MAX_CONNECTOR_CHARS = 40
 
 
@@ -49,6 +35,27 @@ def extract_boxed(text: str) -> str | None:
         don't balance, if it is longer than MAX_ANSWER_CHARS, or if the box is only a part of what
         stands there, as in `-\boxed{5}`.
     """
+    found = _last_answer(text)
+    return found[0] if found else None
+
+
+def extract_labelled(text: str) -> str | None:
+    r"""The content of the last box with the name before it: `$y = \boxed{5}$` is `y = 5`.
+
+    Returns:
+        As `extract_boxed`; with the letter, letter with an index or two points before the box if a
+        formula begins with it and the content has no `=` of its own.
+    """
+    found = _last_answer(text)
+    if found is None:
+        return None
+    answer, before = found
+    name = label(before)
+    return f"{name} = {answer}" if name and "=" not in answer else answer
+
+
+def _last_answer(text: str) -> tuple[str, str] | None:
+    """The answer of `extract_boxed`, and what stands before its box, if it is a single one."""
     last_start = text.rfind("\\boxed")
     # All that can belong to the answer lies in here, however long the response is.
     window = text[max(last_start - MAX_ANSWER_CHARS, 0) : last_start + MAX_ANSWER_CHARS + 16]
@@ -69,10 +76,13 @@ def extract_boxed(text: str) -> str | None:
     if any(not answer or "\\boxed" in answer for answer in distinct):
         return None
     before, after = window[: first[0]], window[boxes[-1][1] :]
-    if (_BEFORE.search(before) and not _LIST_ITEM.search(before)) or _AFTER.match(after):
+    if len(distinct) > 1:
+        return None if is_part(before, after) else (" or ".join(distinct), "")
+    answer = distinct[0]
+    more, end = belonging(after)
+    if is_part(before, after[end:]) or follows_number(before, answer):
         return None
-    is_per_cent = len(distinct) == 1 and _PER_CENT.match(after)
-    return f"{distinct[0]}%" if is_per_cent else " or ".join(distinct)
+    return answer + more, before
 
 
 def _outer_boxes(text: str) -> list[tuple[int, int]]:

@@ -18,6 +18,40 @@ def canonical(tree: Node) -> Form:
     return ("negative", form) if sign < 0 else form
 
 
+def shape(tree: Node) -> Form:
+    """What an expression is built of, whatever its numbers are: signs and coefficients are dropped.
+
+    `2x + 1` and `x/3 - 5` have one shape, `2(x - 1) + 3` has another one. Exponents count.
+    """
+    return _without_numbers(canonical(tree))
+
+
+def _without_numbers(form: Form) -> Form:
+    kind, *parts = cast("tuple[str, *tuple[Form, ...]]", form)
+    if kind == "number":
+        return _ANY_NUMBER
+    if kind in ("constant", "variable"):
+        return form
+    if kind == "negative":
+        return _without_numbers(parts[0])
+    if kind == "sum":
+        terms = (_without_numbers(cast("Form", term)) for _, term in parts)
+        return (kind, *sorted(terms, key=repr))
+    built = [_without_numbers(part) for part in parts]
+    if kind in ("power", "root"):
+        return built[0] if built[0] == _ANY_NUMBER else (kind, built[0], parts[1])
+    if kind == "quotient":
+        is_dropped = built[1] == _ANY_NUMBER and built[0][0] != "sum"
+        return built[0] if is_dropped else (kind, *built)
+    if kind == "product":
+        factors = sorted((each for each in built if each != _ANY_NUMBER), key=repr)
+        return (kind, *factors) if len(factors) > 1 else (*factors, _ANY_NUMBER)[0]
+    return (kind, *built)
+
+
+_ANY_NUMBER: Form = ("number",)
+
+
 def _signed(tree: Node) -> tuple[int, Form]:
     if tree.kind == "number":
         return (-1 if tree.value < 0 else 1), ("number", abs(tree.value))

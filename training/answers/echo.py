@@ -7,6 +7,7 @@ from training.answers.canonical import canonical
 from training.answers.expressions import read_expression
 from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number, parse_number
+from training.answers.options import without_options
 from training.answers.tree import Node
 
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
@@ -35,7 +36,7 @@ def is_echo(answer: str, reference: str, question: str) -> bool:
         reference: Normalised.
         question: As it was asked.
     """
-    asked = question[-_MOST_CHARACTERS:]
+    asked = without_options(question[-_MOST_CHARACTERS:])
     if not asked:
         return False
     mine, theirs = split_name(answer)[1], split_name(reference)[1]

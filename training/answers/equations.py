@@ -1,7 +1,6 @@
 """What an answer names, and which side of `12 + 7 = 19` is the answer."""
 
 import re
-from collections.abc import Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
@@ -11,9 +10,9 @@ from training.answers.canonical import canonical
 from training.answers.expressions import read_expression
 from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number
+from training.answers.reading import num_parts, parse
 from training.answers.tree import Node, variables
-from training.answers.units import singular
-from training.answers.values import Expression, Items, Relation, Value, num_parts, parse
+from training.answers.values import Expression, Items, Relation, Value
 
 _EQUALS = re.compile(r"\s*(?:(?<![<>!~:])=|≈)\s*")
 _ASKED = re.compile(
@@ -40,6 +39,7 @@ _IN_WORDS = (
         r"\b(?:[Ff]ind|[Ww]hat is|[Dd]etermine|[Cc]ompute)\s+(?:the \w+ (?:pair|triple)s? )?"
         r"(?:\$|\\\()?\s*(\([a-zA-Z](?:\s*,\s*[a-zA-Z])+\))"
     ),
+    re.compile(r"\b([xyz])-(?:coordinate|intercept|component|value)\b"),
     re.compile(r"\bvalue of (?:\$|\\\()([^$]*[a-z][^$]*?)(?:\$|\\\))"),
     re.compile(
         r"\b(?:find|what is|determine|compute|calculate)\s+(?:the |its |their )?(?:total )?"
@@ -56,25 +56,19 @@ _EXPRESSION = re.compile(
     r"(?:\$|\\\()([^$=]{1,60}?)(?:\$|\\\))(?!\s*(?:and\b|or\b|,))",
     re.IGNORECASE,
 )
+_FUNCTION = re.compile(r"[a-zA-Z]'*\s*\(")  # no product, whose factors may change their places
+_SIGNS = {"sum": "+", "difference": "-", "product": "*"}
+_OF_TWO = re.compile(
+    r"\b(?P<what>sum|difference|product) of \$?(?P<first>[a-z])\$? and \$?(?P<second>[a-z])\b",
+    re.IGNORECASE,
+)
 _FUNCTIONS = (
     (re.compile(r"lcm\s*\([\d,\s]+\)"), re.compile(r"\blcm\b|least common multiple", re.I)),
     (
-        re.compile(r"(?:gcd|gcf|hcf)\s*\([\d,\s]+\)", re.I),
+        re.compile(r"\\?(?:gcd|gcf|hcf)\s*\([\d,\s]+\)", re.I),
         re.compile(r"\b(?:gcd|gcf|hcf)\b|(?:greatest|highest) common (?:divisor|factor)", re.I),
     ),
 )
-# Quantities by name, and the words of a question that ask for them.
-_QUANTITIES = frozenset(
-    {
-        *("sum", "product", "difference", "quotient", "remainder", "mean", "average", "median"),
-        *("mode", "range", "radius", "diameter", "area", "perimeter", "circumference", "volume"),
-        *("height", "width", "length", "distance", "speed", "age", "slope", "probability"),
-    }
-)
-_SAID_AS = {
-    "tall": "height", "high": "height", "wide": "width", "far": "distance", "fast": "speed",
-    "old": "age", "long": "length", "average": "mean", "mean": "average",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -156,6 +150,8 @@ def asked_expression(question: str) -> str | None:
     It may be a function's value, `f^{-1}(x)` or `f'(2)`; spaces and braces are dropped.
     """
     found = {name for text in _EXPRESSION.findall(question[-2000:]) if (name := _name_of(text))}
+    for match in _OF_TWO.finditer(question[-2000:]):
+        found.add(f"{match['first']}{_SIGNS[match['what'].lower()]}{match['second']}")
     return found.pop() if len(found) == 1 else None
 
 
@@ -178,23 +174,18 @@ def without_asked(text: str, asked: str | None, question: str) -> str:
     left, sign, right = (part.strip() for part in text.partition("="))
     if not sign or split_name(text)[0] is not None:
         return text
-    if any(label.fullmatch(left) and said.search(question) for label, said in _FUNCTIONS):
-        return right
+    for label, said in _FUNCTIONS:
+        if label.fullmatch(left) and said.search(question):
+            numbers = set(re.findall(r"\d+", left))
+            return right if numbers <= set(re.findall(r"\d+", question)) else text
     if asked is None:
         return text
     mine, theirs = read_expression(left), read_expression(normalize(asked))
-    same = re.sub(r"[\s{}]", "", left) == asked or (
-        isinstance(mine, Node) and isinstance(theirs, Node) and canonical(mine) == canonical(theirs)
-    )
-    return right if same else text
-
-
-def is_other_quantity(name: str, sentence: Set[str]) -> bool:
-    """Whether a description names a quantity, and the sentence that asks others only."""
-    mine = _QUANTITIES & set(name.split())
-    said = {_SAID_AS.get(word, word) for word in sentence} | sentence
-    asked = {quantity for quantity in _QUANTITIES if {quantity, singular(quantity)} & said}
-    return bool(mine and asked) and not mine & asked
+    if re.sub(r"[\s{}]", "", left) == asked:
+        return right
+    if isinstance(mine, str) or isinstance(theirs, str) or _FUNCTION.search(left):
+        return text
+    return right if canonical(mine) == canonical(theirs) else text
 
 
 def _last_side(name: str | None, text: str) -> tuple[str, Value | None]:

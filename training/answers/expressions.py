@@ -18,7 +18,7 @@ _COMMANDS_OF_FUNCTIONS = (
     *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan"),
     *("sinh", "cosh", "tanh", "ln", "log", "exp"),
 )
-_GREEK = (
+GREEK = (
     *("alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "kappa"),
     *("lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "varphi", "chi", "psi", "omega"),
     *("Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega"),
@@ -89,7 +89,7 @@ def _word(command: str, letters: str) -> list[tuple[str, str]]:
         return [("constant", name)]
     if name in ("sqrt", "frac", "binom") and (command or name == "sqrt"):
         return [("command", name)]
-    if command in _GREEK:
+    if command in GREEK:
         return [("letter", command)]
     if command or len(letters) > _LONGEST_PRODUCT:
         raise UnreadableError(f"`{name[:20]}` is no part of a finished result")

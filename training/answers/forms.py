@@ -10,10 +10,11 @@ from fractions import Fraction
 from math import gcd
 
 from training.answers import numeric
+from training.answers.canonical import shape
 from training.answers.expressions import read_expression
 from training.answers.normal import split_name
 from training.answers.numbers import Number, parse_number
-from training.answers.tree import Node, nodes, variables
+from training.answers.tree import Node, is_reducible, nodes, variables
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
 _LAST_SIDE = re.compile(r".*(?<![<>!~:])[=≈]\s*", re.DOTALL)
@@ -24,6 +25,14 @@ _PLACES = {"tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2}
 _COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _NEAREST = re.compile(r"\bnearest\s+(?:\\?\$?0?\.(?P<point>\d+)|(?P<word>[a-z]+))")
 _TO_PLACES = re.compile(r"\b(?P<count>one|two|three|four|five|\d)[ -]decimals?(?: places?)?\b")
+# Forms with a name, that an equation or a polynomial may have.
+_NAMED_FORM = re.compile(
+    r"\b(?:slope[- ]intercept|point[- ]slope|intercept|vertex|standard|general"
+    r"|cent(?:er|re)[- ]radius|completed[- ]square) form\b"
+    r"|\bcomplet\w+ the square\b|\b(?:in|of) the form\b"
+)
+_FOR_A_LETTER = re.compile(r"\bsolve\b.*\bfor\b|\bin terms of\b|\bthe subject\b|\bisolate\b")
+_SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
 
 
@@ -36,11 +45,62 @@ def is_other_form(answer: str, reference: str, question: str) -> bool:
         question: As it was asked.
     """
     asked = question[-_MOST_CHARACTERS:].lower()
+    if _NAMED_FORM.search(asked) and _is_other_shape(answer, reference):
+        return True
+    if _FOR_A_LETTER.search(asked) and _is_not_solved(answer, reference):
+        return True
     rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
     if not rules:
         return False
     mine, theirs = (_LAST_SIDE.sub("", split_name(text)[1]) for text in (answer, reference))
     return any(breaks(mine, theirs, asked) for breaks in rules)
+
+
+def _is_other_shape(answer: str, reference: str) -> bool:
+    """Whether a side is built otherwise than in the reference: `y - 3 = 2(x - 1)`, `y = 2x + 1`.
+
+    A side that is a letter by itself stays it. Fractions are where the reference has some.
+    """
+    mine, theirs = (
+        [read_expression(side) for side in _SIDES.split(text)] for text in (answer, reference)
+    )
+    num_sides = min(len(mine), len(theirs))
+    pairs = [mine[-num_sides:], mine[: -num_sides - 1 : -1]] if num_sides > 1 else [mine[-1:]]
+    return not any(all(map(_is_built_alike, sides, theirs[-num_sides:])) for sides in pairs)
+
+
+def _is_built_alike(mine: Node | str, theirs: Node | str) -> bool:
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return isinstance(theirs, str)  # a reference that can't be read fixes no form
+    if theirs.kind == "variable":
+        return mine == theirs
+    return shape(mine) == shape(theirs) and _has_fraction(mine) == _has_fraction(theirs)
+
+
+def _has_fraction(tree: Node) -> bool:
+    return any(node.kind == "quotient" or node.value.denominator > 1 for node in nodes(tree))
+
+
+def _is_not_solved(answer: str, reference: str) -> bool:
+    """The letter that is by itself in the reference is so in the answer, and only on one side."""
+    mine, theirs = (
+        [read_expression(side) for side in _SIDES.split(text)] for text in (answer, reference)
+    )
+    letter, *rest = theirs
+    if len(mine) < 2 or len(rest) != 1 or isinstance(letter, str) or letter.kind != "variable":
+        return False
+    others = [side for side in mine if side != letter]
+    found = [variables(side) for side in others if isinstance(side, Node)]
+    return len(others) == len(mine) or any(letter.name in names for names in found)
+
+
+def _is_not_single(answer: str, reference: str, _: str) -> bool:
+    """One logarithm, fraction or root, as the reference is."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    kinds = {mine.kind, theirs.kind}
+    return len(kinds) > 1 and kinds != {"product", "quotient"}
 
 
 def _is_not_scientific(answer: str, reference: str, _: str) -> bool:
@@ -64,6 +124,8 @@ def _is_not_fraction(answer: str, reference: str, asked: str) -> bool:
         return False
     if mine is None or not mine.is_fraction:
         return True
+    if mine.form == "reducible" and theirs.form == "fraction":
+        return True  # a fraction is asked for in lowest terms
     is_strict = "improper" in asked or "mixed" in asked
     return is_strict and bool(_MIXED.match(answer)) != bool(_MIXED.match(reference))
 
@@ -174,6 +236,9 @@ def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
     in a sum, unless the reference leaves them, too.
     """
     number, wanted = parse_number(answer), parse_number(reference)
+    is_decimal = number is not None and not number.is_fraction and number.value.denominator != 1
+    if is_decimal and wanted is not None and wanted.is_fraction:
+        return True
     if number is not None and number.form == "reducible":
         return not (isinstance(wanted, Number) and wanted.form == "reducible")
     mine, theirs = read_expression(answer), read_expression(reference)
@@ -226,7 +291,10 @@ def _leaves_brackets_in_sum(tree: Node) -> bool:
     )
 
 
-_LEFT = (_leaves_square, _leaves_root_below, _leaves_division, _leaves_brackets_in_sum)
+_LEFT = (
+    *(is_reducible, _leaves_square, _leaves_root_below, _leaves_division),
+    _leaves_brackets_in_sum,
+)
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     (re.compile("scientific notation|standard form"), _is_not_scientific),
     (re.compile(r"\b(?:as|in|into) (?:a |an )?decimal\b(?! places?)"), _is_not_decimal),
@@ -241,8 +309,12 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
         _is_not_prime_product,
     ),
     (re.compile(r"\bexpand"), _is_not_expanded),
+    (re.compile(r"\bsingle (?:log|fraction|radical|root|power|term|trig)"), _is_not_single),
     (
-        re.compile(r"\bsimplif|\bsimplest\b|\blowest terms\b|\breduced?\b|\brationali[sz]e"),
+        re.compile(
+            r"\bsimplif|\bsimplest\b|\blowest terms\b|\breduced?\b|\brationali[sz]e"
+            r"|\b(?:in|to|into) (?:radians?|degrees?)\b"
+        ),
         _is_not_simplified,
     ),
 )

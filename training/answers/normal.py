@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from training.answers.expressions import GREEK
 from training.answers.nouns import ADJECTIVES, NOUNS
 from training.answers.units import singular
 
@@ -12,7 +13,8 @@ def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...
 
 
 _STYLE = (
-    r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname"
+    r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname|boldsymbol|bm"
+    r"|underline|emph"
     r"|(?:text)?color\s*\{[a-z]{1,20}\}"
 )
 _REPLACEMENTS = _patterns(
@@ -20,14 +22,25 @@ _REPLACEMENTS = _patterns(
     (r"[\u00a0\u2007\u2009\u202f]", " "),
     (r"\\\$|(?<![$\\])\$(?=[^$]*$)", "$"),  # a dollar, not a pair that begins mathematics
     (r"(?<!\\)\$(?=[^$]*\$)([^$]*)\$", r"\1"),
-    (r"([-−–]?)\s*([$€£¥])\s*([\d.,{}]*\d)(?![\d$])", r"\1\3 \2"),  # the currency behind the number
     (r"\\[()]", ""),
     (r"\\(?:left|right|displaystyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])", ""),
+    (r"\\(?:tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|bf|it|rm)(?![a-zA-Z])\s*", ""),
+    (r"\\overset\s*\{\s*\\frown\s*\}", r"\\widehat"),
+    (r"\\begin\{cases\}([^&]*=[^&]*)\\end\{cases\}", r"\1"),  # a system, no piecewise function
+    (r"(?<=\\\\)\s*\[-?[\d.]+ ?[a-z]{2}\]", ""),  # the space between the rows of a matrix
     (r"\\[dtc]frac", r"\\frac"),
     (r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
     (rf"\\(?:{_STYLE})\s*\{{([^{{}}]*)\}}", r" \1 "),
+    (r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     (r"(?<!\\)\\!|(?<=\d)\\,(?=\d{3})|\{,\}(?=\d{3})", ""),
     (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![a-zA-Z])", " "),
+    # The currency behind the number: `-$5`, `US$5`, `$-5`, `$2.5 million`, `$1\frac14`.
+    (
+        r"([-−–]?)\s*(?:U\.?S\.?(?=\$))?([$€£¥])\s*([-−–]?\s*(?:\d[\d.,{}]*|\.\d+)(?<=\d)"
+        r"(?:\s*(?:thousand|million|billion|trillion)\b|\s*\\frac\s*(?:\{\d+\}\{\d+\}|\d\d))?"
+        r"|[-−–]?\s*\\frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))(?![\d$])",
+        r"\1\3 \2",
+    ),
     (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])", "°"),
     (r"\\%", "%"),
     (r"[−–]", "-"),
@@ -43,6 +56,9 @@ _REPLACEMENTS = _patterns(
     (r"\\cup(?![a-zA-Z])", "∪"),
     (r"\\infty(?![a-zA-Z])", "∞"),
     (r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?", r"𝔻\1"),
+    (r"\\neq?(?![a-zA-Z])|\\not\s*=", "≠"),
+    (r"\\langle(?![a-zA-Z])|〈", "("),
+    (r"\\rangle(?![a-zA-Z])|〉", ")"),
     (r"\\emptyset(?![a-zA-Z])|\\varnothing(?![a-zA-Z])", "∅"),
     (r"\\\{", "⟨"),  # braces of a set, apart from braces of a group
     (r"\\\}", "⟩"),
@@ -54,7 +70,7 @@ _WITH_COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,]|\.\d*,)")
 _ABOUT = re.compile(r"^≈ *(?=\S)")
 _EQUATION = re.compile(r"^[^=≈()\[\]{}⟨⟩]*[=≈][^()\[\]⟨⟩]*$")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
-_VARIABLE = r"[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[A-Za-z][a-z]{1,9}"
+_VARIABLE = rf"[A-Za-z](?:_\{{?\w{{1,8}}\}}?)?|\\(?:{'|'.join(GREEK)}|ell)(?![a-zA-Z])"
 _NAME = re.compile(
     rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
@@ -63,7 +79,7 @@ _NAME = re.compile(
     r"|[A-Za-z]\s*\^\s*\{?\s*-1\s*\}?\s*\(\s*[A-Za-z]\s*\)"
     r"|\\frac\s*\{\s*d\s*[a-z]?\s*\}\s*\{\s*d\s*[a-z]\s*\}"
     r"|(?P<words>[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,4}))"
-    r"\s*(?P<sign>[=∈:]|≈)\s*"
+    r"\s*(?P<sign>[=∈:]|≈|(?<= )is(?= *[-\d\\$]))\s*"
 )
 _NUMBER_IS = re.compile(r"((?:[^=≈<>≤≥:A-Za-z]|\\[a-z]+)+?)\s*=\s*([A-Za-z](?:_\{?\w{1,8}\}?)?)")
 # Words of a description, such as `the total area`; `not` is none of them. These say nothing:
@@ -80,12 +96,16 @@ _DESCRIPTION = NOUNS | ADJECTIVES | _EMPTY_WORDS | frozenset(_MORE_WORDS.split()
 @lru_cache(maxsize=4096)
 def normalize(text: str) -> str:
     """One spelling for what means the same."""
+    if text.isascii() and text.isdigit():
+        return text
     text = _SPACES.sub(" ", text)  # runs of them would take quadratic time below
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     text = _THOUSANDS.sub(lambda found: found[0].replace(" ", ""), " ".join(text.split()))
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
+    if r"\\" in text and r"\begin" not in text:
+        text = re.sub(r" *\\\\ *", ", ", text).strip(", ")  # lines below one another
     if "," in text and _EQUATION.match(text):
         text = _WITH_COMMAS.sub(lambda found: found[0].replace(",", ""), text)
     return _ABOUT.sub("", text)
@@ -113,13 +133,19 @@ def split_name(text: str) -> tuple[str | None, str]:
     return name.removeprefix("m\\").removeprefix("\\").removeprefix("overline"), rest
 
 
+# Sorts of names that nothing has two of.
+_NEVER_ALIKE = (
+    {"points", "variable"}, {"points", "function"}, {"points", "angle"}, {"angle", "function"}
+)  # fmt: skip
+
+
 def names_differ(actual: str, expected: str) -> bool:
     """Whether two names of `split_name` are of different things, as far as that can be told."""
-    kinds = _kind_of_name(actual), _kind_of_name(expected)
+    kinds = kind_of_name(actual), kind_of_name(expected)
     if set(kinds) == {"function", "variable"}:  # `f` may be said for `f(x)`
         return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
     if kinds[0] != kinds[1]:
-        return set(kinds) == {"points", "variable"}
+        return set(kinds) in _NEVER_ALIKE
     if kinds[0] == "words":
         mine, theirs = set(actual.split()), set(expected.split())
         return not (mine <= theirs or theirs <= mine)
@@ -131,7 +157,8 @@ def names_differ(actual: str, expected: str) -> bool:
     return actual.lower() != expected.lower()
 
 
-def _kind_of_name(name: str) -> str:
+def kind_of_name(name: str) -> str:
+    """What a name of `split_name` is of: a tuple, an angle, a function, points, words, a letter."""
     if name.startswith("("):
         return "tuple"
     if name.startswith("angle"):

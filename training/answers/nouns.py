@@ -11,7 +11,7 @@ _NOUNS = """
     tuple value vertex way zero zeros angle arc area chord circle diagonal diameter region segment
     sector rectangle pentagon hexagon polygon prism cylinder cone sphere tile block
 
-    person man woman child boy girl adult baby student teacher pupil friend member player worker
+    person man woman child kid boy girl adult baby student teacher pupil friend member player worker
     employee guest passenger customer visitor voter resident tourist parent sibling brother sister
     cousin son daughter team class group family club committee school company candidate citizen
     soldier singer dancer actor runner driver rider swimmer camper scout neighbor neighbour monkey
@@ -42,7 +42,7 @@ _NOUNS = """
     unit set row column stack pile layer level stage cell bit byte message email phone
     computer machine robot customer order sale purchase gift present party event visit meeting
     battery camera panel post pole fence board plank stick tube pipe bar
-    molecule atom electron proton neutron particle mole cell gene
+    molecule atom electron proton neutron particle cell gene
 """
 _ADJECTIVES = """
     red blue green yellow white black brown orange purple pink gray grey big small large little long
@@ -51,25 +51,47 @@ _ADJECTIVES = """
 """
 NOUNS = frozenset(_NOUNS.split())
 ADJECTIVES = frozenset(_ADJECTIVES.split())
-# These count whatever is asked for: `5 ways`, `5 people`.
+# These count whatever is asked for: `5 ways`, `5 objects`.
 ANY_THING = frozenset(
     {
-        *("answer", "arrangement", "case", "choice", "combination", "item", "multiple", "number"),
-        *("object", "outcome", "part", "pattern", "person", "piece", "possibility", "solution"),
-        *("term", "time", "total", "unit", "value", "way"),
+        *("answer", "arrangement", "case", "choice", "combination", "item", "object", "outcome"),
+        *("pattern", "possibility", "total", "way"),
     }
 )
-# Nouns of one group may stand for one another.
-_PEOPLE = """
-    person man woman child boy girl adult baby student teacher pupil friend member player worker
-    employee guest passenger customer visitor voter resident kid
+# What people are called by what they do: no word for one sex or age, which leaves others out.
+_DOINGS = """
+    student pupil friend member player worker employee guest passenger customer visitor voter
+    resident citizen tourist candidate soldier singer dancer actor runner driver rider swimmer
+    camper scout
 """
-SAME_THINGS = (
-    frozenset(_PEOPLE.split()),
+_ROLES = frozenset(_DOINGS.split())
+_PEOPLE = _ROLES | {
+    *("man", "woman", "child", "kid", "boy", "girl", "adult", "baby", "teacher", "parent"),
+    *("sibling", "brother", "sister", "cousin", "son", "daughter"),
+}
+# Nouns of one group may stand for one another.
+_SAME_THINGS = (
+    frozenset({"student", "pupil"}),
+    frozenset({"child", "kid"}),
     frozenset({"factor", "divisor"}),
     frozenset({"side", "edge"}),
     frozenset({"vertex", "corner", "point"}),
+    frozenset({"root", "zero", "solution", "value"}),
+    frozenset({"integer", "number"}),
 )
+
+
+def are_alike(noun: str, asked: str) -> bool:
+    """Whether a noun may be said for the one that is asked for.
+
+    It is the same or a synonym; girls, and any others, are people; people may be called by what
+    they do.
+    """
+    if noun == asked or any({noun, asked} <= same for same in _SAME_THINGS):
+        return True
+    return (noun == "person" and asked in _PEOPLE) or (asked == "person" and noun in _ROLES)
+
+
 # Results of a game or a deal: where something else is asked for, they contradict it.
 RESULTS = frozenset({"draw", "loss", "win"})
 # Behind a number these say something else in the singular: `5 point`, `5 prime`.

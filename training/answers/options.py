@@ -37,6 +37,24 @@ _NO_MEANING = re.compile(r"\b(?:a|an|the)\b|[\s.,;{}$]")
 def read_options(question: str) -> Mapping[str, str]:
     """The text of each choice by its letter; empty unless the question lists A, B and so on."""
     text = question[-_MOST_CHARACTERS:]
+    run = _run_of_letters(text)
+    if not run:
+        return {}
+    ends = [match.start() for match in run[1:]]
+    last = text[run[-1].end() :].strip().partition("\n")[0]
+    texts = [text[match.end() : end] for match, end in zip(run, ends, strict=False)]
+    texts.append(last)
+    return {match[1]: normalize(each.strip()) for match, each in zip(run, texts, strict=True)}
+
+
+def without_options(question: str) -> str:
+    """What a question says before it lists its choices."""
+    run = _run_of_letters(question)
+    return question[: run[0].start()] if run else question
+
+
+def _run_of_letters(text: str) -> list[re.Match[str]]:
+    """Where the choices A, B and so on of a text begin; empty if it lists none."""
     for mark in _MARKS:
         matches = list(mark.finditer(text))
         first = max((i for i, match in enumerate(matches) if match[1] == "A"), default=None)
@@ -44,14 +62,9 @@ def read_options(question: str) -> Mapping[str, str]:
             continue
         pairs = zip(_LETTERS, matches[first:], strict=False)
         run = [match for _, match in takewhile(lambda pair: pair[0] == pair[1][1], pairs)]
-        if len(run) < 2:
-            continue
-        ends = [match.start() for match in run[1:]]
-        last = text[run[-1].end() :].strip().partition("\n")[0]
-        texts = [text[match.end() : end] for match, end in zip(run, ends, strict=False)]
-        texts.append(last)
-        return {match[1]: normalize(each.strip()) for match, each in zip(run, texts, strict=True)}
-    return {}
+        if len(run) > 1:
+            return run
+    return []
 
 
 def labelled(answer: str) -> tuple[str, str] | None:

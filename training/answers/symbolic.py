@@ -7,7 +7,7 @@ import logging
 import re
 
 from training.answers.outcome import Outcome
-from training.answers.values import nesting
+from training.answers.reading import nesting
 
 _MAX_CHARS = 400
 _MAX_NESTING = 16

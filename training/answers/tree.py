@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isqrt
+from math import gcd, isqrt
 
 CONSTANTS = ("pi", "e", "i")
 
@@ -59,6 +59,19 @@ def is_rational(tree: Node) -> bool:
     return _rational(tree) is not None
 
 
+def is_reducible(tree: Node) -> bool:
+    """Whether a line has a number below it that shares a divisor with all that stands above."""
+    return any(node.kind == "quotient" and _is_reducible_here(node) for node in nodes(tree))
+
+
+def _is_reducible_here(node: Node) -> bool:
+    over, under = node.parts
+    terms = list(_terms(over)) if over.kind == "sum" else [over]
+    numbers = [_coefficient(part) for part in (*terms, under)]
+    whole = all(number.denominator == 1 for number in numbers)
+    return whole and gcd(*(number.numerator for number in numbers)) > 1
+
+
 def _undone_here(node: Node) -> Iterator[str]:
     if node.kind not in ARITHMETIC:
         yield node.kind
@@ -94,6 +107,7 @@ def _is_undone_product(node: Node) -> bool:
     repeated = [part for part in others if part.kind == "sum"] + _bases(node)
     return (
         len(numbers) > 1
+        or 0 in numbers
         or sum(part.kind in ("sum", "root") and not variables(part) for part in others) > 1
         or len(set(repeated)) < len(repeated)
         or any(_share_a_divisor(number, each) for number in numbers for each in divisors)
@@ -122,12 +136,20 @@ def _is_undone_quotient(node: Node) -> bool:
     top, bottom = _coefficient(over), _coefficient(under)
     if bottom.denominator != 1 or top.denominator != 1 or bottom == 0:
         return True
-    if _has_i(under):
+    if _has_i(under) or any(_holds_quotient(part) for part in (over, under)):
         return True
     tops = [_coefficient(term) for term in _terms(over)] if over.kind == "sum" else [top]
     if bottom != 1 and all((each / bottom).denominator == 1 for each in tops):
         return True
     return bool(set(_bases(over)) & set(_bases(under)))
+
+
+def _holds_quotient(node: Node) -> bool:
+    """Whether it is a sum with a fraction, which above or below another line is left undone."""
+    return node.kind == "sum" and any(
+        (part.parts[0] if part.kind == "negative" else part).kind == "quotient"
+        for part in node.parts
+    )
 
 
 def _is_undone_power(node: Node) -> bool:

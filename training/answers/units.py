@@ -1,7 +1,7 @@
 """Units of measurement, and the nouns that an answer may count."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -19,6 +19,8 @@ class Unit:
             words say something: `5 squared` is no 5, and `5m` may be a product.
         parts: Dimension and factor of the units that it is made of: of km and h for km/h.
         rate: What is above and below the line of km/h.
+        beside: Words that say more of what is counted, in the singular: of `red apples`, of `cups
+            of flour`.
     """
 
     dimension: str
@@ -26,6 +28,7 @@ class Unit:
     known: bool = True
     parts: frozenset[tuple[str, Fraction]] = frozenset()
     rate: "tuple[Unit, Unit] | None" = None
+    beside: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def noun_of(unit: Unit) -> str | None:
@@ -77,7 +80,7 @@ _NAMES = {
     "angle": {"degree deg °": "1"},
     "radian": {"rad radian": "1"},
     "share": {"% percent": "1"},
-    "dollar": {"dollar usd $": "1", "cent ¢": "1/100"},
+    "dollar": {"dollar usd buck $": "1", "cent ¢": "1/100"},
     "euro": {"euro eur €": "1"},
     "sterling": {"gbp £": "1"},
     "yen": {"yen jpy ¥": "1"},
@@ -92,7 +95,7 @@ _NAMES = {
     "resistance": {"ohm": "1"},
     "frequency": {"hertz": "1"},
     "pressure": {"pascal": "1"},
-    "amount": {"mol": "1"},
+    "amount": {"mol mole": "1"},
     "molarity": {"molar": "1"},
     "unit": {"unit": "1"},
 }
@@ -189,6 +192,8 @@ def parse_unit(text: str, *, separated: bool) -> Unit | None:
     if unit is not None:
         if power == 1:
             return unit
+        if unit.dimension not in ("length", "unit"):
+            return None  # no square people or degrees
         return Unit(f"{unit.dimension}^{power}", unit.factor**power, parts=unit.parts)
     if separated and power == 1 and _WORDS.fullmatch(name) and not _NO_UNIT.search(name):
         return Unit(name, Fraction(1), known=False)
@@ -210,8 +215,8 @@ def _split_power(name: str) -> tuple[int, str]:
     if match := _POWER.search(name):
         power, name = _POWERS[match[1] or match[2]], name[: match.start()]
     for prefix, value in _PREFIXES.items():
-        if name.startswith(prefix):
-            power, name = value, name.removeprefix(prefix)
+        if power == 1 and name.startswith(prefix):
+            return value, name.removeprefix(prefix)
     return power, name
 
 
@@ -225,9 +230,11 @@ def _known(name: str) -> Unit | None:
     *adjectives, noun = counted.split() or [""]
     if noun in ONLY_PLURAL:
         return None
+    inside = frozenset(singular(word) for word in content.split())
     if not set(adjectives) <= ADJECTIVES or singular(noun) not in NOUNS:
-        return _UNITS.get(singular(counted)) if of else None
-    return Unit(f"{_COUNTED}{singular(noun)}", Fraction(1))
+        measure = _UNITS.get(counted) or _UNITS.get(singular(counted))
+        return replace(measure, beside=inside) if of and measure else None
+    return Unit(f"{_COUNTED}{singular(noun)}", Fraction(1), beside=inside.union(adjectives))
 
 
 _IRREGULAR = {

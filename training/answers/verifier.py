@@ -17,7 +17,7 @@ from threading import Lock
 from typing import IO, cast
 
 from contracts.errors import RevisualError
-from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
+from training.answers.boxed import MAX_ANSWER_CHARS, extract_labelled
 from training.answers.outcome import Outcome, Verdict
 from training.answers.quick import judge
 from training.answers.symbolic import compare, too_large
@@ -63,7 +63,7 @@ def _by_rule(
     response: str, reference: str, question: str, *, accept_rounded: bool
 ) -> Verdict | Pair:
     """The verdict if it can be told without algebra, else the pair to compare."""
-    answer = extract_boxed(response)
+    answer = extract_labelled(response)
     if answer is None:
         return Verdict("unparseable", "no boxed answer")
     if len(reference) > MAX_ANSWER_CHARS:

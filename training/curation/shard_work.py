@@ -45,7 +45,7 @@ class ShardWork:
         self._save = save
         self._known = {} if resume is None else {p.name: p for p in resume.rglob(f"{SHARD}*")}
         self._notice = Notice()
-        self.folder = shared_folder(save, "shards")
+        self.folder, _ = shared_folder(save, "shards")
 
     def __enter__(self) -> "ShardWork":
         return self
@@ -56,7 +56,7 @@ class ShardWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None and device.rank() == 0:  # after an error others may still be at work
+        if error is None and device.is_first_of_node():  # else others may still be at work
             shutil.rmtree(self.folder)
 
     def run(
@@ -66,7 +66,7 @@ class ShardWork:
         find: Callable[[Path], pa.Table],
         settings: object,
     ) -> list[Path]:
-        """Has something found in every shard.
+        """Has something found in every shard, by the processes of the first node.
 
         Args:
             step: The step's name.
@@ -81,6 +81,8 @@ class ShardWork:
         Raises:
             Preempted: The stage was told to stop; what is found is saved.
         """
+        if device.node() > 0:
+            return []  # the shards lie on the first node's disk
         folder = self.folder / step
         with self._notice if self._save is not None else nullcontext():
             num_shards = self._write(folder, write) if device.rank() == 0 else None
@@ -92,7 +94,7 @@ class ShardWork:
             if num_shards is None:
                 return []
             self._wait_until(
-                lambda: device.add_to_count(f"{folder}/finished", 0) == device.world_size(), step
+                lambda: device.add_to_count(f"{folder}/finished", 0) == device.ranks_of_node(), step
             )
         num_reused = device.add_to_count(f"{folder}/reused", 0)
         say(f"{step}: {num_shards} shards, of which {num_reused} were looked through before")

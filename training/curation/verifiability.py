@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from training import images, texts
 from training.answers import extract_boxed
 from training.answers.normal import normalize
-from training.answers.values import parse
+from training.answers.reading import parse
 from training.curation.step import StepResult, split
 from training.records import IMAGE_MARK, Problem, question_key
 from training.rollout.protocol import Prompt

@@ -17,7 +17,7 @@ _MEDIA_TYPES = (
     (b"GIF8", "image/gif"),
     (b"RIFF", "image/webp"),
 )
-MAX_TOKENS = 2**24  # of an answer; an endpoint may say anything
+MAX_TOKENS = 2**24  # of an answer or a prompt; an endpoint may say anything
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -34,12 +34,14 @@ class Reply:
         text: The answer.
         num_tokens: Its length.
         truncated: True if it ran out of tokens.
+        num_prompt_tokens: Length of what was asked, images included; None if that is not said.
     """
 
     model: str
     text: str
     num_tokens: int
     truncated: bool
+    num_prompt_tokens: int | None
 
 
 class _Message(BaseModel):
@@ -53,6 +55,7 @@ class _Choice(BaseModel):
 
 class _Usage(BaseModel):
     completion_tokens: int = Field(ge=0, le=MAX_TOKENS)
+    prompt_tokens: int | None = Field(default=None, ge=0, le=MAX_TOKENS)
 
 
 class _Completion(BaseModel):
@@ -129,6 +132,7 @@ def read_reply(data: bytes) -> Reply:
         text=choice.message.content or "",
         num_tokens=found.usage.completion_tokens,
         truncated=choice.finish_reason == "length",
+        num_prompt_tokens=found.usage.prompt_tokens,
     )
 
 

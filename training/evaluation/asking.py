@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from training.answers import Outcome, Verifier
 from training.evaluation.items import Item, Rule
@@ -33,7 +34,7 @@ class Answered:
     request: Request
     answer: Answer
 
-    @property
+    @cached_property
     def extracted(self) -> str | None:
         """The answer that the rules find in the response."""
         return extract(self.answer["text"], self.item.rule.kind)
@@ -157,4 +158,5 @@ def prediction(pair: Pair, row: Answered, opinion: Opinion | None) -> Prediction
         "truncated": answer["truncated"],
         "reading_right": reads_right(problem["reading"], answer["text"]),
         "num_tokens": answer["num_tokens"],
+        "num_prompt_tokens": answer["num_prompt_tokens"],
     }

@@ -6,7 +6,7 @@ travels with its request to whichever process judges the answer.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -49,7 +49,7 @@ class Rule:
 
     def to_json(self) -> str:
         """The rule as text, for a request's reference."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps(vars(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Rule":

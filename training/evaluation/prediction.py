@@ -1,14 +1,15 @@
 """One judged response: a row of `predictions.parquet`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypedDict, cast
 
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, Value
+from datasets import Features, Value
 
 from training.answers import Outcome
 from training.evaluation.items import RuleKind
+from training.tables import write_rows
 
 
 class Judged(TypedDict):
@@ -54,6 +55,8 @@ class Prediction(Judged):
         reading_right: Whether the response transcribed the problem's givens rightly; None if the
             problem has no reading.
         num_tokens: Length of the response, tokens.
+        num_prompt_tokens: Length of what was asked, tokens, with images and system prompt; None if
+            an endpoint did not say, or there is no response.
     """
 
     policy: str
@@ -73,6 +76,7 @@ class Prediction(Judged):
     truncated: bool
     reading_right: bool | None
     num_tokens: int
+    num_prompt_tokens: int | None
 
 
 PREDICTION_FEATURES = Features(
@@ -100,20 +104,21 @@ PREDICTION_FEATURES = Features(
         "truncated": Value("bool"),
         "reading_right": Value("bool"),
         "num_tokens": Value("int32"),
+        "num_prompt_tokens": Value("int32"),
     }
 )
 
 
-def prediction_dataset(predictions: Sequence[Prediction]) -> Dataset:
-    """Collects predictions into a `datasets.Dataset`."""
-    columns = {name: [dict(row)[name] for row in predictions] for name in PREDICTION_FEATURES}
-    return Dataset.from_dict(columns, features=PREDICTION_FEATURES)
+def write_predictions(predictions: Iterable[Prediction], path: Path) -> None:
+    """Writes predictions as one Parquet file; parent folders are created."""
+    write_rows(predictions, PREDICTION_FEATURES, path)
 
 
 def read_predictions(path: Path, policy: str) -> list[Prediction]:
-    """The rows of a file that `prediction_dataset` wrote, under a policy's name of this run."""
+    """The rows of a file that `write_predictions` wrote, under a policy's name of this run."""
     rows = pq.read_table(path).to_pylist()
-    return [cast(Prediction, {**row, "policy": policy}) for row in rows]
+    # Answers that a run takes whatever code drew them may be from before these were counted.
+    return [cast(Prediction, {"num_prompt_tokens": None, **row, "policy": policy}) for row in rows]
 
 
 def is_right(prediction: Judged) -> bool:

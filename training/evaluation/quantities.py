@@ -7,8 +7,9 @@ from training.answers import numeric
 from training.answers.expressions import TooLargeError
 from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number, parse_number
+from training.answers.reading import parse
 from training.answers.units import Unit
-from training.answers.values import Expression, parse
+from training.answers.values import Expression
 from training.evaluation.choices import LETTERS, read_letters
 from training.evaluation.items import Rule
 

@@ -15,7 +15,7 @@ from training.evaluation.asking import (
 )
 from training.evaluation.items import Item
 from training.evaluation.judge import NAME, Opinion, judge_of_replies, opinion
-from training.evaluation.prediction import Prediction, prediction_dataset, read_predictions
+from training.evaluation.prediction import Prediction, read_predictions, write_predictions
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.summary import write_scores
 from training.model.policy import load_policy
@@ -200,11 +200,9 @@ def _write(
     output: Path,
 ) -> None:
     for (policy, benchmark), rows in fresh.items():
-        part = output / PARTS / policy / benchmark
-        part.mkdir(parents=True)
         # By whatever name another run knows the policy: the same answers, the same bytes.
         nameless: list[Prediction] = [{**row, "policy": ""} for row in rows]
-        prediction_dataset(nameless).to_parquet(str(part / ANSWERS))
+        write_predictions(nameless, output / PARTS / policy / benchmark / ANSWERS)
     predictions = {
         (policy, one.name): fresh[policy, one.name]
         if (policy, one.name) in fresh

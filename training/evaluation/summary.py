@@ -7,7 +7,7 @@ import numpy as np
 
 from contracts.scores import Gain, Scores
 from training.evaluation.asking import Pair
-from training.evaluation.prediction import Prediction, prediction_dataset
+from training.evaluation.prediction import Prediction, write_predictions
 from training.evaluation.registry import metric_of
 from training.evaluation.scores import paired_gain, score_of
 from training.recipe.recipe import Recipe
@@ -28,8 +28,8 @@ def write_scores(predictions: Predictions, recipe: Recipe, output: Path) -> None
     gains = gains_over_base(predictions, metrics, recipe.seed)
     found = Scores(scores=tuple(scores), gains=tuple(gains))
     (output / "scores.json").write_text(found.model_dump_json(indent=2), encoding="utf-8")
-    every = [row for rows in predictions.values() for row in rows]
-    prediction_dataset(every).to_parquet(str(output / "predictions.parquet"))
+    every = (row for rows in predictions.values() for row in rows)
+    write_predictions(every, output / "predictions.parquet")
 
 
 def gains_over_base(predictions: Predictions, metrics: Mapping[str, str], seed: int) -> list[Gain]:

@@ -6,6 +6,9 @@
       learner-1.safetensors   ...
       history/                the output's files so far: metrics.jsonl, samples.jsonl
 
+Each node has such a folder on its own disk, with the shares of its ranks; on rank 0's node is the
+history. Whoever resumes reads them all from one folder.
+
 Data order, draws and schedules are functions of the seed and of these counts
 (`training.runtime.seeds`, `training.rl.schedules`), so counts, weights and moments are all there
 is to keep.
@@ -99,8 +102,8 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         if self._places.save is not None:
             self._stack.enter_context(self._notice)
-            if device.rank() == 0:
-                # A crashed attempt left them. No rank saves before rank 0 has taken part in a step.
+            if device.is_first_of_node():
+                # A crashed attempt left them. No rank saves before all have taken part in a step.
                 for partial in self._places.save.glob(".*step-*"):
                     shutil.rmtree(partial)
         return self
@@ -188,7 +191,9 @@ class Checkpoints:
             "learner": asdict(self._learner.state),
         }
         name, rank = f"step-{self._state.step:08d}", device.rank()
-        files = sorted(self._output.iterdir()) if rank == 0 else []
+        # Every node has a disk of its own, and on it a folder with the shares of its ranks.
+        is_first, num_shares = device.is_first_of_node(), device.ranks_of_node()
+        files = sorted(self._output.iterdir()) if is_first else []
         history = {path.name: path.read_bytes() for path in files}
 
         def write() -> None:
@@ -198,21 +203,23 @@ class Checkpoints:
                 unnamed = partial / f".learner-{rank}"
                 save_file(tensors, unnamed, texts)
                 unnamed.rename(partial / f"learner-{rank}.safetensors")
-                if rank == 0:
-                    _commit(partial, folder / name, values, history)
+                if is_first:
+                    _commit(partial, folder / name, values, history, num_shares)
                     _remove_older(folder / name, keeps_best=keeps_best)
 
         return write
 
 
-def _commit(partial: Path, target: Path, values: dict[str, Any], history: dict[str, bytes]) -> None:
-    """Completes a checkpoint once every rank has written its share, and names it."""
+def _commit(
+    partial: Path, target: Path, values: dict[str, Any], history: dict[str, bytes], num_shares: int
+) -> None:
+    """Completes a checkpoint once every rank of this node has written its share, and names it."""
     (partial / HISTORY).mkdir()
     for name, data in history.items():
         (partial / HISTORY / name).write_bytes(data)
     (partial / STATE).write_text(json.dumps(values, indent=1), encoding="utf-8")
     # Ranks that died are not waited for long: the launcher ends those that are left.
-    while len(list(partial.glob("learner-*.safetensors"))) < values["num_ranks"]:
+    while len(list(partial.glob("learner-*.safetensors"))) < num_shares:
         time.sleep(POLL_SECONDS)
     _remove(target)  # of an earlier attempt in the same folder
     partial.rename(target)

@@ -59,7 +59,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         of,
         dtype=recipe.model.dtype,
         zero_stage=hardware.zero_stage,
-        num_ranks=hardware.num_processes,
+        num_ranks=hardware.num_ranks,
     )
     longest = longest_sequence(recipe, stage)
     batch = _largest_batch(recipe, stage, shape, max(longest, stage.tokens_per_micro_batch))
@@ -77,12 +77,12 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     head = kept.saved + kept.head
     layer = kept.saved + kept.layer + parts.buckets
     update = parts.gradients + max(head, layer, parts.step)
-    local = min(hardware.num_processes, machine.num_gpus)
+    local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
     is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
     sleeping = _sampler_weights(recipe, shape) if is_vllm else 0
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
-    copies = checkpoint * local // hardware.num_processes
+    copies = checkpoint * local // hardware.num_ranks
     host = local * PROCESS + max(local * whole, local * sleeping + copies)
     return StageMemory(
         parts,

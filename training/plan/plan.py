@@ -108,13 +108,22 @@ def require_fits(plan: Plan) -> None:
 
 
 def _require_gpus(plan: Plan, one: StagePlan) -> None:
-    wanted, there = one.hardware.num_processes, plan.machine.num_gpus * plan.machine.num_nodes
-    if wanted > there:
+    hardware, machine = one.hardware, plan.machine
+    if hardware.num_processes > machine.num_gpus:
         raise PlanError(
-            f"Stage {one.stage.name} asks for {wanted} processes, and there are {there} GPU(s).",
-            where=f"hardware.num_processes = {wanted}",
+            f"Stage {one.stage.name} asks for {hardware.num_processes} processes on a node, and "
+            f"there are {machine.num_gpus} GPU(s).",
+            where=f"hardware.num_processes = {hardware.num_processes}",
             rule="each process has a GPU of its own",
-            fix="lower hardware.num_processes, or give more GPUs",
+            fix="lower hardware.num_processes, or give more GPUs; several nodes are hardware.nodes",
+        )
+    if hardware.nodes > machine.num_nodes:
+        raise PlanError(
+            f"Stage {one.stage.name} asks for {hardware.nodes} nodes, and there are "
+            f"{machine.num_nodes}.",
+            where=f"hardware.nodes = {hardware.nodes}",
+            rule="each node is a machine of its own",
+            fix="lower hardware.nodes, or give more machines (revisual plan --nodes)",
         )
 
 

@@ -59,7 +59,7 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
         _row("learner, hours", [_span(one.work.learner_seconds, HOUR) for one in plan.stages]),
     ]
     if gpu_hour_price is not None:
-        costs = [_cost(one, one.hardware.num_processes * gpu_hour_price) for one in plan.stages]
+        costs = [_cost(one, one.hardware.num_ranks * gpu_hour_price) for one in plan.stages]
         lines.append(_row("cost", [_span(cost, 1.0) for cost in costs]))
     return [*lines, "", *_assumptions(plan)]
 
@@ -67,7 +67,7 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
 def _placement(stages: Sequence[StagePlan]) -> str:
     """Processes and ZeRO stages: once where all stages have the same."""
     placed = {
-        one.stage.name: f"{one.hardware.num_processes} process(es), ZeRO {one.hardware.zero_stage}"
+        one.stage.name: f"{one.hardware.num_ranks} process(es), ZeRO {one.hardware.zero_stage}"
         for one in stages
     }
     if len(set(placed.values())) == 1:

@@ -74,7 +74,7 @@ def stage_work(
         sampled = Range(0.0, 0.0)
         learned = _times(num_updates * stage.batch_size * stage.max_length_tokens, SFT_LENGTH)
     flops = 2 * shape.total * _passes(recipe, stage)
-    gpu, num_ranks = GPUS[machine.gpu], recipe.hardware.num_processes
+    gpu, num_ranks = GPUS[machine.gpu], recipe.hardware.num_ranks
     peak = gpu.bfloat16_flops * num_ranks
     rate = gpu.sampled_tokens * num_ranks * SAMPLER_MODEL / shape.total
     learner = _seconds(learned, flops / peak, LEARNER_SHARE)

@@ -19,6 +19,7 @@ class Strict(BaseModel):
 
 PositiveInt = Annotated[int, Field(ge=1, lt=2**31)]
 Processes = Annotated[int, Field(ge=1, le=65_536)]
+Nodes = Annotated[int, Field(ge=1, le=4096)]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 Retries = Annotated[int, Field(ge=0, le=100)]
 Samples = Annotated[int, Field(ge=1, le=65_536)]  # of one prompt
@@ -37,6 +38,20 @@ Function = Annotated[
     str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=255)
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+def _with_a_port(text: str) -> str:
+    if int(text.rpartition(":")[2]) >= 2**16:
+        raise ValueError("a port is a whole number from 1 to 65535")
+    return text
+
+
+# Of a service: a host's name or IPv4 address, and a port. No user, no password.
+Address = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$"),
+    AfterValidator(_with_a_port),
+]
 
 
 def _names_that_a_disk_can_hold(text: str) -> str:

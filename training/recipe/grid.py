@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from contracts.errors import RecipeError
 from training.recipe.bounds import Name, PathText, Strict
 from training.recipe.read import check_texts, read_toml
-from training.recipe.recipe import RESERVED_NAMES, Recipe, parse_recipe
+from training.recipe.recipe import RESERVED_NAMES, Recipe, from_folder, parse_recipe
 
 Changes = dict[str, Any]  # nested as in the recipe
 Stretch = Annotated[float, Field(gt=0.0, le=10_000.0)]
@@ -128,7 +128,13 @@ def load_grid(path: Path) -> Grid:
 
 
 def arm_recipe(
-    grid: Grid, arm: ArmRecipe, base: Mapping[str, Any], *, seed: int, asked: Asked
+    grid: Grid,
+    arm: ArmRecipe,
+    base: Mapping[str, Any],
+    *,
+    seed: int,
+    asked: Asked,
+    folder: Path,
 ) -> Recipe:
     """The whole recipe of an arm with one seed.
 
@@ -140,6 +146,8 @@ def arm_recipe(
         base: The grid's recipe, resolved, as plain values.
         seed: The seed.
         asked: What the person who asks changes.
+        folder: Where places that begin with `./` or `../` start, in whatever changes name them:
+            the grid's own. Those of the base are absolute.
 
     Raises:
         RecipeError: The arm changes a field that there is not, or its recipe breaks a rule.
@@ -159,7 +167,8 @@ def arm_recipe(
     _forget_others(values, [*RESERVED_NAMES, *(arm.stages or own)])
     for gate in values["gates"].values():
         gate["on_failure"] = "fail"  # a flow within a flow cannot be suspended
-    return parse_recipe(values | {"name": grid.name, "seed": seed}, where=where)
+    recipe = parse_recipe(values | {"name": grid.name, "seed": seed}, where=where)
+    return from_folder(recipe, folder)
 
 
 def _forget_others(values: Changes, stages: Collection[str]) -> None:

@@ -1,14 +1,25 @@
 """Where the stages run, and with how many processes: all of them, or one by its name."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from training.recipe.bounds import Minutes, Name, Processes, Retries, Strict, Threads
+from training.recipe.bounds import (
+    Address,
+    Minutes,
+    Name,
+    Nodes,
+    Processes,
+    Retries,
+    Strict,
+    Threads,
+)
 
 LOCAL = "local"  # the pool that is none: the machine that the run itself is on
 LEARNING = {"zero_stage", "activation_checkpointing"}  # of no use to a stage that learns nothing
 ZeroStage = Annotated[int, Field(ge=0, le=3)]
+ExecutorName = Literal["torchrun", "ray"]
 
 
 class StageHardware(Strict):
@@ -19,12 +30,15 @@ class StageHardware(Strict):
     zero_stage: ZeroStage | None = None
     activation_checkpointing: bool | None = None
     pool: Name | None = None
+    executor: ExecutorName | None = None
+    nodes: Nodes | None = None
+    address: Address | None = None
 
 
 class HardwareRecipe(Strict):
     """How many processes train, with how many CPU threads each, and what is done about memory."""
 
-    num_processes: Processes = 1
+    num_processes: Processes = 1  # on each node
     threads_per_process: Threads = 2
     zero_stage: ZeroStage = 0
     # Keeps each layer's input alone and computes the rest again in the backward pass.
@@ -35,6 +49,13 @@ class HardwareRecipe(Strict):
     collective_timeout_minutes: Minutes = 30.0
     # The work pool whose worker runs the stages; `local` is the machine that the run is on.
     pool: Name = LOCAL
+    # What starts the processes: torchrun on one machine, or Ray, on machines of its cluster.
+    executor: ExecutorName = "torchrun"
+    nodes: Nodes = 1
+    # Of Ray's cluster; without one, a Ray of the stage's own runs on its machine.
+    address: Address | None = None
+    # How long a stage waits until Ray has its nodes.
+    placement_timeout_minutes: Minutes = 5.0
     # Stage -> what it has otherwise.
     stages: dict[Name, StageHardware] = Field(default_factory=dict)
 
@@ -42,3 +63,31 @@ class HardwareRecipe(Strict):
         """What one stage runs on: its own values, and the others' where it has none."""
         own = self.stages.get(stage, StageHardware()).model_dump(exclude_none=True)
         return self.model_copy(update={**own, "stages": {}})
+
+    @property
+    def num_ranks(self) -> int:
+        """Processes that train together, on all nodes."""
+        return self.num_processes * self.nodes
+
+
+def misplaced(hardware: HardwareRecipe, stages: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the nodes and addresses of a run's stages, each with its field.
+
+    Args:
+        hardware: The run's.
+        stages: The names of its stages.
+    """
+    used = {hardware.of(stage).executor for stage in stages}
+    if hardware.address is not None and "ray" not in used:
+        yield 'hardware.address is that of Ray, and no stage has executor = "ray"'
+    for stage in stages:
+        own, of = hardware.stages.get(stage, StageHardware()), hardware.of(stage)
+        nodes = f"hardware.{'nodes' if own.nodes is None else f'stages.{stage}.nodes'} ({of.nodes})"
+        if of.executor != "ray" and own.address is not None:
+            yield f'hardware.stages.{stage}.address is that of Ray: set executor = "ray"'
+        if of.nodes == 1:
+            continue
+        if of.executor != "ray":
+            yield f'{nodes}: torchrun starts stage {stage} on one machine; set executor = "ray"'
+        elif of.address is None:
+            yield f"{nodes}: stage {stage} needs a Ray cluster; name its hardware.address"

@@ -36,7 +36,7 @@ from training.recipe.curation import (
 )
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
-from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware
+from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware, misplaced
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
@@ -244,6 +244,8 @@ class Recipe(Strict):
                     f"hardware.stages.{stage}: nothing is learned there; remove "
                     f"{', '.join(learning)}"
                 )
+        if wrong := next(misplaced(self.hardware, self.stage_names), None):
+            raise ValueError(wrong)
         return self
 
     @model_validator(mode="after")
@@ -296,15 +298,19 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
     values = read_toml(path)
     if seed is not None:
         values["seed"] = seed
-    recipe = parse_recipe(values, where=str(path))
-    model = _model_from(recipe.model, path.parent)
-    curation = _curation_from(recipe.curation, path.parent)
+    return from_folder(parse_recipe(values, where=str(path)), path.parent)
+
+
+def from_folder(recipe: Recipe, folder: Path) -> Recipe:
+    """A recipe whose places that begin with `./` or `../` start at a folder."""
+    model = _model_from(recipe.model, folder)
+    curation = _curation_from(recipe.curation, folder)
     sources = tuple(
-        source.model_copy(update={"path": source.path and _from_folder(source.path, path.parent)})
+        source.model_copy(update={"path": source.path and _from_folder(source.path, folder)})
         for source in recipe.sources
     )
     benchmarks = tuple(
-        one.model_copy(update={"path": one.path and _from_folder(one.path, path.parent)})
+        one.model_copy(update={"path": one.path and _from_folder(one.path, folder)})
         for one in recipe.evaluation.benchmarks
     )
     evaluation = recipe.evaluation.model_copy(update={"benchmarks": benchmarks})
@@ -335,7 +341,7 @@ def _curation_from(curation: CurationRecipe, folder: Path) -> CurationRecipe:
 
 
 def _from_folder(path: str, folder: Path) -> str:
-    """`./` and `../` start at the recipe's own folder; anything else stays as it is."""
+    """`./` and `../` start at the folder; anything else stays as it is."""
     return os.path.realpath(folder / path) if path.startswith(("./", "../")) else path
 
 

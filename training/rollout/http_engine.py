@@ -136,7 +136,12 @@ class HttpEngine:
                 ) from error
             return Sample("", 0, truncated=False, failure=str(error))
         self._num_failed_in_a_row = 0
-        return Sample(reply.text, reply.num_tokens, reply.truncated)
+        return Sample(
+            text=reply.text,
+            num_tokens=reply.num_tokens,
+            truncated=reply.truncated,
+            num_prompt_tokens=reply.num_prompt_tokens,
+        )
 
     def _body(self, prompt: Prompt, settings: SamplingSettings, seed: int) -> dict[str, object]:
         if settings.stop or settings.top_k or settings.min_p:

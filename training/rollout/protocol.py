@@ -96,12 +96,15 @@ class Sample:
         num_tokens: Its length, the end token included when one was sampled.
         truncated: True if no end token was sampled within the budget.
         failure: Why there is no response, in few words; else empty.
+        num_prompt_tokens: Length of what was read before it, images and system prompt included;
+            None where an endpoint does not say.
     """
 
     text: str
     num_tokens: int
     truncated: bool
     failure: str = ""
+    num_prompt_tokens: int | None = None
 
 
 # A request and its responses, `samples_per_prompt` of them.

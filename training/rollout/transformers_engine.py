@@ -71,7 +71,8 @@ class TransformersEngine:
             shape = (len(batch) * settings.samples_per_prompt,)
             return lambda _: torch.rand(shape, generator=generator, dtype=torch.float64)
 
-        return self._respond(prompts, settings, uniforms)
+        encoded = [encode_prompt(self._policy, prompt) for prompt in prompts]
+        return self._respond(encoded, settings, uniforms)
 
     def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
         """See `RolloutEngine.stream`; a lot comes as a whole, since its rows are rounded together.
@@ -86,9 +87,15 @@ class TransformersEngine:
                 chosen = [prompts[i] for i in batch]  # noqa: B023 - called within this turn
                 return uniforms_of_prompts(chosen, seed, num_samples, width)  # noqa: B023
 
+            encoded = [encode_prompt(self._policy, prompt) for prompt in prompts]
             samples = [
-                Sample(response.text, len(response.token_ids), response.truncated)
-                for response in self._respond(prompts, settings, uniforms)
+                Sample(
+                    text=response.text,
+                    num_tokens=len(response.token_ids),
+                    truncated=response.truncated,
+                    num_prompt_tokens=len(encoded[response.prompt_index].token_ids),
+                )
+                for response in self._respond(encoded, settings, uniforms)
             ]
             yield [
                 (request, samples[number * num_samples : (number + 1) * num_samples])
@@ -97,12 +104,11 @@ class TransformersEngine:
 
     def _respond(
         self,
-        prompts: Sequence[Prompt],
+        encoded: Sequence[EncodedPrompt],
         settings: SamplingSettings,
         uniforms_of: Callable[[Sequence[int]], Uniforms],
     ) -> list[Response]:
         """Responses grouped by prompt, in order; `uniforms_of` gives a batch of them its draws."""
-        encoded = [encode_prompt(self._policy, prompt) for prompt in prompts]
         responses: list[Response] = []
         was_training = self._policy.model.training
         self._policy.model.eval()

@@ -110,7 +110,8 @@ class VllmEngine:
         is_first = device.rank() % self._group_size == 0
         for request, output in self._answers(self._asked(lots, seed)):
             if is_first:
-                yield [(request, [self._sample(sample) for sample in output.outputs])]
+                length = len(output.prompt_token_ids)
+                yield [(request, [self._sample(sample, length) for sample in output.outputs])]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """See `RolloutEngine.load_weights`; every process gives the whole weights."""
@@ -250,11 +251,12 @@ class VllmEngine:
                     num_open -= num_samples
                     yield given, output
 
-    def _sample(self, sample: CompletionOutput) -> Sample:
+    def _sample(self, sample: CompletionOutput, num_prompt_tokens: int) -> Sample:
         return Sample(
             text=self._policy.tokenizer.decode(sample.token_ids, skip_special_tokens=True),
             num_tokens=len(sample.token_ids),
             truncated=sample.finish_reason == "length",
+            num_prompt_tokens=num_prompt_tokens,
         )
 
     def _response(

@@ -190,6 +190,26 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def is_first_of_node() -> bool:
+    """Whether this process is the one of its node that does what one must; so is rank 0."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def ranks_of_node() -> int:
+    """How many of the processes share this one's node, and its disk."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
+
+
+def node() -> int:
+    """The number of the node that this process is on, from 0."""
+    return rank() // ranks_of_node()
+
+
+def num_nodes() -> int:
+    """How many nodes the processes are on; each has as many as the others."""
+    return world_size() // ranks_of_node()
+
+
 def barrier() -> None:
     """Waits until every rank is here."""
     if world_size() > 1:
@@ -216,3 +236,11 @@ def gather_from_all_ranks(value: Value) -> list[Value]:
     gathered: list[Any] = [None] * world_size()
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def send_to_all_ranks(value: Value, sender: int) -> Value:
+    """The `value` of one rank, on every rank; it travels as in `gather_from_all_ranks`."""
+    sent: list[Any] = [value]
+    dist.broadcast_object_list(sent, src=sender)
+    received: Value = sent[0]
+    return received

@@ -33,6 +33,7 @@ class Answer(Measure):
         text: The response without special tokens.
         truncated: True if it ran out of tokens.
         failure: Why there is no response, in few words; else empty.
+        num_prompt_tokens: Length of the prompt, images included; None if nobody said so.
     """
 
     request: str
@@ -40,6 +41,7 @@ class Answer(Measure):
     text: str
     truncated: bool
     failure: str
+    num_prompt_tokens: int | None
 
 
 _SCHEMA = pa.schema(
@@ -51,6 +53,7 @@ _SCHEMA = pa.schema(
         "truncated": pa.bool_(),
         "outcome": pa.string(),
         "failure": pa.string(),
+        "num_prompt_tokens": pa.int32(),
     }
 )
 

@@ -4,6 +4,9 @@ The first process knows the requests. It writes those that no earlier attempt ha
 file of lots, from which every process takes one lot after the other as its engine has room. Each
 verifies what it has answered and writes it in chunks. In the end they are read together: in which
 order they were answered, and by whom, is forgotten.
+
+Every node has a disk of its own: lots are sent to the others' when they are written, and answers
+when all have finished.
 """
 
 import shutil
@@ -23,8 +26,9 @@ from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
 from training.runtime.scratch import shared_folder
-from training.sampling.chunks import Answer, Measure, has_failed, read_chunks
+from training.sampling.chunks import CHUNK, Answer, Measure, has_failed, read_chunks
 from training.sampling.lots import Lot, LotFile, write_lots
+from training.sampling.nodes import share
 from training.sampling.progress import Progress
 from training.sampling.verdicts import Judge
 from training.sampling.writer import Writer
@@ -55,9 +59,10 @@ class SamplingJob:
         resume: Path | None = None,
     ) -> None:
         self._seed, self._judges, self._save = seed, judges, save
-        self._folder = shared_folder(save, "sampling")
+        self._folder, self._name = shared_folder(save, "sampling")
+        self._shared: set[str] = set()
         self._chunks = [self._folder] + ([resume] if resume is not None else [])
-        self._progress = Progress(str(self._folder), log)
+        self._progress = Progress(self._name, log)
         self._num_runs = 0
         self._answered: set[str] = set()
         self._notice = Notice()
@@ -73,7 +78,7 @@ class SamplingJob:
     ) -> None:
         if error is None:  # after an error others may still write, and nobody may wait for them
             device.barrier()
-            if device.rank() == 0:
+            if device.is_first_of_node():
                 shutil.rmtree(self._folder)
 
     def start(self, requests: Sequence[Request]) -> None:
@@ -112,14 +117,15 @@ class SamplingJob:
         if device.rank() == 0:
             write_lots(requests, self._answered, path)
         with self._notice if self._save is not None else nullcontext():
-            self._wait_until(path.exists)
+            self._wait_for(path)
             lots = LotFile(path)
             if len(lots):
                 self._answer(lots, path, open_engine())
-            name = f"{path}/finished"
-            device.add_to_count(name, 1)
+            finished = f"{self._name}/{path.name}/finished"
+            device.add_to_count(finished, 1)
             # Not a barrier: another process's longest lot may outlast a collective's time-out.
-            self._wait_until(lambda: device.add_to_count(name, 0) == device.world_size())
+            self._wait_until(lambda: device.add_to_count(finished, 0) == device.world_size())
+            self._share_answers()
             self._progress.write()
 
     def answers(self, requests: Iterable[Request]) -> list[list[Answer]]:
@@ -139,14 +145,41 @@ class SamplingJob:
         """As `answers`, of which only verdicts and lengths are read."""
         return self._read(requests, ["outcome", "num_tokens"])
 
+    def _wait_for(self, path: Path) -> None:
+        """Waits until this node has what the first process writes."""
+        if device.num_nodes() > 1:
+            written = f"{self._name}/{path.name}/written"
+            if device.rank() == 0:
+                device.add_to_count(written, 1)
+            # Until then no collective: it may last longer than one may.
+            self._wait_until(lambda: device.add_to_count(written, 0) > 0)
+            share([path], 0, self._folder)
+        self._wait_until(path.exists)
+
+    def _share_answers(self) -> None:
+        """Brings every node's new chunks to all others."""
+        if device.num_nodes() == 1:
+            return
+        for sender in range(0, device.world_size(), device.ranks_of_node()):
+            chunks = sorted(self._folder.glob(f"{CHUNK}*"))
+            new = [path for path in chunks if path.name not in self._shared]
+            self._shared.update(share(new, sender, self._folder))
+        device.barrier()
+
     def _answer(self, lots: LotFile, path: Path, engine: Answerer) -> None:
         name = f"{device.rank()}-{path.stem}"
         with Writer(self._folder, self._save, name, self._judges, self._progress) as writer:
-            for finished in engine.stream(_taken(lots, str(path)), self._seed):
+            for finished in engine.stream(self._taken(lots, path), self._seed):
                 writer.put(finished)
                 if self._notice.came_here:
                     break
         self._stop_if_told()
+
+    def _taken(self, lots: LotFile, path: Path) -> Iterator[Lot]:
+        """The lots that this process takes, whenever it asks for one: no other gets them."""
+        name = f"{self._name}/{path.name}/taken"
+        while (number := device.add_to_count(name, 1) - 1) < len(lots):
+            yield lots[number]
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -160,9 +193,3 @@ class SamplingJob:
     def _read(self, requests: Iterable[Request], columns: Sequence[str] | None) -> list[list[Any]]:
         found = {rows[0]["request"]: rows for rows in read_chunks(self._chunks, columns)}
         return [found[request.key] for request in requests]
-
-
-def _taken(lots: LotFile, name: str) -> Iterator[Lot]:
-    """The lots that this process takes, whenever it asks for one: no other process gets them."""
-    while (number := device.add_to_count(f"{name}/taken", 1) - 1) < len(lots):
-        yield lots[number]

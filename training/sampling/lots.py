@@ -10,6 +10,7 @@ rows it has, so a lot that an engine answers as a whole has the same bytes whoev
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -118,8 +119,13 @@ def _row(request: Request) -> dict[str, Any]:
         "images": list(request.prompt.images),
         "reference": request.reference,
         "judge": request.judge,
-        "settings": json.dumps(asdict(request.settings)),
+        "settings": _settings(request.settings),
     }
+
+
+@cache
+def _settings(settings: SamplingSettings) -> str:
+    return json.dumps(asdict(settings))
 
 
 def _request(row: dict[str, Any]) -> Request:

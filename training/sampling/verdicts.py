@@ -58,6 +58,7 @@ def judged(finished: Sequence[Finished], judges: Mapping[str, Judge]) -> list[An
             "truncated": sample.truncated,
             "outcome": "unparseable" if sample.failure else next(verdicts[request.judge]),
             "failure": sample.failure,
+            "num_prompt_tokens": sample.num_prompt_tokens,
         }
         for request, samples in finished
         for number, sample in enumerate(samples)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.answers.asked import read_asked
+from training.answers.questions import read_asked
 from training.answers.quick import judge
 from training.answers.units import noun_of, parse_unit
 
@@ -32,7 +32,8 @@ def test_what_a_question_asks_for(question, asked):
     found = read_asked(question)
     wanted = parse_unit(asked, separated=True) if asked else None
     noun = noun_of(wanted) if wanted else None
-    assert (found.unit, found.noun) == ((None, noun) if noun else (wanted, None))
+    nouns = frozenset({noun} if noun else ())
+    assert (found.unit, found.nouns) == ((None, nouns) if noun else (wanted, nouns))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.answers.canonical import shape
+from training.answers.expressions import read_expression
 from training.answers.quick import judge
+from training.answers.tree import Node
 
 FACTOR, ROOT = "Factor it completely.", "Simplify it."
 FRACTION, DECIMAL = "Write it as a common fraction.", "Write it as a decimal."
+SLOPE, VERTEX = "Write it in slope-intercept form.", "Write it in vertex form."
+SOLVED = "Solve $2x - y = -1$ for $y$."
+RADIANS = r"Express $30^\circ$ in radians."
 TENTH, HUNDREDTH = "Find $x$. Round to the nearest tenth.", "Find $x$ to two decimal places."
 
 
@@ -54,12 +60,56 @@ TENTH, HUNDREDTH = "Find $x$. Round to the nearest tenth.", "Find $x$ to two dec
         ("What is the value of the root?", "11.31", r"8\sqrt{2}", True),
         ("Write it in scientific notation.", r"9.46 \times 10^{12}", "9460000000000", False),
         ("Write it in scientific notation.", r"9.46 \times 10^{12}", "9.46 * 10^12", True),
+        (SLOPE, "y = 2x+1", "2x - y + 1 = 0", False),
+        (SLOPE, "y = 2x+1", "2(x-1) = y - 3", False),
+        (SLOPE, "y = 2x+1", "y = 2(x - 1) + 3", False),
+        (SLOPE, "y = 2x+1", "2y = 4x + 2", False),
+        (SLOPE, "y = 2x+1", "y = 1 + 2x", True),
+        (SLOPE, r"y = \frac{x}{2} - 1.5", r"y = \frac12 x - \frac32", True),
+        (SLOPE, r"y = \frac{x}{2} - \frac32", r"y = \frac{x-3}{2}", False),
+        ("Write it in point-slope form.", "y - 3 = 2(x-1)", "y = 2x+1", False),
+        ("Write it in point-slope form.", "y - 3 = 2(x-1)", "y - 5 = 2(x-2)", True),
+        ("Write it in standard form.", "2x - y = -1", "y = 2x + 1", False),
+        ("Write it in standard form.", "2x - y = -1", r"x - \frac{y}{2} = -\frac12", False),
+        ("Write it in standard form.", "2x - y = -1", "-2x + y = 1", True),
+        ("Write it in standard form.", r"\frac{x^2}{9}+\frac{y^2}{4}=1", "4x^2+9y^2=36", False),
+        (VERTEX, "(x+3)^2-4", "x(x+6)+5", False),
+        (VERTEX, "y=(x+3)^2-4", "y = (x+1)(x+5)", False),
+        (VERTEX, "(x+3)^2-4", "-4 + (3+x)^2", True),
+        ("Complete the square: $x^2+6x+5$.", "(x+3)^2-4", "(x+1)(x+5)", False),
+        ("Write it in the form $a+bi$.", r"\frac32 + \frac12 i", r"\frac{3+i}{2}", False),
+        ("What is the equation of the line?", "y = 2x+1", "2x - y + 1 = 0", True),
+        ("What is the equation of the line?", "y = 2x+1", "2x - y + 1 = 0z", False),
+        ("Write it as a single logarithm.", r"\log 12", r"2\log 2 + \log 3", False),
+        ("Write it as a single logarithm.", r"\log 12", r"\log(12)", True),
+        ("Write it as a single fraction.", r"\frac{x+y}{xy}", r"\frac{1}{x} + \frac{1}{y}", False),
+        ("Simplify $8/12$.", r"\frac23", "0.667", False),
+        ("Simplify $8/12$.", r"\frac23", r"0.\overline{6}", False),
+        (SOLVED, "y = 2x+1", "y - 2x = 1", False),
+        (SOLVED, "y = 2x+1", "2y = 4x + 2", False),
+        (SOLVED, "y = 2x+1", "2x+1 = y", True),
+        (SOLVED, "y = 2x+1", "2x+1", True),
+        (SOLVED, "y = 2x+1", "y = 4x + 2 - y", False),
+        (RADIANS, r"\frac{\pi}{6}", r"\frac{30\pi}{180}", False),
+        (RADIANS, r"\frac{5\pi}{6}", r"\frac{15}{18}\pi", False),
+        (RADIANS, r"\frac{5\pi}{6}", r"\frac{5}{6}\pi", True),
+        (ROOT, r"\frac{2+\sqrt3}{3}", r"\frac{4+2\sqrt3}{6}", False),
+        (FRACTION, r"\frac38", r"\frac{375}{1000}", False),
     ],
 )  # fmt: skip
 def test_a_form_that_is_asked_for_is_needed(question, reference, answer, right):
     verdict = judge(answer, reference, question)
     assert verdict is not None
     assert (verdict.outcome == "right") is right, verdict
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(2, 30))
+def test_a_shape_is_what_is_left_without_the_numbers(a, b, c):
+    line, other = (read_expression(f"{k}x + {m}") for k, m in ((a, b), (b, c)))
+    product = read_expression(f"{a}(x + {b}) + {c}")
+    assert isinstance(line, Node) and isinstance(other, Node) and isinstance(product, Node)
+    assert shape(line) == shape(other)
+    assert shape(product) != shape(line)
 
 
 @given(st.integers(2, 30), st.integers(2, 40))

@@ -1,6 +1,7 @@
 """Hostile answers: nothing hangs, nothing crashes, nothing is paid."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from training.answers import (
     OUTCOMES,
     Verifier,
     extract_boxed,
+    verify_in_process,
 )
 
 
@@ -88,8 +90,43 @@ def test_the_hostile_corpus_never_hangs_nor_crashes_nor_earns_anything():
 
 
 @pytest.mark.parametrize(
-    "unit", [r"\boxed{", "{", r"\boxed{1} ", r"\boxed{1}\boxed{", "}{", " or "]
+    "unit",
+    [
+        *(
+            r"\boxed{",
+            "{",
+            r"\boxed{1} ",
+            r"\boxed{1}\boxed{",
+            "}{",
+            " or ",
+            "$x = ",
+            "(1, ",
+            r"\{",
+        ),
+        *("between ", r"\text{", "$"),
+    ],
 )
 def test_megabytes_of_boxes_are_read_in_an_instant(unit):
     # A quadratic scan would take minutes: the test's own time limit would stop it.
-    assert extract_boxed(unit * (10**6 // len(unit))) in (None, "1")
+    long = unit * (10**6 // len(unit))
+    for text in (long, rf"{long}\boxed{{1}}", rf"\boxed{{1}}{long}", rf"$\boxed{{1}}{long}$"):
+        assert extract_boxed(text) in (None, "1")
+
+
+def pairs(name):
+    """Question, answer and reference of each line of a file of pairs by hand."""
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return [line.split(" ||| ") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("name", "right"), [("hostile_pairs.txt", False), ("natural_pairs.txt", True)]
+)
+def test_pairs_by_hand(name, right):
+    """What was written to find wrong answers that are paid, and right ones as models write them."""
+    found = pairs(name)
+    assert len(found) >= 200
+    for question, answer, reference in found:
+        response = answer if r"\boxed" in answer else boxed(answer)
+        outcome = verify_in_process(response, reference, question)
+        assert (outcome == "right") is right, (question, answer, reference)

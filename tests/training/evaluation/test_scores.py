@@ -1,7 +1,8 @@
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from training.evaluation.prediction import prediction_dataset
+from training.evaluation.prediction import read_predictions, write_predictions
 from training.evaluation.scores import paired_gain, reads_right, score_of
 from training.pocket.problems import generate
 
@@ -33,6 +34,7 @@ def prediction(number=0, outcome="right", **changes):
         "truncated": False,
         "reading_right": None,
         "num_tokens": 4,
+        "num_prompt_tokens": 9,
     }
     return row | changes
 
@@ -142,8 +144,16 @@ def test_every_pocket_trace_reads_right(modality):
         assert reads_right(problem["reading"] + " 9", problem["solution"]) is False
 
 
-def test_predictions_keep_nulls():
-    table = prediction_dataset([prediction(level=None, extracted=None, reading_right=None)])
-    assert table[0]["level"] is None
-    assert table[0]["extracted"] is None
-    assert table[0]["reading_right"] is None
+def test_predictions_keep_nulls(tmp_path):
+    written = prediction(level=None, extracted=None, reading_right=None)
+    write_predictions([written], tmp_path / "part" / "answers.parquet")
+    assert read_predictions(tmp_path / "part" / "answers.parquet", "rl") == [
+        {**written, "policy": "rl"}
+    ]
+
+
+def test_predictions_of_before_the_prompts_were_counted_are_read(tmp_path):
+    path = tmp_path / "answers.parquet"
+    write_predictions([prediction()], path)
+    pq.write_table(pq.read_table(path).drop_columns(["num_prompt_tokens"]), path)
+    assert read_predictions(path, "rl")[0]["num_prompt_tokens"] is None

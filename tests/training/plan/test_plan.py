@@ -85,6 +85,8 @@ def test_kv_cache_tokens_by_hand():
         ({"hardware": {"activation_checkpointing": False}}, EIGHT, "activation_checkpointing"),
         ({"rollout": {"memory_fraction": 0.2}}, EIGHT, "memory_fraction"),
         ({}, Machine(4, 80 * GIB), "num_processes"),
+        ({}, Machine(4, 80 * GIB, num_nodes=2), "num_processes"),  # they are those of one node
+        ({"hardware": {"num_processes": 4, "nodes": 2}}, Machine(4, 80 * GIB), "hardware.nodes"),
         ({}, Machine(8, 40 * GIB), "zero_stage"),
         ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "tensor_parallel"),
         ({}, Machine(8, 80 * GIB, disk=600 * GIB), "keep_last"),
@@ -94,6 +96,19 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
     with pytest.raises(PlanError) as caught:
         require_fits(make_plan(shipped("revisual-7b", **changes), machine))
     assert named in caught.value.fix
+
+
+def test_two_nodes_are_planned_as_the_same_processes_of_one():
+    """All but the hosts' share: half of the processes are on each."""
+    one = make_plan(shipped("revisual-7b"), EIGHT)
+    hardware = {"num_processes": 4, "nodes": 2}
+    two = make_plan(shipped("revisual-7b", hardware=hardware), Machine(4, 80 * GIB, num_nodes=2))
+    require_fits(two)
+    for whole, half in zip(one.stages, two.stages, strict=True):
+        assert half.memory.held == whole.memory.held
+        assert half.memory.peak == whole.memory.peak
+        assert half.work == whole.work
+        assert 2 * half.memory.host == pytest.approx(whole.memory.host, abs=2)
 
 
 def test_checkpoints_and_updates_by_hand():

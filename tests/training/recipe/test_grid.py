@@ -36,7 +36,9 @@ def base() -> dict:
 
 
 def recipe_of(grid, base, name, seed=0, **asked):
-    return arm_recipe(grid, grid.arm(name), base, seed=seed, asked=Asked(**asked))
+    return arm_recipe(
+        grid, grid.arm(name), base, seed=seed, asked=Asked(**asked), folder=Path("/g")
+    )
 
 
 def small(**changes) -> Grid:

@@ -18,7 +18,11 @@ VALUES = {
     "zero_stage": st.integers(0, 3),
     "activation_checkpointing": st.booleans(),
     "pool": st.sampled_from(["local", "gpu", "big-memory"]),
+    "executor": st.sampled_from(["torchrun", "ray"]),
+    "nodes": st.integers(1, 64),
+    "address": st.sampled_from(["127.0.0.1:6379", "head.internal:1"]),
 }
+CLUSTER = {"executor": "ray", "address": "head:6379"}
 
 
 @given(
@@ -67,12 +71,50 @@ def test_a_stages_recipe_has_its_hardware_alone_and_survives_being_written_down(
         ({"stages": {"text_rl": {"retries": 2}}}, "retries: unknown key"),
         ({"stages": {"text_rl": {"pool": "no such/name"}}}, "hardware.stages.text_rl.pool"),
         ({"pool": ""}, "hardware.pool"),
+        ({"executor": "slurm"}, "hardware.executor"),
+        ({"nodes": 0}, "hardware.nodes"),
+        ({"placement_timeout_minutes": 0.0}, "hardware.placement_timeout_minutes"),
+        ({"executor": "ray", "address": "head"}, "hardware.address"),
+        ({"executor": "ray", "address": "ray://head:1"}, "hardware.address"),
+        ({"executor": "ray", "address": "user:password@head:1"}, "hardware.address"),
+        ({"executor": "ray", "address": "head:65536"}, "hardware.address"),
+        ({"stages": {"text_rl": {"address": "head"}}}, "hardware.stages.text_rl.address"),
+        ({"address": "head:6379"}, "hardware.address is that of Ray"),
+        (
+            {"stages": {"text_rl": {"address": "head:1"}}},
+            "hardware.stages.text_rl.address is that of Ray",
+        ),
+        ({"nodes": 2}, "hardware.nodes (2): torchrun starts stage curate on one machine"),
+        ({"stages": {"text_rl": {"nodes": 3}}}, "hardware.stages.text_rl.nodes (3): torchrun"),
+        (
+            {"stages": {"text_rl": {"nodes": 2, "executor": "ray"}}},
+            "hardware.stages.text_rl.nodes (2): stage text_rl needs a Ray cluster",
+        ),
+        ({"nodes": 2, "executor": "ray"}, "hardware.nodes (2): stage curate needs a Ray cluster"),
     ],
 )
 def test_hardware_that_no_stage_could_have_is_refused(values, named):
     with pytest.raises(RecipeError) as caught:
         parse_recipe(with_hardware(**values), where="here")
     assert named in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"executor": "ray"},  # of its own, on the run's machine
+        {"nodes": 2, **CLUSTER},
+        {"nodes": 2, **CLUSTER, "stages": {"curate": {"nodes": 1, "executor": "torchrun"}}},
+        {"stages": {"text_rl": {"nodes": 4, **CLUSTER}}},
+        {**CLUSTER, "stages": {"curate": {"executor": "torchrun"}}},
+    ],
+)
+def test_nodes_are_those_of_a_cluster(values):
+    recipe = parse_recipe(with_hardware(**values), where="here")
+    for stage in recipe.stage_names:
+        of = recipe.hardware.of(stage)
+        assert of.num_ranks == 8 * of.nodes
+        assert of.nodes == 1 or (of.executor == "ray" and of.address == "head:6379")
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,20 @@ def test_every_question_is_asked_as_often_as_is_wanted_and_gets_its_own_answers(
         str(n): [f"so: {n} + 1?"] * 2 for n in range(6)
     }
     assert {(one.num_tokens, one.truncated, one.failure) for one in found["0"]} == {(4, False, "")}
+    assert {one.num_prompt_tokens for one in found["0"]} == {None}  # this endpoint does not say
     body = endpoint.asked[0]
     assert (body["model"], body["max_tokens"]) == (MODEL, 16)
     assert (body["temperature"], body["top_p"]) == (0.7, 0.9)
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
     seeds = [one["seed"] for one in endpoint.asked]
     assert len(set(seeds)) == 12  # each answer its own
+
+
+def test_an_endpoint_that_says_how_long_a_prompt_was_is_believed(endpoint, engine):
+    usage = {"completion_tokens": 1, "prompt_tokens": 17}
+    endpoint.answer = lambda body: completion("1", usage=usage)
+    found = answered(engine(), requests(1))
+    assert [one.num_prompt_tokens for one in found["0"]] == [17, 17]
 
 
 def test_seeds_belong_to_the_job_the_prompt_and_the_number_of_the_answer(endpoint, engine):
@@ -136,6 +144,10 @@ def test_an_endpoint_that_asks_for_patience_gets_it(endpoint, engine, is_date):
         (completion("1", choices=[]), "garbled reply: choices"),
         (completion("1", usage=None), "garbled reply: usage"),
         (completion("1", usage={"completion_tokens": -1}), "garbled reply: usage"),
+        (
+            completion("1", usage={"completion_tokens": 1, "prompt_tokens": 2**40}),
+            "garbled reply: usage",
+        ),
         (Raw(gzip.compress(b"{}"), 200, {"Content-Encoding": "gzip"}), "garbled reply: packed"),
         (Raw(b"the prompt is too long", 400), "status 400: the prompt is too long"),
         (Raw(b"", 429), "status 429"),

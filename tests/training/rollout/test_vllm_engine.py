@@ -7,17 +7,22 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from contracts.errors import DataError
 from tests.training.rollout.test_transformers_engine import assert_stopped
+from tests.vllm_server import MODEL, vllm_server
+from training.evaluation.registry import load_benchmarks
+from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.grpo import train as grpo
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import ForwardPass, ForwardSettings, forward_without_gradient
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
+from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
 from training.recipe.stages import OptimizerRecipe, RlStage
 from training.rollout.engine import open_engine
@@ -31,6 +36,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 BASE = ROOT / "infra/models/pocket-base"
 ROLLOUT = VllmRollout(engine="vllm", max_length_tokens=256)
+POCKET_PROMPT = "Think in <think></think>, then answer in \\boxed{}."
 TOLERANCE = 1e-3
 
 
@@ -257,6 +263,47 @@ def test_a_stage_of_rl_samples_from_vllm(engine, tiny_recipe, problem_sets, tmp_
         assert line["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-2)
     for name in ("model/model.safetensors", "samples.jsonl"):
         assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
+
+
+def test_a_served_model_scores_as_it_does_here(tiny_recipe, tmp_path):
+    """The same weights twice in one evaluation: in this process, and behind vLLM's own server."""
+    names = ("pocket_text", "pocket_multimodal")
+    evaluation = EvaluationRecipe.model_validate(
+        {
+            "benchmarks": [{"name": name, "num_problems": 8} for name in names],
+            "max_response_tokens": 64,
+            "connection": {"concurrency": 8, "retries": 0},
+        }
+    )
+    rollout = VllmRollout(engine="vllm", max_length_tokens=384)
+    changes = {"rollout": rollout, "evaluation": evaluation, "system_prompt": POCKET_PROMPT}
+    recipe = tiny_recipe.model_copy(update=changes)
+    served, output = tmp_path / "served", tmp_path / "output"
+    for folder in (served, output):
+        folder.mkdir()
+    with vllm_server(BASE, tmp_path / "log.txt", max_length_tokens=384) as address:
+        (served / ENDPOINT_FILE).write_text(json.dumps({"address": address, "model": MODEL}))
+        evaluate(recipe, {"here": BASE, "served": served}, output)
+
+    rows = pd.read_parquet(output / "predictions.parquet")
+    compared = ["problem_id", "response", "extracted", "outcome", "truncated", "failure"]
+    compared += ["num_tokens", "num_prompt_tokens"]
+    here, there = (
+        rows.loc[rows["policy"] == name, compared].reset_index(drop=True)
+        for name in ("here", "served")
+    )
+    pd.testing.assert_frame_equal(here, there)
+    assert len(here) == 16 and here["response"].nunique() > 10 and here["failure"].isna().all()
+    assert set(here["outcome"]) >= {"right", "wrong"}
+    policy = load_policy(BASE, recipe.model, system_prompt=POCKET_PROMPT)
+    counted = {
+        item.problem["id"]: len(
+            encode_prompt(policy, Prompt(item.prompt, item.problem["images"])).token_ids
+        )
+        for items in load_benchmarks(evaluation, {}).values()
+        for item in items
+    }
+    assert dict(zip(there["problem_id"], there["num_prompt_tokens"], strict=True)) == counted
 
 
 def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):

@@ -2,13 +2,18 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from contracts.errors import Preempted
+from infra.launcher import stage_environment
+from infra.settings import PROJECT_ROOT
 from training.answers import Verifier
 from training.model.policy import load_policy
 from training.recipe.recipe import ModelRecipe
@@ -98,6 +103,32 @@ def sample(tmp_path, requests):
 
     run.judged = judged
     return run
+
+
+def asked_twice(policy, save):
+    """Two rounds of lots of two requests, on however many processes; each has all answers."""
+    rounds = [
+        [
+            Request(f"{number}", Prompt("Say" + "!" * number, []), SETTINGS, "5", "odd")
+            for number in range(start, start + 5)
+        ]
+        for start in (0, 5)
+    ]
+
+    def judge(asked, responses):
+        return ["right" if len(text) % 2 else "wrong" for text in responses]
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        SamplingJob(seed=0, judges={"odd": judge}, log=MetricsLog(None), save=save) as job,
+    ):
+        patch.setattr(lots, "MAX_LOT_RESPONSES", 6)
+        is_first = device.rank() == 0
+        if is_first:
+            job.start([request for asked in rounds for request in asked])
+        for asked in rounds:
+            job.ask(asked if is_first else [], lambda: TransformersEngine(policy))
+        return [job.answers(asked) for asked in rounds]
 
 
 def chunks(folder):
@@ -228,3 +259,33 @@ def test_validation_answers_with_the_engine_that_trains(policy, new_problem):
     ]
     assert [len(rows) for rows in answers] == [3] * 5
     assert answers == again != others
+
+
+@pytest.mark.slow
+def test_nodes_that_share_no_disk_have_the_answers_of_one_process(
+    policy, tiny_model_folder, tmp_path
+):
+    expected = asked_twice(policy, tmp_path / "whole")
+    for node in range(2):
+        (tmp_path / f"node-{node}").mkdir()
+    program = str(Path(__file__).with_name("two_nodes.py"))
+    agents = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "infra.torchrun", "--nodes", "2", "--node", str(node)),
+                *("--meet", str(tmp_path / "meet"), "--nproc-per-node", "1"),
+                *(program, str(tiny_model_folder), str(tmp_path)),
+            ],
+            cwd=PROJECT_ROOT,
+            env=stage_environment(1),
+        )
+        for node in (1, 0)  # the order in which they start does not matter
+    ]
+    assert [agent.wait(timeout=300) for agent in agents] == [0, 0]
+    for node in range(2):
+        assert (tmp_path / f"node-{node}" / "answers").read_text() == repr(expected)
+        saved = chunks(tmp_path / f"node-{node}" / "saved")
+        assert all(path.name.startswith(f"chunk-{node}-") for path in saved)
+        assert list((tmp_path / f"node-{node}" / "saved").glob(".sampling-*")) == []
+    both = [path for node in range(2) for path in chunks(tmp_path / f"node-{node}" / "saved")]
+    assert sum(pq.read_metadata(path).num_rows for path in both) == 2 * 5 * 3

@@ -1,0 +1,367 @@
+"""One node's part of a stage: it fetches, runs its processes, and stores what they save.
+
+    home/work/<run>/<stage>-node-1-.../    as `infra.launcher` lays out a stage's scratch folder
+
+All methods but `prepare` return soon: the driver calls one after the other, and by its calls the
+node knows that it is still there. A node whose driver or whose cluster falls silent ends by itself.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+
+from contracts.errors import PreflightError, RevisualError, StoreError
+from contracts.job import Job, Outcome
+from contracts.paths import is_inner_path
+from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
+from infra.cluster.sources import sources_digest
+from infra.digests import file_entries, file_names
+from infra.inputs.folder import stage_folder
+from infra.launcher import (
+    LOOPBACK_INTERFACE,
+    killed_for_memory,
+    new_job,
+    stage_environment,
+    start_supervised,
+    torchrun_command,
+    write_job,
+)
+from infra.oom import num_oom_kills
+from infra.settings import Settings, load_settings
+
+PIECE_BYTES = 8 * 2**20
+NUM_CHUNKS = 16  # of a report
+MEET, RESUME = "meet", "resume"
+# The driver asks twice a second. Longer than it takes to fail over a switch, shorter than a step
+# whose work nobody will use.
+SILENCE_SECONDS = 60.0
+WATCH_SECONDS = 0.5
+_STEP = re.compile(r"step-([0-9]{8})")
+
+
+def reached_store(settings: Settings, name: str, node: int) -> str:
+    """Proves that this machine reads what the driver writes, and writes what the driver reads.
+
+    Args:
+        settings: This machine's, with the run's store.
+        name: Prefix of the probe, in the store.
+        node: This node's number.
+
+    Returns:
+        Nothing, or what is wrong.
+    """
+    try:
+        store = settings.store()
+        found = store.backend.read(f"{name}/driver")
+        if found != name.encode():
+            return "it does not hold the file that the run has just written"
+        store.backend.create(f"{name}/node-{node}", name.encode())
+    except (RevisualError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def node_settings(store: str) -> Settings:
+    """This machine's settings, but for the store, which is the run's."""
+    return replace(load_settings(), store_uri=store)
+
+
+class Node:
+    """One node's processes; lives in a process of its own, whose end is theirs.
+
+    Args:
+        number: 0 for the first, whose processes write the output.
+        asked: A `NodesTask`, JSON.
+    """
+
+    def __init__(self, number: int, asked: str) -> None:
+        self._number, self._task = number, NodesTask.model_validate_json(asked)
+        self._settings = node_settings(self._task.placement.store)
+        parent = self._settings.home / "work" / self._task.run
+        parent.mkdir(parents=True, exist_ok=True)
+        prefix = f"{self._task.job.stage}-node-{number}-"
+        self._work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kills_before: int | None = None
+        self._uploader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shares")
+        self._upload: tuple[int, Future[Upload]] | None = None
+        self._heard_seconds = time.monotonic()
+        self._cluster = os.getppid()
+        self._closed = Event()
+
+    def probe(self, name: str) -> str:
+        """See `reached_store`."""
+        return reached_store(self._settings, name, self._number)
+
+    def put(self, name: str, offset: int, data: bytes) -> None:
+        """Takes a piece of a file of responses that earlier attempts have drawn."""
+        path = self._inner(f"{RESUME}/{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("r+b" if offset else "wb") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def prepare(self) -> str:
+        """Fetches what the stage reads, and lays out its folder; may last.
+
+        Returns:
+            Nothing, or which rule is broken.
+        """
+        try:
+            self._require_same_sources()
+            store = self._settings.store()
+            folders = {
+                name: stage_folder(store, artifact, self._settings)
+                for name, artifact in self._task.inputs.items()
+            }
+            if self._task.resume is not None:
+                store.copy(self._task.resume, self._work / RESUME)
+            resume = self._work / RESUME
+            asked = self._task.job
+            self._job = new_job(
+                asked.stage,
+                json.loads(self._task.recipe),
+                folders,
+                self._work,
+                resume if resume.is_dir() else None,
+                asked.policies,
+            )
+        except RevisualError as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def start(self, address: str) -> None:
+        """Starts the processes; only the thread that calls this must live on.
+
+        Args:
+            address: This node's, as the others reach it.
+        """
+        task, nodes = self._task, self._task.placement.nodes
+        seat: tuple[str, ...] = ()
+        if nodes > 1:
+            seat = (
+                *("--nodes", str(nodes), "--node", str(self._number)),
+                *("--address", address, "--meet", str(self._work / MEET)),
+            )
+        interface = interface_of(address) if nodes > 1 else LOOPBACK_INTERFACE
+        self._kills_before = num_oom_kills()
+        with (self._work / "log.txt").open("wb") as log:
+            self._process = start_supervised(
+                torchrun_command(write_job(self._job), task.num_processes, seat),
+                stage_environment(task.threads_per_process, task.variables, interface),
+                log,
+                grace_seconds=task.grace_seconds,
+            )
+        self._heard_seconds = time.monotonic()
+        Thread(target=self._watch, name="driver-watch", daemon=True).start()
+
+    def meet(self, where: str) -> None:
+        """Tells this node's agent where the first one listens, `host:port`."""
+        partial = self._work / f".{MEET}"
+        partial.write_text(where, encoding="utf-8")
+        partial.rename(self._work / MEET)
+
+    def report(self, log_offset: int, metrics_offset: int) -> Report:
+        """What there is to tell.
+
+        Args:
+            log_offset: Bytes of the log that the driver has.
+            metrics_offset: Bytes of the metrics that it has.
+        """
+        self._heard_seconds = time.monotonic()
+        end = self._end()  # before the files are read: then they hold all there will be
+        saved = self._saved()
+        return Report(
+            log=_piece(self._work / "log.txt", log_offset),
+            metrics=self._metrics(metrics_offset),
+            meet=_piece(self._work / MEET, 0).decode() if self._number == 0 else "",
+            steps=tuple(int(found[1]) for found in map(_STEP.fullmatch, saved) if found),
+            chunks=tuple(name for name in saved if name.startswith(("chunk-", "shard-")))[
+                :NUM_CHUNKS
+            ],
+            upload=self._last_upload(),
+            end=end,
+        )
+
+    def stop(self) -> None:
+        """Tells the processes to save and to end; the supervisor sees to it that they do."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def take(self, step: int) -> bool:
+        """Takes this node's share of a step checkpoint out of its writer's hands.
+
+        Returns:
+            Whether it is still there.
+        """
+        with suppress(FileNotFoundError):  # a newer one has just replaced it
+            (self._checkpoints / f"step-{step:08d}").rename(self._taken(step))
+            return True
+        return False
+
+    def untake(self, step: int) -> None:
+        """Forgets a share of which another node has no counterpart."""
+        shutil.rmtree(self._taken(step), ignore_errors=True)
+
+    def store_share(self, step: int, location: str) -> None:
+        """Stores the share that was taken, in the background: see `Report.upload`.
+
+        Args:
+            step: Which one.
+            location: Of the artifact to be, in the store.
+        """
+        self._upload = step, self._uploader.submit(self._store, step, location)
+
+    def output(self) -> list[tuple[str, int]]:
+        """Names and bytes of the files that the stage wrote."""
+        folder = self._job.output
+        return [
+            (f"output/{name}", (folder / name).stat().st_size)
+            for name in file_names(folder, ("*",))
+        ]
+
+    def read(self, name: str, offset: int) -> bytes:
+        """A piece of a file of the scratch folder, from `offset` on; empty at its end."""
+        return _piece(self._inner(name), offset)
+
+    def drop(self, name: str) -> None:
+        """Removes a file that the driver has."""
+        self._inner(name).unlink()
+
+    def close(self) -> None:
+        """Ends what still runs, and removes the scratch folder."""
+        self._closed.set()
+        self.stop()
+        if self._process is not None:
+            self._process.wait()
+        self._uploader.shutdown()
+        shutil.rmtree(self._work)
+
+    @property
+    def _checkpoints(self) -> Path:
+        assert self._job.checkpoints is not None  # `new_job` names it
+        return self._job.checkpoints
+
+    def _taken(self, step: int) -> Path:
+        return self._checkpoints / f"taken-{step:08d}"
+
+    def _saved(self) -> list[str]:
+        return sorted(path.name for path in self._checkpoints.glob("*"))
+
+    def _inner(self, name: str) -> Path:
+        if not is_inner_path(name):
+            raise ValueError(f"{name!r} leads out of the scratch folder")
+        return self._work / name
+
+    def _require_same_sources(self) -> None:
+        if (here := sources_digest()) != self._task.code:
+            raise PreflightError(
+                "This node has other code than the run.",
+                where=f"node {self._number}, {os.uname().nodename}: the sources' digest is "
+                f"{here[:12]}, the run's {self._task.code[:12]}",
+                rule="a run and its nodes have the same code",
+                fix="bring all machines to one version of the project",
+            )
+
+    def _metrics(self, offset: int) -> bytes:
+        return _piece(self._job.output / "metrics.jsonl", offset) if self._number == 0 else b""
+
+    def _end(self) -> End | None:
+        if self._process is None or self._process.poll() is None:
+            return None
+        code, outcome = self._process.returncode, _outcome(self._job)
+        kills = (num_oom_kills() or 0) - (self._kills_before or 0)
+        if code == KILLED_CODE and kills > 0 and self._kills_before is not None:
+            message = f"OutOfMemoryError: {killed_for_memory(self._job)}"
+            outcome = Outcome(status="refused", message=message)
+        return End(code=code if code >= 0 else 128 - code, outcome=outcome)
+
+    def _last_upload(self) -> Upload | None:
+        if self._upload is None:
+            return None
+        step, future = self._upload
+        return future.result() if future.done() else Upload(step=step)
+
+    def _store(self, step: int, location: str) -> Upload:
+        folder = self._taken(step)
+        try:
+            # The counts are the same on all nodes, and the history is the first one's.
+            names = [name for name in file_names(folder) if self._number == 0 or _is_share(name)]
+            self._settings.store().backend.upload(folder, names, f"{location}/files")
+            return Upload(step=step, files=file_entries(folder, names))
+        except (StoreError, OSError) as error:
+            return Upload(step=step, problem=str(error))
+        finally:
+            shutil.rmtree(folder)
+
+    def _watch(self) -> None:
+        """Ends everything when the driver or Ray's own process of this machine is gone."""
+        assert self._process is not None
+        while not self._closed.wait(WATCH_SECONDS):
+            is_silent = time.monotonic() - self._heard_seconds > SILENCE_SECONDS
+            if is_silent or os.getppid() != self._cluster:
+                self.stop()
+                self._process.wait()
+                os._exit(KILLED_CODE)
+
+
+def interface_of(address: str) -> str:
+    """The name of this machine's network interface that has an address.
+
+    Raises:
+        PreflightError: None has it.
+    """
+    found = _addresses()
+    if address not in found:
+        raise PreflightError(
+            f"No network interface of this machine has the address {address}.",
+            where=f"{os.uname().nodename}: {', '.join(sorted(found))}",
+            rule="the nodes' processes reach one another by the addresses that Ray knows them by",
+            fix="start Ray on this machine with --node-ip-address and one of these",
+        )
+    return found[address]
+
+
+def _addresses() -> Mapping[str, str]:
+    """Interface by address."""
+    return {
+        address.address: name
+        for name, addresses in psutil.net_if_addrs().items()
+        for address in addresses
+    }
+
+
+def _is_found(name: str) -> bool:
+    """Whether a file holds responses, or what was found in a shard of rows."""
+    return name.startswith(("chunk-", "shard-"))
+
+
+def _is_share(name: str) -> bool:
+    return name.startswith("learner-")
+
+
+def _outcome(job: Job) -> Outcome | None:
+    if not job.outcome.is_file():
+        return None
+    return Outcome.model_validate_json(job.outcome.read_text(encoding="utf-8"))
+
+
+def _piece(path: Path, offset: int) -> bytes:
+    """The next bytes of a file, at most `PIECE_BYTES`; none where there is no file yet."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(PIECE_BYTES)

@@ -61,7 +61,7 @@ class NgramIndex:
     def _matrix(self, texts_of: Places, grams: Hashes, num_texts: int) -> csr_array:
         """[texts, known n-grams], 1 where a text has one."""
         if not len(self._known):
-            return csr_array((num_texts, 0), dtype=np.int32)
+            return csr_array(np.zeros((num_texts, 0), dtype=np.int32))
         places = np.minimum(np.searchsorted(self._known, grams), len(self._known) - 1)
         is_known = self._known[places] == grams
         coords = (texts_of[is_known], places[is_known])

@@ -103,7 +103,8 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any
     """
     by_columns = defaultdict[tuple[str, ...], list[Any]](list)
     for expectation in suite.expectations:
-        columns = tuple(frame) if len(frame) <= MAX_WHOLE_ROWS else _columns(expectation)
+        is_small = len(frame) <= MAX_WHOLE_ROWS
+        columns = tuple(map(str, frame)) if is_small else _columns(expectation)
         by_columns[columns].append(expectation)
     parts = [
         _validated_part(

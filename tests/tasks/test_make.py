@@ -240,6 +240,7 @@ def test_sampling_goes_on_where_it_was_killed(name, new_stage, seaweed, tmp_path
     if name == "curate":
         assert "passed over, and asked for again: " in resumed.said[0]
         assert resumed.steps[0] < answered
+        assert "rows: 2 shards, of which 2 were looked through before" in resumed.lines
     else:
         assert resumed.said[0] == f"Going on with {resumed.steps[0]} responses"
         assert resumed.steps[0] >= answered

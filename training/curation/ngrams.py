@@ -61,12 +61,13 @@ class NgramIndex:
     def _matrix(self, texts_of: Places, grams: Hashes, num_texts: int) -> csr_array:
         """[texts, known n-grams], 1 where a text has one."""
         if not len(self._known):
-            return csr_array((num_texts, 0), dtype=np.int32)
+            return csr_array(np.zeros((num_texts, 0), dtype=np.int32))
         places = np.minimum(np.searchsorted(self._known, grams), len(self._known) - 1)
         is_known = self._known[places] == grams
         coords = (texts_of[is_known], places[is_known])
         ones = np.ones(len(coords[0]), dtype=np.int32)
-        matrix = csr_array((ones, coords), shape=(num_texts, len(self._known)))
+        shape = (num_texts, len(self._known))
+        matrix: csr_array[np.int32, tuple[int, int]] = csr_array((ones, coords), shape=shape)
         matrix.sum_duplicates()
         matrix.data[:] = 1
         return matrix

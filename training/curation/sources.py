@@ -136,8 +136,9 @@ def _shared(problem: Problem, known: dict[str | bytes, Any]) -> Problem:
     """The problem as `cut`, with long values that other rows have, too, held once."""
 
     def held(value: object) -> object:
-        is_long = isinstance(value, str) and len(value) >= LONG_VALUE
-        return known.setdefault(value, value) if is_long else value
+        if not isinstance(value, str) or len(value) < LONG_VALUE:
+            return value
+        return known.setdefault(value, value)
 
     images = [
         {**image, "bytes": known.setdefault(image["bytes"], image["bytes"])}

@@ -80,9 +80,10 @@ def render_all(
     """
     named = _default(template)
     request = {"template": named, "conversations": conversations, "tokens": dict(tokens)}
-    answer = {"fault": "there is none"} if named is None else _ask(json.dumps(request).encode())
-    if "texts" in answer:
-        texts: list[str] = answer["texts"]
+    none: dict[str, Any] = {"fault": "there is none"}
+    answer = none if named is None else _ask(json.dumps(request).encode())
+    texts: list[str] | None = answer.get("texts")
+    if texts is not None:
         return texts
     raise ModelError(
         f"The chat template cannot be used: {marked(answer['fault'])[:300]}.",

@@ -13,6 +13,7 @@ from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Provenance
 from infra import backends
 from infra.backends import open_backend
+from infra.cluster.records import UPLOADED, Uploaded
 from infra.digests import describe
 from infra.names import chunks_key, step_key
 from infra.store import Store
@@ -53,6 +54,19 @@ def uploads(store: Store, folder: Path, said: list[str], **changes) -> StepUploa
         "say": said.append,
     }
     return StepUploads(store, KEY, folder, **(options | changes))
+
+
+def save_elsewhere(store: Store, folder: Path, step: int, score: float) -> str:
+    """What a driver of several nodes leaves: the files are in the store, but for their names."""
+    saved = save(folder, step, score)
+    files, location = describe(saved), f"artifacts/checkpoint/{uuid.uuid4().hex}"
+    store.backend.upload(saved, [file.path for file in files], f"{location}/files")
+    for name in ("learner-0.safetensors", "history/metrics.jsonl"):
+        (saved / name).unlink()
+    (saved / "history").rmdir()
+    uploaded = Uploaded(location=location, files=files)
+    (saved / UPLOADED).write_text(uploaded.model_dump_json())
+    return location
 
 
 def store_steps(store: Store, folder: Path, scores: dict[int, float | None], **changes) -> None:
@@ -307,3 +321,28 @@ def test_steps_that_another_run_removes_meanwhile_are_not_damaged(
     monkeypatch.setattr(store, "find", finished_meanwhile)
     point, _ = resume(store, tmp_path / "work")
     assert point == ResumePoint()
+
+
+def test_a_checkpoint_that_nodes_have_stored_is_entered_as_one_that_lies_here(
+    store, saved, tmp_path
+):
+    location = save_elsewhere(store, saved, 5, score=1.0)
+    with uploads(store, saved, []):
+        pass
+    point, _ = resume(store, tmp_path / "work")
+    assert point.step == 5 and point.artifact.uri == f"{store.root}/{location}"
+    expected = save(tmp_path / "other", 5, 1.0)
+    assert describe(point.folder) == describe(expected)
+    assert step_scores(store, KEY) == {5: 1.0}
+
+
+def test_what_nodes_have_stored_in_vain_goes_from_the_store(store, saved):
+    """Two nodes finish an older step later: it is neither among the newest nor the best."""
+    running = uploads(store, saved, [], retention=Retention(keep_last=1))
+    kept = save_elsewhere(store, saved, 5, score=1.0)
+    running.upload()
+    dropped = save_elsewhere(store, saved, 3, score=0.0)
+    running.upload()
+    assert store.steps(KEY) == [5]
+    assert store.backend.sizes(kept) and not store.backend.sizes(dropped)
+    assert not list(saved.iterdir())

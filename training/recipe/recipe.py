@@ -303,8 +303,6 @@ def load_recipe(path: Path, *, seed: int | None = None) -> Recipe:
 
 def from_folder(recipe: Recipe, folder: Path) -> Recipe:
     """A recipe whose places that begin with `./` or `../` start at a folder."""
-    model = _model_from(recipe.model, folder)
-    curation = _curation_from(recipe.curation, folder)
     sources = tuple(
         source.model_copy(update={"path": source.path and _from_folder(source.path, folder)})
         for source in recipe.sources
@@ -316,9 +314,9 @@ def from_folder(recipe: Recipe, folder: Path) -> Recipe:
     evaluation = recipe.evaluation.model_copy(update={"benchmarks": benchmarks})
     return recipe.model_copy(
         update={
-            "model": model,
+            "model": _model_from(recipe.model, folder),
             "sources": sources,
-            "curation": curation,
+            "curation": _curation_from(recipe.curation, folder),
             "evaluation": evaluation,
         }
     )

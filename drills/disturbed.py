@@ -135,7 +135,8 @@ def training_processes(ancestor: int | None = None) -> list[psutil.Process]:
             command = process.cmdline()
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
-        if "training.stage" in command and "infra.torchrun" not in command:
+        launchers = {"infra.supervisor", "infra.torchrun"}
+        if "training.stage" in command and not launchers.intersection(command):
             found.append(process)
     return found
 

@@ -1,4 +1,4 @@
-"""Runs one stage as torchrun processes under the supervisor, and watches it.
+"""Runs one stage under the supervisor, by torchrun if it has several processes, and watches it.
 
     work/
       job.json       what the stage is asked
@@ -56,7 +56,7 @@ class Resources:
 
 
 class Executor(Protocol):
-    """Runs a stage somewhere: `launch` does it here, under torchrun."""
+    """Runs a stage somewhere: `launch` does it here."""
 
     def __call__(
         self,
@@ -125,7 +125,7 @@ def launch(
     """
     run_watched(
         job,
-        torchrun_command(write_job(job), resources.num_processes),
+        stage_command(write_job(job), resources.num_processes),
         stage_environment(resources.threads_per_process, resources.variables),
         on_line=on_line,
         on_metrics=on_metrics,
@@ -140,18 +140,20 @@ def write_job(job: Job) -> Path:
     return path
 
 
-def torchrun_command(job: Path, num_processes: int, seat: Collection[str] = ()) -> list[str]:
-    """What starts a stage's processes on one machine.
+def stage_command(job: Path, num_processes: int, seat: Collection[str] = ()) -> list[str]:
+    """What starts a stage's processes on one machine: torchrun, or the one process itself.
+
+    An agent that has nobody to bring together would cost a start of torch, 3 s, and its memory.
 
     Args:
         job: Where the job is written.
         num_processes: On this machine.
         seat: Options that tell `infra.torchrun` which of several machines this is.
     """
-    return [
-        *(sys.executable, "-m", "infra.torchrun", *seat),
-        *("--nproc-per-node", str(num_processes), "-m", STAGE_MODULE, str(job)),
-    ]
+    python, stage = (sys.executable, "-m"), (STAGE_MODULE, str(job))
+    if num_processes == 1 and not seat:
+        return [*python, *stage]
+    return [*python, "infra.torchrun", *seat, "--nproc-per-node", str(num_processes), "-m", *stage]
 
 
 def run_watched(

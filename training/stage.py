@@ -1,7 +1,8 @@
-"""Runs one stage in a process of its own: `python -m training.stage JOB.json`, under torchrun.
+"""Runs one stage in a process of its own: `python -m training.stage JOB.json`.
 
 A stage is a subprocess so that a crash in NCCL or an out-of-memory kill fails the Prefect task
-and not the worker. The job names folders only; fetching and publishing them is the task's work.
+and not the worker; torchrun starts it if it has several processes. The job names folders only;
+fetching and publishing them is the task's work.
 """
 
 import json

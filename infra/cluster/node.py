@@ -33,9 +33,9 @@ from infra.launcher import (
     LOOPBACK_INTERFACE,
     killed_for_memory,
     new_job,
+    stage_command,
     stage_environment,
     start_supervised,
-    torchrun_command,
     write_job,
 )
 from infra.oom import num_oom_kills
@@ -159,7 +159,7 @@ class Node:
         self._kills_before = num_oom_kills()
         with (self._work / "log.txt").open("wb") as log:
             self._process = start_supervised(
-                torchrun_command(write_job(self._job), task.num_processes, seat),
+                stage_command(write_job(self._job), task.num_processes, seat),
                 stage_environment(task.threads_per_process, task.variables, interface),
                 log,
                 grace_seconds=task.grace_seconds,

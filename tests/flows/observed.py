@@ -67,8 +67,8 @@ def wait_for_stage(services: Services) -> list[psutil.Process]:
     deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
         processes = worker.children(recursive=True)
-        # torchrun's own command line names the stage too: wait for one more.
-        if len(with_command(processes, "training.stage")) > 2:
+        # The supervisor's own command line names the stage, too.
+        if len(with_command(processes, "training.stage")) > 1:
             return processes
         time.sleep(0.5)
     raise AssertionError("no stage started")

@@ -1,10 +1,10 @@
 """Whether two policies differ on the same problems: exact p-values, and Holm's correction."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from scipy.stats import binom
+from numpy.typing import NDArray
+from scipy.special import gammaln
 
 
 def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
@@ -28,14 +28,21 @@ def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
     np.add.at(sums, index, np.asarray(changes, dtype=np.int64))
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
     # The sum of the changes that keep a positive sign; the whole sum is twice this less `total`.
-    positive: np.ndarray[tuple[Any, ...], np.dtype[np.float64]] = np.ones(1)
+    positive: NDArray[np.floating] = np.ones(1)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         step = np.zeros(size * count + 1)
-        step[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        step[::size] = _fair_flips(count)
         positive = np.convolve(positive, step)
     total = positive.size - 1
     sum_of_turns = 2 * np.arange(positive.size) - total
     return min(1.0, float(positive[np.abs(sum_of_turns) >= abs(int(sums.sum()))].sum()))
+
+
+def _fair_flips(count: int) -> NDArray[np.float64]:
+    """Probability of 0 to `count` heads in as many flips of a fair coin [count + 1]."""
+    heads = np.arange(count + 1)
+    ways = gammaln(count + 1) - gammaln(heads + 1) - gammaln(count - heads + 1)
+    return np.asarray(np.exp(ways - count * np.log(2)), dtype=np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

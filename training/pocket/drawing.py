@@ -14,7 +14,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from training.pocket.family import SPLITS, Split
 
@@ -69,6 +68,8 @@ def encode_png(pixels: np.ndarray) -> bytes:
 @cache
 def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's 1,797 scanned digits: images [1797, 8, 8] from 0 to 16, and labels [1797]."""
+    from sklearn.datasets import load_digits  # 1 s to load, and most processes draw nothing
+
     images, labels = load_digits(return_X_y=True)
     return images.reshape(-1, 8, 8), labels
 

@@ -6,9 +6,10 @@ It knows the nodes by what they answer (`Nodes`), and not who found them.
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Protocol
 
 from contracts.errors import PreflightError, StoreError
@@ -27,6 +28,7 @@ from infra.launcher import CHECKPOINTS
 from infra.store import Store
 
 POLL_SECONDS = 0.25
+PULSE_SECONDS = 10.0  # far below what a node bears of silence
 # From one node's failure until the others are told to stop: a rank that misses another says so,
 # and one that failed by itself has the word.
 FAREWELL_SECONDS = 5.0
@@ -135,18 +137,45 @@ class Driver:
         try:
             if problem := self._prepared():
                 return End(code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem))
-            self._nodes.start()
-            while not self._is_finished():
-                time.sleep(POLL_SECONDS)
-            for log in self._logs:
-                log.close()
-            end = cause([self._ends[node] for node in range(len(self._nodes))])
-            if end.code == 0:
-                self._fetch_output()
-            return end
+            with self._pulse():
+                return self._made()
         except NodeLost as error:
             say(str(error))
             return End(code=KILLED_CODE)
+
+    def _made(self) -> End:
+        self._nodes.start()
+        while not self._is_finished():
+            time.sleep(POLL_SECONDS)
+        for log in self._logs:
+            log.close()
+        end = cause([self._ends[node] for node in range(len(self._nodes))])
+        if end.code == 0:
+            self._fetch_output()
+        return end
+
+    @contextmanager
+    def _pulse(self) -> Iterator[None]:
+        """Lets the nodes hear that the driver lives, also while it fetches from one, or stores."""
+        done, lost = Event(), set[int]()
+
+        def beat() -> None:
+            while not done.wait(PULSE_SECONDS):
+                for node in range(len(self._nodes)):
+                    if node in lost or done.is_set():
+                        continue
+                    try:
+                        self._nodes.ask(node, "hear")
+                    except NodeLost:  # the driver's next question to it finds that, too
+                        lost.add(node)
+
+        thread = Thread(target=beat, name="pulse", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _prepared(self) -> str:
         """Has the nodes fetch what they read; returns which rule is broken, if one is."""

@@ -2,8 +2,9 @@
 
     home/work/<run>/<stage>-node-1-.../    as `infra.launcher` lays out a stage's scratch folder
 
-All methods but `prepare` return soon: the driver calls one after the other, and by its calls the
-node knows that it is still there. A node whose driver or whose cluster falls silent ends by itself.
+All methods but `prepare` return soon: the driver calls one after the other. By `hear`, which a
+thread of the driver's calls whatever that is busy with, the node knows that it is still there. A
+node whose driver or whose cluster falls silent ends by itself.
 """
 
 import json
@@ -44,9 +45,10 @@ from infra.settings import Settings, load_settings
 PIECE_BYTES = 8 * 2**20
 NUM_CHUNKS = 16  # of a report
 MEET, RESUME = "meet", "resume"
-# The driver asks twice a second. Longer than it takes to fail over a switch, shorter than a step
-# whose work nobody will use.
-SILENCE_SECONDS = 60.0
+# The driver is heard every few seconds (`infra.cluster.driver.PULSE_SECONDS`), one node after the
+# other, and waits up to a minute for a node that does not answer: long enough for two of those and
+# for a switch that fails over, not so long that much is computed which nobody will use.
+SILENCE_SECONDS = 180.0
 WATCH_SECONDS = 0.5
 _STEP = re.compile(r"step-([0-9]{8})")
 
@@ -164,8 +166,12 @@ class Node:
                 log,
                 grace_seconds=task.grace_seconds,
             )
-        self._heard_seconds = time.monotonic()
+        self.hear()
         Thread(target=self._watch, name="driver-watch", daemon=True).start()
+
+    def hear(self) -> None:
+        """Notes that the driver is there."""
+        self._heard_seconds = time.monotonic()
 
     def meet(self, where: str) -> None:
         """Tells this node's agent where the first one listens, `host:port`."""
@@ -180,7 +186,6 @@ class Node:
             log_offset: Bytes of the log that the driver has.
             metrics_offset: Bytes of the metrics that it has.
         """
-        self._heard_seconds = time.monotonic()
         end = self._end()  # before the files are read: then they hold all there will be
         saved = self._saved()
         return Report(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,7 @@ class Fakes:
         self.calls: list[tuple] = []
         self.uploads: dict[int, Upload] = {}
         self.problem = ""
+        self.heard = [Event() for _ in logs]
 
     def __len__(self) -> int:
         return len(self.logs)
@@ -118,6 +120,9 @@ class Fakes:
             upload=self.uploads.get(node),
             end=End(code=0) if is_over else None,
         )
+
+    def hear(self, node):
+        self.heard[node].set()
 
     def meet(self, node, where):
         assert where == "here:1"
@@ -235,6 +240,25 @@ def test_the_others_are_stopped_when_a_node_is_lost(new_driver, tmp_path, capsys
     out = capsys.readouterr().out
     assert "node 1 is lost: its machine burns" in out
     assert out.count("node 1: b\n") == 10
+
+
+@pytest.mark.parametrize("busy", ["read", "start"])
+def test_all_nodes_hear_of_a_driver_that_is_busy_with_one(busy, new_driver, tmp_path, monkeypatch):
+    """However long the output of the first takes, or the start of the others."""
+    monkeypatch.setattr(driver_module, "PULSE_SECONDS", 0.01)
+    nodes = Fakes(tmp_path, [b"a\n", b"b\n"], size=10)
+    nodes.output = lambda node: [("output/model", 1)]
+    asked = getattr(nodes, busy)
+
+    def slow(*arguments):
+        for heard in nodes.heard:
+            heard.clear()
+        assert all(heard.wait(60) for heard in nodes.heard)
+        return asked(*arguments)
+
+    setattr(nodes, busy, slow)
+    assert new_driver(nodes).run() == End(code=0)
+    assert all(heard.is_set() for heard in nodes.heard)
 
 
 def test_a_node_that_sees_another_store_is_named(store, tmp_path):

@@ -140,7 +140,7 @@ def sift(
         Preempted: The stage was told to stop.
         RuntimeError: A row was lost, or is there twice: a fault of ours.
     """
-    settings = (steps.max_prompt_tokens, steps.containment)
+    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest)
     paths = work.run("rows", lambda folder: write_shards(rows, folder), steps.examine, settings)
     if device.rank() != 0:
         if near.near:

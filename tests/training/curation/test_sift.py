@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -191,6 +191,30 @@ def test_of_changed_sources_their_own_shards_alone_are_new(
     other = new_steps(Watched)
     sifted(sources, other, resume=tmp_path / "nothing")
     assert len(other.seen) == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "num_new"),
+    [
+        ({}, "exam", 0),
+        ({"answer": "9", "level": 3, "template": "other"}, "exam", 0),  # nobody looks for these
+        ({"question": ASKED.replace("4 pens", "7 pens")}, "exam", 7),  # as other code reads them
+        ({"id": "b1"}, "exam", 7),  # it is told with the rows
+        ({"images": ["a picture"]}, "exam", 7),
+        ({}, "other exam", 7),
+    ],
+)
+def test_shards_are_looked_through_again_for_other_questions_of_benchmarks(
+    change, name, num_new, make, png, new_steps, sifted, small_shards, tmp_path
+):
+    """However they came to be others: by the recipe, the files, or the code that reads these."""
+    sifted([many(make)], new_steps(), save=tmp_path)
+    if "images" in change:
+        change = {"images": [{"bytes": png(), "path": None}]}
+    index = BenchmarkIndex({name: [make(7, id="b0", question=ASKED) | change]})
+    steps = replace(new_steps(Watched), benchmarks=index)
+    sifted([many(make)], steps, resume=tmp_path)
+    assert len(steps.seen) == num_new
 
 
 def test_a_row_that_is_no_record_is_told_first(make, new_steps, sifted, small_shards):

@@ -193,6 +193,21 @@ def test_of_changed_sources_their_own_shards_alone_are_new(
     assert len(other.seen) == 9
 
 
+def test_what_a_clock_decided_counts_for_no_later_run(
+    make, new_steps, sifted, small_shards, tmp_path
+):
+    rows = many(make, 6)
+    rows[4] |= {"answer": r"\lfloor x \rfloor, x", "solution": r"\boxed{x, \lfloor x \rfloor}"}
+    with Verifier(timeout_seconds=0.001) as hasty:
+        _, rejects, _ = sifted([rows], replace(new_steps(), verifier=hasty), save=tmp_path)
+        assert hasty.num_timeouts == 1
+    reason = "solution not compared with the answer in time"
+    assert [(one.problem["id"], one.reason) for one in rejects] == [("p4", reason)]
+    steps = new_steps(Watched)
+    assert sifted([rows], steps, resume=tmp_path) == sifted([rows], new_steps())
+    assert steps.seen == ["000001"]  # the shard that the row is in
+
+
 @pytest.mark.parametrize(
     ("change", "name", "num_new"),
     [

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from contracts.artifact import Artifact
 from contracts.run_record import StageRecord
+from infra.stopping import stop_if_told
 from tasks.garbage import Garbage
 
 REASONS = {
@@ -27,6 +29,7 @@ REASONS = {
     "inputs/views/*": "links to an input",
 }
 LOCK, INPUTS = ".alive", "inputs.json"
+POLL_SECONDS = 0.25
 LOCKS = "locks"  # a file for each stage that was made on this machine; they are empty
 
 
@@ -66,12 +69,26 @@ def alone(home: Path, key: str) -> Iterator[None]:
     Args:
         home: Where this machine's runs keep their things.
         key: The stage's key.
+
+    Raises:
+        StagePreempted: This thread's flow has been told to stop while it waited.
     """
     folder = home / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / key).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        # Not in the kernel: a thread of an ablation that was cancelled would wait there for hours.
+        while not _locked(file):
+            stop_if_told()
+            time.sleep(POLL_SECONDS)
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def note_inputs(work: Path, artifacts: Iterable[Artifact]) -> None:

@@ -18,6 +18,7 @@ from typing import IO
 
 from contracts.artifact import Artifact
 from contracts.run_record import StageRecord
+from infra.alive import LOCK, is_held
 from infra.stopping import stop_if_told
 from tasks.garbage import Garbage
 
@@ -28,7 +29,7 @@ REASONS = {
     "inputs/s3/*": "a copy of what is in a bucket",
     "inputs/views/*": "links to an input",
 }
-LOCK, INPUTS = ".alive", "inputs.json"
+INPUTS = "inputs.json"
 POLL_SECONDS = 0.25
 LOCKS = "locks"  # a file for each stage that was made on this machine; they are empty
 
@@ -46,18 +47,6 @@ class LiveRun:
     name: str
     age_seconds: float
     artifacts: tuple[Artifact, ...]
-
-
-def hold(work: Path) -> int:
-    """Keeps a run's scratch folder until this process ends.
-
-    Returns:
-        The lock's descriptor, which nobody needs to close.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(work / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
 
 
 @contextmanager
@@ -102,22 +91,8 @@ def live_runs(home: Path) -> list[LiveRun]:
     return [
         LiveRun(folder.name, time.time() - (folder / LOCK).stat().st_mtime, tuple(_needed(folder)))
         for folder in sorted((home / "work").glob("*"))
-        if _is_held(folder)
+        if is_held(folder)
     ]
-
-
-def _is_held(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _needed(work: Path) -> Iterator[Artifact]:
@@ -141,7 +116,7 @@ def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
     for folders, reason in REASONS.items():
         for folder in sorted(home.glob(folders)) if folders not in kept else ():
             own = list(_own(folder))
-            if own and max(when for when, _ in own) <= oldest and not _is_held(folder):
+            if own and max(when for when, _ in own) <= oldest and not is_held(folder):
                 found.append(Garbage(str(folder), sum(size for _, size in own), reason, ()))
     return found
 

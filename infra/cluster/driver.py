@@ -6,13 +6,13 @@ It knows the nodes by what they answer (`Nodes`), and not who found them.
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Protocol
 
-from contracts.errors import PreflightError, StoreError
+from contracts.errors import StoreError
 from contracts.job import Outcome
 from infra.cluster.records import (
     KILLED_CODE,
@@ -63,46 +63,16 @@ class Nodes(Protocol):
         """
         ...
 
-    def start(self) -> None:
-        """Starts all nodes' processes.
+    def start(self) -> str:
+        """Starts all nodes' processes, up to the first that breaks a rule.
+
+        Returns:
+            Nothing, or which rule is broken.
 
         Raises:
             NodeLost: One of them is gone.
         """
         ...
-
-
-def require_one_store(
-    store: Store, nodes: Sequence[str], probe: Callable[[str], list[str]]
-) -> None:
-    """Proves, by files that are written and read, that all nodes share a store with the run.
-
-    Args:
-        store: The run's.
-        nodes: What the nodes are called.
-        probe: Has every node do its part (`infra.cluster.node.reached_store`), under a name.
-
-    Raises:
-        PreflightError: A node reads or writes something else.
-        StoreError: The run itself cannot use its store.
-    """
-    name = f"probes/{uuid.uuid4().hex}"
-    try:
-        store.backend.create(f"{name}/driver", name.encode())
-        answers = zip(nodes, probe(name), strict=True)
-        for number, (node, answer) in enumerate(answers):
-            arrived = store.backend.read(f"{name}/node-{number}") == name.encode()
-            wrong = answer or ("" if arrived else "what it writes does not arrive")
-            if wrong:
-                raise PreflightError(
-                    f"Node {number}, {node}, does not share the run's store: {wrong}",
-                    where=f"environment variable REVISUAL_STORE={store.root}",
-                    rule="a stage's nodes read its inputs from the store, and save into it",
-                    fix="use a bucket (s3://...), for which every node's environment has AWS_* as "
-                    "the run has it, or a folder that all nodes mount at the same path",
-                )
-    finally:
-        store.backend.remove(name)
 
 
 class Driver:
@@ -136,7 +106,7 @@ class Driver:
         """
         try:
             if problem := self._prepared():
-                return End(code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem))
+                return _refused(problem)
             with self._pulse():
                 return self._made()
         except NodeLost as error:
@@ -144,7 +114,8 @@ class Driver:
             return End(code=KILLED_CODE)
 
     def _made(self) -> End:
-        self._nodes.start()
+        if problem := self._nodes.start():
+            return _refused(problem)
         while not self._is_finished():
             time.sleep(POLL_SECONDS)
         for log in self._logs:
@@ -179,6 +150,8 @@ class Driver:
 
     def _prepared(self) -> str:
         """Has the nodes fetch what they read; returns which rule is broken, if one is."""
+        if problem := next(filter(None, self._nodes.ask_all("open")), ""):
+            return problem
         resume = self._task.job.resume
         if resume is not None and not self._task.saves_steps:
             for path in sorted(resume.rglob("*.parquet")):
@@ -398,6 +371,10 @@ def _print(data: bytes) -> None:
     sys.stdout.flush()  # what `say` has written comes first
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _refused(problem: str) -> End:
+    return End(code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem))
 
 
 def _is_done(upload: Upload | None, step: int) -> bool:

@@ -105,7 +105,7 @@ def test_a_stage_outlives_a_node_and_ends_with_the_bytes_of_two_local_processes(
     assert not list((tmp_path / "there").glob("home/cache/*"))
     for home in ("home-0", "home-2"):
         assert list((cluster.folder / home).glob("cache/*"))
-        assert not list((cluster.folder / home).glob("work/*/*"))
+        assert not list((cluster.folder / home).glob("work/*/*-node-*"))
 
 
 class Cancelled(BaseException):

@@ -139,8 +139,10 @@ class ShardWork:
         num_before = num_undecided()
         made = write_shard(find(path), found, int(path.name))
         if self._save is not None and num_undecided() == num_before:
-            os.link(made, self._save / f".{name}")
-            (self._save / f".{name}").replace(self._save / name)  # equal shards have one name
+            # Equal shards have one name, and two processes may have one each at the same time.
+            partial = self._save / f".{name}-{os.getpid()}"
+            os.link(made, partial)
+            partial.replace(self._save / name)
         return False
 
     def _wait_until(self, condition: Callable[[], bool], step: str) -> None:

@@ -193,6 +193,21 @@ def test_of_changed_sources_their_own_shards_alone_are_new(
     assert len(other.seen) == 9
 
 
+def test_two_processes_may_save_equal_shards_at_once(
+    make, new_steps, sifted, small_shards, tmp_path
+):
+    """The other one is about to give its file the name that this one wants, too."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    sifted([many(make, 3)], new_steps(), save=first)
+    second.mkdir()
+    for path in first.glob("shard-*"):
+        (second / f".{path.name}").write_bytes(path.read_bytes())
+    expected = sifted([many(make, 3)], new_steps(), save=second)
+    steps = new_steps(Watched)
+    assert sifted([many(make, 3)], steps, resume=second) == expected
+    assert steps.seen == []
+
+
 def test_what_a_clock_decided_counts_for_no_later_run(
     make, new_steps, sifted, small_shards, tmp_path
 ):

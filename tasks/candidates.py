@@ -22,6 +22,7 @@ from contracts.errors import InputError, RecipeError, StoreError
 from contracts.places import place_kind
 from contracts.run_record import RunRecord
 from contracts.secrets import find_secrets, masks_secrets
+from infra.alive import hold
 from infra.inputs.folder import list_files, local_folder
 from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import Settings, load_settings
@@ -45,7 +46,7 @@ from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.prepare import check_endpoint, check_judge, read_recipe
 from tasks.report import find_run
 from tasks.run import Run
-from tasks.scratch import hold, note_inputs
+from tasks.scratch import note_inputs
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import EndpointRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe

@@ -24,8 +24,8 @@ from tasks.uploads import Say, Uploads
 
 # Fewer and larger uploads are read sooner; what lies between two of them may be lost.
 UPLOAD_SECONDS = 8.0
-KIND = "chunks"
 RESPONSES, SHARDS = "chunk-", "shard-"  # how their files' names begin
+KIND, SHARDS_KIND = "chunks", "shards"  # of artifacts
 
 
 class ChunkUploads(Uploads):
@@ -76,7 +76,8 @@ class ChunkUploads(Uploads):
         start_seconds = time.monotonic()
         what = "Responses" if kind == RESPONSES else "Shards of rows"
         try:
-            artifact = self._store.publish(taken, KIND, self._provenance)
+            artifact_kind = KIND if kind == RESPONSES else SHARDS_KIND
+            artifact = self._store.publish(taken, artifact_kind, self._provenance)
             self._store.append(chunks_key(key), artifact)
         except StoreError as error:
             self._say(f"{what} could not be stored: {error}")

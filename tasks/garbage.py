@@ -1,10 +1,11 @@
 """What the store may forget.
 
 Kept: what a finished run refers to, directly or through its inputs; the last step checkpoints of
-every stage and its best one, and the responses that an unfinished stage has collected, with what
-they were made from; and whatever is young, since somebody may be at work on it. Everything else
-goes: artifacts of runs that were given up, and what a crashed upload left behind, which has no
-manifest. The store's own clock decides what is young.
+every stage and its best one, the responses that an unfinished stage has collected, and those of
+curations, which others go on with, with what they were made from; and whatever is young, since
+somebody may be at work on it. Everything else goes: what a finished curation found in shards,
+artifacts of runs that were given up, and what a crashed upload left behind, which has no manifest.
+The store's own clock decides what is young.
 """
 
 import logging
@@ -19,6 +20,8 @@ from infra.manifest import MANIFEST
 from infra.names import chunks_key, is_entry, is_key, is_location, step_key, step_of_entry
 from infra.store import Store
 from tasks.chunks import KIND as CHUNKS
+from tasks.chunks import SHARDS_KIND
+from tasks.keys import stage_key
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, best_step, step_scores
 
@@ -211,11 +214,28 @@ def _kept_steps(
 def _kept_chunks(
     store: Store, entries: Mapping[str, Artifact], finished: set[str]
 ) -> Iterator[Artifact]:
-    """The responses of stages that are not finished."""
-    stages = {name.split("/")[1] for name, named in entries.items() if named.kind == CHUNKS}
+    """The responses of stages that are not finished, and what somebody may go on with."""
+    kinds = (CHUNKS, SHARDS_KIND)
+    stages = {name.split("/")[1] for name, named in entries.items() if named.kind in kinds}
     for stage in sorted(stages - finished):
         if is_key(stage):
-            yield from store.history(chunks_key(stage))
+            chunks = store.history(chunks_key(stage))
+            yield from (artifact for artifact in chunks if not _has_served(store, artifact))
+
+
+def _has_served(store: Store, artifact: Artifact) -> bool:
+    """Whether the stage that left it is finished, and no other is meant to go on with it.
+
+    A curation's responses lie under a key of their own, for others; what it found in shards is
+    found again in less time than it takes to ask a model, and nobody else knows a run's salt.
+    """
+    try:
+        made_of = store.manifest(artifact).ingredients
+    except DamagedError:
+        return False
+    if made_of is None or (artifact.kind == CHUNKS and not made_of.salt):
+        return False
+    return store.find(stage_key(made_of)) is not None
 
 
 def _finished_runs(entries: Mapping[str, Artifact]) -> Iterator[Artifact]:

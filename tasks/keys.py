@@ -100,9 +100,10 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
 def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:
     """The key of what curation finds in shards of rows; None for a stage that has none.
 
-    A shard's file is named after its rows and the steps' settings. The rest of what decides what is
-    found in them is here: how a prompt reads and how long it is, which answers are right, the
-    benchmarks' questions, and the code.
+    A shard's file is named after its rows and the steps' settings, the benchmarks' questions among
+    them, as they were read. The rest of what decides what is found in them is here: how a prompt
+    reads and how long it is, which answers are right, and the code. So are the benchmarks: files
+    that would not be taken are not fetched.
     """
     if made_of.stage != "curate":
         return None

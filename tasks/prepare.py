@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from contracts.errors import RecipeError
 from contracts.run_record import recipe_digest
 from contracts.secrets import masks_secrets
+from infra.alive import hold
 from infra.preflight import check_disk, check_run_name, check_store, needed_bytes
 from infra.settings import load_settings
 from infra.sinks.choose import check_sinks
@@ -20,7 +21,6 @@ from tasks.keys import Reuse
 from tasks.plan import check_machine
 from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.run import Run, recipe_path
-from tasks.scratch import hold
 from training.endpoint.client import EndpointClient
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe

@@ -15,7 +15,8 @@ from contracts.errors import PreflightError
 from contracts.provenance import Ingredients
 from contracts.request import StageRequest
 from contracts.secrets import masks_secrets
-from infra.launcher import Executor, launch
+from infra.alive import hold
+from infra.launcher import Executor
 from infra.preflight import check_run_name
 from infra.settings import Settings, load_settings
 from infra.store import Store
@@ -25,7 +26,6 @@ from tasks.make import Display, make_once
 from tasks.plan import check_machine
 from tasks.pools import cancel, incomplete_key
 from tasks.run import Run
-from tasks.scratch import hold
 from training.recipe.recipe import parse_recipe
 
 WATCH_SECONDS = 10.0
@@ -77,7 +77,7 @@ def make_and_enter(
     made_of: Ingredients,
     inputs: Mapping[str, Artifact],
     display: Display,
-    execute: Executor = launch,
+    execute: Executor | None = None,
 ) -> Artifact:
     """Makes the artifact, and enters it for the run that asks if it got no stage's key.
 

@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from contracts.artifact import Artifact
 from contracts.run_record import StageRecord
+from infra.alive import LOCK, is_held
+from infra.stopping import stop_if_told
 from tasks.garbage import Garbage
 
 REASONS = {
@@ -26,7 +29,8 @@ REASONS = {
     "inputs/s3/*": "a copy of what is in a bucket",
     "inputs/views/*": "links to an input",
 }
-LOCK, INPUTS = ".alive", "inputs.json"
+INPUTS = "inputs.json"
+POLL_SECONDS = 0.25
 LOCKS = "locks"  # a file for each stage that was made on this machine; they are empty
 
 
@@ -45,18 +49,6 @@ class LiveRun:
     artifacts: tuple[Artifact, ...]
 
 
-def hold(work: Path) -> int:
-    """Keeps a run's scratch folder until this process ends.
-
-    Returns:
-        The lock's descriptor, which nobody needs to close.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(work / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
 @contextmanager
 def alone(home: Path, key: str) -> Iterator[None]:
     """Lets one run of this machine at a time make the stage of a key: the next one finds it made.
@@ -66,12 +58,26 @@ def alone(home: Path, key: str) -> Iterator[None]:
     Args:
         home: Where this machine's runs keep their things.
         key: The stage's key.
+
+    Raises:
+        StagePreempted: This thread's flow has been told to stop while it waited.
     """
     folder = home / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / key).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        # Not in the kernel: a thread of an ablation that was cancelled would wait there for hours.
+        while not _locked(file):
+            stop_if_told()
+            time.sleep(POLL_SECONDS)
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def note_inputs(work: Path, artifacts: Iterable[Artifact]) -> None:
@@ -85,22 +91,8 @@ def live_runs(home: Path) -> list[LiveRun]:
     return [
         LiveRun(folder.name, time.time() - (folder / LOCK).stat().st_mtime, tuple(_needed(folder)))
         for folder in sorted((home / "work").glob("*"))
-        if _is_held(folder)
+        if is_held(folder)
     ]
-
-
-def _is_held(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _needed(work: Path) -> Iterator[Artifact]:
@@ -124,7 +116,7 @@ def find_scratch(home: Path, *, min_age_seconds: float) -> list[Garbage]:
     for folders, reason in REASONS.items():
         for folder in sorted(home.glob(folders)) if folders not in kept else ():
             own = list(_own(folder))
-            if own and max(when for when, _ in own) <= oldest and not _is_held(folder):
+            if own and max(when for when, _ in own) <= oldest and not is_held(folder):
                 found.append(Garbage(str(folder), sum(size for _, size in own), reason, ()))
     return found
 

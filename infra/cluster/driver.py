@@ -6,12 +6,13 @@ It knows the nodes by what they answer (`Nodes`), and not who found them.
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Protocol
 
-from contracts.errors import PreflightError, StoreError
+from contracts.errors import StoreError
 from contracts.job import Outcome
 from infra.cluster.records import (
     KILLED_CODE,
@@ -27,6 +28,7 @@ from infra.launcher import CHECKPOINTS
 from infra.store import Store
 
 POLL_SECONDS = 0.25
+PULSE_SECONDS = 10.0  # far below what a node bears of silence
 # From one node's failure until the others are told to stop: a rank that misses another says so,
 # and one that failed by itself has the word.
 FAREWELL_SECONDS = 5.0
@@ -61,46 +63,16 @@ class Nodes(Protocol):
         """
         ...
 
-    def start(self) -> None:
-        """Starts all nodes' processes.
+    def start(self) -> str:
+        """Starts all nodes' processes, up to the first that breaks a rule.
+
+        Returns:
+            Nothing, or which rule is broken.
 
         Raises:
             NodeLost: One of them is gone.
         """
         ...
-
-
-def require_one_store(
-    store: Store, nodes: Sequence[str], probe: Callable[[str], list[str]]
-) -> None:
-    """Proves, by files that are written and read, that all nodes share a store with the run.
-
-    Args:
-        store: The run's.
-        nodes: What the nodes are called.
-        probe: Has every node do its part (`infra.cluster.node.reached_store`), under a name.
-
-    Raises:
-        PreflightError: A node reads or writes something else.
-        StoreError: The run itself cannot use its store.
-    """
-    name = f"probes/{uuid.uuid4().hex}"
-    try:
-        store.backend.create(f"{name}/driver", name.encode())
-        answers = zip(nodes, probe(name), strict=True)
-        for number, (node, answer) in enumerate(answers):
-            arrived = store.backend.read(f"{name}/node-{number}") == name.encode()
-            wrong = answer or ("" if arrived else "what it writes does not arrive")
-            if wrong:
-                raise PreflightError(
-                    f"Node {number}, {node}, does not share the run's store: {wrong}",
-                    where=f"environment variable REVISUAL_STORE={store.root}",
-                    rule="a stage's nodes read its inputs from the store, and save into it",
-                    fix="use a bucket (s3://...), for which every node's environment has AWS_* as "
-                    "the run has it, or a folder that all nodes mount at the same path",
-                )
-    finally:
-        store.backend.remove(name)
 
 
 class Driver:
@@ -134,22 +106,52 @@ class Driver:
         """
         try:
             if problem := self._prepared():
-                return End(code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem))
-            self._nodes.start()
-            while not self._is_finished():
-                time.sleep(POLL_SECONDS)
-            for log in self._logs:
-                log.close()
-            end = cause([self._ends[node] for node in range(len(self._nodes))])
-            if end.code == 0:
-                self._fetch_output()
-            return end
+                return _refused(problem)
+            with self._pulse():
+                return self._made()
         except NodeLost as error:
             say(str(error))
             return End(code=KILLED_CODE)
 
+    def _made(self) -> End:
+        if problem := self._nodes.start():
+            return _refused(problem)
+        while not self._is_finished():
+            time.sleep(POLL_SECONDS)
+        for log in self._logs:
+            log.close()
+        end = cause([self._ends[node] for node in range(len(self._nodes))])
+        if end.code == 0:
+            self._fetch_output()
+        return end
+
+    @contextmanager
+    def _pulse(self) -> Iterator[None]:
+        """Lets the nodes hear that the driver lives, also while it fetches from one, or stores."""
+        done, lost = Event(), set[int]()
+
+        def beat() -> None:
+            while not done.wait(PULSE_SECONDS):
+                for node in range(len(self._nodes)):
+                    if node in lost or done.is_set():
+                        continue
+                    try:
+                        self._nodes.ask(node, "hear")
+                    except NodeLost:  # the driver's next question to it finds that, too
+                        lost.add(node)
+
+        thread = Thread(target=beat, name="pulse", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def _prepared(self) -> str:
         """Has the nodes fetch what they read; returns which rule is broken, if one is."""
+        if problem := next(filter(None, self._nodes.ask_all("open")), ""):
+            return problem
         resume = self._task.job.resume
         if resume is not None and not self._task.saves_steps:
             for path in sorted(resume.rglob("*.parquet")):
@@ -369,6 +371,10 @@ def _print(data: bytes) -> None:
     sys.stdout.flush()  # what `say` has written comes first
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _refused(problem: str) -> End:
+    return End(code=REFUSED_CODE, outcome=Outcome(status="refused", message=problem))
 
 
 def _is_done(upload: Upload | None, step: int) -> bool:

@@ -2,8 +2,9 @@
 
     home/work/<run>/<stage>-node-1-.../    as `infra.launcher` lays out a stage's scratch folder
 
-All methods but `prepare` return soon: the driver calls one after the other, and by its calls the
-node knows that it is still there. A node whose driver or whose cluster falls silent ends by itself.
+All methods but `prepare` return soon: the driver calls one after the other. By `hear`, which a
+thread of the driver's calls whatever that is busy with, the node knows that it is still there. A
+node whose driver or whose cluster falls silent ends by itself.
 """
 
 import json
@@ -15,8 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -25,6 +25,8 @@ import psutil
 from contracts.errors import PreflightError, RevisualError, StoreError
 from contracts.job import Job, Outcome
 from contracts.paths import is_inner_path
+from infra.alive import hold
+from infra.cluster.reach import node_settings, reached_from_here
 from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
 from infra.cluster.sources import sources_digest
 from infra.digests import file_entries, file_names
@@ -39,43 +41,17 @@ from infra.launcher import (
     write_job,
 )
 from infra.oom import num_oom_kills
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
 
 PIECE_BYTES = 8 * 2**20
 NUM_CHUNKS = 16  # of a report
 MEET, RESUME = "meet", "resume"
-# The driver asks twice a second. Longer than it takes to fail over a switch, shorter than a step
-# whose work nobody will use.
-SILENCE_SECONDS = 60.0
+# The driver is heard every few seconds (`infra.cluster.driver.PULSE_SECONDS`), one node after the
+# other, and waits up to a minute for a node that does not answer: long enough for two of those and
+# for a switch that fails over, not so long that much is computed which nobody will use.
+SILENCE_SECONDS = 180.0
 WATCH_SECONDS = 0.5
 _STEP = re.compile(r"step-([0-9]{8})")
-
-
-def reached_store(settings: Settings, name: str, node: int) -> str:
-    """Proves that this machine reads what the driver writes, and writes what the driver reads.
-
-    Args:
-        settings: This machine's, with the run's store.
-        name: Prefix of the probe, in the store.
-        node: This node's number.
-
-    Returns:
-        Nothing, or what is wrong.
-    """
-    try:
-        store = settings.store()
-        found = store.backend.read(f"{name}/driver")
-        if found != name.encode():
-            return "it does not hold the file that the run has just written"
-        store.backend.create(f"{name}/node-{node}", name.encode())
-    except (RevisualError, OSError) as error:
-        return str(error)
-    return ""
-
-
-def node_settings(store: str) -> Settings:
-    """This machine's settings, but for the store, which is the run's."""
-    return replace(load_settings(), store_uri=store)
 
 
 class Node:
@@ -88,11 +64,8 @@ class Node:
 
     def __init__(self, number: int, asked: str) -> None:
         self._number, self._task = number, NodesTask.model_validate_json(asked)
-        self._settings = node_settings(self._task.placement.store)
-        parent = self._settings.home / "work" / self._task.run
-        parent.mkdir(parents=True, exist_ok=True)
-        prefix = f"{self._task.job.stage}-node-{number}-"
-        self._work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        self._work: Path
+        self._remains = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._kills_before: int | None = None
         self._uploader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shares")
@@ -103,7 +76,23 @@ class Node:
 
     def probe(self, name: str) -> str:
         """See `reached_store`."""
-        return reached_store(self._settings, name, self._number)
+        return reached_from_here(self._task.placement.store, name, self._number)
+
+    def open(self) -> str:
+        """Makes the scratch folder, and keeps it from `revisual gc`.
+
+        Returns:
+            Nothing, or which rule is broken.
+        """
+        try:
+            parent = self._settings.home / "work" / self._task.run
+            hold(parent)
+            prefix = f"{self._task.job.stage}-node-{self._number}-"
+            self._work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        except (RevisualError, OSError) as error:
+            return self._told(error)
+        self._remains.callback(shutil.rmtree, self._work, ignore_errors=True)
+        return ""
 
     def put(self, name: str, offset: int, data: bytes) -> None:
         """Takes a piece of a file of responses that earlier attempts have drawn."""
@@ -138,16 +127,28 @@ class Node:
                 resume if resume.is_dir() else None,
                 asked.policies,
             )
-        except RevisualError as error:
-            return f"{type(error).__name__}: {error}"
+        except (RevisualError, OSError) as error:
+            return self._told(error)
         return ""
 
-    def start(self, address: str) -> None:
+    def start(self, address: str) -> str:
         """Starts the processes; only the thread that calls this must live on.
 
         Args:
             address: This node's, as the others reach it.
+
+        Returns:
+            Nothing, or which rule is broken.
         """
+        try:
+            self._start(address)
+        except (RevisualError, OSError) as error:
+            return self._told(error)
+        self.hear()
+        Thread(target=self._watch, name="driver-watch", daemon=True).start()
+        return ""
+
+    def _start(self, address: str) -> None:
         task, nodes = self._task, self._task.placement.nodes
         seat: tuple[str, ...] = ()
         if nodes > 1:
@@ -164,8 +165,10 @@ class Node:
                 log,
                 grace_seconds=task.grace_seconds,
             )
+
+    def hear(self) -> None:
+        """Notes that the driver is there."""
         self._heard_seconds = time.monotonic()
-        Thread(target=self._watch, name="driver-watch", daemon=True).start()
 
     def meet(self, where: str) -> None:
         """Tells this node's agent where the first one listens, `host:port`."""
@@ -180,7 +183,6 @@ class Node:
             log_offset: Bytes of the log that the driver has.
             metrics_offset: Bytes of the metrics that it has.
         """
-        self._heard_seconds = time.monotonic()
         end = self._end()  # before the files are read: then they hold all there will be
         saved = self._saved()
         return Report(
@@ -243,11 +245,25 @@ class Node:
     def close(self) -> None:
         """Ends what still runs, and removes the scratch folder."""
         self._closed.set()
+        self._end_processes()
+        self._uploader.shutdown()
+        self._remains.close()
+
+    def _end_processes(self) -> None:
         self.stop()
         if self._process is not None:
             self._process.wait()
-        self._uploader.shutdown()
-        shutil.rmtree(self._work)
+
+    @property
+    def _settings(self) -> Settings:
+        return node_settings(self._task.placement.store)
+
+    def _told(self, error: Exception) -> str:
+        """What the run is told of an error: of the system's, also on which machine."""
+        told = f"{type(error).__name__}: {error}"
+        if isinstance(error, RevisualError):
+            return told
+        return f"node {self._number}, {os.uname().nodename}: {told}"
 
     @property
     def _checkpoints(self) -> Path:
@@ -308,12 +324,11 @@ class Node:
 
     def _watch(self) -> None:
         """Ends everything when the driver or Ray's own process of this machine is gone."""
-        assert self._process is not None
         while not self._closed.wait(WATCH_SECONDS):
             is_silent = time.monotonic() - self._heard_seconds > SILENCE_SECONDS
             if is_silent or os.getppid() != self._cluster:
-                self.stop()
-                self._process.wait()
+                self._end_processes()
+                self._remains.close()
                 os._exit(KILLED_CODE)
 
 
@@ -341,11 +356,6 @@ def _addresses() -> Mapping[str, str]:
         for name, addresses in psutil.net_if_addrs().items()
         for address in addresses
     }
-
-
-def _is_found(name: str) -> bool:
-    """Whether a file holds responses, or what was found in a shard of rows."""
-    return name.startswith(("chunk-", "shard-"))
 
 
 def _is_share(name: str) -> bool:

@@ -37,8 +37,9 @@ from ray.util.scheduling_strategies import (
 from contracts.errors import PreflightError, RevisualError
 from contracts.job import Outcome
 from contracts.secrets import mask_logs_and_tracebacks
-from infra.cluster.driver import REFUSED_CODE, Driver, NodeLost, require_one_store, say
-from infra.cluster.node import Node, node_settings, reached_store
+from infra.cluster.driver import REFUSED_CODE, Driver, NodeLost, say
+from infra.cluster.node import Node
+from infra.cluster.reach import node_settings, reached_from_here, require_one_store
 from infra.cluster.records import End, NodesTask, Placement
 
 LOOPBACK = "127.0.0.1"
@@ -206,6 +207,8 @@ class RayNodes:
             ).remote(number, task.model_dump_json())
             for number in range(placement.nodes)
         ]
+        # A supervisor gives its processes a grace to save, and another to end.
+        self._closed_within_seconds = 2 * task.grace_seconds + ANSWERED_WITHIN_SECONDS
         self.addresses: list[str] = self.ask_all("address")
 
     def __len__(self) -> int:
@@ -232,16 +235,16 @@ class RayNodes:
         except RayError as error:
             raise NodeLost(_first_lines(error)) from error
 
-    def start(self) -> None:
+    def start(self) -> str:
         """See `Nodes.start`."""
-        for node, address in enumerate(self.addresses):
-            self.ask(node, "start", address)
+        told = (self.ask(node, "start", address) for node, address in enumerate(self.addresses))
+        return next(filter(None, told), "")
 
     def end(self) -> None:
         """Ends what still runs on the nodes that answer, and then the nodes."""
-        for node, actor in enumerate(self._actors):
-            with suppress(NodeLost):
-                self.ask(node, "close")
+        closed = [actor.close.remote() for actor in self._actors]
+        ray.wait(closed, num_returns=len(closed), timeout=self._closed_within_seconds)
+        for actor in self._actors:
             ray.kill(actor)
 
 
@@ -303,7 +306,7 @@ def check(placement: Placement, folder: Path, leave: Leave) -> None:
         nodes = fitting(placement)[: placement.nodes]
         if len(nodes) < placement.nodes:
             raise too_few(placement, len(nodes))
-        reach = ray.remote(_reach)
+        reach = ray.remote(reached_from_here)
 
         def probe(name: str) -> list[str]:
             answers = [
@@ -321,10 +324,6 @@ def check(placement: Placement, folder: Path, leave: Leave) -> None:
 
         store = node_settings(placement.store).store()
         require_one_store(store, [str(node["NodeManagerAddress"]) for node in nodes], probe)
-
-
-def _reach(store: str, name: str, number: int) -> str:
-    return reached_store(node_settings(store), name, number)
 
 
 def main(arguments: list[str]) -> int:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,10 @@ from contracts.errors import PreflightError
 from contracts.job import Outcome
 from infra.cluster import driver as driver_module
 from infra.cluster import executor
-from infra.cluster.driver import Driver, NodeLost, require_one_store
+from infra.cluster.driver import Driver, NodeLost
 from infra.cluster.executor import check_cluster, ray_environment, ray_folder
-from infra.cluster.node import interface_of, reached_store
+from infra.cluster.node import interface_of
+from infra.cluster.reach import reached_store, require_one_store
 from infra.cluster.records import (
     End,
     NodesTask,
@@ -88,13 +90,18 @@ class Fakes:
         self.gone: set[int] = set()
         self.calls: list[tuple] = []
         self.uploads: dict[int, Upload] = {}
-        self.problem = ""
+        self.problem = self.refusal = ""
+        self.heard = [Event() for _ in logs]
 
     def __len__(self) -> int:
         return len(self.logs)
 
-    def start(self) -> None:
+    def start(self):
         self.calls.append(("start",))
+        return self.refusal
+
+    def open(self, node):
+        return ""
 
     def ask_all(self, method, *arguments):
         return [self.ask(node, method, *arguments) for node in range(len(self))]
@@ -118,6 +125,9 @@ class Fakes:
             upload=self.uploads.get(node),
             end=End(code=0) if is_over else None,
         )
+
+    def hear(self, node):
+        self.heard[node].set()
 
     def meet(self, node, where):
         assert where == "here:1"
@@ -235,6 +245,32 @@ def test_the_others_are_stopped_when_a_node_is_lost(new_driver, tmp_path, capsys
     out = capsys.readouterr().out
     assert "node 1 is lost: its machine burns" in out
     assert out.count("node 1: b\n") == 10
+
+
+def test_a_rule_that_is_broken_at_the_start_of_a_node_is_told(new_driver, tmp_path):
+    nodes = Fakes(tmp_path, [b"", b""], size=1)
+    nodes.refusal = "PreflightError: no such interface"
+    end = new_driver(nodes).run()
+    assert (end.code, end.outcome.status, end.outcome.message) == (2, "refused", nodes.refusal)
+
+
+@pytest.mark.parametrize("busy", ["read", "start"])
+def test_all_nodes_hear_of_a_driver_that_is_busy_with_one(busy, new_driver, tmp_path, monkeypatch):
+    """However long the output of the first takes, or the start of the others."""
+    monkeypatch.setattr(driver_module, "PULSE_SECONDS", 0.01)
+    nodes = Fakes(tmp_path, [b"a\n", b"b\n"], size=10)
+    nodes.output = lambda node: [("output/model", 1)]
+    asked = getattr(nodes, busy)
+
+    def slow(*arguments):
+        for heard in nodes.heard:
+            heard.clear()
+        assert all(heard.wait(60) for heard in nodes.heard)
+        return asked(*arguments)
+
+    setattr(nodes, busy, slow)
+    assert new_driver(nodes).run() == End(code=0)
+    assert all(heard.is_set() for heard in nodes.heard)
 
 
 def test_a_node_that_sees_another_store_is_named(store, tmp_path):

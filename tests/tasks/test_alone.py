@@ -3,8 +3,12 @@
 import subprocess
 import sys
 import time
-from threading import Thread
+from threading import Event, Thread
 
+import pytest
+
+from contracts.errors import StagePreempted
+from infra.stopping import stopped_by
 from tasks.scratch import alone
 
 
@@ -24,6 +28,22 @@ def test_the_second_waits_for_the_first_and_another_stage_for_nobody(tmp_path):
         order.append("first")
     waiting.join()
     assert order == ["another", "first", "second"]
+
+
+def test_who_is_told_to_stop_waits_no_longer(tmp_path):
+    """As the arms of an ablation that is cancelled while another run makes their stage."""
+    told, ended = Event(), Event()
+
+    def second() -> None:
+        with stopped_by(told), pytest.raises(StagePreempted), alone(tmp_path, "stage"):
+            raise AssertionError("nobody let go")
+        ended.set()
+
+    with alone(tmp_path, "stage"):
+        Thread(target=second, daemon=True).start()
+        assert not ended.wait(0.3)
+        told.set()
+        assert ended.wait(60)
 
 
 def test_a_process_that_is_killed_holds_nothing(tmp_path):

@@ -2,12 +2,13 @@
 
 import pytest
 
-from contracts.provenance import Provenance
+from contracts.provenance import Ingredients, Provenance
 from infra.backends import open_backend
 from infra.names import chunks_key
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.garbage import find_garbage, remove
+from tasks.keys import name_key, stage_key
 from tasks.uploads import Retention
 from training.sampling.chunks import write_chunk
 
@@ -125,3 +126,25 @@ def test_chunks_stay_until_their_stage_is_finished(store, saved, tmp_path):
     assert found.keys() == uris | {finished.uri}  # no run refers to it
     remove(store, (found[uri] for uri in uris))
     assert not store.has_entries(chunks_key(KEY)) and store.find(KEY) == finished
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize(("kind", "salt"), [("chunks", ""), ("chunks", "run"), ("shards", "")])
+def test_what_a_curation_leaves_goes_when_nobody_goes_on_with_it(
+    kind, salt, is_finished, store, saved
+):
+    """Its responses count for other curations, unless they are those of a run by itself."""
+    inputs = {"policy": "b" * 64, "source:words": "a" * 64}
+    made_of = Ingredients(stage="curate", recipe={"seed": 1}, inputs=inputs, modules={}, salt=salt)
+    save(saved, 1)
+    left = store.publish(saved, kind, Provenance(ingredients=made_of))
+    key = chunks_key(name_key("left by", kind))
+    store.append(key, left)
+    if is_finished:
+        made = store.publish(saved, "dataset", Provenance(), key=stage_key(made_of))
+        store.publish(saved, "run", Provenance(inputs={"data": made}), key="7" * 64)
+    garbage = find_garbage(store, retention=Retention(1), min_age_seconds=0.0)
+    goes = is_finished and (kind, salt) != ("chunks", "")
+    assert (left.uri in {one.uri for one in garbage}) is goes
+    remove(store, garbage)
+    assert store.has_entries(key) is not goes

@@ -334,7 +334,7 @@ def test_what_a_living_run_needs_stays_until_its_process_ends(finished, put, tmp
     )
     (home / "cache" / "copy").mkdir(parents=True)
     program = (
-        "import sys; from pathlib import Path; from tasks.scratch import hold; "
+        "import sys; from pathlib import Path; from infra.alive import hold; "
         "hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     folder = home / "work" / "alive"

@@ -23,13 +23,16 @@ from contracts.errors import (
 )
 from contracts.job import Job
 from contracts.request import StageRequest
-from drills.disturbed import Stage, new_recipe
+from drills.disturbed import Stage, Watcher, new_recipe
 from flows.pools import require_served_here
 from flows.stage import stage
+from infra.cluster import executor
+from infra.cluster.records import NodesTask
 from infra.launcher import Resources
 from infra.settings import Settings, load_settings
 from infra.worker import FLOWS, STAGE_FLOW, STEPS, entrypoint_of
 from tasks.pools import check_store_is_shared, pools_of, raise_for
+from tasks.requested import make_and_enter
 from training.recipe.recipe import parse_recipe
 
 POOLED = new_recipe(stages={"cold_start": {"pool": "gpu"}})
@@ -134,6 +137,28 @@ def test_a_stage_gets_the_processes_that_are_its_own_and_trains_with_them(tmp_pa
         Stage(tmp_path, str(tmp_path / "store")).make(recipe=recipe, execute=execute)
     assert seen == [(3, 1, recipe.hardware.of("cold_start"))]
     assert seen[0][2].zero_stage == 2
+
+
+def test_a_stage_of_a_pool_runs_on_ray_where_the_recipe_says_so(
+    request_of_a_run, tmp_path, monkeypatch
+):
+    started = []
+
+    def watched(job: Job, command: list[str], *_: object, **__: object) -> None:
+        task = NodesTask.model_validate_json((job.output.parent / "nodes.json").read_bytes())
+        started.append((command[2], task.placement.nodes, set(task.inputs)))
+        raise StageError("seen enough")
+
+    monkeypatch.setattr(executor, "run_watched", watched)
+    monkeypatch.setattr(executor, "find_spec", lambda _: True)
+    there = {"pool": "gpu", "executor": "ray", "address": "127.0.0.1:1", "nodes": 2}
+    recipe = new_recipe(stages={"cold_start": there})
+    one = Stage(tmp_path, str(tmp_path / "store"), recipe=recipe)
+    request = request_of_a_run.model_copy(update={"stage": one.name, "kind": one.kind})
+    made = (one.store, request, one.made_of, one.inputs, Watcher())
+    with pytest.raises(StageError, match="seen enough"):
+        make_and_enter(one.new_run(recipe), *made)
+    assert started == [("infra.cluster.on_ray", 2, {"policy", "data"})]
 
 
 def test_a_worker_of_stages_runs_no_whole_runs_and_the_other_way_round():

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import PreflightError
+from contracts.job import Job
 from drills.disturbed import Stage, StageName, Watcher, new_recipe
+from infra.names import chunks_key
 from infra.settings import Settings
+from tasks.keys import shards_key
 from tasks.placement import check_clusters
 from tests.noisy import LINES_PER_RESPONSE
 from tests.ray_cluster import PRIVATE, RayCluster, ray_cluster
 from training.recipe.recipe import Recipe, parse_recipe
+from training.stage import run
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -101,7 +105,7 @@ def test_a_stage_outlives_a_node_and_ends_with_the_bytes_of_two_local_processes(
     assert not list((tmp_path / "there").glob("home/cache/*"))
     for home in ("home-0", "home-2"):
         assert list((cluster.folder / home).glob("cache/*"))
-        assert not list((cluster.folder / home).glob("work/*/*"))
+        assert not list((cluster.folder / home).glob("work/*/*-node-*"))
 
 
 class Cancelled(BaseException):
@@ -148,6 +152,31 @@ def test_rl_that_is_cancelled_on_two_nodes_goes_on_to_the_same_bytes(
         ]
         assert [int(one[1]) for one in found if one] == list(range(num_lines))
     assert not holding(cluster.folder, PRIVATE) and not holding(cluster.folder, HF_TOKEN)
+
+
+def in_this_process(job: Job, *_: object, **__: object) -> None:
+    """An executor without processes of its own."""
+    (job.output.parent / "log.txt").touch()
+    run(job)
+
+
+def test_curation_on_two_nodes_ends_with_the_bytes_of_one_process(cluster, tmp_path):
+    """Its shards lie on the first node's disk: the other's ranks wait, and then sample."""
+
+    def small(**hardware: object) -> Recipe:
+        values = recipe("curate", **hardware).model_dump(mode="json")
+        values["curation"] |= {"samples_per_problem": 1, "max_response_tokens": 16}
+        return parse_recipe(values, where="tests")
+
+    here = Stage(tmp_path / "here", str(tmp_path / "store-here"), "curate", recipe=small())
+    expected = here.make(execute=in_this_process)
+    asked = small(**on_two_nodes(cluster))
+    stage = Stage(tmp_path / "there", str(tmp_path / "store"), "curate", recipe=asked)
+    display = Watcher()
+    assert stage.make(display).sha256 == expected.sha256
+    assert "node 0: rows: 2 shards, of which 0 were looked through before" in display.lines
+    found = shards_key(stage.recipe, stage.made_of)
+    assert stage.store.has_entries(chunks_key(found))
 
 
 def holding(folder: Path, secret: str) -> list[Path]:

@@ -99,7 +99,8 @@ class Verifier:
         Args:
             num_processes: Comparisons by algebra that run at the same time.
             timeout_seconds: Wall-clock limit of one of them.
-            batch_seconds: Wall-clock limit of all of one call, the start of the processes aside.
+            batch_seconds: Wall-clock limit of all of one call, the start of the processes aside;
+                infinite for none.
             accept_rounded: Whether `0.67` is right for `2/3`; `2/3` for `0.67` always is.
         """
         self._batch_seconds = batch_seconds

@@ -6,6 +6,7 @@ rejects.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -99,7 +100,11 @@ def curate(
                 resume=resume,
             ) as job,
         ):
-            read = gather(recipe, inputs, base, verifier, work)
+            # No limit for a shard's answers together: the last would be late on a slow machine.
+            with Verifier(
+                accept_rounded=recipe.answers.accept_rounded, batch_seconds=math.inf
+            ) as unhurried:
+                read = gather(recipe, inputs, base, unhurried, work)
             if read is None:
                 job.ask([], open_base)
                 if grader is not None:

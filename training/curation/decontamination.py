@@ -129,6 +129,8 @@ class BenchmarkIndex:
 
     Attributes:
         names: The benchmark and the id of each question, `benchmark: id`.
+        digest: SHA-256, in hex, of all that is looked for and told: the names, the texts and the
+            images' files, however they were read.
     """
 
     def __init__(self, benchmarks: Mapping[str, Iterable[Problem]]) -> None:
@@ -141,6 +143,11 @@ class BenchmarkIndex:
         self._stems_of_choices = _Texts({n: s.wording for n, s in stems.items() if s.choices})
         self._masked = self._places(lambda item: item.masked)
         self._files = self._places(lambda item: files_digest(item.problem["images"]))
+        told = hashlib.sha256()
+        for name, item in zip(self.names, self._items, strict=True):
+            files = files_digest(item.problem["images"])
+            told.update(repr((name, item.problem["question"], files)).encode())
+        self.digest = told.hexdigest()
 
     def search(
         self, rows: Sequence[Asked], containment: float

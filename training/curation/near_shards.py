@@ -47,7 +47,11 @@ def drop_near(
     num_parts = min(1 << ceil(log2(wanted)), MAX_PARTS)
     parts = (numbers % np.uint64(num_parts)).astype(np.intp)
     repeats = work.run(
-        STEP, lambda folder: _part(shards, rows, parts, folder), steps.repeats, steps.similarity
+        STEP,
+        lambda folder: _part(shards, rows, parts, folder),
+        steps.repeats,
+        steps.similarity,
+        lambda: steps.num_undecided,
     )
     used = np.unique(parts)
     for part, path in zip(used.tolist(), repeats, strict=True):
@@ -58,7 +62,7 @@ def drop_near(
 
 def help_with_near(steps: RowSteps, work: ShardWork) -> None:
     """What every other process does meanwhile."""
-    work.run(STEP, lambda _: [], steps.repeats, steps.similarity)
+    work.run(STEP, lambda _: [], steps.repeats, steps.similarity, lambda: steps.num_undecided)
 
 
 def _part(shards: Sequence[Path], rows: Places, parts: Places, folder: Path) -> Iterator[Path]:

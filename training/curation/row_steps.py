@@ -65,6 +65,11 @@ class RowSteps:
     containment: float
     similarity: float
 
+    @property
+    def num_undecided(self) -> int:
+        """Comparisons of answers that were killed or died so far: they tell nothing of the rows."""
+        return self.verifier.num_timeouts + self.verifier.num_crashes
+
     def examine(self, shard: Path) -> pa.Table:
         """Looks at each row of a shard; returns `FOUND`."""
         rows = read_shard(shard)

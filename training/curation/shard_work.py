@@ -65,6 +65,7 @@ class ShardWork:
         write: Callable[[Path], Iterable[Path]],
         find: Callable[[Path], pa.Table],
         settings: object,
+        num_undecided: Callable[[], int],
     ) -> list[Path]:
         """Has something found in every shard, by the processes of the first node.
 
@@ -74,6 +75,8 @@ class ShardWork:
                 begin with the first shard while the next are still being written.
             find: What is found in a shard; the same wherever and whenever.
             settings: Those of the step, with a `repr` that tells them.
+            num_undecided: How many questions were given up so far, for want of time or memory.
+                What is found in a shard meanwhile counts for this attempt alone.
 
         Returns:
             On the first process, for each shard a file with what was found; else nothing.
@@ -87,7 +90,7 @@ class ShardWork:
         with self._notice if self._save is not None else nullcontext():
             num_shards = self._write(folder, write) if device.rank() == 0 else None
             while (path := self._taken(folder)) is not None:
-                is_known = self._find(step, path, find, settings)
+                is_known = self._find(step, path, find, settings, num_undecided)
                 device.add_to_count(f"{folder}/reused", int(is_known))
                 self._stop_if_told(step)
             device.add_to_count(f"{folder}/finished", 1)
@@ -118,7 +121,12 @@ class ShardWork:
         return path if path.exists() else None
 
     def _find(
-        self, step: str, path: Path, find: Callable[[Path], pa.Table], settings: object
+        self,
+        step: str,
+        path: Path,
+        find: Callable[[Path], pa.Table],
+        settings: object,
+        num_undecided: Callable[[], int],
     ) -> bool:
         """Leaves what is found in a shard; returns whether it was known before."""
         name = f"{SHARD}{_digest(step, settings, path)}.parquet"
@@ -128,10 +136,13 @@ class ShardWork:
             shutil.copyfile(known, partial)
             partial.rename(found / path.name)
             return True
+        num_before = num_undecided()
         made = write_shard(find(path), found, int(path.name))
-        if self._save is not None:
-            os.link(made, self._save / f".{name}")
-            (self._save / f".{name}").replace(self._save / name)  # equal shards have one name
+        if self._save is not None and num_undecided() == num_before:
+            # Equal shards have one name, and two processes may have one each at the same time.
+            partial = self._save / f".{name}-{os.getpid()}"
+            os.link(made, partial)
+            partial.replace(self._save / name)
         return False
 
     def _wait_until(self, condition: Callable[[], bool], step: str) -> None:

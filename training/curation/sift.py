@@ -140,8 +140,14 @@ def sift(
         Preempted: The stage was told to stop.
         RuntimeError: A row was lost, or is there twice: a fault of ours.
     """
-    settings = (steps.max_prompt_tokens, steps.containment)
-    paths = work.run("rows", lambda folder: write_shards(rows, folder), steps.examine, settings)
+    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest)
+    paths = work.run(
+        "rows",
+        lambda folder: write_shards(rows, folder),
+        steps.examine,
+        settings,
+        lambda: steps.num_undecided,
+    )
     if device.rank() != 0:
         if near.near:
             help_with_near(steps, work)

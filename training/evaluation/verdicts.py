@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import trunc
 
 from training.answers import MAX_ANSWER_CHARS, Outcome, Verifier, extract_boxed
+from training.answers.boxed import extract_labelled
 from training.answers.normal import normalize
 from training.evaluation.choices import nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule, RuleKind
@@ -24,14 +25,19 @@ _PHRASE = re.compile(
     r"[ \t:*]*+((?=[^\n]*[^\W_]|[^\n]*[∞∅])[^\n]++)",
     re.IGNORECASE,
 )
+ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
 MAX_BINARY = Fraction(sys.float_info.max)
 _TRAILING = re.compile(r"[\s*.]+$")
 
 
 def extract(response: str, kind: RuleKind) -> str | None:
-    """The answer in a response, or None if there is none."""
+    """The answer in a response, or None if there is none; by algebra's rules with its name."""
     if kind == "boxed" or "\\boxed" in response:
-        return extract_boxed(response)
+        return extract_labelled(response) if kind in ALGEBRA else extract_boxed(response)
+    return _behind_phrase(response)
+
+
+def _behind_phrase(response: str) -> str | None:
     found = _PHRASE.findall(response[-20 * MAX_ANSWER_CHARS :])
     if not found or len(found[-1]) > MAX_ANSWER_CHARS:
         return None
@@ -53,22 +59,28 @@ def judge(
         `right`, `wrong`, `unparseable` (there is no answer), or `timeout`, as the verifier's.
     """
     verdicts: dict[int, Outcome] = {}
-    algebra: list[int] = []
-    answers = [extract(text, rule.kind) for rule, text in zip(rules, responses, strict=True)]
-    for index, (rule, answer) in enumerate(zip(rules, answers, strict=True)):
-        if rule.kind in ("boxed", "math") and answer is not None:
-            algebra.append(index)
+    algebra: dict[int, str] = {}
+    for index, (rule, response) in enumerate(zip(rules, responses, strict=True)):
+        if rule.kind in ALGEBRA:
+            algebra[index] = _boxed(response, rule.kind)
         else:
-            verdicts[index] = verdict(rule, answer)
+            verdicts[index] = verdict(rule, extract(response, rule.kind))
     found = verifier.verify(
-        # The answer alone, which is read once more: whole responses are long. With a space, since
-        # an answer may end with a backslash, which would escape the brace.
-        [f"\\boxed{{{answers[index]} }}" for index in algebra],
+        list(algebra.values()),
         [rules[index].answer for index in algebra],
         [questions[index] for index in algebra],
     )
     verdicts.update(zip(algebra, found, strict=True))
     return [verdicts[index] for index in range(len(rules))]
+
+
+def _boxed(response: str, kind: RuleKind) -> str:
+    """A response as the verifier takes it: as a reward does, or an answer without a box in one."""
+    if kind == "boxed" or "\\boxed" in response:
+        return response
+    answer = _behind_phrase(response)
+    # With a space: an answer may end with a backslash, which would escape the brace.
+    return "" if answer is None else f"\\boxed{{{answer} }}"
 
 
 def verdict(rule: Rule, answer: str | None) -> Outcome:

@@ -15,7 +15,15 @@ Judge = Callable[[Sequence[Request], Sequence[str]], list[Outcome]]
 
 
 class AnswerVerifier(Protocol):
-    """What is needed of `training.answers.Verifier`."""
+    """What is needed of `training.answers.Verifier`.
+
+    Attributes:
+        num_timeouts: Comparisons that were killed so far: on a quieter machine they might not be.
+        num_crashes: Those whose process died.
+    """
+
+    num_timeouts: int
+    num_crashes: int
 
     def verify(
         self,

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -191,6 +191,60 @@ def test_of_changed_sources_their_own_shards_alone_are_new(
     other = new_steps(Watched)
     sifted(sources, other, resume=tmp_path / "nothing")
     assert len(other.seen) == 9
+
+
+def test_two_processes_may_save_equal_shards_at_once(
+    make, new_steps, sifted, small_shards, tmp_path
+):
+    """The other one is about to give its file the name that this one wants, too."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    sifted([many(make, 3)], new_steps(), save=first)
+    second.mkdir()
+    for path in first.glob("shard-*"):
+        (second / f".{path.name}").write_bytes(path.read_bytes())
+    expected = sifted([many(make, 3)], new_steps(), save=second)
+    steps = new_steps(Watched)
+    assert sifted([many(make, 3)], steps, resume=second) == expected
+    assert steps.seen == []
+
+
+def test_what_a_clock_decided_counts_for_no_later_run(
+    make, new_steps, sifted, small_shards, tmp_path
+):
+    rows = many(make, 6)
+    rows[4] |= {"answer": r"\lfloor x \rfloor, x", "solution": r"\boxed{x, \lfloor x \rfloor}"}
+    with Verifier(timeout_seconds=0.001) as hasty:
+        _, rejects, _ = sifted([rows], replace(new_steps(), verifier=hasty), save=tmp_path)
+        assert hasty.num_timeouts == 1
+    reason = "solution not compared with the answer in time"
+    assert [(one.problem["id"], one.reason) for one in rejects] == [("p4", reason)]
+    steps = new_steps(Watched)
+    assert sifted([rows], steps, resume=tmp_path) == sifted([rows], new_steps())
+    assert steps.seen == ["000001"]  # the shard that the row is in
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "num_new"),
+    [
+        ({}, "exam", 0),
+        ({"answer": "9", "level": 3, "template": "other"}, "exam", 0),  # nobody looks for these
+        ({"question": ASKED.replace("4 pens", "7 pens")}, "exam", 7),  # as other code reads them
+        ({"id": "b1"}, "exam", 7),  # it is told with the rows
+        ({"images": ["a picture"]}, "exam", 7),
+        ({}, "other exam", 7),
+    ],
+)
+def test_shards_are_looked_through_again_for_other_questions_of_benchmarks(
+    change, name, num_new, make, png, new_steps, sifted, small_shards, tmp_path
+):
+    """However they came to be others: by the recipe, the files, or the code that reads these."""
+    sifted([many(make)], new_steps(), save=tmp_path)
+    if "images" in change:
+        change = {"images": [{"bytes": png(), "path": None}]}
+    index = BenchmarkIndex({name: [make(7, id="b0", question=ASKED) | change]})
+    steps = replace(new_steps(Watched), benchmarks=index)
+    sifted([many(make)], steps, resume=tmp_path)
+    assert len(steps.seen) == num_new
 
 
 def test_a_row_that_is_no_record_is_told_first(make, new_steps, sifted, small_shards):

@@ -250,3 +250,29 @@ _NO_VERIFIER = Verifier(num_processes=1)  # starts nothing until it is asked for
 def test_rules_survive_their_journey():
     for rule in KINDS:
         assert Rule.from_json(rule.to_json()) == rule
+
+
+ALIKE = [
+    "$y = \\boxed{5}$",
+    "So $x = \\boxed{5}$.",
+    "$\\boxed{x = 5}$",
+    "$\\boxed{5}\\%$",
+    "\\boxed{5} or \\boxed{6}",
+    "$-\\boxed{5}$",
+    "$x_1 = \\boxed{5}$",
+    "$\\angle B: \\boxed{5}$",
+    "\\boxed{5\\}",
+    "5",
+    "\\boxed{}",
+]
+
+
+@pytest.mark.parametrize("reference", ["5", "x = 5", "y = 5", "x_1 = 5", "5\\%"])
+def test_an_answer_in_a_box_is_paid_where_it_is_scored(reference, verifier):
+    """Evaluation dropped the name before the box: `y = 5` was right for `x = 5`."""
+    asked = ["Solve for x."] * len(ALIKE)
+    paid = verifier.verify(ALIKE, [reference] * len(ALIKE), asked)
+    for kind in ("boxed", "math"):
+        assert judge([Rule(kind, reference)] * len(ALIKE), ALIKE, asked, verifier) == paid
+    expected = {"x = 5": "wrong", "y = 5": "right"}
+    assert paid[0] == expected.get(reference, paid[0])

@@ -1,0 +1,114 @@
+"""One node's part of a stage, in a process of its own; tests/tasks/test_ray.py has whole stages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.alive import is_held
+from infra.cluster.node import Node
+from infra.cluster.reach import reached_from_here
+from infra.cluster.records import NodesTask, Placement
+from infra.cluster.sources import sources_digest
+from infra.launcher import new_job
+
+# What would be torchrun sleeps; the driver is heard until it says so.
+PROGRAM = """
+import math, sys, time
+from infra.cluster import node as module
+
+module.SILENCE_SECONDS, module.WATCH_SECONDS = math.inf, 0.05
+module.torchrun_command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
+node = module.Node(0, sys.stdin.readline())
+assert [node.open(), node.prepare(), node.start("127.0.0.1")] == ["", "", ""]
+print("at work", flush=True)
+sys.stdin.readline()
+module.SILENCE_SECONDS = 0.0
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def asked(tmp_path: Path, nodes: int = 1) -> str:
+    placement = Placement(
+        field="hardware",
+        address="127.0.0.1:1",
+        nodes=nodes,
+        cpus=1,
+        gpus=0,
+        timeout_seconds=1.0,
+        store=str(tmp_path / "store"),
+    )
+    return NodesTask(
+        placement=placement,
+        job=new_job("cold_start", {}, {}, tmp_path / "driver"),
+        recipe="{}",
+        run="able-ant",
+        inputs={},
+        resume=None,
+        code=sources_digest(),
+        num_processes=1,
+        threads_per_process=1,
+        grace_seconds=5.0,
+        variables=(),
+    ).model_dump_json()
+
+
+@pytest.mark.fault(
+    "the driver of a node falls silent",
+    "the node's processes end, nothing of its scratch stays, and gc left it alone until then",
+)
+def test_a_node_whose_driver_falls_silent_leaves_nothing(home, tmp_path):
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdin.write(asked(tmp_path) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "at work\n"
+        work = home / "work" / "able-ant"
+        assert is_held(work)
+        assert len(list(work.glob("cold_start-node-0-*"))) == 1
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.stdin.write("silence\n")
+        process.stdin.flush()
+        assert process.wait(timeout=120) == 137
+    assert psutil.wait_procs(below, timeout=120)[1] == []
+    assert not list(work.glob("*-node-*")) and not is_held(work)
+
+
+def test_a_node_that_is_closed_leaves_nothing_however_often(home, tmp_path):
+    node = Node(0, asked(tmp_path))
+    assert [node.open(), node.prepare()] == ["", ""]
+    assert list(home.glob("work/able-ant/cold_start-node-0-*/recipe.json"))
+    for _ in range(2):
+        node.close()
+        assert not list(home.glob("work/able-ant/*-node-*"))
+    Node(1, asked(tmp_path / "other")).close()  # of a stage whose first node broke a rule
+
+
+def test_what_is_wrong_on_a_node_is_told_as_a_rule_and_not_as_its_death(
+    home, tmp_path, monkeypatch
+):
+    """Its interface, its disk and its environment: who is killed is tried again, in vain."""
+    node = Node(0, asked(tmp_path, nodes=2))
+    assert [node.open(), node.prepare()] == ["", ""]
+    told = node.start("192.0.2.1")  # reserved for documentation
+    assert told.startswith("PreflightError: No network interface") and "--node-ip-address" in told
+    assert "FileExistsError" in node.prepare()
+    node.close()
+
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    assert "node 0, " in Node(0, asked(tmp_path / "other")).open()
+    monkeypatch.setenv("REVISUAL_PORT", "no port")
+    told = Node(0, asked(tmp_path / "third")).open()
+    assert told.startswith("SettingsError: REVISUAL_PORT is 'no port'")
+    assert "REVISUAL_PORT" in reached_from_here(str(tmp_path / "store"), "probes/x", 0)

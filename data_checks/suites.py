@@ -186,6 +186,22 @@ def steps_suite(gate: RolloutsGate, num_steps: int) -> gx.ExpectationSuite:
                 *("response_length_tokens", "response length"),
                 *(gate.min_response_tokens, gate.max_response_tokens),
             ),
+            bounded("length_growth", "length growth", None, gate.max_length_growth),
+            # Rounding may leave a collapsed policy a hair below 0: 0 is no bound.
+            bounded("entropy", "entropy", gate.min_entropy or None, gate.max_entropy),
+            bounded("sampler_kl", "sampler KL", None, gate.max_sampler_kl),
+            bounded("kl_reference", "reference KL", None, gate.max_reference_kl),
+            bounded("duplicate_fraction", "duplicates", None, gate.max_duplicates),
+            bounded("timeout_fraction", "time-outs", None, gate.max_timeouts),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="zero_variance_fraction",
+                max_value=1.0,
+                strict_max=True,
+                mostly=round(1.0 - gate.max_idle_steps, 12),  # 1 - 0.7 is above 0.3
+                meta=_meta(
+                    "idle steps", f"at most {gate.max_idle_steps:.0%}: no group's rewards differ"
+                ),
+            ),
         ],
     )
 

@@ -29,6 +29,7 @@ OUTCOMES = ("right", "wrong", "unparseable", "timeout")
 MAX_ANSWER_CHARACTERS = 100
 
 _FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision
+_SHARE_ERROR = 1e-12
 _SCORE_ERROR = 1e-9  # 100 (0.35 - 0.20) is a little less than 15
 
 
@@ -85,8 +86,9 @@ def set_suite(
     return gx.ExpectationSuite(name=curated.name, expectations=expectations)
 
 
-def disjoint_suite() -> gx.ExpectationSuite:
+def disjoint_suite(gate: CurationGate) -> gx.ExpectationSuite:
     """What all curated sets together must satisfy: no problem twice, in one set or in two."""
+    most = gate.max_near_duplicates
     return gx.ExpectationSuite(
         name=EVERY_SET,
         expectations=[
@@ -95,6 +97,11 @@ def disjoint_suite() -> gx.ExpectationSuite:
             ),
             gxe.ExpectColumnValuesToBeUnique(
                 column="question_key", meta=_meta("questions", "unique over all sets")
+            ),
+            gxe.ExpectColumnValuesToBeNull(
+                column="near_duplicate_of",
+                mostly=_rest(most),
+                meta=_meta("near duplicates", f"at most {most:.1%} repeat another in other words"),
             ),
         ],
     )
@@ -197,7 +204,7 @@ def steps_suite(gate: RolloutsGate, num_steps: int) -> gx.ExpectationSuite:
                 column="zero_variance_fraction",
                 max_value=1.0,
                 strict_max=True,
-                mostly=round(1.0 - gate.max_idle_steps, 12),  # 1 - 0.7 is above 0.3
+                mostly=_rest(gate.max_idle_steps),
                 meta=_meta(
                     "idle steps", f"at most {gate.max_idle_steps:.0%}: no group's rewards differ"
                 ),
@@ -321,6 +328,11 @@ def final_suite(gate: EvaluationGate) -> gx.ExpectationSuite:
             ),
         ],
     )
+
+
+def _rest(share: float) -> float:
+    """The share that is left, less a hair: 1 - 0.7 is a little more than 0.3."""
+    return max(1.0 - share - _SHARE_ERROR, 0.0)
 
 
 def _meta(name: str, expected: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ Points = Annotated[float, Field(ge=0.0, le=100.0)]
 PROBLEM_COLUMNS: Columns = {
     **dict.fromkeys(("id", "source", "modality", "family", "template", "set"), "text"),
     **dict.fromkeys(("question", "answer", "reading", "question_key"), "text"),
+    "near_duplicate_of": "text",
     **dict.fromkeys(("level", "pass_rate", "num_images", "num_empty_images"), "number"),
     "has_solution": "flag",
 }
@@ -80,7 +81,8 @@ class CurationGate(GateRecipe):
         *("rows", "families", "id", "family", "template", "question", "answer", "level"),
         *("pass_rate", "question length", "answer length", "modality", "source", "level range"),
         *("pass_rate range", "images", "images without bytes", "benchmark questions"),
-        *("solutions", "ids", "questions", "rows in", "rows read", "rows refused"),
+        *("solutions", "ids", "questions", "near duplicates", "rows in", "rows read"),
+        "rows refused",
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         EVERY_SET: PROBLEM_COLUMNS,
@@ -94,6 +96,7 @@ class CurationGate(GateRecipe):
     min_families: PositiveInt = 1
     max_missing_rows: Fraction = 0.0  # share of a set's `num_problems` that may be missing
     max_refused: Fraction = 1.0  # share of a source's rows that cannot be read as problems
+    max_near_duplicates: Fraction = 1.0  # share of all rows that repeat one in other words
 
 
 class CheckpointGate(GateRecipe):

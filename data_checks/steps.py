@@ -50,8 +50,10 @@ def steps_frame(path: Path) -> pd.DataFrame:
 
 def _numbers(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """Columns of floats; what is no number is NaN."""
-    frame = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)
-    return frame.apply(pd.to_numeric, errors="coerce").astype(float)
+    values = {name: [row.get(name) for row in rows] for name in columns}
+    frame = pd.DataFrame(values, index=range(len(rows)))
+    numbers: pd.DataFrame = frame.apply(pd.to_numeric, errors="coerce").astype(float)
+    return numbers
 
 
 def _is_count(name: str) -> bool:

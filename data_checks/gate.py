@@ -10,6 +10,7 @@ from pathlib import Path
 from contracts.errors import RevisualError
 from contracts.run_record import GateCheck, GateRecord
 from data_checks import frames
+from data_checks.near import near_duplicates
 from data_checks.steps import steps_frame
 from data_checks.validate import Checked, load_suites, validate
 from data_checks.weights import files_frame, tensors_frame
@@ -70,6 +71,8 @@ def check_curation(recipe: Recipe, folder: Path) -> Checked:
     gate, sets = recipe.gates.curation, recipe.curation.sets
     names = [each.name for each in sets]
     every = frames.curated_frame(folder, names)
+    similarity = recipe.curation.duplicates.similarity
+    every["near_duplicate_of"] = near_duplicates(folder, names, every, similarity)
     keys = frames.benchmark_keys(folder)
     suites = load_suites()
     sources = [source.name for source in recipe.sources]
@@ -77,7 +80,7 @@ def check_curation(recipe: Recipe, folder: Path) -> Checked:
         (suites.set_suite(each, gate, sources, keys), every[every["set"] == each.name])
         for each in sets
     ]
-    tables.append((suites.disjoint_suite(), every))
+    tables.append((suites.disjoint_suite(gate), every))
     tables.append((suites.accounting_suite(gate), frames.accounting_frame(folder, names)))
     return _demand(
         validate("curation", gate, tables),

@@ -1,26 +1,33 @@
 """What an RL stage sampled, as a table for Great Expectations: one row a step."""
 
 import json
+from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from contracts.errors import DataError
 from training.recipe.gates import RolloutsGate
 
+_MADE_HERE = ("id", "length_growth", "timeout_fraction")
+_TIMEOUTS = "verification_timeout"
+
 
 def steps_frame(path: Path) -> pd.DataFrame:
     """The steps of a stage's `metrics.jsonl`, with `id` = `step N`.
 
-    A figure that a step has no value of is NaN: entropy, say, where no update was made.
+    A figure that a step has no value of is NaN: entropy, say, where no update was made. Two are
+    worked out here: `timeout_fraction`, the share of responses that nobody could verify in time,
+    and `length_growth`, the mean length over that of the first tenth of the steps, at least one.
 
     Raises:
         DataError: The file is missing, or a line of it is no object with a step.
     """
-    columns = [name for name in RolloutsGate.TABLES["steps"] if name != "id"]
+    columns = [name for name in RolloutsGate.TABLES["steps"] if name not in _MADE_HERE]
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [{name: line.get(name) for name in columns} for line in lines]
         ids = [f"step {line['step']}" for line in lines]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise DataError(
@@ -29,6 +36,26 @@ def steps_frame(path: Path) -> pd.DataFrame:
             rule="an RL stage leaves one JSON object with its figures for each step",
             fix="run the stage again: its artifact is incomplete",
         ) from error
-    frame = pd.DataFrame(rows, columns=columns)
-    figures = {name: pd.to_numeric(frame[name], errors="coerce") for name in columns}
-    return pd.DataFrame({"id": ids, **figures})
+    figures = _numbers(lines, columns)
+    lengths = figures["response_length_tokens"]
+    start = lengths.head(max(1, len(lengths) // 10)).mean()
+    verdicts = _numbers(lines, sorted({name for line in lines for name in line if _is_count(name)}))
+    return pd.DataFrame({"id": ids}).join(
+        figures.assign(
+            length_growth=lengths / start,
+            timeout_fraction=verdicts.get(_TIMEOUTS, nan) / verdicts.sum(axis=1),
+        )
+    )
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of floats; what is no number is NaN."""
+    values = {name: [row.get(name) for row in rows] for name in columns}
+    frame = pd.DataFrame(values, index=range(len(rows)))
+    numbers: pd.DataFrame = frame.apply(pd.to_numeric, errors="coerce").astype(float)
+    return numbers
+
+
+def _is_count(name: str) -> bool:
+    """Whether a figure counts the verifier's verdicts of one kind."""
+    return name.startswith("verification_")

@@ -29,6 +29,7 @@ OUTCOMES = ("right", "wrong", "unparseable", "timeout")
 MAX_ANSWER_CHARACTERS = 100
 
 _FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision
+_SHARE_ERROR = 1e-12
 _SCORE_ERROR = 1e-9  # 100 (0.35 - 0.20) is a little less than 15
 
 
@@ -85,8 +86,9 @@ def set_suite(
     return gx.ExpectationSuite(name=curated.name, expectations=expectations)
 
 
-def disjoint_suite() -> gx.ExpectationSuite:
+def disjoint_suite(gate: CurationGate) -> gx.ExpectationSuite:
     """What all curated sets together must satisfy: no problem twice, in one set or in two."""
+    most = gate.max_near_duplicates
     return gx.ExpectationSuite(
         name=EVERY_SET,
         expectations=[
@@ -95,6 +97,11 @@ def disjoint_suite() -> gx.ExpectationSuite:
             ),
             gxe.ExpectColumnValuesToBeUnique(
                 column="question_key", meta=_meta("questions", "unique over all sets")
+            ),
+            gxe.ExpectColumnValuesToBeNull(
+                column="near_duplicate_of",
+                mostly=_rest(most),
+                meta=_meta("near duplicates", f"at most {most:.1%} repeat another in other words"),
             ),
         ],
     )
@@ -185,6 +192,22 @@ def steps_suite(gate: RolloutsGate, num_steps: int) -> gx.ExpectationSuite:
             bounded(
                 *("response_length_tokens", "response length"),
                 *(gate.min_response_tokens, gate.max_response_tokens),
+            ),
+            bounded("length_growth", "length growth", None, gate.max_length_growth),
+            # Rounding may leave a collapsed policy a hair below 0: 0 is no bound.
+            bounded("entropy", "entropy", gate.min_entropy or None, gate.max_entropy),
+            bounded("sampler_kl", "sampler KL", None, gate.max_sampler_kl),
+            bounded("kl_reference", "reference KL", None, gate.max_reference_kl),
+            bounded("duplicate_fraction", "duplicates", None, gate.max_duplicates),
+            bounded("timeout_fraction", "time-outs", None, gate.max_timeouts),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="zero_variance_fraction",
+                max_value=1.0,
+                strict_max=True,
+                mostly=_rest(gate.max_idle_steps),
+                meta=_meta(
+                    "idle steps", f"at most {gate.max_idle_steps:.0%}: no group's rewards differ"
+                ),
             ),
         ],
     )
@@ -305,6 +328,11 @@ def final_suite(gate: EvaluationGate) -> gx.ExpectationSuite:
             ),
         ],
     )
+
+
+def _rest(share: float) -> float:
+    """The share that is left, less a hair: 1 - 0.7 is a little more than 0.3."""
+    return max(1.0 - share - _SHARE_ERROR, 0.0)
 
 
 def _meta(name: str, expected: str) -> dict[str, str]:

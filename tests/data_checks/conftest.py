@@ -1,13 +1,20 @@
+import io
 import json
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
+from PIL import Image
 
 from training.recipe.recipe import parse_recipe
 from training.records import question_key, write_problems
 
-PNG = b"\x89PNG some bytes"
+
+def png(colour):
+    """A picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (28, 28), (colour, 0, 0)).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def problem(set_name, number, **changes):
@@ -21,7 +28,7 @@ def problem(set_name, number, **changes):
         "template": "t",
         "level": 1 + number % 10,
         "question": f"{set_name}: what is {number} + 1?",
-        "images": [{"bytes": PNG + bytes([number]), "path": None}] if set_name == "seeing" else [],
+        "images": [{"bytes": png(number), "path": None}] if set_name == "seeing" else [],
         "answer": str(number + 1),
         "solution": f"<think>{number}+1</think>\\boxed{{{number + 1}}}",
         "reading": None,

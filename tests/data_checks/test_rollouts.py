@@ -6,7 +6,9 @@ import pytest
 
 from contracts.errors import DataError
 from data_checks.gate import GateError, check_evaluation, check_rollouts
+from data_checks.steps import steps_frame
 from tests.data_checks.conftest import prediction, score
+from training.recipe.gates import RolloutsGate
 from training.recipe.recipe import parse_recipe
 
 RL = {
@@ -27,7 +29,9 @@ def rl_values(recipe_values):
     recipe_values["stages"].append(RL)
     recipe_values["gates"]["rollouts"] = {
         **{"min_reward_spread": 0.1, "max_truncated": 0.5, "max_zero_variance": 0.75},
-        **{"min_response_tokens": 4.0, "max_response_tokens": 30.0},
+        **{"min_response_tokens": 4.0, "max_response_tokens": 40.0, "max_length_growth": 1.5},
+        **{"min_entropy": 0.25, "max_entropy": 2.0, "max_sampler_kl": 0.125},
+        **{"max_reference_kl": 0.5, "max_duplicates": 0.25, "max_timeouts": 0.125},
     }
     return recipe_values
 
@@ -36,7 +40,10 @@ def steps(**changes):
     """Four steps, at the very limits; a change is a figure's value in the third."""
     sound = {
         **{"num_steps": 4, "reward": 0.5, "reward_std": 0.1, "truncated_fraction": 0.5},
-        **{"zero_variance_fraction": 0.75, "response_length_tokens": 30.0, "entropy": None},
+        **{"zero_variance_fraction": 0.75, "response_length_tokens": 20.0, "entropy": 2.0},
+        **{"sampler_kl": 0.125, "kl_reference": 0.5, "duplicate_fraction": 0.25},
+        **{"verification_right": 3, "verification_wrong": 3, "verification_unparseable": 1},
+        "verification_timeout": 1,
     }
     return [sound | {"step": n} | (changes if n == 3 else {}) for n in range(1, 5)]
 
@@ -45,6 +52,7 @@ def steps(**changes):
 def look(rl_values, tmp_path):
     def looked(lines, **gate):
         rl_values["gates"]["rollouts"] |= gate
+        rl_values["stages"][1] = RL | {"num_steps": max(4, len(lines))}
         recipe = parse_recipe(rl_values, where="test")
         (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
         return check_rollouts(recipe, recipe.stages[1], tmp_path)
@@ -54,25 +62,68 @@ def look(rl_values, tmp_path):
 
 def test_rollouts_at_the_very_limits_pass(look):
     record = look(steps()).record
-    assert record.passed and record.name == "rollouts-rl" and len(record.checks) == 7
+    assert record.passed and record.name == "rollouts-rl" and len(record.checks) == 14
+    names = {check.name.removeprefix("steps: ") for check in record.checks}
+    assert names == set(RolloutsGate.BUILT_IN)
+    assert look(steps(response_length_tokens=30.0)).record.passed  # half more than the first
+    assert look(steps(response_length_tokens=40.0), max_length_growth=2.0).record.passed
+    assert look(steps(entropy=0.25)).record.passed
+
+
+def test_a_step_without_a_figure_breaks_no_bound_of_it(look):
+    """No update was made in the third; no KL term is in any."""
+    missing = steps(entropy=None, sampler_kl=None)
+    for line in missing:
+        del line["kl_reference"], line["verification_timeout"]
+    assert look(missing).record.passed
 
 
 FAULTS = {
-    "no reward": ({"reward": None}, "reward"),
-    "equal rewards": ({"reward_std": 0.0}, "reward spread"),
-    "cut off": ({"truncated_fraction": 0.6}, "truncated"),
-    "groups that agree": ({"zero_variance_fraction": 0.8}, "zero variance"),
-    "too short": ({"response_length_tokens": 3.0}, "response length"),
-    "too long": ({"response_length_tokens": 31.0}, "response length"),
+    "no reward": ({"reward": None}, ["reward"]),
+    "equal rewards": ({"reward_std": 0.0}, ["reward spread"]),
+    "cut off": ({"truncated_fraction": 0.6}, ["truncated"]),
+    "groups that agree": ({"zero_variance_fraction": 0.8}, ["zero variance"]),
+    "too short": ({"response_length_tokens": 3.0}, ["response length"]),
+    "too long": ({"response_length_tokens": 40.1}, ["response length", "length growth"]),
+    "longer than at the start": ({"response_length_tokens": 30.1}, ["length growth"]),
+    "a collapsed policy": ({"entropy": 0.24}, ["entropy"]),
+    "a policy at random": ({"entropy": 2.1}, ["entropy"]),
+    "another model than sampled": ({"sampler_kl": 0.126}, ["sampler KL"]),
+    "far from its start": ({"kl_reference": 0.51}, ["reference KL"]),
+    "all the same": ({"duplicate_fraction": 0.26}, ["duplicates"]),
+    "answers that hang": ({"verification_timeout": 2, "verification_wrong": 2}, ["time-outs"]),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_step_that_breaks_a_bound_is_named(fault, look):
-    changes, expected = FAULTS[fault]
+def test_each_step_that_breaks_a_bound_is_named_and_no_other(look):
+    lines, expected = steps()[:1], {}
+    for changes, names in FAULTS.values():
+        lines.append(lines[0] | {"step": len(lines) + 1} | changes)
+        for name in names:
+            expected.setdefault(f"steps: {name}", []).append(f"step {len(lines)}")
     with pytest.raises(GateError) as caught:
-        look(steps(**changes))
-    assert caught.value.broken_rows == {f"steps: {expected}": ["step 3"]}
+        look(lines)
+    assert caught.value.broken_rows == expected
+
+
+def test_only_a_share_of_the_steps_may_teach_nothing(look):
+    idle = steps(zero_variance_fraction=1.0)
+    free = {"max_zero_variance": 1.0}
+    assert look(idle, max_idle_steps=0.25, **free).record.passed
+    with pytest.raises(GateError) as caught:
+        look(idle, max_idle_steps=0.2, **free)
+    assert caught.value.broken_rows == {"steps: idle steps": ["step 3"]}
+    assert look(idle[2:3], max_idle_steps=1.0, **free).record.passed
+
+
+def test_length_is_measured_against_the_first_tenth_of_the_steps(tmp_path):
+    """Of 20 steps the first two, 10 and 30 tokens long, are the start: 20."""
+    lengths = [10.0, 30.0, *[25.0] * 18]
+    lines = [{"step": n, "response_length_tokens": one} for n, one in enumerate(lengths, 1)]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert steps_frame(path)["length_growth"].tolist() == [0.5, 1.5, *[1.25] * 18]
+    assert steps_frame(path)["timeout_fraction"].isna().all()
 
 
 def test_a_share_of_the_steps_may_break_a_bound(look):

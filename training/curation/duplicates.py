@@ -76,9 +76,46 @@ def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list
     Returns:
         Places in `problems`, rising within a group and over groups' first ones.
     """
-    wordings = [read(problem["question"]) for problem in problems]
-    rows = _by(range(len(problems)), lambda row: compared_by(wordings[row], problems[row]))
-    alike = (one for group in rows if len(group) > 1 for one in _same_pictures(group, problems))
+
+    @cache
+    def pixels(encoded: tuple[bytes, ...]) -> bytes:
+        return pixels_digest([EncodedImage(bytes=one, path=None) for one in encoded])
+
+    def pictures(row: int) -> bytes:
+        return pixels(tuple(image["bytes"] for image in problems[row]["images"]))
+
+    return near_questions(
+        [problem["question"] for problem in problems],
+        similarity,
+        [len(problem["images"]) for problem in problems],
+        pictures,
+    )
+
+
+def near_questions(
+    questions: Sequence[str],
+    similarity: float,
+    num_pictures: Sequence[int],
+    pictures: Callable[[int], Hashable],
+) -> list[list[int]]:
+    """`near_duplicates`, of questions whose pictures are somewhere else.
+
+    Args:
+        questions: What is asked.
+        similarity: Least Jaccard similarity of two questions' keyed shingles.
+        num_pictures: How many pictures each question has.
+        pictures: What rows with equal pictures share; asked only of rows that have pictures, and
+            whose numbers and deciding words another row has.
+    """
+    wordings = [read(question) for question in questions]
+    rows = _by(range(len(questions)), lambda row: compared_by(wordings[row], num_pictures[row]))
+    alike = (
+        one
+        for group in rows
+        if len(group) > 1
+        for one in (_by(group, pictures) if num_pictures[group[0]] else [group])
+        if len(one) > 1
+    )
     groups = [
         group
         for rows_of_key in alike
@@ -88,9 +125,9 @@ def near_duplicates(problems: Sequence[Problem], similarity: float) -> list[list
     return sorted(groups)
 
 
-def compared_by(wording: Wording, problem: Problem) -> tuple[int, tuple[str, ...]]:
+def compared_by(wording: Wording, num_pictures: int) -> tuple[int, tuple[str, ...]]:
     """What near duplicates share at least: how many pictures, and what decides the answer."""
-    return len(problem["images"]), wording.key
+    return num_pictures, wording.key
 
 
 def pixels_digest(encoded: Sequence[EncodedImage]) -> bytes:
@@ -104,19 +141,6 @@ def pixels_digest(encoded: Sequence[EncodedImage]) -> bytes:
         picture = images.decode_image(image)
         digest.update(repr(picture.size).encode() + picture.tobytes())
     return digest.digest()
-
-
-def _same_pictures(rows: Sequence[int], problems: Sequence[Problem]) -> list[list[int]]:
-    """Parts whose pictures are equal; each file is decoded once."""
-
-    @cache
-    def pixels(encoded: tuple[bytes, ...]) -> bytes:
-        return pixels_digest([EncodedImage(bytes=one, path=None) for one in encoded])
-
-    def pictures(row: int) -> bytes:
-        return pixels(tuple(image["bytes"] for image in problems[row]["images"]))
-
-    return [part for part in _by(rows, pictures) if len(part) > 1]
 
 
 def _groups(

@@ -139,7 +139,7 @@ def _question_digest(problem: Problem) -> bytes:
 
 
 def _key_digest(asked: Asked) -> bytes:
-    num_images, key = duplicates.compared_by(asked.wording, asked.problem)
+    num_images, key = duplicates.compared_by(asked.wording, len(asked.problem["images"]))
     return _digest("\0".join([str(num_images), *key]))
 
 

@@ -41,12 +41,19 @@ def experience_metrics(experience: Experience) -> dict[str, Metric]:
         **{f"reward_{k}": float(part.mean()) for k, part in experience.reward_parts.items()},
         "response_length_tokens": float(lengths.mean()),
         "truncated_fraction": truncated / num_responses,
+        "duplicate_fraction": _num_duplicates(experience) / num_responses,
         **{f"verification_{outcome}": count for outcome, count in outcomes.items()},
         "seconds_rollout": experience.seconds_rollout,
         "seconds_reward": experience.seconds_reward,
         "rollout_tokens_per_second": float(lengths.sum()) / experience.seconds_rollout,
         "reward_tokens_per_second": float(lengths.sum()) / experience.seconds_reward,
     }
+
+
+def _num_duplicates(experience: Experience) -> int:
+    """Responses whose text an earlier response to the same problem has already."""
+    responses = experience.responses
+    return len(responses) - len({(one.prompt_index, one.text) for one in responses})
 
 
 def selection_metrics(batch: Batch, selection: Selection, stage: RlStage) -> dict[str, Metric]:

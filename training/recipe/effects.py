@@ -111,9 +111,11 @@ NO_RESULTS: Mapping[str, str] = {
     "CheckpointsRecipe": "every_steps every_minutes keep_last grace_seconds",
     "LoggingRecipe": "sinks project",
     "CheckpointGate": _GATE,
-    "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused",
+    "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused "
+    "max_near_duplicates",
     "RolloutsGate": f"{_GATE} min_reward_spread max_truncated max_zero_variance "
-    "min_response_tokens max_response_tokens share_of_steps",
+    "min_response_tokens max_response_tokens max_length_growth min_entropy max_entropy "
+    "max_sampler_kl max_reference_kl max_duplicates max_timeouts share_of_steps max_idle_steps",
     "EvaluationGate": f"{_GATE} min_gain_points max_unparseable max_drop_points drops",
     "DropRecipe": "name stage benchmarks max_points alpha severity",
     **dict.fromkeys(("NotNullExpectation", "UniqueExpectation"), _OF_ROWS),

@@ -17,6 +17,7 @@ Points = Annotated[float, Field(ge=0.0, le=100.0)]
 PROBLEM_COLUMNS: Columns = {
     **dict.fromkeys(("id", "source", "modality", "family", "template", "set"), "text"),
     **dict.fromkeys(("question", "answer", "reading", "question_key"), "text"),
+    "near_duplicate_of": "text",
     **dict.fromkeys(("level", "pass_rate", "num_images", "num_empty_images"), "number"),
     "has_solution": "flag",
 }
@@ -80,7 +81,8 @@ class CurationGate(GateRecipe):
         *("rows", "families", "id", "family", "template", "question", "answer", "level"),
         *("pass_rate", "question length", "answer length", "modality", "source", "level range"),
         *("pass_rate range", "images", "images without bytes", "benchmark questions"),
-        *("solutions", "ids", "questions", "rows in", "rows read", "rows refused"),
+        *("solutions", "ids", "questions", "near duplicates", "rows in", "rows read"),
+        "rows refused",
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         EVERY_SET: PROBLEM_COLUMNS,
@@ -94,6 +96,7 @@ class CurationGate(GateRecipe):
     min_families: PositiveInt = 1
     max_missing_rows: Fraction = 0.0  # share of a set's `num_problems` that may be missing
     max_refused: Fraction = 1.0  # share of a source's rows that cannot be read as problems
+    max_near_duplicates: Fraction = 1.0  # share of all rows that repeat one in other words
 
 
 class CheckpointGate(GateRecipe):
@@ -117,7 +120,8 @@ class RolloutsGate(GateRecipe):
 
     BUILT_IN: ClassVar[tuple[str, ...]] = (
         *("steps", "step", "reward", "reward spread", "truncated", "zero variance"),
-        "response length",
+        *("idle steps", "response length", "length growth", "entropy", "sampler KL"),
+        *("reference KL", "duplicates", "time-outs"),
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         "steps": {
@@ -126,6 +130,8 @@ class RolloutsGate(GateRecipe):
             **dict.fromkeys(("response_length_tokens", "truncated_fraction"), "number"),
             **dict.fromkeys(("zero_variance_fraction", "effective_fraction"), "number"),
             **dict.fromkeys(("selected_sequences", "sampler_kl", "grad_norm", "loss"), "number"),
+            **dict.fromkeys(("kl_reference", "duplicate_fraction", "timeout_fraction"), "number"),
+            "length_growth": "number",
         }
     }
 
@@ -134,7 +140,15 @@ class RolloutsGate(GateRecipe):
     max_zero_variance: Fraction = 1.0  # share of a step's groups with equal rewards
     min_response_tokens: NonNegative = 0.0  # a step's mean
     max_response_tokens: NonNegative = 1e9
-    share_of_steps: Fraction = 1.0  # so many of the steps have to keep to the five above
+    max_length_growth: Positive = 1e9  # a step's mean length over that of the first tenth of steps
+    min_entropy: NonNegative = 0.0  # a step's mean of a token, nats; a collapsed policy's is 0
+    max_entropy: NonNegative = 1e9
+    max_sampler_kl: NonNegative = 1e9  # a step's mean of a token, nats: sampler to policy
+    max_reference_kl: NonNegative = 1e9  # the same, to the model that the stage began with
+    max_duplicates: Fraction = 1.0  # share of a step's responses that repeat one of their group
+    max_timeouts: Fraction = 1.0  # share of a step's responses that nobody could verify in time
+    share_of_steps: Fraction = 1.0  # so many of the steps have to keep to those above
+    max_idle_steps: Fraction = 1.0  # share of steps of which no group has rewards that differ
 
 
 class DropRecipe(Strict):

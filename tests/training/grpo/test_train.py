@@ -16,6 +16,7 @@ LENGTH = {"kind": "efficient_length", "budget_tokens": 12, "alpha": 0.03}
 KEYS = {
     *("step", "num_steps", "seconds", "reward", "reward_std", "accuracy", "reward_accuracy"),
     *("reward_efficient_length", "response_length_tokens", "truncated_fraction", "entropy"),
+    "duplicate_fraction",
     *("effective_fraction", "zero_variance_fraction", "selected_sequences"),
     *("sampled_sequences", "refill_rounds", "real_draw", "scored_sequences", "nonfinite_updates"),
     *(

@@ -89,22 +89,20 @@ def set_suite(
 def disjoint_suite(gate: CurationGate) -> gx.ExpectationSuite:
     """What all curated sets together must satisfy: no problem twice, in one set or in two."""
     most = gate.max_near_duplicates
-    return gx.ExpectationSuite(
-        name=EVERY_SET,
-        expectations=[
-            gxe.ExpectColumnValuesToBeUnique(
-                column="id", meta=_meta("ids", "unique over all sets")
-            ),
-            gxe.ExpectColumnValuesToBeUnique(
-                column="question_key", meta=_meta("questions", "unique over all sets")
-            ),
-            gxe.ExpectColumnValuesToBeNull(
-                column="near_duplicate_of",
-                mostly=_rest(most),
-                meta=_meta("near duplicates", f"at most {most:.1%} repeat another in other words"),
-            ),
-        ],
-    )
+    expectations: list[Expectation] = [
+        gxe.ExpectColumnValuesToBeUnique(column="id", meta=_meta("ids", "unique over all sets")),
+        gxe.ExpectColumnValuesToBeUnique(
+            column="question_key", meta=_meta("questions", "unique over all sets")
+        ),
+    ]
+    if most < 1.0:
+        near = gxe.ExpectColumnValuesToBeNull(
+            column="near_duplicate_of",
+            mostly=_rest(most),
+            meta=_meta("near duplicates", f"at most {most:.1%} repeat another in other words"),
+        )
+        expectations.append(near)
+    return gx.ExpectationSuite(name=EVERY_SET, expectations=expectations)
 
 
 def accounting_suite(gate: CurationGate) -> gx.ExpectationSuite:

@@ -80,7 +80,12 @@ def recipe_values():
             "max_response_tokens": 32,
         },
         "gates": {
-            "curation": {"min_rows_per_set": 5, "min_families": 2, "max_missing_rows": 0.2},
+            "curation": {
+                "min_rows_per_set": 5,
+                "min_families": 2,
+                "max_missing_rows": 0.2,
+                "max_near_duplicates": 0.5,
+            },
             "evaluation": {"min_gain_points": 15.0, "max_unparseable": 0.25},
         },
     }

@@ -324,7 +324,7 @@ def test_the_columns_that_a_recipe_may_ask_of_are_there(
     folder = write_curated(sound_sets)
     tables = recipe.gates.curation.TABLES
     curated = set(frames.curated_frame(folder, ["cold", "seeing"]))
-    assert curated | {"near_duplicate_of"} == set(tables["all sets"])
+    assert curated == set(tables["all sets"])
     assert set(frames.accounting_frame(folder, ["cold", "seeing"])) == set(tables["all sources"])
     folder = write_evaluation(*sound_evaluation)
     predictions = frames.predictions_frame(folder)

@@ -17,7 +17,6 @@ Points = Annotated[float, Field(ge=0.0, le=100.0)]
 PROBLEM_COLUMNS: Columns = {
     **dict.fromkeys(("id", "source", "modality", "family", "template", "set"), "text"),
     **dict.fromkeys(("question", "answer", "reading", "question_key"), "text"),
-    "near_duplicate_of": "text",
     **dict.fromkeys(("level", "pass_rate", "num_images", "num_empty_images"), "number"),
     "has_solution": "flag",
 }

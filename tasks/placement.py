@@ -22,8 +22,9 @@ def placement_of(recipe: Recipe, stage: str, settings: Settings) -> Placement | 
         address=hardware.address,
         nodes=hardware.nodes,
         cpus=hardware.num_processes * hardware.threads_per_process,
-        # A bfloat16 recipe is for GPUs (`tasks.plan`); each process has one.
-        gpus=hardware.num_processes if recipe.model.dtype == "bfloat16" else 0,
+        gpus=hardware.num_processes,
+        # A bfloat16 recipe is for GPUs (`tasks.plan`); a float32 one takes those that there are.
+        needs_gpus=recipe.model.dtype == "bfloat16",
         timeout_seconds=60.0 * hardware.placement_timeout_minutes,
         store=settings.store_uri,
     )

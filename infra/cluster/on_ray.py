@@ -65,7 +65,8 @@ def ray_options(placement: Placement, folder: Path) -> dict[str, Any]:
     return {
         "address": "local",
         "num_cpus": placement.cpus,
-        "num_gpus": placement.gpus,
+        # Else as many as Ray finds.
+        "num_gpus": placement.gpus if placement.needs_gpus else None,
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE_BYTES,
         "_node_ip_address": LOOPBACK,
@@ -168,6 +169,13 @@ def fitting(placement: Placement) -> list[Mapping[str, Any]]:
             node["Resources"].get(name, 0.0) >= amount for name, amount in bundle(placement).items()
         )
     ]
+
+
+def settled(placement: Placement) -> Placement:
+    """A placement with GPUs if it needs them, or the cluster has enough nodes with them."""
+    if placement.needs_gpus or len(fitting(placement)) >= placement.nodes:
+        return placement
+    return placement.model_copy(update={"gpus": 0})
 
 
 def too_few(placement: Placement, num_found: int) -> PreflightError:
@@ -275,6 +283,7 @@ def make(task: NodesTask, folder: Path, leave: Leave) -> End:
         StoreError: The store cannot be reached from here.
     """
     with connected(task.placement, folder, leave):
+        task = task.model_copy(update={"placement": settled(task.placement)})
         notice = Notice()  # Ray has put a handler of its own in place
         with placed(task.placement) as group:
             try:
@@ -303,6 +312,7 @@ def check(placement: Placement, folder: Path, leave: Leave) -> None:
         StoreError: The store cannot be reached from here.
     """
     with connected(placement, folder, leave):
+        placement = settled(placement)
         nodes = fitting(placement)[: placement.nodes]
         if len(nodes) < placement.nodes:
             raise too_few(placement, len(nodes))

@@ -23,6 +23,8 @@ class Placement(Record):
         nodes: How many.
         cpus: Of each node.
         gpus: Of each node.
+        needs_gpus: Whether nodes without them will not do; else they compute on their CPUs if the
+            cluster has too few others.
         timeout_seconds: How long to wait for them.
         store: The artifact store that all must reach.
     """
@@ -32,6 +34,7 @@ class Placement(Record):
     nodes: int
     cpus: int
     gpus: int
+    needs_gpus: bool
     timeout_seconds: float
     store: str
 

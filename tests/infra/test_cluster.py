@@ -36,6 +36,7 @@ PLACEMENT = Placement(
     nodes=2,
     cpus=1,
     gpus=0,
+    needs_gpus=False,
     timeout_seconds=1.0,
     store="/nowhere",
 )

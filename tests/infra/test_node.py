@@ -43,6 +43,7 @@ def asked(tmp_path: Path, nodes: int = 1) -> str:
         nodes=nodes,
         cpus=1,
         gpus=0,
+        needs_gpus=False,
         timeout_seconds=1.0,
         store=str(tmp_path / "store"),
     )

@@ -11,12 +11,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
+from uuid import UUID
 
 from prefect import runtime, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
-from prefect.input import RunInput
+from prefect.input import RunInput, keyset_from_base_key
 from prefect.logging import get_run_logger
 from pydantic import Field
 
@@ -35,6 +37,7 @@ from training.recipe.stages import Stage
 
 POLL_SECONDS = 2
 SECONDS_PER_HOUR = 3600
+MAX_INPUTS = 200  # of a run's, that the server lists at once; a question has four at most
 MODEL = "model/"  # where a training stage's artifact has its policy
 VERDICTS: dict[str, Literal["released", "refused"]] = {"release": "released", "refuse": "refused"}
 
@@ -181,20 +184,47 @@ def _kept(before: GateRecord | None, now: GateRecord) -> GateDecision | None:
 def _asked(error: GateError, artifact: Artifact, hours: float) -> GateDecision:
     """What a person decides; a run that was suspended comes by again with the answer.
 
-    Another artifact is another question: the key of the pause has its digest.
+    Another artifact is another question: its digest is in the key of the pause.
     """
-    form = Decision.with_initial_data(description=_question(error))
-    key = f"{error.record.name}-{artifact.sha256[:12]}"
-    seconds = round(hours * SECONDS_PER_HOUR)
-    if runtime.deployment.id is None:
-        answer = pause_flow_run(form, timeout=seconds, poll_interval=POLL_SECONDS, key=key)
-    else:
-        answer = suspend_flow_run(form, timeout=seconds, key=key)
+    waits_here = runtime.deployment.id is None
+    name = artifact_key(error.record.name, artifact.sha256[:12])
+    number, answer = _answered(f"{'paused' if waits_here else 'suspended'}-{name}")
+    if answer is None:
+        form = Decision.with_initial_data(description=_question(error))
+        key, seconds = f"{name}-{number + 1}", round(hours * SECONDS_PER_HOUR)
+        if waits_here:
+            answer = pause_flow_run(form, timeout=seconds, poll_interval=POLL_SECONDS, key=key)
+        else:
+            answer = suspend_flow_run(form, timeout=seconds, key=key)
     return GateDecision(
         verdict=VERDICTS[answer.decision],
         reason=marked(without_secrets(answer.reason)),
         decided=datetime.now(UTC),
     )
+
+
+def _answered(base_key: str) -> tuple[int, Decision | None]:
+    """How often this run was asked about an artifact, and the last answer if it still holds.
+
+    Prefect keeps forms and answers as inputs of the run, beyond its attempts, and takes no second
+    form by the same key. So questions have numbers. A refusal ends one attempt: a person who
+    retries the run is asked anew, as after a question that nobody answered in time.
+    """
+    run_id = UUID(runtime.flow_run.id)
+    with get_client(sync_client=True) as client:
+        inputs = client.filter_flow_run_input(
+            run_id, key_prefix=f"{base_key}-", limit=MAX_INPUTS, exclude_keys=set()
+        )
+        kept = {one.key for one in inputs}
+        number = sum(key.endswith("-schema") for key in kept)
+        given = keyset_from_base_key(f"{base_key}-{number}")["response"]
+        used = f"{given}-refused"
+        if given not in kept or used in kept:
+            return number, None
+        answer = Decision.model_validate_json(client.read_flow_run_input(run_id, given))
+        if answer.decision == "refuse":
+            client.create_flow_run_input(run_id, used, "true")
+    return number, answer
 
 
 def _question(error: GateError) -> str:

@@ -45,6 +45,23 @@ def ended(services: Services, run_id: UUID) -> State:
     return wait_for_run(services, run_id, lambda run: run.state.is_final())
 
 
+def retry(services: Services, run_id: UUID, until: Callable[[FlowRun], bool]) -> State:
+    """Retries a run that has failed, as the UI's button does, and waits.
+
+    The worker sees the failed run's process end with code 1, and reports that as a crash: within
+    seconds of the failure this may undo a retry, which is then asked for again.
+    """
+    with api_client(services.settings) as client:
+        before = client.read_flow_run(run_id).run_count
+        for _ in range(3):
+            asked = services.prefect("flow-run", "retry", str(run_id))
+            assert asked.returncode == 0, asked.stdout + asked.stderr
+            state = wait_for_run(services, run_id, lambda run: run.state.is_final() or until(run))
+            if client.read_flow_run(run_id).run_count > before:
+                return state
+    raise AssertionError("no retry took place")
+
+
 def cancel(services: Services, run_id: UUID) -> State:
     with api_client(services.settings) as client:
         client.set_flow_run_state(run_id, Cancelling())

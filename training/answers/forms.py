@@ -13,18 +13,12 @@ from training.answers import numeric
 from training.answers.canonical import shape
 from training.answers.expressions import read_expression
 from training.answers.normal import split_name
+from training.answers.number_forms import RULES_OF_NUMBERS
 from training.answers.numbers import Number, parse_number
 from training.answers.tree import Node, is_reducible, nodes, variables
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
 _LAST_SIDE = re.compile(r".*(?<![<>!~:])[=≈]\s*", re.DOTALL)
-_MANTISSA = re.compile(r"-?(\d[\d,.]*) ?(?:\* ?10 ?\^|[eE])")
-_ONE_DIGIT = re.compile(r"[1-9](?:\.\d+)?")
-_MIXED = re.compile(r"[+-]?\s*\d+\s*(?:\\frac|\s\d+/)")
-_PLACES = {"tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2}
-_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_NEAREST = re.compile(r"\bnearest\s+(?:\\?\$?0?\.(?P<point>\d+)|(?P<word>[a-z]+))")
-_TO_PLACES = re.compile(r"\b(?P<count>one|two|three|four|five|\d)[ -]decimals?(?: places?)?\b")
 # Forms with a name, that an equation or a polynomial may have.
 _NAMED_FORM = re.compile(
     r"\b(?:slope[- ]intercept|point[- ]slope|intercept|vertex|standard|general"
@@ -101,60 +95,6 @@ def _is_not_single(answer: str, reference: str, _: str) -> bool:
         return False
     kinds = {mine.kind, theirs.kind}
     return len(kinds) > 1 and kinds != {"product", "quotient"}
-
-
-def _is_not_scientific(answer: str, reference: str, _: str) -> bool:
-    """One digit but zero before the point, times a power of ten."""
-    if not _MANTISSA.match(reference):
-        return False
-    mantissa = _MANTISSA.match(answer)
-    return mantissa is None or not _ONE_DIGIT.fullmatch(mantissa[1])
-
-
-def _is_not_decimal(answer: str, reference: str, _: str) -> bool:
-    """Digits and a point."""
-    mine, theirs = parse_number(answer), parse_number(reference)
-    return theirs is not None and theirs.form == "plain" and (mine is None or mine.form != "plain")
-
-
-def _is_not_fraction(answer: str, reference: str, asked: str) -> bool:
-    """A number above another; a mixed number is none that is improper, and the other way round."""
-    mine, theirs = parse_number(answer), parse_number(reference)
-    if theirs is None or not theirs.is_fraction:
-        return False
-    if mine is None or not mine.is_fraction:
-        return True
-    if mine.form == "reducible" and theirs.form == "fraction":
-        return True  # a fraction is asked for in lowest terms
-    is_strict = "improper" in asked or "mixed" in asked
-    return is_strict and bool(_MIXED.match(answer)) != bool(_MIXED.match(reference))
-
-
-def _is_not_rounded(answer: str, reference: str, asked: str) -> bool:
-    """A decimal with as many digits behind the point as were asked for, or fewer."""
-    places, theirs = _places(asked), parse_number(reference)
-    if places is None or theirs is None or theirs.form != "plain":
-        return False
-    if (theirs.decimals or 0) > places:
-        return False
-    mine = parse_number(answer)
-    if mine is None or mine.form not in ("plain", "scientific"):
-        return True
-    same_unit = (mine.unit and mine.unit.factor) == (theirs.unit and theirs.unit.factor)
-    if mine.unit is not None and theirs.unit is not None and not same_unit:
-        return False
-    return mine.value != theirs.value and (mine.decimals or 0) > places
-
-
-def _places(asked: str) -> int | None:
-    """Digits behind the point that are asked for, the most of several; None if it is not said."""
-    found = [
-        len(match["point"]) if match["point"] else _PLACES.get(match["word"].removesuffix("s"), 0)
-        for match in _NEAREST.finditer(asked)
-    ]
-    for match in _TO_PLACES.finditer(asked):
-        found.append(_COUNTS.get(match["count"]) or int(match["count"]))
-    return max(found, default=None)
 
 
 def _is_not_factored(answer: str, reference: str, _: str) -> bool:
@@ -296,13 +236,7 @@ _LEFT = (
     _leaves_brackets_in_sum,
 )
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
-    (re.compile("scientific notation|standard form"), _is_not_scientific),
-    (re.compile(r"\b(?:as|in|into) (?:a |an )?decimal\b(?! places?)"), _is_not_decimal),
-    (
-        re.compile(r"\b(?:as|into) (?:a |an )(?:[a-z]+ ){0,2}(?:fraction|mixed number)\b"),
-        _is_not_fraction,
-    ),
-    (re.compile(r"\bnearest\b|\bdecimals?\b"), _is_not_rounded),
+    *RULES_OF_NUMBERS,
     (re.compile(r"\bfactor"), _is_not_factored),
     (
         re.compile(r"\bproduct of (?:its |the )?primes?\b|\bprime factori[sz]ation\b"),

@@ -15,17 +15,26 @@ from training.answers.expressions import read_expression
 from training.answers.normal import split_name
 from training.answers.number_forms import RULES_OF_NUMBERS
 from training.answers.numbers import Number, parse_number
-from training.answers.tree import Node, is_reducible, nodes, variables
+from training.answers.tree import Node, is_reducible, nodes, rational, variables
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
 _LAST_SIDE = re.compile(r".*(?<![<>!~:])[=≈]\s*", re.DOTALL)
 # Forms with a name, that an equation or a polynomial may have.
 _NAMED_FORM = re.compile(
     r"\b(?:slope[- ]intercept|point[- ]slope|intercept|vertex|standard|general"
-    r"|cent(?:er|re)[- ]radius|completed[- ]square) form\b"
+    r"|cent(?:er|re)[- ]radius|completed[- ]square) (?:form|equation)\b"
+    r"|\bslope[- ]intercept\b|\bpoint[- ]slope\b"
     r"|\bcomplet\w+ the square\b|\b(?:in|of) the form\b"
+    r"|\by ?= ?[ma]x ?\+ ?[bc]\b|\bax ?\+ ?by ?(?:=|\+ ?c\b)"
 )
-_FOR_A_LETTER = re.compile(r"\bsolve\b.*\bfor\b|\bin terms of\b|\bthe subject\b|\bisolate\b")
+_FOR_A_LETTER = re.compile(
+    r"\bsolve\b.*\bfor\b|\bin terms of\b|\bthe subject\b|\bisolate\b"
+    r"|\b[a-z]\$? (?:is |stands )?(?:alone|by itself)\b|\bas a function of\b"
+)
+_AN_EQUATION = re.compile(
+    r"\b(?:find|write|give|state|determine|what (?:is|are))(?: down)? (?:an |the |its |their )?"
+    r"(?:\w+ )?(?:equations?\b(?! has\b)|asymptotes?\b)"
+)
 _SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
 
@@ -42,6 +51,8 @@ def is_other_form(answer: str, reference: str, question: str) -> bool:
     if _NAMED_FORM.search(asked) and _is_other_shape(answer, reference):
         return True
     if _FOR_A_LETTER.search(asked) and _is_not_solved(answer, reference):
+        return True
+    if _AN_EQUATION.search(asked) and _is_no_equation(answer, reference):
         return True
     rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
     if not rules:
@@ -88,6 +99,51 @@ def _is_not_solved(answer: str, reference: str) -> bool:
     return len(others) == len(mine) or any(letter.name in names for names in found)
 
 
+def _is_no_equation(answer: str, reference: str) -> bool:
+    """`2x + 1` where the line `y = 2x + 1` is."""
+    return len(_SIDES.split(reference)) > 1 and len(_SIDES.split(answer)) == 1
+
+
+def _is_not_added(answer: str, reference: str, _: str) -> bool:
+    """One fraction, where a sum of them is to be added up."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return theirs.kind == "quotient" and bool(variables(theirs)) and mine.kind == "sum"
+
+
+def _is_other_root(answer: str, reference: str, _: str) -> bool:
+    """Roots where the reference has powers, or the other way round."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return _has_root(mine) != _has_root(theirs) or (
+        _has_broken_power(mine) and not _has_broken_power(theirs)
+    )
+
+
+def _is_other_exponent(answer: str, reference: str, _: str) -> bool:
+    """A negative exponent, or a power of a fraction, where the reference has none; a number where
+    it is a power.
+    """
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return shape(mine) != shape(theirs) or (theirs.kind == "power" and mine.kind == "number")
+
+
+def _has_root(tree: Node) -> bool:
+    return any(node.kind == "root" for node in nodes(tree))
+
+
+def _has_broken_power(tree: Node) -> bool:
+    """`50^{0.5}` or `54^{1/3}`: a root that is written as a power."""
+    return any(
+        node.kind == "power" and (power := rational(node.parts[1])) and power.denominator > 1
+        for node in nodes(tree)
+    )
+
+
 def _is_not_single(answer: str, reference: str, _: str) -> bool:
     """One logarithm, fraction or root, as the reference is."""
     mine, theirs = read_expression(answer), read_expression(reference)
@@ -106,6 +162,8 @@ def _is_not_factored(answer: str, reference: str, _: str) -> bool:
         return True
     if theirs.kind not in ("product", "power") or not variables(theirs):
         return False
+    if _leaves_brackets_in_sum(mine) and not _leaves_brackets_in_sum(theirs):
+        return True
     wanted = [factor for factor in _factors(theirs) if variables(factor)]
     return not all(_is_factor_of(factor, wanted) for factor in _factors(mine) if variables(factor))
 
@@ -166,9 +224,17 @@ def _is_not_expanded(answer: str, reference: str, _: str) -> bool:
 
 def _has_brackets(tree: Node) -> bool:
     return any(
-        node.kind in ("product", "power") and any(part.kind == "sum" for part in node.parts)
+        node.kind in ("product", "power", "negative")
+        and any(part.kind == "sum" for part in node.parts)
         for node in nodes(tree)
     )
+
+
+def _is_not_multiplied(answer: str, reference: str, asked: str) -> bool:
+    """A sum in which no product or power of a sum is left, where the reference is one."""
+    theirs = read_expression(reference)
+    is_sum = isinstance(theirs, Node) and theirs.kind == "sum" and not _has_brackets(theirs)
+    return is_sum and _is_not_expanded(answer, reference, asked)
 
 
 def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
@@ -188,15 +254,31 @@ def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
 
 
 def _leaves_square(tree: Node) -> bool:
-    r"""`\sqrt{18}`, or a fraction below a root."""
+    r"""`\sqrt{18}` or `\sqrt{x^2}`, or a fraction below a root."""
     for node in nodes(tree):
-        if node.kind == "root" and not variables(node) and node.parts[1].kind == "number":
+        if node.kind == "root" and node.parts[1].kind == "number":
             radicand, index = node.parts[0], int(node.parts[1].value)
-            if radicand.kind == "quotient":
+            if radicand.kind == "quotient" and not variables(radicand):
                 return True
-            if radicand.kind == "number" and _holds_power(radicand.value, index):
+            factors = radicand.parts if radicand.kind == "product" else (radicand,)
+            if any(_is_power_of(factor, index) for factor in factors):
                 return True
     return False
+
+
+def _is_power_of(factor: Node, index: int) -> bool:
+    if factor.kind == "number":
+        return _holds_power(factor.value, index)
+    power = rational(factor.parts[1]) if factor.kind == "power" else None
+    return power is not None and power >= index
+
+
+def _leaves_power_of_product(tree: Node) -> bool:
+    """`(2a)^2`, or a power of a fraction or a negative."""
+    return any(
+        node.kind == "power" and node.parts[0].kind in ("product", "quotient", "negative", "power")
+        for node in nodes(tree)
+    )
 
 
 def _holds_power(value: Fraction, index: int) -> bool:
@@ -233,16 +315,32 @@ def _leaves_brackets_in_sum(tree: Node) -> bool:
 
 _LEFT = (
     *(is_reducible, _leaves_square, _leaves_root_below, _leaves_division),
-    _leaves_brackets_in_sum,
+    *(_leaves_brackets_in_sum, _has_broken_power, _leaves_power_of_product),
 )
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     *RULES_OF_NUMBERS,
-    (re.compile(r"\bfactor"), _is_not_factored),
+    (re.compile(r"\bfactor|\bas a product\b"), _is_not_factored),
     (
         re.compile(r"\bproduct of (?:its |the )?primes?\b|\bprime factori[sz]ation\b"),
         _is_not_prime_product,
     ),
     (re.compile(r"\bexpand"), _is_not_expanded),
+    (
+        re.compile(
+            r"\bmultiply\b|\bdistribut|\bfind the product\b|\bmultiplied out\b"
+            r"|\bremove (?:the |all )?(?:brackets|parentheses)\b"
+        ),
+        _is_not_multiplied,
+    ),
+    (re.compile(r"(?:^|[.:;] *)(?:add|subtract|combine)\b"), _is_not_added),
+    (
+        re.compile(r"\b(?:rational|fractional) exponents?\b|\bradical (?:form|notation)\b"),
+        _is_other_root,
+    ),
+    (
+        re.compile(r"\bpositive exponents?\b|\bas a (?:single )?power of\b|\bpower notation\b"),
+        _is_other_exponent,
+    ),
     (re.compile(r"\bsingle (?:log|fraction|radical|root|power|term|trig)"), _is_not_single),
     (
         re.compile(

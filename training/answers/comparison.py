@@ -60,6 +60,8 @@ class Comparison:
                 return self._same_labelled(actual, expected)
             if actual.kind != expected.kind or len(actual.items) != len(expected.items):
                 return False
+            if actual.kind == "union":
+                return self._same_members(list(actual.items), list(expected.items))
             if actual.kind == "set" and (is_labelled(actual) or not is_ordered(self.question)):
                 return self._same_members(list(actual.items), list(expected.items))
             return all(map(self.equal, actual.items, expected.items))
@@ -238,8 +240,14 @@ def _is_as_finished(actual: Node, expected: Node) -> bool:
     return left <= undone(expected)
 
 
-def alike(actual: Named, expected: Named) -> tuple[Value, Value]:
-    """Both values read as the same kind, where a text such as `ACD` or `x` may be of two."""
+def alike(actual: Named, expected: Named, *, may_be_choices: bool = True) -> tuple[Value, Value]:
+    """Both values read as the same kind, where a text such as `ACD` or `x` may be of two.
+
+    Args:
+        actual: The answer.
+        expected: The reference.
+        may_be_choices: Whether capitals may be the letters of choices, and no segment.
+    """
     mine, theirs = actual.value, expected.value
     assert mine is not None and theirs is not None
     if isinstance(mine, Words) and isinstance(theirs, Number):
@@ -249,9 +257,9 @@ def alike(actual: Named, expected: Named) -> tuple[Value, Value]:
     elif isinstance(mine, Items) and isinstance(theirs, Items):
         mine, theirs = _as_vectors(mine, theirs)
     elif isinstance(mine, Words | Expression) and isinstance(theirs, Items):
-        mine = choices(actual.text) or mine
+        mine = (choices(actual.text) if may_be_choices else None) or mine
     elif isinstance(mine, Items) and isinstance(theirs, Words | Expression):
-        theirs = choices(expected.text) or theirs
+        theirs = (choices(expected.text) if may_be_choices else None) or theirs
     elif isinstance(mine, Expression) and isinstance(theirs, Words):
         theirs = _as_expression(expected.text) or theirs
     elif isinstance(mine, Words) and isinstance(theirs, Expression):

@@ -16,7 +16,11 @@ _IN_BRACKETS = re.compile(r"(?P<number>-?[\d.,]+) ?\( ?(?P<unit>[a-zA-Z]+(?: [a-
 _OUT_OF = re.compile(r"(\d{1,9}) (?:in|out of) (\d{1,9})")
 # `P(both) = `, but no `P(not both)`.
 _PROBABILITY = re.compile(
-    r"(?:P|Pr) ?\((?![^()]*(?:\bn?or\b|\bno|neither|\\bar|['^]))[^()=]{2,60}\) ?= ?"
+    r"(?:P|Pr) ?\((?![^()]*(?:\bn?or\b|\bno|neither|\\bar|\\overline|['^]))"
+    r"(?P<event>[^()=]{2,60})\) ?= ?"
+)
+_ANY_EVENT = frozenset(
+    {"both", "all", "event", "exactly", "least", "most", "success", "win", "and"}
 )
 _POINT = re.compile(r"(?P<name>[A-Z]) ?(?P<place>\([^()]+,[^()]+\))")
 _PROBABLE = re.compile(r"\bprobability\b|\bchance\b|\blikely\b", re.IGNORECASE)
@@ -46,7 +50,7 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     if (point := _POINT.fullmatch(text)) and _is_point(point["name"], question):
         text = point["place"]
     if _PROBABLE.search(question):
-        text = _PROBABILITY.sub("", text)
+        text = _without_event(text, said)
     text = _without_whole(_without_scale(text, wanted, question), said)
     text = _without_integer(text)
     constant = _CONSTANT.search(text)
@@ -54,6 +58,15 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     if constant and is_integral and not _stands_in(constant["letter"], question):
         text = text[: constant.start()] + "+ C"
     return _with_parameter(_exact_side(text, wanted), _without_integer(wanted), question)
+
+
+def _without_event(text: str, said: Set[str]) -> str:
+    """`P(red) = 3/8` as `3/8`, if it is the chance of red that is asked for."""
+    match = _PROBABILITY.match(text)
+    if match is None:
+        return text
+    words = {singular(word.lower()) for word in re.findall("[A-Za-z]{3,}", match["event"])}
+    return text[match.end() :] if words - _ANY_EVENT <= said else text
 
 
 def _without_whole(text: str, said: Set[str]) -> str:

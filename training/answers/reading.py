@@ -219,6 +219,8 @@ def _parse_enumeration(text: str) -> Items | None:
         named = zip((name for name, _ in parts), values, strict=True)
         all_named = len(names) == len(parts) and "" not in names
         return Items("set", tuple(Items(f"{n} =", (v,)) for n, v in named)) if all_named else None
+    if "∪" in _outside_brackets(text) and all(isinstance(value, Words) for value in values):
+        return Items("union", values)  # of sets with letters: no list of these
     intervals = {value.name for value in values if isinstance(value, Items) and value.name}
     # `x > 1 and x < 3` is where both hold: not the union that `or` makes.
     if intervals and (len(intervals) > 1 or re.search(r"\band\b|,", _outside_brackets(text))):

@@ -31,6 +31,9 @@ _INTEGER = re.compile(
 _PARAMETERS = frozenset("kmn")
 _INTEGRAL = re.compile(r"integra|antideriv|\\int\b|∫|differential|primitive", re.IGNORECASE)
 _CONSTANT = re.compile(r"\+ ?(?P<letter>[CcKk]|constant)$")
+_SOLVES_FREELY = re.compile(r"general solution|differential equation|integra|antideriv", re.I)
+_CONSTANTS = frozenset({"c", "A", "K", "k", "C_1", "c_1", "C_0"})
+_PARTS = re.compile(r", *(?:and |or )?| (?:and|or) ")
 _NO_MEANING = frozenset({"the", "all", "a", "an", "her", "his", "their", "its", "these", "those"})
 
 
@@ -52,12 +55,13 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     if _PROBABLE.search(question):
         text = _without_event(text, said)
     text = _without_whole(_without_scale(text, wanted, question), said)
-    text = _without_integer(text)
+    text = without_integer(text)
     constant = _CONSTANT.search(text)
     is_integral = wanted.endswith("C") and _INTEGRAL.search(question)
     if constant and is_integral and not _stands_in(constant["letter"], question):
         text = text[: constant.start()] + "+ C"
-    return _with_parameter(_exact_side(text, wanted), _without_integer(wanted), question)
+    text = _with_constant(_exact_side(text, wanted), wanted, question)
+    return _with_parameter(text, wanted, question)
 
 
 def _without_event(text: str, said: Set[str]) -> str:
@@ -100,7 +104,7 @@ def _without_scale(text: str, wanted: str, question: str) -> str:
     return (text[: match.start()] + text[match.end() :]).strip()
 
 
-def _without_integer(text: str) -> str:
+def without_integer(text: str) -> str:
     """`n pi, n ∈ ℤ` as `n pi`."""
     match = _INTEGER.search(text)
     if match is None or match.start() == 0 or text[match.start()] not in ", (":
@@ -138,13 +142,31 @@ def _rounds(number: Number, value: Fraction) -> bool:
     return abs(number.value * scale - value) <= half
 
 
+def _letters(text: str) -> frozenset[str]:
+    """The variables on the right sides of a formula or of several."""
+    sides = (each.rpartition("=")[2].strip() for each in _PARTS.split(text))
+    trees = [tree for tree in map(read_expression, sides) if isinstance(tree, Node)]
+    return frozenset[str]().union(*(variables(tree) for tree in trees))
+
+
+def _with_constant(text: str, wanted: str, question: str) -> str:
+    """The answer with the reference's letter for any constant: `Ae^{2x}` as `Ce^{2x}`."""
+    if "C" not in wanted or not _SOLVES_FREELY.search(question):
+        return text
+    mine, theirs = _letters(text), _letters(wanted)
+    extra, missing = mine - theirs, theirs - mine
+    if len(extra) != 1 or missing != {"C"} or not extra <= _CONSTANTS:
+        return text
+    (letter,) = extra
+    if _stands_in(letter, question) or _stands_in("C", question):
+        return text
+    written = re.escape(letter).replace("_1", r"_\{?1\}?")
+    return re.sub(rf"(?<![A-Za-z\\]){written}(?![_A-Z])", "C", text)
+
+
 def _with_parameter(text: str, wanted: str, question: str) -> str:
     """The answer with the reference's letter for any whole number: `k pi` as `n pi`."""
-    trees = [read_expression(each.rpartition("=")[2].strip()) for each in (text, wanted)]
-    mine, theirs = (
-        variables(tree) & _PARAMETERS if isinstance(tree, Node) else frozenset[str]()
-        for tree in trees
-    )
+    mine, theirs = (_letters(each) & _PARAMETERS for each in (text, wanted))
     if len(mine) != 1 or len(theirs) != 1 or mine == theirs:
         return text
     (letter,), (other,) = mine, theirs

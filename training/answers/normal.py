@@ -29,6 +29,9 @@ _REPLACEMENTS = _patterns(
     (r"\\begin\{cases\}([^&]*=[^&]*)\\end\{cases\}", r"\1"),  # a system, no piecewise function
     (r"(?<=\\\\)\s*\[-?[\d.]+ ?[a-z]{2}\]", ""),  # the space between the rows of a matrix
     (r"\\[dtc]frac", r"\\frac"),
+    (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+    (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+    (r"\\lor(?![a-zA-Z])", " or "),
     (r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
     (rf"\\(?:{_STYLE})\s*\{{([^{{}}]*)\}}", r" \1 "),
     (r"^\s*\*\*(.*)\*\*\s*$", r"\1"),

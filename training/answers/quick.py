@@ -9,14 +9,21 @@ import re
 from dataclasses import replace
 
 from training.answers.comparison import Comparison, alike, undone_in
-from training.answers.dress import undressed
+from training.answers.dress import undressed, without_integer
 from training.answers.echo import is_echo
 from training.answers.equations import asked_expression, asked_variable, read, without_asked
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_date, same_literal, same_ratio, same_time
 from training.answers.normal import names_differ, normalize, split_name
-from training.answers.options import labelled, letter_of, read_options, same_words, without_options
+from training.answers.options import (
+    labelled,
+    letter_meant,
+    letter_of,
+    read_options,
+    same_words,
+    without_options,
+)
 from training.answers.order import is_ordered
 from training.answers.outcome import Verdict
 from training.answers.pairs import is_other_kind_of_pair, names_points
@@ -84,6 +91,7 @@ def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
             return found
     if found := _written_out(given, wanted, comparison):
         return found
+    wanted = without_integer(wanted)
     given = undressed(given, wanted, question, comparison.asked.sentence)
     verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":
@@ -186,14 +194,22 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
 
 
 def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
-    """The verdict where the reference is the letter of a choice that the question lists, and the
-    answer a letter with a text: the text must be that choice's. None elsewhere.
+    """The verdict where the reference is a choice that the question lists, and the answer a letter
+    with a text: the text must be that choice's. None elsewhere.
+
+    Where the reference is the choice's text, the letter will do; a text never does for a letter.
     """
     options = read_options(question)
     mine, theirs = choices(given), choices(wanted)
     if options and mine and theirs:  # `CA` for `AC`
         return _verdict(set(mine.items) == set(theirs.items))
     letter, label = letter_of(wanted), labelled(given)
+    if letter is None and (meant := letter_meant(wanted, options)) and "=" not in given:
+        if found := letter_of(given):
+            return _verdict(found == meant)
+        letter = meant
+        if label is None and labelled(wanted):
+            return judge(given, options[meant], without_options(question))
     option = options.get(letter) if letter and label else None
     if label is None or option is None:
         return None

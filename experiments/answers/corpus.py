@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from experiments.answers import asked as asked_for
-from experiments.answers import forms, things, writings
+from experiments.answers import conversions, forms, things, writings
 from experiments.answers.right import RIGHT
 from experiments.answers.wrong import WRONG
 
@@ -46,7 +46,7 @@ def corpus(seed: int = 0, pairs_per_class: int = PAIRS_PER_CLASS) -> list[Case]:
             for _ in range(pairs_per_class):
                 pair = make(rng)
                 cases.setdefault((*pair, ""), Case(kind, *pair, right))
-    with_questions = (asked_for, forms, things, writings)
+    with_questions = (asked_for, forms, things, writings, conversions)
     for right in (True, False):
         makers_by_class = (each.RIGHT if right else each.WRONG for each in with_questions)
         for kind, ask in (pair for makers in makers_by_class for pair in makers.items()):

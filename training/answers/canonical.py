@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import cast
 
-from training.answers.tree import Node
+from training.answers.tree import Node, rational
 
 Form = tuple[object, ...]
 
@@ -71,8 +71,8 @@ def _signed(tree: Node) -> tuple[int, Form]:
     parts = tuple(canonical(part) for part in tree.parts)
     if tree.kind == "power" and parts[1] == _ONE:
         return _signed(tree.parts[0])
-    if tree.kind == "power" and parts[1] == ("quotient", _ONE, ("number", Fraction(2))):
-        return 1, ("root", parts[0], ("number", Fraction(2)))  # `8^{1/2}` is no other than a root
+    if tree.kind == "power" and (power := rational(tree.parts[1])) and power.numerator == 1:
+        return 1, ("root", parts[0], ("number", Fraction(power.denominator)))  # `8^{0.5}`
     return 1, (tree.kind, *parts)
 
 

@@ -60,6 +60,8 @@ class Comparison:
                 return self._same_labelled(actual, expected)
             if actual.kind != expected.kind or len(actual.items) != len(expected.items):
                 return False
+            if actual.kind == "union":
+                return self._same_members(list(actual.items), list(expected.items))
             if actual.kind == "set" and (is_labelled(actual) or not is_ordered(self.question)):
                 return self._same_members(list(actual.items), list(expected.items))
             return all(map(self.equal, actual.items, expected.items))
@@ -125,9 +127,9 @@ class Comparison:
             if numeric.equal(_times(Node("number", value=actual.value), ratio), expected.tree):
                 return True
             wanted = numeric.value(expected.tree) if self.accept_rounded else None
-            return wanted is not None and self._close(
-                actual.value * ratio, actual.decimals, Number(wanted, form="fraction")
-            )
+            half = _half_a_unit(actual, ratio)
+            exact = Number(wanted or Fraction(0), form="fraction")
+            return wanted is not None and self._close(actual.value * ratio, half, exact)
         if not _is_as_finished(actual.tree, expected.tree):
             return False
         return numeric.equal(_times(actual.tree, ratio), expected.tree)
@@ -144,10 +146,10 @@ class Comparison:
         ratio = self._ratio(actual.unit, expected.unit)
         if ratio is None or self._is_in_radians(actual):
             return False
-        decimals = actual.decimals if ratio == 1 else _decimals_if_measured(actual)
-        if decimals is not None and self._is_money(actual, expected):
+        half = _half_a_unit(actual, ratio)
+        if half is not None and self._is_money(actual, expected):
             return actual.value * ratio == expected.value
-        return self._close(actual.value * ratio, decimals, expected)
+        return self._close(actual.value * ratio, half, expected)
 
     def _is_in_radians(self, actual: Number) -> bool:
         """`57 radians` where nobody asks for radians: a plain number for an angle is in degrees."""
@@ -185,18 +187,19 @@ class Comparison:
         plain = expected.value if share else actual.value
         # Where per cent are asked for, a plain number is one of them: no `6000%` for 60.
         is_per_cent = self.asked.unit is not None and (not share or abs(plain) > 1)
-        scaled = actual.value / 100 if share else actual.value * 100
-        if not is_per_cent and self._close(scaled, _decimals_if_measured(actual), expected):
+        ratio = Fraction(1, 100) if share else Fraction(100)
+        half = _half_a_unit(actual, ratio)
+        if not is_per_cent and self._close(actual.value * ratio, half, expected):
             return True
-        same = self._close(actual.value, actual.decimals, expected)
+        same = self._close(actual.value, _half_a_unit(actual, Fraction(1)), expected)
         return is_hundredfold and abs(per_cent) > 1 and same
 
-    def _close(self, given: Fraction, decimals: int | None, expected: Number) -> bool:
+    def _close(self, given: Fraction, half: Fraction | None, expected: Number) -> bool:
         """Whether a value is the expected number, as far as rounding is allowed.
 
         Args:
-            given: The answer's value.
-            decimals: Its digits after the point; None if it is exact.
+            given: The answer's value, in the reference's unit.
+            half: Half a unit of its last digit, in the reference's unit; None if it is exact.
             expected: The reference.
         """
         wanted = expected.value
@@ -204,10 +207,10 @@ class Comparison:
             return True
         if expected.decimals is not None:
             tolerance = Fraction(1, 2 * 10**expected.decimals)
-            if decimals is not None:
+            if half is not None:
                 tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
-        elif decimals is not None and wanted.denominator != 1:
-            tolerance = Fraction(1, 2 * 10**decimals)
+        elif half is not None and wanted.denominator != 1:
+            tolerance = half
             if not self.accept_rounded:
                 tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
         else:
@@ -237,8 +240,14 @@ def _is_as_finished(actual: Node, expected: Node) -> bool:
     return left <= undone(expected)
 
 
-def alike(actual: Named, expected: Named) -> tuple[Value, Value]:
-    """Both values read as the same kind, where a text such as `ACD` or `x` may be of two."""
+def alike(actual: Named, expected: Named, *, may_be_choices: bool = True) -> tuple[Value, Value]:
+    """Both values read as the same kind, where a text such as `ACD` or `x` may be of two.
+
+    Args:
+        actual: The answer.
+        expected: The reference.
+        may_be_choices: Whether capitals may be the letters of choices, and no segment.
+    """
     mine, theirs = actual.value, expected.value
     assert mine is not None and theirs is not None
     if isinstance(mine, Words) and isinstance(theirs, Number):
@@ -248,9 +257,9 @@ def alike(actual: Named, expected: Named) -> tuple[Value, Value]:
     elif isinstance(mine, Items) and isinstance(theirs, Items):
         mine, theirs = _as_vectors(mine, theirs)
     elif isinstance(mine, Words | Expression) and isinstance(theirs, Items):
-        mine = choices(actual.text) or mine
+        mine = (choices(actual.text) if may_be_choices else None) or mine
     elif isinstance(mine, Items) and isinstance(theirs, Words | Expression):
-        theirs = choices(expected.text) or theirs
+        theirs = (choices(expected.text) if may_be_choices else None) or theirs
     elif isinstance(mine, Expression) and isinstance(theirs, Words):
         theirs = _as_expression(expected.text) or theirs
     elif isinstance(mine, Words) and isinstance(theirs, Expression):
@@ -280,11 +289,23 @@ def _as_expression(text: str) -> Expression | None:
     return Expression(tree) if isinstance(tree, Node) else None
 
 
-def _decimals_if_measured(number: Number) -> int | None:
-    """Digits after the point of a number that is converted: then a whole number is one of few
-    digits, and not an exact result that may be rounded.
+def _half_a_unit(number: Number, ratio: Fraction) -> Fraction | None:
+    """How far a number that was rounded may lie from what it stands for, once it is converted.
+
+    A whole number is exact, except in a smaller unit: `37%` and `104 cm` have few digits.
+
+    Args:
+        number: As it is written; the digits after its point say how it was rounded.
+        ratio: What its value is multiplied by, to be in the reference's unit.
+
+    Returns:
+        Half a unit of its last digit, in the reference's unit; None if it is not rounded.
     """
-    return 0 if number.decimals is None and number.form == "plain" else number.decimals
+    if number.decimals is not None:
+        return ratio / (2 * 10**number.decimals)
+    if ratio == 1 or number.form != "plain":
+        return None
+    return ratio / 2 if ratio < 1 else Fraction(0)
 
 
 def _times(tree: Node, ratio: Fraction) -> Node:

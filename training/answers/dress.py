@@ -16,7 +16,11 @@ _IN_BRACKETS = re.compile(r"(?P<number>-?[\d.,]+) ?\( ?(?P<unit>[a-zA-Z]+(?: [a-
 _OUT_OF = re.compile(r"(\d{1,9}) (?:in|out of) (\d{1,9})")
 # `P(both) = `, but no `P(not both)`.
 _PROBABILITY = re.compile(
-    r"(?:P|Pr) ?\((?![^()]*(?:\bn?or\b|\bno|neither|\\bar|['^]))[^()=]{2,60}\) ?= ?"
+    r"(?:P|Pr) ?\((?![^()]*(?:\bn?or\b|\bno|neither|\\bar|\\overline|['^]))"
+    r"(?P<event>[^()=]{2,60})\) ?= ?"
+)
+_ANY_EVENT = frozenset(
+    {"both", "all", "event", "exactly", "least", "most", "success", "win", "and"}
 )
 _POINT = re.compile(r"(?P<name>[A-Z]) ?(?P<place>\([^()]+,[^()]+\))")
 _PROBABLE = re.compile(r"\bprobability\b|\bchance\b|\blikely\b", re.IGNORECASE)
@@ -27,6 +31,9 @@ _INTEGER = re.compile(
 _PARAMETERS = frozenset("kmn")
 _INTEGRAL = re.compile(r"integra|antideriv|\\int\b|∫|differential|primitive", re.IGNORECASE)
 _CONSTANT = re.compile(r"\+ ?(?P<letter>[CcKk]|constant)$")
+_SOLVES_FREELY = re.compile(r"general solution|differential equation|integra|antideriv", re.I)
+_CONSTANTS = frozenset({"c", "A", "K", "k", "C_1", "c_1", "C_0"})
+_PARTS = re.compile(r", *(?:and |or )?| (?:and|or) ")
 _NO_MEANING = frozenset({"the", "all", "a", "an", "her", "his", "their", "its", "these", "those"})
 
 
@@ -46,14 +53,24 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     if (point := _POINT.fullmatch(text)) and _is_point(point["name"], question):
         text = point["place"]
     if _PROBABLE.search(question):
-        text = _PROBABILITY.sub("", text)
+        text = _without_event(text, said)
     text = _without_whole(_without_scale(text, wanted, question), said)
-    text = _without_integer(text)
+    text = without_integer(text)
     constant = _CONSTANT.search(text)
     is_integral = wanted.endswith("C") and _INTEGRAL.search(question)
     if constant and is_integral and not _stands_in(constant["letter"], question):
         text = text[: constant.start()] + "+ C"
-    return _with_parameter(_exact_side(text, wanted), _without_integer(wanted), question)
+    text = _with_constant(_exact_side(text, wanted), wanted, question)
+    return _with_parameter(text, wanted, question)
+
+
+def _without_event(text: str, said: Set[str]) -> str:
+    """`P(red) = 3/8` as `3/8`, if it is the chance of red that is asked for."""
+    match = _PROBABILITY.match(text)
+    if match is None:
+        return text
+    words = {singular(word.lower()) for word in re.findall("[A-Za-z]{3,}", match["event"])}
+    return text[match.end() :] if words - _ANY_EVENT <= said else text
 
 
 def _without_whole(text: str, said: Set[str]) -> str:
@@ -87,7 +104,7 @@ def _without_scale(text: str, wanted: str, question: str) -> str:
     return (text[: match.start()] + text[match.end() :]).strip()
 
 
-def _without_integer(text: str) -> str:
+def without_integer(text: str) -> str:
     """`n pi, n ∈ ℤ` as `n pi`."""
     match = _INTEGER.search(text)
     if match is None or match.start() == 0 or text[match.start()] not in ", (":
@@ -125,13 +142,31 @@ def _rounds(number: Number, value: Fraction) -> bool:
     return abs(number.value * scale - value) <= half
 
 
+def _letters(text: str) -> frozenset[str]:
+    """The variables on the right sides of a formula or of several."""
+    sides = (each.rpartition("=")[2].strip() for each in _PARTS.split(text))
+    trees = [tree for tree in map(read_expression, sides) if isinstance(tree, Node)]
+    return frozenset[str]().union(*(variables(tree) for tree in trees))
+
+
+def _with_constant(text: str, wanted: str, question: str) -> str:
+    """The answer with the reference's letter for any constant: `Ae^{2x}` as `Ce^{2x}`."""
+    if "C" not in wanted or not _SOLVES_FREELY.search(question):
+        return text
+    mine, theirs = _letters(text), _letters(wanted)
+    extra, missing = mine - theirs, theirs - mine
+    if len(extra) != 1 or missing != {"C"} or not extra <= _CONSTANTS:
+        return text
+    (letter,) = extra
+    if _stands_in(letter, question) or _stands_in("C", question):
+        return text
+    written = re.escape(letter).replace("_1", r"_\{?1\}?")
+    return re.sub(rf"(?<![A-Za-z\\]){written}(?![_A-Z])", "C", text)
+
+
 def _with_parameter(text: str, wanted: str, question: str) -> str:
     """The answer with the reference's letter for any whole number: `k pi` as `n pi`."""
-    trees = [read_expression(each.rpartition("=")[2].strip()) for each in (text, wanted)]
-    mine, theirs = (
-        variables(tree) & _PARAMETERS if isinstance(tree, Node) else frozenset[str]()
-        for tree in trees
-    )
+    mine, theirs = (_letters(each) & _PARAMETERS for each in (text, wanted))
     if len(mine) != 1 or len(theirs) != 1 or mine == theirs:
         return text
     (letter,), (other,) = mine, theirs

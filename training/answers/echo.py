@@ -1,11 +1,13 @@
 """Answers that only repeat what was asked: `x^2 - 5x + 6` where it should be factored."""
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
 
 from training.answers.canonical import canonical
 from training.answers.expressions import read_expression
 from training.answers.normal import normalize, split_name
+from training.answers.number_forms import is_mixed
 from training.answers.numbers import Number, parse_number
 from training.answers.options import without_options
 from training.answers.tree import Node
@@ -17,7 +19,17 @@ _WORK = re.compile(r"[-+/^=!|<>_:]|[a-z]{3}")
 _MOST_CHARACTERS = 4000  # of a question, from its end
 _MOST_PIECES, _LONGEST_PIECE = 40, 200
 
-_MIXED = re.compile(r"[+-]?\s*\d+\s*(?:\\frac|\s\d+/)")
+_EQUALS = re.compile(r"\s*=\s*")
+# A number of a question, and the unit and further part that may follow it, `7 hours 30 minutes`.
+_DIGITS = r"(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)"
+_OVER = r"(?:\{[^{}]{1,20}\}|\d) ?"
+_GIVEN = re.compile(
+    rf"(?<![\w.,\\^_/])(?P<number>[+-]?(?:\d* ?\\frac ?{_OVER}{_OVER}|\d+ \d+/\d+"
+    rf"|{_DIGITS}/{_DIGITS}|{_DIGITS}\\overline ?\{{\d+\}}"
+    rf"|{_DIGITS}(?: ?\* ?10 ?\^ ?(?:\{{[^{{}}]*\}}|-?\d+))?))"
+    r"(?P<unit> ?%| ?[a-zA-Z°]+(?: cent)?(?P<more>,?(?: and)? \d+ ?[a-zA-Z]+)?)?"
+)
+_MOST_NUMBERS = 100  # of a question
 
 # What a question may say in mathematics: all between dollar signs, and what lies between words.
 _DOLLARS = re.compile(r"\$([^$]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
@@ -42,6 +54,9 @@ def is_echo(answer: str, reference: str, question: str) -> bool:
     mine, theirs = split_name(answer)[1], split_name(reference)[1]
     if mine.lower() == theirs.lower():
         return False
+    sides = _EQUALS.split(mine)
+    if all(parse_number(side) for side in sides):
+        mine = sides[-1]  # `0.375 = 0.375`
     number = parse_number(mine)
     if number is not None:
         return _is_number_of_question(mine, theirs, number, asked)
@@ -51,15 +66,24 @@ def is_echo(answer: str, reference: str, question: str) -> bool:
 def _is_number_of_question(answer: str, reference: str, number: Number, question: str) -> bool:
     """A number or measure that was given, where it is wanted in another form."""
     expected = parse_number(reference)
+    given = _numbers(question)
     if number.form == "reducible" and any(
-        given.form == "reducible" and given.value == number.value for given in _numbers(question)
+        each.form == "reducible" and each.value == number.value for each, _ in given
     ):
         return expected is None or expected.form != "reducible"
-    is_mixed = bool(_MIXED.match(answer)), bool(_MIXED.match(reference))
-    if expected is not None and _is_alike(number, expected) and is_mixed[0] == is_mixed[1]:
+    mixed = is_mixed(answer)
+    if expected is not None and _is_alike(number, expected) and mixed == is_mixed(reference):
         return False
+    if any(mixed == is_mixed(text) and _is_written_alike(number, each) for each, text in given):
+        return True
     pattern = r"\s*".join(map(re.escape, re.sub(r"\s", "", answer)))
     return re.search(rf"(?<![\w.,/]){pattern}(?![\w/]|[.,]\d)", normalize(question)) is not None
+
+
+def _is_written_alike(number: Number, given: Number) -> bool:
+    """Whether both have one value, form and unit, whatever their digits: `.50` is `0.5`."""
+    units = [unit and (unit.dimension, unit.factor) for unit in (number.unit, given.unit)]
+    return number.value == given.value and number.form == given.form and units[0] == units[1]
 
 
 def _is_alike(number: Number, expected: Number) -> bool:
@@ -75,10 +99,19 @@ def _is_alike(number: Number, expected: Number) -> bool:
     return number.value == expected.value and same_form and (same_unit or is_left_out)
 
 
-def _numbers(question: str) -> Iterator[Number]:
-    for piece in _pieces(question):
-        if (number := parse_number(piece)) is not None:
-            yield number
+@lru_cache(maxsize=4096)
+def _numbers(question: str) -> tuple[tuple[Number, str], ...]:
+    """The numbers of a question and how they are written, each with its unit and without."""
+    found: dict[str, Number] = {}
+    for match in islice(_GIVEN.finditer(normalize(question)), _MOST_NUMBERS):
+        for end in ("number", "unit"):
+            text = match["number"] + (match["unit"] or "") * (end == "unit")
+            number = parse_number(text.strip(" .,"))
+            if number is None and match["more"]:
+                number = parse_number(text.removesuffix(match["more"]))
+            if number is not None:
+                found[text] = number
+    return tuple((number, text) for text, number in found.items())
 
 
 def _is_written_in(answer: str, reference: str, question: str) -> bool:

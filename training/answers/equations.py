@@ -32,6 +32,11 @@ _IN_WORDS = (
         r"(?:\$|\\\()?\s*m?\s*\\(angle\s*(?:[A-Z]{1,3}|\d))\b"
     ),
     re.compile(
+        r"\b(?:[Ff]ind|[Ww]hat is|[Dd]etermine|[Cc]ompute)\s+(?:the (?:measure|size|value) of\s+)?"
+        r"(angle\s*(?:\$|\\\()?\s*(?:[A-Z]{1,3}|\d))\b"
+    ),
+    re.compile(r"\b[Ff]or (?:which|what)(?: real)?(?: values?| numbers?)?(?: of)? \$?([a-z])\b\$?"),
+    re.compile(
         r"\blength of (?:the )?(?:line segment |segment |side |line )?(?:\$|\\\()?\s*"
         r"(?:\\overline\s*\{)?([A-Z]{2})\b"
     ),
@@ -140,7 +145,7 @@ def asked_variable(question: str) -> str | None:
     if asked:
         return asked.pop() if len(asked) == 1 else None
     for pattern in _IN_WORDS:
-        named = {re.sub(r"[\s{}]", "", found) for found in pattern.findall(question[-2000:])}
+        named = {re.sub(r"[\s{}$]|\\\(", "", found) for found in pattern.findall(question[-2000:])}
         if named:
             return named.pop() if len(named) == 1 else None
     return None

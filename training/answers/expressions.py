@@ -30,6 +30,7 @@ _TOKEN = re.compile(
 )
 _LONGEST_PRODUCT = 3  # letters in a row that are variables; more are a word
 _END = ("end", "")
+_MINUS_ONE = Node("negative", (Node("number", value=Fraction(1)),))
 _ATOMS = ("number", "letter", "function", "constant", "command")
 
 
@@ -257,6 +258,8 @@ class _Reader:
         if self._is("^"):
             self._take()
             exponent = self._argument()
+            if exponent == _MINUS_ONE and name in ("sin", "cos", "tan"):
+                return Node(f"arc{name}", (self._function_argument(),))
             if exponent.kind != "number":
                 raise UnreadableError("a function to that power")
         applied = Node(name, (self._function_argument(), *base))

@@ -13,25 +13,28 @@ from training.answers import numeric
 from training.answers.canonical import shape
 from training.answers.expressions import read_expression
 from training.answers.normal import split_name
+from training.answers.number_forms import RULES_OF_NUMBERS
 from training.answers.numbers import Number, parse_number
-from training.answers.tree import Node, is_reducible, nodes, variables
+from training.answers.tree import Node, is_reducible, nodes, rational, variables
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
 _LAST_SIDE = re.compile(r".*(?<![<>!~:])[=≈]\s*", re.DOTALL)
-_MANTISSA = re.compile(r"-?(\d[\d,.]*) ?(?:\* ?10 ?\^|[eE])")
-_ONE_DIGIT = re.compile(r"[1-9](?:\.\d+)?")
-_MIXED = re.compile(r"[+-]?\s*\d+\s*(?:\\frac|\s\d+/)")
-_PLACES = {"tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2}
-_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_NEAREST = re.compile(r"\bnearest\s+(?:\\?\$?0?\.(?P<point>\d+)|(?P<word>[a-z]+))")
-_TO_PLACES = re.compile(r"\b(?P<count>one|two|three|four|five|\d)[ -]decimals?(?: places?)?\b")
 # Forms with a name, that an equation or a polynomial may have.
 _NAMED_FORM = re.compile(
     r"\b(?:slope[- ]intercept|point[- ]slope|intercept|vertex|standard|general"
-    r"|cent(?:er|re)[- ]radius|completed[- ]square) form\b"
+    r"|cent(?:er|re)[- ]radius|completed[- ]square) (?:form|equation)\b"
+    r"|\bslope[- ]intercept\b|\bpoint[- ]slope\b"
     r"|\bcomplet\w+ the square\b|\b(?:in|of) the form\b"
+    r"|\by ?= ?[ma]x ?\+ ?[bc]\b|\bax ?\+ ?by ?(?:=|\+ ?c\b)"
 )
-_FOR_A_LETTER = re.compile(r"\bsolve\b.*\bfor\b|\bin terms of\b|\bthe subject\b|\bisolate\b")
+_FOR_A_LETTER = re.compile(
+    r"\bsolve\b.*\bfor\b|\bin terms of\b|\bthe subject\b|\bisolate\b"
+    r"|\b[a-z]\$? (?:is |stands )?(?:alone|by itself)\b|\bas a function of\b"
+)
+_AN_EQUATION = re.compile(
+    r"\b(?:find|write|give|state|determine|what (?:is|are))(?: down)? (?:an |the |its |their )?"
+    r"(?:\w+ )?(?:equations?\b(?! has\b)|asymptotes?\b)"
+)
 _SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
 
@@ -48,6 +51,8 @@ def is_other_form(answer: str, reference: str, question: str) -> bool:
     if _NAMED_FORM.search(asked) and _is_other_shape(answer, reference):
         return True
     if _FOR_A_LETTER.search(asked) and _is_not_solved(answer, reference):
+        return True
+    if _AN_EQUATION.search(asked) and _is_no_equation(answer, reference):
         return True
     rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
     if not rules:
@@ -94,6 +99,51 @@ def _is_not_solved(answer: str, reference: str) -> bool:
     return len(others) == len(mine) or any(letter.name in names for names in found)
 
 
+def _is_no_equation(answer: str, reference: str) -> bool:
+    """`2x + 1` where the line `y = 2x + 1` is."""
+    return len(_SIDES.split(reference)) > 1 and len(_SIDES.split(answer)) == 1
+
+
+def _is_not_added(answer: str, reference: str, _: str) -> bool:
+    """One fraction, where a sum of them is to be added up."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return theirs.kind == "quotient" and bool(variables(theirs)) and mine.kind == "sum"
+
+
+def _is_other_root(answer: str, reference: str, _: str) -> bool:
+    """Roots where the reference has powers, or the other way round."""
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return _has_root(mine) != _has_root(theirs) or (
+        _has_broken_power(mine) and not _has_broken_power(theirs)
+    )
+
+
+def _is_other_exponent(answer: str, reference: str, _: str) -> bool:
+    """A negative exponent, or a power of a fraction, where the reference has none; a number where
+    it is a power.
+    """
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return False
+    return shape(mine) != shape(theirs) or (theirs.kind == "power" and mine.kind == "number")
+
+
+def _has_root(tree: Node) -> bool:
+    return any(node.kind == "root" for node in nodes(tree))
+
+
+def _has_broken_power(tree: Node) -> bool:
+    """`50^{0.5}` or `54^{1/3}`: a root that is written as a power."""
+    return any(
+        node.kind == "power" and (power := rational(node.parts[1])) and power.denominator > 1
+        for node in nodes(tree)
+    )
+
+
 def _is_not_single(answer: str, reference: str, _: str) -> bool:
     """One logarithm, fraction or root, as the reference is."""
     mine, theirs = read_expression(answer), read_expression(reference)
@@ -101,60 +151,6 @@ def _is_not_single(answer: str, reference: str, _: str) -> bool:
         return False
     kinds = {mine.kind, theirs.kind}
     return len(kinds) > 1 and kinds != {"product", "quotient"}
-
-
-def _is_not_scientific(answer: str, reference: str, _: str) -> bool:
-    """One digit but zero before the point, times a power of ten."""
-    if not _MANTISSA.match(reference):
-        return False
-    mantissa = _MANTISSA.match(answer)
-    return mantissa is None or not _ONE_DIGIT.fullmatch(mantissa[1])
-
-
-def _is_not_decimal(answer: str, reference: str, _: str) -> bool:
-    """Digits and a point."""
-    mine, theirs = parse_number(answer), parse_number(reference)
-    return theirs is not None and theirs.form == "plain" and (mine is None or mine.form != "plain")
-
-
-def _is_not_fraction(answer: str, reference: str, asked: str) -> bool:
-    """A number above another; a mixed number is none that is improper, and the other way round."""
-    mine, theirs = parse_number(answer), parse_number(reference)
-    if theirs is None or not theirs.is_fraction:
-        return False
-    if mine is None or not mine.is_fraction:
-        return True
-    if mine.form == "reducible" and theirs.form == "fraction":
-        return True  # a fraction is asked for in lowest terms
-    is_strict = "improper" in asked or "mixed" in asked
-    return is_strict and bool(_MIXED.match(answer)) != bool(_MIXED.match(reference))
-
-
-def _is_not_rounded(answer: str, reference: str, asked: str) -> bool:
-    """A decimal with as many digits behind the point as were asked for, or fewer."""
-    places, theirs = _places(asked), parse_number(reference)
-    if places is None or theirs is None or theirs.form != "plain":
-        return False
-    if (theirs.decimals or 0) > places:
-        return False
-    mine = parse_number(answer)
-    if mine is None or mine.form not in ("plain", "scientific"):
-        return True
-    same_unit = (mine.unit and mine.unit.factor) == (theirs.unit and theirs.unit.factor)
-    if mine.unit is not None and theirs.unit is not None and not same_unit:
-        return False
-    return mine.value != theirs.value and (mine.decimals or 0) > places
-
-
-def _places(asked: str) -> int | None:
-    """Digits behind the point that are asked for, the most of several; None if it is not said."""
-    found = [
-        len(match["point"]) if match["point"] else _PLACES.get(match["word"].removesuffix("s"), 0)
-        for match in _NEAREST.finditer(asked)
-    ]
-    for match in _TO_PLACES.finditer(asked):
-        found.append(_COUNTS.get(match["count"]) or int(match["count"]))
-    return max(found, default=None)
 
 
 def _is_not_factored(answer: str, reference: str, _: str) -> bool:
@@ -166,6 +162,8 @@ def _is_not_factored(answer: str, reference: str, _: str) -> bool:
         return True
     if theirs.kind not in ("product", "power") or not variables(theirs):
         return False
+    if _leaves_brackets_in_sum(mine) and not _leaves_brackets_in_sum(theirs):
+        return True
     wanted = [factor for factor in _factors(theirs) if variables(factor)]
     return not all(_is_factor_of(factor, wanted) for factor in _factors(mine) if variables(factor))
 
@@ -226,9 +224,17 @@ def _is_not_expanded(answer: str, reference: str, _: str) -> bool:
 
 def _has_brackets(tree: Node) -> bool:
     return any(
-        node.kind in ("product", "power") and any(part.kind == "sum" for part in node.parts)
+        node.kind in ("product", "power", "negative")
+        and any(part.kind == "sum" for part in node.parts)
         for node in nodes(tree)
     )
+
+
+def _is_not_multiplied(answer: str, reference: str, asked: str) -> bool:
+    """A sum in which no product or power of a sum is left, where the reference is one."""
+    theirs = read_expression(reference)
+    is_sum = isinstance(theirs, Node) and theirs.kind == "sum" and not _has_brackets(theirs)
+    return is_sum and _is_not_expanded(answer, reference, asked)
 
 
 def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
@@ -248,15 +254,31 @@ def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
 
 
 def _leaves_square(tree: Node) -> bool:
-    r"""`\sqrt{18}`, or a fraction below a root."""
+    r"""`\sqrt{18}` or `\sqrt{x^2}`, or a fraction below a root."""
     for node in nodes(tree):
-        if node.kind == "root" and not variables(node) and node.parts[1].kind == "number":
+        if node.kind == "root" and node.parts[1].kind == "number":
             radicand, index = node.parts[0], int(node.parts[1].value)
-            if radicand.kind == "quotient":
+            if radicand.kind == "quotient" and not variables(radicand):
                 return True
-            if radicand.kind == "number" and _holds_power(radicand.value, index):
+            factors = radicand.parts if radicand.kind == "product" else (radicand,)
+            if any(_is_power_of(factor, index) for factor in factors):
                 return True
     return False
+
+
+def _is_power_of(factor: Node, index: int) -> bool:
+    if factor.kind == "number":
+        return _holds_power(factor.value, index)
+    power = rational(factor.parts[1]) if factor.kind == "power" else None
+    return power is not None and power >= index
+
+
+def _leaves_power_of_product(tree: Node) -> bool:
+    """`(2a)^2`, or a power of a fraction or a negative."""
+    return any(
+        node.kind == "power" and node.parts[0].kind in ("product", "quotient", "negative", "power")
+        for node in nodes(tree)
+    )
 
 
 def _holds_power(value: Fraction, index: int) -> bool:
@@ -293,22 +315,32 @@ def _leaves_brackets_in_sum(tree: Node) -> bool:
 
 _LEFT = (
     *(is_reducible, _leaves_square, _leaves_root_below, _leaves_division),
-    _leaves_brackets_in_sum,
+    *(_leaves_brackets_in_sum, _has_broken_power, _leaves_power_of_product),
 )
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
-    (re.compile("scientific notation|standard form"), _is_not_scientific),
-    (re.compile(r"\b(?:as|in|into) (?:a |an )?decimal\b(?! places?)"), _is_not_decimal),
-    (
-        re.compile(r"\b(?:as|into) (?:a |an )(?:[a-z]+ ){0,2}(?:fraction|mixed number)\b"),
-        _is_not_fraction,
-    ),
-    (re.compile(r"\bnearest\b|\bdecimals?\b"), _is_not_rounded),
-    (re.compile(r"\bfactor"), _is_not_factored),
+    *RULES_OF_NUMBERS,
+    (re.compile(r"\bfactor|\bas a product\b"), _is_not_factored),
     (
         re.compile(r"\bproduct of (?:its |the )?primes?\b|\bprime factori[sz]ation\b"),
         _is_not_prime_product,
     ),
     (re.compile(r"\bexpand"), _is_not_expanded),
+    (
+        re.compile(
+            r"\bmultiply\b|\bdistribut|\bfind the product\b|\bmultiplied out\b"
+            r"|\bremove (?:the |all )?(?:brackets|parentheses)\b"
+        ),
+        _is_not_multiplied,
+    ),
+    (re.compile(r"(?:^|[.:;] *)(?:add|subtract|combine)\b"), _is_not_added),
+    (
+        re.compile(r"\b(?:rational|fractional) exponents?\b|\bradical (?:form|notation)\b"),
+        _is_other_root,
+    ),
+    (
+        re.compile(r"\bpositive exponents?\b|\bas a (?:single )?power of\b|\bpower notation\b"),
+        _is_other_exponent,
+    ),
     (re.compile(r"\bsingle (?:log|fraction|radical|root|power|term|trig)"), _is_not_single),
     (
         re.compile(

@@ -65,6 +65,7 @@ _KINDS = tuple(
             NUMBER,
         ),
         (rf"{_ASKS}population\b", COUNT),
+        (r"\b(?:find|what is|determine|compute)\s+(?-i:[A-Z]{2})\s*(?:[.?]|$|if\b)", _LENGTH),
         (r"\b(?:what|which) year\b|\b\d+(?:st|nd|rd|th) term\b", NUMBER),
         (rf"{_ASKS}(?:probability|chance)\b|\bhow likely\b", frozenset({"share"})),
         (rf"{_ASKS}area\b(?! of \w+ and)", frozenset({"length^2", "unit^2"})),

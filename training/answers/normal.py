@@ -29,6 +29,9 @@ _REPLACEMENTS = _patterns(
     (r"\\begin\{cases\}([^&]*=[^&]*)\\end\{cases\}", r"\1"),  # a system, no piecewise function
     (r"(?<=\\\\)\s*\[-?[\d.]+ ?[a-z]{2}\]", ""),  # the space between the rows of a matrix
     (r"\\[dtc]frac", r"\\frac"),
+    (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+    (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+    (r"\\lor(?![a-zA-Z])", " or "),
     (r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
     (rf"\\(?:{_STYLE})\s*\{{([^{{}}]*)\}}", r" \1 "),
     (r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
@@ -144,6 +147,9 @@ def names_differ(actual: str, expected: str) -> bool:
     kinds = kind_of_name(actual), kind_of_name(expected)
     if set(kinds) == {"function", "variable"}:  # `f` may be said for `f(x)`
         return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
+    if set(kinds) == {"angle", "variable"}:
+        letter, angle = (actual, expected) if kinds[0] == "variable" else (expected, actual)
+        return letter.isupper() and letter != _vertex(angle.removeprefix("angle"))
     if kinds[0] != kinds[1]:
         return set(kinds) in _NEVER_ALIKE
     if kinds[0] == "words":
@@ -153,8 +159,15 @@ def names_differ(actual: str, expected: str) -> bool:
         return expected not in (actual, actual[::-1])
     if kinds[0] == "angle":
         first, second = actual.removeprefix("angle"), expected.removeprefix("angle")
-        return len(first) == len(second) and second not in (first, first[::-1])
+        if len(first) != len(second):
+            return _vertex(first) != _vertex(second)
+        return second not in (first, first[::-1])
     return actual.lower() != expected.lower()
+
+
+def _vertex(points: str) -> str:
+    """The B of the angle ABC, which may also be called B."""
+    return points[len(points) // 2] if points else ""
 
 
 def kind_of_name(name: str) -> str:

@@ -23,7 +23,7 @@ class Number:
     value: Fraction
     decimals: int | None = None
     unit: Unit | None = None
-    form: str = "plain"  # fraction, reducible, scientific, repeating
+    form: str = "plain"  # fraction, reducible, scientific, repeating, compound
 
     @property
     def is_fraction(self) -> bool:
@@ -87,7 +87,7 @@ def _parse_compound(text: str) -> Number | None:
     ratio = second.unit.factor / first.unit.factor
     if first.unit.dimension != second.unit.dimension or ratio >= 1 or not second.unit.known:
         return None
-    return Number(first.value + second.value * ratio, unit=first.unit)
+    return Number(first.value + second.value * ratio, unit=first.unit, form="compound")
 
 
 def _leading_repeating(text: str) -> tuple[Number, str] | None:

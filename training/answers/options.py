@@ -30,13 +30,14 @@ _LABELLED = (
         re.DOTALL | re.IGNORECASE,
     ),
 )
+_STYLED = re.compile(r"\\(?:text|math)(?:bf|rm)?\s*\{\s*(\([A-J]\))\s*\}")
 _NO_MEANING = re.compile(r"\b(?:a|an|the)\b|[\s.,;{}$]")
 
 
 @lru_cache(maxsize=4096)
 def read_options(question: str) -> Mapping[str, str]:
     """The text of each choice by its letter; empty unless the question lists A, B and so on."""
-    text = question[-_MOST_CHARACTERS:]
+    text = _STYLED.sub(r"\1", question[-_MOST_CHARACTERS:])
     run = _run_of_letters(text)
     if not run:
         return {}
@@ -44,11 +45,18 @@ def read_options(question: str) -> Mapping[str, str]:
     last = text[run[-1].end() :].strip().partition("\n")[0]
     texts = [text[match.end() : end] for match, end in zip(run, ends, strict=False)]
     texts.append(last)
-    return {match[1]: normalize(each.strip()) for match, each in zip(run, texts, strict=True)}
+    return {match[1]: normalize(_without_dollar(t)) for match, t in zip(run, texts, strict=True)}
+
+
+def _without_dollar(text: str) -> str:
+    """A text without the dollar sign that closes the formula of a whole list of choices."""
+    is_odd = (text.count("$") - text.count(r"\$")) % 2 == 1
+    return text.strip().removesuffix("$" if is_odd else "").strip()
 
 
 def without_options(question: str) -> str:
     """What a question says before it lists its choices."""
+    question = _STYLED.sub(r"\1", question)
     run = _run_of_letters(question)
     return question[: run[0].start()] if run else question
 
@@ -79,6 +87,16 @@ def letter_of(reference: str) -> str | None:
     """The letter that a normalised reference is; None if it is more, or something else."""
     match = _LETTER.fullmatch(reference)
     return match[1] if match else None
+
+
+def letter_meant(reference: str, options: Mapping[str, str]) -> str | None:
+    """The letter of the one choice whose text a normalised reference is, alone or labelled."""
+    label = labelled(reference)
+    text = label[1] if label else reference
+    found = [letter for letter, option in options.items() if same_words(text, option)]
+    if len(found) != 1 or (label is not None and label[0] != found[0]):
+        return None
+    return found[0]
 
 
 def same_words(text: str, option: str) -> bool:

@@ -21,17 +21,20 @@ _IN_TURN = re.compile(
 )
 _ASKS = (
     r"\b(?:find|what (?:is|are|were)|determine|compute|calculate|give|state|solve for|how many"
-    r"|evaluate)\s+"
+    r"|evaluate|how old (?:are|were|will))\s+"
 )
 _OF = r"(?:(?:the |its |their |both )?(?:values?|coordinates|measures?|lengths?|numbers?) of )?"
 _MATHS = r"(?:\$[^$=]{1,20}\$|\\\([^$=]{1,20}?\\\)|[A-Za-z](?![\w']))"
-_PHRASE = r"(?:the |its |their |how many )?(?!all|any|every|two|both|values?\b)[A-Za-z]{2,}"
+_PHRASE = (
+    r"(?:the |its |their |how many )?(?!all|any|every|two|both|values?\b)"
+    r"(?:\$[a-z]\$-)?[A-Za-z]{2,}"
+)
 # `find x, y and z`; `what are the mean and the median`, `how many boys and girls`.
 _SEVERAL = (
     re.compile(
         rf"{_ASKS}{_OF}(?P<names>{_MATHS}(?:, ?{_MATHS})*,?\s+and\s+{_MATHS})", re.IGNORECASE
     ),
-    re.compile(rf"{_ASKS}{_OF}{_PHRASE}(?: of \w+)?\s+and\s+{_PHRASE}\b", re.IGNORECASE),
+    re.compile(rf"{_ASKS}{_OF}{_PHRASE}(?:, {_PHRASE})*(?: of \w+)?,?\s+and\s+{_PHRASE}\b", re.I),
 )
 _TUPLE = re.compile(r"\(\s*([a-zA-Z](?:\s*,\s*[a-zA-Z])+)\s*\)")
 _NAME = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?")

@@ -26,7 +26,9 @@ _NUMBER_OF = re.compile(
     re.IGNORECASE,
 )
 _PER_CENT = re.compile(
-    r"\b(?:what|as|in|by what|how many) (?:is the |an? )?per ?cent(?:age)?\b", re.IGNORECASE
+    r"\b(?:what|as|in|into|to|by what|how many) (?:is the |an? )?per ?cent(?:age)?\b"
+    r"|\bper ?cent(?:age)? (?:form|equivalent)\b",
+    re.IGNORECASE,
 )
 _HOW_OLD = re.compile(r"\bhow old\b", re.IGNORECASE)
 _IN = re.compile(r"\b(?:in|into)\s+")

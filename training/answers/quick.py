@@ -9,18 +9,33 @@ import re
 from dataclasses import replace
 
 from training.answers.comparison import Comparison, alike, undone_in
-from training.answers.dress import undressed
+from training.answers.dress import undressed, without_integer
 from training.answers.echo import is_echo
 from training.answers.equations import asked_expression, asked_variable, read, without_asked
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_date, same_literal, same_ratio, same_time
 from training.answers.normal import names_differ, normalize, split_name
-from training.answers.options import labelled, letter_of, read_options, same_words, without_options
+from training.answers.options import (
+    labelled,
+    letter_meant,
+    letter_of,
+    read_options,
+    same_words,
+    without_options,
+)
+from training.answers.order import is_ordered
 from training.answers.outcome import Verdict
+from training.answers.pairs import is_other_kind_of_pair, names_points
 from training.answers.questions import read_asked
 from training.answers.reading import choices, is_enumeration, may_be_several
-from training.answers.subjects import are_equated, is_other_letter, is_other_quantity, is_other_sort
+from training.answers.subjects import (
+    are_equated,
+    is_other_derivative,
+    is_other_letter,
+    is_other_quantity,
+    is_other_sort,
+)
 from training.answers.tree import Node, undone
 from training.answers.values import Items, Words
 
@@ -76,6 +91,7 @@ def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
             return found
     if found := _written_out(given, wanted, comparison):
         return found
+    wanted = without_integer(wanted)
     given = undressed(given, wanted, question, comparison.asked.sentence)
     verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":
@@ -112,9 +128,11 @@ def _compared(given: str, wanted: str, comparison: Comparison) -> Verdict | None
         if isinstance(expected.value, Words):
             return _verdict(_is_choice(given, expected.value))
         return Verdict("unparseable", _reason(actual.text))
-    mine, theirs = alike(actual, expected)
+    mine, theirs = alike(actual, expected, may_be_choices=not names_points(question))
     if comparison.equal(mine, theirs):
-        is_hedge = isinstance(mine, Items) and _is_choice_of_words(mine, given, wanted)
+        if is_other_kind_of_pair(given, wanted, question):
+            return Verdict("wrong", "an interval for a point, or a point for an interval")
+        is_hedge = isinstance(mine, Items) and _is_one_or_the_other(mine, given, wanted, question)
         return Verdict("wrong", "one or the other") if is_hedge else Verdict("right")
     left = undone_in(mine) - undone_in(theirs)
     return Verdict("wrong", f"it leaves {min(left)} to be evaluated" if left else "")
@@ -125,7 +143,7 @@ def _is_other_name(actual: str, expected: str | None, comparison: Comparison) ->
     question = comparison.question
     if expected and names_differ(actual, expected):
         return not are_equated(actual, expected, question)
-    if is_other_quantity(actual, comparison.asked):
+    if is_other_quantity(actual, comparison.asked) or is_other_derivative(actual, question):
         return True
     is_open = expected is None or _DESCRIPTION.fullmatch(expected) is not None
     return is_open and (
@@ -133,11 +151,14 @@ def _is_other_name(actual: str, expected: str | None, comparison: Comparison) ->
     )
 
 
-def _is_choice_of_words(items: Items, given: str, wanted: str) -> bool:
-    """`A or C` where the reference is both: `or` between words leaves open which one it is."""
+def _is_one_or_the_other(items: Items, given: str, wanted: str, question: str) -> bool:
+    """`A or C` where the reference is both: `or` between words leaves open which one it is; and
+    between values that are asked for one by one.
+    """
     says_or = re.compile(r"\bor\b|/")
     is_open = says_or.search(given) and not says_or.search(wanted)
-    return bool(is_open) and all(isinstance(item, Words) for item in items.items)
+    is_words = all(isinstance(item, Words) for item in items.items)
+    return bool(is_open) and (is_words or is_ordered(question))
 
 
 def _written_out(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
@@ -173,14 +194,22 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
 
 
 def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
-    """The verdict where the reference is the letter of a choice that the question lists, and the
-    answer a letter with a text: the text must be that choice's. None elsewhere.
+    """The verdict where the reference is a choice that the question lists, and the answer a letter
+    with a text: the text must be that choice's. None elsewhere.
+
+    Where the reference is the choice's text, the letter will do; a text never does for a letter.
     """
     options = read_options(question)
     mine, theirs = choices(given), choices(wanted)
     if options and mine and theirs:  # `CA` for `AC`
         return _verdict(set(mine.items) == set(theirs.items))
     letter, label = letter_of(wanted), labelled(given)
+    if letter is None and (meant := letter_meant(wanted, options)) and "=" not in given:
+        if found := letter_of(given):
+            return _verdict(found == meant)
+        letter = meant
+        if label is None and labelled(wanted):
+            return judge(given, options[meant], without_options(question))
     option = options.get(letter) if letter and label else None
     if label is None or option is None:
         return None

@@ -97,7 +97,10 @@ _REALS = re.compile(
     r"𝔻R|(?:the )?(?:set of )?all (?:reals?|real (?:numbers|values|x))", re.IGNORECASE
 )
 _ALL_BUT = re.compile(
-    r"(?P<name>[A-Za-z]) ?≠ ?(?P<one>.+)|𝔻R ?(?:\\(?:setminus|backslash)|\\|-) ?⟨(?P<some>.+)⟩"
+    r"(?:[A-Za-z] ?∈ ?𝔻R, ?)?(?P<name>[A-Za-z]) ?≠ ?(?P<one>.+)"
+    r"|[Aa]ll real (?:numbers|values)(?: of [a-z])? (?:except|but)(?: for)? "
+    r"(?:[a-z] ?= ?)?(?P<but>.+)"
+    r"|𝔻R ?(?:\\(?:setminus|backslash)|\\|-) ?⟨(?P<some>.+)⟩"
 )
 _NO_END, _LAST_END = Words("-∞"), Words("∞")
 
@@ -107,7 +110,7 @@ def _parse_real_numbers(text: str) -> Items | None:
     if _REALS.fullmatch(text):
         return Items("()", (_NO_END, _LAST_END))
     match = _ALL_BUT.fullmatch(text)
-    parts = (_split(match["one"] or match["some"]) if match else None) or []
+    parts = (_split(match["one"] or match["but"] or match["some"]) if match else None) or []
     ends: list[tuple[Fraction, Value]] = []
     for part in parts:
         value = _parse(part)
@@ -177,7 +180,7 @@ def _matrix(cells: list[list[str]]) -> Items | None:
     return Items("matrix", tuple(kept)) if 0 < len(kept) == len(cells) else None
 
 
-_CONDITION = re.compile(r"\s*[a-zA-Z]\s*(?:∈\s*𝔻R\s*)?[|:](.*)", re.DOTALL)
+_CONDITION = re.compile(r"\s*(?P<name>[a-zA-Z])\s*(?:∈\s*𝔻R\s*)?[|:](?P<says>.*)", re.DOTALL)
 
 
 def _parse_bracketed(text: str) -> Value | None:
@@ -188,13 +191,20 @@ def _parse_bracketed(text: str) -> Value | None:
     if parts is None:
         return None
     if text[0] == "⟨" and (condition := _CONDITION.fullmatch(text[1:-1])):
-        return _parse_inequality(condition[1].strip())
+        value = _parse(condition["says"].strip())
+        is_bound = isinstance(value, Items) and value.name == condition["name"]
+        return value if is_bound else None
     if text[0] == "[" and all(part.startswith("[") and part.endswith("]") for part in parts):
         return _matrix([_split(part[1:-1]) or [] for part in parts])
     values = _parse_all(_with_both_signs(parts) if text[0] in "{⟨" else parts)
     if values is None:
         return None
-    if len(values) == 1 and text[0] != "[" and not (text[0] == "⟨" and _is_set(values[0])):
+    is_matrix = isinstance(values[0], Items) and values[0].kind == "matrix"
+    if (
+        len(values) == 1
+        and (text[0] != "[" or is_matrix)
+        and not (text[0] == "⟨" and _is_set(values[0]))
+    ):
         return values[0]
     if text[0] in "{⟨":
         return Items("set", values)
@@ -219,6 +229,8 @@ def _parse_enumeration(text: str) -> Items | None:
         named = zip((name for name, _ in parts), values, strict=True)
         all_named = len(names) == len(parts) and "" not in names
         return Items("set", tuple(Items(f"{n} =", (v,)) for n, v in named)) if all_named else None
+    if "∪" in _outside_brackets(text) and all(isinstance(value, Words) for value in values):
+        return Items("union", values)  # of sets with letters: no list of these
     intervals = {value.name for value in values if isinstance(value, Items) and value.name}
     # `x > 1 and x < 3` is where both hold: not the union that `or` makes.
     if intervals and (len(intervals) > 1 or re.search(r"\band\b|,", _outside_brackets(text))):

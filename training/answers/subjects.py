@@ -56,7 +56,7 @@ _ASKS_FOR = re.compile(
 _WORKED_OUT = (
     r"sum|product|difference|quotient|ratio|remainder|mean|average|median|mode|slope"
     r"|discriminant|determinant|greatest common \w+|least common \w+|probability"
-    r"|range(?! of (?:the function|(?:\$|\\\()?[a-zA-Z](?![a-zA-Z])))"
+    r"|degree(?= of)|range(?! of (?:the function|(?:\$|\\\()?[a-zA-Z](?![a-zA-Z])))"
     r"|number(?= of (?:\w+ )?(?:root|solution|zero))"
 )
 _ASKS_FOR_WORK = re.compile(
@@ -65,6 +65,22 @@ _ASKS_FOR_WORK = re.compile(
     re.IGNORECASE,
 )
 _OWN_LETTERS = {"slope": "m", "remainder": "rR", "discriminant": "D", "number": "nNkm"}
+# Letters that are of something else than a sum or a slope, though no question says so.
+_NEVER_LETTERS = {"sum": "abcdknmt", "slope": "bc"}
+_SUM_OF_TERMS = re.compile(
+    r"\bsum of the first (?:\$|\\\()?(?P<number>\d+)(?:\$|\\\))? terms\b", re.IGNORECASE
+)
+# How many of these there are is no value of an unknown in the question.
+_COUNTS_OF = re.compile(
+    r"\b(?:how many|number of) (?:\w+ ){0,2}"
+    r"(?:solutions?|roots?|zeros|values|factors|divisors|digits|terms|intercepts?)\b",
+    re.IGNORECASE,
+)
+_DERIVATIVE = re.compile(
+    r"\b(?:find|compute|calculate|determine|what is) the (?P<second>second )?derivative of "
+    r"(?:\$|\\\()?(?P<letter>[a-zA-Z])\([a-z]\)",
+    re.IGNORECASE,
+)
 _TERM = re.compile(
     r"\b(?:find|what is|determine|compute) the (\d+)(?:st|nd|rd|th) term", re.IGNORECASE
 )
@@ -112,6 +128,16 @@ def is_other_sort(name: str, question: str, asked: Asked) -> bool:
     return False
 
 
+def is_other_derivative(name: str, question: str) -> bool:
+    """Whether `f(x)` or `f''(x)` is named where the derivative of f is asked for."""
+    asked = _DERIVATIVE.search(question[-_MOST_CHARACTERS:])
+    if asked is None or kind_of_name(name) not in ("function", "variable"):
+        return False
+    if name.startswith("frac"):
+        return False  # `\frac{dy}{dx}`
+    return name.count("'") != (2 if asked["second"] else 1) or name[0] not in (asked["letter"], "y")
+
+
 def is_other_letter(name: str, question: str) -> bool:
     """Whether a letter is the name of something else than what is asked for.
 
@@ -129,14 +155,21 @@ def is_other_letter(name: str, question: str) -> bool:
         return False
     if index.isdigit() and any(place != index for place in _TERM.findall(question)):
         return True
+    terms = _SUM_OF_TERMS.search(question)
+    if terms and index.isdigit() and (letter.upper() != "S" or index != terms["number"]):
+        return True
     quantity = _quantity_of(question[-_MOST_CHARACTERS:])
     if quantity and letter in _LETTERS and quantity not in _LETTERS[letter]:
         return True
     if any(letter == argument for argument in _RANGE_OF.findall(question)):
         return True
     known = _letters(question)
+    if letter in known and letter in _UNKNOWNS and _COUNTS_OF.search(question):
+        return True
     if work := _ASKS_FOR_WORK.search(question[-_MOST_CHARACTERS:]):
         own = _OWN_LETTERS.get(work["what"].lower(), "")
+        if letter in _NEVER_LETTERS.get(work["what"].lower(), ""):
+            return True
         return letter not in own and letter in {*_UNKNOWNS, *known}
     return (
         _SOLVES.search(question) is not None

@@ -9,7 +9,7 @@ _BEFORE = re.compile(
     r"(?:"
     + "|".join(
         (
-            r"\d|[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
+            r"\d\.?|[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
             r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
             r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
             r"\\(?!(?:text|math|bold|bm|underline|fbox|color|emph|large)[a-z]*)[a-z]+\s*\{\s*",
@@ -25,7 +25,9 @@ _BEFORE = re.compile(
     )
     + r")$"
 )
-_LIST_ITEM_OR_TAG = re.compile(r"(?:(?:^|\n) *[-+] |</?\w+> *)$")
+_LIST_ITEM_OR_TAG = re.compile(r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |</?\w+> *|[=-]> *)$")
+# What chat templates leave behind a box.
+_TAG = re.compile(r"\s*\$?\s*<(?:/?[a-z_]{1,20} ?/?|\|[a-z_]{1,20}\|)>\s*")
 # The same behind the box.
 _OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
 _AFTER = re.compile(
@@ -34,7 +36,9 @@ _AFTER = re.compile(
             r"[.,]?\d|\$?[a-zA-Z](?![a-zA-Z])|[a-zA-Z]|\s*\$?\s*(?:--?|[–—])\s*\$?\d|\s*\$?\s*\?|\$?~~",
             r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
-            r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d",
+            r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d| *: *\d|\} *\^",
+            r"\s*\$?\s*(?:(?:more|less|fewer|greater) than\b"
+            r"|and (?:a|one|three) (?:half|third|quarter))",
             rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
             r"\s*\$?,? or (?:more|less|fewer|so|not|possibly)\b",
             r"\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*=|!\$",
@@ -42,7 +46,7 @@ _AFTER = re.compile(
             r" *\\(?:cdot|times|div|pm|mp|frac|sqrt|pi|neq?|leq?|geq?|lt|gt|to|sim)(?![a-zA-Z])",
             r" *, *-?[\w.]+ *(?:[)\]]|\\\})| *\\\}",
             r"\s*\$?\s*(?:is|was|seems|looks) (?:wrong|incorrect|not|false|impossible|invalid)\b",
-            r"\s*\$?,?\s*(?:isn't|no,? wait|wait,|hmm)",
+            r"\s*\$?[.,]?\s*(?i:isn't|no,? (?:wait|-?\d)|wait,|hmm|actually,)",
         )
     )
 )
@@ -79,6 +83,9 @@ def is_part(before: str, after: str) -> bool:
     """
     if _BEFORE.search(before) and not _LIST_ITEM_OR_TAG.search(before):
         return True
+    tag = _TAG.match(after)
+    if tag is not None:
+        after = after[tag.end() :]
     return _AFTER.match(after) is not None or _goes_on(before, after)
 
 

@@ -56,7 +56,7 @@ def undone(tree: Node) -> frozenset[str]:
 
 def is_rational(tree: Node) -> bool:
     """Whether it is written as a number, a fraction or the negative of one."""
-    return _rational(tree) is not None
+    return rational(tree) is not None
 
 
 def is_reducible(tree: Node) -> bool:
@@ -101,8 +101,8 @@ def _terms(node: Node) -> Iterator[Node]:
 
 def _is_undone_product(node: Node) -> bool:
     factors = list(_factors(node))
-    numbers = [value for part in factors if (value := _rational(part)) is not None]
-    others = [part for part in factors if _rational(part) is None]
+    numbers = [value for part in factors if (value := rational(part)) is not None]
+    others = [part for part in factors if rational(part) is None]
     divisors = [_coefficient(part.parts[1]) for part in others if part.kind == "quotient"]
     repeated = [part for part in others if part.kind == "sum"] + _bases(node)
     return (
@@ -122,7 +122,7 @@ def _factors(node: Node) -> Iterator[Node]:
             yield from _factors(inner)
             continue
         yield part
-        if inner.kind == "quotient" and _rational(inner) is None:
+        if inner.kind == "quotient" and rational(inner) is None:
             above = _coefficient(inner.parts[0])
             yield from [Node("number", value=above)] if above != 1 else []
 
@@ -135,6 +135,8 @@ def _is_undone_quotient(node: Node) -> bool:
     over, under = node.parts
     top, bottom = _coefficient(over), _coefficient(under)
     if bottom.denominator != 1 or top.denominator != 1 or bottom == 0:
+        return True
+    if rational(under) == 1:
         return True
     if _has_i(under) or any(_holds_quotient(part) for part in (over, under)):
         return True
@@ -154,13 +156,13 @@ def _holds_quotient(node: Node) -> bool:
 
 def _is_undone_power(node: Node) -> bool:
     base, exponent = node.parts
-    power = _rational(exponent)
+    power = rational(exponent)
     if power in (0, 1) or base.kind == "power" or _has_i(exponent):
         return True
     is_symbol = bool(variables(base)) or (base.kind == "constant" and base.name != "i")
     if power is None or is_symbol:
         return False
-    return power.denominator == 1 or _is_power(_rational(base), power.denominator)
+    return power.denominator == 1 or _is_power(rational(base), power.denominator)
 
 
 def _has_i(tree: Node) -> bool:
@@ -168,8 +170,8 @@ def _has_i(tree: Node) -> bool:
 
 
 def _is_undone_root(node: Node) -> bool:
-    index = _rational(node.parts[1])
-    return index is None or _is_power(_rational(node.parts[0]), int(index))
+    index = rational(node.parts[1])
+    return index is None or _is_power(rational(node.parts[0]), int(index))
 
 
 _IS_UNDONE: Mapping[str, Callable[[Node], bool]] = {
@@ -182,11 +184,11 @@ _IS_UNDONE: Mapping[str, Callable[[Node], bool]] = {
 }
 
 
-def _rational(node: Node) -> Fraction | None:
+def rational(node: Node) -> Fraction | None:
     """The value of a number, a fraction of two numbers, or the negative of one."""
     if node.kind == "number":
         return node.value
-    values = [_rational(part) for part in node.parts]
+    values = [rational(part) for part in node.parts]
     if node.kind == "negative" and values[0] is not None:
         return -values[0]
     if node.kind == "quotient" and values[0] is not None and values[1]:
@@ -196,7 +198,7 @@ def _rational(node: Node) -> Fraction | None:
 
 def _coefficient(node: Node) -> Fraction:
     """The rational factor of a term."""
-    if (value := _rational(node)) is not None:
+    if (value := rational(node)) is not None:
         return value
     if node.kind == "negative":
         return -_coefficient(node.parts[0])
@@ -223,7 +225,7 @@ def _bases(node: Node) -> list[Node]:
 
 def _without_coefficient(node: Node) -> tuple[str, ...]:
     """What makes two terms of a sum alike: the term without its rational factor."""
-    if _rational(node) is not None:
+    if rational(node) is not None:
         return ()
     if node.kind == "negative":
         return _without_coefficient(node.parts[0])

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 
 def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
@@ -39,10 +38,11 @@ def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
 
 
 def _fair_flips(count: int) -> NDArray[np.float64]:
-    """Probability of 0 to `count` heads in as many flips of a fair coin [count + 1]."""
-    heads = np.arange(count + 1)
-    ways = gammaln(count + 1) - gammaln(heads + 1) - gammaln(count - heads + 1)
-    return np.asarray(np.exp(ways - count * np.log(2)), dtype=np.float64)
+    """Probability of 0 to `count` heads in as many flips of a fair coin [count + 1], exact."""
+    ways = [1]  # a row of Pascal's triangle, in integers: p-values are compared with bounds
+    for heads in range(count):
+        ways.append(ways[-1] * (count - heads) // (heads + 1))
+    return np.array([way / 2**count for way in ways])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -302,7 +302,7 @@ def _half_a_unit(number: Number, ratio: Fraction) -> Fraction | None:
         Half a unit of its last digit, in the reference's unit; None if it is not rounded.
     """
     if number.decimals is not None:
-        return ratio / (2 * 10**number.decimals)
+        return ratio * Fraction(1, 2 * 10**number.decimals)
     if ratio == 1 or number.form != "plain":
         return None
     return ratio / 2 if ratio < 1 else Fraction(0)

@@ -205,8 +205,8 @@ def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
         return _verdict(set(mine.items) == set(theirs.items))
     letter, label = letter_of(wanted), labelled(given)
     if letter is None and (meant := letter_meant(wanted, options)) and "=" not in given:
-        if found := letter_of(given):
-            return _verdict(found == meant)
+        if alone := letter_of(given):
+            return _verdict(alone == meant)
         letter = meant
         if label is None and labelled(wanted):
             return judge(given, options[meant], without_options(question))

@@ -62,10 +62,6 @@ def asked(tmp_path: Path, nodes: int = 1) -> str:
     ).model_dump_json()
 
 
-@pytest.mark.fault(
-    "the driver of a node falls silent",
-    "the node's processes end, nothing of its scratch stays, and gc left it alone until then",
-)
 def test_a_node_whose_driver_falls_silent_leaves_nothing(home, tmp_path):
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(

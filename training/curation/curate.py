@@ -15,7 +15,7 @@ from pathlib import Path
 
 from datasets import Features, Value
 
-from training.answers import Outcome, Verifier, count_outcomes
+from training.answers import AnswerVerifier, Outcome, Verifier, count_outcomes
 from training.curation import account, difficulty, embedding, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
 from training.curation.prompt_lengths import count_prompt_tokens
@@ -35,7 +35,7 @@ from training.runtime import device
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
-from training.sampling.verdicts import REFERENCE, AnswerVerifier, compare_with_reference
+from training.sampling.verdicts import REFERENCE, compare_with_reference
 from training.tables import write_rows
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from training import images
+from training.answers import AnswerVerifier
 from training.curation.shingles import Hashes, bands, jaccard, shingles
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, read, same_problem
 from training.records import EncodedImage, Problem
-from training.sampling.verdicts import AnswerVerifier
 
 STEP = "near duplicates"
 REASON = "near duplicate question"

@@ -13,13 +13,13 @@ from typing import cast
 
 import pyarrow as pa
 
+from training.answers import AnswerVerifier
 from training.curation import duplicates, sources, verifiability
 from training.curation.decontamination import Asked, BenchmarkIndex
 from training.curation.shards import Rows, read_shard, read_table
 from training.curation.verifiability import told_alike
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
-from training.sampling.verdicts import AnswerVerifier
 
 DIGEST_BYTES = 16
 _DIGEST = pa.binary(DIGEST_BYTES)

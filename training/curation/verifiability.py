@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from training import images, texts
-from training.answers import extract_boxed
+from training.answers import AnswerVerifier, extract_boxed
 from training.answers.normal import normalize
 from training.answers.reading import parse
 from training.curation.step import StepResult, split
 from training.records import IMAGE_MARK, Problem, question_key
 from training.rollout.protocol import Prompt
-from training.sampling.verdicts import AnswerVerifier
 
 STEP, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them

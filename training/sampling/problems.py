@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from training.answers import AnswerVerifier
 from training.records import Problem
 from training.rollout.protocol import Prompt, Request, RolloutEngine, SamplingSettings
 from training.runtime.metrics import MetricsLog
 from training.sampling.chunks import Answer
 from training.sampling.job import SamplingJob
-from training.sampling.verdicts import REFERENCE, AnswerVerifier, compare_with_reference
+from training.sampling.verdicts import REFERENCE, compare_with_reference
 
 
 def request_of(problem: Problem, settings: SamplingSettings) -> Request:

@@ -2,9 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
-from training.answers import Outcome
+from training.answers import AnswerVerifier, Outcome
 from training.rollout.protocol import Finished, Request
 from training.sampling.chunks import Answer
 
@@ -12,27 +11,6 @@ REFERENCE = "reference"  # the judge who knows the right answers
 
 # Requests and one response to each -> the verdict on each.
 Judge = Callable[[Sequence[Request], Sequence[str]], list[Outcome]]
-
-
-class AnswerVerifier(Protocol):
-    """What is needed of `training.answers.Verifier`.
-
-    Attributes:
-        num_timeouts: Comparisons that were killed so far: on a quieter machine they might not be.
-        num_crashes: Those whose process died.
-    """
-
-    num_timeouts: int
-    num_crashes: int
-
-    def verify(
-        self,
-        responses: Sequence[str],
-        references: Sequence[str],
-        questions: Sequence[str] | None = None,
-    ) -> list[Outcome]:
-        """One outcome for each response."""
-        ...
 
 
 def compare_with_reference(verifier: AnswerVerifier) -> Judge:

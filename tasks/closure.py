@@ -131,7 +131,11 @@ def _closure(entries: Iterable[str], source: Callable[[str], Path | None]) -> di
 
 def syntax_digest(source: str | bytes) -> str:
     """SHA-256, in hex, of a module's syntax without comments, docstrings and formatting."""
-    tree = ast.parse(source)
+    return _digest(ast.parse(source))
+
+
+def _digest(tree: ast.Module) -> str:
+    """See `syntax_digest`; the docstrings are taken out of the tree itself."""
     for node in ast.walk(tree):
         if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -145,9 +149,9 @@ def _parsed(source: bytes, package: str, packages: tuple[str, ...]) -> tuple[str
     Kept by the text, not by the file: a flow lives through several stages, and each stage's process
     imports the files as they are when it starts. Which of the names exist may change as well.
     """
-    nodes = ast.walk(ast.parse(source))
-    named = {one for node in nodes for one in _named(node, package, packages)}
-    return syntax_digest(source), tuple(sorted(named))
+    tree = ast.parse(source)
+    named = {one for node in ast.walk(tree) for one in _named(node, package, packages)}
+    return _digest(tree), tuple(sorted(named))
 
 
 def _named(node: ast.AST, package: str, packages: tuple[str, ...]) -> Iterator[str]:

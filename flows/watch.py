@@ -29,7 +29,6 @@ from contracts.texts import marked
 from infra import services
 from infra.access import api_client
 from infra.settings import Settings
-from tasks.ablation import PAGE, TABLE
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0  # between two lines that only tell of progress
@@ -80,6 +79,8 @@ def watch_ablation(settings: Settings, run_id: UUID, page: Path | None) -> int:
         run_id: Its flow run's.
         page: Where the Markdown table goes besides; None for nowhere.
     """
+    from tasks.ablation import PAGE, TABLE  # and scipy's statistics, of which no other run has need
+
     console = Console()
     run, is_completed = _until_end(settings, run_id, console)
     table = settings.reports / run.name / TABLE

@@ -34,6 +34,11 @@ from infra.supervisor import GRACE_SECONDS
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
 CHECKPOINTS = "checkpoints"
+# By which torchrun tells a process its place among the others.
+TORCHRUN_VARIABLES = (
+    *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"),
+    *("GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"),
+)
 LOOPBACK_INTERFACE = "lo"  # of one machine's processes: nobody else reaches them
 Metrics = dict[str, Any]
 
@@ -287,9 +292,12 @@ def stage_environment(
 
     A stage reads and writes folders alone. It gets no credentials, and cannot show any; only an
     evaluation gets the keys of the endpoints that its recipe names, by the names of `variables`.
+    Where a worker was itself started by torchrun, or in a job of several pods, that is none of
+    the stage's: its ranks are those that our launcher gives.
     """
+    inherited = without_secret_variables(os.environ)
     return {
-        **without_secret_variables(os.environ),
+        **{name: value for name, value in inherited.items() if not _of_torchrun(name)},
         **{name: os.environ[name] for name in variables if name in os.environ},
         "OMP_NUM_THREADS": str(threads_per_process),
         "GLOO_SOCKET_IFNAME": interface,
@@ -303,6 +311,10 @@ def stage_environment(
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",
     }
+
+
+def _of_torchrun(variable: str) -> bool:
+    return variable in TORCHRUN_VARIABLES or variable.startswith("TORCHELASTIC_")
 
 
 def _poll(log: LineTail, metrics: LineTail) -> None:

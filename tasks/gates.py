@@ -37,6 +37,7 @@ from training.recipe.stages import Stage
 
 POLL_SECONDS = 2
 SECONDS_PER_HOUR = 3600
+ENDED = "-refused"
 MAX_INPUTS = 200  # of a run's, that the server lists at once; a question has four at most
 MODEL = "model/"  # where a training stage's artifact has its policy
 VERDICTS: dict[str, Literal["released", "refused"]] = {"release": "released", "refuse": "refused"}
@@ -188,14 +189,18 @@ def _asked(error: GateError, artifact: Artifact, hours: float) -> GateDecision:
     """
     waits_here = runtime.deployment.id is None
     name = artifact_key(error.record.name, artifact.sha256[:12])
-    number, answer = _answered(f"{'paused' if waits_here else 'suspended'}-{name}")
+    base_key = f"{'paused' if waits_here else 'suspended'}-{name}"
+    number, answer = _answered(base_key)
     if answer is None:
+        number += 1
         form = Decision.with_initial_data(description=_question(error))
-        key, seconds = f"{name}-{number + 1}", round(hours * SECONDS_PER_HOUR)
+        key, seconds = f"{name}-{number}", round(hours * SECONDS_PER_HOUR)
         if waits_here:
             answer = pause_flow_run(form, timeout=seconds, poll_interval=POLL_SECONDS, key=key)
         else:
             answer = suspend_flow_run(form, timeout=seconds, key=key)
+    if answer.decision == "refuse":
+        _end_question(f"{base_key}-{number}")
     return GateDecision(
         verdict=VERDICTS[answer.decision],
         reason=marked(without_secrets(answer.reason)),
@@ -218,13 +223,15 @@ def _answered(base_key: str) -> tuple[int, Decision | None]:
         kept = {one.key for one in inputs}
         number = sum(key.endswith("-schema") for key in kept)
         given = keyset_from_base_key(f"{base_key}-{number}")["response"]
-        used = f"{given}-refused"
-        if given not in kept or used in kept:
+        if given not in kept or f"{base_key}-{number}{ENDED}" in kept:
             return number, None
-        answer = Decision.model_validate_json(client.read_flow_run_input(run_id, given))
-        if answer.decision == "refuse":
-            client.create_flow_run_input(run_id, used, "true")
-    return number, answer
+        return number, Decision.model_validate_json(client.read_flow_run_input(run_id, given))
+
+
+def _end_question(key: str) -> None:
+    """Notes that an answer has had its effect, and is none for the run's next attempt."""
+    with get_client(sync_client=True) as client:
+        client.create_flow_run_input(UUID(runtime.flow_run.id), f"{key}{ENDED}", "true")
 
 
 def _question(error: GateError) -> str:

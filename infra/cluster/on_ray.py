@@ -250,10 +250,11 @@ class RayNodes:
 
     def end(self) -> None:
         """Ends what still runs on the nodes that answer, and then the nodes."""
-        closed = [actor.close.remote() for actor in self._actors]
-        ray.wait(closed, num_returns=len(closed), timeout=self._closed_within_seconds)
-        for actor in self._actors:
-            ray.kill(actor)
+        with suppress(RayError):  # of a cluster that is gone: what went wrong before is told
+            closed = [actor.close.remote() for actor in self._actors]
+            ray.wait(closed, num_returns=len(closed), timeout=self._closed_within_seconds)
+            for actor in self._actors:
+                ray.kill(actor)
 
 
 def _first_lines(error: Exception) -> str:

@@ -90,7 +90,12 @@ def test_an_exception_in_the_caller_ends_the_processes(tmp_path):
 
 def test_a_stage_has_a_quiet_environment_on_loopback(monkeypatch):
     monkeypatch.setenv("HOME_GROWN", "kept")
+    # A worker that torchrun, or a job of several pods, has started: its rank is not the stage's.
+    inherited = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
+    for name in inherited:
+        monkeypatch.setenv(name, "1")
     environment = stage_environment(3)
+    assert not environment.keys() & set(inherited)
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["GLOO_SOCKET_IFNAME"] == "lo"
     assert environment["HF_HUB_OFFLINE"] == "1"

@@ -14,13 +14,13 @@ from infra.cluster.records import NodesTask, Placement
 from infra.cluster.sources import sources_digest
 from infra.launcher import new_job
 
-# What would be torchrun sleeps; the driver is heard until it says so.
+# What would be the stage sleeps; the driver is heard until it says so.
 PROGRAM = """
 import math, sys, time
 from infra.cluster import node as module
 
 module.SILENCE_SECONDS, module.WATCH_SECONDS = math.inf, 0.05
-module.torchrun_command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
+module.stage_command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
 node = module.Node(0, sys.stdin.readline())
 assert [node.open(), node.prepare(), node.start("127.0.0.1")] == ["", "", ""]
 print("at work", flush=True)
@@ -74,6 +74,7 @@ def test_a_node_whose_driver_falls_silent_leaves_nothing(home, tmp_path):
         assert is_held(work)
         assert len(list(work.glob("cold_start-node-0-*"))) == 1
         below = psutil.Process(process.pid).children(recursive=True)
+        assert any("time.sleep(600)" in " ".join(child.cmdline()) for child in below)
         process.stdin.write("silence\n")
         process.stdin.flush()
         assert process.wait(timeout=120) == 137

@@ -33,8 +33,13 @@ _FOR_A_LETTER = re.compile(
 )
 _AN_EQUATION = re.compile(
     r"\b(?:find|write|give|state|determine|what (?:is|are))(?: down)? (?:an |the |its |their )?"
-    r"(?:\w+ )?(?:equations?\b(?! has\b)|asymptotes?\b)"
+    r"(?:\w+ )?(?:equations?\b(?! has\b|['’])|asymptotes?\b)"
 )
+# An equation is a step only, where its unknown is wanted, too.
+_ITS_SOLUTION = re.compile(
+    r"\bsolv(?:e|es|ing)\b|\bsolutions?\b|\bfind (?:the value of )?\$?(?!a\b)[a-z]\b(?! *\()"
+)
+_VALUE_OF_A_LETTER = re.compile(r"[a-zA-Z] ?= ?(?P<value>[^=]+)")
 _SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
 
@@ -52,7 +57,7 @@ def is_other_form(answer: str, reference: str, question: str) -> bool:
         return True
     if _FOR_A_LETTER.search(asked) and _is_not_solved(answer, reference):
         return True
-    if _AN_EQUATION.search(asked) and _is_no_equation(answer, reference):
+    if _AN_EQUATION.search(asked) and _is_no_equation(answer, reference, asked):
         return True
     rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
     if not rules:
@@ -99,8 +104,11 @@ def _is_not_solved(answer: str, reference: str) -> bool:
     return len(others) == len(mine) or any(letter.name in names for names in found)
 
 
-def _is_no_equation(answer: str, reference: str) -> bool:
-    """`2x + 1` where the line `y = 2x + 1` is."""
+def _is_no_equation(answer: str, reference: str, asked: str) -> bool:
+    """`2x + 1` where the line `y = 2x + 1` is; `12` will do where `x = 12` is a solution."""
+    value = _VALUE_OF_A_LETTER.fullmatch(reference)
+    if value and parse_number(value["value"]) and _ITS_SOLUTION.search(asked):
+        return False
     return len(_SIDES.split(reference)) > 1 and len(_SIDES.split(answer)) == 1
 
 

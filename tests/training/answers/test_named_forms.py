@@ -82,6 +82,16 @@ TABLE = [
     ),
     ("Find the equation of the line through $(0,1)$ with slope 2.", "y=2x+1", ["2x+1"], ["y=2x+1"]),
     ("Find the asymptotes of the hyperbola.", r"y=\pm2x", [r"\pm2x"], ["y=2x, y=-2x"]),
+    *(
+        (question, "x=12", ["x=13"], ["12", "x=12"])
+        for question in (
+            "A number plus 3 is 15. Write an equation and solve it.",
+            "Write an equation to find x, the number of apples.",
+            "Find the equation and solve for x.",
+            "Determine the equation's solution.",
+        )
+    ),
+    ("Find the equation of the vertical line through $(12,1)$.", "x=12", ["12"], ["x=12"]),
     ("Find $y$ if $x=3$.", "y=2x+1", [], ["2x+1"]),
 ]
 

@@ -14,7 +14,7 @@ _POINT = re.compile(
 _INTERVAL = re.compile(
     r"\b(?:intervals?|inequalit\w+|domain|range|increasing|decreasing|concave|converges?)\b"
     r"|\bfor (?:what|which) \$?\w+|\bset of all\b|\ball (?:real )?(?:values|numbers)\b"
-    r"|\bwhere (?:is|are|do|does)\b[^.?]*\b(?:below|above|negative|positive)\b",
+    r"|\bwhere (?:is|are|do|does)\b[^?]{0,150}\b(?:below|above|negative|positive)\b",
     re.IGNORECASE,
 )
 _COMPARED = re.compile(r"[<>≤≥]|\\[lg](?:t|eq?)\b")

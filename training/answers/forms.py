@@ -152,6 +152,14 @@ def _has_broken_power(tree: Node) -> bool:
     )
 
 
+def _leaves_broken_power(tree: Node) -> bool:
+    """`50^{0.5}`; the like of a letter, `x^{3/2}`, is as simple as a root."""
+    return any(
+        node.kind == "power" and node.parts[0].kind == "number" and _has_broken_power(node)
+        for node in nodes(tree)
+    )
+
+
 def _is_not_single(answer: str, reference: str, _: str) -> bool:
     """One logarithm, fraction or root, as the reference is."""
     mine, theirs = read_expression(answer), read_expression(reference)
@@ -239,10 +247,15 @@ def _has_brackets(tree: Node) -> bool:
 
 
 def _is_not_multiplied(answer: str, reference: str, asked: str) -> bool:
-    """A sum in which no product or power of a sum is left, where the reference is one."""
-    theirs = read_expression(reference)
-    is_sum = isinstance(theirs, Node) and theirs.kind == "sum" and not _has_brackets(theirs)
-    return is_sum and _is_not_expanded(answer, reference, asked)
+    """A sum in which no product or power of a sum is left, where the reference is one; it may be
+    the negative of one.
+    """
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(theirs, str) or theirs.kind != "sum" or _has_brackets(theirs):
+        return False
+    if isinstance(mine, Node) and mine.kind == "negative" and not _has_brackets(mine.parts[0]):
+        return False
+    return _is_not_expanded(answer, reference, asked)
 
 
 def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
@@ -282,11 +295,19 @@ def _is_power_of(factor: Node, index: int) -> bool:
 
 
 def _leaves_power_of_product(tree: Node) -> bool:
-    """`(2a)^2`, or a power of a fraction or a negative."""
+    """`(2a)^2`, or a power of a fraction or a negative; not `(3/4)^n`."""
+    kinds = ("product", "quotient", "negative", "power")
     return any(
-        node.kind == "power" and node.parts[0].kind in ("product", "quotient", "negative", "power")
+        node.kind == "power"
+        and node.parts[0].kind in kinds
+        and not (node.parts[0].kind == "quotient" and _is_letter_over(node))
         for node in nodes(tree)
     )
+
+
+def _is_letter_over(power: Node) -> bool:
+    """Whether a number has an exponent with a letter."""
+    return rational(power.parts[0]) is not None and bool(variables(power.parts[1]))
 
 
 def _holds_power(value: Fraction, index: int) -> bool:
@@ -323,7 +344,7 @@ def _leaves_brackets_in_sum(tree: Node) -> bool:
 
 _LEFT = (
     *(is_reducible, _leaves_square, _leaves_root_below, _leaves_division),
-    *(_leaves_brackets_in_sum, _has_broken_power, _leaves_power_of_product),
+    *(_leaves_brackets_in_sum, _leaves_broken_power, _leaves_power_of_product),
 )
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     *RULES_OF_NUMBERS,

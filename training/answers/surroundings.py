@@ -32,6 +32,7 @@ _LIST_ITEM_OR_TAG = re.compile(
 _TAG = re.compile(r"\s*\$?\s*<(?:/?[a-z_]{1,20} ?/?|\|[a-z_]{1,20}\|)>\s*")
 # The same behind the box.
 _OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
+_IN_PARAGRAPH = r"(?:[^\S\n]|\n(?!\s*\n))*"
 _AFTER = re.compile(
     "|".join(
         (
@@ -48,7 +49,8 @@ _AFTER = re.compile(
             r" *\\(?:cdot|times|div|pm|mp|frac|sqrt|pi|neq?|leq?|geq?|lt|gt|to|sim)(?![a-zA-Z])",
             r" *, *-?[\w.]+ *(?:[)\]]|\\\})| *\\\}",
             r"\s*\$?\s*(?:is|was|seems|looks) (?:wrong|incorrect|not|false|impossible|invalid)\b",
-            r"\s*\$?[.,]?\s*(?i:isn't|no,? (?:wait|-?\d)|wait,|hmm|actually,)",
+            r"\s*\$?[.,]?\s*(?i:isn't|no,? wait|wait,)",
+            rf"{_IN_PARAGRAPH}\$?[.,]?{_IN_PARAGRAPH}(?i:no, -?\d|hmm|actually,(?! the \d))",
         )
     )
 )

@@ -118,7 +118,8 @@ _KINDS = (
     r"(?:common|proper|improper|mixed|simple|simplest|simplified|lowest|reduced|irreducible|vulgar"
     r"|single|exact|equivalent|terminating|repeating|recurring|finite|infinite|whole|fully|or) "
 )
-_TO = rf"\b(?:as|in|into|to)\s+(?:an? |(?:the|its) (?=simplest|lowest|equivalent))?(?:{_KINDS}){{0,3}}"
+_ARTICLE = "(?:an? |(?:the|its) (?=simplest|lowest|equivalent))?"
+_TO = rf"\b(?:as|in|into|to)\s+{_ARTICLE}(?:{_KINDS}){{0,3}}"
 # The words of a question that ask for a form, and what an answer does that hasn't it.
 RULES_OF_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     (re.compile("scientific notation|standard form"), _is_not_scientific),

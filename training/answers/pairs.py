@@ -65,7 +65,10 @@ def _are_unknowns(answer: str, question: str, *, defined: bool) -> bool:
     names = set(pair.groups()) if pair else set(re.findall(r"(?<![\w\\])[a-zA-Z](?==)", answer))
     for name in names:
         article = r"(?! (?!and\b|or\b|is\b|with\b|such\b)[a-z]{2})" if name in "aA" else ""
-        if re.search(rf"(?<![A-Za-z\\'])(?<!\\[a-z]){name}{article}(?![A-Za-z'])", question) is None:
+        if (
+            re.search(rf"(?<![A-Za-z\\'])(?<!\\[a-z]){name}{article}(?![A-Za-z'])", question)
+            is None
+        ):
             return False
         if defined and re.search(rf"(?:^|[^\w+*/^ -]) *{name} *=|[a-z]{{2}} {name} *=", question):
             return False

@@ -20,9 +20,19 @@ _PROBABILITY = re.compile(
     r"(?P<event>[^()=]{2,60})\) ?= ?"
 )
 _ANY_EVENT = frozenset(
-    {"both", "all", "event", "exactly", "least", "most", "success", "win", "and"}
+    {
+        *("both", "all", "event", "exactly", "least", "most", "success", "win", "and", "the"),
+        *("getting", "drawing", "rolling", "picking", "choosing", "selecting", "winning"),
+    }
 )
+# A number in an event is the question's, in a word or in digits.
+_NUMBER_WORDS = {
+    "one": r"one|1|once|single", "two": r"two|2|twice|both|pair", "three": r"three|3",
+    "four": "four|4", "five": "five|5", "six": "six|6", "seven": "seven|7", "eight": "eight|8",
+    "nine": "nine|9", "ten": "ten|10",
+}  # fmt: skip
 _POINT = re.compile(r"(?P<name>[A-Z]) ?(?P<place>\([^()]+,[^()]+\))")
+_MOST_CHARACTERS = 4000  # of a question, from its end
 _PROBABLE = re.compile(r"\bprobability\b|\bchance\b|\blikely\b", re.IGNORECASE)
 _INTEGER = re.compile(
     r",? *\(?(?:where |for |with )?(?:any |all |some |every )?(?:integers? )?"
@@ -53,7 +63,7 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     if (point := _POINT.fullmatch(text)) and _is_point(point["name"], question):
         text = point["place"]
     if _PROBABLE.search(question):
-        text = _without_event(text, said)
+        text = _without_event(text, question, said)
     text = _without_whole(_without_scale(text, wanted, question), said)
     text = without_integer(text)
     constant = _CONSTANT.search(text)
@@ -64,13 +74,19 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     return _with_parameter(text, wanted, question)
 
 
-def _without_event(text: str, said: Set[str]) -> str:
+def _without_event(text: str, question: str, said: Set[str]) -> str:
     """`P(red) = 3/8` as `3/8`, if it is the chance of red that is asked for."""
     match = _PROBABILITY.match(text)
     if match is None:
         return text
     words = {singular(word.lower()) for word in re.findall("[A-Za-z]{3,}", match["event"])}
-    return text[match.end() :] if words - _ANY_EVENT <= said else text
+    asked = question[-_MOST_CHARACTERS:]
+    numbers = {
+        word
+        for word in words & _NUMBER_WORDS.keys()
+        if re.search(rf"\b(?:{_NUMBER_WORDS[word]})\b", asked, re.IGNORECASE)
+    }
+    return text[match.end() :] if words - _ANY_EVENT - numbers <= said else text
 
 
 def _without_whole(text: str, said: Set[str]) -> str:

@@ -31,6 +31,14 @@ _GIVEN = re.compile(
 )
 _MOST_NUMBERS = 100  # of a question
 
+# Without a word for another form or unit, a question asks for an amount.
+_ASKS_FORM = re.compile(
+    r"\b(?:convert|change|express|rewrite|write|written|round|simplif|reduce|evaluate|approximat"
+    r"|decimal|fraction|mixed|improper|per ?cent|ratio|equal|equivalent|same|form|notation|as an?\b"
+    r"|nearest|lowest|value of|equals)|^(?:(?!\bhow (?:many|much|long|far|big|tall)\b).)*$",
+    re.IGNORECASE | re.DOTALL,
+)
+
 # What a question may say in mathematics: all between dollar signs, and what lies between words.
 _DOLLARS = re.compile(r"\$([^$]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}|(?<![\\\w)}^*/+-])[a-zA-Z]{2,3}(?![\w(){^*/+-])")
@@ -74,6 +82,12 @@ def _is_number_of_question(answer: str, reference: str, number: Number, question
     mixed = is_mixed(answer)
     if expected is not None and _is_alike(number, expected) and mixed == is_mixed(reference):
         return False
+    if (
+        expected is not None
+        and _is_same_amount(number, expected)
+        and not _ASKS_FORM.search(question)
+    ):
+        return False
     if any(mixed == is_mixed(text) and _is_written_alike(number, each) for each, text in given):
         return True
     pattern = r"\s*".join(map(re.escape, re.sub(r"\s", "", answer)))
@@ -84,6 +98,16 @@ def _is_written_alike(number: Number, given: Number) -> bool:
     """Whether both have one value, form and unit, whatever their digits: `.50` is `0.5`."""
     units = [unit and (unit.dimension, unit.factor) for unit in (number.unit, given.unit)]
     return number.value == given.value and number.form == given.form and units[0] == units[1]
+
+
+def _is_same_amount(number: Number, expected: Number) -> bool:
+    """Whether `1/2` is said for `0.5`, which is no copy where an amount is asked for."""
+    units = (number.unit, expected.unit)
+    if any(unit is not None and unit.dimension == "share" for unit in units):
+        return False
+    forms = {number.form, expected.form}
+    same_unit = None in units or (units[0] and units[0].factor) == (units[1] and units[1].factor)
+    return number.value == expected.value and same_unit and forms == {"plain", "fraction"}
 
 
 def _is_alike(number: Number, expected: Number) -> bool:

@@ -33,8 +33,13 @@ _FOR_A_LETTER = re.compile(
 )
 _AN_EQUATION = re.compile(
     r"\b(?:find|write|give|state|determine|what (?:is|are))(?: down)? (?:an |the |its |their )?"
-    r"(?:\w+ )?(?:equations?\b(?! has\b)|asymptotes?\b)"
+    r"(?:\w+ )?(?:equations?\b(?! has\b|['’])|asymptotes?\b)"
 )
+# An equation is a step only, where its unknown is wanted, too.
+_ITS_SOLUTION = re.compile(
+    r"\bsolv(?:e|es|ing)\b|\bsolutions?\b|\bfind (?:the value of )?\$?(?!a\b)[a-z]\b(?! *\()"
+)
+_VALUE_OF_A_LETTER = re.compile(r"[a-zA-Z] ?= ?(?P<value>[^=]+)")
 _SIDES = re.compile(r"\s*[=<>≤≥]\s*")
 _MOST_DIVISORS = 1000  # that are tried as factors below a root
 
@@ -52,7 +57,7 @@ def is_other_form(answer: str, reference: str, question: str) -> bool:
         return True
     if _FOR_A_LETTER.search(asked) and _is_not_solved(answer, reference):
         return True
-    if _AN_EQUATION.search(asked) and _is_no_equation(answer, reference):
+    if _AN_EQUATION.search(asked) and _is_no_equation(answer, reference, asked):
         return True
     rules = [breaks for pattern, breaks in _RULES if pattern.search(asked)]
     if not rules:
@@ -99,8 +104,11 @@ def _is_not_solved(answer: str, reference: str) -> bool:
     return len(others) == len(mine) or any(letter.name in names for names in found)
 
 
-def _is_no_equation(answer: str, reference: str) -> bool:
-    """`2x + 1` where the line `y = 2x + 1` is."""
+def _is_no_equation(answer: str, reference: str, asked: str) -> bool:
+    """`2x + 1` where the line `y = 2x + 1` is; `12` will do where `x = 12` is a solution."""
+    value = _VALUE_OF_A_LETTER.fullmatch(reference)
+    if value and parse_number(value["value"]) and _ITS_SOLUTION.search(asked):
+        return False
     return len(_SIDES.split(reference)) > 1 and len(_SIDES.split(answer)) == 1
 
 
@@ -140,6 +148,14 @@ def _has_broken_power(tree: Node) -> bool:
     """`50^{0.5}` or `54^{1/3}`: a root that is written as a power."""
     return any(
         node.kind == "power" and (power := rational(node.parts[1])) and power.denominator > 1
+        for node in nodes(tree)
+    )
+
+
+def _leaves_broken_power(tree: Node) -> bool:
+    """`50^{0.5}`; the like of a letter, `x^{3/2}`, is as simple as a root."""
+    return any(
+        node.kind == "power" and node.parts[0].kind == "number" and _has_broken_power(node)
         for node in nodes(tree)
     )
 
@@ -231,10 +247,15 @@ def _has_brackets(tree: Node) -> bool:
 
 
 def _is_not_multiplied(answer: str, reference: str, asked: str) -> bool:
-    """A sum in which no product or power of a sum is left, where the reference is one."""
-    theirs = read_expression(reference)
-    is_sum = isinstance(theirs, Node) and theirs.kind == "sum" and not _has_brackets(theirs)
-    return is_sum and _is_not_expanded(answer, reference, asked)
+    """A sum in which no product or power of a sum is left, where the reference is one; it may be
+    the negative of one.
+    """
+    mine, theirs = read_expression(answer), read_expression(reference)
+    if isinstance(theirs, str) or theirs.kind != "sum" or _has_brackets(theirs):
+        return False
+    if isinstance(mine, Node) and mine.kind == "negative" and not _has_brackets(mine.parts[0]):
+        return False
+    return _is_not_expanded(answer, reference, asked)
 
 
 def _is_not_simplified(answer: str, reference: str, _: str) -> bool:
@@ -274,11 +295,19 @@ def _is_power_of(factor: Node, index: int) -> bool:
 
 
 def _leaves_power_of_product(tree: Node) -> bool:
-    """`(2a)^2`, or a power of a fraction or a negative."""
+    """`(2a)^2`, or a power of a fraction or a negative; not `(3/4)^n`."""
+    kinds = ("product", "quotient", "negative", "power")
     return any(
-        node.kind == "power" and node.parts[0].kind in ("product", "quotient", "negative", "power")
+        node.kind == "power"
+        and node.parts[0].kind in kinds
+        and not (node.parts[0].kind == "quotient" and _is_letter_over(node))
         for node in nodes(tree)
     )
+
+
+def _is_letter_over(power: Node) -> bool:
+    """Whether a number has an exponent with a letter."""
+    return rational(power.parts[0]) is not None and bool(variables(power.parts[1]))
 
 
 def _holds_power(value: Fraction, index: int) -> bool:
@@ -315,7 +344,7 @@ def _leaves_brackets_in_sum(tree: Node) -> bool:
 
 _LEFT = (
     *(is_reducible, _leaves_square, _leaves_root_below, _leaves_division),
-    *(_leaves_brackets_in_sum, _has_broken_power, _leaves_power_of_product),
+    *(_leaves_brackets_in_sum, _leaves_broken_power, _leaves_power_of_product),
 )
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     *RULES_OF_NUMBERS,

@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable
 
 from training.answers.numbers import Number, parse_number
+from training.answers.questions import PER_CENT
 
 _MANTISSA = re.compile(r"-?(\d[\d,.]*) ?(?:\* ?10 ?\^|[eE])")
 _ONE_DIGIT = re.compile(r"[1-9](?:\.\d+)?")
 _MIXED = re.compile(r"[+-]?\s*\d+\s*(?:\\frac|\s\d+/)")
 _WORD = re.compile(r"(?<!\\)\b(?:thousand|million|billion|trillion)s?\b")
 _HALF_OF_DAY = re.compile(r"[ap]\.? ?m\b", re.IGNORECASE)
+_TWENTY_FOUR = re.compile(r"\b(?:24|twenty-four)\b|\bmilitary\b")
+_TWELVE = re.compile(r"\b(?:to|in|into|on|as|using) (?:an? |the )?(?:12|twelve)\b")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}")
 _PLACES = {"tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2}
 _COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
@@ -41,12 +44,16 @@ def _is_not_ordinary(answer: str, reference: str, _: str) -> bool:
     return mine is None or mine.form != "plain" or _WORD.search(answer) is not None
 
 
-def _is_not_decimal(answer: str, reference: str, _: str) -> bool:
-    """Digits and a point, and no sign for per cent, which makes a fraction of it."""
+def _is_not_decimal(answer: str, reference: str, asked: str) -> bool:
+    """Digits and a point, and no sign for per cent, which makes a fraction of it; save where per
+    cent are asked for.
+    """
     mine, theirs = parse_number(answer), parse_number(reference)
     if theirs is None or theirs.form not in ("plain", "repeating"):
         return False
-    return mine is None or mine.form not in ("plain", "repeating") or _is_other_share(mine, theirs)
+    if mine is None or mine.form not in ("plain", "repeating"):
+        return True
+    return _is_other_share(mine, theirs) and PER_CENT.search(asked) is None
 
 
 def _is_not_fraction(answer: str, reference: str, asked: str) -> bool:
@@ -67,12 +74,16 @@ def _is_other_share(mine: Number, theirs: Number) -> bool:
     return shares == [True, False]
 
 
-def _is_not_on_this_clock(answer: str, reference: str, _: str) -> bool:
-    """With a half of the day (`PM`) exactly if the reference has one."""
+def _is_not_on_this_clock(answer: str, reference: str, asked: str) -> bool:
+    """With a half of the day (`PM`) if the reference has one, and without on a clock of 24 hours
+    only.
+    """
     if not _CLOCK.match(reference):
         return False
     halves = [_HALF_OF_DAY.search(text) is not None for text in (answer, reference)]
-    return halves[0] != halves[1]
+    if halves == [True, False]:
+        return _TWENTY_FOUR.search(asked) is not None and _TWELVE.search(asked) is None
+    return halves == [False, True]
 
 
 def _is_not_rounded(answer: str, reference: str, asked: str) -> bool:
@@ -83,7 +94,7 @@ def _is_not_rounded(answer: str, reference: str, asked: str) -> bool:
     if (theirs.decimals or 0) > places:
         return False
     mine = parse_number(answer)
-    if mine is None or mine.form not in ("plain", "scientific"):
+    if mine is None or mine.form not in ("plain", "scientific", "compound"):
         return True
     same_unit = (mine.unit and mine.unit.factor) == (theirs.unit and theirs.unit.factor)
     if mine.unit is not None and theirs.unit is not None and not same_unit:
@@ -102,7 +113,13 @@ def _places(asked: str) -> int | None:
     return max(found, default=None)
 
 
-_TO = r"\b(?:as|in|into|to)\s+(?:an? |its |the )?(?:[a-z]+ ){0,2}"
+# What names a form, and not a number as in `added to the fraction 2/5`.
+_KINDS = (
+    r"(?:common|proper|improper|mixed|simple|simplest|simplified|lowest|reduced|irreducible|vulgar"
+    r"|single|exact|equivalent|terminating|repeating|recurring|finite|infinite|whole|fully|or) "
+)
+_ARTICLE = "(?:an? |(?:the|its) (?=simplest|lowest|equivalent))?"
+_TO = rf"\b(?:as|in|into|to)\s+{_ARTICLE}(?:{_KINDS}){{0,3}}"
 # The words of a question that ask for a form, and what an answer does that hasn't it.
 RULES_OF_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     (re.compile("scientific notation|standard form"), _is_not_scientific),

@@ -13,12 +13,14 @@ _POINT = re.compile(
 )
 _INTERVAL = re.compile(
     r"\b(?:intervals?|inequalit\w+|domain|range|increasing|decreasing|concave|converges?)\b"
-    r"|\bfor (?:what|which) \w+|\bset of all\b|\ball (?:real )?(?:values|numbers)\b"
-    r"|[<>≤≥]|\\[lg]eq?\b",
+    r"|\bfor (?:what|which) \$?\w+|\bset of all\b|\ball (?:real )?(?:values|numbers)\b"
+    r"|\bwhere (?:is|are|do|does)\b[^?]{0,150}\b(?:below|above|negative|positive)\b",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(r"[<>≤≥]|\\[lg](?:t|eq?)\b")
 _BOUNDS = re.compile(r"[<>≤≥∪∈]")
 _SEVERAL_NAMES = re.compile(r"\([a-zA-Z],[a-zA-Z]\)=|[a-zA-Z]=[^=]+,[a-zA-Z]=")
+_NAMED_PAIR = re.compile(r"\(([a-zA-Z]),([a-zA-Z])\)=")
 _COLUMN = re.compile(r"\\begin\{[pb]?matrix\}|\\begin\{array\}")
 _PAIR = re.compile(r"[(\[].+,.+[)\]]")
 # What two capitals name, where the question lists no choices.
@@ -40,13 +42,37 @@ def is_other_kind_of_pair(answer: str, reference: str, question: str) -> bool:
     if not _PAIR.fullmatch(reference):
         return False
     asked = question[-_MOST_CHARACTERS:]
-    points, intervals = (pattern.search(asked) is not None for pattern in (_POINT, _INTERVAL))
-    if points == intervals:
-        return False
+    points, intervals, compared = (
+        pattern.search(asked) is not None for pattern in (_POINT, _INTERVAL, _COMPARED)
+    )
     if points:
-        return _BOUNDS.search(answer) is not None
+        return not intervals and _BOUNDS.search(answer) is not None
+    if not intervals and not compared:
+        return False
     squeezed = answer.replace(" ", "")
-    return any(pattern.search(squeezed) is not None for pattern in (_SEVERAL_NAMES, _COLUMN))
+    if _SEVERAL_NAMES.search(squeezed):
+        return not _are_unknowns(squeezed, asked, defined=intervals)
+    return _COLUMN.search(squeezed) is not None
+
+
+def _are_unknowns(answer: str, question: str, *, defined: bool) -> bool:
+    """Whether all letters that an answer gives values are the question's, as a and b are in `Find a
+    and b with a > b`.
+
+    With `defined`, a letter that the question defines, the y of `y = x^2 - 4`, is no unknown.
+    """
+    pair = _NAMED_PAIR.match(answer)
+    names = set(pair.groups()) if pair else set(re.findall(r"(?<![\w\\])[a-zA-Z](?==)", answer))
+    for name in names:
+        article = r"(?! (?!and\b|or\b|is\b|with\b|such\b)[a-z]{2})" if name in "aA" else ""
+        if (
+            re.search(rf"(?<![A-Za-z\\'])(?<!\\[a-z]){name}{article}(?![A-Za-z'])", question)
+            is None
+        ):
+            return False
+        if defined and re.search(rf"(?:^|[^\w+*/^ -]) *{name} *=|[a-z]{{2}} {name} *=", question):
+            return False
+    return bool(names)
 
 
 @lru_cache(maxsize=4096)

@@ -135,7 +135,16 @@ def is_other_derivative(name: str, question: str) -> bool:
         return False
     if name.startswith("frac"):
         return False  # `\frac{dy}{dx}`
+    if _is_called(name, question[-_MOST_CHARACTERS:]):
+        return False
     return name.count("'") != (2 if asked["second"] else 1) or name[0] not in (asked["letter"], "y")
+
+
+def _is_called(name: str, question: str) -> bool:
+    """Whether a question calls a rate so, as in `the derivative of s(t), the velocity v(t)`."""
+    text = re.sub(r"[$\\]", "", question)
+    rate = r"(?:velocity|acceleration|speed|rate(?: of change)?|slope|derivative|marginal \w+)"
+    return re.search(rf"\b{rate},? (?:function )?{re.escape(name)}(?![\w'])", text) is not None
 
 
 def is_other_letter(name: str, question: str) -> bool:

@@ -6,10 +6,10 @@ from training.answers.units import Unit, noun_of, parse_unit, singular
 
 # What makes a box a part of something, or denies it, where it stands before the box.
 _BEFORE = re.compile(
-    r"(?:"
+    r"(?:\d\.?|(?:"
     + "|".join(
         (
-            r"\d\.?|[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
+            r"[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
             r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
             r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
             r"\\(?!(?:text|math|bold|bm|underline|fbox|color|emph|large)[a-z]*)[a-z]+\s*\{\s*",
@@ -23,13 +23,16 @@ _BEFORE = re.compile(
             r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval
         )
     )
-    + r")$"
+    + r")\n?)\Z"  # a number at the end of a line is a sentence's
 )
-_LIST_ITEM_OR_TAG = re.compile(r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |</?\w+> *|[=-]> *)$")
+_LIST_ITEM_OR_TAG = re.compile(
+    r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |(?:</?\w+>|[=-]>) *\n?)\Z"
+)
 # What chat templates leave behind a box.
 _TAG = re.compile(r"\s*\$?\s*<(?:/?[a-z_]{1,20} ?/?|\|[a-z_]{1,20}\|)>\s*")
 # The same behind the box.
 _OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
+_IN_PARAGRAPH = r"(?:[^\S\n]|\n(?!\s*\n))*"
 _AFTER = re.compile(
     "|".join(
         (
@@ -37,7 +40,7 @@ _AFTER = re.compile(
             r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
             r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d| *: *\d|\} *\^",
-            r"\s*\$?\s*(?:(?:more|less|fewer|greater) than\b"
+            r"\s*\$?\s*(?:(?:more|less|fewer|greater) than \$?-?(?:\d|\\|(?!a\b)[a-z]\b)"
             r"|and (?:a|one|three) (?:half|third|quarter))",
             rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
             r"\s*\$?,? or (?:more|less|fewer|so|not|possibly)\b",
@@ -46,7 +49,8 @@ _AFTER = re.compile(
             r" *\\(?:cdot|times|div|pm|mp|frac|sqrt|pi|neq?|leq?|geq?|lt|gt|to|sim)(?![a-zA-Z])",
             r" *, *-?[\w.]+ *(?:[)\]]|\\\})| *\\\}",
             r"\s*\$?\s*(?:is|was|seems|looks) (?:wrong|incorrect|not|false|impossible|invalid)\b",
-            r"\s*\$?[.,]?\s*(?i:isn't|no,? (?:wait|-?\d)|wait,|hmm|actually,)",
+            r"\s*\$?[.,]?\s*(?i:isn't|no,? wait|wait,)",
+            rf"{_IN_PARAGRAPH}\$?[.,]?{_IN_PARAGRAPH}(?i:no, -?\d|hmm|actually,(?! the \d))",
         )
     )
 )

@@ -16,6 +16,23 @@ TABLE = [
             "Give the fraction equivalent of 0.375.",
         )
     ),
+    ("What percent of 9 is 3? Round to one decimal.", "33.3", ["33.4"], [r"33.3\%"]),
+    ("By what percent does it rise? Give it as a decimal.", "12.5", [], [r"12.5\%"]),
+    ("What must be added to the fraction 2/5 to get 3/5?", r"\frac15", ["0.3"], ["0.2"]),
+    ("Add 0.5 to the decimal 0.25.", "0.75", [], [r"\frac34"]),
+    ("Write 0.4 as a fraction in lowest terms.", r"\frac25", ["0.40", r"\frac4{10}"], ["2/5"]),
+    ("Write 0.4 as the simplest fraction.", r"\frac25", ["0.40", r"\frac4{10}"], ["2/5"]),
+    ("Write 1.4 as a simplified mixed number.", r"1\frac25", ["1.4", "7/5"], ["1 2/5"]),
+    (
+        "How long is it, to the nearest minute?",
+        r"90 \text{ minutes}",
+        ["1 hour 31 minutes", r"\frac{181}2 minutes"],
+        ["1 hour 30 minutes", "90 min"],
+    ),
+    ("How tall is he, to the nearest inch?", "63 inches", ["5 feet 4 inches"], ["5 feet 3 inches"]),
+    ("Write 14:30 in 12-hour format.", "2:30", ["14:30"], ["2:30 PM", "2:30"]),
+    ("Write 14:30 in 12-hour format.", "2:30 PM", ["2:30"], ["2:30 PM"]),
+    ("Write 2:30 in the 24-hour format.", "2:30", ["2:30 AM"], ["2:30"]),
     ("Convert 0.375 to a fraction.", r"\frac38", ["0.375=0.375", r"3.75\times10^{-1}"], []),
     *(
         (question, "0.75", [r"\frac34", "3/4", r"75\%", r"\frac{75}{100}"], ["0.750", ".75"])

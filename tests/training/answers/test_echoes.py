@@ -54,6 +54,11 @@ COPIED = [
     ("2, -3, 0.5", "-3, 0.5, 2", "Arrange 2, -3, 0.5 from least to greatest."),
     ("A, C, B", "B, A, C", "Order A, C, B by mass."),
 ]
+FORMS = [
+    (r"\frac12", "0.5", "How much is 1/2 as a decimal?"),
+    (r"1\frac12", "1.5", "Convert 1 1/2 cups to decimal cups. How many are it?"),
+    ("90 minutes", "1.5 hours", "How many hours are 90 minutes?"),
+]
 UNDONE = [
     (r"3(3\pi)", r"9\pi", "What is the area of a circle of radius 3?"),
     (r"\frac{4\pi}{3}(27)", r"36\pi", "What is the volume of a sphere of radius 3?"),
@@ -113,11 +118,13 @@ RIGHT = [
     ("3(x+1)(x-1)", "3(x-1)(x+1)", ""),
     (r"\frac{-1+\sqrt5}{2}", r"\frac{\sqrt5-1}{2}", ""),
     ("1/2", "0.5", "A fair coin is thrown. How likely is heads?"),
+    (r"\frac12", "0.5", "Tom drinks 1/2 of a 1 liter bottle. How many liters does he drink?"),
+    (r"1\frac12", "1.5", "A cake needs 1 1/2 cups of milk. How many cups do they need?"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reference", "question"), DRESSED_UP + COPIED + UNDONE + NO_ARITHMETIC
+    ("answer", "reference", "question"), DRESSED_UP + COPIED + UNDONE + FORMS + NO_ARITHMETIC
 )
 def test_it_is_no_answer(answer, reference, question):
     assert verify_in_process(rf"\boxed{{{answer}}}", reference, question) != "right"

@@ -16,6 +16,12 @@ TABLE = [
         [r"6\sqrt{2}", r"\sqrt{2}\cdot6"],
     ),
     (r"Evaluate $\sqrt{50}$.", r"5\sqrt2", ["50^{0.5}", "50^{1/2}", r"\sqrt{50}"], [r"5\sqrt2"]),
+    (r"Simplify $\sqrt{x^3}$.", r"x\sqrt{x}", [], ["x^{3/2}"]),
+    (r"Simplify $x^{3/4}/x^{1/4}$.", r"\sqrt{x}", ["x^{3/4}/x^{1/4}"], ["x^{1/2}"]),
+    (r"Simplify $e^2\sqrt{e}/e^2$.", r"\sqrt e", [], ["e^{1/2}"]),
+    (r"Simplify $3^{n+1}/(3\cdot4^n)$.", "3^n/4^n", [], ["(3/4)^n", r"(\frac34)^n"]),
+    (r"Simplify $(3/4)^2$.", r"\frac9{16}", ["(3/4)^2"], ["9/16"]),
+    (r"Multiply $-1$ by $x-2$.", "2-x", ["-1(x-2)"], ["-(x-2)", "-x+2"]),
     (r"Simplify $\sqrt[3]{54}$.", r"3\sqrt[3]2", ["54^{1/3}", r"3\cdot2^{1/3}"], [r"3\sqrt[3]{2}"]),
     (
         "Simplify $(2a^3)^2$.",
@@ -82,6 +88,16 @@ TABLE = [
     ),
     ("Find the equation of the line through $(0,1)$ with slope 2.", "y=2x+1", ["2x+1"], ["y=2x+1"]),
     ("Find the asymptotes of the hyperbola.", r"y=\pm2x", [r"\pm2x"], ["y=2x, y=-2x"]),
+    *(
+        (question, "x=12", ["x=13"], ["12", "x=12"])
+        for question in (
+            "A number plus 3 is 15. Write an equation and solve it.",
+            "Write an equation to find x, the number of apples.",
+            "Find the equation and solve for x.",
+            "Determine the equation's solution.",
+        )
+    ),
+    ("Find the equation of the vertical line through $(12,1)$.", "x=12", ["12"], ["x=12"]),
     ("Find $y$ if $x=3$.", "y=2x+1", [], ["2x+1"]),
 ]
 

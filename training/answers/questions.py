@@ -76,7 +76,7 @@ _POINTS = re.compile(r"\b[A-Z]{2,3}\b")
 _DENIED = re.compile(r"(?:\bnot |n't |\bnon-)(?:an? |the )?([a-z]+)", re.IGNORECASE)
 _PART_OF = re.compile(r"\b(?:what is|find|calculate|compute)\s+[\d.]+\s?(?:%|per ?cent) of\b", re.I)
 _ABBREVIATION = re.compile(r"\([A-Z]{2,5}\)")
-_SAYSPER_CENT = re.compile(r"%|\bper ?cent", re.IGNORECASE)
+_SAYS_PER_CENT = re.compile(r"%|\bper ?cent", re.IGNORECASE)
 _NUMBER = re.compile(r"\d(?![\d.,]*\d)\s?")
 _OF_THESE = re.compile(r"(?:of|among|in) (?:the|these|those|them|his|her|their|its|all)\b", re.I)
 _YEAR, _SHARE, _KELVINS, _MOLES_PER_LITRE = (
@@ -106,7 +106,7 @@ def read_asked(question: str) -> Asked:
     units, counted = frozenset(_units(text)), frozenset(_counted(text))
     kind = kind_of(end) or kind_of(text) or (COUNT if how_many and not (unit or nouns) else None)
     says_money = bool(kind == MONEY or _SAYS_MONEY.search(text) or _IN_DOLLARS.search(question))
-    says_per_cent = _SAYSPER_CENT.search(text) is not None
+    says_per_cent = _SAYS_PER_CENT.search(text) is not None
     names_any = bool(unit or nouns or how_many or units or says_money or says_per_cent)
     if kind in (None, FIGURE) and not names_any and _MATHEMATICS.search(question):
         is_counting = any(_is_thing(words) for words in counted)

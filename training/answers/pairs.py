@@ -17,6 +17,9 @@ _INTERVAL = re.compile(
     r"|\bwhere (?:is|are|do|does)\b[^?]{0,150}\b(?:below|above|negative|positive)\b",
     re.IGNORECASE,
 )
+_ONE_UNKNOWN = re.compile(
+    r"\bfor (?:what|which) (?:real |positive |values? of )*\$?[a-z]\b(?!\$? *(?:,|and\b))", re.I
+)
 _COMPARED = re.compile(r"[<>≤≥]|\\[lg](?:t|eq?)\b")
 _BOUNDS = re.compile(r"[<>≤≥∪∈]")
 _SEVERAL_NAMES = re.compile(r"\([a-zA-Z],[a-zA-Z]\)=|[a-zA-Z]=[^=]+,[a-zA-Z]=")
@@ -63,6 +66,8 @@ def _are_unknowns(answer: str, question: str, *, defined: bool) -> bool:
     """
     pair = _NAMED_PAIR.match(answer)
     names = set(pair.groups()) if pair else set(re.findall(r"(?<![\w\\])[a-zA-Z](?==)", answer))
+    if _ONE_UNKNOWN.search(question):
+        return False
     for name in names:
         article = r"(?! (?!and\b|or\b|is\b|with\b|such\b)[a-z]{2})" if name in "aA" else ""
         if (

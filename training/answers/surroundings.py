@@ -40,7 +40,8 @@ _AFTER = re.compile(
             r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
             r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d| *: *\d|\} *\^",
-            r"\s*\$?\s*(?:(?:more|less|fewer|greater) than \$?-?(?:\d|\\|(?!a\b)[a-z]\b)"
+            r"\s*\$?\s*(?:(?:more|less|fewer|greater) than"
+            r" \$?-?(?:\d|\\|(?:(?!a\b)[a-z]|half|twice)\b)"
             r"|and (?:a|one|three) (?:half|third|quarter))",
             rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
             r"\s*\$?,? or (?:more|less|fewer|so|not|possibly)\b",
@@ -49,7 +50,8 @@ _AFTER = re.compile(
             r" *\\(?:cdot|times|div|pm|mp|frac|sqrt|pi|neq?|leq?|geq?|lt|gt|to|sim)(?![a-zA-Z])",
             r" *, *-?[\w.]+ *(?:[)\]]|\\\})| *\\\}",
             r"\s*\$?\s*(?:is|was|seems|looks) (?:wrong|incorrect|not|false|impossible|invalid)\b",
-            r"\s*\$?[.,]?\s*(?i:isn't|no,? wait|wait,)",
+            r"\s*\$?[.,]?\s*(?i:isn't|no,? wait|wait,"
+            r"|actually, (?:it|this|that|the (?:right |correct )?answer)\b)",
             rf"{_IN_PARAGRAPH}\$?[.,]?{_IN_PARAGRAPH}(?i:no, -?\d|hmm|actually,(?! the \d))",
         )
     )

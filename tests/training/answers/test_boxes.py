@@ -82,6 +82,8 @@ from training.answers.verifier import verify_in_process
         (r"\boxed{12}. Actually, the 13 others left.", "12"),
         ("\\boxed{12}.\nHmm, is it 13?", None),
         ("\\boxed{12}.\n\nWait, it is 13.", None),
+        ("\\boxed{12}.\n\nActually, it is 13.", None),
+        (r"\boxed{12} more than twice that", None),
         ("So he has 12.\n\\boxed{12}", "12"),
         ("= 12.\n\\boxed{12}", "12"),
         ("$12.\n\\boxed{12}", "12"),

@@ -41,6 +41,7 @@ TABLE = [
     (r"Find $x \le y \le z$ with sum 6.", "(1,2,3)", ["x=3,y=2,z=1"], ["x=1,y=2,z=3"]),
     ("Solve $x^2-7x+10<0$.", "(2,5)", ["x=2,y=5", "(x,y)=(2,5)"], ["2<x<5"]),
     ("For which $x$ is $y=x^2-7x+10$ negative?", "(2,5)", ["x=2,y=5"], ["2<x<5"]),
+    ("For which real x is y < 0?", "(2,5)", ["x=2,y=5"], ["2<x<5"]),
     ("Find the point with $x<y$.", "(2,5)", ["2<x<5"], ["x=2,y=5"]),
     (
         "Where does the parabola with vertex (3.5,-2.25) lie below the x-axis?",

@@ -38,9 +38,15 @@ def rows(report: ElementTree.Element) -> list[Row]:
     """One row for every fault in a JUnit report, sorted."""
     cases: dict[tuple[str, str], list[ElementTree.Element]] = {}
     for case in report.iter("testcase"):
-        marks = {one.get("name"): one.get("value") for one in case.iter("property")}
-        cases.setdefault((str(marks["fault"]), str(marks["outcome"])), []).append(case)
+        faults, outcomes = _values(case, "fault"), _values(case, "outcome")
+        for fault, outcome in zip(faults, outcomes, strict=True):
+            cases.setdefault((fault, outcome), []).append(case)
     return [_row(*marks, tests) for marks, tests in sorted(cases.items())]
+
+
+def _values(case: ElementTree.Element, name: str) -> list[str]:
+    """A test's properties of this name; one that makes several faults has several."""
+    return [str(one.get("value")) for one in case.iter("property") if one.get("name") == name]
 
 
 def _row(fault: str, outcome: str, tests: list[ElementTree.Element]) -> Row:

@@ -1,5 +1,7 @@
 """The README's table: runs the pocket recipe once for each seed, and prints accuracy per stage.
 
+Behind it stands the table of docs/pocket.md, reading and reasoning per family.
+
 `python -m experiments.seeds [--seeds 0 1 2] [--samples 4]`. Each held-out problem is answered
 `--samples` times, where `make run` asks once: the stages' gains are small beside the noise of one
 answer. Seeds that an earlier call finished come from the store, so a call that was cut off goes on
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from contracts.run_record import RunRecord
+from experiments.skills import skills_table
 from infra.settings import PROJECT_ROOT, load_settings
 from report.seeds import seeds_table
 from tasks.keys import Reuse
@@ -60,6 +63,7 @@ def main() -> int:
             return done.returncode
         folders.append(evaluation_folder(newest_record(load_settings().reports)))
     print(seeds_table(folders))
+    print(skills_table(folders))
     return 0
 
 

@@ -32,6 +32,7 @@ from infra.settings import Settings
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0  # between two lines that only tell of progress
+QUEUED = ("Late", "AwaitingConcurrencySlot")  # Prefect's names of a state: nobody starts it yet
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _follow(
     settings: Settings, client: SyncPrefectClient, run_id: UUID, console: Console
 ) -> FlowRun:
     """Polls the run: a live table on a terminal, a line for every change elsewhere."""
-    printed, waited = Lines(console), False
+    printed, told = Lines(console), ""
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
             run = client.read_flow_run(run_id)
@@ -127,17 +128,24 @@ def _follow(
                 printed.show(steps)
             if run.state is not None and run.state.is_final():
                 return run
-            waits = run.state is not None and run.state.is_paused()
-            if waits and not waited:
-                where = f"{settings.ui_url}/runs/flow-run/{run.id}"
-                console.print(
-                    f"{run.name} waits for a person: release or refuse its gate at {where}, or by "
-                    f"`revisual decide {run.name}`",
-                    soft_wrap=True,
-                )
-            waited = waits
+            waits = waits_for(settings, run)
+            if waits and waits != told:
+                console.print(waits, soft_wrap=True)
+            told = waits
             _refuse_dead_services(settings)
             time.sleep(POLL_SECONDS)
+
+
+def waits_for(settings: Settings, run: FlowRun) -> str:
+    """What a run that is not at work waits for; empty for one that is, or will be at once."""
+    if run.state is not None and run.state.is_paused():
+        return (
+            f"{run.name} waits for a person: release or refuse its gate at "
+            f"{settings.ui_url}/runs/flow-run/{run.id}, or by `revisual decide {run.name}`"
+        )
+    if run.state is not None and run.state.name in QUEUED:
+        return f"{run.name} waits for its turn: a worker does one run at a time"
+    return ""
 
 
 def _steps(client: SyncPrefectClient, run_id: UUID) -> list[Step]:

@@ -150,7 +150,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="infra.worker", description=__doc__)
     parser.add_argument("--with-healthcheck", action="store_true", help="answer on port 8080")
     options = parser.parse_args()
-    serve(ProjectWorker(work_pool_name=POOL), with_healthcheck=options.with_healthcheck)
+    # One run at a time, of whichever deployment: the machine belongs to one training.
+    worker = ProjectWorker(work_pool_name=POOL, limit=1)
+    serve(worker, with_healthcheck=options.with_healthcheck)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from infra.automations import (
     restart_crashed_runs,
 )
 from infra.services import HEARTBEAT_SECONDS
-from infra.settings import DEPLOYMENT
+from infra.settings import DEPLOYMENT, EVALUATION
 from tasks.assets import MATERIALIZED, REFERENCED
 from tests.flows.observed import (
     cancel,
@@ -326,11 +326,16 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     wait_for_run(services, stuck.id, lambda run: run.state.is_running() and run.run_count == 3)
     before = saved_steps(services)
     processes = wait_for_steps(services, stuck.id)
+    parameters = {"model": "nobody", "recipe": str(recipes / "tiny.toml")}
+    waiting = start_run(services.settings, EVALUATION, parameters)
     worker = with_command(processes, "-m infra.worker")
     assert cancel(services, stuck.id).is_cancelled()
     _, alive = psutil.wait_procs([one for one in processes if one not in worker], timeout=300)
     assert alive == []
     assert saved_steps(services) > before
-    # The next run starts: nothing waits for the dead one.
-    state = ended(services, start_run(services.settings, DEPLOYMENT, {"recipe": "nowhere"}))
-    assert state.name == "Failed"
+    # The next run, of another deployment, had to wait for the machine, and not for the dead one.
+    assert ended(services, waiting).name == "Failed"
+    with api_client(services.settings) as client:
+        first, second = client.read_flow_run(stuck.id), client.read_flow_run(waiting)
+    assert first.end_time is not None and second.start_time is not None
+    assert first.end_time <= second.start_time

@@ -97,11 +97,13 @@ _REALS = re.compile(
     r"𝔻R|(?:the )?(?:set of )?all (?:reals?|real (?:numbers|values|x))", re.IGNORECASE
 )
 _ALL_BUT = re.compile(
-    r"(?:[A-Za-z] ?∈ ?𝔻R, ?)?(?P<name>[A-Za-z]) ?≠ ?(?P<one>.+)"
+    r"(?:[A-Za-z] ?∈ ?𝔻R, ?)?(?P<name>[A-Za-z]) ?≠ ?(?P<one>[^≠]+"
+    r"(?:(?:,| and) (?P=name) ?≠[^≠]+)*)"
     r"|[Aa]ll real (?:numbers|values)(?: of [a-z])? (?:except|but)(?: for)? "
     r"(?:[a-z] ?= ?)?(?P<but>.+)"
     r"|𝔻R ?(?:\\(?:setminus|backslash)|\\|-) ?⟨(?P<some>.+)⟩"
 )
+_UNEQUAL = re.compile(r"[A-Za-z] ?≠ ?")
 _NO_END, _LAST_END = Words("-∞"), Words("∞")
 
 
@@ -113,7 +115,7 @@ def _parse_real_numbers(text: str) -> Items | None:
     parts = (_split(match["one"] or match["but"] or match["some"]) if match else None) or []
     ends: list[tuple[Fraction, Value]] = []
     for part in parts:
-        value = _parse(part)
+        value = _parse(_UNEQUAL.sub("", part))
         if value is not None and (number := _real(value)) is not None:
             ends.append((number, value))
     if match is None or len(ends) != len(parts):

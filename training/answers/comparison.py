@@ -206,8 +206,9 @@ class Comparison:
         if given == wanted:
             return True
         if expected.decimals is not None:
-            tolerance = Fraction(1, 2 * 10**expected.decimals)
-            if half is not None:
+            scale = 10**expected.decimals
+            tolerance = Fraction(1, 2 * scale)
+            if half is not None or abs(wanted) * scale < 10:  # one digit is hardly a rounding
                 tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
         elif half is not None and wanted.denominator != 1:
             tolerance = half

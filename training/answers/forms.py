@@ -373,8 +373,8 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     (re.compile(r"\bsingle (?:log|fraction|radical|root|power|term|trig)"), _is_not_single),
     (
         re.compile(
-            r"\bsimplif|\bsimplest\b|\blowest terms\b|\breduced?\b|\brationali[sz]e|\brational denom"
-            r"|\b(?:in|to|into) (?:radians?|degrees?)\b"
+            r"\bsimplif|\bsimplest\b|\blowest terms\b|\breduced?\b|\brationali[sz]e"
+            r"|\brational denom|\b(?:in|to|into) (?:radians?|degrees?)\b"
         ),
         _is_not_simplified,
     ),

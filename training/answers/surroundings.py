@@ -36,7 +36,8 @@ _IN_PARAGRAPH = r"(?:[^\S\n]|\n(?!\s*\n))*"
 _AFTER = re.compile(
     "|".join(
         (
-            r"[.,]?\d|\$?[a-zA-Z](?![a-zA-Z])|[a-zA-Z]| *\$? *(?:--?|[–—]) *\$?\d|\s*\$?\s*\?|\$?~~",
+            r"[.,]?\d|\$?[a-zA-Z](?![a-zA-Z])|[a-zA-Z]|\s*\$?\s*\?|\$?~~",
+            r" *\$? *(?:--?|[–—]) *\$?\d",
             r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
             r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d| *: *\d|\} *\^",

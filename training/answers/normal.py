@@ -14,7 +14,7 @@ def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...
 
 _STYLE = (
     r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname|boldsymbol|bm"
-    r"|underline|emph"
+    r"|underline|emph|vec|overrightarrow"
     r"|(?:text)?color\s*\{[a-z]{1,20}\}"
 )
 _REPLACEMENTS = _patterns(

@@ -114,8 +114,9 @@ def _parse_real_numbers(text: str) -> Items | None:
     match = _ALL_BUT.fullmatch(text)
     parts = (_split(match["one"] or match["but"] or match["some"]) if match else None) or []
     ends: list[tuple[Fraction, Value]] = []
+    parts = _with_both_signs([_UNEQUAL.sub("", part) for part in parts])
     for part in parts:
-        value = _parse(_UNEQUAL.sub("", part))
+        value = _parse(part)
         if value is not None and (number := _real(value)) is not None:
             ends.append((number, value))
     if match is None or len(ends) != len(parts):

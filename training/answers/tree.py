@@ -65,6 +65,15 @@ def is_reducible(tree: Node) -> bool:
     return any(node.kind == "quotient" and _is_reducible_here(node) for node in nodes(tree))
 
 
+def may_divide(tree: Node) -> bool:
+    """Whether it divides by a letter, or has a power that may: `1/x`, `x^{-1}`, `2^n`."""
+    return any(
+        (node.kind == "quotient" and variables(node.parts[1]))
+        or (node.kind == "power" and (node.parts[1].kind == "negative" or variables(node.parts[1])))
+        for node in nodes(tree)
+    )
+
+
 def _is_reducible_here(node: Node) -> bool:
     over, under = node.parts
     terms = list(_terms(over)) if over.kind == "sum" else [over]

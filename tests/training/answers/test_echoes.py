@@ -121,6 +121,9 @@ RIGHT = [
     (r"2\sqrt3+\sqrt5", r"\sqrt{12}+\sqrt5", ""),
     (r"3\sqrt2", r"\sqrt8+\sqrt2", ""),
     ("(x+1)^2+2x(x+1)", "(x+1)(3x+1)", "Find the derivative of $x(x+1)^2$."),
+    (r"\frac{1}{x^2}", "x^{-2}", ""),
+    (r"\frac{1}{2^n}", r"\left(\frac12\right)^n", ""),
+    (r"1 - \frac{1}{x+1}", r"\frac{x}{x+1}", ""),
     (r"\frac{1-x}{-x-1}", r"\frac{x-1}{x+1}", ""),
     (r"\frac12", "0.5", "Tom drinks 1/2 of a 1 liter bottle. How many liters does he drink?"),
     (r"1\frac12", "1.5", "A cake needs 1 1/2 cups of milk. How many cups do they need?"),
@@ -145,6 +148,10 @@ BEGUN = [
     *((answer, "x^2-x-6", _PRODUCT) for answer in ("x(x-3)+2(x-3)", "(x+2)x-3(x+2)")),
     ("-(x+2)(3-x)", "x^2-x-6", _PRODUCT),
     *((answer, "x+2", _QUOTIENT) for answer in (r"\frac{(x-2)(x+2)}{x-2}", r"\frac{4-x^2}{2-x}")),
+    *(
+        (answer, "x+2", "Divide $x^2+3x+2$ by $x+1$.")
+        for answer in (r"\frac{x^2+3x+2}{x+1}", r"\frac{2x^2+6x+4}{2x+2}", "(x^2+3x+2)(x+1)^{-1}")
+    ),
     (r"\frac{1.5}{5}", r"\frac{3}{10}", r"What is $\frac34 \cdot \frac25$?"),
 ]
 

@@ -54,7 +54,7 @@ _DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one le
 _RATIOS = frozenset({"ratio", "proportion", "scale"})
 # Commands, words and signs that may be an operator to evaluate.
 _OPERATOR = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{2,}|[!|]|\^\s*\{?\s*T\b|'")
-_PROSE, _DIGITS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}"), re.compile(r"\d+")
+_PROSE, _DIGITS = re.compile(r"(?<![{\\a-zA-Z])[a-zA-Z]{4,}"), re.compile(r"\d+")
 _FINISHED = frozenset(
     {
         *(r"\frac", r"\sqrt", r"\pi", r"\theta", r"\alpha", r"\beta", r"\begin", r"\end"),

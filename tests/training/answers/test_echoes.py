@@ -152,6 +152,9 @@ BEGUN = [
         (answer, "x+2", "Divide $x^2+3x+2$ by $x+1$.")
         for answer in (r"\frac{x^2+3x+2}{x+1}", r"\frac{2x^2+6x+4}{2x+2}", "(x^2+3x+2)(x+1)^{-1}")
     ),
+    # one number of a reference in words, which is beyond our grammar
+    ("2", r"x=5\text{ when }y=2", "Solve both."),
+    ("2", r"2\text{ hours }30\text{ minutes later}", "When does it leave?"),
     (r"\frac{1.5}{5}", r"\frac{3}{10}", r"What is $\frac34 \cdot \frac25$?"),
 ]
 

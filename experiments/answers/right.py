@@ -67,7 +67,8 @@ def _exact_for_rounded(rng: Random) -> Pair:
     digits = rng.randint(1, 4)
     if rng.random() < 0.5:
         value = a_fraction(rng)
-        return frac(value), decimal(value, digits)
+        # One digit is hardly a rounding: two at least, and none is below 0.03.
+        return frac(value), decimal(value, max(digits, 3) if abs(value) < 1 else digits)
     a, b, c = rng.randint(1, 20), rng.randint(1, 9), square_free(rng)
     root = Fraction(isqrt(c * 10**60), 10**30)
     answer = rf"{a} + {b}\sqrt{{{c}}}" if b > 1 else rf"{a}+\sqrt{{{c}}}"

@@ -87,7 +87,14 @@ def _sum(tree: Node) -> tuple[int, Form]:
         terms += [(sign * each, term) for each, term in _opened_sum(form) if term != _ZERO]
     if len(terms) < 2:
         return terms[0] if terms else (1, _ZERO)
-    return 1, ("sum", *sorted(terms, key=repr))
+    terms.sort(key=_form_and_sign)
+    first = terms[0][0]  # `3 - x` is the negative of `x - 3`
+    return first, ("sum", *((first * sign, form) for sign, form in terms))
+
+
+def _form_and_sign(term: tuple[int, Form]) -> tuple[str, int]:
+    sign, form = term
+    return repr(form), sign
 
 
 def _opened_sum(form: Form) -> tuple[tuple[int, Form], ...]:

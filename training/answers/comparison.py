@@ -13,7 +13,7 @@ from training.answers.kinds import MONEY
 from training.answers.numbers import Number
 from training.answers.order import is_ordered, ordered_names
 from training.answers.reading import choices
-from training.answers.tree import Node, is_rational, undone
+from training.answers.tree import Node, is_rational, may_divide, undone
 from training.answers.units import Unit
 from training.answers.values import (
     Expression,
@@ -206,8 +206,9 @@ class Comparison:
         if given == wanted:
             return True
         if expected.decimals is not None:
-            tolerance = Fraction(1, 2 * 10**expected.decimals)
-            if half is not None:
+            scale = 10**expected.decimals
+            tolerance = Fraction(1, 2 * scale)
+            if half is not None or abs(wanted) * scale < 10:  # one digit is hardly a rounding
                 tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
         elif half is not None and wanted.denominator != 1:
             tolerance = half
@@ -232,8 +233,11 @@ def _is_as_finished(actual: Node, expected: Node) -> bool:
     """Whether an answer leaves no work that the reference does not leave.
 
     A function that the reference holds may be there, too; arithmetic only as it stands there:
-    `3 + 3 + 1` is no answer where `1 + 2 + 4` is.
+    `3 + 3 + 1` is no answer where `1 + 2 + 4` is. Nor is a division by a letter where the
+    reference has none: to divide `x^2 - 4` by `x - 2` may be what is asked for.
     """
+    if may_divide(actual) and not may_divide(expected):
+        return False
     left = undone(actual)
     if any(work.startswith("a ") for work in left) and canonical(actual) != canonical(expected):
         return False
@@ -271,7 +275,8 @@ def alike(actual: Named, expected: Named, *, may_be_choices: bool = True) -> tup
 
 def _as_vectors(mine: Items, theirs: Items) -> tuple[Items, Items]:
     """A column beside `(3, 4)` as a tuple, too: both are ways to write a vector."""
-    if "matrix" in (mine.kind, theirs.kind) and "()" in (mine.kind, theirs.kind):
+    is_bound = bool(mine.name or theirs.name)  # `1 < x < 2`
+    if {mine.kind, theirs.kind} == {"matrix", "()"} and not is_bound:
         return _as_tuple(mine), _as_tuple(theirs)
     return mine, theirs
 

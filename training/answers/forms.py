@@ -374,7 +374,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str, str, str], bool]], ...] = (
     (
         re.compile(
             r"\bsimplif|\bsimplest\b|\blowest terms\b|\breduced?\b|\brationali[sz]e"
-            r"|\b(?:in|to|into) (?:radians?|degrees?)\b"
+            r"|\brational denom|\b(?:in|to|into) (?:radians?|degrees?)\b"
         ),
         _is_not_simplified,
     ),

@@ -14,7 +14,7 @@ def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...
 
 _STYLE = (
     r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname|boldsymbol|bm"
-    r"|underline|emph"
+    r"|underline|emph|vec|overrightarrow"
     r"|(?:text)?color\s*\{[a-z]{1,20}\}"
 )
 _REPLACEMENTS = _patterns(
@@ -36,6 +36,7 @@ _REPLACEMENTS = _patterns(
     (rf"\\(?:{_STYLE})\s*\{{([^{{}}]*)\}}", r" \1 "),
     (r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     (r"(?<!\\)\\!|(?<=\d)\\,(?=\d{3})|\{,\}(?=\d{3})", ""),
+    (r"\{:\}", ":"),
     (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![a-zA-Z])", " "),
     # The currency behind the number: `-$5`, `US$5`, `$-5`, `$2.5 million`, `$1\frac14`.
     (

@@ -39,8 +39,8 @@ _POWER_OF_TEN = re.compile(
 _SLASH = re.compile(rf"\s*/\s*(?P<digits>{_DIGITS})(?![\d/])")
 _FRACTION = re.compile(
     r"(?P<sign>[+-]?)\s*(?P<whole>\d{1,9}(?=\s*\\)|(?=\\|\d+/)|\d{1,9} (?=\d+/))\s*"
-    r"(?:\\frac\s*(?:\{\s*(?P<top>[+-]?[\d.]{1,40})\s*\}|(?P<t>\d))\s*"
-    r"(?:\{\s*(?P<bottom>[+-]?[\d.]{1,40})\s*\}|(?P<b>\d))"
+    r"(?:\\frac\s*(?:\{\s*(?P<top>[+-]?\d{1,40})\s*\}|(?P<t>\d))\s*"
+    r"(?:\{\s*(?P<bottom>[+-]?\d{1,40})\s*\}|(?P<b>\d))"
     r"|(?P<over>\d{1,40})/(?P<under>\d{1,40})(?![\d/]))(?P<rest>.*)",
     re.DOTALL,
 )
@@ -84,10 +84,12 @@ def _parse_compound(text: str) -> Number | None:
     second = parse_number(match["second"]) if match else None
     if first is None or second is None or first.unit is None or second.unit is None:
         return None
-    ratio = second.unit.factor / first.unit.factor
-    if first.unit.dimension != second.unit.dimension or ratio >= 1 or not second.unit.known:
+    rest = second.value * second.unit.factor / first.unit.factor
+    if first.unit.dimension != second.unit.dimension or not second.unit.known:
         return None
-    return Number(first.value + second.value * ratio, unit=first.unit, form="compound")
+    if not first.value or first.decimals or rest >= 1:
+        return None  # `0 hours 90 minutes` is no other writing of 90 minutes
+    return Number(first.value + rest, unit=first.unit, form="compound")
 
 
 def _leading_repeating(text: str) -> tuple[Number, str] | None:

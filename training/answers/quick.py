@@ -54,6 +54,7 @@ _DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one le
 _RATIOS = frozenset({"ratio", "proportion", "scale"})
 # Commands, words and signs that may be an operator to evaluate.
 _OPERATOR = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{2,}|[!|]|\^\s*\{?\s*T\b|'")
+_PROSE, _DIGITS = re.compile(r"(?<![{\\a-zA-Z])[a-zA-Z]{4,}"), re.compile(r"\d+")
 _FINISHED = frozenset(
     {
         *(r"\frac", r"\sqrt", r"\pi", r"\theta", r"\alpha", r"\beta", r"\begin", r"\end"),
@@ -230,6 +231,8 @@ def _for_algebra(given: str, wanted: str) -> Verdict | None:
     """Refuses operators that the reference, which we can't read, does not hold."""
     if given.count(":") != wanted.count(":"):
         return Verdict("wrong", "another number of parts")
+    if _PROSE.search(wanted) and len(_DIGITS.findall(given)) < len(_DIGITS.findall(wanted)):
+        return Verdict("wrong", "a part of the reference")
     tree = read_expression(given)
     if isinstance(tree, str) and tree.startswith("unverifiable"):
         return Verdict("unparseable", tree)

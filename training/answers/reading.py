@@ -97,11 +97,13 @@ _REALS = re.compile(
     r"𝔻R|(?:the )?(?:set of )?all (?:reals?|real (?:numbers|values|x))", re.IGNORECASE
 )
 _ALL_BUT = re.compile(
-    r"(?:[A-Za-z] ?∈ ?𝔻R, ?)?(?P<name>[A-Za-z]) ?≠ ?(?P<one>.+)"
+    r"(?:[A-Za-z] ?∈ ?𝔻R, ?)?(?P<name>[A-Za-z]) ?≠ ?(?P<one>[^≠]+"
+    r"(?:(?:,| and) (?P=name) ?≠[^≠]+)*)"
     r"|[Aa]ll real (?:numbers|values)(?: of [a-z])? (?:except|but)(?: for)? "
     r"(?:[a-z] ?= ?)?(?P<but>.+)"
     r"|𝔻R ?(?:\\(?:setminus|backslash)|\\|-) ?⟨(?P<some>.+)⟩"
 )
+_UNEQUAL = re.compile(r"[A-Za-z] ?≠ ?")
 _NO_END, _LAST_END = Words("-∞"), Words("∞")
 
 
@@ -112,6 +114,7 @@ def _parse_real_numbers(text: str) -> Items | None:
     match = _ALL_BUT.fullmatch(text)
     parts = (_split(match["one"] or match["but"] or match["some"]) if match else None) or []
     ends: list[tuple[Fraction, Value]] = []
+    parts = _with_both_signs([_UNEQUAL.sub("", part) for part in parts])
     for part in parts:
         value = _parse(part)
         if value is not None and (number := _real(value)) is not None:

@@ -12,7 +12,7 @@ _BEFORE = re.compile(
             r"[/^_+−-] ?|[-+−\d] ?\( ?|\\(?:cdot|times|div|pm|mp) ?|[\^_]\{ ?",
             r"\\(?:sqrt|[dt]?frac)\s*(?:\{[^{}]*\}\s*){0,2}\{?\s*",
             r"\\(?:log|ln|sin|cos|tan|exp|gcd|max|min|not|neg|lnot) *[({]? ?",
-            r"\\(?!(?:text|math|bold|bm|underline|fbox|color|emph|large)[a-z]*)[a-z]+\s*\{\s*",
+            r"\\(?!(?:text|math|bold|bm|underline|fbox|color|emph|large|huge|display)[a-z]*)[a-z]+\s*\{\s*",
             r"(?:[<>≤≥≠]|!=|\\not ?=) ?",
             r"\\(?:neq?|leq?|geq?|lt|gt|notin|sim)(?![a-zA-Z])\s*\$? ?",
             r"(?i:(?:\b(?:not|never|cannot)|n't)\s+(?:be |equal |equal to |simply )?)\$?|~~\$?",
@@ -29,14 +29,15 @@ _LIST_ITEM_OR_TAG = re.compile(
     r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |(?:</?\w+>|[=-]>) *\n?)\Z"
 )
 # What chat templates leave behind a box.
-_TAG = re.compile(r"\s*\$?\s*<(?:/?[a-z_]{1,20} ?/?|\|[a-z_]{1,20}\|)>\s*")
+_TAG = re.compile(r"\s*\$?\s*<(?:/?[a-zA-Z_]{1,20} ?/?|\|[a-z_]{1,20}\|)>\s*")
 # The same behind the box.
 _OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
 _IN_PARAGRAPH = r"(?:[^\S\n]|\n(?!\s*\n))*"
 _AFTER = re.compile(
     "|".join(
         (
-            r"[.,]?\d|\$?[a-zA-Z](?![a-zA-Z])|[a-zA-Z]|\s*\$?\s*(?:--?|[–—])\s*\$?\d|\s*\$?\s*\?|\$?~~",
+            r"[.,]?\d|\$?[a-zA-Z](?![a-zA-Z])|[a-zA-Z]|\s*\$?\s*\?|\$?~~",
+            r" *\$? *(?:--?|[–—]) *\$?\d",
             r"\s*\$?\s*(?:\\text\s*\{\s*)?(?:hundred|thousand|million|billion|trillion|dozen"
             r"|squared|cubed|halves|thirds|quarters|factorial)\b",
             r"\s*\$?\s*(?:times|over|to|plus|minus) \$?-?\d| *: *\d|\} *\^",
@@ -57,7 +58,7 @@ _AFTER = re.compile(
     )
 )
 # What belongs to an answer though it stands behind its box.
-_PER_CENT = re.compile(r" *\\?%|\$? *per ?cent\b")
+_PER_CENT = re.compile(r"\$? *(?:\\?%|per ?cent\b)")
 _DEGREES = re.compile(r" *(?:\^ *\{? *\\circ *\}?|\\degree\b|°)(?! *[CF\d])")
 _BASE = re.compile(r" *_ *(?:(\d{1,2})\b|\{ *(\d{1,2}) *\})")
 _UNIT = re.compile(
@@ -75,7 +76,7 @@ _MARK = re.compile(r"\\\$|\$\$|\$|\\[\[\]()]|\n\s*\n")
 _CLOSING = {"$": "$", "$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 _NOTHING = re.compile(
     r"\\(?:text|mathrm|mbox|tag)\s*\{[^{}]*\}|\\(?:[,;:! \\]|q?quad|square|blacksquare|checkmark)"
-    r"|\\end\{[a-z]+\*?\}|[\s.,;&}]|\\(?:left|right)\.?"
+    r"|\\end\{[a-z]+\*?\}|[\s.,;&}]|\\(?:left|right)\.?|\\approx *-?\d[\d.,]*"
 )
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import gcd, isqrt
 
 CONSTANTS = ("pi", "e", "i")
+_LARGEST_INDEX, _MOST_DIVISORS = 10, 1000  # of roots that are told to be alike
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ def is_reducible(tree: Node) -> bool:
     return any(node.kind == "quotient" and _is_reducible_here(node) for node in nodes(tree))
 
 
+def may_divide(tree: Node) -> bool:
+    """Whether it divides by a letter, or has a power that may: `1/x`, `x^{-1}`, `2^n`."""
+    return any(
+        (node.kind == "quotient" and variables(node.parts[1]))
+        or (node.kind == "power" and (node.parts[1].kind == "negative" or variables(node.parts[1])))
+        for node in nodes(tree)
+    )
+
+
 def _is_reducible_here(node: Node) -> bool:
     over, under = node.parts
     terms = list(_terms(over)) if over.kind == "sum" else [over]
@@ -86,7 +96,17 @@ def _is_undone_sum(node: Node) -> bool:
     is_nested = any(
         term.kind == "product" and any(part.kind == "sum" for part in term.parts) for term in terms
     )
-    return len(set(alike)) < len(alike) or (is_nested and not variables(node))
+    # `x(x - 3) + 2(x - 3)` is half multiplied out, or half factored.
+    shared = [each for term in terms for each in _brackets(term)]
+    is_alike = any(len(set(found)) < len(found) for found in (alike, shared))
+    return is_alike or (is_nested and not variables(node))
+
+
+def _brackets(term: Node) -> frozenset[Node]:
+    """The sums that are factors of a term."""
+    inner = term.parts[0] if term.kind == "negative" else term
+    factors = _factors(inner) if inner.kind == "product" else ()
+    return frozenset(part for part in factors if part.kind == "sum")
 
 
 def _terms(node: Node) -> Iterator[Node]:
@@ -143,7 +163,7 @@ def _is_undone_quotient(node: Node) -> bool:
     tops = [_coefficient(term) for term in _terms(over)] if over.kind == "sum" else [top]
     if bottom != 1 and all((each / bottom).denominator == 1 for each in tops):
         return True
-    return bool(set(_bases(over)) & set(_bases(under)))
+    return any(set(found(over)) & set(found(under)) for found in (_bases, _sums))
 
 
 def _holds_quotient(node: Node) -> bool:
@@ -223,6 +243,15 @@ def _bases(node: Node) -> list[Node]:
     return []
 
 
+def _sums(node: Node) -> list[Node]:
+    """Sums with variables that are factors of a term, or whose powers are."""
+    if node.kind == "sum":
+        return [node] if variables(node) else []
+    parts = node.parts[:1] if node.kind == "power" else node.parts
+    is_product = node.kind in ("power", "product", "negative")
+    return [found for part in parts for found in _sums(part)] if is_product else []
+
+
 def _without_coefficient(node: Node) -> tuple[str, ...]:
     """What makes two terms of a sum alike: the term without its rational factor."""
     if rational(node) is not None:
@@ -235,7 +264,29 @@ def _without_coefficient(node: Node) -> tuple[str, ...]:
         bottom = _without_coefficient(node.parts[1])
         top = _without_coefficient(node.parts[0])
         return (*top, *(f"/{each}" for each in bottom))
+    if root := _root_of_number(node):
+        radicand, index = root
+        return (f"root {index} of {_without_powers(radicand, index)}",)
     return (repr(node),)
+
+
+def _root_of_number(node: Node) -> tuple[int, int] | None:
+    """The radicand and index of a number's root: `8^{1/2}` too, and one half's is that of two."""
+    if node.kind not in ("root", "power"):
+        return None
+    base, power = (rational(part) for part in node.parts)
+    index = power if node.kind == "root" or not power else 1 / power
+    if base is None or index is None or index not in range(2, _LARGEST_INDEX + 1):
+        return None
+    return base.numerator * base.denominator ** (int(index) - 1), int(index)
+
+
+def _without_powers(whole: int, index: int) -> int:
+    """A radicand without the factors that can be drawn: 3 of the square root of 48."""
+    for base in range(2, _MOST_DIVISORS):
+        while whole and whole % base**index == 0:
+            whole //= base**index
+    return whole
 
 
 def _is_power(value: Fraction | None, index: int) -> bool:

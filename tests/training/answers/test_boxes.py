@@ -112,6 +112,14 @@ from training.answers.verifier import verify_in_process
         (r"$\boxed{5} \text{ dozen}$", None),
         (r"$\boxed{5} \text{ squared}$", None),
         (r"$\boxed{5}^2$", None),
+        (r"$\boxed{50}$%", "50%"),
+        (r"$\boxed{50}$\%", "50%"),
+        (r"<Answer>\boxed{5}</Answer>", "5"),
+        ("\\boxed{15}\n\n- 7 is the first number", "15"),
+        (r"$\boxed{15} - 7$", None),
+        (r"$\boxed{10\pi} \approx 31.4$", r"10\pi"),
+        (r"$\boxed{10\pi} \approx 31.4 + 1$", None),
+        (r"\huge{\boxed{5}}", "5"),
     ],
 )
 def test_what_is_extracted(text, answer):

@@ -105,6 +105,28 @@ TABLE = [
         )
         for reference in ("1.5", r"1.5\text{ hours}")
     ),
+    (
+        "Convert 90 minutes to hours.",
+        "1.5",
+        [
+            r"0\text{ hours }90\text{ minutes}",
+            r"0.5\text{ hours }60\text{ minutes}",
+            r"1\text{ hour }90\text{ minutes}",
+        ],
+        [r"1\text{ hour }30\text{ minutes}"],
+    ),
+    (
+        "Convert 30 inches to feet.",
+        "2.5",
+        [r"1\text{ ft }18\text{ in}"],
+        [r"2\text{ ft }6\text{ in}"],
+    ),
+    (
+        r"Evaluate $\frac{1}{\sqrt2}$ with a rational denominator.",
+        r"\frac{\sqrt2}{2}",
+        [r"2^{-1/2}", r"\sqrt{\frac12}", r"\sqrt{0.5}"],
+        [r"\frac12\sqrt2"],
+    ),
     # Where no form is asked for, another writing of the value is right.
     ("What fraction of the pizza is left?", r"\frac14", [], ["0.25", r"25\%"]),
     ("How long did it take?", r"1.5\text{ hours}", [], [r"1\text{ hour }30\text{ minutes}"]),

@@ -18,7 +18,7 @@ def boxed(answer):
 
 
 def hostile_corpus():
-    """260 answers meant to hang, crash or fool a verifier; the same every time."""
+    """264 answers meant to hang, crash or fool a verifier; the same every time."""
     rng = random.Random(0)
     corpus = [
         *("9" + "^{9" * depth + "}" * depth for depth in (2, 5, 50, 300)),
@@ -40,6 +40,7 @@ def hostile_corpus():
         *("1," * length for length in (50, 101, 480)),
         *(" or ".join("ABCDE"[:count]) for count in (2, 3, 5)),
         *("\x00", "1\x00", "\x00" * 900, "\ud800", "\udfff1", "١٢٣", "①", "½", "²", "∞", "−0"),
+        *(f"{letter}≠" * length + "1" for letter in "xa" for length in (200, 495)),
         *("\u202e5", "\u200b5\u200b", "\ufeff5", "e\u0301" * 50, "🤖", "𝟓", "五"),
         *("None", "nan", "NaN", "inf", "-inf", "True", "__import__('os').system('exit 1')"),
         *("lambda: 1", "exec('1')", "x.__class__", "{{7*7}}", "${7*7}", "%s%s%n", "; DROP TABLE"),
@@ -68,7 +69,7 @@ def hostile_corpus():
         "{",
         "}",
     ]
-    while len(corpus) < 260:
+    while len(corpus) < 264:
         corpus.append("".join(rng.choices(alphabet, k=rng.randint(1, 120))))
     return corpus
 

@@ -78,6 +78,27 @@ TABLE = [
         [r"\frac{\pi}{6}+n\pi, \frac{5\pi}{6}+n\pi", r"\frac{\pi}{6}, \frac{5\pi}{6}"],
         [r"\frac{\pi}{6}+2n\pi, \frac{5\pi}{6}+2n\pi"],
     ),
+    (
+        "What is the domain?",
+        r"\mathbb{R} \setminus \{1, 2\}",
+        [r"x \neq 1", r"x \neq 1, y \neq 2", r"x \neq 1, x \neq 3"],
+        [r"x \neq 1 \text{ and } x \neq 2", r"x \ne 1, x \ne 2", r"x \neq 1, 2"],
+    ),
+    (
+        r"Find the domain of $\frac{1}{x^2-1}$.",
+        r"x \neq \pm 1",
+        [r"x \neq 1", r"x = \pm 1", r"x \neq 0, \pm 1"],
+        [r"x \neq 1 \text{ and } x \neq -1", r"\mathbb{R} \setminus \{-1, 1\}", r"x \ne \pm1"],
+    ),
+    (
+        "Find the vector.",
+        r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}",
+        ["1 < x < 2", "(2, 1)"],
+        ["(1, 2)", r"\vec{v} = \begin{pmatrix} 1 \\ 2 \end{pmatrix}"],
+    ),
+    ("When is it?", r"3:50\text{ PM}", [r"3{:}05\text{ PM}"], [r"3{:}50\text{ PM}"]),
+    ("How many hours is it?", "5", [r"5\text{ yrs}"], [r"5\text{ hrs}"]),
+    ("How old is he?", "5", [r"5\text{ hrs}"], [r"5\text{ yrs}", r"5\text{ yrs old}"]),
     ("Compute the angle.", r"\arctan 2", [r"\tan 2", r"\tan^{-1}3"], [r"\tan^{-1}2"]),
     ("How many ways?", r"\binom{10}{4}", [r"\dbinom{10}{3}"], [r"\dbinom{10}4", r"{10\choose 4}"]),
     (

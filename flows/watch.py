@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,7 @@ from infra.settings import Settings
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0  # between two lines that only tell of progress
-QUEUED = ("Late", "AwaitingConcurrencySlot")  # Prefect's names of a state: nobody starts it yet
+QUEUED_AFTER = timedelta(seconds=15)  # nobody has started it at its time: it waits for others
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,11 @@ def waits_for(settings: Settings, run: FlowRun) -> str:
             f"{run.name} waits for a person: release or refuse its gate at "
             f"{settings.ui_url}/runs/flow-run/{run.id}, or by `revisual decide {run.name}`"
         )
-    if run.state is not None and run.state.name in QUEUED:
-        return f"{run.name} waits for its turn: a worker does one run at a time"
+    if run.state is not None and run.state.is_scheduled():
+        due = run.state.state_details.scheduled_time
+        is_overdue = due is not None and datetime.now(UTC) - due > QUEUED_AFTER
+        if is_overdue or run.state.name == "AwaitingConcurrencySlot":
+            return f"{run.name} waits for its turn: one run at a time"
     return ""
 
 

@@ -97,8 +97,14 @@ class StageWorker(ProjectWorker):
 
 
 def create_pool(client: SyncPrefectClient) -> None:
-    """The pool that this worker serves; no worker of Prefect's own knows its type."""
-    pool = WorkPoolCreate(name=POOL, type=ProjectWorker.type, base_job_template=JOB_TEMPLATE)
+    """The pool that this worker serves; no worker of Prefect's own knows its type.
+
+    One run at a time, of whichever deployment: the machine belongs to one training. The worker's
+    own limit would hold a run's place until its process has ended, and break on a quick retry.
+    """
+    pool = WorkPoolCreate(
+        name=POOL, type=ProjectWorker.type, base_job_template=JOB_TEMPLATE, concurrency_limit=1
+    )
     client.create_work_pool(pool, overwrite=True)
 
 
@@ -150,9 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="infra.worker", description=__doc__)
     parser.add_argument("--with-healthcheck", action="store_true", help="answer on port 8080")
     options = parser.parse_args()
-    # One run at a time, of whichever deployment: the machine belongs to one training.
-    worker = ProjectWorker(work_pool_name=POOL, limit=1)
-    serve(worker, with_healthcheck=options.with_healthcheck)
+    serve(ProjectWorker(work_pool_name=POOL), with_healthcheck=options.with_healthcheck)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,27 @@
 """What a person who watches a run is told."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import AwaitingConcurrencySlot, Late, Pending, Running, Scheduled, Suspended
+from prefect.states import AwaitingConcurrencySlot, Pending, Running, Scheduled, Suspended
 
 from flows.watch import waits_for
 from infra.settings import Settings
+
+A_MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
     ("state", "told"),
     [
         (Scheduled(), ""),
+        (Scheduled(scheduled_time=A_MINUTE_AGO), "waits for its turn"),
+        (Scheduled(name="Resuming", scheduled_time=A_MINUTE_AGO), "waits for its turn"),
+        (AwaitingConcurrencySlot(), "waits for its turn"),
         (Pending(), ""),
         (Running(), ""),
-        (Late(), "waits for its turn"),
-        (AwaitingConcurrencySlot(), "waits for its turn"),
         (Suspended(), "waits for a person: release or refuse its gate at http://127.0.0.1:7/runs"),
     ],
 )

@@ -247,6 +247,7 @@ def write(
     summary = {
         **account.summarise(read.counts.rows, chosen, counts, topic_of),
         "topics": account.summarise_topics(found),
+        "topic_questions": account.topic_questions(graded.kept, found, recipe.seed),
         "converted_traces": dict(sorted(read.counts.conversions.items())),
         "number_variants": read.sifted.variants,
         "verification": verification,

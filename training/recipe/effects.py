@@ -93,6 +93,8 @@ _OF_ROWS = f"{_OF_COLUMN} share"
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
     "EmbeddingRecipe": "path revision",
+    "TopicsRecipe": "names",  # for readers of the datasheet
+    "TopicNamesRecipe": "address model prompt connection",
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing "
     "retries collective_timeout_minutes pool executor nodes address placement_timeout_minutes "
     "stages",

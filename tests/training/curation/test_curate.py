@@ -197,6 +197,7 @@ def test_every_graded_problem_is_told_with_its_topic_and_its_set(curated, sets, 
         of_set = Counter(row["topic"] for row in graded if row["set"] == name)
         assert counts["sets"][name]["by_topic"] == of_set
     assert sum(counts["topics"]["by_topic"].values()) == len(graded)
+    assert counts["topic_questions"].keys() == counts["topics"]["by_topic"].keys() - {"other"}
     examples = read_problems(curated / "examples.parquet")
     assert Counter(chosen[row["id"]] for row in examples) == dict.fromkeys(sets, 4)
 

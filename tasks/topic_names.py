@@ -77,12 +77,12 @@ def kept_names(store: Store, curated: Artifact, recipe: Mapping[str, Any]) -> To
     Args:
         store: Keeps the names.
         curated: The curation.
-        recipe: The run's resolved recipe, as JSON; one of an older version knows of no names.
+        recipe: The run's resolved recipe, as its record has it; older ones know of no names.
     """
-    values = recipe.get("curation", {}).get("topics", {}).get("names")
-    if values is None:
+    try:
+        naming = TopicNamesRecipe.model_validate(recipe["curation"]["topics"]["names"])
+    except (LookupError, TypeError, ValidationError):  # nobody, or somebody else wrote the record
         return None
-    naming = TopicNamesRecipe.model_validate(values)
     return stored_names(store, curated, naming) or TopicNames(model=naming.model)
 
 

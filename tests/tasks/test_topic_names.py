@@ -29,7 +29,8 @@ def kept(tmp_path):
 def test_a_name_is_asked_for_once_and_what_failed_again(kept, naming, endpoint):
     store, curated = kept
     recipe = {"curation": {"topics": {"names": naming.model_dump(mode="json")}}}
-    assert kept_names(store, curated, {}) is None
+    for nobody in ({}, {"curation": []}, {"curation": {"topics": {"names": None}}}):
+        assert kept_names(store, curated, nobody) is None
     assert kept_names(store, curated, recipe).names == {}  # asked for, and not there
 
     def first(body):

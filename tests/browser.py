@@ -99,9 +99,12 @@ def chromium(folder: Path) -> Iterator[Browser]:
     command = [CHROMIUM, *options, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
     with subprocess.Popen([*command, "about:blank"], stderr=subprocess.DEVNULL) as process:
         try:
-            while not (profile / "DevToolsActivePort").is_file():
+            told = profile / "DevToolsActivePort"
+            while not (told.is_file() and told.read_text()):
+                if process.poll() is not None:
+                    raise RuntimeError(f"Chromium ended with {process.returncode}")
                 time.sleep(0.05)
-            port = (profile / "DevToolsActivePort").read_text().splitlines()[0]
+            port = told.read_text().splitlines()[0]
             with urlopen(f"http://127.0.0.1:{port}/json/list") as reply:
                 (target,) = [one for one in json.load(reply) if one["type"] == "page"]
             with connect(target["webSocketDebuggerUrl"], max_size=2**26) as socket:

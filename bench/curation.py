@@ -89,8 +89,9 @@ class Clocked(ShardWork):
         self,
         step: str,
         write: Callable[[Path], Iterable[Path]],
-        find: Callable[[Path], pa.Table],
+        find: Callable[[Path], Iterable[pa.Table]],
         settings: object,
+        num_undecided: Callable[[], int],
     ) -> list[Path]:
         """See `ShardWork.run`."""
 
@@ -101,7 +102,7 @@ class Clocked(ShardWork):
 
         if step != "rows":
             self.times.append(time.time())
-        found = super().run(step, clocked, find, settings)
+        found = super().run(step, clocked, find, settings, num_undecided)
         self.times.append(time.time())
         return found
 

@@ -6,27 +6,21 @@ filter to show its result, up to the painted frame, and the page's size. It need
 """
 
 import argparse
-import itertools
 import json
 import random
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
-from urllib.request import urlopen
 
 import pandas as pd
-from websockets.sync.client import ClientConnection, connect
 
 from report.evidence import gather
 from report.items import PAGE, write_items
+from tests.browser import Browser, chromium
 from tests.report.conftest import make_run, png
 from training.records import Problem, write_problems
 
@@ -51,57 +45,6 @@ FILTERS = {
     "search, rare": ("search", "area twice circle half"),
     "search, frequent": ("search", "half figure"),
 }
-
-
-class Browser:
-    """One page of a browser, by the DevTools protocol."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket, self._numbers = socket, itertools.count(1)
-
-    def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """Calls a method, and returns its result.
-
-        Raises:
-            RuntimeError: The browser refuses, or the script has thrown.
-        """
-        number = next(self._numbers)
-        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while (reply := json.loads(self._socket.recv(timeout=120))).get("id") != number:
-            pass  # an event
-        if "error" in reply or "exceptionDetails" in reply.get("result", {}):
-            raise RuntimeError(f"{method}: {json.dumps(reply)[:500]}")
-        found: dict[str, Any] = reply["result"]
-        return found
-
-    def evaluate(self, script: str) -> object:
-        """The value of a script, or of what it promises."""
-        found = self.call(
-            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
-        )
-        return found["result"].get("value")
-
-
-@contextmanager
-def chromium(folder: Path) -> Iterator[Browser]:
-    """A headless Chromium with an empty page, for as long as a `with` lasts."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        raise SystemExit("Chromium is not installed: apt-get install chromium")
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1366,768")
-    profile = folder / "profile"
-    command = [program, *options, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
-    with subprocess.Popen([*command, "about:blank"], stderr=subprocess.DEVNULL) as process:
-        try:
-            while not (profile / "DevToolsActivePort").is_file():
-                time.sleep(0.05)
-            port = (profile / "DevToolsActivePort").read_text().splitlines()[0]
-            with urlopen(f"http://127.0.0.1:{port}/json/list") as reply:
-                (target,) = [one for one in json.load(reply) if one["type"] == "page"]
-            with connect(target["webSocketDebuggerUrl"], max_size=2**26) as socket:
-                yield Browser(socket)
-        finally:
-            process.terminate()
 
 
 def predictions(num_items: int) -> pd.DataFrame:

@@ -6,12 +6,13 @@ severity in the recipe is `error`.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import RevisualError
 from contracts.run_record import GateCheck, GateRecord
 from data_checks import frames
 from data_checks.near import near_duplicates
-from data_checks.steps import steps_frame
+from data_checks.steps import read_steps, steps_frame
 from data_checks.validate import Checked, load_suites, validate
 from data_checks.weights import files_frame, tensors_frame
 from training.recipe.recipe import Recipe
@@ -132,11 +133,29 @@ def check_rollouts(recipe: Recipe, stage: RlStage, folder: Path) -> Checked:
         GateError: A check failed whose severity is `error`.
         DataError: A file cannot be read.
     """
+    path = folder / "metrics.jsonl"
+    return check_steps(recipe, stage, read_steps(path), where=str(path))
+
+
+def check_steps(
+    recipe: Recipe, stage: RlStage, steps: Sequence[Mapping[str, Any]], *, where: str
+) -> Checked:
+    """As `check_rollouts`, of figures at hand: those of a stage that still trains, say.
+
+    Args:
+        recipe: The run's recipe; `gates.rollouts` holds what it demands.
+        stage: The stage.
+        steps: Lines of its `metrics.jsonl`.
+        where: Whose they are, for the message.
+
+    Raises:
+        GateError: A check failed whose severity is `error`.
+    """
     gate = recipe.gates.rollouts
     suite = load_suites().steps_suite(gate, stage.num_steps)
     return _demand(
-        validate(f"rollouts-{stage.name}", gate, [(suite, steps_frame(folder / "metrics.jsonl"))]),
-        where=str(folder / "metrics.jsonl"),
+        validate(f"rollouts-{stage.name}", gate, [(suite, steps_frame(steps))]),
+        where=where,
         fix=f"look at the curves of {stage.name}, then correct its rewards, lengths or data, or "
         "gates.rollouts",
     )

@@ -15,20 +15,15 @@ _MADE_HERE = ("id", "length_growth", "timeout_fraction")
 _TIMEOUTS = "verification_timeout"
 
 
-def steps_frame(path: Path) -> pd.DataFrame:
-    """The steps of a stage's `metrics.jsonl`, with `id` = `step N`.
-
-    A figure that a step has no value of is NaN: entropy, say, where no update was made. Two are
-    worked out here: `timeout_fraction`, the share of responses that nobody could verify in time,
-    and `length_growth`, the mean length over that of the first tenth of the steps, at least one.
+def read_steps(path: Path) -> list[dict[str, Any]]:
+    """The steps of a stage's `metrics.jsonl`.
 
     Raises:
         DataError: The file is missing, or a line of it is no object with a step.
     """
-    columns = [name for name in RolloutsGate.TABLES["steps"] if name not in _MADE_HERE]
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        ids = [f"step {line['step']}" for line in lines]
+        return [{"step": line["step"], **line} for line in lines]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise DataError(
             f"{path.name} cannot be checked: {type(error).__name__}: {str(error)[:200]}.",
@@ -36,10 +31,22 @@ def steps_frame(path: Path) -> pd.DataFrame:
             rule="an RL stage leaves one JSON object with its figures for each step",
             fix="run the stage again: its artifact is incomplete",
         ) from error
-    figures = _numbers(lines, columns)
+
+
+def steps_frame(steps: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The figures of a stage's steps, all or those so far, with `id` = `step N`.
+
+    A figure that a step has no value of is NaN: entropy, say, where no update was made. Two are
+    worked out here: `timeout_fraction`, the share of responses that nobody could verify in time,
+    and `length_growth`, the mean length over that of the first tenth of the steps, at least one.
+    """
+    ids = [f"step {step['step']}" for step in steps]
+    figures = _numbers(
+        steps, [name for name in RolloutsGate.TABLES["steps"] if name not in _MADE_HERE]
+    )
     lengths = figures["response_length_tokens"]
     start = lengths.head(max(1, len(lengths) // 10)).mean()
-    verdicts = _numbers(lines, sorted({name for line in lines for name in line if _is_count(name)}))
+    verdicts = _numbers(steps, sorted({name for step in steps for name in step if _is_count(name)}))
     return pd.DataFrame({"id": ids}).join(
         figures.assign(
             length_growth=lengths / start,

@@ -112,6 +112,9 @@ class Watcher:
     def show_retry(self, title: str, why: str) -> None:
         self.said.append(f"{title}: {why}")
 
+    def show_warning(self, text: str) -> None:
+        self.said.append(text)
+
     def show_line(self, line: str) -> None:
         self.lines.append(line)
 

@@ -1,7 +1,7 @@
 """The curated data's datasheet: where the rows come from, what they are like, what was left out."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 from datasets.table import table_cast
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.artifact import Count
 from report.blocks import Beside, Block, Document, Figure, Prose, Sample, Section, Table
@@ -25,6 +25,7 @@ from report.svg_counts import MAX_COLOURS, MAX_DRAWN, bar_chart, point_map
 from report.write_html import html_page
 from report.write_markdown import markdown_page
 from training.curation.account import GRADED_FEATURES
+from training.curation.topic_names import TopicNames
 from training.curation.topics import OTHER
 from training.recipe.known_sources import known_source
 from training.records import PROBLEM_FEATURES
@@ -53,15 +54,19 @@ class Summary(CurationSummary):
 
     sources: dict[str, Count]
     topics: TopicCounts
+    topic_questions: dict[str, list[str]] = Field(default_factory=dict)  # older ones have none
 
 
-def datasheet(name: str, folder: Path, recipe: Mapping[str, Any]) -> Report:
+def datasheet(
+    name: str, folder: Path, recipe: Mapping[str, Any], names: TopicNames | None = None
+) -> Report:
     """Renders the datasheet of a curation.
 
     Args:
         name: The run's.
         folder: With `FILES`, as curation writes them.
         recipe: The resolved recipe, as JSON.
+        names: What a model calls the topics; None if the recipe asks none.
 
     Returns:
         The page and its Markdown twin; of files that cannot be read, a page that says so.
@@ -73,10 +78,19 @@ def datasheet(name: str, folder: Path, recipe: Mapping[str, Any]) -> Report:
         what = f"The curation's files cannot be read ({reason})."
         sections: tuple[Section, ...] = (Section("Rows", "rows", (Prose(what, "bad"),)),)
     else:
-        sections = _sections(made, recipe)
+        sections = _sections(made, recipe, names)
     subtitle = f"What curation made of its sources for the run {name}."
     document = Document(f"Datasheet of {name}", subtitle, sections)
     return Report(html=html_page(document), markdown=markdown_page(document))
+
+
+def topic_questions(folder: Path) -> dict[str, list[str]]:
+    """A few questions of each topic, by which it may be named; none if nobody can read them."""
+    try:
+        text = (folder / SUMMARY).read_text(encoding="utf-8")
+        return Summary.model_validate_json(text).topic_questions
+    except (OSError, ValueError):  # which the datasheet tells
+        return {}
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,9 @@ def _table(path: Path, features: Features, may_lack: Collection[str]) -> pd.Data
     return frame
 
 
-def _sections(made: _Made, recipe: Mapping[str, Any]) -> tuple[Section, ...]:
+def _sections(
+    made: _Made, recipe: Mapping[str, Any], names: TopicNames | None
+) -> tuple[Section, ...]:
     summary, graded, examples = made.summary, made.graded, made.examples
     sets = [*summary.sets, NO_SET]
     return (
@@ -127,7 +143,7 @@ def _sections(made: _Made, recipe: Mapping[str, Any]) -> tuple[Section, ...]:
         _left_out(summary),
         _difficulty(graded, sets),
         _lengths(graded),
-        _topics(summary.topics, graded, sets),
+        _topics(summary.topics, graded, sets, names),
         _examples(examples, graded),
     )
 
@@ -283,7 +299,9 @@ def length_bins(lengths: np.ndarray) -> list[tuple[str, float]]:
     return [(str(2**power), float(counts[power])) for power in range(min(counts), max(counts) + 1)]
 
 
-def _topics(counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str]) -> Section:
+def _topics(
+    counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str], names: TopicNames | None
+) -> Section:
     sizes = Counter(graded["topic"])
     by_set = Counter(zip(graded["topic"], graded["set"], strict=True))
     ordered = [topic for topic, _ in sizes.most_common()]
@@ -291,6 +309,7 @@ def _topics(counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str]) -> S
     rows = tuple(
         (
             topic,
+            *([] if names is None else [names.names.get(topic, "")]),
             str(sizes[topic]),
             *(str(by_set[topic, name]) for name in sets),
             percent(float(means["pass_rate"][topic])),
@@ -305,8 +324,10 @@ def _topics(counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str]) -> S
         f"topic of their neighbours. {percent(share)} of all problems are in no topic: they are "
         f"“{OTHER}”, which is balanced like any other."
     )
-    columns = ("topic", "problems", *sets, "pass rate", "level")
-    table = Table("Topics", columns, "l" + "r" * (len(columns) - 1), rows)
+    words = ("topic",) if names is None else ("topic", "name")
+    columns = (*words, "problems", *sets, "pass rate", "level")
+    aligned = "l" * len(words) + "r" * (len(columns) - len(words))
+    table = Table("Topics", columns, aligned, rows)
     largest = [topic for topic in ordered if topic != OTHER][:MAX_COLOURS]
     colours = {topic: place for place, topic in enumerate(largest, start=1)}
     drawn = graded.iloc[:: max(1, -(-len(graded) // MAX_DRAWN))]
@@ -317,7 +338,24 @@ def _topics(counts: TopicCounts, graded: pd.DataFrame, sets: Sequence[str]) -> S
         "lies far off is drawn at the edge."
     )
     figure = Figure(title, text, point_map(title, text, points, colours), wide=False)
-    return Section("Topics", "topics", (Prose(said), figure, table))
+    named = [] if names is None else _naming(names, set(ordered) - {OTHER})
+    return Section("Topics", "topics", (Prose(said), figure, *named, table))
+
+
+def _naming(names: TopicNames, topics: Set[str]) -> list[Prose]:
+    """Who gave the names, and why some topics have none."""
+    said = [
+        Prose(
+            f"Names are what {names.model} calls the topics, for readers alone: sets are balanced "
+            "over the topics as they were found."
+        )
+    ]
+    without = topics - names.names.keys()
+    if without:
+        reasons = Counter(names.faults.get(topic, "no reply is kept") for topic in without)
+        told = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common(5))
+        said.append(Prose(f"{len(without)} topics have no name. {told}.", "bad"))
+    return said
 
 
 def _within(places: "pd.Series[float]") -> list[float]:

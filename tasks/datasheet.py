@@ -8,13 +8,21 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
-from report.datasheet import FILES, GRADED, PAGE, TEXT, datasheet
+from report.datasheet import FILES, GRADED, PAGE, TEXT, datasheet, topic_questions
 from tasks.display import artifact_key, unless_the_server_is_away
 from tasks.run import Run
+from tasks.topic_names import make_names
+from training.curation.topic_names import TopicNames
 from training.recipe.recipe import resolved_toml_values
 
 
-def write_datasheet(name: str, made: Path, recipe: Mapping[str, Any], folder: Path) -> Path:
+def write_datasheet(
+    name: str,
+    made: Path,
+    recipe: Mapping[str, Any],
+    folder: Path,
+    names: TopicNames | None = None,
+) -> Path:
     """Renders a curation's datasheet.
 
     Args:
@@ -22,11 +30,12 @@ def write_datasheet(name: str, made: Path, recipe: Mapping[str, Any], folder: Pa
         made: The curation's files.
         recipe: The resolved recipe, as JSON.
         folder: Receives datasheet.html and datasheet.md; made if it is missing.
+        names: What a model calls the topics; None if the recipe asks none.
 
     Returns:
         The page.
     """
-    html, markdown = datasheet(name, made, recipe)
+    html, markdown = datasheet(name, made, recipe, names)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TEXT).write_text(markdown, encoding="utf-8")
     page = folder / PAGE
@@ -40,12 +49,18 @@ def show_datasheet(run: Run, artifact: Artifact) -> None:
     Raises:
         StoreError: The curation's files cannot be fetched.
     """
-    made = run.store().fetch(artifact, only=FILES)
+    store = run.store()
+    made = store.fetch(artifact, only=FILES)
     if not (made / GRADED).is_file():
         get_run_logger().info("The curated sets are of an older version and have no datasheet.")
         return
     folder = run.settings.reports / run.name
-    page = write_datasheet(run.name, made, resolved_toml_values(run.recipe), folder)
+    names, naming = None, run.recipe.curation.topics.names
+    if naming is not None:
+        questions, seed = topic_questions(made), run.recipe.seed
+        warn = get_run_logger().warning
+        names = make_names(store, artifact, naming, questions, seed, warn)
+    page = write_datasheet(run.name, made, resolved_toml_values(run.recipe), folder, names)
     get_run_logger().info("Datasheet: %s", page)
     with unless_the_server_is_away():
         create_markdown_artifact(

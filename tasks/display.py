@@ -84,6 +84,15 @@ class StageDisplay:
                 key=artifact_key(self._stage, "retry"),
             )
 
+    def show_warning(self, text: str) -> None:
+        """Warns in the log, and leaves an artifact: the run's page shows what was seen."""
+        self._logger.warning("%s: %s", self._stage, text)
+        with unless_the_server_is_away():
+            create_markdown_artifact(
+                f"**{self._stage}** goes on, but:\n\n```\n{text}\n```",
+                key=artifact_key(self._stage, "warning"),
+            )
+
     def show_metrics(self, metrics: Metrics) -> None:
         """Moves the progress bar, and now and then draws the figures' curves anew."""
         self._metrics.append(metrics)

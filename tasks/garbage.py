@@ -20,7 +20,7 @@ from infra.manifest import MANIFEST
 from infra.names import chunks_key, is_entry, is_key, is_location, step_key, step_of_entry
 from infra.store import Store
 from tasks.chunks import KIND as CHUNKS
-from tasks.chunks import SHARDS_KIND
+from tasks.chunks import RESPONSES, SHARDS_KIND
 from tasks.keys import stage_key
 from tasks.uploads import KIND as CHECKPOINT
 from tasks.uploads import Retention, best_step, step_scores
@@ -230,10 +230,13 @@ def _has_served(store: Store, artifact: Artifact) -> bool:
     found again in less time than it takes to ask a model, and nobody else knows a run's salt.
     """
     try:
-        made_of = store.manifest(artifact).ingredients
+        manifest = store.manifest(artifact)
     except DamagedError:
         return False
-    if made_of is None or (artifact.kind == CHUNKS and not made_of.salt):
+    made_of = manifest.ingredients
+    # By their files: an older version stored shards as `chunks`, too.
+    holds_responses = any(file.path.startswith(RESPONSES) for file in manifest.files)
+    if made_of is None or (holds_responses and not made_of.salt):
         return False
     return store.find(stage_key(made_of)) is not None
 

@@ -142,14 +142,14 @@ def _look(run: Run, name: str, look: Callable[[], Checked]) -> None:
     try:
         checked = look()
     except GateError as error:
-        _show(run, name, error.checked)
+        show_gate(run, error.checked)
         raise
-    _show(run, name, checked)
+    show_gate(run, checked)
 
 
-def _show(run: Run, name: str, checked: Checked) -> None:
+def show_gate(run: Run, checked: Checked) -> None:
     """Tables and a link to the Data Docs in the UI, and an entry in the run's diary."""
-    record = checked.record
+    record, name = checked.record, checked.record.name
     run.note_gate(record)
     failed = ", ".join(check.name for check in record.failed)
     create_table_artifact(

@@ -25,6 +25,7 @@ from tasks.keys import responses_keys, shards_key, stage_key
 from tasks.parts import FOLDER as PARTS
 from tasks.parts import Parts, find_parts, publish_parts
 from tasks.placement import executor_of
+from tasks.rollouts import RolloutsWatch
 from tasks.run import Run
 from tasks.uploads import (
     ResumePoint,
@@ -70,6 +71,10 @@ class Display(Protocol):
 
     def show_retry(self, title: str, why: str) -> None:
         """Shows that the stage is tried again, and what became of the attempt before."""
+        ...
+
+    def show_warning(self, text: str) -> None:
+        """Shows what a person should look at while the stage goes on."""
         ...
 
     def show_line(self, line: str) -> None:
@@ -147,6 +152,7 @@ def make_once(
         StageError: Its processes failed.
         StageLost: The machine killed them.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
+        GateError: What it samples breaks an expectation, and the recipe stops it for that; as then.
         InputError: A source or the base model has changed since it was resolved, or is gone.
         StoreError: An input or a checkpoint cannot be fetched, or the output cannot be stored.
     """
@@ -218,9 +224,17 @@ def _attempt(
         run.recipe.evaluation.key_variables if kind == "evaluate" else (),
     )
 
+    watches = [
+        RolloutsWatch(run.recipe, stage, display.show_warning)
+        for stage in run.recipe.stages
+        if stage.name == name and stage.kind == "rl"
+    ]
+
     def on_metrics(metrics: Metrics) -> None:
         display.show_metrics(metrics)
         sinks.write(metrics)
+        for watch in watches:
+            watch.see(metrics)
 
     try:
         with uploads:

@@ -100,7 +100,8 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: A benchmark is unknown, a reward of the user's own does not work, or a sink is
             not installed.
-        InputError: A source, the base model or the judge cannot be found or reached.
+        InputError: A source, the base model, the judge or who names topics cannot be found or
+            reached.
         ModelError: The base model is no vision-language model.
         PlanError: This machine cannot hold a stage that is to run here.
         RevisualError: The store cannot be used or reached by the stages' machines, or the disk is
@@ -114,6 +115,8 @@ def check(recipe: Recipe) -> None:
         check_benchmark(benchmark)
     check_rewards(recipe)
     check_judge(recipe)
+    if naming := recipe.curation.topics.names:
+        check_endpoint(naming, naming.connection)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())
     check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))

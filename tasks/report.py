@@ -24,6 +24,7 @@ from tasks.datasheet import write_datasheet
 from tasks.display import artifact_key
 from tasks.keys import name_key
 from tasks.run import Run, code_version
+from tasks.topic_names import kept_names
 
 PAGE, RECORD = "report.html", "run.json"
 COMPARISON = "compare.html"
@@ -69,7 +70,9 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)
     if made := datasheet_folder(record, fetched):
-        write_datasheet(record.name, made, record.recipe, folder)
+        curated = next(one.artifact for one in record.stages if one.kind == "curate")
+        names = kept_names(store, curated, record.recipe)
+        write_datasheet(record.name, made, record.recipe, folder, names)
     write_items(record, evidence, folder)
     (folder / PAGE).write_text(html, encoding="utf-8")
     (folder / "report.md").write_text(markdown, encoding="utf-8")

@@ -10,10 +10,12 @@ from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from contracts.run_record import StageKind
 from contracts.secrets import masks_secrets
+from data_checks.gate import GateError
 from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.datasheet import show_datasheet
 from tasks.display import StageDisplay
+from tasks.gates import show_gate
 from tasks.inputs import Inputs
 from tasks.keys import (
     find_finished,
@@ -48,7 +50,11 @@ def curate(run: Run, inputs: Inputs) -> Artifact:
 @masks_secrets
 def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
     """One training stage: the policy it starts from and the curated sets in, a policy out."""
-    return run_stage(run, stage.name, stage.kind, {"policy": policy, "data": data})
+    try:
+        return run_stage(run, stage.name, stage.kind, {"policy": policy, "data": data})
+    except GateError as error:  # what it sampled so far
+        show_gate(run, error.checked)
+        raise
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate")
@@ -64,6 +70,7 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
     Raises:
         StageError: Its processes failed.
         StagePreempted: They were told to stop; the next run goes on from the newest checkpoint.
+        GateError: The gate on its rollouts stopped it while it trained.
         StoreError: An input cannot be fetched or the output cannot be stored.
     """
     start_seconds = time.monotonic()

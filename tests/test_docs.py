@@ -36,6 +36,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "GraderRecipe": [],
     "TopicsRecipe": [],
     "EmbeddingRecipe": [],
+    "TopicNamesRecipe": [],
     "DuplicatesRecipe": [],
     "DecontaminationRecipe": [],
     "TracesRecipe": [],

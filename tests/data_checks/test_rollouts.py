@@ -6,7 +6,7 @@ import pytest
 
 from contracts.errors import DataError
 from data_checks.gate import GateError, check_evaluation, check_rollouts
-from data_checks.steps import steps_frame
+from data_checks.steps import read_steps, steps_frame
 from tests.data_checks.conftest import prediction, score
 from training.recipe.gates import RolloutsGate
 from training.recipe.recipe import parse_recipe
@@ -122,8 +122,9 @@ def test_length_is_measured_against_the_first_tenth_of_the_steps(tmp_path):
     lines = [{"step": n, "response_length_tokens": one} for n, one in enumerate(lengths, 1)]
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert steps_frame(path)["length_growth"].tolist() == [0.5, 1.5, *[1.25] * 18]
-    assert steps_frame(path)["timeout_fraction"].isna().all()
+    frame = steps_frame(read_steps(path))
+    assert frame["length_growth"].tolist() == [0.5, 1.5, *[1.25] * 18]
+    assert frame["timeout_fraction"].isna().all()
 
 
 def test_a_share_of_the_steps_may_break_a_bound(look):

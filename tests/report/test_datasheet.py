@@ -11,6 +11,7 @@ from PIL import Image
 from report.datasheet import datasheet, length_bins, licences
 from report.svg_counts import point_map
 from training.curation.account import GRADED_FEATURES
+from training.curation.topic_names import TopicNames
 from training.records import write_problems
 from training.tables import write_rows
 
@@ -117,8 +118,18 @@ def test_figures_known_by_hand(curated):
     assert "http://" not in html.replace("http-equiv", "")
 
 
+def test_a_models_names_stand_beside_the_topics_and_what_is_missing_is_told(curated):
+    names = TopicNames(model="namer", names={"hens, cows": "Farm"}, faults={"trains": "status 503"})
+    _, markdown = datasheet("pocket-1", curated(), RECIPE, names)
+    assert "| hens, cows | Farm | 40 |" in markdown and "| trains |  | 40 |" in markdown
+    assert "1 topics have no name. 1: status 503." in markdown
+    _, markdown = datasheet("pocket-1", curated(), RECIPE, TopicNames(model="namer"))
+    assert "2 topics have no name. 2: no reply is kept." in markdown
+
+
 def test_nothing_that_others_wrote_is_markup(curated):
-    html, _ = datasheet("pocket-1", curated(HOSTILE), RECIPE)
+    names = TopicNames(model=HOSTILE, names={"trains": HOSTILE}, faults={"hens": HOSTILE})
+    html, _ = datasheet("pocket-1", curated(HOSTILE), RECIPE, names)
     assert "<script" not in html and "<img src=http" not in html
 
 

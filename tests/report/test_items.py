@@ -6,7 +6,6 @@ Where Chromium is installed it also opens the page and prints the document that 
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from hypothesis import strategies as st
 from report import items
 from report.evidence import gather
 from report.items import cut, fair_limit, script_safe, write_items
+from tests.browser import CHROMIUM, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 HOSTILE = (
     "</script><script>document.title='ran'</script><!--<script>"
     '"><img src=x onerror="document.title=\'ran\'"> \u202e\u200b\x00\u2028 ${7*7} \\u003c'

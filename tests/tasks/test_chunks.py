@@ -129,14 +129,26 @@ def test_chunks_stay_until_their_stage_is_finished(store, saved, tmp_path):
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-@pytest.mark.parametrize(("kind", "salt"), [("chunks", ""), ("chunks", "run"), ("shards", "")])
+@pytest.mark.parametrize(
+    ("kind", "files", "salt"),
+    [
+        ("chunks", "chunk-", ""),
+        ("chunks", "chunk-", "run"),
+        ("shards", "shard-", ""),
+        ("chunks", "shard-", ""),
+    ],
+)
 def test_what_a_curation_leaves_goes_when_nobody_goes_on_with_it(
-    kind, salt, is_finished, store, saved
+    kind, files, salt, is_finished, store, saved
 ):
-    """Its responses count for other curations, unless they are those of a run by itself."""
+    """Its responses count for other curations, unless they are those of a run by itself.
+
+    Before shards had a kind of their own, they were stored as `chunks`.
+    """
     inputs = {"policy": "b" * 64, "source:words": "a" * 64}
     made_of = Ingredients(stage="curate", recipe={"seed": 1}, inputs=inputs, modules={}, salt=salt)
     save(saved, 1)
+    (saved / "chunk-1.parquet").rename(saved / f"{files}1.parquet")
     left = store.publish(saved, kind, Provenance(ingredients=made_of))
     key = chunks_key(name_key("left by", kind))
     store.append(key, left)
@@ -144,7 +156,7 @@ def test_what_a_curation_leaves_goes_when_nobody_goes_on_with_it(
         made = store.publish(saved, "dataset", Provenance(), key=stage_key(made_of))
         store.publish(saved, "run", Provenance(inputs={"data": made}), key="7" * 64)
     garbage = find_garbage(store, retention=Retention(1), min_age_seconds=0.0)
-    goes = is_finished and (kind, salt) != ("chunks", "")
+    goes = is_finished and (files, salt) != ("chunk-", "")
     assert (left.uri in {one.uri for one in garbage}) is goes
     remove(store, garbage)
     assert store.has_entries(key) is not goes

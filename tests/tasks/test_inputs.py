@@ -170,6 +170,9 @@ class Silent:
     def show_retry(self, title, why):
         pass
 
+    def show_warning(self, text):
+        pass
+
     def show_line(self, line):
         pass
 

@@ -14,6 +14,7 @@ import pytest
 from contracts.artifact import Artifact
 from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import Job
+from data_checks.gate import GateError
 from drills.disturbed import (
     NUM_STEPS,
     Stage,
@@ -119,6 +120,18 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     assert len(list(stage.folder.glob("home/work/*/*/log.txt"))) == 2
     assert not list(stage.folder.glob("home/work/*/*/*/*.safetensors"))
     assert not list(stage.folder.glob("home/work/*/*/checkpoints"))
+
+
+def test_rl_that_breaks_its_gate_is_stopped_with_its_step_saved(new_stage):
+    """No gate is in the stage's key: with another bound the next run goes on from there."""
+    values = new_recipe("multimodal_rl").model_dump(mode="json")
+    values["gates"]["rollouts"] |= {"every_steps": 2, "min_response_tokens": 17.0}  # 16 at most
+    stage, display = new_stage("one", stage="multimodal_rl"), Watcher()
+    with pytest.raises(GateError) as caught:
+        stage.make(display, recipe=Recipe.model_validate(values))
+    assert list(caught.value.broken_rows) == ["steps: response length"]
+    assert display.steps[-1] == 2
+    assert 2 <= stage.store.steps(stage.key)[-1] < NUM_STEPS["multimodal_rl"]
 
 
 @pytest.mark.fault(

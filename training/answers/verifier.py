@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -93,6 +93,7 @@ class Verifier:
         *,
         batch_seconds: float = 10.0,
         accept_rounded: bool = False,
+        on_wait: Callable[[], None] | None = None,
     ) -> None:
         """Starts nothing yet.
 
@@ -102,7 +103,10 @@ class Verifier:
             batch_seconds: Wall-clock limit of all of one call, the start of the processes aside;
                 infinite for none.
             accept_rounded: Whether `0.67` is right for `2/3`; `2/3` for `0.67` always is.
+            on_wait: Called at least once a second while comparisons run. What it raises ends the
+                call, and the comparisons with it.
         """
+        self._on_wait = on_wait
         self._batch_seconds = batch_seconds
         self._accept_rounded = accept_rounded
         self.num_timeouts = 0
@@ -176,8 +180,8 @@ class Verifier:
         verdicts: dict[Pair, Verdict] = {}
         waiting = deque(pairs)
         deadline = math.inf  # from the first comparison on
-        for worker in [worker for worker in self._workers if not worker.alive]:
-            self._drop(worker)
+        for worker in [each for each in self._workers if each.is_comparing or not each.alive]:
+            self._drop(worker)  # it has died, or is at a pair of a call that `on_wait` ended
         while len(verdicts) < len(pairs):
             busy = sum(not worker.idle for worker in self._workers)
             while len(self._workers) < min(self._num_processes, len(waiting) + busy):
@@ -192,6 +196,8 @@ class Verifier:
                     self._drop(worker)
                 if worker.pair is not None:
                     verdicts[worker.pair] = self._verdict(reply)
+            if self._on_wait is not None:
+                self._on_wait()
             is_late = time.monotonic() > deadline
             for worker in [each for each in self._workers if each.overdue or is_late]:
                 if worker.pair is not None and not worker.idle:
@@ -249,6 +255,11 @@ class _Worker:
     def alive(self) -> bool:
         """Whether the process still runs."""
         return self._process.poll() is None
+
+    @property
+    def is_comparing(self) -> bool:
+        """Whether it has a pair, and has not replied."""
+        return self.pair is not None and not self.idle
 
     @property
     def overdue(self) -> bool:

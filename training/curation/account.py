@@ -14,6 +14,7 @@ from training.curation.topics import OTHER, Topics
 from training.records import Problem
 
 NUM_EXAMPLES = 4  # of each set
+NUM_QUESTIONS, MAX_QUESTION_CHARACTERS = 5, 300  # of each topic, and of each question shown
 GRADED_FEATURES = Features(
     {
         "id": Value("string"),
@@ -118,6 +119,16 @@ def summarise_topics(found: Topics) -> dict[str, Any]:
         "share_without": round(found.share_without, 6),
         "by_topic": _counted(found.names),
     }
+
+
+def topic_questions(problems: Sequence[Problem], found: Topics, seed: int) -> dict[str, list[str]]:
+    """A few questions of each topic, cut, drawn by the seed; none of `OTHER`."""
+    questions: dict[str, list[str]] = {name: [] for name in sorted({*found.names} - {OTHER})}
+    for place in np.random.default_rng(seed).permutation(len(problems)).tolist():
+        own = questions.get(found.names[place])
+        if own is not None and len(own) < NUM_QUESTIONS:
+            own.append(problems[place]["question"][:MAX_QUESTION_CHARACTERS])
+    return questions
 
 
 def graded_rows(

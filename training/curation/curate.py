@@ -102,7 +102,9 @@ def curate(
         ):
             # No limit for a shard's answers together: the last would be late on a slow machine.
             with Verifier(
-                accept_rounded=recipe.answers.accept_rounded, batch_seconds=math.inf
+                accept_rounded=recipe.answers.accept_rounded,
+                batch_seconds=math.inf,
+                on_wait=work.stop_if_told,
             ) as unhurried:
                 read = gather(recipe, inputs, base, unhurried, work)
             if read is None:
@@ -245,6 +247,7 @@ def write(
     summary = {
         **account.summarise(read.counts.rows, chosen, counts, topic_of),
         "topics": account.summarise_topics(found),
+        "topic_questions": account.topic_questions(graded.kept, found, recipe.seed),
         "converted_traces": dict(sorted(read.counts.conversions.items())),
         "number_variants": read.sifted.variants,
         "verification": verification,

@@ -6,7 +6,7 @@ and keys of wordings are told once all shards have been looked through.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,6 +21,7 @@ from training.curation.verifiability import told_alike
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
 
+PART_ROWS = 250  # looked at at once: of rows with large pictures, for some seconds
 DIGEST_BYTES = 16
 _DIGEST = pa.binary(DIGEST_BYTES)
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -70,9 +71,14 @@ class RowSteps:
         """Comparisons of answers that were killed or died so far: they tell nothing of the rows."""
         return self.verifier.num_timeouts + self.verifier.num_crashes
 
-    def examine(self, shard: Path) -> pa.Table:
-        """Looks at each row of a shard; returns `FOUND`."""
+    def examine(self, shard: Path) -> Iterator[pa.Table]:
+        """Looks at each row of a shard; `FOUND`, a part of its rows at a time."""
         rows = read_shard(shard)
+        for start in range(0, len(rows.problems), PART_ROWS):
+            part = slice(start, start + PART_ROWS)
+            yield self._examined(Rows(rows.problems[part], rows.refused[part]))
+
+    def _examined(self, rows: Rows) -> pa.Table:
         steps, reasons = self._dropped(rows)
         sound = [place for place, reason in enumerate(reasons) if reason is None]
         problems = [rows.problems[place] for place in sound]
@@ -108,19 +114,19 @@ class RowSteps:
             FOUND,
         )
 
-    def repeats(self, shard: Path) -> pa.Table:
+    def repeats(self, shard: Path) -> Iterator[pa.Table]:
         """Looks for near duplicates among rows of which all that may be some are there.
 
         Args:
             shard: Rows with the columns `COMPARED`.
 
-        Returns:
-            `REPEATS`.
+        Yields:
+            `REPEATS`, once.
         """
         problems = cast(list[Problem], read_table(shard).to_pylist())
         found = duplicates.repeats(problems, self.similarity, self.verifier)
         stays = [problems[first]["id"] for first in found.values()]
-        return pa.Table.from_pydict({"place": list(found), "stays": stays}, REPEATS)
+        yield pa.Table.from_pydict({"place": list(found), "stays": stays}, REPEATS)
 
     def _dropped(self, rows: Rows) -> tuple[list[str | None], list[str | None]]:
         """For each row the step that drops it and why, or None and None."""

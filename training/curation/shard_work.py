@@ -34,7 +34,7 @@ POLL_SECONDS = 0.02
 class ShardWork:
     """Goes through shards with all processes of a stage; a context manager.
 
-    Every process makes the same calls.
+    Every process makes the same calls. While shards are gone through, SIGTERM is a notice.
 
     Args:
         save: Where what was found is left for whoever uploads it; None for nowhere.
@@ -63,7 +63,7 @@ class ShardWork:
         self,
         step: str,
         write: Callable[[Path], Iterable[Path]],
-        find: Callable[[Path], pa.Table],
+        find: Callable[[Path], Iterable[pa.Table]],
         settings: object,
         num_undecided: Callable[[], int],
     ) -> list[Path]:
@@ -73,7 +73,8 @@ class ShardWork:
             step: The step's name.
             write: Writes the shards into a folder; only the first process's is called. The others
                 begin with the first shard while the next are still being written.
-            find: What is found in a shard; the same wherever and whenever.
+            find: What is found in a shard, in one table or more; the same wherever and whenever.
+                Between two of them the stage may be stopped, and the shard's are lost.
             settings: Those of the step, with a `repr` that tells them.
             num_undecided: How many questions were given up so far, for want of time or memory.
                 What is found in a shard meanwhile counts for this attempt alone.
@@ -92,23 +93,32 @@ class ShardWork:
             while (path := self._taken(folder)) is not None:
                 is_known = self._find(step, path, find, settings, num_undecided)
                 device.add_to_count(f"{folder}/reused", int(is_known))
-                self._stop_if_told(step)
+                self.stop_if_told()
             device.add_to_count(f"{folder}/finished", 1)
             if num_shards is None:
                 return []
             self._wait_until(
-                lambda: device.add_to_count(f"{folder}/finished", 0) == device.ranks_of_node(), step
+                lambda: device.add_to_count(f"{folder}/finished", 0) == device.ranks_of_node()
             )
         num_reused = device.add_to_count(f"{folder}/reused", 0)
         say(f"{step}: {num_shards} shards, of which {num_reused} were looked through before")
         return [shard_path(folder / "found", number) for number in range(num_shards)]
+
+    def stop_if_told(self) -> None:
+        """For whatever takes long within a shard.
+
+        Raises:
+            Preempted: The stage was told to stop; what is found is saved.
+        """
+        if self._notice.came_here:
+            raise Preempted("what was found in whole shards is saved")
 
     def _write(self, folder: Path, write: Callable[[Path], Iterable[Path]]) -> int:
         (folder / "found").mkdir(parents=True)
         num_shards = 0
         for _ in write(folder):
             num_shards += 1
-            self._stop_if_told(folder.name)
+            self.stop_if_told()
         partial = folder / ".all"
         partial.write_text(str(num_shards), encoding="utf-8")
         partial.rename(folder / "all")
@@ -117,14 +127,14 @@ class ShardWork:
     def _taken(self, folder: Path) -> Path | None:
         """The shard that this process takes, as soon as it is there; None if there are no more."""
         path = shard_path(folder, device.add_to_count(f"{folder}/taken", 1) - 1)
-        self._wait_until(lambda: path.exists() or (folder / "all").exists(), folder.name)
+        self._wait_until(lambda: path.exists() or (folder / "all").exists())
         return path if path.exists() else None
 
     def _find(
         self,
         step: str,
         path: Path,
-        find: Callable[[Path], pa.Table],
+        find: Callable[[Path], Iterable[pa.Table]],
         settings: object,
         num_undecided: Callable[[], int],
     ) -> bool:
@@ -136,8 +146,11 @@ class ShardWork:
             shutil.copyfile(known, partial)
             partial.rename(found / path.name)
             return True
-        num_before = num_undecided()
-        made = write_shard(find(path), found, int(path.name))
+        num_before, tables = num_undecided(), list[pa.Table]()
+        for table in find(path):
+            tables.append(table)
+            self.stop_if_told()
+        made = write_shard(pa.concat_tables(tables), found, int(path.name))
         if self._save is not None and num_undecided() == num_before:
             # Equal shards have one name, and two processes may have one each at the same time.
             partial = self._save / f".{name}-{os.getpid()}"
@@ -145,14 +158,10 @@ class ShardWork:
             partial.replace(self._save / name)
         return False
 
-    def _wait_until(self, condition: Callable[[], bool], step: str) -> None:
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            self._stop_if_told(step)
+            self.stop_if_told()
             time.sleep(POLL_SECONDS)
-
-    def _stop_if_told(self, step: str) -> None:
-        if self._notice.came_here:
-            raise Preempted(f"what was found in shards, at the step {step}, is saved")
 
 
 def _digest(step: str, settings: object, path: Path) -> str:

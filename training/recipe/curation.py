@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from training.recipe.bounds import Fraction, PathText, PositiveInt, Revision, Strict, Tokens
+from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 from training.recipe.places import check_place
 
 # The names by which curation knows its models beside the policy.
@@ -56,6 +57,13 @@ class EmbeddingRecipe(Strict):
         return self
 
 
+class TopicNamesRecipe(EndpointRecipe):
+    """A language model that names the topics for readers of the datasheet; it changes no set."""
+
+    prompt: Literal["v1"] = "v1"  # a version of `training.curation.topic_names.PROMPTS`
+    connection: ConnectionRecipe = ConnectionRecipe()
+
+
 class TopicsRecipe(Strict):
     """What is one topic (paper: NV-Embed-v2 and HDBSCAN; the size of a topic is ours)."""
 
@@ -63,6 +71,7 @@ class TopicsRecipe(Strict):
     min_rows: Annotated[int, Field(ge=2, lt=2**31)] = 30  # fewer alike rows are no topic
     # Of more rows a sample is clustered, and its topics are given to the rest.
     max_clustered: PositiveInt = 50_000
+    names: TopicNamesRecipe | None = None  # None: keywords are all the name that a topic has
 
     @model_validator(mode="after")
     def _a_topic_fits_into_the_sample(self) -> "TopicsRecipe":

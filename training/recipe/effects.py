@@ -93,6 +93,8 @@ _OF_ROWS = f"{_OF_COLUMN} share"
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
     "EmbeddingRecipe": "path revision",
+    "TopicsRecipe": "names",  # for readers of the datasheet
+    "TopicNamesRecipe": "address model prompt connection",
     "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing "
     "retries collective_timeout_minutes pool executor nodes address placement_timeout_minutes "
     "stages",
@@ -113,7 +115,7 @@ NO_RESULTS: Mapping[str, str] = {
     "CheckpointGate": _GATE,
     "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused "
     "max_near_duplicates",
-    "RolloutsGate": f"{_GATE} min_reward_spread max_truncated max_zero_variance "
+    "RolloutsGate": f"{_GATE} every_steps min_reward_spread max_truncated max_zero_variance "
     "min_response_tokens max_response_tokens max_length_growth min_entropy max_entropy "
     "max_sampler_kl max_reference_kl max_duplicates max_timeouts share_of_steps max_idle_steps",
     "EvaluationGate": f"{_GATE} min_gain_points max_unparseable max_drop_points drops",

@@ -115,7 +115,7 @@ class CheckpointGate(GateRecipe):
 
 
 class RolloutsGate(GateRecipe):
-    """After each RL stage: what its steps sampled; one row a step."""
+    """After each RL stage, and while it trains: what its steps sampled; one row a step."""
 
     BUILT_IN: ClassVar[tuple[str, ...]] = (
         *("steps", "step", "reward", "reward spread", "truncated", "zero variance"),
@@ -134,6 +134,8 @@ class RolloutsGate(GateRecipe):
         }
     }
 
+    # While a stage trains, its steps so far are looked at so often; 0 for once it is done only.
+    every_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
     min_reward_spread: NonNegative = 0.0  # standard deviation of a step's rewards
     max_truncated: Fraction = 1.0  # share of a step's responses without an end
     max_zero_variance: Fraction = 1.0  # share of a step's groups with equal rewards

@@ -300,6 +300,19 @@ class TestTimeouts:
             last = fork_of(verifier)
         assert has_ended(first) and has_ended(last)
 
+    def test_a_call_that_was_ended_leaves_nothing_to_the_next(self):
+        def stop():
+            if verifier._workers[0].is_comparing and is_told:
+                raise InterruptedError
+
+        is_told = True
+        with Verifier(num_processes=1, timeout_seconds=60, on_wait=stop) as verifier:
+            with pytest.raises(InterruptedError):
+                verifier.verify([boxed(HANGS)], [FLOOR])
+            at_work, is_told = verifier._workers[0]._process.pid, False
+            assert verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"]) == ["right"]
+            assert has_ended(at_work) and (verifier.num_crashes, verifier.num_timeouts) == (0, 0)
+
     @pytest.mark.parametrize("whole", [True, False])
     def test_a_worker_that_was_killed_while_idle_is_replaced(self, whole):
         with Verifier(num_processes=1) as verifier:

@@ -1,4 +1,5 @@
 import json
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -6,7 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, load_dataset
 
+from contracts.errors import Preempted
 from data_checks.gate import check_curation
+from training.answers import Verifier
 from training.curation.curate import curate
 from training.recipe.recipe import parse_recipe
 from training.records import read_problems
@@ -194,6 +197,7 @@ def test_every_graded_problem_is_told_with_its_topic_and_its_set(curated, sets, 
         of_set = Counter(row["topic"] for row in graded if row["set"] == name)
         assert counts["sets"][name]["by_topic"] == of_set
     assert sum(counts["topics"]["by_topic"].values()) == len(graded)
+    assert counts["topic_questions"].keys() == counts["topics"]["by_topic"].keys() - {"other"}
     examples = read_problems(curated / "examples.parquet")
     assert Counter(chosen[row["id"]] for row in examples) == dict.fromkeys(sets, 4)
 
@@ -211,3 +215,34 @@ def test_a_grader_levels_what_has_no_level(recipe, inputs, curated, tmp_path):
     graded = pq.read_table(tmp_path / "graded.parquet").to_pylist()
     # Never solved, and cut at the same length: the middle of the last quarter.
     assert [row["level"] for row in graded if row["source"] == "real"] == [9, 9]
+
+
+FLOORS, TURNED = r"\lfloor x \rfloor, x", r"\boxed{x, \lfloor x \rfloor}"  # alike by algebra
+
+
+def test_a_curation_that_is_told_to_stop_waits_for_no_comparison(
+    recipe, inputs, tmp_path, monkeypatch
+):
+    path = tmp_path / "rows" / "one.parquet"
+    path.parent.mkdir()
+    rows = {"question": ["What is it?"], "answer": [FLOORS], "solution": [TURNED]}
+    Dataset.from_dict(rows).to_parquet(str(path))
+    values = recipe.model_dump(mode="json")
+    values["sources"][2] |= {"path": str(path), "columns": {name: name for name in rows}}
+    verify, compared = Verifier.verify, []
+
+    def told_meanwhile(verifier, responses, *others):
+        if TURNED not in responses:
+            return verify(verifier, responses, *others)
+        compared.append("begun")
+        signal.raise_signal(signal.SIGTERM)
+        outcomes = verify(verifier, responses, *others)
+        compared.append("ended")
+        return outcomes
+
+    monkeypatch.setattr(Verifier, "verify", told_meanwhile)
+    given = {**inputs, recipe.sources[2].input_name: path.parent}
+    with pytest.raises(Preempted):
+        curate(parse_recipe(values, where="test"), given, tmp_path, save=tmp_path / "saved")
+    assert compared == ["begun"]
+    assert len(list(tmp_path.glob("saved/shard-*"))) == 2  # of the sources before

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.errors import Preempted
 from infra.settings import PROJECT_ROOT
 from training import tables
 from training.answers import Verifier
+from training.curation import row_steps
 from training.curation.decontamination import BenchmarkIndex, decontaminate
 from training.curation.duplicates import drop_near_duplicates
 from training.curation.row_steps import RowSteps
@@ -113,6 +115,7 @@ def test_shards_come_out_as_all_rows_at_once(parts, number_variants, make, new_s
     expected = at_once([row for one in sources for row in one], steps, number_variants)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "MAX_GROUP_ROWS", 3)
+        patch.setattr(row_steps, "PART_ROWS", 2)
         assert sifted(sources, steps, number_variants=number_variants) == expected
 
 
@@ -142,6 +145,24 @@ def test_a_run_that_failed_goes_on_at_the_shards_that_are_missing(
     steps = new_steps(Watched)
     assert sifted([rows], steps, resume=tmp_path) == undisturbed
     assert steps.seen == [f"{n:06d}" for n in range(3, 11)]
+
+
+def test_a_stop_is_heard_within_a_shard(make, new_steps, sifted, tmp_path, monkeypatch):
+    monkeypatch.setattr(row_steps, "PART_ROWS", 4)
+    rows, parts = many(make, 10), []
+
+    def told_meanwhile(prompts):
+        parts.append(len(prompts))
+        signal.raise_signal(signal.SIGTERM)
+        return count_words(prompts)
+
+    before = signal.getsignal(signal.SIGTERM)
+    steps = replace(new_steps(), count_tokens=told_meanwhile)
+    with pytest.raises(Preempted, match="what was found in whole shards is saved"):
+        sifted([rows], steps, save=tmp_path)
+    assert parts == [4] and not list(tmp_path.glob("shard-*"))
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert sifted([rows], new_steps(), resume=tmp_path) == sifted([rows], new_steps())
 
 
 class Killed(Watched):

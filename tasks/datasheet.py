@@ -59,7 +59,10 @@ def show_datasheet(run: Run, artifact: Artifact) -> None:
     if naming is not None:
         questions, seed = topic_questions(made), run.recipe.seed
         warn = get_run_logger().warning
-        names = make_names(store, artifact, naming, questions, seed, warn)
+        if questions:
+            names = make_names(store, artifact, naming, questions, seed, warn)
+        else:
+            warn("The curation has no questions of topics, as older ones: its topics get no names.")
     page = write_datasheet(run.name, made, resolved_toml_values(run.recipe), folder, names)
     get_run_logger().info("Datasheet: %s", page)
     with unless_the_server_is_away():

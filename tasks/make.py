@@ -225,7 +225,7 @@ def _attempt(
     )
 
     watches = [
-        RolloutsWatch(run.recipe, stage, display.show_warning)
+        RolloutsWatch(run.recipe, stage, display.show_warning, start.step)
         for stage in run.recipe.stages
         if stage.name == name and stage.kind == "rl"
     ]

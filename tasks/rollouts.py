@@ -20,10 +20,15 @@ class RolloutsWatch:
         recipe: The run's recipe; `gates.rollouts` holds what it demands.
         stage: The stage that trains.
         warn: Takes what is broken and does not stop the stage, in words.
+        after: The step that a resumed stage goes on after: it shows those before again, and they
+            count, but they were looked at in their time.
     """
 
-    def __init__(self, recipe: Recipe, stage: RlStage, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, recipe: Recipe, stage: RlStage, warn: Callable[[str], None], after: int = 0
+    ) -> None:
         self._recipe, self._stage, self._warn = recipe, stage, warn
+        self._after = after
         self._steps: list[Metrics] = []
         self._told: set[str] = set()
 
@@ -37,7 +42,8 @@ class RolloutsWatch:
         gate, num_steps = self._recipe.gates.rollouts, len(self._steps) + 1
         self._steps.append(step)
         is_last = step["step"] == step["num_steps"]  # then the gate behind the stage looks
-        if not gate.every_steps or num_steps % gate.every_steps or is_last:
+        is_new = step["step"] > self._after
+        if not gate.every_steps or num_steps % gate.every_steps or is_last or not is_new:
             return
         where = f"the first {num_steps} steps of {self._stage.name}, which trains"
         try:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.artifact import Artifact
-from contracts.errors import InputError, SettingsError
+from contracts.errors import DamagedError, InputError, SettingsError
 from contracts.provenance import Provenance
 from infra.store import Store
 from tasks.keys import name_key
@@ -67,8 +67,8 @@ def stored_names(store: Store, curated: Artifact, naming: TopicNamesRecipe) -> T
     try:
         text = (store.fetch(artifact, only=[FILE]) / FILE).read_bytes()
         return TopicNames.model_validate_json(text)
-    except (FileNotFoundError, ValidationError):  # somebody else wrote it: it is asked for again
-        return None
+    except (DamagedError, FileNotFoundError, ValidationError):
+        return None  # damaged, or written by somebody else: it is asked for again
 
 
 def kept_names(store: Store, curated: Artifact, recipe: Mapping[str, Any]) -> TopicNames | None:

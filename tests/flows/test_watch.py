@@ -10,13 +10,14 @@ from prefect.states import AwaitingConcurrencySlot, Pending, Running, Scheduled,
 from flows.watch import waits_for
 from infra.settings import Settings
 
-A_MINUTE_AGO = datetime.now(UTC) - timedelta(minutes=1)
+NOW = datetime.now(UTC)
+A_MINUTE_AGO, IN_AN_HOUR = NOW - timedelta(minutes=1), NOW + timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
     ("state", "told"),
     [
-        (Scheduled(), ""),
+        (Scheduled(scheduled_time=IN_AN_HOUR), ""),
         (Scheduled(scheduled_time=A_MINUTE_AGO), "waits for its turn"),
         (Scheduled(name="Resuming", scheduled_time=A_MINUTE_AGO), "waits for its turn"),
         (AwaitingConcurrencySlot(), "waits for its turn"),

@@ -9,13 +9,13 @@ from tasks.rollouts import RolloutsWatch
 from training.recipe.recipe import Recipe
 
 
-def watching(**gate):
+def watching(after=0, **gate):
     """A watch on six steps of RL that looks every second one, and what it tells."""
     values = new_recipe("multimodal_rl").model_dump(mode="json")
     values["stages"][1]["num_steps"] = 6
     values["gates"]["rollouts"] |= {"every_steps": 2, "max_truncated": 0.5} | gate
     recipe, told = Recipe.model_validate(values), list[str]()
-    return RolloutsWatch(recipe, recipe.stages[1], told.append), told
+    return RolloutsWatch(recipe, recipe.stages[1], told.append, after), told
 
 
 def feed(watch, truncated, start=1):
@@ -44,6 +44,12 @@ def test_a_bound_of_severity_error_stops_the_stage():
     assert caught.value.record.name == "rollouts-multimodal_rl" and told == []
     assert caught.value.broken_rows == {"steps: truncated": ["step 2"]}
     assert "the first 2 steps of multimodal_rl, which trains" in str(caught.value)
+
+
+def test_a_stage_that_goes_on_is_not_stopped_for_a_past_that_is_shown_again():
+    watch, told = watching(after=2, share_of_steps=0.5)
+    feed(watch, [0.6, 0.6, 0.1, 0.1])  # all of the first look, half of the next
+    assert told == []
 
 
 def test_where_a_person_is_to_be_asked_the_stage_goes_on_and_says_so():

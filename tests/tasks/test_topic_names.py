@@ -1,10 +1,13 @@
 """Names of topics in the store: asked for once, and told where there are none."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from contracts.provenance import Provenance
 from infra.store import Store
-from tasks.topic_names import kept_names, make_names
+from tasks.topic_names import FILE, _key, kept_names, make_names
 from tests.endpoint import MODEL, Raw, completion, question_of
 from training.recipe.curation import TopicNamesRecipe
 
@@ -26,7 +29,7 @@ def kept(tmp_path):
     return store, store.publish(tmp_path / "made", "dataset", Provenance())
 
 
-def test_a_name_is_asked_for_once_and_what_failed_again(kept, naming, endpoint):
+def test_a_name_is_asked_for_once_and_what_failed_again(kept, naming, endpoint, tmp_path):
     store, curated = kept
     recipe = {"curation": {"topics": {"names": naming.model_dump(mode="json")}}}
     for nobody in ({}, {"curation": []}, {"curation": {"topics": {"names": None}}}):
@@ -50,6 +53,16 @@ def test_a_name_is_asked_for_once_and_what_failed_again(kept, naming, endpoint):
     assert len(endpoint.asked) == 1
     assert make_names(store, curated, naming, ASKED, 0, warned.append) == found
     assert len(endpoint.asked) == 1 and len(warned) == 1
+
+    # A damaged record ends no run: the names are asked for again.
+    newest = next(store.history(_key(curated, naming)))
+    path = Path(newest.uri.removeprefix("file://")) / "files" / FILE
+    path.write_bytes(b" " * path.stat().st_size)  # another size would be passed over
+    shutil.rmtree(tmp_path / "cache")
+    assert kept_names(store, curated, recipe).names == {}
+    assert make_names(store, curated, naming, ASKED, 0, warned.append).names == dict.fromkeys(
+        ASKED, "Motion"
+    )
 
 
 def test_an_endpoint_that_is_gone_ends_nothing_and_is_told(kept, naming, endpoint):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.secrets import without_secrets
 from contracts.texts import one_line
 from training.endpoint.client import EndpointClient, Unanswered
 from training.endpoint.wire import chat
@@ -19,6 +20,7 @@ from training.recipe.curation import TopicNamesRecipe
 MAX_REPLY_TOKENS = 512
 MAX_NAME_CHARACTERS = 80
 MAX_QUOTED_CHARACTERS = 100
+LIMIT_SECONDS = 600.0  # of all topics together: GPUs wait meanwhile, and names change no row
 
 # By version, as a judge's: names of another version are others.
 PROMPTS: Mapping[str, str] = {
@@ -106,7 +108,7 @@ async def _named(
         body = chat(recipe.model, None, prompt, [], **settings)
         try:
             async with room:
-                reply = (await client.ask(body)).text
+                reply = without_secrets((await client.ask(body)).text)  # it is kept in files
         except Unanswered as error:
             faults[topic] = str(error)
             return
@@ -116,5 +118,10 @@ async def _named(
             names[topic] = found
 
     async with EndpointClient(recipe, recipe.connection, seed) as client:
-        await asyncio.gather(*(name(client, topic) for topic in questions))
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                await asyncio.gather(*(name(client, topic) for topic in questions))
+        except TimeoutError:
+            late = sorted(questions.keys() - names.keys() - faults.keys())
+            faults |= dict.fromkeys(late, f"not within {LIMIT_SECONDS:g} s for all topics")
     return TopicNames(model=recipe.model, names=names, faults=faults)

@@ -4,6 +4,7 @@ import pytest
 
 from contracts.errors import InputError, SettingsError
 from tests.endpoint import MODEL, Raw, completion, question_of
+from training.curation import topic_names
 from training.curation.topic_names import name_topics, naming_prompt, read_name
 from training.recipe.curation import TopicNamesRecipe
 
@@ -52,6 +53,22 @@ def test_each_topic_has_its_name_or_why_it_has_none(endpoint):
     endpoint.answer = lambda body: completion("I cannot.")
     found = name_topics(naming(endpoint), ASKED, seed=3)
     assert found.names == {} and found.faults["trains"] == "its reply is no name: 'I cannot.'"
+
+
+def test_an_endpoint_that_hangs_costs_a_limited_time(endpoint, monkeypatch):
+    monkeypatch.setattr(topic_names, "LIMIT_SECONDS", 0.2)
+    endpoint.answer, endpoint.seconds = lambda body: completion("TOPIC: late"), 2.0
+    found = name_topics(naming(endpoint), ASKED, seed=0)
+    assert found.names == {}
+    assert found.faults == dict.fromkeys(ASKED, "not within 0.2 s for all topics")
+
+
+def test_a_key_that_a_reply_repeats_is_not_kept(endpoint, monkeypatch):
+    monkeypatch.setenv("NAMES_API_KEY", "Qz7Wm3Xv9Rt")
+    asked = naming(endpoint, key_variable="NAMES_API_KEY")
+    for reply in ("TOPIC: Bearer Qz7Wm3Xv9Rt", "no, Qz7Wm3Xv9Rt"):
+        endpoint.answer = lambda body, reply=reply: completion(reply)
+        assert "Qz7Wm3Xv9Rt" not in name_topics(asked, ASKED, seed=0).model_dump_json()
 
 
 def test_no_more_are_asked_at_once_than_the_connection_allows(endpoint):

@@ -1,8 +1,4 @@
-"""Scoring: a policy as a function from sequences to log-probabilities of their responses.
-
-Also how a global batch is dealt out to ranks and cut into micro-batches; both are pure functions
-of the lengths, so that every rank knows every other rank's share without asking.
-"""
+"""Scoring: a policy as a function from sequences to log-probabilities of their responses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,37 +138,6 @@ def image_arguments(
 def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Puts flat values [T] where the mask [S, L] is True, zero elsewhere."""
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
-
-
-def shares(lengths: Sequence[int], num_ranks: int) -> list[list[int]]:
-    """Deals sequences out to ranks, balanced by tokens: longest first, to the least laden rank."""
-    dealt: list[list[int]] = [[] for _ in range(num_ranks)]
-    loads = [0] * num_ranks
-    for row in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        rank = loads.index(min(loads))
-        dealt[rank].append(row)
-        loads[rank] += lengths[row]
-    return dealt
-
-
-def micro_batches(
-    rows: Sequence[int], lengths: Sequence[int], budget_tokens: int
-) -> list[list[int]]:
-    """Cuts rows, longest first, so that padded micro-batches stay within a token budget.
-
-    Args:
-        rows: Indices of sequences, longest first as `shares` gives them.
-        lengths: Tokens of every sequence.
-        budget_tokens: A sequence that is longer is a micro-batch of its own.
-    """
-    cut: list[list[int]] = []
-    for row in rows:
-        # The first row of a micro-batch is its longest: the others are padded to it.
-        if cut and (len(cut[-1]) + 1) * lengths[cut[-1][0]] <= budget_tokens:
-            cut[-1].append(row)
-        else:
-            cut.append([row])
-    return cut
 
 
 @torch.no_grad()

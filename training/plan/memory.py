@@ -24,11 +24,12 @@ class StageMemory:
     Attributes:
         held: The learner's.
         activations: Of the largest micro-batch.
-        reference: A second, frozen policy; adapters need none, the base is under them.
+        reference: A second, frozen policy; adapters need none, the base is under them. It is there
+            all the time, or for its own passes alone (`hardware.reference_in_host`).
         sampler: While it is awake.
         cache_tokens: That the sampler's KV cache holds then.
         longest: Tokens of the longest sequence.
-        update: Peak while learning.
+        update: Peak while learning, scoring by the reference included.
         rollout: Peak while sampling; 0 in a stage that does not sample.
         host: Peak of one node.
         checkpoint: A step checkpoint's bytes, of all ranks.
@@ -73,17 +74,20 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     whole = shape.total * size
     reference = whole if isinstance(stage, RlStage) and stage.kl and not stage.lora else 0
     sampler, cache_tokens, asleep = _sampler(recipe, stage, shape, machine)
-    resident = parts.weights + parts.optimizer + reference + CONTEXT
+    waits = reference if hardware.reference_in_host else 0
+    resident = parts.weights + parts.optimizer + reference - waits + CONTEXT
     head = kept.saved + kept.head
     layer = kept.saved + kept.layer + parts.buckets
     update = parts.gradients + max(head, layer, parts.step)
+    # Its passes keep nothing for a backward pass; what they need besides is taken as no less.
+    scoring = waits + max(kept.head, kept.layer + parts.buckets) if waits else 0
     local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
     is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
     sleeping = _sampler_weights(recipe, shape) if is_vllm else 0
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
     copies = checkpoint * local // hardware.num_ranks
-    host = local * PROCESS + max(local * whole, local * sleeping + copies)
+    host = local * (PROCESS + waits) + max(local * whole, local * sleeping + copies)
     return StageMemory(
         parts,
         kept,
@@ -91,7 +95,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         sampler,
         cache_tokens,
         longest,
-        update=resident + update + asleep,
+        update=resident + max(update, scoring) + asleep,
         rollout=resident + sampler if sampler else 0,
         host=host,
         checkpoint=checkpoint,

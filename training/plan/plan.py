@@ -96,7 +96,8 @@ def require_fits(plan: Plan) -> None:
             "host memory",
             one.memory.host,
             plan.machine.host_memory,
-            "raise rollout.tensor_parallel, train adapters (stages.lora), or take a node with more",
+            "raise rollout.tensor_parallel, train adapters (stages.lora), set "
+            "hardware.reference_in_host = false, or take a node with more",
         )
     _require(
         "all",
@@ -139,6 +140,8 @@ def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
         fix = "raise hardware.zero_stage, or train adapters (stages.lora)"
     else:
         fix = "train adapters (stages.lora), more processes, or shorter sequences"
+    if memory.reference and not one.hardware.reference_in_host:
+        fix = f"set hardware.reference_in_host = true, or {fix}"
     _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)
 
 

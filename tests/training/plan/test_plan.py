@@ -1,5 +1,6 @@
 """The shipped recipes' plans, and refusals that name a setting."""
 
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -139,8 +140,12 @@ def test_checkpoints_and_updates_by_hand():
 def test_the_table_has_a_column_for_each_stage_and_a_price():
     plan = make_plan(shipped("revisual-3b"), EIGHT)
     lines = plan_lines(plan, gpu_hour_price=2.0)
-    rows = [line for line in lines if line.startswith("|")]
-    assert {line.count("|") for line in rows} == {len(plan.stages) + 2}
-    seconds = plan.stages[0].work.learner_seconds
-    assert f"{seconds.low / 3600 * 16:,.1f} to" in next(row for row in rows if "cost" in row)
+    learning, sampling = [
+        list(rows) for is_row, rows in groupby(lines, lambda line: line.startswith("|")) if is_row
+    ]
+    assert {line.count("|") for line in learning} == {len(plan.stages) + 2}
+    assert {line.count("|") for line in sampling} == {len(plan.sampling) + 2}
+    seconds = plan.stages[0].work.learner_seconds, plan.sampling[0].seconds
+    for rows, of in zip((learning, sampling), seconds, strict=True):
+        assert f"{of.low / 3600 * 16:,.1f} to" in next(row for row in rows if "cost" in row)
     assert not any("cost" in line for line in plan_lines(plan))

@@ -28,6 +28,7 @@ from training.model.forward import (
     ForwardSettings,
     ResponseLogProbs,
     TokenLogProbs,
+    collated,
     forward_without_gradient,
 )
 from training.model.policy import Policy, freeze
@@ -183,7 +184,8 @@ class Learner:
             By index in `sequences`, for the rows that `update` deals out to this rank.
         """
         rows, _ = self._cut(sequences)
-        return forward_without_gradient(forward_pass or self._engine, sequences, rows, settings)
+        batches = collated(self._policy, sequences, rows)
+        return forward_without_gradient(forward_pass or self._engine, batches, settings)
 
     @phase("update")
     def update(
@@ -207,9 +209,10 @@ class Learner:
         learning_rate = self._set_learning_rate()
         loss_sum, sums = 0.0, dict[str, torch.Tensor]()
         batches, num_own = self._cut(sequences)
-        for number, rows in enumerate(batches):
+        made = collated(self._policy, sequences, batches)
+        for number, (rows, batch) in enumerate(made):
             self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
-            computed = self._engine([sequences[row] for row in rows], settings)
+            computed = self._engine(batch, settings)
             loss, diagnostics = loss_function(computed, rows)
             share = 1.0 if number < num_own else 0.0
             loss_sum += share * float(loss.detach())

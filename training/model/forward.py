@@ -1,6 +1,6 @@
 """Scoring: a policy as a function from sequences to log-probabilities of their responses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from training.model.encoding import ImageInputs, MicroBatch, TokenSequence, coll
 from training.model.log_probs import nucleus_log_mass, token_log_probs
 from training.model.nucleus import Truncation
 from training.model.policy import Policy
+from training.runtime.ahead import ahead
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ class ForwardPass(nn.Module):
         self._banned = policy.forbidden_token_ids.to(policy.device)
 
     def forward(
-        self, sequences: Sequence[TokenSequence], settings: ForwardSettings
+        self, given: Sequence[TokenSequence] | MicroBatch, settings: ForwardSettings
     ) -> TokenLogProbs:
-        """Computes one micro-batch."""
-        batch = collate(self._policy, sequences)
+        """Computes one micro-batch: sequences, or what `collate` has made of them."""
+        batch = given if isinstance(given, MicroBatch) else collate(self._policy, given)
+        batch = batch.to(self._policy.device)
         mask = batch.response_mask
         rows, offsets = mask.nonzero(as_tuple=True)
         # The hidden state before a token predicts it.
@@ -140,24 +142,36 @@ def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
+def collated(
+    policy: Policy, sequences: Sequence[TokenSequence], rows: Sequence[Sequence[int]]
+) -> Iterator[tuple[Sequence[int], MicroBatch]]:
+    """Micro-batches with their rows; images are decoded and resized one micro-batch ahead.
+
+    Args:
+        policy: Its processor reads images, in a thread: nobody else may use it meanwhile.
+        sequences: The global batch.
+        rows: The micro-batches, as indices of `sequences`.
+    """
+    batches = ahead(lambda micro: collate(policy, [sequences[row] for row in micro]), rows)
+    return zip(rows, batches, strict=True)
+
+
 @torch.no_grad()
 def forward_without_gradient(
     forward_pass: nn.Module,
-    sequences: Sequence[TokenSequence],
-    rows: Sequence[Sequence[int]],
+    batches: Iterable[tuple[Sequence[int], MicroBatch]],
     settings: ForwardSettings,
 ) -> dict[int, ResponseLogProbs]:
     """Computes some sequences' responses; returns them by row.
 
     Args:
         forward_pass: A `ForwardPass`, bare or wrapped by the learner.
-        sequences: The global batch.
-        rows: The micro-batches, as indices of `sequences`.
+        batches: See `collated`.
         settings: See `ForwardSettings`.
     """
     by_row: dict[int, ResponseLogProbs] = {}
-    for micro in rows:
-        computed = forward_pass([sequences[row] for row in micro], settings)
+    for micro, batch in batches:
+        computed = forward_pass(batch, settings)
         log_mass = computed.nucleus_log_mass
         for i, row in enumerate(micro):
             mask = computed.mask[i]

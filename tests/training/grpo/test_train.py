@@ -304,9 +304,9 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
     num_scored = []
     forward = grpo.ForwardPass.forward
 
-    def counting(forward_pass, sequences, settings):
-        num_scored.append(len(sequences))
-        return forward(forward_pass, sequences, settings)
+    def counting(forward_pass, given, settings):
+        num_scored.append(len(getattr(given, "token_ids", given)))  # as tensors, or sequences
+        return forward(forward_pass, given, settings)
 
     take_step = grpo.Grpo.step
 

@@ -3,6 +3,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from transformers import AutoModelForImageTextToText
 
 from contracts.errors import TrainingError
 from training.learner.learner import Learner
+from training.model import encoding, forward
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import ForwardSettings
 from training.model.policy import load_policy
@@ -301,6 +303,28 @@ def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
         assert torch.equal(saved.get_parameter(name), parameter), name
     copied.save(tmp_path / "plain")
     assert tensor_names(tmp_path) == tensor_names(tmp_path / "plain")
+
+
+def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
+    tiny_model_folder, images, monkeypatch
+):
+    readers, decode = [], encoding.decode_image
+
+    def noting(image):
+        readers.append(threading.current_thread().name.partition("_")[0])
+        return decode(image)
+
+    monkeypatch.setattr(encoding, "decode_image", noting)
+    ahead, one = updated(tiny_model_folder, images, budget=100)
+    # The prompts' tokens need sizes at first; then two updates read the images again.
+    num_prompts = readers.index("ahead")
+    assert set(readers[:num_prompts]) == {"MainThread"} and set(readers[num_prompts:]) == {"ahead"}
+    readers.clear()
+    monkeypatch.setattr(forward, "ahead", map)
+    in_turn, other = updated(tiny_model_folder, images, budget=100)
+    assert set(readers) == {"MainThread"}
+    assert_same(ahead, in_turn, 0.0)
+    assert (one.loss, one.grad_norm) == (other.loss, other.grad_norm)
 
 
 def test_responses_to_one_prompt_show_its_image_to_the_vision_tower_once(tiny_model_folder, images):

@@ -171,9 +171,11 @@ class Grpo:
         self._policy = load()
         # Adapters leave the base as it was: it needs no second copy.
         has_copy = stage.kl is not None and stage.lora is None
-        self._reference = ForwardPass(load()).eval() if has_copy else None
-        waits = recipe.hardware.reference_in_host and self._reference is not None
-        self._reference_at_work = InHost(self._reference).at_work if waits else nullcontext
+        self._reference = reference = ForwardPass(load()).eval() if has_copy else None
+        waits = recipe.hardware.reference_in_host
+        self._reference_at_work = (
+            InHost(reference).at_work if reference is not None and waits else nullcontext
+        )
         # Shards (ZeRO-3) cannot be sampled from.
         is_sharded = recipe.hardware.zero_stage == 3
         self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)

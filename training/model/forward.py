@@ -143,8 +143,8 @@ def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def collated(
-    policy: Policy, sequences: Sequence[TokenSequence], rows: Sequence[Sequence[int]]
-) -> Iterator[tuple[Sequence[int], MicroBatch]]:
+    policy: Policy, sequences: Sequence[TokenSequence], rows: Sequence[list[int]]
+) -> Iterator[tuple[list[int], MicroBatch]]:
     """Micro-batches with their rows; images are decoded and resized one micro-batch ahead.
 
     Args:
@@ -159,7 +159,7 @@ def collated(
 @torch.no_grad()
 def forward_without_gradient(
     forward_pass: nn.Module,
-    batches: Iterable[tuple[Sequence[int], MicroBatch]],
+    batches: Iterable[tuple[list[int], MicroBatch]],
     settings: ForwardSettings,
 ) -> dict[int, ResponseLogProbs]:
     """Computes some sequences' responses; returns them by row.

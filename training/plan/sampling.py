@@ -64,18 +64,17 @@ def sampling_plan(recipe: Recipe, name: str, shape: ModelShape, machine: Machine
     """Plans `curate` or `evaluate`; a grader and a judge of their own are not counted."""
     hardware, rollout = recipe.hardware.of(name), recipe.rollout
     whole = shape.total * BYTES[recipe.model.dtype]
-    is_vllm = rollout.engine == "vllm"
     if name == "curate":
         most, responses = recipe.curation.max_response_tokens, curation_responses(recipe)
     else:
         most, responses = recipe.evaluation.max_response_tokens, evaluation_responses(recipe)
+    bound = rollout.max_length_tokens if rollout.engine == "vllm" else None
     longest = recipe.curation.max_prompt_tokens + most
-    if is_vllm and rollout.max_length_tokens:
-        longest = min(longest, rollout.max_length_tokens)
+    longest = min(longest, bound or longest)
     tokens = Range(*(responses * most * share for share in RL_LENGTH))
     rate = GPUS[machine.gpu].sampled_tokens * hardware.num_ranks * SAMPLER_MODEL / shape.total
     local = min(hardware.num_processes, machine.num_gpus)
-    sleeping = sampler_weights(recipe, shape) if is_vllm else 0
+    sleeping = sampler_weights(recipe, shape) if rollout.engine == "vllm" else 0
     return SamplingPlan(
         name,
         hardware,

@@ -13,6 +13,8 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
+from infra.settings import DEPLOYMENT
+
 MISSED_SECONDS = 90
 # The worker may report a crash twice within ten seconds: after this, nobody reports it any more.
 SETTLED_SECONDS = 30
@@ -22,6 +24,11 @@ OTHER_STATES = (
     *("InfrastructurePending", "Running", "Retrying", "Paused", "Suspended", "Resuming"),
     *("Cancelling", "Cancelled", "Completed", "Failed", "TimedOut"),
 )
+# What the server says of an event's run: the name of its flow, which all whole runs share.
+_WHOLE_RUNS = ResourceSpecification(
+    {"prefect.resource.role": "flow", "prefect.resource.name": DEPLOYMENT.partition("/")[0]}
+)
+_ANY = ResourceSpecification({})
 CRASH_SILENT_RUNS = "revisual: mark runs without heartbeats as crashed"
 RESTART_CRASHED_RUNS = "revisual: start crashed runs again"
 
@@ -55,7 +62,12 @@ def crash_silent_runs(missed_seconds: float = MISSED_SECONDS) -> AutomationCore:
 
 
 def restart_crashed_runs(settled_seconds: float = SETTLED_SECONDS) -> AutomationCore:
-    """Schedules a run again that has crashed and stayed so; switched off."""
+    """Schedules a run again that has crashed and stayed so; switched off.
+
+    Whole runs alone. A stage in another pool (`flows.stage`) is a flow run, too, and the run that
+    asked for it tries it again itself: both would be once too often. An arm (`flows.ablation`)
+    comes again with its ablation.
+    """
     # Not whatever a run's events are called: its worker sends more after the crash.
     others = {f"prefect.flow-run.{name}" for name in OTHER_STATES}
     return AutomationCore(
@@ -63,7 +75,7 @@ def restart_crashed_runs(settled_seconds: float = SETTLED_SECONDS) -> Automation
         description="The run goes on after its newest step checkpoint. It is started again as "
         "often as it crashes.",
         enabled=False,
-        trigger=_silence({"prefect.flow-run.Crashed"}, others, settled_seconds),
+        trigger=_silence({"prefect.flow-run.Crashed"}, others, settled_seconds, of=_WHOLE_RUNS),
         actions=[
             ChangeFlowRunState(
                 state=StateType.SCHEDULED,
@@ -75,10 +87,13 @@ def restart_crashed_runs(settled_seconds: float = SETTLED_SECONDS) -> Automation
     )
 
 
-def _silence(after: set[str], expect: set[str], seconds: float) -> EventTrigger:
+def _silence(
+    after: set[str], expect: set[str], seconds: float, *, of: ResourceSpecification = _ANY
+) -> EventTrigger:
     """Fires for a flow run of which nothing expected is heard so long after something else."""
     return EventTrigger(
         match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+        match_related=of,
         for_each={"prefect.resource.id"},
         after=after,
         expect=expect,

@@ -24,18 +24,9 @@ class MlflowServer:
         from mlflow import MlflowClient
 
         self._client = MlflowClient()
-        experiment = self._client.get_experiment_by_name(run.project)
-        experiment_id = (
-            experiment.experiment_id
-            if experiment is not None
-            else self._client.create_experiment(run.project)
-        )
-        wanted = f"tags.`{KEY_TAG}` = '{run.key}'"
-        found = self._client.search_runs([experiment_id], wanted, max_results=1)
-        if found:
-            self._id = found[0].info.run_id
-            self._client.update_run(self._id, status="RUNNING")
-        else:
+        experiment_id = self._experiment(run.project)
+        self._id = self._oldest(experiment_id, run.key)
+        if self._id is None:
             tags = {
                 KEY_TAG: run.key,
                 "revisual.recipe": run.recipe,
@@ -44,11 +35,37 @@ class MlflowServer:
             }
             made = self._client.create_run(
                 experiment_id, tags=tags, run_name=f"{run.recipe}/{run.stage}"
-            )
-            self._id = made.info.run_id
+            ).info.run_id
+            # A server that does not list it yet knows of no other.
+            self._id = self._oldest(experiment_id, run.key) or made
+            if self._id != made:  # another machine has made it since we looked
+                self._client.delete_run(made)
+        self._client.update_run(self._id, status="RUNNING")
         self.place = f"experiment {run.project}, run {self._id}"
         history = self._client.get_metric_history(self._id, _ALWAYS)
         self.last_step = max((metric.step for metric in history), default=0)
+
+    def _experiment(self, name: str) -> str:
+        """The id of the experiment of that name, made if there is none."""
+        from mlflow.exceptions import MlflowException
+
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(name))
+            except MlflowException:
+                # An arm or a run beside this one may have made it since we looked.
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        return str(found.experiment_id)
+
+    def _oldest(self, experiment_id: str, key: str) -> str | None:
+        """The run of a stage that was made first, the same for all who ask."""
+        wanted = f"tags.`{KEY_TAG}` = '{key}'"
+        runs = self._client.search_runs([experiment_id], wanted)
+        found = sorted((one.info.start_time, one.info.run_id) for one in runs)
+        return found[0][1] if found else None
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Sends a step in one request."""

@@ -41,13 +41,19 @@ class Relay:
             self._submit(lambda: self._write(metrics))
 
     def close(self, *, succeeded: bool) -> None:
-        """Waits until everything is written, for a minute at most."""
+        """Waits until everything is written, for a minute at most.
+
+        What is late then is sent all the same if the stage is done. If it is not, it may be tried
+        again at once: the next attempt asks the sink for its last step and hands on what comes
+        after it, so that what this one sent meanwhile would be there twice.
+        """
         last = self._submit(lambda: self._close(succeeded=succeeded))
-        if wait([last], timeout=CLOSE_SECONDS).not_done:
-            self._say(f"The sink {self._name} is slow: its last steps are still being sent")
-            self._thread.shutdown(wait=False)
-        else:
+        if not wait([last], timeout=CLOSE_SECONDS).not_done:
             self._thread.shutdown()
+            return
+        what = "are still being sent" if succeeded else "are left to the next attempt"
+        self._say(f"The sink {self._name} is slow: its last steps {what}")
+        self._thread.shutdown(wait=False, cancel_futures=not succeeded)
 
     def _opened(self, open_sink: Callable[[], Sink]) -> Sink:
         sink = open_sink()
@@ -74,7 +80,7 @@ class Relay:
 
     def _note_failure(self, future: "Future[Result]") -> None:
         """Called in the thread, before it takes up what was queued next."""
-        error = future.exception()
+        error = None if future.cancelled() else future.exception()
         if error is not None and not self._has_failed:
             self._has_failed = True
             self._say(

@@ -10,6 +10,7 @@ How the authors' code differs is said where the difference lies: `training/rl/`.
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from training.learner.setup import new_learner, write_summary
 from training.model.adapters import without_adapters
 from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
 from training.model.forward import ForwardPass, ForwardSettings, ResponseLogProbs
+from training.model.in_host import InHost
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
@@ -169,7 +171,11 @@ class Grpo:
         self._policy = load()
         # Adapters leave the base as it was: it needs no second copy.
         has_copy = stage.kl is not None and stage.lora is None
-        self._reference = ForwardPass(load()).eval() if has_copy else None
+        self._reference = reference = ForwardPass(load()).eval() if has_copy else None
+        waits = recipe.hardware.reference_in_host
+        self._reference_at_work = (
+            InHost(reference).at_work if reference is not None and waits else nullcontext
+        )
         # Shards (ZeRO-3) cannot be sampled from.
         is_sharded = recipe.hardware.zero_stage == 3
         self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)
@@ -282,7 +288,8 @@ class Grpo:
         """Optimizer steps on the selected sequences; none if nothing was selected."""
         stage = self._stage
         parts = self._parts(len(selection.indices))
-        mini_batches = [self._mini_batch(experience, batch, selection, part) for part in parts]
+        with self._reference_at_work() if parts else nullcontext():
+            mini_batches = [self._mini_batch(experience, batch, selection, part) for part in parts]
         settings = ForwardSettings(
             stage.temperature,
             # Old log-probabilities come with the sampler's nucleus; else it is computed here.

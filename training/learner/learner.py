@@ -18,17 +18,18 @@ import torch
 import torch.distributed as dist
 
 from contracts.errors import TrainingError
+from training.learner.dealing import Size, deal
 from training.learner.state import ShardedState
+from training.model import family
 from training.model.adapters import has_adapters, merged_weights
-from training.model.encoding import TokenSequence
+from training.model.encoding import EncodedPrompt, TokenSequence
 from training.model.forward import (
     ForwardPass,
     ForwardSettings,
     ResponseLogProbs,
     TokenLogProbs,
+    collated,
     forward_without_gradient,
-    micro_batches,
-    shares,
 )
 from training.model.policy import Policy, freeze
 from training.recipe.hardware import HardwareRecipe
@@ -116,6 +117,10 @@ class Learner:
         # DeepSpeed clips and measures the norm itself, save for plain float32 without ZeRO.
         self._clips_here = hardware.zero_stage == 0 and policy.model.dtype == torch.float32
         freeze(policy.model, frozen)
+        # Asked for before ZeRO-3 takes the weights apart.
+        self._visual_token_cost = (
+            family.visual_token_cost(policy.model) if hardware.share_images else 0.0
+        )
         policy.model.train()
         if hardware.activation_checkpointing:
             policy.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -179,7 +184,8 @@ class Learner:
             By index in `sequences`, for the rows that `update` deals out to this rank.
         """
         rows, _ = self._cut(sequences)
-        return forward_without_gradient(forward_pass or self._engine, sequences, rows, settings)
+        batches = collated(self._policy, sequences, rows)
+        return forward_without_gradient(forward_pass or self._engine, batches, settings)
 
     @phase("update")
     def update(
@@ -203,9 +209,10 @@ class Learner:
         learning_rate = self._set_learning_rate()
         loss_sum, sums = 0.0, dict[str, torch.Tensor]()
         batches, num_own = self._cut(sequences)
-        for number, rows in enumerate(batches):
+        made = collated(self._policy, sequences, batches)
+        for number, (rows, batch) in enumerate(made):
             self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
-            computed = self._engine([sequences[row] for row in rows], settings)
+            computed = self._engine(batch, settings)
             loss, diagnostics = loss_function(computed, rows)
             share = 1.0 if number < num_own else 0.0
             loss_sum += share * float(loss.detach())
@@ -229,15 +236,26 @@ class Learner:
         Sharded weights are gathered by all ranks together, so each runs as many forward passes
         as the rank that has most; the surplus passes repeat the shortest sequence, weightless.
         """
-        lengths = [sequence.num_tokens for sequence in sequences]
-        cuts = [
-            micro_batches(share, lengths, self._budget_tokens)
-            for share in shares(lengths, device.world_size())
-        ]
+        sizes = self._sizes(sequences)
+        cuts = deal(sizes, device.world_size(), self._budget_tokens)
         own = cuts[device.rank()]
-        shortest = min(range(len(lengths)), key=lengths.__getitem__)
+        shortest = min(range(len(sizes)), key=lambda row: sizes[row].tokens)
         fillers = [[shortest]] * (max(map(len, cuts)) - len(own))
         return own + fillers, len(own)
+
+    def _sizes(self, sequences: Sequence[TokenSequence]) -> list[Size]:
+        """The sequences' sizes; they share a prompt if it is the same object."""
+        of_prompts: dict[int, tuple[int, float]] = {}  # number, and its images' cost
+        for prompt in (sequence.prompt for sequence in sequences):
+            if id(prompt) not in of_prompts:
+                of_prompts[id(prompt)] = len(of_prompts), self._cost_of_images(prompt)
+        return [Size(one.num_tokens, *of_prompts[id(one.prompt)]) for one in sequences]
+
+    def _cost_of_images(self, prompt: EncodedPrompt) -> float:
+        """In tokens of the language model; 0 where responses do not share images."""
+        if not self._visual_token_cost or not prompt.images:
+            return 0.0
+        return self._visual_token_cost * self._policy.num_visual_tokens(prompt.token_ids)
 
     def _set_learning_rate(self) -> float:
         rate = self._recipe.learning_rate * learning_rate_factor(

@@ -20,7 +20,7 @@ from deepspeed.utils import (
 )
 from torch import nn
 
-from training.model.forward import shares
+from training.learner.dealing import shares
 from training.runtime import device
 
 WEIGHT = "weight"  # the float32 master weight

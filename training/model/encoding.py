@@ -7,7 +7,7 @@ the vision tower once in a micro-batch, however many responses share them.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -83,10 +83,18 @@ class ImageInputs:
         starts = [sum(self.num_images[:row]) for row in range(len(self.num_images))]
         return [starts[row] + i for row in self.rows for i in range(self.num_images[row])]
 
+    def to(self, device: torch.device) -> "ImageInputs":
+        """The same on another device."""
+        return replace(
+            self,
+            pixels={name: values.to(device) for name, values in self.pixels.items()},
+            token_types=self.token_types.to(device),
+        )
+
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Sequences as padded tensors, on the model's device.
+    """Sequences as padded tensors, on the host until they are needed.
 
     Padding is on the right: under a causal mask no real token sees it, so that no attention mask
     is needed and attention runs in its fastest kernel.
@@ -104,6 +112,16 @@ class MicroBatch:
     response_mask: torch.Tensor
     response_ids: torch.Tensor
     images: ImageInputs | None
+
+    def to(self, device: torch.device) -> "MicroBatch":
+        """The same on another device."""
+        return MicroBatch(
+            self.token_ids.to(device),
+            self.prompt_lengths_tokens.to(device),
+            self.response_mask.to(device),
+            self.response_ids.to(device),
+            None if self.images is None else self.images.to(device),
+        )
 
 
 def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
@@ -219,19 +237,17 @@ def encode_response(policy: Policy, text: str) -> torch.Tensor:
 
 
 def collate(policy: Policy, sequences: Sequence[TokenSequence]) -> MicroBatch:
-    """Pads sequences to one micro-batch and decodes its distinct images."""
+    """Pads sequences to one micro-batch and decodes its distinct images, all on the host."""
     whole = [torch.cat([s.prompt.token_ids, s.response_ids]) for s in sequences]
     responses = [s.response_ids for s in sequences]
     lengths = torch.tensor([len(response) for response in responses])
     longest = int(lengths.max())
-    token_ids = pad_right(whole, padding_id(policy)).to(policy.device)
+    token_ids = pad_right(whole, padding_id(policy))
     return MicroBatch(
         token_ids=token_ids,
-        prompt_lengths_tokens=torch.tensor(
-            [len(s.prompt.token_ids) for s in sequences], device=policy.device
-        ),
-        response_mask=(torch.arange(longest) < lengths[:, None]).to(policy.device),
-        response_ids=pad_right(responses, padding_id(policy)).to(policy.device),
+        prompt_lengths_tokens=torch.tensor([len(s.prompt.token_ids) for s in sequences]),
+        response_mask=torch.arange(longest) < lengths[:, None],
+        response_ids=pad_right(responses, padding_id(policy)),
         images=image_inputs(policy, [s.prompt for s in sequences], token_ids.shape[1]),
     )
 
@@ -258,11 +274,11 @@ def image_inputs(
     )
     row_of = {id(prompt): row for row, prompt in enumerate(distinct)}
     return ImageInputs(
-        pixels={k: v.to(policy.device) for k, v in family.vision_inputs(made).items()},
+        pixels=family.vision_inputs(made),
         num_visual_tokens=[policy.num_visual_tokens(prompt.token_ids) for prompt in distinct],
         num_images=[len(prompt.images) for prompt in distinct],
         rows=[row_of[id(prompt)] for prompt in prompts if prompt.images],
-        token_types=_token_types(prompts, width).to(policy.device),
+        token_types=_token_types(prompts, width),
     )
 
 

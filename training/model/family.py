@@ -76,6 +76,21 @@ def component_of(parameter_name: str) -> Component | None:
     return None
 
 
+def visual_token_cost(model: PretrainedModel) -> float:
+    """What a visual token costs the vision tower, in tokens of the language model.
+
+    By the parameters that each passes through, and by the passes: a tower that does not learn has
+    no backward pass, which costs two. Patches that are merged into one token pass one by one.
+    """
+    sizes = {"vision_tower": 0.0, "language_model": 0.0}
+    for name, weight in model.named_parameters():
+        component = component_of(name)
+        if component in sizes:
+            sizes[component] += weight.numel() * (3 if weight.requires_grad else 1)
+    merge = getattr(model.config.vision_config, "spatial_merge_size", 1)
+    return merge**2 * sizes["vision_tower"] / sizes["language_model"]
+
+
 def placeholder_ids(config: Config, tokenizer: Tokenizer) -> set[int]:
     """Ids that stand for images and videos, or for their beginnings and ends."""
     ids = {getattr(config, name, None) for name in _PLACEHOLDER_ATTRIBUTES}

@@ -1,10 +1,6 @@
-"""Scoring: a policy as a function from sequences to log-probabilities of their responses.
+"""Scoring: a policy as a function from sequences to log-probabilities of their responses."""
 
-Also how a global batch is dealt out to ranks and cut into micro-batches; both are pure functions
-of the lengths, so that every rank knows every other rank's share without asking.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +12,7 @@ from training.model.encoding import ImageInputs, MicroBatch, TokenSequence, coll
 from training.model.log_probs import nucleus_log_mass, token_log_probs
 from training.model.nucleus import Truncation
 from training.model.policy import Policy
+from training.runtime.ahead import ahead
 
 
 @dataclass(frozen=True)
@@ -75,10 +72,11 @@ class ForwardPass(nn.Module):
         self._banned = policy.forbidden_token_ids.to(policy.device)
 
     def forward(
-        self, sequences: Sequence[TokenSequence], settings: ForwardSettings
+        self, given: Sequence[TokenSequence] | MicroBatch, settings: ForwardSettings
     ) -> TokenLogProbs:
-        """Computes one micro-batch."""
-        batch = collate(self._policy, sequences)
+        """Computes one micro-batch: sequences, or what `collate` has made of them."""
+        batch = given if isinstance(given, MicroBatch) else collate(self._policy, given)
+        batch = batch.to(self._policy.device)
         mask = batch.response_mask
         rows, offsets = mask.nonzero(as_tuple=True)
         # The hidden state before a token predicts it.
@@ -144,55 +142,36 @@ def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
-def shares(lengths: Sequence[int], num_ranks: int) -> list[list[int]]:
-    """Deals sequences out to ranks, balanced by tokens: longest first, to the least laden rank."""
-    dealt: list[list[int]] = [[] for _ in range(num_ranks)]
-    loads = [0] * num_ranks
-    for row in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        rank = loads.index(min(loads))
-        dealt[rank].append(row)
-        loads[rank] += lengths[row]
-    return dealt
-
-
-def micro_batches(
-    rows: Sequence[int], lengths: Sequence[int], budget_tokens: int
-) -> list[list[int]]:
-    """Cuts rows, longest first, so that padded micro-batches stay within a token budget.
+def collated(
+    policy: Policy, sequences: Sequence[TokenSequence], rows: Sequence[list[int]]
+) -> Iterator[tuple[list[int], MicroBatch]]:
+    """Micro-batches with their rows; images are decoded and resized one micro-batch ahead.
 
     Args:
-        rows: Indices of sequences, longest first as `shares` gives them.
-        lengths: Tokens of every sequence.
-        budget_tokens: A sequence that is longer is a micro-batch of its own.
+        policy: Its processor reads images, in a thread: nobody else may use it meanwhile.
+        sequences: The global batch.
+        rows: The micro-batches, as indices of `sequences`.
     """
-    cut: list[list[int]] = []
-    for row in rows:
-        # The first row of a micro-batch is its longest: the others are padded to it.
-        if cut and (len(cut[-1]) + 1) * lengths[cut[-1][0]] <= budget_tokens:
-            cut[-1].append(row)
-        else:
-            cut.append([row])
-    return cut
+    batches = ahead(lambda micro: collate(policy, [sequences[row] for row in micro]), rows)
+    return zip(rows, batches, strict=True)
 
 
 @torch.no_grad()
 def forward_without_gradient(
     forward_pass: nn.Module,
-    sequences: Sequence[TokenSequence],
-    rows: Sequence[Sequence[int]],
+    batches: Iterable[tuple[list[int], MicroBatch]],
     settings: ForwardSettings,
 ) -> dict[int, ResponseLogProbs]:
     """Computes some sequences' responses; returns them by row.
 
     Args:
         forward_pass: A `ForwardPass`, bare or wrapped by the learner.
-        sequences: The global batch.
-        rows: The micro-batches, as indices of `sequences`.
+        batches: See `collated`.
         settings: See `ForwardSettings`.
     """
     by_row: dict[int, ResponseLogProbs] = {}
-    for micro in rows:
-        computed = forward_pass([sequences[row] for row in micro], settings)
+    for micro, batch in batches:
+        computed = forward_pass(batch, settings)
         log_mass = computed.nucleus_log_mass
         for i, row in enumerate(micro):
             mask = computed.mask[i]

@@ -24,11 +24,12 @@ class StageMemory:
     Attributes:
         held: The learner's.
         activations: Of the largest micro-batch.
-        reference: A second, frozen policy; adapters need none, the base is under them.
+        reference: A second, frozen policy; adapters need none, the base is under them. It is there
+            all the time, or for its own passes alone (`hardware.reference_in_host`).
         sampler: While it is awake.
         cache_tokens: That the sampler's KV cache holds then.
         longest: Tokens of the longest sequence.
-        update: Peak while learning.
+        update: Peak while learning, scoring by the reference included.
         rollout: Peak while sampling; 0 in a stage that does not sample.
         host: Peak of one node.
         checkpoint: A step checkpoint's bytes, of all ranks.
@@ -72,27 +73,32 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     )
     whole = shape.total * size
     reference = whole if isinstance(stage, RlStage) and stage.kl and not stage.lora else 0
-    sampler, cache_tokens, asleep = _sampler(recipe, stage, shape, machine)
-    resident = parts.weights + parts.optimizer + reference + CONTEXT
+    sampler = NO_SAMPLER
+    if isinstance(stage, RlStage):
+        sampler = sampler_of(recipe, shape, machine, copies=hardware.zero_stage == 3)
+    waits = reference if hardware.reference_in_host else 0
+    resident = parts.weights + parts.optimizer + reference - waits + CONTEXT
     head = kept.saved + kept.head
     layer = kept.saved + kept.layer + parts.buckets
     update = parts.gradients + max(head, layer, parts.step)
+    # Its passes keep nothing for a backward pass; what they need besides is taken as no less.
+    scoring = waits + max(kept.head, kept.layer + parts.buckets) if waits else 0
     local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
     is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
-    sleeping = _sampler_weights(recipe, shape) if is_vllm else 0
+    sleeping = sampler_weights(recipe, shape) if is_vllm else 0
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
     copies = checkpoint * local // hardware.num_ranks
-    host = local * PROCESS + max(local * whole, local * sleeping + copies)
+    host = local * (PROCESS + waits) + max(local * whole, local * sleeping + copies)
     return StageMemory(
         parts,
         kept,
         reference,
-        sampler,
-        cache_tokens,
+        sampler.awake,
+        sampler.cache_tokens,
         longest,
-        update=resident + update + asleep,
-        rollout=resident + sampler if sampler else 0,
+        update=resident + max(update, scoring) + sampler.asleep,
+        rollout=resident + sampler.awake if sampler.awake else 0,
         host=host,
         checkpoint=checkpoint,
     )
@@ -118,25 +124,47 @@ def _largest_batch(recipe: Recipe, stage: Stage, shape: ModelShape, tokens: int)
     return MicroBatch(tokens, max(num_images, 1) * patches)
 
 
-def _sampler_weights(recipe: Recipe, shape: ModelShape) -> int:
+def sampler_weights(recipe: Recipe, shape: ModelShape) -> int:
+    """Bytes of the sampler's weights on one GPU."""
     shared = recipe.rollout.tensor_parallel if recipe.rollout.engine == "vllm" else 1
     return shape.total * BYTES[recipe.model.dtype] // shared
 
 
-def _sampler(
-    recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machine
-) -> tuple[int, int, int]:
-    """The sampler's bytes while awake, the tokens of its KV cache, and its bytes while asleep."""
-    if not isinstance(stage, RlStage):
-        return 0, 0, 0
+@dataclass(frozen=True)
+class Sampler:
+    """A rollout engine on one GPU, beside the policy that it was made from.
+
+    Attributes:
+        awake: Its bytes.
+        cache_tokens: That its KV cache holds then.
+        asleep: Its bytes while others work.
+    """
+
+    awake: int
+    cache_tokens: int
+    asleep: int
+
+
+NO_SAMPLER = Sampler(0, 0, 0)
+
+
+def sampler_of(recipe: Recipe, shape: ModelShape, machine: Machine, *, copies: bool) -> Sampler:
+    """What the recipe's engine takes.
+
+    Args:
+        recipe: Its `rollout` counts.
+        shape: The policy.
+        machine: Its GPU.
+        copies: Whether the transformers engine has a policy of its own to sample from.
+    """
     text, rollout = shape.text, recipe.rollout
     of_a_token = 2 * text.num_layers * text.num_kv_heads * text.head_width
     of_a_token *= BYTES[recipe.model.dtype]
     if rollout.engine == "vllm":
         awake = int(rollout.memory_fraction * machine.usable_gpu_memory)
-        cache = awake - _sampler_weights(recipe, shape) - SAMPLER_WORK
+        cache = awake - sampler_weights(recipe, shape) - SAMPLER_WORK
         shared = min(rollout.tensor_parallel, text.num_kv_heads)
-        return awake, max(cache, 0) * shared // of_a_token, SAMPLER_ASLEEP
+        return Sampler(awake, max(cache, 0) * shared // of_a_token, SAMPLER_ASLEEP)
     cache = machine.usable_gpu_memory // 4  # training.runtime.device.kv_cache_bytes
-    copy = shape.total * BYTES[recipe.model.dtype] if recipe.hardware.zero_stage == 3 else 0
-    return cache + copy, cache // of_a_token, copy
+    copy = shape.total * BYTES[recipe.model.dtype] if copies else 0
+    return Sampler(cache + copy, cache // of_a_token, copy)

@@ -7,6 +7,7 @@ from itertools import accumulate
 from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.memory import StageMemory, stage_memory
+from training.plan.sampling import SAMPLING, SamplingPlan, sampling_plan
 from training.plan.shape import ModelShape, shape_at
 from training.plan.work import StageWork, stage_work
 from training.recipe.hardware import HardwareRecipe
@@ -33,19 +34,21 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All training stages of a recipe, on one machine.
+    """All stages of a recipe, on one machine.
 
     Attributes:
         recipe: Whose plan it is.
         machine: What it was made for.
         shape: The model's.
-        stages: Those that were asked for, in the recipe's order.
+        stages: The training stages that were asked for, in the recipe's order.
+        sampling: Curation and evaluation, if they were.
     """
 
     recipe: Recipe
     machine: Machine
     shape: ModelShape
     stages: tuple[StagePlan, ...]
+    sampling: tuple[SamplingPlan, ...] = ()
 
     @property
     def disk(self) -> int:
@@ -64,7 +67,7 @@ def make_plan(recipe: Recipe, machine: Machine, stages: Container[str] | None = 
     Args:
         recipe: The resolved recipe.
         machine: Where all of it runs.
-        stages: Names of the training stages to plan; None for all.
+        stages: Names of the stages to plan; None for all.
 
     Raises:
         PlanError: The model's sizes are not known here.
@@ -78,7 +81,12 @@ def make_plan(recipe: Recipe, machine: Machine, stages: Container[str] | None = 
         memory = stage_memory(own, stage, shape, machine)
         work = stage_work(own, stage, shape, memory, machine)
         planned.append(StagePlan(stage, own.hardware, memory, work))
-    return Plan(recipe, machine, shape, tuple(planned))
+    sampling = (
+        sampling_plan(recipe, name, shape, machine)
+        for name in SAMPLING
+        if stages is None or name in stages
+    )
+    return Plan(recipe, machine, shape, tuple(planned), tuple(sampling))
 
 
 def require_fits(plan: Plan) -> None:
@@ -88,16 +96,21 @@ def require_fits(plan: Plan) -> None:
         PlanError: Names the stage, the figure, the limit and a setting that mends it.
     """
     for one in plan.stages:
-        _require_gpus(plan, one)
+        name, memory = one.stage.name, one.memory
+        _require_gpus(plan.machine, name, one.hardware)
         _require_gpu_memory(plan, one)
-        _require_cache(plan, one)
+        if isinstance(one.stage, RlStage):
+            _require_cache(name, memory.cache_tokens, memory.longest)
         _require(
-            one.stage.name,
+            name,
             "host memory",
-            one.memory.host,
+            memory.host,
             plan.machine.host_memory,
-            "raise rollout.tensor_parallel, train adapters (stages.lora), or take a node with more",
+            "raise rollout.tensor_parallel, train adapters (stages.lora), set "
+            "hardware.reference_in_host = false, or take a node with more",
         )
+    for sampled in plan.sampling:
+        _require_sampling(plan, sampled)
     _require(
         "all",
         "disk for scratch and store",
@@ -107,11 +120,22 @@ def require_fits(plan: Plan) -> None:
     )
 
 
-def _require_gpus(plan: Plan, one: StagePlan) -> None:
-    hardware, machine = one.hardware, plan.machine
+def _require_sampling(plan: Plan, one: SamplingPlan) -> None:
+    machine = plan.machine
+    _require_gpus(machine, one.name, one.hardware)
+    fix = "take a GPU with more memory, or a smaller model"
+    if plan.recipe.rollout.engine == "vllm":
+        fix = "lower rollout.memory_fraction, or take a GPU with more memory"
+    _require(one.name, "GPU memory", one.peak, machine.usable_gpu_memory, fix)
+    _require_cache(one.name, one.sampler.cache_tokens, one.longest)
+    fix = f"lower hardware.stages.{one.name}.num_processes, or take a node with more"
+    _require(one.name, "host memory", one.host, machine.host_memory, fix)
+
+
+def _require_gpus(machine: Machine, stage: str, hardware: HardwareRecipe) -> None:
     if hardware.num_processes > machine.num_gpus:
         raise PlanError(
-            f"Stage {one.stage.name} asks for {hardware.num_processes} processes on a node, and "
+            f"Stage {stage} asks for {hardware.num_processes} processes on a node, and "
             f"there are {machine.num_gpus} GPU(s).",
             where=f"hardware.num_processes = {hardware.num_processes}",
             rule="each process has a GPU of its own",
@@ -119,8 +143,7 @@ def _require_gpus(plan: Plan, one: StagePlan) -> None:
         )
     if hardware.nodes > machine.num_nodes:
         raise PlanError(
-            f"Stage {one.stage.name} asks for {hardware.nodes} nodes, and there are "
-            f"{machine.num_nodes}.",
+            f"Stage {stage} asks for {hardware.nodes} nodes, and there are {machine.num_nodes}.",
             where=f"hardware.nodes = {hardware.nodes}",
             rule="each node is a machine of its own",
             fix="lower hardware.nodes, or give more machines (revisual plan --nodes)",
@@ -139,15 +162,17 @@ def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
         fix = "raise hardware.zero_stage, or train adapters (stages.lora)"
     else:
         fix = "train adapters (stages.lora), more processes, or shorter sequences"
+    if memory.reference and not one.hardware.reference_in_host:
+        fix = f"set hardware.reference_in_host = true, or {fix}"
     _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)
 
 
-def _require_cache(plan: Plan, one: StagePlan) -> None:
-    if isinstance(one.stage, RlStage) and one.memory.cache_tokens < one.memory.longest:
+def _require_cache(stage: str, cache_tokens: int, longest: int) -> None:
+    if cache_tokens < longest:
         raise PlanError(
-            f"The sampler's KV cache holds {one.memory.cache_tokens:,} tokens, and a sequence may "
-            f"have {one.memory.longest:,}.",
-            where=f"stage {one.stage.name}",
+            f"The sampler's KV cache holds {cache_tokens:,} tokens, and a sequence may have "
+            f"{longest:,}.",
+            where=f"stage {stage}",
             rule="the KV cache holds at least one sequence",
             fix="raise rollout.memory_fraction or rollout.tensor_parallel",
         )

@@ -61,7 +61,36 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
     if gpu_hour_price is not None:
         costs = [_cost(one, one.hardware.num_ranks * gpu_hour_price) for one in plan.stages]
         lines.append(_row("cost", [_span(cost, 1.0) for cost in costs]))
+    if plan.sampling:
+        lines += ["", *_sampling_lines(plan, gpu_hour_price)]
     return [*lines, "", *_assumptions(plan)]
+
+
+def _sampling_lines(plan: Plan, gpu_hour_price: float | None) -> list[str]:
+    """The table of what samples and learns nothing."""
+    stages, limit = plan.sampling, plan.machine.usable_gpu_memory
+    names = [one.name for one in stages]
+    lines = [
+        _row("GiB a GPU", names),
+        _row("---", ["---:"] * len(names)),
+        _row("weights", [_gib(one.weights) for one in stages]),
+        _row("sampler awake", [_gib(one.sampler.awake) for one in stages]),
+        _row("**peak**", [_gib(one.peak) for one in stages]),
+        _row("share of the GPU", [f"{one.peak / limit:.0%}" for one in stages]),
+        _row("KV cache, tokens", [_count(one.sampler.cache_tokens) for one in stages]),
+        _row("host of a node, GiB", [_gib(one.host) for one in stages]),
+        _row("responses", [_count(one.responses) for one in stages]),
+        _row("sampled, M tokens", [_span(one.sampled_tokens, 1e6) for one in stages]),
+        _row("sampler, hours", [_span(one.seconds, HOUR) for one in stages]),
+    ]
+    if gpu_hour_price is not None:
+        prices = [one.hardware.num_ranks * gpu_hour_price / HOUR for one in stages]
+        costs = [
+            Range(one.seconds.low * price, one.seconds.high * price)
+            for one, price in zip(stages, prices, strict=True)
+        ]
+        lines.append(_row("cost", [_span(cost, 1.0) for cost in costs]))
+    return lines
 
 
 def _placement(stages: Sequence[StagePlan]) -> str:
@@ -97,8 +126,10 @@ def _gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
 def _assumptions(plan: Plan) -> list[str]:
     machine = plan.machine
     return [
-        f"Disk in all, store on this machine: {_gb(plan.disk)} GB. Not in the table: curation and "
-        "evaluation.",
+        f"Disk in all, store on this machine: {_gb(plan.disk)} GB.",
+        "Curation asks at least as many problems as its sets take, where a source has no "
+        "num_problems.",
+        "Not counted: a grader, a judge, and benchmarks of files without num_problems.",
         f"Assumed: usable memory {USABLE:.1%} of the nominal; {CONTEXT / GIB:.0f} GiB for CUDA and "
         f"NCCL; {SAMPLER_ASLEEP / GIB:.0f} GiB for vLLM asleep; every micro-batch full, and of the "
         "largest images;",

@@ -17,7 +17,8 @@ from training.recipe.bounds import (
 )
 
 LOCAL = "local"  # the pool that is none: the machine that the run itself is on
-LEARNING = {"zero_stage", "activation_checkpointing"}  # of no use to a stage that learns nothing
+# Of no use to a stage that learns nothing.
+LEARNING = {"zero_stage", "activation_checkpointing", "share_images", "reference_in_host"}
 ZeroStage = Annotated[int, Field(ge=0, le=3)]
 ExecutorName = Literal["torchrun", "ray"]
 
@@ -29,6 +30,8 @@ class StageHardware(Strict):
     threads_per_process: Threads | None = None
     zero_stage: ZeroStage | None = None
     activation_checkpointing: bool | None = None
+    share_images: bool | None = None
+    reference_in_host: bool | None = None
     pool: Name | None = None
     executor: ExecutorName | None = None
     nodes: Nodes | None = None
@@ -43,6 +46,10 @@ class HardwareRecipe(Strict):
     zero_stage: ZeroStage = 0
     # Keeps each layer's input alone and computes the rest again in the backward pass.
     activation_checkpointing: bool = False
+    # Responses to one prompt learn in one micro-batch, where that costs less than its images do.
+    share_images: bool = False
+    # The reference of a KL term is on the GPU for its passes alone.
+    reference_in_host: bool = False
     # How often a stage that the machine has killed is tried again by itself.
     retries: Retries = 1
     # How long the processes wait for one another in a collective before they give up.

@@ -272,7 +272,10 @@ def _prefill(policy: Policy, prompts: Sequence[EncodedPrompt], settings: Samplin
     ids = [prompt.token_ids for prompt in prompts]
     token_ids = pad_right(ids, padding_id(policy)).to(policy.device)
     lengths = torch.tensor([len(row) for row in ids], device=policy.device)
-    inputs = image_arguments(policy, token_ids, image_inputs(policy, prompts, token_ids.shape[1]))
+    images = image_inputs(policy, prompts, token_ids.shape[1])
+    if images is not None:
+        images = images.to(policy.device)
+    inputs = image_arguments(policy, token_ids, images)
     last = (torch.arange(len(ids), device=policy.device), lengths - 1)
     next_positions = lengths
     if "position_ids" in inputs:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import torch
 import torch.distributed as dist
+from PIL import Image
 
 from contracts.errors import DataError, ModelError
 from training.images import decode_image
@@ -30,6 +31,7 @@ from training.rollout.protocol import (
     SamplingSettings,
 )
 from training.runtime import device
+from training.runtime.ahead import ahead
 
 # Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -38,6 +40,8 @@ from vllm import LLM, SamplingParams
 from vllm.distributed.parallel_state import get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
+# Questions whose images are decoded before they enter, and by how many threads.
+DECODED_AHEAD, DECODING_THREADS = 16, 4
 # Classes of vLLM, which has no types to check here.
 RequestOutput: TypeAlias = Any
 CompletionOutput: TypeAlias = Any
@@ -82,9 +86,10 @@ class VllmEngine:
         seeds = torch.randint(2**62, (len(prompts),), generator=generator).tolist()
         shares = self._shares_of_group((list(prompts), seeds))
         pairs = [pair for share in shares for pair in zip(*share, strict=True)]
+        decoded = _decoded([prompt for prompt, _ in pairs])
         questions = (
-            (number, self._question(prompt, settings, seed))
-            for number, (prompt, seed) in enumerate(pairs)
+            (number, self._question(prompt, images, settings, seed))
+            for number, ((prompt, seed), images) in enumerate(zip(pairs, decoded, strict=True))
         )
         answered = dict(self._answers(questions))
         outputs = [answered[number] for number in range(len(pairs))]
@@ -164,14 +169,14 @@ class VllmEngine:
     ) -> Iterator[tuple[Request, Question]]:
         """What the group's first process takes, one request after the other, in all of them."""
         while (lot := self._first_of_group(next(lots, None))) is not None:
-            for request in lot:
-                self._check_lengths([request.prompt], request.settings)
-                own_seed = prompt_seed(seed, request.prompt) % 2**62
+            decoded = _decoded([request.prompt for request in lot])
+            for request, images in zip(lot, decoded, strict=True):
+                prompt, settings = request.prompt, request.settings
+                self._check_lengths([prompt], settings)
+                own_seed = prompt_seed(seed, prompt) % 2**62
                 yield (
                     request,
-                    self._question(
-                        request.prompt, request.settings, own_seed, wants_log_probs=False
-                    ),
+                    self._question(prompt, images, settings, own_seed, wants_log_probs=False),
                 )
 
     def _first_of_group(self, lot: Sequence[Request] | None) -> Sequence[Request] | None:
@@ -185,14 +190,14 @@ class VllmEngine:
     def _question(
         self,
         prompt: Prompt,
+        images: Sequence[Image.Image],
         settings: SamplingSettings,
         seed: int,
         *,
         wants_log_probs: bool = True,
     ) -> Question:
         inputs: dict[str, Any] = {"prompt_token_ids": template_ids(self._policy, prompt)}
-        if prompt.images:
-            images = [decode_image(image) for image in prompt.images]
+        if images:
             inputs["multi_modal_data"] = {"image": images}
         return inputs, SamplingParams(
             n=settings.samples_per_prompt,
@@ -216,8 +221,8 @@ class VllmEngine:
     ) -> Iterator[tuple[Asked, RequestOutput]]:
         """Answers all questions; hands on each output, with what it was asked for, when it is done.
 
-        Images are decoded when their question enters, and only so many enter that the engine stays
-        busy: the pixels of a whole rollout would not fit into a host's memory.
+        Images are decoded shortly before their question enters, and only so many enter that the
+        engine stays busy: the pixels of a whole rollout would not fit into a host's memory.
         """
         device.release_cached_memory()
         self._wake("weights")
@@ -295,6 +300,16 @@ class VllmEngine:
         if part in self._asleep:
             self._llm.wake_up(tags=[part])
             self._asleep.remove(part)
+
+
+def _decoded(prompts: Sequence[Prompt]) -> Iterator[list[Image.Image]]:
+    """The images of each prompt, in order."""
+    return ahead(
+        lambda prompt: [decode_image(image) for image in prompt.images],
+        prompts,
+        depth=DECODED_AHEAD,
+        num_threads=DECODING_THREADS,
+    )
 
 
 def _start(policy: Policy, rollout: VllmRollout) -> LLM:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from infra.sinks import relay
 from infra.sinks.relay import Relays
 from infra.sinks.sink import figures_of
 
@@ -88,6 +89,37 @@ def test_a_slow_sink_does_not_hold_the_stage_up():
             sinks.write(line(step))  # would wait for ever, were it written here
         gate.set()
     assert list(sink.steps) == [1, 2, 3]
+
+
+def hung(gate, sink):
+    """A sink whose first step is on its way until the gate opens."""
+    write = sink.write
+
+    def late(step, figures):
+        gate.wait()
+        write(step, figures)
+
+    sink.write = late
+    return sink
+
+
+@pytest.mark.parametrize(
+    ("fails", "kept", "said"),
+    [(True, [1], "left to the next attempt"), (False, [1, 2, 3], "still being sent")],
+)
+def test_what_is_late_is_sent_only_if_no_attempt_follows(monkeypatch, fails, kept, said):
+    monkeypatch.setattr(relay, "CLOSE_SECONDS", 0.01)
+    gate, sink, told = threading.Event(), Kept(), []
+    sinks = Relays({"slow": lambda: hung(gate, sink)}, told.append)
+    for step in range(1, 4):
+        sinks.write(line(step))
+    sinks.__exit__(None, KeyError() if fails else None, None)
+    assert any(said in text for text in told)
+    gate.set()
+    sinks._relays[0]._thread.shutdown()  # waits for what is left
+    assert list(sink.steps) == kept
+    assert sink.ends == ([] if fails else [True])
+    assert not any("failed" in text for text in told)
 
 
 def test_how_the_stage_ended_is_handed_on():

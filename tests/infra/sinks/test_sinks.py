@@ -117,6 +117,41 @@ def test_mlflow(tmp_path, monkeypatch):
     assert run.data.tags["revisual.stage"] == "text_rl"
 
 
+def test_mlflow_of_two_machines_that_begin_at_once(tmp_path, monkeypatch):
+    """Each looks before the other has made anything: one experiment and one run stay."""
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    looked = {"get_experiment_by_name": 0, "search_runs": 0}
+
+    def beginning_inside(name, nothing):
+        """What finds nothing, since the other begins and gets ahead before it has answered."""
+        plain = getattr(MlflowClient, name)
+
+        def look(self, *arguments):
+            looked[name] += 1
+            if looked[name] == 1:
+                attempt("mlflow", tmp_path, range(1, 4))
+                return nothing
+            return plain(self, *arguments)
+
+        monkeypatch.setattr(MlflowClient, name, look)
+
+    beginning_inside("search_runs", [])
+    attempt("mlflow", tmp_path, range(1, 6), offset=100.0)
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("tests")
+    (run,) = client.search_runs([experiment.experiment_id])
+    history = client.get_metric_history(run.info.run_id, "loss")
+    read = sorted((one.step, one.value) for one in history)
+    assert read == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 104.0), (5, 105.0)]
+
+    beginning_inside("get_experiment_by_name", None)
+    (said,) = attempt("mlflow", tmp_path, range(1, 7))
+    assert said.endswith(f"run {run.info.run_id}, after step 5")
+
+
 def test_a_sink_that_is_not_installed_is_refused_before_the_run(monkeypatch):
     monkeypatch.setattr(choose, "find_spec", lambda name: None)
     with pytest.raises(RecipeError, match="The package mlflow is not installed") as caught:

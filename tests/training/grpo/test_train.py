@@ -125,6 +125,40 @@ def test_adapters_need_no_second_model_for_the_reference(run, monkeypatch):
     assert len(loaded) == 2
 
 
+def test_a_reference_in_host_memory_changes_nothing_and_works_for_its_passes_alone(
+    run, tiny_recipe, monkeypatch
+):
+    kl, happened = {"coefficient": 0.05}, []
+
+    def noted(owner, name, event):
+        plain = getattr(owner, name)
+
+        def noting(self, *arguments):
+            happened.append(event)
+            return plain(self, *arguments)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    noted(grpo.InHost, "_put", "moved")
+    noted(grpo.Grpo, "_reference_log_probs", "reference")
+    noted(grpo.Grpo, "refresh_sampler", "updated")
+    hardware = tiny_recipe.hardware.model_copy(update={"reference_in_host": True})
+    waiting = tiny_recipe.model_copy(update={"hardware": hardware})
+    name = "model/model.safetensors"
+    there = run("there", kl=kl, updates_per_step=2)
+    assert "moved" not in happened
+    happened.clear()
+    away = run("away", waiting, kl=kl, updates_per_step=2)
+    assert (there / name).read_bytes() == (away / name).read_bytes()
+    # It is put away first; a step brings it, scores two updates' sequences, puts it away, learns.
+    step = ["moved", "reference", "reference", "moved", "updated"]
+    assert happened == ["moved", *3 * step]
+    # Adapters have no copy that could wait.
+    happened.clear()
+    run("adapted", waiting, kl=kl, lora={"rank": 4}, num_steps=1)
+    assert "moved" not in happened
+
+
 def test_every_step_is_measured(run):
     output = run(data="multimodal")
     metrics = metrics_of(output)
@@ -270,9 +304,9 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
     num_scored = []
     forward = grpo.ForwardPass.forward
 
-    def counting(forward_pass, sequences, settings):
-        num_scored.append(len(sequences))
-        return forward(forward_pass, sequences, settings)
+    def counting(forward_pass, given, settings):
+        num_scored.append(len(getattr(given, "token_ids", given)))  # as tensors, or sequences
+        return forward(forward_pass, given, settings)
 
     take_step = grpo.Grpo.step
 

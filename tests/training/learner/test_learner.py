@@ -3,6 +3,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from transformers import AutoModelForImageTextToText
 
 from contracts.errors import TrainingError
 from training.learner.learner import Learner
+from training.model import encoding, forward
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import ForwardSettings, micro_batches, shares
+from training.model.forward import ForwardSettings
 from training.model.policy import load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe
 from training.recipe.stages import OptimizerRecipe
@@ -303,19 +305,53 @@ def test_sharded_weights_are_saved_whole(tiny_model_folder, images, tmp_path):
     assert tensor_names(tmp_path) == tensor_names(tmp_path / "plain")
 
 
-def test_shares_are_balanced_and_complete():
-    lengths = [5, 9, 2, 7, 7, 1, 3]
-    dealt = shares(lengths, 3)
-    assert sorted(row for share in dealt for row in share) == list(range(7))
-    assert [sum(lengths[row] for row in share) for share in dealt] == [11, 12, 11]
+def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
+    tiny_model_folder, images, monkeypatch
+):
+    readers, decode = [], encoding.decode_image
+
+    def noting(image):
+        readers.append(threading.current_thread().name.partition("_")[0])
+        return decode(image)
+
+    monkeypatch.setattr(encoding, "decode_image", noting)
+    ahead, one = updated(tiny_model_folder, images, budget=100)
+    # The prompts' tokens need sizes at first; then two updates read the images again.
+    num_prompts = readers.index("ahead")
+    assert set(readers[:num_prompts]) == {"MainThread"} and set(readers[num_prompts:]) == {"ahead"}
+    readers.clear()
+    monkeypatch.setattr(forward, "ahead", map)
+    in_turn, other = updated(tiny_model_folder, images, budget=100)
+    assert set(readers) == {"MainThread"}
+    assert_same(ahead, in_turn, 0.0)
+    assert (one.loss, one.grad_norm) == (other.loss, other.grad_norm)
 
 
-def test_micro_batches_keep_to_the_budget_with_padding():
-    lengths = [5, 9, 2, 7, 7, 1, 3]
-    order = shares(lengths, 1)[0]
-    cut = micro_batches(order, lengths, 14)
-    assert cut == [[1], [3, 4], [0, 6], [2, 5]]
-    assert micro_batches(order, lengths, 1) == [[row] for row in order]
+def test_responses_to_one_prompt_show_its_image_to_the_vision_tower_once(tiny_model_folder, images):
+    """Two prompts with four responses each, by turns as long: four fit into a micro-batch."""
+
+    def learned(*, share_images):
+        policy = new_policy(tiny_model_folder)
+        seen = []
+        policy.model.model.visual.register_forward_pre_hook(
+            lambda _, given, named: seen.append(len(named.get("grid_thw", given[-1]))),
+            with_kwargs=True,
+        )
+        prompts = [encode_prompt(policy, Prompt("What?", images[i : i + 1])) for i in (0, 0)]
+        batch = [
+            TokenSequence(prompts[i % 2], encode_response(policy, "a" * (8 - i))) for i in range(8)
+        ]
+        budget = 4 * max(sequence.num_tokens for sequence in batch)
+        learner = new_learner(policy, budget=budget, share_images=share_images)
+        result = learner.update(batch, token_mean_loss(batch), ForwardSettings())
+        return weights(policy), result, seen
+
+    apart, one, seen_apart = learned(share_images=False)
+    together, other, seen_together = learned(share_images=True)
+    assert (seen_apart, seen_together) == ([2, 2], [1, 1])
+    assert_same(apart, together, 2e-4)
+    assert one.loss == pytest.approx(other.loss, abs=1e-5)
+    assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-4)
 
 
 @pytest.mark.slow

@@ -40,7 +40,10 @@ def main(model_folder, sets, output):
         rl = Path(output) / f"rl{zero_stage}"
         if device.rank() == 0:
             rl.mkdir()
-        recipe = conftest.make_recipe(HardwareRecipe(threads_per_process=1, zero_stage=zero_stage))
+        hardware = HardwareRecipe(
+            threads_per_process=1, zero_stage=zero_stage, share_images=zero_stage == 3
+        )
+        recipe = conftest.make_recipe(hardware)
         stage = grpo_tests.new_stage(data="multimodal", updates_per_step=2)
         grpo.train(recipe, stage, Path(model_folder), Path(sets), rl)
 

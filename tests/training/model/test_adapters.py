@@ -6,7 +6,12 @@ from contracts.errors import ModelError, RecipeError
 from training.learner.learner import Learner
 from training.model.adapters import attach_adapters, has_adapters, without_adapters
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
-from training.model.forward import ForwardPass, ForwardSettings, forward_without_gradient
+from training.model.forward import (
+    ForwardPass,
+    ForwardSettings,
+    collated,
+    forward_without_gradient,
+)
 from training.model.policy import load_policy
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, parse_recipe
 from training.recipe.stages import LoraRecipe, OptimizerRecipe, SftStage
@@ -60,7 +65,8 @@ def trained(folder, images, zero_stage):
 
 def log_probs_of(policy, batch):
     rows = [[row] for row in range(len(batch))]
-    computed = forward_without_gradient(ForwardPass(policy), batch, rows, ForwardSettings())
+    batches = collated(policy, batch, rows)
+    computed = forward_without_gradient(ForwardPass(policy), batches, ForwardSettings())
     return torch.cat([computed[row].log_probs for row in range(len(batch))])
 
 

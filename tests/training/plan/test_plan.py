@@ -1,5 +1,6 @@
 """The shipped recipes' plans, and refusals that name a setting."""
 
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ def test_a_stage_is_planned_with_its_own_hardware_and_alone_if_asked():
 
 def test_text_rl_at_half_the_memory_for_vllm_is_what_was_worked_out_by_hand():
     """Bytes: weights 2N, reference 2N, 12 of each trained number over 8, half a card, 2 GiB."""
-    plan = make_plan(shipped("revisual-7b", rollout={"memory_fraction": 0.5}), EIGHT)
+    sampler, on_gpu = {"memory_fraction": 0.5}, {"reference_in_host": False}
+    plan = make_plan(shipped("revisual-7b", rollout=sampler, hardware=on_gpu), EIGHT)
     text_rl = plan.stages[2].memory
     trained = 8_292_166_656 - plan.shape.parameters["vision_tower"]
     expected = 4 * 8_292_166_656 + 12 * trained / 8 + 79.1 * GIB / 2 + 2 * GIB
@@ -70,6 +72,16 @@ def test_text_rl_at_half_the_memory_for_vllm_is_what_was_worked_out_by_hand():
     with pytest.raises(PlanError, match=r"text_rl needs 83\.1 GiB of GPU memory.* 79\.1") as caught:
         require_fits(plan)
     assert "rollout.memory_fraction" in caught.value.fix
+    # The fix that is named first does mend it: 15.4 GiB go to each process's host memory.
+    assert caught.value.fix.startswith("set hardware.reference_in_host = true")
+    mended = make_plan(shipped("revisual-7b", rollout=sampler), EIGHT)
+    require_fits(mended)
+    in_host = mended.stages[2].memory
+    assert in_host.rollout == text_rl.rollout - 2 * 8_292_166_656
+    assert in_host.host == text_rl.host + 8 * 2 * 8_292_166_656
+    # While it is at work, its weights come on top of everything that stays.
+    assert in_host.update > in_host.held.weights + in_host.held.optimizer + 2 * 8_292_166_656
+    assert in_host.update < text_rl.update
 
 
 def test_kv_cache_tokens_by_hand():
@@ -128,8 +140,12 @@ def test_checkpoints_and_updates_by_hand():
 def test_the_table_has_a_column_for_each_stage_and_a_price():
     plan = make_plan(shipped("revisual-3b"), EIGHT)
     lines = plan_lines(plan, gpu_hour_price=2.0)
-    rows = [line for line in lines if line.startswith("|")]
-    assert {line.count("|") for line in rows} == {len(plan.stages) + 2}
-    seconds = plan.stages[0].work.learner_seconds
-    assert f"{seconds.low / 3600 * 16:,.1f} to" in next(row for row in rows if "cost" in row)
+    learning, sampling = [
+        list(rows) for is_row, rows in groupby(lines, lambda line: line.startswith("|")) if is_row
+    ]
+    assert {line.count("|") for line in learning} == {len(plan.stages) + 2}
+    assert {line.count("|") for line in sampling} == {len(plan.sampling) + 2}
+    seconds = plan.stages[0].work.learner_seconds, plan.sampling[0].seconds
+    for rows, of in zip((learning, sampling), seconds, strict=True):
+        assert f"{of.low / 3600 * 16:,.1f} to" in next(row for row in rows if "cost" in row)
     assert not any("cost" in line for line in plan_lines(plan))

@@ -17,6 +17,8 @@ VALUES = {
     "threads_per_process": st.integers(1, 64),
     "zero_stage": st.integers(0, 3),
     "activation_checkpointing": st.booleans(),
+    "share_images": st.booleans(),
+    "reference_in_host": st.booleans(),
     "pool": st.sampled_from(["local", "gpu", "big-memory"]),
     "executor": st.sampled_from(["torchrun", "ray"]),
     "nodes": st.integers(1, 64),

@@ -19,7 +19,12 @@ from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.grpo import train as grpo
 from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
-from training.model.forward import ForwardPass, ForwardSettings, forward_without_gradient
+from training.model.forward import (
+    ForwardPass,
+    ForwardSettings,
+    collated,
+    forward_without_gradient,
+)
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.evaluation import EvaluationRecipe
@@ -91,7 +96,8 @@ def largest_gap(policy, prompts, responses, forward_pass, temperature=1.0):
 def plain_forward_pass(policy):
     def forward_pass(sequences, settings):
         rows = [[row] for row in range(len(sequences))]
-        return forward_without_gradient(ForwardPass(policy), sequences, rows, settings)
+        batches = collated(policy, sequences, rows)
+        return forward_without_gradient(ForwardPass(policy), batches, settings)
 
     return forward_pass
 

@@ -99,8 +99,9 @@ class StageWorker(ProjectWorker):
 def create_pool(client: SyncPrefectClient) -> None:
     """The pool that this worker serves; no worker of Prefect's own knows its type.
 
-    One run at a time, of whichever deployment: the machine belongs to one training. The worker's
-    own limit would hold a run's place until its process has ended, and break on a quick retry.
+    One run at a time, of whichever deployment: the machine belongs to one training. A run that is
+    being cancelled counts no more, though it still saves. The worker's own limit would hold its
+    place until its process has ended, and break on a quick retry.
     """
     pool = WorkPoolCreate(
         name=POOL, type=ProjectWorker.type, base_job_template=JOB_TEMPLATE, concurrency_limit=1

@@ -343,7 +343,3 @@ def test_killing_everything_at_once_is_noticed_and_the_run_starts_again(
     assert saved_steps(services) > before
     # The next run, of another deployment, had to wait for the machine, and not for the dead one.
     assert ended(services, waiting).name == "Failed"
-    with api_client(services.settings) as client:
-        first, second = client.read_flow_run(stuck.id), client.read_flow_run(waiting)
-    assert first.end_time is not None and second.start_time is not None
-    assert first.end_time <= second.start_time

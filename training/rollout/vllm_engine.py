@@ -7,6 +7,7 @@ nothing is left behind when the process ends. On a GPU vLLM gives its memory bac
 rollouts. With tensor parallelism neighbouring processes answer all their prompts together.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -37,7 +38,7 @@ from training.runtime.ahead import ahead
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 from vllm import LLM, SamplingParams
-from vllm.distributed.parallel_state import get_tp_group
+from vllm.distributed.parallel_state import destroy_model_parallel, get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
 # Questions whose images are decoded before they enter, and by how many threads.
@@ -128,6 +129,24 @@ class VllmEngine:
         with device.vllm_in_this_process():
             # A model's own `load_weights` fails on CPUs, whose kernels keep repacked copies.
             self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": published})
+
+    def close(self) -> None:
+        """See `RolloutEngine.close`; another engine may then have groups of another size.
+
+        vLLM's own end would take the learner's process group along.
+        """
+        # What sleeps is no longer mapped, and cannot be unmapped once more.
+        self._wake("weights")
+        self._wake("kv_cache")
+        core = self._llm.llm_engine.engine_core.engine_core
+        core.structured_output_manager.clear_backend()
+        core.model_executor.shutdown()
+        core.scheduler.shutdown()
+        del core, self._llm
+        destroy_model_parallel()
+        gc.unfreeze()  # vLLM has kept what its start made from being collected
+        gc.collect()
+        device.release_cached_memory()
 
     def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
         for prompt in prompts:

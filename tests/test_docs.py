@@ -33,7 +33,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     "VllmRollout": [SEVEN_B["rollout"]],
     "SourceRecipe": [],
     "CurationRecipe": [SEVEN_B["curation"]],
-    "GraderRecipe": [],
+    "GraderRecipe": [SEVEN_B["curation"]["grader"]],
     "TopicsRecipe": [],
     "EmbeddingRecipe": [],
     "TopicNamesRecipe": [],

@@ -77,7 +77,7 @@ def test_a_graders_memory_by_hand():
     one = load_recipe(ROOT / "infra/recipes/revisual-3b-1gpu.toml")
     alone = make_plan(one, Machine(1, 80 * GIB)).sampling[1]
     assert alone.of.responses == 99_000
-    assert alone.sampler.cache_tokens == 28_185
+    assert alone.sampler.cache_tokens == 28_178
     in_place = graded().curation.grader.model_copy(update={"rollout": TransformersRollout()})
     curation = SEVEN_B.curation.model_copy(update={"grader": in_place})
     grader = make_plan(SEVEN_B.model_copy(update={"curation": curation}), EIGHT).sampling[1]

@@ -214,13 +214,13 @@ def test_a_graders_responses_lie_apart_and_the_base_models_count_with_any():
 
 
 def test_what_of_a_graders_engine_changes_its_answers_is_in_the_keys_and_nothing_else():
-    def of(rollout, **others):
-        grader = {"model": {"path": "./grader"}, "samples_per_problem": 4, "rollout": rollout}
+    def of(own, **others):
+        grader = {"model": {"path": "./grader"}, "samples_per_problem": 4, "rollout": own}
         values = recipe().model_dump()
         return recipe(curation=values["curation"] | {"grader": grader}, **others)
 
-    def keys_of(rollout, **others):
-        read, inputs = of(rollout, **others), {"policy": "a" * 64, "model:grader": "b" * 64}
+    def keys_of(own, **others):
+        read, inputs = of(own, **others), {"policy": "a" * 64, "model:grader": "b" * 64}
         return key("curate", of=read, **inputs), responses(of=read, **inputs)[0]
 
     vllm = {"engine": "vllm", "max_length_tokens": 512}

@@ -145,8 +145,10 @@ class VllmEngine:
         del core, self._llm
         destroy_model_parallel()
         gc.unfreeze()  # vLLM has kept what its start made from being collected
-        gc.collect()
+        for _ in range(2):  # what goes first lets go of compiled code that holds the model
+            gc.collect()
         device.release_cached_memory()
+        device.release_pinned_memory()
 
     def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
         for prompt in prompts:

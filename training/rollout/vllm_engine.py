@@ -189,7 +189,9 @@ class VllmEngine:
         self, lots: Iterator[Sequence[Request]], seed: int
     ) -> Iterator[tuple[Request, Question]]:
         """What the group's first process takes, one request after the other, in all of them."""
-        while (lot := self._first_of_group(next(lots, None))) is not None:
+        is_first = device.rank() % self._group_size == 0
+        # Whoever asks for a lot has it, and of the others' nobody would hear again.
+        while (lot := self._first_of_group(next(lots, None) if is_first else None)) is not None:
             decoded = _decoded([request.prompt for request in lot])
             for request, images in zip(lot, decoded, strict=True):
                 prompt, settings = request.prompt, request.settings

@@ -95,7 +95,8 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
     }
     asked = [alone]
     if recipe.curation.grader is not None:
-        by = {name: made_of.recipe["curation"]["grader"][name] for name in ("model", "rollout")}
+        fields = result_fields(recipe, "curate")["curation"]["grader"]
+        by = {name: fields[name] for name in ("model", "rollout")}
         modules = sampling_modules(recipe.grader_rollout.engine)
         grader = {"grader": [made_of.inputs[GRADER], by], "modules": modules}
         asked.insert(0, alone | grader)

@@ -58,10 +58,9 @@ def open_sampler(
         RecipeError: The recipe asks for vLLM, and it is not installed.
         ModelError: The folder holds no model, or the probe refuses it.
     """
-    own = rollout.engine == "vllm"
-    policy = load_policy(folder, model, system_prompt=system_prompt, with_weights=not own)
-    if not own:
-        return open_engine(rollout, policy)
+    if rollout.engine == "transformers":
+        return open_engine(rollout, load_policy(folder, model, system_prompt=system_prompt))
+    policy = load_policy(folder, model, system_prompt=system_prompt, with_weights=False)
     engine = _open(rollout, policy, None, None)
     say(f"Probe: {probe_sampler(policy, engine, rollout)}")
     return engine

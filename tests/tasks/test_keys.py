@@ -223,11 +223,11 @@ def test_what_of_a_graders_engine_changes_its_answers_is_in_the_keys_and_nothing
         read, inputs = of(own, **others), {"policy": "a" * 64, "model:grader": "b" * 64}
         return key("curate", of=read, **inputs), responses(of=read, **inputs)[0]
 
-    vllm = {"engine": "vllm", "max_length_tokens": 512}
+    vllm = {"engine": "vllm", "max_length_tokens": 9000}
     stage, asked = keys_of(vllm)
     elsewhere = vllm | {"tensor_parallel": 1, "memory_fraction": 0.9}
     assert keys_of(elsewhere) == (stage, asked)
-    for other in (None, vllm | {"max_length_tokens": 256}):
+    for other in (None, vllm | {"max_length_tokens": 10_000}):
         assert keys_of(other)[0] != stage and keys_of(other)[1] != asked
     # Said or left to the run's own, it is the same engine.
     assert keys_of(vllm, rollout=elsewhere) == keys_of(None, rollout=vllm)

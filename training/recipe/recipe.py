@@ -221,6 +221,20 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _a_grader_has_room(self) -> "Recipe":
+        """Its own bound would else be met when the base has answered everything."""
+        asked, grader = self.curation, self.curation.grader
+        longest = asked.max_prompt_tokens + asked.max_response_tokens
+        if grader and grader.rollout and grader.rollout.engine == "vllm":
+            bound = grader.rollout.max_length_tokens
+            if bound is not None and bound < longest:
+                raise ValueError(
+                    f"curation.grader.rollout.max_length_tokens ({bound}) must hold "
+                    f"curation.max_prompt_tokens and max_response_tokens, {longest} together"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _planted_leaks_leak(self) -> "Recipe":
         asked = {one.name: one.num_problems for one in self.evaluation.benchmarks}
         for source in self.sources:

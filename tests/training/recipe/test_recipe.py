@@ -82,6 +82,15 @@ def test_a_graders_processes_form_whole_groups_in_curation(stage, field):
     parse_recipe(broken(lambda values: values["hardware"].update(stages=of_another)), where="it")
 
 
+def test_a_graders_engine_holds_the_longest_prompt_and_response():
+    def change(values):
+        values["curation"]["grader"]["rollout"]["max_length_tokens"] = 16383
+
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(broken(change), where="my.toml")
+    assert "curation.grader.rollout.max_length_tokens (16383) must hold" in caught.value.rule
+
+
 def test_a_resolved_recipe_parses_to_itself():
     recipe = load_recipe(RECIPES / "revisual-7b.toml", seed=7)
     assert recipe.seed == 7

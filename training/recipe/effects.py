@@ -53,7 +53,7 @@ RESULTS: Mapping[str, str] = {
     "DuplicatesRecipe": "near similarity",
     "DecontaminationRecipe": "containment number_variants",
     "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
-    "GraderRecipe": "model samples_per_problem",
+    "GraderRecipe": "model samples_per_problem rollout",
     "EmbeddingRecipe": "max_tokens",
     "TopicsRecipe": "embedding min_rows max_clustered",
     "AnswersRecipe": "accept_rounded",
@@ -163,6 +163,8 @@ def result_fields(recipe: Recipe, stage: str) -> dict[str, Any]:
     if section:
         fields["stage"] = _results_of(section)
     if kind == "curate":
+        if recipe.curation.grader is not None:  # a default that is written out changes nothing
+            fields["curation"]["grader"]["rollout"] = _results_of(recipe.grader_rollout)
         fields["benchmarks"] = [
             {name: _results_of(getattr(one, name)) for name in QUESTIONS}
             for one in recipe.evaluation.benchmarks

@@ -7,6 +7,7 @@ nothing is left behind when the process ends. On a GPU vLLM gives its memory bac
 rollouts. With tensor parallelism neighbouring processes answer all their prompts together.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -37,7 +38,7 @@ from training.runtime.ahead import ahead
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 from vllm import LLM, SamplingParams
-from vllm.distributed.parallel_state import get_tp_group
+from vllm.distributed.parallel_state import destroy_model_parallel, get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
 # Questions whose images are decoded before they enter, and by how many threads.
@@ -129,6 +130,26 @@ class VllmEngine:
             # A model's own `load_weights` fails on CPUs, whose kernels keep repacked copies.
             self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": published})
 
+    def close(self) -> None:
+        """See `RolloutEngine.close`; another engine may then have groups of another size.
+
+        vLLM's own end would take the learner's process group along.
+        """
+        # What sleeps is no longer mapped, and cannot be unmapped once more.
+        self._wake("weights")
+        self._wake("kv_cache")
+        core = self._llm.llm_engine.engine_core.engine_core
+        core.structured_output_manager.clear_backend()
+        core.model_executor.shutdown()
+        core.scheduler.shutdown()
+        del core, self._llm
+        destroy_model_parallel()
+        gc.unfreeze()  # vLLM has kept what its start made from being collected
+        for _ in range(2):  # what goes first lets go of compiled code that holds the model
+            gc.collect()
+        device.release_cached_memory()
+        device.release_pinned_memory()
+
     def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
         for prompt in prompts:
             num_tokens = len(encode_prompt(self._policy, prompt).token_ids)
@@ -168,7 +189,9 @@ class VllmEngine:
         self, lots: Iterator[Sequence[Request]], seed: int
     ) -> Iterator[tuple[Request, Question]]:
         """What the group's first process takes, one request after the other, in all of them."""
-        while (lot := self._first_of_group(next(lots, None))) is not None:
+        is_first = device.rank() % self._group_size == 0
+        # Whoever asks for a lot has it, and of the others' nobody would hear again.
+        while (lot := self._first_of_group(next(lots, None) if is_first else None)) is not None:
             decoded = _decoded([request.prompt for request in lot])
             for request, images in zip(lot, decoded, strict=True):
                 prompt, settings = request.prompt, request.settings

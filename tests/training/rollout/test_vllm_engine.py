@@ -313,7 +313,7 @@ def test_a_served_model_scores_as_it_does_here(tiny_recipe, tmp_path):
 
 
 def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
-    """Tensor parallelism for vLLM, ZeRO-3 for the learner."""
+    """Tensor parallelism for vLLM, ZeRO-3 for the learner; then a grader for both, after a base."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [
@@ -337,3 +337,10 @@ def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
         assert after < TOLERANCE
         assert result["prompt_indices"] == [i for i in range(num_prompts) for _ in range(3)]
         assert result["repeats"]
+        assert not result["left"]  # of the closed engine's weights
+        assert result["grader_weights"] == ["meta"]
+        # The grader is the base, and each draw depends on the prompt and the seed alone: both
+        # answer each of the six sums alike, in groups of one process and of two.
+        texts = sorted(result["texts"])
+        assert len(texts) == 12 and texts[::2] == texts[1::2]
+        assert len({text for pair in texts for text in pair}) > 6

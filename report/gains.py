@@ -47,8 +47,8 @@ class Difference:
     def verdict(self) -> str:
         """`up` or `down` when the 95 % interval excludes 0 and the corrected p says so, too.
 
-        Else `not shown` or `no interval`. Of ten benchmarks' intervals, one or the other excludes 0
-        by chance in every fourth comparison or so.
+        Else `not shown` or `no interval`. Of ten benchmarks that differ by nothing, at least one
+        interval excludes 0 in two comparisons of five.
         """
         if self.low is None or self.high is None:
             return "no interval"

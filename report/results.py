@@ -203,7 +203,8 @@ def scores_by_policy(evidence: Evidence) -> dict[str, list[Score]]:
 
 def breakdown(evidence: Evidence) -> Section:
     """Accuracy by difficulty level and by family; the first policy against the last, if it is not
-    the only one."""
+    the only one.
+    """
     blocks: list[Block] = []
     for benchmark in evidence.benchmarks:
         scores = [score for score in evidence.scores if score.benchmark == benchmark]

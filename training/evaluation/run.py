@@ -87,9 +87,7 @@ def evaluate(
     }
     with (
         # No limit for answers that come together: a score does not depend on how busy a machine is.
-        Verifier(
-            accept_rounded=recipe.answers.accept_rounded, batch_seconds=math.inf
-        ) as verifier,
+        Verifier(accept_rounded=recipe.answers.accept_rounded, batch_seconds=math.inf) as verifier,
         SamplingJob(
             seed=recipe.seed,
             judges={

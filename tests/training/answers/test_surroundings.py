@@ -7,7 +7,25 @@ from training.answers.surroundings import _BEFORE, denied_or_part
 
 PARTS = (
     *("\\frac", "\\sqrt", "\\log", "\\text", "\\neq", "\\{", "\\", "{", "}", "(", "[", ",", ", "),
-    *(" ", "\n", "$", "-", "+", "^", "_", "<", "≤", "!=", "1", "23", "4.", "x", "ab", "is ", "are "),
+    *(
+        " ",
+        "\n",
+        "$",
+        "-",
+        "+",
+        "^",
+        "_",
+        "<",
+        "≤",
+        "!=",
+        "1",
+        "23",
+        "4.",
+        "x",
+        "ab",
+        "is ",
+        "are ",
+    ),
     *("not ", "n't ", "equal to ", "minus ", "between ", " and ", "less than ", "half of ", " or "),
     *("square root of ", "A long sentence that says nothing. ", " " * 12, "{12}", "x" * 90),
 )

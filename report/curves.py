@@ -52,10 +52,24 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
     return tuple(sections)
 
 
-def curve(logged: Mapping[str, Metrics], key: str, name: str, meaning: str) -> list[Block]:
-    """One picture of a figure over the steps, a line for each of those that logged it."""
+def curve(
+    logged: Mapping[str, Metrics],
+    key: str,
+    name: str,
+    meaning: str,
+    places: Mapping[str, int] | None = None,
+) -> list[Block]:
+    """One picture of a figure over the steps, a line for each of those that logged it.
+
+    Args:
+        logged: Their steps.
+        key: The figure.
+        name: Its name.
+        meaning: What it is.
+        places: Whose colour is whose, where other pictures show others of them.
+    """
     series = [
-        Series(stage, _points(steps, key))
+        Series(stage, _points(steps, key), places[stage] if places else None)
         for stage, steps in logged.items()
         if any(key in step for step in steps)
     ]

@@ -36,6 +36,7 @@ def breakdown(finals: Mapping[str, Mapping[str, Score]]) -> Section:
 def curves(runs: Mapping[str, tuple[RunRecord, Evidence]]) -> Section:
     """The curves of every stage that any of the runs trained, a line for each run."""
     kinds = {stage.name: stage.kind for record, _ in runs.values() for stage in record.stages}
+    places = {name: index for index, name in enumerate(runs)}
     blocks: list[Block] = []
     for stage, kind in kinds.items():
         logged = {
@@ -44,7 +45,7 @@ def curves(runs: Mapping[str, tuple[RunRecord, Evidence]]) -> Section:
             if stage in evidence.metrics
         }
         for key, title, meaning in CURVES.get(kind, ()) if logged else ():
-            blocks += curve(logged, key, f"{stage}, {title.lower()}", meaning)
+            blocks += curve(logged, key, f"{stage}, {title.lower()}", meaning, places)
     if not blocks:
         blocks = [Prose("None of these runs logged a step of training.", "muted")]
     return Section("Training curves", "curves", tuple(blocks))

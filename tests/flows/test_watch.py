@@ -35,15 +35,8 @@ def test_what_a_run_waits_for(state, told, tmp_path):
 
 
 def test_a_score_that_is_not_of_the_whole_benchmark_is_marked():
-    whole = Score(
-        policy="base",
-        benchmark="a",
-        metric="accuracy",
-        value=0.5,
-        low=0.4,
-        high=0.6,
-        num_problems=9,
-    )
+    fields = {"value": 0.5, "low": 0.4, "high": 0.6, "num_problems": 9}
+    whole = Score(policy="base", benchmark="a", metric="accuracy", **fields)
     lacking = whole.model_copy(
         update={
             "benchmark": "b",

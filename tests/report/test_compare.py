@@ -10,6 +10,7 @@ import pytest
 
 from report.compare import Compared, Refused, compare, recipe_differences, run_gains
 from report.evidence import gather
+from report.side_by_side import curves
 
 
 @pytest.fixture
@@ -114,6 +115,14 @@ def test_splits_curves_gates_and_the_paper_stand_side_by_side(pair) -> None:
     assert "pocket_text by family: final policies" in html
     for title in ("cold_start, loss", "multimodal_rl, reward", "text_rl, entropy"):
         assert f"<figcaption>{title}: " in html
+    # A run has its colour also where it is the only line.
+    (alone,) = curves(
+        {
+            "none": (pair[0].record, replace(pair[0].evidence, metrics={})),
+            "first": (pair[0].record, pair[0].evidence),
+        }
+    ).blocks[:1]
+    assert "line s2" in alone.svg and "line s1" not in alone.svg
     gates = html.split('<section id="gates">')[1].split("</section>")[0]
     assert gates.count("curation") == 2 and gates.count("gain, pocket_multimodal") == 2
     assert re.search(r">first</td>(<td[^>]*>not run</td>){11}", html)

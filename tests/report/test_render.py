@@ -19,7 +19,7 @@ from report import render as render_evidence
 from report.evidence import gather
 from report.gains import Difference, corrected, gains
 from report.samples import choose
-from report.svg import MAX_POINTS, thin, ticks
+from report.svg import MAX_POINTS, shorten, thin, ticks
 
 VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = [
@@ -216,6 +216,12 @@ def test_an_interval_alone_makes_no_verdict_where_holms_p_is_large() -> None:
     others = [replace(one, p=1.0)] * 9
     assert one.verdict == "up" and corrected([one, *others])[0].verdict == "not shown"
     assert replace(one, p=None).verdict == "up"  # no answers at hand
+
+
+def test_long_names_of_runs_stay_apart() -> None:
+    names = [shorten(f"neon-seahorse-{arm}-seed-0", 16) for arm in ("cs", "cs+mrl")]
+    assert names == ["neon-…-cs-seed-0", "neon-…mrl-seed-0"]
+    assert shorten("multimodal_rl", 13) == "multimodal_rl" and len(shorten("x" * 99, 16)) == 16
 
 
 @pytest.mark.parametrize("lacking", [{"failures": {"time-out": 3}}, {"findings": {"failed": 3}}])

@@ -239,9 +239,8 @@ def test_questions_are_prepared_while_the_engine_computes(engine, images, monkey
         Request(f"{n}", Prompt(f"{n}: what is shown?", images[:1]), settings, "", "")
         for n in range(6)
     ]
-    finished = [
-        one for some in engine.stream(iter([requests[:4], requests[4:]]), 0) for one in some
-    ]
+    lots = iter([requests[:4], requests[4:]])
+    finished = [one for several in engine.stream(lots, 0) for one in several]
     assert {request.id for request, _ in finished} == {request.id for request in requests}
     assert {len(samples) for _, samples in finished} == {num_samples}
     assert len(begun) == 6 and threading.current_thread() not in threads and len(threads) == 1

@@ -21,15 +21,15 @@ def breakdown(finals: Mapping[str, Mapping[str, Score]]) -> Section:
     Args:
         finals: By benchmark and run, the score of the run's final policy.
     """
-    tables = []
+    blocks: list[Block] = []
     for benchmark, scores in finals.items():
         for name, field in SPLITS.items():
             splits = {run: getattr(score, field) for run, score in scores.items()}
             keys = sorted({key for split in splits.values() for key in split}, key=level_order)
             if keys:
                 caption = f"{benchmark} by {name}: final policies"
-                tables.append(replace(split_table(caption, name, keys, splits), folded=True))
-    blocks = tables or [Prose("No score says how it splits.", "muted")]
+                blocks.append(replace(split_table(caption, name, keys, splits), folded=True))
+    blocks = blocks or [Prose("No score says how it splits.", "muted")]
     return Section("By level, family and part", "breakdown", tuple(blocks))
 
 

@@ -57,9 +57,10 @@ RESULTS: Mapping[str, str] = {
     "EmbeddingRecipe": "max_tokens",
     "TopicsRecipe": "embedding min_rows max_clustered",
     "AnswersRecipe": "accept_rounded",
-    "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature columns metric "
-    "tolerance",
-    "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem judge",
+    "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature top_p columns "
+    "metric tolerance",
+    "EvaluationRecipe": "benchmarks max_response_tokens temperature top_p samples_per_problem "
+    "judge",
     "JudgeRecipe": "model prompt max_response_tokens agreement_samples",
     "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
     "LoraRecipe": "rank alpha components",

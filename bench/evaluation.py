@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psutil
 from datasets import disable_progress_bars
 
 from experiments.synthetic_benchmarks import answers
@@ -63,8 +64,9 @@ class Measured:
         fetch_seconds: Listing, downloading and digesting the files.
         load_seconds: Reading the rows, and decoding every image.
         job_seconds: Handing out requests with their images, and writing and reading answers.
+        start_seconds: Start of the process for algebra, which imports sympy, once a stage.
         score_seconds: From answers to scores: what is taken from them, verdicts, predictions,
-            metrics, intervals, gains.
+            metrics, intervals, gains; without that start.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Measured:
     fetch_seconds: float
     load_seconds: float
     job_seconds: float
+    start_seconds: float
     score_seconds: float
 
     @property
@@ -85,7 +88,7 @@ class Measured:
         return (
             f"| `{self.name}` | {self.num_items:,} | {self.num_bytes / 2**20:.1f} "
             f"| {self.fetch_seconds:.1f} | {self.load_seconds:.1f} | {self.num_answers:,} "
-            f"| {self.job_seconds:.2f} | {self.score_seconds:.2f} "
+            f"| {self.job_seconds:.2f} | {self.start_seconds:.2f} | {self.score_seconds:.2f} "
             f"| {self.answers_per_second:,.0f} |"
         )
 
@@ -117,6 +120,12 @@ def children_seconds() -> float:
     """Seconds that children of this process have computed, of those that have ended."""
     times = os.times()
     return times.children_user + times.children_system
+
+
+def started_seconds(verifier: Verifier) -> float:
+    """Starts the process for algebra, and says how long that has computed."""
+    verifier.verify([r"\boxed{1 + \lfloor x \rfloor}"], [r"\lfloor x \rfloor + 1"])
+    return sum(sum(process.cpu_times()[:4]) for process in psutil.Process().children())
 
 
 def timed(judge: Judge, seconds: list[float]) -> Judge:
@@ -168,8 +177,8 @@ def measure(name: str, home: Path, num_clusters: int | None = None) -> Measured:
     texts, is_right = script_of(items, wanted)
     asked, children = processor_seconds(), children_seconds()
     verdict_seconds: list[float] = []
-    rows = answered(items, wanted, texts, verdict_seconds)
-    verdict_seconds.append(children_seconds() - children)  # algebra is theirs
+    rows, started = answered(items, wanted, texts, verdict_seconds)
+    verdict_seconds.append(children_seconds() - children - started)  # algebra is theirs
     judged = processor_seconds()
     write_scores({pair: predictions_of(pair, own, {}) for pair, own in rows.items()}, wanted, home)
     score_seconds = sum(verdict_seconds) + processor_seconds() - judged
@@ -182,7 +191,8 @@ def measure(name: str, home: Path, num_clusters: int | None = None) -> Measured:
         num_answers=sum(map(len, rows.values())),
         fetch_seconds=fetched - start,
         load_seconds=loaded - fetched,
-        job_seconds=judged - asked - sum(verdict_seconds),
+        job_seconds=judged - asked - started - sum(verdict_seconds),
+        start_seconds=started,
         score_seconds=score_seconds,
     )
 
@@ -213,10 +223,11 @@ def answered(
     wanted: Recipe,
     texts: Mapping[str, Sequence[str]],
     verdict_seconds: list[float],
-) -> dict[Pair, list[Answered]]:
+) -> tuple[dict[Pair, list[Answered]], float]:
     """Both policies' answers with their verdicts, through the sampling job of an evaluation.
 
-    What the verdicts took is added to `verdict_seconds`.
+    What the verdicts took is added to `verdict_seconds`; what the process for algebra took to start
+    is returned with the answers.
     """
     (benchmark,) = wanted.evaluation.benchmarks
     asked = {
@@ -232,10 +243,11 @@ def answered(
             log=MetricsLog(None),
         ) as job,
     ):
+        started = started_seconds(verifier)
         job.start(every)
         job.ask(every, partial(Script, texts))
         found = iter(job.answers(every))
-        return {
+        rows = {
             pair: [
                 Answered(item, request, answer)
                 for item, request in zip(items, requests, strict=True)
@@ -243,6 +255,7 @@ def answered(
             ]
             for pair, requests in asked.items()
         }
+        return rows, started
 
 
 def check(rows: Mapping[Pair, Sequence[Answered]], is_right: Mapping[str, Sequence[bool]]) -> None:
@@ -280,9 +293,10 @@ def main() -> int:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     device.start(1)
     print(
-        "| benchmark | items | MiB | fetch, s | load, s | answers | job, s | score, s | answers/s |"
+        "| benchmark | items | MiB | fetch, s | load, s | answers | job, s | algebra's start, s "
+        "| score, s | answers/s |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     is_slow = False
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:

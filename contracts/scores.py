@@ -3,6 +3,7 @@
 Values and intervals of accuracies are fractions; gains are in points of accuracy.
 """
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -86,6 +87,22 @@ class Score(Record):
         The score is not over the whole benchmark then.
         """
         return sum(self.failures.values()) + self.findings.get("failed", 0)
+
+
+def unanswered(scores: Iterable[Score]) -> list[str]:
+    """The scores that are not over their whole benchmark: a sentence for each."""
+    return [
+        f"{one.policy} on {one.benchmark}: {one.num_failed} question(s) have no response ("
+        + ", ".join(f"{why}: {count}" for why, count in _reasons(one).items())
+        + "). The score counts them as not right, and is no score of the whole benchmark."
+        for one in scores
+        if one.num_failed
+    ]
+
+
+def _reasons(score: Score) -> dict[str, int]:
+    judge = score.findings.get("failed", 0)
+    return score.failures | ({"the judge": judge} if judge else {})
 
 
 class Gain(Record):

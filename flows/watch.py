@@ -1,6 +1,5 @@
 """Starts a deployed run and shows it in the terminal until it ends."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rich.table import Table
 
 from contracts.errors import ServiceError
 from contracts.run_record import RunRecord
+from contracts.scores import Score, Scores, unanswered
 from contracts.secrets import without_secrets
 from contracts.texts import marked
 from infra import services
@@ -69,7 +69,10 @@ def watch(settings: Settings, run_id: UUID) -> int:
         return 1
     folder = settings.reports / run.name
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
-    console.print(accuracy_table(_scores(settings, folder)))
+    scores = _scores(settings, folder)
+    console.print(accuracy_table(scores))
+    for sentence in unanswered(scores):
+        console.print(f"* {marked(without_secrets(sentence))}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -220,28 +223,35 @@ def _refuse_dead_services(settings: Settings) -> None:
             )
 
 
-def _scores(settings: Settings, folder: Path) -> list[dict[str, Any]]:
+def _scores(settings: Settings, folder: Path) -> tuple[Score, ...]:
     record = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
     evaluation = next(stage for stage in record.stages if stage.kind == "evaluate")
     store = settings.store()
     path = store.fetch(evaluation.artifact, only=["scores.json"]) / "scores.json"
-    scores: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["scores"]
-    return scores
+    return Scores.model_validate_json(path.read_text(encoding="utf-8")).scores
 
 
-def accuracy_table(scores: Sequence[dict[str, Any]]) -> Table:
-    """Accuracy of every policy on every benchmark, in percent, with the 95 % interval."""
-    benchmarks = list(dict.fromkeys(score["benchmark"] for score in scores))
-    cells = {(score["policy"], score["benchmark"]): score for score in scores}
+def accuracy_table(scores: Sequence[Score]) -> Table:
+    """Score of every policy on every benchmark, in percent, with the 95 % interval.
+
+    A star marks one that is not over the whole benchmark; another metric than the plain accuracy
+    is named.
+    """
+    metrics = {score.benchmark: score.metric for score in scores}
+    cells = {(score.policy, score.benchmark): score for score in scores}
     table = Table(title="Accuracy in %, 95 % interval", title_justify="left")
     table.add_column("policy")
-    for benchmark in benchmarks:
-        table.add_column(benchmark, justify="right")
-    for policy in dict.fromkeys(score["policy"] for score in scores):
-        row = [cells.get((policy, benchmark)) for benchmark in benchmarks]
+    for benchmark, metric in metrics.items():
+        named = benchmark if metric == "accuracy" else f"{benchmark} ({metric})"
+        table.add_column(named, justify="right")
+    for policy in dict.fromkeys(score.policy for score in scores):
+        row = [cells.get((policy, benchmark)) for benchmark in metrics]
         table.add_row(policy, *(_percent(score) if score else "-" for score in row))
     return table
 
 
-def _percent(score: dict[str, Any]) -> str:
-    return f"{score['value']:.1%} [{score['low']:.1%}, {score['high']:.1%}]"
+def _percent(score: Score) -> str:
+    star = " *" if score.num_failed else ""
+    if score.low is None or score.high is None:
+        return f"{score.value:.1%}{star}"
+    return f"{score.value:.1%} [{score.low:.1%}, {score.high:.1%}]{star}"

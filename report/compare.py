@@ -1,7 +1,7 @@
 """The page that compares runs: scores, paired gains, length, recipes and where it all came from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,9 @@ from report.evidence import Evidence
 from report.gains import Difference, answers_of, corrected, difference
 from report.lengths import COLUMNS, length_cells
 from report.numbers import interval, p_value, percent, percent_tick, points
+from report.paper import beside_paper
 from report.results import TONES, bounds
+from report.side_by_side import breakdown, curves, gates
 from report.svg import Estimate, dot_chart
 from report.write_html import html_page
 
@@ -56,13 +58,34 @@ def compare(runs: Sequence[Compared]) -> str:
         sections=(
             _gains(runs),
             _scores(runs),
+            beside_paper({run.name: _final_scores(run) for run in runs}),
+            breakdown(_by_benchmark(runs)),
             _lengths(runs),
+            curves({run.name: (run.record, run.evidence) for run in runs}),
+            gates({run.name: run.record for run in runs}),
             _recipes(runs),
             _lineage(runs),
             _missing(runs),
         ),
     )
     return html_page(document)
+
+
+def _final_scores(run: Compared) -> list[Score]:
+    return [score for score in run.evidence.scores if score.policy == run.final]
+
+
+def _by_benchmark(runs: Sequence[Compared]) -> dict[str, dict[str, Score]]:
+    """The scores of final policies, by benchmark and run."""
+    return {
+        benchmark: {
+            run.name: score
+            for run in runs
+            for score in _final_scores(run)
+            if score.benchmark == benchmark
+        }
+        for benchmark in benchmarks_of(runs)
+    }
 
 
 def benchmarks_of(runs: Sequence[Compared]) -> tuple[str, ...]:
@@ -83,7 +106,11 @@ def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
             lacking = first if before is None else other
             found.append(Refused(benchmark, f"{lacking.name} did not evaluate it"))
             continue
-        reason = _other_items(first, other, benchmark) or _other_metric(before, after)
+        reason = (
+            _other_items(first, other, benchmark)
+            or _other_metric(before, after)
+            or _unanswered({first.name: before, other.name: after})
+        )
         if reason:
             found.append(Refused(benchmark, reason))
             continue
@@ -130,6 +157,12 @@ def _other_metric(before: Score, after: Score) -> str | None:
     return f"another metric: {before.metric} and {after.metric}"
 
 
+def _unanswered(scores: Mapping[str, Score]) -> str | None:
+    """In words, which of the scores lack responses; None where none does."""
+    lacking = [f"{name} has {one.num_failed}" for name, one in scores.items() if one.num_failed]
+    return f"questions without a response: {', '.join(lacking)}" if lacking else None
+
+
 def _gains(runs: Sequence[Compared]) -> Section:
     blocks: list[Block] = []
     columns = ("benchmark", "gain", "95 % interval", "p (Holm)", "verdict")
@@ -151,7 +184,8 @@ def _gains(runs: Sequence[Compared]) -> Section:
         "95 % interval is a paired bootstrap over problems, or over groups of them where a "
         "benchmark has groups; p is the exact two-sided sign-flip test over the same, "
         "with Holm’s correction over the benchmarks of a table. “not shown” means "
-        "that the interval includes 0. One run of a recipe says nothing of other seeds."
+        "that the interval includes 0 or that p is above 0.05. One run of a recipe says nothing "
+        "of other seeds."
     )
     return Section("Gains", "gains", (*blocks, Prose(note, "muted")))
 

@@ -1,7 +1,7 @@
 """The sections about training: the SFT loss and the RL curves, each with its table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contracts.run_record import RunRecord
 from report.blocks import Block, Figure, Prose, Section, Table
@@ -42,7 +42,7 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
         is_validated = any(VALIDATION_CURVE[0] in step for all_ in stages.values() for step in all_)
         shown = (*curves, VALIDATION_CURVE) if is_validated else curves
         for key, name, meaning in shown:
-            blocks += _curve(stages, key, name, meaning) if stages else []
+            blocks += curve(stages, key, name, meaning) if stages else []
         if not stages:
             blocks = [Prose("No stage of this kind logged any step.", "bad")]
         else:
@@ -52,10 +52,25 @@ def training_curves(run: RunRecord, evidence: Evidence) -> tuple[Section, ...]:
     return tuple(sections)
 
 
-def _curve(stages: dict[str, Metrics], key: str, name: str, meaning: str) -> list[Block]:
+def curve(
+    logged: Mapping[str, Metrics],
+    key: str,
+    name: str,
+    meaning: str,
+    places: Mapping[str, int] | None = None,
+) -> list[Block]:
+    """One picture of a figure over the steps, a line for each of those that logged it.
+
+    Args:
+        logged: Their steps.
+        key: The figure.
+        name: Its name.
+        meaning: What it is.
+        places: Whose colour is whose, where other pictures show others of them.
+    """
     series = [
-        Series(stage, _points(steps, key))
-        for stage, steps in stages.items()
+        Series(stage, _points(steps, key), places[stage] if places else None)
+        for stage, steps in logged.items()
         if any(key in step for step in steps)
     ]
     if not series:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.artifact import Count
 from contracts.run_record import RunRecord, StageRecord
-from contracts.scores import Gain, Score, Scores
+from contracts.scores import Gain, Score, Scores, unanswered
 
 PREDICTION_COLUMNS = [
     "policy",
@@ -28,7 +28,9 @@ PREDICTION_COLUMNS = [
     "truncated",
     "num_tokens",
 ]
-GROUP_COLUMNS = ["cluster", "part", "rule"]  # predictions of older versions lack them
+# Predictions of older versions lack some of these.
+MORE_COLUMNS = ["cluster", "part", "rule", "judged_by", "failure"]
+NULLABLE = ("part", "failure")
 MAX_TOKENS = 10**9  # of an answer, as somebody else may have written them
 # Whatever stage they are in: no other file of an artifact is needed.
 FILES = (
@@ -74,7 +76,7 @@ class Evidence:
         metrics: Steps of each training stage that logged any, in order.
         scores: Empty when there was no readable evaluation.
         gains: The gains that the evaluation worked out itself.
-        predictions: One row per answer (`PREDICTION_COLUMNS`, and those of `GROUP_COLUMNS` that
+        predictions: One row per answer (`PREDICTION_COLUMNS`, and those of `MORE_COLUMNS` that
             there are), or None.
         problems: Parquet file of the evaluated problems with their images, or None.
         curation: summary.json of the curation, or None.
@@ -136,7 +138,7 @@ def gather(run: RunRecord, folders: Mapping[str, Path]) -> Evidence:
         problems=_read(evaluation, folders, "problems.parquet", Path, missing),
         curation=_read(curation, folders, "summary.json", _read_summary, missing),
         has_datasheet=datasheet_folder(run, folders) is not None,
-        missing=(*_absent_stages(run), *missing, *_unanswered(scores)),
+        missing=(*_absent_stages(run), *missing, *unanswered(scores.scores if scores else ())),
     )
 
 
@@ -145,17 +147,6 @@ def datasheet_folder(run: RunRecord, folders: Mapping[str, Path]) -> Path | None
     curation = _last_of_kind(run, "curate")
     folder = folders.get(curation.name) if curation else None
     return folder if folder and (folder / "graded.parquet").is_file() else None
-
-
-def _unanswered(scores: Scores | None) -> list[str]:
-    """Benchmarks that were not scored in full: a sentence for each."""
-    return [
-        f"{one.policy} on {one.benchmark}: {one.num_failed} question(s) have no response ("
-        + ", ".join(f"{why}: {count}" for why, count in one.failures.items())
-        + "). The score counts them as not right, and is no score of the whole benchmark."
-        for one in (scores.scores if scores else ())
-        if one.num_failed
-    ]
 
 
 def read_scores(path: Path) -> Scores:
@@ -199,16 +190,15 @@ def _is_step(value: object) -> bool:
 def _read_predictions(path: Path) -> pd.DataFrame:
     """Texts, and a level, a length and a truth, whatever the columns hold."""
     known = set(pq.read_schema(path).names)
-    groups = [name for name in GROUP_COLUMNS if name in known]
-    values = pq.read_table(path, columns=PREDICTION_COLUMNS + groups).to_pydict()
-    parts = values.pop("part", None)
+    more = [name for name in MORE_COLUMNS if name in known]
+    values = pq.read_table(path, columns=PREDICTION_COLUMNS + more).to_pydict()
     level = pd.to_numeric(pd.Series(values.pop("level"), dtype=object), errors="coerce")
     tokens = pd.to_numeric(pd.Series(values.pop("num_tokens"), dtype=object), errors="coerce")
     truncated = [value is True for value in values.pop("truncated")]
-    texts: dict[str, list[str] | list[str | None]]
-    texts = {name: list(map(str, column)) for name, column in values.items()}
-    if parts is not None:
-        texts["part"] = [None if part is None else str(part) for part in parts]
+    texts = {
+        name: [None if text is None and name in NULLABLE else str(text) for text in column]
+        for name, column in values.items()
+    }
     return pd.DataFrame(texts).assign(
         level=level.where(level.between(1, 10)),
         num_tokens=tokens.where(tokens.between(0, MAX_TOKENS)),

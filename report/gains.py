@@ -17,6 +17,7 @@ from training.evaluation.paired import holm, sign_flip_p
 from training.evaluation.prediction import Judged
 
 MAX_ROUNDING = 1e-6  # of a score that somebody wrote with fewer digits
+ALPHA = 0.05  # of p after Holm's correction: the chance of one false verdict in a comparison
 SEED = 0  # of the bootstrap: the same predictions give the same interval in every report
 
 
@@ -44,9 +45,15 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """`up` or `down` when the 95 % interval excludes 0, else `not shown` or `no interval`."""
+        """`up` or `down` when the 95 % interval excludes 0 and the corrected p says so, too.
+
+        Else `not shown` or `no interval`. Of ten benchmarks that differ by nothing, at least one
+        interval excludes 0 in two comparisons of five.
+        """
         if self.low is None or self.high is None:
             return "no interval"
+        if self.p is not None and self.p > ALPHA:
+            return "not shown"
         if self.low > 0:
             return "up"
         return "down" if self.high < 0 else "not shown"
@@ -68,7 +75,8 @@ def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
             answers_of(evidence.predictions, benchmark, before),
             answers_of(evidence.predictions, benchmark, after),
         )
-        found.append(_with_own_interval(one, evidence.gains))
+        is_whole = first.num_failed == second.num_failed == 0
+        found.append(_with_own_interval(one, evidence.gains) if is_whole else one)
     return corrected(found)
 
 
@@ -96,8 +104,9 @@ def difference(
 
     Both are of the scores' own metric, worked out again from the answers. There is neither where
     the metric is unknown or another one, where the policies answered other problems or in other
-    clusters, where the answers do not tell what the metric needs, or where the files contradict
-    each other: the answers give another score than the one written beside them.
+    clusters, where the answers do not tell what the metric needs, where a question has no response,
+    or where the files contradict each other: the answers give another score than the one written
+    beside them.
 
     Args:
         before: The score compared with.
@@ -143,6 +152,8 @@ def changes_of(
     metric = metric_named(before.metric)
     asked = ["problem_id", "sample"]
     if metric is None or metric is not metric_named(after.metric):
+        return None
+    if before.num_failed or after.num_failed:  # an endpoint that was away is no worse policy
         return None
     if answers_before.empty or not answers_before[asked].equals(answers_after[asked]):
         return None

@@ -161,7 +161,8 @@ function answers(policy, verdict, given) {
   for (const answer of given.shown) {
     const tokens = answer.tokens === null ? "" : `, ${answer.tokens} tokens`;
     const facts = make("p", { className: tone(answer.outcome) },
-      `${answer.outcome}${tokens}${answer.truncated ? ", truncated" : ""}`);
+      `${answer.outcome}${tokens}${answer.truncated ? ", truncated" : ""}` +
+      (answer.note ? ` (${answer.note})` : ""));
     box.append(facts, make("pre", { tabIndex: 0 }, answer.text.trim() ? answer.text : "(blank)"));
   }
   const hidden = given.count - given.shown.length;

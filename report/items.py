@@ -135,7 +135,11 @@ def _new_item(row: Mapping[Hashable, Any], num_policies: int) -> dict[str, Any]:
 
 
 def _answer(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    notes = ["found by the judge"] if row.get("judged_by") == "judge" else []
+    if (failure := row.get("failure")) is not None and not pd.isna(failure):
+        notes.append(f"no response: {printable(failure[:MAX_WORD])}")
     return {
+        "note": "; ".join(notes),
         "outcome": printable(row["outcome"][:MAX_WORD]),
         "tokens": None if pd.isna(row["num_tokens"]) else int(row["num_tokens"]),
         "truncated": bool(row["truncated"]),

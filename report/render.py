@@ -9,6 +9,7 @@ from report.curated import curation
 from report.curves import training_curves
 from report.evidence import Evidence
 from report.lengths import lengths
+from report.paper import beside_paper
 from report.samples import sample_answers
 from report.write_html import html_page
 from report.write_markdown import markdown_page
@@ -37,6 +38,7 @@ def render(run: RunRecord, evidence: Evidence) -> Report:
             provenance.pipeline(run),
             results.accuracy(evidence),
             results.breakdown(evidence),
+            beside_paper(results.scores_by_policy(evidence)),
             lengths(evidence),
             *training_curves(run, evidence),
             sample_answers(run, evidence),

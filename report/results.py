@@ -1,5 +1,7 @@
 """The sections about accuracy: the headline, each stage's gain, levels and families."""
 
+from collections.abc import Mapping, Sequence
+
 from contracts.scores import Score, Share
 from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
 from report.evidence import Evidence
@@ -38,10 +40,10 @@ def headline(evidence: Evidence) -> Section:
         Prose(
             "Gains are in points of each benchmark’s score on the same problems. Brackets hold the "
             "95 % interval of the mean difference (paired bootstrap over problems, or over groups "
-            "of them where a benchmark has groups). A stage earned its place where "
-            "that interval lies above 0; “not shown” means that it includes 0. p is two-sided, of "
-            "the exact sign-flip test over the same (McNemar’s with one answer a problem), with "
-            "Holm’s correction over the benchmarks of a comparison."
+            "of them where a benchmark has groups). p is two-sided, of the exact sign-flip test "
+            "over the same (McNemar’s with one answer a problem), with Holm’s correction over the "
+            "benchmarks of a comparison. A stage earned its place where that interval lies above 0 "
+            "and p is at most 0.05; else its gain is “not shown”."
         ),
         _stage_table(evidence.benchmarks, by_stage, places),
     )
@@ -190,24 +192,34 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
     )
 
 
+def scores_by_policy(evidence: Evidence) -> dict[str, list[Score]]:
+    """Every policy's scores, as rows `ours, POLICY`; one row without any where there are none."""
+    rows = {
+        f"ours, {policy}": [score for score in evidence.scores if score.policy == policy]
+        for policy in evidence.policies
+    }
+    return rows or {"ours": []}
+
+
 def breakdown(evidence: Evidence) -> Section:
-    """Accuracy by difficulty level and by family, first policy against last."""
+    """Accuracy by difficulty level and by family; the first policy against the last, if it is not
+    the only one.
+    """
     blocks: list[Block] = []
     for benchmark in evidence.benchmarks:
         scores = [score for score in evidence.scores if score.benchmark == benchmark]
-        if len(scores) > 1:
-            blocks += _by_level(benchmark, scores)
-            blocks += _by_family(benchmark, scores)
+        blocks += _by_level(benchmark, scores)
+        blocks += _by_family(benchmark, scores)
     if not blocks:
         blocks = [Prose("No score says how it splits into levels or families.", "bad")]
     return Section("By level and by family", "breakdown", tuple(blocks))
 
 
 def _by_level(benchmark: str, scores: list[Score]) -> list[Block]:
-    keys = sorted({key for one in scores for key in one.by_level}, key=_level_order)
+    keys = sorted({key for one in scores for key in one.by_level}, key=level_order)
     if not keys:
         return [Prose(f"{benchmark}: no accuracies by level.", "muted")]
-    ends = [scores[0], scores[-1]]
+    ends = list({one.policy: one for one in (scores[0], scores[-1])}.values())
     series = [
         Series(
             one.policy,
@@ -219,13 +231,13 @@ def _by_level(benchmark: str, scores: list[Score]) -> list[Block]:
         )
         for one in ends
     ]
-    title = f"{benchmark}: accuracy by level, {ends[0].policy} and {ends[1].policy}"
+    title = f"{benchmark}: accuracy by level, {' and '.join(one.policy for one in ends)}"
     description = "Level 1 is the easiest, 10 the hardest; the table below holds every policy."
     svg = line_chart(
         title, description, series, x_name="level", write=percent_tick, y_range=(0.0, 1.0)
     )
     levels = {one.policy: one.by_level for one in scores}
-    table = _split_table(f"{benchmark} by level", "level", keys, levels)
+    table = split_table(f"{benchmark} by level", "level", keys, levels)
     return [Beside(Figure(title, description, svg), table)]
 
 
@@ -233,7 +245,11 @@ def _by_family(benchmark: str, scores: list[Score]) -> list[Block]:
     keys = sorted({key for one in scores for key in one.by_family})
     if not keys:
         return [Prose(f"{benchmark}: no accuracies by family.", "muted")]
+    families = {one.policy: one.by_family for one in scores}
+    table = split_table(f"{benchmark} by family", "family", keys, families)
     first, last = scores[0], scores[-1]
+    if first is last:
+        return [table]
     rows = [
         (key, first.by_family[key].value, last.by_family[key].value)
         for key in keys
@@ -242,14 +258,13 @@ def _by_family(benchmark: str, scores: list[Score]) -> list[Block]:
     title = f"{benchmark}: accuracy by family, {first.policy} to {last.policy}"
     description = f"Hollow dots are {first.policy}, filled dots and the figures {last.policy}."
     svg = change_chart(title, description, rows, write=percent_tick)
-    families = {one.policy: one.by_family for one in scores}
-    table = _split_table(f"{benchmark} by family", "family", keys, families)
     return [Beside(Figure(title, description, svg), table)]
 
 
-def _split_table(
-    caption: str, name: str, keys: list[str], parts: dict[str, dict[str, Share]]
+def split_table(
+    caption: str, name: str, keys: Sequence[str], parts: Mapping[str, Mapping[str, Share]]
 ) -> Table:
+    """Accuracies by a split's keys, one column for each of those that were split."""
     rows = tuple(
         (
             key,
@@ -262,5 +277,6 @@ def _split_table(
     return Table(caption, columns, "lr" + "r" * len(parts), rows)
 
 
-def _level_order(key: str) -> tuple[int, str]:
+def level_order(key: str) -> tuple[int, str]:
+    """Sorts levels as numbers."""
     return (int(key), key) if key.isdecimal() else (10**6, key)

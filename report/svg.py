@@ -4,7 +4,7 @@ dark and print; every chart carries a title and a description for readers who ca
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
 from report.text import printable
@@ -14,10 +14,15 @@ MAX_POINTS = 240  # a line holds at most this many points; longer runs are drawn
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One named line; points are (x, y) in data units, ordered by x."""
+    """One named line; points are (x, y) in data units, ordered by x.
+
+    Its colour is that of its place among the lines, or of `place`, where pictures show some of the
+    same lines.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def line_chart(
     """
     width, height = size
     left, right, top, bottom = 52.0, width - 12, 12.0 + 16 * len(series), height - 36
-    drawn = [Series(line.name, thin(line.points)) for line in series]
+    drawn = [replace(line, points=thin(line.points)) for line in series]
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points if math.isfinite(y)]
     if not ys:
@@ -110,7 +115,8 @@ def line_chart(
     parts.append(label((left + right) / 2, height - 4, x_name, "middle", "tick"))
     for index, line in enumerate(drawn):
         y = 14 + 16.0 * index
-        colour = f"s{(first_colour + index) % 6}"
+        among = index if line.place is None else line.place
+        colour = f"s{(first_colour + among) % 6}"
         key = element("line", x1=left, x2=left + 20, y1=y - 4, y2=y - 4, class_=f"line {colour}")
         parts += [key, label(left + 26, y, line.name)]
         parts += [_path(run, place, f"line {colour}") for run in _finite_runs(line.points)]
@@ -138,7 +144,7 @@ def dot_chart(
     for index, row in enumerate(rows):
         y = 30 + 28.0 * index
         colour = "s0" if index == 0 else "s1"
-        parts.append(label(left - 10, y + 4, shorten(row.name, 17), "end"))
+        parts.append(label(left - 10, y + 4, shorten(row.name, 16), "end"))
         if row.low is not None and row.high is not None:
             parts.append(
                 element(
@@ -210,8 +216,14 @@ def thin(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ..
 
 
 def shorten(text: str, length: int) -> str:
-    """The text, cut with an ellipsis when it is longer than `length` characters."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """The text, with an ellipsis in it when it is longer than `length` characters.
+
+    More of its end is kept than of its beginning: names of runs and stages differ there.
+    """
+    if len(text) <= length:
+        return text
+    head = length // 3
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

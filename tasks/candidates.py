@@ -184,7 +184,9 @@ def check_evaluation(model: str, recipe: Recipe, settings: Settings) -> Candidat
     if isinstance(candidate.source, EndpointRecipe):
         check_endpoint(candidate.source, recipe.evaluation.connection)
     elif "evaluate" not in pools_of(recipe):
-        check_machine(recipe, ["evaluate"])
+        is_sized = isinstance(candidate.source, ModelRecipe)  # an artifact says nothing of sizes
+        asked = recipe.model_copy(update={"model": candidate.source}) if is_sized else recipe
+        check_machine(asked, ["evaluate"], is_sized=is_sized)
     check_judge(recipe)
     for benchmark in recipe.evaluation.benchmarks:
         if wanted := wanted_benchmark(benchmark):

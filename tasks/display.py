@@ -17,13 +17,17 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
+from contracts.scores import Scores
 from infra.launcher import Metrics
+from infra.store import Store
+from report.score_page import score_page
 from tasks import live
 from training.runtime.metrics import headline
 
 PROGRESS_SECONDS = 2.0
 FIGURES_SECONDS = 10.0
 LINES_PER_SECOND = 20
+SCORES = "scores.json"
 
 
 class StageDisplay:
@@ -153,6 +157,14 @@ def unless_the_server_is_away() -> Iterator[None]:
         yield
     except (httpx.HTTPError, PrefectException) as error:
         get_run_logger().warning("Not shown in the Prefect UI: %s: %s", type(error).__name__, error)
+
+
+def show_scores(store: Store, evaluation: Artifact) -> None:
+    """Leaves an evaluation's scores as a table and a plot among the run's artifacts."""
+    text = (store.fetch(evaluation, only=[SCORES]) / SCORES).read_text(encoding="utf-8")
+    scores = Scores.model_validate_json(text).scores
+    with unless_the_server_is_away():
+        create_markdown_artifact(score_page(scores), key="scores", description="Scores")
 
 
 def artifact_key(*parts: str) -> str:

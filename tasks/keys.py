@@ -51,11 +51,14 @@ def ingredients(
         inputs: Digests of what it reads, by the name the stage knows it by; the order counts.
         salt: Keeps the stages of a run that reuses nothing apart from everybody else's.
     """
+    modules = stage_modules(kind, recipe.rollout.engine) | _own_modules(recipe, stage)
+    if kind == "curate":
+        modules |= stage_modules(kind, recipe.grader_rollout.engine)
     return Ingredients(
         stage=stage,
         recipe=result_fields(recipe, stage),
         inputs=dict(inputs),
-        modules=stage_modules(kind, recipe.rollout.engine) | _own_modules(recipe, stage),
+        modules=modules,
         salt=salt,
     )
 
@@ -92,8 +95,11 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
     }
     asked = [alone]
     if recipe.curation.grader is not None:
-        model = recipe.curation.grader.model.model_dump(include={"dtype", "max_pixels"})
-        asked.insert(0, alone | {"grader": [made_of.inputs[GRADER], model]})
+        fields = result_fields(recipe, "curate")["curation"]["grader"]
+        by = {name: fields[name] for name in ("model", "rollout")}
+        modules = sampling_modules(recipe.grader_rollout.engine)
+        grader = {"grader": [made_of.inputs[GRADER], by], "modules": modules}
+        asked.insert(0, alone | grader)
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
 
 

@@ -16,7 +16,7 @@ from training.recipe.recipe import Recipe
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
-def check_machine(recipe: Recipe, stages: Collection[str]) -> None:
+def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = True) -> None:
     """Refuses stages that this machine cannot hold, or that are for a GPU where there is none.
 
     A float32 recipe without a GPU runs on the CPU, and is not planned. Nor are stages on a Ray
@@ -25,6 +25,8 @@ def check_machine(recipe: Recipe, stages: Collection[str]) -> None:
     Args:
         recipe: The resolved recipe.
         stages: Names of the stages that are to run here.
+        is_sized: Whether what they compute with has the sizes of the recipe's models. A policy that
+            is evaluated by itself may be of any; then nothing is planned.
 
     Raises:
         PlanError: It names the stage, the figure, the limit and the setting.
@@ -42,14 +44,14 @@ def check_machine(recipe: Recipe, stages: Collection[str]) -> None:
         from training.plan.plan import make_plan, require_fits
         from training.plan.shape import is_planned
 
-        if is_planned(recipe.model.path):
-            # What is evaluated may be another model: its size is not known here.
-            planned = [stage for stage in stages if stage != "evaluate"]
-            require_fits(make_plan(recipe, machine_here(), planned))
-        else:
+        grader = recipe.curation.grader
+        graded = [grader.model] if grader is not None and "curate" in stages else []
+        unknown = [one.path for one in [recipe.model, *graded] if not is_planned(one.path)]
+        if is_sized and recipe.model.path not in unknown:
+            require_fits(make_plan(recipe, machine_here(), stages))
+        for path in unknown:
             logging.getLogger(__name__).warning(
-                "%s: memory is not planned, as the model's sizes are not known here",
-                recipe.model.path,
+                "%s: memory is not planned, as the model's sizes are not known here", path
             )
     elif is_for_gpus:
         raise PlanError(

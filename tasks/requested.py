@@ -64,7 +64,9 @@ def make_requested(request: StageRequest) -> Artifact:
     _require_same_code(request, stage_key(made_of))
     if found := store.find(request.key):
         return found
-    check_machine(run.recipe, [request.stage])
+    # Without the base it is the evaluation of a policy that may come from anywhere.
+    is_sized = request.stage != "evaluate" or "base" in inputs
+    check_machine(run.recipe, [request.stage], is_sized=is_sized)
     hold(run.work)
     display = StageDisplay(request.stage)
     own = UUID(str(runtime.flow_run.id))

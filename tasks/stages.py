@@ -14,7 +14,7 @@ from data_checks.gate import GateError
 from infra.store import Store
 from tasks.assets import emit_asset
 from tasks.datasheet import show_datasheet
-from tasks.display import StageDisplay
+from tasks.display import StageDisplay, show_scores
 from tasks.gates import show_gate
 from tasks.inputs import Inputs
 from tasks.keys import (
@@ -61,7 +61,9 @@ def train(run: Run, stage: Stage, policy: Artifact, data: Artifact) -> Artifact:
 @masks_secrets
 def evaluate(run: Run, policies: Mapping[str, Artifact], inputs: Inputs) -> Artifact:
     """Every policy on every benchmark."""
-    return run_stage(run, "evaluate", "evaluate", {**policies, **inputs.benchmarks})
+    artifact = run_stage(run, "evaluate", "evaluate", {**policies, **inputs.benchmarks})
+    show_scores(run.store(), artifact)
+    return artifact
 
 
 def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact]) -> Artifact:

@@ -88,6 +88,7 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             if self.path != "/v1/models":
                 return self.send(Raw(status=404))
             if self.allowed():
+                time.sleep(endpoint.seconds)
                 self.send({"data": [{"id": name} for name in endpoint.models]})
             return None
 

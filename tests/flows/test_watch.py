@@ -7,7 +7,8 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import AwaitingConcurrencySlot, Pending, Running, Scheduled, Suspended
 
-from flows.watch import waits_for
+from contracts.scores import Score, unanswered
+from flows.watch import accuracy_table, waits_for
 from infra.settings import Settings
 
 NOW = datetime.now(UTC)
@@ -31,3 +32,22 @@ def test_what_a_run_waits_for(state, told, tmp_path):
     said = waits_for(settings, FlowRun(flow_id=uuid4(), name="quiet-owl", state=state))
     assert said.startswith("quiet-owl waits") == bool(told)
     assert told in said
+
+
+def test_a_score_that_is_not_of_the_whole_benchmark_is_marked():
+    fields = {"value": 0.5, "low": 0.4, "high": 0.6, "num_problems": 9}
+    whole = Score(policy="base", benchmark="a", metric="accuracy", **fields)
+    lacking = whole.model_copy(
+        update={
+            "benchmark": "b",
+            "metric": "mean@4",
+            "failures": {"time-out": 2},
+            "findings": {"found": 1, "failed": 3},
+        }
+    )
+    table = accuracy_table([whole, lacking])
+    assert [column.header for column in table.columns] == ["policy", "a", "b (mean@4)"]
+    cells = [next(column.cells) for column in table.columns]
+    assert cells == ["base", "50.0% [40.0%, 60.0%]", "50.0% [40.0%, 60.0%] *"]
+    (said,) = unanswered([whole, lacking])
+    assert said.startswith("base on b: 5 question(s) have no response (time-out: 2, the judge: 3).")

@@ -10,6 +10,7 @@ import pytest
 
 from report.compare import Compared, Refused, compare, recipe_differences, run_gains
 from report.evidence import gather
+from report.side_by_side import curves
 
 
 @pytest.fixture
@@ -92,6 +93,39 @@ def test_another_metric_is_refused_in_words(pair) -> None:
     (folder / "scores.json").write_text(json.dumps(scores))
     reason = "another metric: accuracy and groups all right"
     assert Refused("pocket_text", reason) in run_gains(first, _again(other, folder))
+
+
+def test_questions_without_a_response_are_refused_in_words(pair) -> None:
+    first, other, folder = pair
+    scores = json.loads((folder / "scores.json").read_text())
+    for one in scores["scores"]:
+        one["failures"] = {"time-out": 2, "status 503": 1}
+    (folder / "scores.json").write_text(json.dumps(scores))
+    other = _again(other, folder)
+    reason = "questions without a response: other has 3"
+    assert run_gains(first, other) == [Refused(name, reason) for name in first.evidence.benchmarks]
+
+
+def test_splits_curves_gates_and_the_paper_stand_side_by_side(pair) -> None:
+    html = compare(pair[:2])
+    split = html.split("pocket_text by level: final policies</summary>")[1].split("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in split.split("<tr>")[2:]]
+    # 90 of 100 and 72 of 100, the first ones, ten to a level.
+    assert rows[6:8] == [["7", "10", "100.0 %", "100.0 %"], ["8", "10", "100.0 %", "20.0 %"]]
+    assert "pocket_text by family: final policies" in html
+    for title in ("cold_start, loss", "multimodal_rl, reward", "text_rl, entropy"):
+        assert f"<figcaption>{title}: " in html
+    # A run has its colour also where it is the only line.
+    (alone,) = curves(
+        {
+            "none": (pair[0].record, replace(pair[0].evidence, metrics={})),
+            "first": (pair[0].record, pair[0].evidence),
+        }
+    ).blocks[:1]
+    assert "line s2" in alone.svg and "line s1" not in alone.svg
+    gates = html.split('<section id="gates">')[1].split("</section>")[0]
+    assert gates.count("curation") == 2 and gates.count("gain, pocket_multimodal") == 2
+    assert re.search(r">first</td>(<td[^>]*>not run</td>){11}", html)
 
 
 def test_a_benchmark_of_one_run_only_is_refused(pair) -> None:

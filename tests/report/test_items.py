@@ -74,12 +74,26 @@ def test_every_item_has_every_policys_answer(made_up_run, write) -> None:
     assert item["images"] == [] and len(data["items"][107]["images"]) == 1
     assert item["answers"][0]["shown"] == [
         {
+            "note": "",
             "outcome": "right",
             "tokens": 24,
             "truncated": False,
             "text": "<think>7 + 2 = 9</think>\nSo \\boxed{12}",
         }
     ]
+
+
+def test_who_judged_and_why_there_is_no_response_is_said(made_up_run, write) -> None:
+    def noted(rows):
+        judged = {"judged_by": "rule", "failure": None}
+        rows = rows.assign(**judged)
+        rows.loc[rows.index[7], ["judged_by", "failure"]] = ["judge", None]
+        rows.loc[rows.index[8], ["judged_by", "failure"]] = ["rule", "time-out"]
+        return rows
+
+    edit(made_up_run, noted)
+    shown = [one["answers"][0]["shown"][0]["note"] for one in write(made_up_run)["items"][6:9]]
+    assert shown == ["", "found by the judge", "no response: time-out"]
 
 
 def test_many_answers_are_counted_and_a_few_are_shown(made_up_run, write) -> None:

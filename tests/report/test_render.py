@@ -4,6 +4,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,9 +17,9 @@ from scipy.stats import binom
 from contracts.run_record import GateDecision
 from report import render as render_evidence
 from report.evidence import gather
-from report.gains import gains
+from report.gains import Difference, corrected, gains
 from report.samples import choose
-from report.svg import MAX_POINTS, thin, ticks
+from report.svg import MAX_POINTS, shorten, thin, ticks
 
 VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = [
@@ -195,6 +196,41 @@ def test_the_evaluations_own_interval_is_shown_where_there_is_one(made_up_run) -
     content["gains"] = [{**one, "low_points": 61.5, "high_points": 78.5}]
     path.write_text(json.dumps(content))
     assert "pocket_text +70.0 (+61.5 to +78.5)" in render(*made_up_run).markdown
+
+
+def test_one_policy_alone_is_split_by_level_and_family(made_up_run) -> None:
+    run, folders = made_up_run
+    path = folders["evaluate"] / "scores.json"
+    content = json.loads(path.read_text())
+    content["scores"] = [one for one in content["scores"] if one["policy"] == "base"]
+    path.write_text(json.dumps(content))
+    report = render(run, folders)
+    for row in ("| 1 | 10 | 100.0 % |", "| 3 | 10 | 0.0 % |", "| chain_even | 50 | 20.0 % |"):
+        assert row in report.markdown
+    assert "accuracy by level, base</figcaption>" in report.html
+
+
+def test_an_interval_alone_makes_no_verdict_where_holms_p_is_large() -> None:
+    """Six of 100 gained: p is 0.031, and 0.31 of ten benchmarks that are compared at once."""
+    one = Difference("b", "base", "rl", 0.06, 0.02, 0.11, p=2 * 0.5**6)
+    others = [replace(one, p=1.0)] * 9
+    assert one.verdict == "up" and corrected([one, *others])[0].verdict == "not shown"
+    assert replace(one, p=None).verdict == "up"  # no answers at hand
+
+
+def test_long_names_of_runs_stay_apart() -> None:
+    names = [shorten(f"neon-seahorse-{arm}-seed-0", 16) for arm in ("cs", "cs+mrl")]
+    assert names == ["neon-…-cs-seed-0", "neon-…mrl-seed-0"]
+    assert shorten("multimodal_rl", 13) == "multimodal_rl" and len(shorten("x" * 99, 16)) == 16
+
+
+@pytest.mark.parametrize("lacking", [{"failures": {"time-out": 3}}, {"findings": {"failed": 3}}])
+def test_questions_without_a_response_are_no_loss(made_up_run, lacking) -> None:
+    run, folders = made_up_run
+    _edit_score(folders["evaluate"], "pocket_text", "text_rl", **lacking)
+    texts, pictures = gains(gather(run, folders), "multimodal_rl", "text_rl")
+    assert (texts.verdict, texts.p) == ("no interval", None) and pictures.verdict == "not shown"
+    assert "text_rl on pocket_text: 3 question(s) have no response" in render(run, folders).html
 
 
 def test_p_is_mcnemars_with_holms_correction_over_the_benchmarks(made_up_run) -> None:

@@ -211,3 +211,27 @@ def test_a_graders_responses_lie_apart_and_the_base_models_count_with_any():
     first, also = responses(of=graded, **{"model:grader": "b" * 64})
     other, _ = responses(of=graded, **{"model:grader": "c" * 64})
     assert also == alone and len({first, other, alone}) == 3
+
+
+def test_what_of_a_graders_engine_changes_its_answers_is_in_the_keys_and_nothing_else():
+    def of(own, **others):
+        grader = {"model": {"path": "./grader"}, "samples_per_problem": 4, "rollout": own}
+        values = recipe().model_dump()
+        return recipe(curation=values["curation"] | {"grader": grader}, **others)
+
+    def keys_of(own, **others):
+        read, inputs = of(own, **others), {"policy": "a" * 64, "model:grader": "b" * 64}
+        return key("curate", of=read, **inputs), responses(of=read, **inputs)[0]
+
+    vllm = {"engine": "vllm", "max_length_tokens": 9000}
+    stage, asked = keys_of(vllm)
+    elsewhere = vllm | {"tensor_parallel": 1, "memory_fraction": 0.9}
+    assert keys_of(elsewhere) == (stage, asked)
+    for other in (None, vllm | {"max_length_tokens": 10_000}):
+        assert keys_of(other)[0] != stage and keys_of(other)[1] != asked
+    # Said or left to the run's own, it is the same engine.
+    assert keys_of(vllm, rollout=elsewhere) == keys_of(None, rollout=vllm)
+    modules = made_of("curate", of=of(vllm), policy="a" * 64).modules
+    assert "training.rollout.vllm_engine" in modules
+    assert "training.rollout.vllm_engine" not in made_of("curate").modules
+    assert "training.rollout.vllm_engine" not in made_of(of=of(vllm)).modules

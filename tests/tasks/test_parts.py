@@ -128,7 +128,8 @@ def test_another_benchmark_or_checkpoint_asks_only_what_is_new(machine, endpoint
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_response_tokens": 9}, {"temperature": 0.5}, {"judge": True}]
+    "changes",
+    [{"max_response_tokens": 9}, {"temperature": 0.5}, {"top_p": 0.9}, {"judge": True}],
 )
 def test_other_settings_ask_again(machine, endpoint, changes):
     endpoint.models = ["one", "judge"]

@@ -25,6 +25,10 @@ _BEFORE = re.compile(
     )
     + r")\n?)\Z"  # a number at the end of a line is a sentence's
 )
+# All that `_BEFORE` matches is shorter than this, but for fractions and roots, which hold three
+# braces at most, and for lists and long white space.
+_SHORT, _BRACES = 100, 3
+_LONG = re.compile(r",\s*\Z|\s{10}")
 _LIST_ITEM_OR_TAG = re.compile(
     r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |(?:</?\w+>|[=-]>) *\n?)\Z"
 )
@@ -88,12 +92,35 @@ def is_part(before: str, after: str) -> bool:
         before: The text before the box, as far as it can matter.
         after: The text behind it, and behind what belongs to it.
     """
-    if _BEFORE.search(before) and not _LIST_ITEM_OR_TAG.search(before):
+    if denied_or_part(before) and not _LIST_ITEM_OR_TAG.search(before):
         return True
     tag = _TAG.match(after)
     if tag is not None:
         after = after[tag.end() :]
     return _AFTER.match(after) is not None or _goes_on(before, after)
+
+
+def denied_or_part(before: str) -> bool:
+    """Whether what stands right before a box makes it a part of something, or denies it.
+
+    It is looked for in the end of the text alone, as far as it may reach: from every character of
+    a long one it took most of the time of reading an answer.
+    """
+    return _BEFORE.search(before, _start(before)) is not None
+
+
+def _start(before: str) -> int:
+    tail = max(len(before) - _SHORT, 0)
+    if _LONG.search(before, tail):
+        return 0
+    if "frac" not in before and "sqrt" not in before:
+        return tail
+    brace = len(before)
+    for _ in range(_BRACES + 1):
+        brace = before.rfind("{", 0, brace)
+        if brace < 0:
+            return 0
+    return min(tail, brace + 1)
 
 
 def follows_number(before: str, answer: str) -> bool:

@@ -8,6 +8,7 @@ goes out in one set or among the rejects.
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -29,7 +30,7 @@ from training.model.policy import Policy, load_policy
 from training.recipe.curation import EMBEDDING, GRADER
 from training.recipe.recipe import Recipe
 from training.records import Problem, question_key, write_problems
-from training.rollout.engine import open_engine
+from training.rollout.engine import open_engine, open_sampler
 from training.rollout.protocol import RolloutEngine, SamplingSettings
 from training.runtime import device
 from training.runtime.log import say
@@ -79,15 +80,20 @@ def curate(
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
 
+    # Not closed after an error: others may still sample, and nobody may wait for them.
+    engines = ExitStack()
+
     def open_base() -> RolloutEngine:
-        return open_engine(recipe.rollout, base)
+        return engines.enter_context(closing(open_engine(recipe.rollout, base)))
 
     def open_grader() -> RolloutEngine:
         assert grader is not None
-        base.model.to("cpu")  # from here on only its tokenizer is needed
+        engines.close()
+        base.model.to("meta")  # from here on only its tokenizer is needed
         device.release_cached_memory()
-        model = load_policy(inputs[GRADER], grader.model, system_prompt=recipe.system_prompt)
-        return open_engine(recipe.rollout, model)
+        folder, prompt = inputs[GRADER], recipe.system_prompt
+        opened = open_sampler(recipe.grader_rollout, folder, grader.model, system_prompt=prompt)
+        return engines.enter_context(closing(opened))
 
     with ShardWork(save, resume) as work:
         with (
@@ -111,9 +117,11 @@ def curate(
                 job.ask([], open_base)
                 if grader is not None:
                     job.ask([], open_grader)
+                engines.close()
                 return
             usable = list(read_usable(read.sifted.usable))
             asked = grade(recipe, usable, job, open_base, open_grader)
+            engines.close()
         write(recipe, inputs, base, read, asked, output)
 
 

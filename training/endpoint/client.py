@@ -24,6 +24,9 @@ from training.endpoint.wire import GarbledError, Reply, is_same_model, read_mode
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 
 MAX_DELAY_SECONDS = 300.0
+# A list of models takes no model: who does not send it soon is heard of before a run starts, and
+# not after every try has lasted as long as an answer may.
+LIST_SECONDS = 30.0
 MAX_QUOTED_CHARACTERS = 200
 # Another try may go well, as it may after any 5xx. 425 is `too early`.
 _AGAIN = {408, 409, 425, 429}
@@ -93,7 +96,8 @@ class EndpointClient:
             InputError: The endpoint cannot be reached, refuses, or does not list the model.
         """
         try:
-            models = read_models(await self._tried("GET", "models", None))
+            seconds = min(LIST_SECONDS, self._connection.timeout_seconds)
+            models = read_models(await self._tried("GET", "models", None, seconds))
         except (Unanswered, GarbledError) as error:
             raise self._error(
                 f"does not say which models it has: {error}",
@@ -119,7 +123,8 @@ class EndpointClient:
             InputError: The endpoint itself will not do.
         """
         try:
-            reply = read_reply(await self._tried("POST", "chat/completions", body))
+            seconds = self._connection.timeout_seconds
+            reply = read_reply(await self._tried("POST", "chat/completions", body, seconds))
         except GarbledError as error:
             raise Unanswered(f"garbled reply: {error}") from error
         if not is_same_model(self._endpoint.model, reply.model):
@@ -131,22 +136,26 @@ class EndpointClient:
             )
         return reply
 
-    async def _tried(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
-        """The body of a reply with status 200."""
+    async def _tried(
+        self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float
+    ) -> bytes:
+        """The body of a reply with status 200; a try may last so many seconds."""
         for attempt in range(self._connection.retries + 1):
             try:
-                return await self._once(method, path, body)
+                return await self._once(method, path, body, seconds)
             except _Again as trouble:
                 if attempt == self._connection.retries:
                     raise Unanswered(str(trouble)) from trouble
                 await asyncio.sleep(self._delay_seconds(attempt, trouble.after_seconds))
         raise AssertionError("the last attempt returns or raises")
 
-    async def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
+    async def _once(
+        self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float
+    ) -> bytes:
         url = f"{self._endpoint.address}/{path}"
         try:
             async with (
-                asyncio.timeout(self._connection.timeout_seconds),
+                asyncio.timeout(seconds),
                 self._client.stream(method, url, json=body) as response,
             ):
                 data, is_whole = await self._bounded(response)

@@ -73,6 +73,7 @@ def settings_of(benchmark: BenchmarkRecipe, recipe: EvaluationRecipe) -> Samplin
         recipe.max_response_tokens,
         samples_per_prompt=recipe.samples_of(benchmark),
         temperature=recipe.temperature_of(benchmark),
+        top_p=recipe.top_p_of(benchmark),
     )
 
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from contracts.errors import DataError
 from contracts.scores import Measure
+from training.evaluation.choices import read_letter, read_letters
 from training.evaluation.intervals import cluster_bootstrap, wilson
-from training.evaluation.items import MULTI
+from training.evaluation.items import MULTI, RuleKind
 from training.evaluation.prediction import Judged, Prediction, is_right
 from training.evaluation.quantities import read_number
 
@@ -134,22 +135,31 @@ def pass_at(num_samples: int, num_right: int, k: int) -> float:
     return 1.0 - prod(1.0 - k / i for i in range(n - c + 1, n + 1))
 
 
-def majority_right(answers: Sequence[tuple[str | None, bool]]) -> float:
+def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = "math") -> float:
     """Whether the most frequent answer is right; of a tie, the share that is.
 
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
+        rule: By which they were judged. Choices are counted by their letters, however written.
     """
     votes: dict[str | Fraction, list[bool]] = defaultdict(list)
     for answer, right in answers:
         if answer is not None:
-            number = read_number(answer)
-            votes["".join(answer.split()) if number is None else number].append(right)
+            votes[_vote(answer, rule)].append(right)
     if not votes:
         return 0.0
     most = max(len(rights) for rights in votes.values())
     leaders = [rights for rights in votes.values() if len(rights) == most]
     return sum(rights[0] for rights in leaders) / len(leaders)
+
+
+def _vote(answer: str, rule: RuleKind) -> str | Fraction:
+    """What counts as the same answer: a choice's letter, a number's value, else the text."""
+    if rule in ("letter", "nearest", "letters"):
+        letters = read_letters(answer) if rule == "letters" else read_letter(answer, ())
+        return letters or "".join(answer.split()).casefold()
+    number = read_number(answer)
+    return "".join(answer.split()) if number is None else number
 
 
 def of_samples(predictions: Sequence[Prediction], generator: np.random.Generator) -> list[Measure]:
@@ -177,7 +187,9 @@ def of_samples(predictions: Sequence[Prediction], generator: np.random.Generator
         values = [
             Value(
                 rows[0]["cluster"],
-                majority_right([(row["extracted"], is_right(row)) for row in rows]),
+                majority_right(
+                    [(row["extracted"], is_right(row)) for row in rows], rows[0]["rule"]
+                ),
             )
             for rows in by_item.values()
         ]

@@ -25,7 +25,8 @@ class Policy:
     """A model with what it needs to read prompts and write responses.
 
     Attributes:
-        model: An image-text-to-text model of transformers.
+        model: An image-text-to-text model of transformers; on the meta device where its weights are
+            a rollout engine's alone.
         processor: Its processor: tokenizer, image processor and chat template.
         system_prompt: What every conversation begins with.
     """
@@ -112,13 +113,17 @@ class Policy:
 
 
 @phase("loading")
-def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> Policy:
+def load_policy(
+    path: str | Path, model: ModelRecipe, *, system_prompt: str, with_weights: bool = True
+) -> Policy:
     """Loads a policy onto this process's device.
 
     Args:
         path: A model folder or a hub id; the base policy's or an earlier stage's.
         model: Number format and image bounds.
         system_prompt: What every conversation begins with.
+        with_weights: False for a policy that reads prompts and computes nothing: its model has
+            names and shapes, and takes no memory.
 
     Raises:
         ModelError: See `check_model`.
@@ -139,13 +144,16 @@ def load_policy(path: str | Path, model: ModelRecipe, *, system_prompt: str) -> 
             use_safetensors=True,  # never pickles
             trust_remote_code=False,
             output_loading_info=True,
+            device_map=None if with_weights else "meta",
         )
         require_all_weights(path, found)
         processor = AutoProcessor.from_pretrained(str(path), trust_remote_code=False)
         bounds.check_processor(Path(path), processor)
     if model.max_pixels is not None:
         family.bound_pixels(weights.config, processor, model.max_pixels)
-    return Policy(weights.to(device.current_device()), processor, system_prompt)
+    if with_weights:
+        weights = weights.to(device.current_device())
+    return Policy(weights, processor, system_prompt)
 
 
 @contextmanager

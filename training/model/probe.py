@@ -108,6 +108,37 @@ def probe(
     return figures
 
 
+def probe_sampler(policy: Policy, engine: RolloutEngine, rollout: VllmRollout) -> str:
+    """As `probe`, of an engine that has the only weights: of tokens, not of log-probabilities.
+
+    Args:
+        policy: Without weights.
+        engine: It compares its own tokens with the policy's when it generates.
+        rollout: The recipe's section that the engine was opened for.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ModelError: A prompt's tokens are not the stock processor's, or a log-probability is no
+            finite number.
+    """
+    try:
+        prompts = list(_prompts(policy, engine, rollout.max_length_tokens))
+        for prompt in prompts:
+            ours = encode_prompt(policy, prompt).token_ids
+            _expect_equal(policy, "tokens", ours, _stock_inputs(policy, prompt)["input_ids"][0])
+        _, responses, log_probs = _responses(policy, engine, prompts)
+    except RevisualError:
+        raise
+    except _FAULTS as error:
+        raise _refusal(policy, f"{type(error).__name__}: {error}") from error
+    if not all(one.isfinite().all() for one in log_probs or ()):
+        raise _refusal(policy, "the sampler's log-probabilities are not finite")
+    num_tokens = sum(map(len, responses))
+    return f"the stock processor's tokens; {num_tokens} sampled, compared with no other weights"
+
+
 @torch.no_grad()
 def _compare(
     policy: Policy, engine: RolloutEngine | None, max_length_tokens: int | None

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from threading import Timer, get_ident
+from threading import Lock, Timer
 from time import process_time
 from typing import Any
 
@@ -36,8 +36,9 @@ CONVERSATIONS: tuple[Conversation, ...] = (
     [_SYSTEM, {"role": "user", "content": _TEXT}],
     [_SYSTEM, {"role": "user", "content": [{"type": "image"}, *_TEXT]}],
 )
-# One for each process and thread: a forked process shares its parent's pipes.
-_RENDERERS: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
+# One for each process: a forked one shares its parent's pipes. Threads ask it in turn.
+_RENDERERS: dict[int, subprocess.Popen[bytes]] = {}
+_TURN = Lock()
 
 
 def try_template(folder: Path) -> None:
@@ -97,6 +98,11 @@ def render_all(
 
 def _ask(request: bytes) -> dict[str, Any]:
     """The renderer's answer to a request: texts, or a fault."""
+    with _TURN:
+        return _ask_in_turn(request)
+
+
+def _ask_in_turn(request: bytes) -> dict[str, Any]:
     process = _renderer()
     assert process.stdin is not None and process.stdout is not None
     timer = Timer(MAX_SECONDS, process.kill)
@@ -120,8 +126,8 @@ def _ask(request: bytes) -> dict[str, Any]:
 
 
 def _renderer() -> subprocess.Popen[bytes]:
-    """The process that renders for this thread; a new one if a template ended the last."""
-    key = os.getpid(), get_ident()
+    """The process that renders for this one; a new one if a template ended the last."""
+    key = os.getpid()
     known = _RENDERERS.get(key)
     if known is not None and known.poll() is None:
         return known
@@ -137,7 +143,7 @@ def _renderer() -> subprocess.Popen[bytes]:
 
 @atexit.register
 def _end_renderers() -> None:
-    for (process_id, _), process in _RENDERERS.items():
+    for process_id, process in _RENDERERS.items():
         if process_id == os.getpid():
             process.kill()
             process.wait()

@@ -6,7 +6,7 @@ from training.plan.activations import Activations, MicroBatch, activations
 from training.plan.learned import BYTES, Held, checkpoint_bytes, held, learned
 from training.plan.machine import GIB, Machine
 from training.plan.shape import ModelShape
-from training.recipe.recipe import Recipe
+from training.recipe.recipe import Recipe, RolloutRecipe
 from training.recipe.stages import RlStage, Stage, sets_of
 
 # Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; what vLLM keeps
@@ -75,7 +75,8 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     reference = whole if isinstance(stage, RlStage) and stage.kl and not stage.lora else 0
     sampler = NO_SAMPLER
     if isinstance(stage, RlStage):
-        sampler = sampler_of(recipe, shape, machine, copies=hardware.zero_stage == 3)
+        copies = hardware.zero_stage == 3
+        sampler = sampler_of(recipe.rollout, recipe.model.dtype, shape, machine, copies=copies)
     waits = reference if hardware.reference_in_host else 0
     resident = parts.weights + parts.optimizer + reference - waits + CONTEXT
     head = kept.saved + kept.head
@@ -86,10 +87,10 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
     is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
-    sleeping = sampler_weights(recipe, shape) if is_vllm else 0
+    sleeping = sampler_weights(recipe.rollout, recipe.model.dtype, shape) if is_vllm else 0
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
-    copies = checkpoint * local // hardware.num_ranks
-    host = local * (PROCESS + waits) + max(local * whole, local * sleeping + copies)
+    copied = checkpoint * local // hardware.num_ranks
+    host = local * (PROCESS + waits) + max(local * whole, local * sleeping + copied)
     return StageMemory(
         parts,
         kept,
@@ -124,10 +125,10 @@ def _largest_batch(recipe: Recipe, stage: Stage, shape: ModelShape, tokens: int)
     return MicroBatch(tokens, max(num_images, 1) * patches)
 
 
-def sampler_weights(recipe: Recipe, shape: ModelShape) -> int:
+def sampler_weights(rollout: RolloutRecipe, dtype: str, shape: ModelShape) -> int:
     """Bytes of the sampler's weights on one GPU."""
-    shared = recipe.rollout.tensor_parallel if recipe.rollout.engine == "vllm" else 1
-    return shape.total * BYTES[recipe.model.dtype] // shared
+    shared = rollout.tensor_parallel if rollout.engine == "vllm" else 1
+    return shape.total * BYTES[dtype] // shared
 
 
 @dataclass(frozen=True)
@@ -148,23 +149,25 @@ class Sampler:
 NO_SAMPLER = Sampler(0, 0, 0)
 
 
-def sampler_of(recipe: Recipe, shape: ModelShape, machine: Machine, *, copies: bool) -> Sampler:
-    """What the recipe's engine takes.
+def sampler_of(
+    rollout: RolloutRecipe, dtype: str, shape: ModelShape, machine: Machine, *, copies: bool
+) -> Sampler:
+    """What an engine takes.
 
     Args:
-        recipe: Its `rollout` counts.
+        rollout: The engine's section of the recipe.
+        dtype: Number format of the policy.
         shape: The policy.
         machine: Its GPU.
         copies: Whether the transformers engine has a policy of its own to sample from.
     """
-    text, rollout = shape.text, recipe.rollout
-    of_a_token = 2 * text.num_layers * text.num_kv_heads * text.head_width
-    of_a_token *= BYTES[recipe.model.dtype]
+    text = shape.text
+    of_a_token = 2 * text.num_layers * text.num_kv_heads * text.head_width * BYTES[dtype]
     if rollout.engine == "vllm":
         awake = int(rollout.memory_fraction * machine.usable_gpu_memory)
-        cache = awake - sampler_weights(recipe, shape) - SAMPLER_WORK
+        cache = awake - sampler_weights(rollout, dtype, shape) - SAMPLER_WORK
         shared = min(rollout.tensor_parallel, text.num_kv_heads)
         return Sampler(awake, max(cache, 0) * shared // of_a_token, SAMPLER_ASLEEP)
     cache = machine.usable_gpu_memory // 4  # training.runtime.device.kv_cache_bytes
-    copy = shape.total * BYTES[recipe.model.dtype] if copies else 0
+    copy = shape.total * BYTES[dtype] if copies else 0
     return Sampler(cache + copy, cache // of_a_token, copy)

@@ -7,7 +7,7 @@ from itertools import accumulate
 from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.memory import StageMemory, stage_memory
-from training.plan.sampling import SAMPLING, SamplingPlan, sampling_plan
+from training.plan.sampling import SAMPLING, SamplingPlan, sampling_plans
 from training.plan.shape import ModelShape, shape_at
 from training.plan.work import StageWork, stage_work
 from training.recipe.hardware import HardwareRecipe
@@ -41,7 +41,7 @@ class Plan:
         machine: What it was made for.
         shape: The model's.
         stages: The training stages that were asked for, in the recipe's order.
-        sampling: Curation and evaluation, if they were.
+        sampling: Curation, its grader and evaluation, if they were.
     """
 
     recipe: Recipe
@@ -82,9 +82,10 @@ def make_plan(recipe: Recipe, machine: Machine, stages: Container[str] | None = 
         work = stage_work(own, stage, shape, memory, machine)
         planned.append(StagePlan(stage, own.hardware, memory, work))
     sampling = (
-        sampling_plan(recipe, name, shape, machine)
+        one
         for name in SAMPLING
         if stages is None or name in stages
+        for one in sampling_plans(recipe, name, shape, machine)
     )
     return Plan(recipe, machine, shape, tuple(planned), tuple(sampling))
 
@@ -110,7 +111,7 @@ def require_fits(plan: Plan) -> None:
             "hardware.reference_in_host = false, or take a node with more",
         )
     for sampled in plan.sampling:
-        _require_sampling(plan, sampled)
+        _require_sampling(plan.machine, sampled)
     _require(
         "all",
         "disk for scratch and store",
@@ -120,16 +121,18 @@ def require_fits(plan: Plan) -> None:
     )
 
 
-def _require_sampling(plan: Plan, one: SamplingPlan) -> None:
-    machine = plan.machine
-    _require_gpus(machine, one.name, one.hardware)
-    fix = "take a GPU with more memory, or a smaller model"
-    if plan.recipe.rollout.engine == "vllm":
-        fix = "lower rollout.memory_fraction, or take a GPU with more memory"
-    _require(one.name, "GPU memory", one.peak, machine.usable_gpu_memory, fix)
-    _require_cache(one.name, one.sampler.cache_tokens, one.longest)
-    fix = f"lower hardware.stages.{one.name}.num_processes, or take a node with more"
-    _require(one.name, "host memory", one.host, machine.host_memory, fix)
+def _require_sampling(machine: Machine, one: SamplingPlan) -> None:
+    name, section, is_vllm = one.of.name, one.of.section, one.of.rollout.engine == "vllm"
+    _require_gpus(machine, name, one.hardware)
+    fix = f'take a GPU with more memory, a smaller model, or {section}.engine = "vllm"'
+    if is_vllm:
+        fix = f"lower {section}.memory_fraction, or take a GPU with more memory"
+    _require(name, "GPU memory", one.peak, machine.usable_gpu_memory, fix)
+    _require_cache(name, one.sampler.cache_tokens, one.longest, section)
+    fix = f"lower hardware.stages.{name.split()[0]}.num_processes, or take a node with more"
+    if is_vllm and not one.weights:
+        fix = f"raise {section}.tensor_parallel, {fix}"
+    _require(name, "host memory", one.host, machine.host_memory, fix)
 
 
 def _require_gpus(machine: Machine, stage: str, hardware: HardwareRecipe) -> None:
@@ -167,14 +170,14 @@ def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
     _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)
 
 
-def _require_cache(stage: str, cache_tokens: int, longest: int) -> None:
+def _require_cache(stage: str, cache_tokens: int, longest: int, section: str = "rollout") -> None:
     if cache_tokens < longest:
         raise PlanError(
             f"The sampler's KV cache holds {cache_tokens:,} tokens, and a sequence may have "
             f"{longest:,}.",
             where=f"stage {stage}",
             rule="the KV cache holds at least one sequence",
-            fix="raise rollout.memory_fraction or rollout.tensor_parallel",
+            fix=f"raise {section}.memory_fraction or {section}.tensor_parallel",
         )
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from training.plan.learned import BYTES
 from training.plan.machine import GPUS, Machine
 from training.plan.memory import CONTEXT, PROCESS, Sampler, sampler_of, sampler_weights
-from training.plan.shape import ModelShape
+from training.plan.shape import ModelShape, is_planned, shape_at
 from training.plan.work import RL_LENGTH, SAMPLER_MODEL, SAMPLER_SHARE, Range
 from training.recipe.hardware import HardwareRecipe
-from training.recipe.recipe import Recipe
+from training.recipe.recipe import Recipe, RolloutRecipe
 
 SAMPLING = ("curate", "evaluate")
 # Items of the shipped benchmarks, as they were published (docs/benchmarks.md).
@@ -28,29 +28,52 @@ ITEMS: Mapping[str, int] = {
 
 
 @dataclass(frozen=True)
-class SamplingPlan:
-    """A stage that samples and learns nothing.
+class Sampled:
+    """A model that a stage samples from.
 
     Attributes:
-        name: `curate` or `evaluate`.
+        name: `curate`, `curate (grader)` or `evaluate`.
+        section: Of the recipe, where its engine's settings are, or would be.
+        rollout: These settings.
+        dtype: Its number format.
+        shape: Its sizes.
+        has_policy: Whether a policy that the sampler was made from is beside it.
+        responses: How many are drawn; of curation at least, where a source's rows are not counted
+            in the recipe. Benchmarks whose items are not known are left out.
+        max_response_tokens: Of one of them.
+    """
+
+    name: str
+    section: str
+    rollout: RolloutRecipe
+    dtype: str
+    shape: ModelShape
+    has_policy: bool
+    responses: int
+    max_response_tokens: int
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    """What a stage takes that samples and learns nothing, while it samples from one model.
+
+    Attributes:
+        of: The model.
         hardware: What it runs on.
         weights: Of the policy, beside the sampler's, bytes of one GPU.
         sampler: The engine.
         longest: Tokens of the longest prompt with its longest response.
         host: Peak of one node, bytes.
-        responses: How many are drawn; of curation at least, where a source's rows are not counted
-            in the recipe. Benchmarks whose items are not known are left out.
-        sampled_tokens: Of them.
+        sampled_tokens: Of all responses.
         seconds: Of sampling.
     """
 
-    name: str
+    of: Sampled
     hardware: HardwareRecipe
     weights: int
     sampler: Sampler
     longest: int
     host: int
-    responses: int
     sampled_tokens: Range
     seconds: Range
 
@@ -60,41 +83,96 @@ class SamplingPlan:
         return self.weights + self.sampler.awake + CONTEXT
 
 
-def sampling_plan(recipe: Recipe, name: str, shape: ModelShape, machine: Machine) -> SamplingPlan:
-    """Plans `curate` or `evaluate`; a grader and a judge of their own are not counted."""
-    hardware, rollout = recipe.hardware.of(name), recipe.rollout
-    whole = shape.total * BYTES[recipe.model.dtype]
-    if name == "curate":
-        most, responses = recipe.curation.max_response_tokens, curation_responses(recipe)
-    else:
-        most, responses = recipe.evaluation.max_response_tokens, evaluation_responses(recipe)
+def sampling_plans(
+    recipe: Recipe, stage: str, shape: ModelShape, machine: Machine
+) -> list[SamplingPlan]:
+    """Plans `curate` or `evaluate`, model by model: a grader begins when the base has left.
+
+    A judge answers behind an endpoint, and is not counted; nor is a grader of unknown sizes.
+    """
+    hardware = recipe.hardware.of(stage)
+    models = _curation_models(recipe, shape)
+    if stage == "evaluate":
+        models = [_evaluated(recipe, shape)]
+    return [_planned(one, recipe.curation.max_prompt_tokens, hardware, machine) for one in models]
+
+
+def _curation_models(recipe: Recipe, shape: ModelShape) -> list[Sampled]:
+    curation, grader = recipe.curation, recipe.curation.grader
+    base = Sampled(
+        "curate",
+        "rollout",
+        recipe.rollout,
+        recipe.model.dtype,
+        shape,
+        has_policy=True,
+        responses=curation_responses(recipe),
+        max_response_tokens=curation.max_response_tokens,
+    )
+    if grader is None or not is_planned(grader.model.path):
+        return [base]
+    graded = Sampled(
+        "curate (grader)",
+        "curation.grader.rollout",
+        recipe.grader_rollout,
+        grader.model.dtype,
+        shape_at(grader.model.path),
+        has_policy=recipe.grader_rollout.engine != "vllm",  # which reads the only weights
+        responses=curation_problems(recipe) * grader.samples_per_problem,
+        max_response_tokens=curation.max_response_tokens,
+    )
+    return [base, graded]
+
+
+def _evaluated(recipe: Recipe, shape: ModelShape) -> Sampled:
+    return Sampled(
+        "evaluate",
+        "rollout",
+        recipe.rollout,
+        recipe.model.dtype,
+        shape,
+        has_policy=True,
+        responses=evaluation_responses(recipe),
+        max_response_tokens=recipe.evaluation.max_response_tokens,
+    )
+
+
+def _planned(
+    of: Sampled, max_prompt_tokens: int, hardware: HardwareRecipe, machine: Machine
+) -> SamplingPlan:
+    rollout, most = of.rollout, of.max_response_tokens
+    is_vllm = rollout.engine == "vllm"
+    weights = of.shape.total * BYTES[of.dtype] if of.has_policy else 0
+    sleeping = sampler_weights(rollout, of.dtype, of.shape) if is_vllm else 0
     bound = rollout.max_length_tokens if rollout.engine == "vllm" else None
-    longest = recipe.curation.max_prompt_tokens + most
-    longest = min(longest, bound or longest)
-    tokens = Range(*(responses * most * share for share in RL_LENGTH))
-    rate = GPUS[machine.gpu].sampled_tokens * hardware.num_ranks * SAMPLER_MODEL / shape.total
+    longest = max_prompt_tokens + most
+    tokens = Range(*(of.responses * most * share for share in RL_LENGTH))
+    rate = GPUS[machine.gpu].sampled_tokens * hardware.num_ranks * SAMPLER_MODEL / of.shape.total
     local = min(hardware.num_processes, machine.num_gpus)
-    sleeping = sampler_weights(recipe, shape) if rollout.engine == "vllm" else 0
     return SamplingPlan(
-        name,
+        of,
         hardware,
-        weights=whole,
-        sampler=sampler_of(recipe, shape, machine, copies=False),
-        longest=longest,
-        host=local * (PROCESS + max(whole, sleeping)),
-        responses=responses,
+        weights=weights,
+        sampler=sampler_of(rollout, of.dtype, of.shape, machine, copies=False),
+        longest=min(longest, bound or longest),
+        host=local * (PROCESS + max(weights, sleeping)),
         sampled_tokens=tokens,
         seconds=Range(tokens.low / rate / SAMPLER_SHARE[0], tokens.high / rate / SAMPLER_SHARE[1]),
     )
 
 
-def curation_responses(recipe: Recipe) -> int:
-    """Responses to the sources' problems; where these are not counted, to as many as sets take."""
+def curation_problems(recipe: Recipe) -> int:
+    """The sources' problems; where these are not counted, as many as the sets take."""
     counts = [source.num_problems for source in recipe.sources]
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
         known = [curated.num_problems for curated in recipe.curation.sets]
-    return sum(known) * recipe.curation.samples_per_problem
+    return sum(known)
+
+
+def curation_responses(recipe: Recipe) -> int:
+    """The base model's responses to these."""
+    return curation_problems(recipe) * recipe.curation.samples_per_problem
 
 
 def evaluation_responses(recipe: Recipe) -> int:

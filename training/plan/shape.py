@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,13 @@ def shape_at(path: str) -> ModelShape:
     Raises:
         PlanError: There is no configuration here, or it is of another family.
     """
-    return model_shape(read_config(path))
+    return _measured(_readable(path))
+
+
+@cache
+def _measured(text: str) -> ModelShape:
+    """Of a configuration's JSON; once, since it takes half a second."""
+    return model_shape(_config(text))
 
 
 def is_planned(path: str) -> bool:
@@ -129,8 +136,17 @@ def read_config(path: str) -> Config:
     Raises:
         PlanError: There is none here, or it is of another family.
     """
+    return _config(_readable(path))
+
+
+def _config(text: str) -> Config:
     from transformers import AutoConfig  # seconds, which other commands need not pay
 
+    return AutoConfig.for_model(**json.loads(text))
+
+
+def _readable(path: str) -> str:
+    """The JSON of a configuration; see `read_config`."""
     file = _config_file(path)
     if file is None:
         known = sorted(f"Qwen/{file.stem}" for file in _PUBLISHED.glob("*.json"))
@@ -148,7 +164,7 @@ def read_config(path: str) -> Config:
             rule=f"the memory model is checked for {FAMILY} alone",
             fix="run without a plan, and watch the memory of the first steps",
         )
-    return AutoConfig.for_model(**values)
+    return file.read_text(encoding="utf-8")
 
 
 def meta_model(config: Config) -> PretrainedModel:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from training.plan.machine import GIB, USABLE
 from training.plan.memory import CONTEXT, SAMPLER_ASLEEP
 from training.plan.plan import Plan, StagePlan
+from training.plan.shape import is_planned
 from training.plan.work import (
     LEARNER_SHARE,
     PROMPT_TOKENS,
@@ -69,7 +70,7 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
 def _sampling_lines(plan: Plan, gpu_hour_price: float | None) -> list[str]:
     """The table of what samples and learns nothing."""
     stages, limit = plan.sampling, plan.machine.usable_gpu_memory
-    names = [one.name for one in stages]
+    names = [one.of.name for one in stages]
     lines = [
         _row("GiB a GPU", names),
         _row("---", ["---:"] * len(names)),
@@ -79,7 +80,7 @@ def _sampling_lines(plan: Plan, gpu_hour_price: float | None) -> list[str]:
         _row("share of the GPU", [f"{one.peak / limit:.0%}" for one in stages]),
         _row("KV cache, tokens", [_count(one.sampler.cache_tokens) for one in stages]),
         _row("host of a node, GiB", [_gib(one.host) for one in stages]),
-        _row("responses", [_count(one.responses) for one in stages]),
+        _row("responses", [_count(one.of.responses) for one in stages]),
         _row("sampled, M tokens", [_span(one.sampled_tokens, 1e6) for one in stages]),
         _row("sampler, hours", [_span(one.seconds, HOUR) for one in stages]),
     ]
@@ -124,12 +125,16 @@ def _gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
 
 
 def _assumptions(plan: Plan) -> list[str]:
-    machine = plan.machine
+    machine, grader = plan.machine, plan.recipe.curation.grader
+    unknown = ""
+    if grader is not None and not is_planned(grader.model.path):
+        unknown = f"the grader {grader.model.path}, whose sizes are not known here, "
     return [
         f"Disk in all, store on this machine: {_gb(plan.disk)} GB.",
         "Curation asks at least as many problems as its sets take, where a source has no "
-        "num_problems.",
-        "Not counted: a grader, a judge, and benchmarks of files without num_problems.",
+        "num_problems; of its problems a grader is asked those without a level that a set admits.",
+        f"Not counted: {unknown}benchmarks of files without num_problems, and a judge, which "
+        "answers behind an endpoint.",
         f"Assumed: usable memory {USABLE:.1%} of the nominal; {CONTEXT / GIB:.0f} GiB for CUDA and "
         f"NCCL; {SAMPLER_ASLEEP / GIB:.0f} GiB for vLLM asleep; every micro-batch full, and of the "
         "largest images;",

@@ -28,6 +28,7 @@ Problems = Annotated[int, Field(ge=1, le=10**8)]
 Epochs = Annotated[float, Field(gt=0.0, le=10_000.0)]
 Level = Annotated[int, Field(ge=1, le=10)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Nucleus = Annotated[float, Field(gt=0.0, le=1.0)]  # the least mass that is drawn from; 1 is all
 Positive = Annotated[float, Field(gt=0.0, le=1e9)]
 Minutes = Annotated[float, Field(gt=0.0, le=525_600.0)]  # a year
 NonNegative = Annotated[float, Field(ge=0.0, le=1e9)]

@@ -53,13 +53,14 @@ RESULTS: Mapping[str, str] = {
     "DuplicatesRecipe": "near similarity",
     "DecontaminationRecipe": "containment number_variants",
     "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
-    "GraderRecipe": "model samples_per_problem",
+    "GraderRecipe": "model samples_per_problem rollout",
     "EmbeddingRecipe": "max_tokens",
     "TopicsRecipe": "embedding min_rows max_clustered",
     "AnswersRecipe": "accept_rounded",
-    "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature columns metric "
-    "tolerance",
-    "EvaluationRecipe": "benchmarks max_response_tokens temperature samples_per_problem judge",
+    "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature top_p columns "
+    "metric tolerance",
+    "EvaluationRecipe": "benchmarks max_response_tokens temperature top_p samples_per_problem "
+    "judge",
     "JudgeRecipe": "model prompt max_response_tokens agreement_samples",
     "OptimizerRecipe": "learning_rate weight_decay max_grad_norm warmup_ratio schedule",
     "LoraRecipe": "rank alpha components",
@@ -163,6 +164,8 @@ def result_fields(recipe: Recipe, stage: str) -> dict[str, Any]:
     if section:
         fields["stage"] = _results_of(section)
     if kind == "curate":
+        if recipe.curation.grader is not None:  # a default that is written out changes nothing
+            fields["curation"]["grader"]["rollout"] = _results_of(recipe.grader_rollout)
         fields["benchmarks"] = [
             {name: _results_of(getattr(one, name)) for name in QUESTIONS}
             for one in recipe.evaluation.benchmarks

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from training.recipe.bounds import (
     Name,
     NonNegative,
+    Nucleus,
     PathText,
     Problems,
     Revision,
@@ -37,8 +38,10 @@ class BenchmarkRecipe(Strict):
     revision: Revision | None = None
     config: Revision | None = None
     split: Revision | None = None
-    samples_per_problem: Samples | None = None  # None is the evaluation's; so is the next one's
+    # None is the evaluation's, here and in the next two.
+    samples_per_problem: Samples | None = None
     temperature: NonNegative | None = None
+    top_p: Nucleus | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     metric: FileMetric | None = None
     tolerance: NonNegative | None = None  # of `number`: how far an answer may be away
@@ -73,6 +76,7 @@ class EvaluationRecipe(Strict):
     benchmarks: Annotated[tuple[BenchmarkRecipe, ...], Field(min_length=1)]
     max_response_tokens: Tokens
     temperature: NonNegative = 0.0  # 0 decodes greedily
+    top_p: Nucleus = 1.0  # 1 for all tokens
     samples_per_problem: Samples = 1  # k of mean@k
     judge: JudgeRecipe | None = None  # None asks nobody: the rules alone decide
     connection: ConnectionRecipe = ConnectionRecipe()  # to an endpoint that is evaluated
@@ -90,6 +94,10 @@ class EvaluationRecipe(Strict):
     def temperature_of(self, benchmark: BenchmarkRecipe) -> float:
         """At which temperature a benchmark's answers are drawn."""
         return self.temperature if benchmark.temperature is None else benchmark.temperature
+
+    def top_p_of(self, benchmark: BenchmarkRecipe) -> float:
+        """From which nucleus a benchmark's answers are drawn."""
+        return benchmark.top_p or self.top_p
 
     @model_validator(mode="after")
     def _several_samples_differ(self) -> "EvaluationRecipe":

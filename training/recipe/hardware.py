@@ -98,3 +98,19 @@ def misplaced(hardware: HardwareRecipe, stages: tuple[str, ...]) -> Iterator[str
             yield f'{nodes}: torchrun starts stage {stage} on one machine; set executor = "ray"'
         elif of.address is None:
             yield f"{nodes}: stage {stage} needs a Ray cluster; name its hardware.address"
+
+
+def uneven(hardware: HardwareRecipe, stages: tuple[str, ...], size: int) -> Iterator[str]:
+    """The numbers of processes that do not form whole groups, each with its field.
+
+    Args:
+        hardware: The run's.
+        stages: The names of the stages that matter.
+        size: Of a group.
+    """
+    for stage in stages:
+        num_processes = hardware.of(stage).num_processes
+        if num_processes % size:
+            own = hardware.stages.get(stage, StageHardware()).num_processes
+            field = f"stages.{stage}.num_processes" if own else "num_processes"
+            yield f"hardware.{field} ({num_processes})"

@@ -4,10 +4,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import ErrorDetails
+
 from contracts.errors import RecipeError
 
 MAX_RECIPE_BYTES = 2**20
 MAX_BITS = 64  # of a whole number, as TOML has it
+MAX_SHOWN_CHARACTERS = 200
 MAX_DEPTH = 16  # tables and lists inside one another; the deepest recipe has 6
 _ALLOWED_CONTROLS = "\n\r\t"
 
@@ -58,6 +61,22 @@ def check_texts(values: object, *, where: str) -> None:
             raise _odd(where, field, f"is a whole number of more than {MAX_BITS} bits")
         elif isinstance(value, str) and any(map(_is_odd, value)):
             raise _odd(where, field, f"holds a character that is no text: {ascii(value)[:200]}")
+
+
+def described(fault: ErrorDetails) -> str:
+    """One fault as `field: message (got value)`, without the discriminator tags pydantic adds."""
+    field = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    if fault["type"] == "extra_forbidden":
+        return f"{field}: unknown key"
+    given = fault.get("input")
+    shown = f" (got {_shown(given)})" if isinstance(given, str | int | float | bool) else ""
+    return f"{field}: {fault['msg']}{shown}"
+
+
+def _shown(given: object) -> str:
+    """A value as an error may quote it."""
+    text = repr(given)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
 def _is_odd(character: str) -> bool:

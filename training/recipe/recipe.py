@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
 from contracts.errors import RecipeError
 from contracts.secrets import find_secrets
@@ -37,9 +36,9 @@ from training.recipe.curation import (
 )
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
-from training.recipe.hardware import LEARNING, HardwareRecipe, StageHardware, misplaced
+from training.recipe.hardware import LEARNING, HardwareRecipe, misplaced, uneven
 from training.recipe.places import check_place
-from training.recipe.read import check_texts, read_toml
+from training.recipe.read import check_texts, described, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
 from training.recipe.stages import Stage, sets_of
 from training.records import Modality
@@ -47,7 +46,7 @@ from training.records import Modality
 RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the other stages
 # Files that curation writes beside the sets, whose files have the sets' names.
 RESERVED_SETS = ("rejects", "benchmark_questions", "graded", "examples")
-MAX_SHOWN_FAULTS, MAX_SHOWN_CHARACTERS = 20, 200
+MAX_SHOWN_FAULTS = 20
 
 
 class ModelRecipe(Strict):
@@ -124,6 +123,7 @@ class GraderRecipe(Strict):
 
     model: ModelRecipe
     samples_per_problem: Samples = 8
+    rollout: RolloutRecipe | None = None  # None: the run's
 
 
 class CurationRecipe(Strict):
@@ -204,17 +204,33 @@ class Recipe(Strict):
             raise ValueError(f"names must be unique, these are {names}")
         return parts
 
+    @property
+    def grader_rollout(self) -> RolloutRecipe:
+        """How the grader is sampled from; as every other model where its section does not say."""
+        grader = self.curation.grader
+        return grader.rollout if grader and grader.rollout else self.rollout
+
     @model_validator(mode="after")
     def _processes_form_whole_groups(self) -> "Recipe":
-        size = self.rollout.tensor_parallel if self.rollout.engine == "vllm" else 1
-        for stage in self.stage_names:
-            num_processes = self.hardware.of(stage).num_processes
-            if num_processes % size:
-                own = self.hardware.stages.get(stage, StageHardware()).num_processes
-                field = f"stages.{stage}.num_processes" if own else "num_processes"
+        sections = {"rollout": (self.rollout, self.stage_names)}
+        sections["curation.grader.rollout"] = (self.grader_rollout, ("curate",))
+        for section, (rollout, stages) in sections.items():
+            size = rollout.tensor_parallel if rollout.engine == "vllm" else 1
+            if wrong := next(uneven(self.hardware, stages, size), None):
+                raise ValueError(f"{section}.tensor_parallel ({size}) must divide {wrong}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_grader_has_room(self) -> "Recipe":
+        """Its own bound would else be met when the base has answered everything."""
+        asked, grader = self.curation, self.curation.grader
+        longest = asked.max_prompt_tokens + asked.max_response_tokens
+        if grader and grader.rollout and grader.rollout.engine == "vllm":
+            bound = grader.rollout.max_length_tokens
+            if bound is not None and bound < longest:
                 raise ValueError(
-                    f"rollout.tensor_parallel ({size}) must divide "
-                    f"hardware.{field} ({num_processes})"
+                    f"curation.grader.rollout.max_length_tokens ({bound}) must hold "
+                    f"curation.max_prompt_tokens and max_response_tokens, {longest} together"
                 )
         return self
 
@@ -358,7 +374,7 @@ def parse_recipe(values: dict[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
+        faults = [described(fault) for fault in error.errors()]
         more = f"; and {len(faults) - MAX_SHOWN_FAULTS} more" if faults[MAX_SHOWN_FAULTS:] else ""
         raise RecipeError(
             f"The recipe breaks {len(faults)} rule(s).",
@@ -377,22 +393,6 @@ def _refuse_secrets(values: dict[str, Any], where: str) -> None:
             rule="a recipe is saved with the run and shown in its report: it holds no secrets",
             fix="remove it from the recipe; credentials belong in the environment",
         )
-
-
-def _describe(fault: ErrorDetails) -> str:
-    """One fault as `field: message (got value)`, without the discriminator tags pydantic adds."""
-    field = ".".join(str(part) for part in fault["loc"]) or "recipe"
-    if fault["type"] == "extra_forbidden":
-        return f"{field}: unknown key"
-    given = fault.get("input")
-    shown = f" (got {_shown(given)})" if isinstance(given, str | int | float | bool) else ""
-    return f"{field}: {fault['msg']}{shown}"
-
-
-def _shown(given: object) -> str:
-    """A value as an error may quote it."""
-    text = repr(given)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
 def resolved_toml_values(recipe: Recipe) -> dict[str, Any]:

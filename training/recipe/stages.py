@@ -12,6 +12,7 @@ from training.recipe.bounds import (
     Function,
     Name,
     NonNegative,
+    Nucleus,
     Positive,
     PositiveInt,
     Real,
@@ -289,7 +290,7 @@ class RlStage(LossRecipe):
     updates_per_step: PositiveInt = 1  # optimizer steps per batch of rollouts
     max_response_tokens: Tokens
     temperature: Positive = 1.0
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    top_p: Nucleus = 0.95
     top_k: Annotated[int, Field(ge=0, lt=2**31)] = 0  # 0 for all tokens
     min_p: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # 0 for all tokens
     # A response ends with one of these, besides the model's end tokens.

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 from contracts.errors import RecipeError
 from training.model.policy import Policy, load_policy
-from training.model.probe import Figures, probe
-from training.recipe.recipe import Recipe, RolloutRecipe
+from training.model.probe import Figures, probe, probe_sampler
+from training.recipe.recipe import ModelRecipe, Recipe, RolloutRecipe
 from training.rollout.protocol import RolloutEngine
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
@@ -36,6 +37,32 @@ def open_engine(
     """
     engine, figures = _open_probed(rollout, policy, previous, copy)
     say(f"Probe: {figures}")
+    return engine
+
+
+def open_sampler(
+    rollout: RolloutRecipe, folder: Path, model: ModelRecipe, *, system_prompt: str
+) -> RolloutEngine:
+    """Makes an engine for a model of which nothing but responses is wanted.
+
+    vLLM reads the weights itself, and no others are loaded: there is nothing to compare its
+    log-probabilities with, and the probe is of tokens alone.
+
+    Args:
+        rollout: How it is sampled from.
+        folder: The model's.
+        model: Number format and image bounds.
+        system_prompt: What every conversation begins with.
+
+    Raises:
+        RecipeError: The recipe asks for vLLM, and it is not installed.
+        ModelError: The folder holds no model, or the probe refuses it.
+    """
+    if rollout.engine == "transformers":
+        return open_engine(rollout, load_policy(folder, model, system_prompt=system_prompt))
+    policy = load_policy(folder, model, system_prompt=system_prompt, with_weights=False)
+    engine = _open(rollout, policy, None, None)
+    say(f"Probe: {probe_sampler(policy, engine, rollout)}")
     return engine
 
 

@@ -174,3 +174,10 @@ class RolloutEngine(Answerer, Protocol):
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Takes new weights, by the names of `training.model.policy.Policy.weights`."""
         ...
+
+    def close(self) -> None:
+        """Gives up what is its own, memory above all; it cannot be used again.
+
+        Only without it may a process have several engines at a time.
+        """
+        ...

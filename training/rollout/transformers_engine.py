@@ -125,6 +125,9 @@ class TransformersEngine:
         for name, weight in weights:
             own[name].copy_(weight)
 
+    def close(self) -> None:
+        """See `RolloutEngine.close`; the policy is whoever loaded it's."""
+
     def _batches(
         self, encoded: Sequence[EncodedPrompt], settings: SamplingSettings
     ) -> list[list[int]]:

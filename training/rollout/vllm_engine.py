@@ -7,8 +7,10 @@ nothing is left behind when the process ends. On a GPU vLLM gives its memory bac
 rollouts. With tensor parallelism neighbouring processes answer all their prompts together.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -32,16 +34,17 @@ from training.rollout.protocol import (
 )
 from training.runtime import device
 from training.runtime.ahead import ahead
+from training.runtime.log import say
 
 # Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 from vllm import LLM, SamplingParams
-from vllm.distributed.parallel_state import get_tp_group
+from vllm.distributed.parallel_state import destroy_model_parallel, get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
-# Questions whose images are decoded before they enter, and by how many threads.
-DECODED_AHEAD, DECODING_THREADS = 16, 4
+# Questions that are prepared before they enter, and threads that decode images of a rollout.
+PREPARED_AHEAD, DECODING_THREADS = 16, 4
 # Classes of vLLM, which has no types to check here.
 RequestOutput: TypeAlias = Any
 CompletionOutput: TypeAlias = Any
@@ -58,6 +61,9 @@ class VllmEngine:
     """
 
     has_own_weights = True
+    # Share of the newest rollout or job in which vLLM did not compute, since something else was
+    # done between its steps: questions came in, answers went out.
+    idle_share: float = 0.0
 
     def __init__(self, policy: Policy, rollout: VllmRollout) -> None:
         self._policy = policy
@@ -117,6 +123,7 @@ class VllmEngine:
             if is_first:
                 length = len(output.prompt_token_ids)
                 yield [(request, [self._sample(sample, length) for sample in output.outputs])]
+        say(f"vLLM was idle for {self.idle_share:.1%} of this sampling")
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """See `RolloutEngine.load_weights`; every process gives the whole weights."""
@@ -128,6 +135,26 @@ class VllmEngine:
         with device.vllm_in_this_process():
             # A model's own `load_weights` fails on CPUs, whose kernels keep repacked copies.
             self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": published})
+
+    def close(self) -> None:
+        """See `RolloutEngine.close`; another engine may then have groups of another size.
+
+        vLLM's own end would take the learner's process group along.
+        """
+        # What sleeps is no longer mapped, and cannot be unmapped once more.
+        self._wake("weights")
+        self._wake("kv_cache")
+        core = self._llm.llm_engine.engine_core.engine_core
+        core.structured_output_manager.clear_backend()
+        core.model_executor.shutdown()
+        core.scheduler.shutdown()
+        del core, self._llm
+        destroy_model_parallel()
+        gc.unfreeze()  # vLLM has kept what its start made from being collected
+        for _ in range(2):  # what goes first lets go of compiled code that holds the model
+            gc.collect()
+        device.release_cached_memory()
+        device.release_pinned_memory()
 
     def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
         for prompt in prompts:
@@ -167,17 +194,27 @@ class VllmEngine:
     def _asked(
         self, lots: Iterator[Sequence[Request]], seed: int
     ) -> Iterator[tuple[Request, Question]]:
-        """What the group's first process takes, one request after the other, in all of them."""
-        while (lot := self._first_of_group(next(lots, None))) is not None:
-            decoded = _decoded([request.prompt for request in lot])
-            for request, images in zip(lot, decoded, strict=True):
-                prompt, settings = request.prompt, request.settings
-                self._check_lengths([prompt], settings)
-                own_seed = prompt_seed(seed, prompt) % 2**62
-                yield (
-                    request,
-                    self._question(prompt, images, settings, own_seed, wants_log_probs=False),
-                )
+        """What the group's first process takes, one request after the other, in all of them.
+
+        Images are decoded and prompts made into tokens in a thread while vLLM computes: the same
+        one for all of them, since a tokenizer is no thing to share.
+        """
+
+        def prepared(request: Request) -> tuple[Request, Question]:
+            prompt, settings = request.prompt, request.settings
+            self._check_lengths([prompt], settings)
+            images = [decode_image(image) for image in prompt.images]
+            own_seed = prompt_seed(seed, prompt) % 2**62
+            question = self._question(prompt, images, settings, own_seed, wants_log_probs=False)
+            return request, question
+
+        return ahead(prepared, self._taken(lots), depth=PREPARED_AHEAD)
+
+    def _taken(self, lots: Iterator[Sequence[Request]]) -> Iterator[Request]:
+        is_first = device.rank() % self._group_size == 0
+        # Whoever asks for a lot has it, and of the others' nobody would hear again.
+        while (lot := self._first_of_group(next(lots, None) if is_first else None)) is not None:
+            yield from lot
 
     def _first_of_group(self, lot: Sequence[Request] | None) -> Sequence[Request] | None:
         if self._group_size == 1:
@@ -239,6 +276,7 @@ class VllmEngine:
         max_sequences = 2 * engine.vllm_config.scheduler_config.max_num_seqs
         asked: dict[str, tuple[Asked, int]] = {}  # with how many samples
         num_open = 0
+        start_seconds, busy_seconds = perf_counter(), 0.0
         question = next(questions, None)
         while question is not None or engine.has_unfinished_requests():
             while question is not None and (
@@ -250,11 +288,16 @@ class VllmEngine:
                 self._llm.enqueue([prompt], params, use_tqdm=False)
                 num_open += params.n
                 question = next(questions, None)
-            for output in engine.step():
+            step_seconds = perf_counter()
+            outputs = engine.step()
+            busy_seconds += perf_counter() - step_seconds
+            for output in outputs:
                 if output.finished:
                     given, num_samples = asked.pop(output.request_id)
                     num_open -= num_samples
                     yield given, output
+        if busy_seconds:
+            self.idle_share = 1.0 - busy_seconds / (perf_counter() - start_seconds)
 
     def _sample(self, sample: CompletionOutput, num_prompt_tokens: int) -> Sample:
         return Sample(
@@ -307,7 +350,7 @@ def _decoded(prompts: Sequence[Prompt]) -> Iterator[list[Image.Image]]:
     return ahead(
         lambda prompt: [decode_image(image) for image in prompt.images],
         prompts,
-        depth=DECODED_AHEAD,
+        depth=PREPARED_AHEAD,
         num_threads=DECODING_THREADS,
     )
 

@@ -88,6 +88,12 @@ def release_cached_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def release_pinned_memory() -> None:
+    """Hands the host's memory back where weights have slept: torch keeps it for later, too."""
+    if torch.cuda.is_available():
+        torch.accelerator.empty_host_cache()
+
+
 def sort_descending(values: torch.Tensor) -> torch.Tensor:
     """Sorts the last dimension; on CPUs by numpy, whose sort is ten times as fast as torch's."""
     if values.device.type == "cpu":

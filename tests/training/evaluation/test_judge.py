@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.endpoint import Raw, completion, question_of
+from training.answers import Verifier
 from training.evaluation.judge import PROMPTS, compared, read_reply, stands_in
 from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.recipe.recipe import parse_recipe
@@ -250,6 +251,24 @@ def test_questions_without_a_response_are_counted_by_why(run, endpoint):
     failed = rows[rows["failure"].notna()]
     assert set(failed["outcome"]) == {"unparseable"} and failed["judge_finding"].isna().all()
     assert score["num_problems"] == 10 and score["value"] == 0.3
+
+
+def test_no_answer_is_late_because_others_came_with_it(run, endpoint, own, monkeypatch):
+    """A batch of a training step has its limit, here of no time at all; a score has none."""
+    floor = "\\lfloor x \\rfloor"  # algebra, in another process
+    rows = [
+        {"id": str(n), "question": f"sum {n}?", "answer": f"{floor} + {n}"} for n in range(1, 5)
+    ]
+    pd.DataFrame(rows).to_parquet(own / "sums.parquet")
+
+    def answer(body):
+        number = question_of(body).partition("sum ")[2].partition("?")[0]
+        return completion(f"\\boxed{{{number} + {floor}}}", model=body["model"])
+
+    endpoint.answer = answer
+    monkeypatch.setitem(Verifier.__init__.__kwdefaults__, "batch_seconds", 0.0)
+    _, found, score = run("busy", judge=False)
+    assert set(found["outcome"]) == {"right"} and score["value"] == 1.0
 
 
 def test_a_prompt_of_the_judge_stays_as_it_is():

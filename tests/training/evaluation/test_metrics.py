@@ -228,6 +228,19 @@ def test_majority(answers, expected):
     assert majority_right(answers) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "said", "other"),
+    [
+        ("letter", ["B", "(b)", "B. 12 cm"], "C"),
+        ("nearest", ["B", "option B", "\\text{B}"], "C"),
+        ("letters", ["B, D", "D and B", "BD"], "B"),
+    ],
+)
+def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
+    answers = [*((one, True) for one in said), (other, False), (other, False)]
+    assert majority_right(answers, rule) == 1.0
+
+
 def test_a_gain_is_of_the_metric_itself():
     """From IG to CM in one of two problems: 25 points of the score, though one answer of six."""
     before = [*group("a", "11-0"), *group("b", "00-0")]

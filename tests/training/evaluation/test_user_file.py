@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from contracts.errors import DataError
 from tests.training.evaluation.published import picture, write
 from training.answers import Verifier
+from training.evaluation.asking import settings_of
 from training.evaluation.registry import load_benchmarks, metric_of, place_of
 from training.evaluation.verdicts import judge
 from training.recipe.effects import result_fields
@@ -113,6 +114,12 @@ def test_names_and_temperatures():
     )
     assert [recipe.samples_of(each) for each in recipe.benchmarks] == [4, 1]
     assert [recipe.temperature_of(each) for each in recipe.benchmarks] == [1.0, 0.0]
+    narrow = warm.model_copy(update={"top_p": 0.5})
+    asked = recipe.model_copy(update={"benchmarks": (warm, narrow), "top_p": 0.95})
+    assert [settings_of(each, asked).top_p for each in asked.benchmarks] == [0.95, 0.5]
+    for top_p in (0.0, 1.01):
+        with pytest.raises(ValidationError, match="top_p"):
+            BenchmarkRecipe(name="aime24", top_p=top_p)
     with pytest.raises(ValidationError, match="names must be unique"):
         EvaluationRecipe(benchmarks=(warm, warm), max_response_tokens=8)
 

@@ -201,8 +201,11 @@ def test_weights_that_are_not_there_are_not_made_up(model):
     removed = next(name for name in weights if "visual" in name and "qkv.weight" in name)
     del weights[removed]
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="weights are not there"):
-        load_policy(model, ModelRecipe(path="unused"), system_prompt="")
+    for with_weights in (True, False):
+        with pytest.raises(ModelError, match="weights are not there"):
+            load_policy(
+                model, ModelRecipe(path="unused"), system_prompt="", with_weights=with_weights
+            )
 
 
 def loading(folder):

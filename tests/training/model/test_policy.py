@@ -16,8 +16,10 @@ from transformers import (
 )
 
 from contracts.errors import ModelError
+from training.model.encoding import encode_prompt
 from training.model.policy import component_of, freeze, load_policy
 from training.recipe.recipe import ModelRecipe
+from training.rollout.protocol import Prompt
 
 
 def test_a_language_model_is_refused_by_name(tiny_model_folder, tmp_path):
@@ -35,6 +37,23 @@ def test_placeholders_and_rows_without_a_token_are_forbidden(tiny_policy):
     assert vocabulary["<|im_end|>"] not in forbidden
     assert len(tiny_policy.tokenizer) in forbidden
     assert len(forbidden) == 5 + 8
+
+
+def test_without_weights_a_policy_reads_prompts_as_with_them(
+    tiny_model_folder, tiny_policy, images
+):
+    recipe = ModelRecipe(path="unused", dtype="bfloat16")
+    empty = load_policy(tiny_model_folder, recipe, system_prompt="Be brief.", with_weights=False)
+    assert {weight.device.type for weight in empty.model.state_dict().values()} == {"meta"}
+    assert empty.model.dtype == torch.bfloat16
+    assert empty.model.name_or_path == str(tiny_model_folder)
+    shapes = {name: weight.shape for name, weight in tiny_policy.weights()}
+    assert {name: weight.shape for name, weight in empty.weights()} == shapes
+    for name in ("end_token_ids", "forbidden_token_ids"):
+        assert torch.equal(getattr(empty, name), getattr(tiny_policy, name))
+    prompt = Prompt("Two <image> and <image>?", images[:2])
+    tokens = [encode_prompt(each, prompt).token_ids for each in (empty, tiny_policy)]
+    assert torch.equal(*tokens) and empty.num_visual_tokens(tokens[0]) > 2
 
 
 def test_responses_end_with_the_tokenizers_end_token(tiny_policy):

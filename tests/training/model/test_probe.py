@@ -1,5 +1,6 @@
 """The probe finds every fault that it is for: each is put in by hand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from training.model import encoding, family
 from training.model.encoding import EncodedPrompt
 from training.model.family import attention_windows
 from training.model.policy import load_policy
-from training.model.probe import probe
+from training.model.probe import probe, probe_sampler
 from training.recipe.recipe import ModelRecipe, VllmRollout
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt
@@ -71,12 +72,33 @@ def test_other_positions_are_found(tiny_policy, monkeypatch):
         probe(tiny_policy)
 
 
-def test_other_tokens_are_found(tiny_policy, monkeypatch):
-    def shortened(policy, prompt):
-        encoded = encode(policy, prompt)
-        return EncodedPrompt(encoded.token_ids[1:], encoded.images, encoded.token_types)
+def test_of_an_engine_with_the_only_weights_the_tokens_are_compared(
+    tiny_model_folder, tiny_policy, monkeypatch
+):
+    recipe, rollout = ModelRecipe(path="unused"), VllmRollout(engine="vllm")
+    empty = load_policy(tiny_model_folder, recipe, system_prompt="Be brief.", with_weights=False)
+    engine = TransformersEngine(tiny_policy)
+    assert "compared with no other weights" in probe_sampler(empty, engine, rollout)
+    with monkeypatch.context() as patched:
+        patched.setattr("training.model.probe.encode_prompt", shortened)
+        with pytest.raises(ModelError, match="tokens differ from the stock"):
+            probe_sampler(empty, engine, rollout)
+    generate = TransformersEngine.generate
 
-    encode = encoding.encode_prompt
+    def undefined(*asked):
+        return [replace(one, log_probs=one.log_probs * torch.nan) for one in generate(*asked)]
+
+    monkeypatch.setattr(TransformersEngine, "generate", undefined)
+    with pytest.raises(ModelError, match="not finite"):
+        probe_sampler(empty, engine, rollout)
+
+
+def shortened(policy, prompt):
+    encoded = encoding.encode_prompt(policy, prompt)
+    return EncodedPrompt(encoded.token_ids[1:], encoded.images, encoded.token_types)
+
+
+def test_other_tokens_are_found(tiny_policy, monkeypatch):
     monkeypatch.setattr("training.model.probe.encode_prompt", shortened)
     with pytest.raises(ModelError, match="prompt tokens differ from the stock"):
         probe(tiny_policy)

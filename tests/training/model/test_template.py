@@ -1,6 +1,7 @@
 """Chat templates are programs: what they may take, and which one counts."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,7 +9,7 @@ from contracts.errors import ModelError
 from training.model.encoding import encode_prompt
 from training.model.policy import load_policy
 from training.model.probe import probe
-from training.model.template import template_of, try_template
+from training.model.template import render, template_of, try_template
 from training.recipe.recipe import ModelRecipe
 from training.rollout.protocol import Prompt
 
@@ -50,6 +51,17 @@ def test_a_template_that_behaves_in_the_trial_alone_is_stopped(model):
     odd = "'\"{{ 1 }}\\n\n\t é 🍎 \x1f{% raw %}"  # nothing of a question is a template
     assert odd in policy.tokenizer.decode(encode_prompt(policy, Prompt(odd)).token_ids)
     probe(policy)  # pixels are shown to the processor, not to the template
+
+
+def test_threads_get_each_their_own_texts():
+    template = "{{ messages[0].content[0].text }}"
+
+    def rendered(number: int) -> str:
+        asked = [{"role": "user", "content": [{"type": "text", "text": f"question {number}"}]}]
+        return render(template, asked, {}, where="test")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(rendered, range(40))) == [f"question {n}" for n in range(40)]
 
 
 def test_the_template_is_the_one_that_the_processor_takes(model):

@@ -9,13 +9,14 @@ from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.plan import make_plan, require_fits
 from training.plan.sampling import ITEMS, curation_responses, evaluation_responses
+from training.plan.table import plan_lines
 from training.recipe.hardware import StageHardware
-from training.recipe.recipe import load_recipe
+from training.recipe.recipe import TransformersRollout, load_recipe
 
 ROOT = Path(__file__).parents[3]
 SEVEN_B = load_recipe(ROOT / "infra/recipes/revisual-7b.toml")
 EIGHT = Machine(8, 80 * GIB)
-WEIGHTS = 2 * 8_292_166_656
+WEIGHTS, GRADER = 2 * 8_292_166_656, 33_452_718_336
 
 
 def changed(section, **values):
@@ -23,16 +24,30 @@ def changed(section, **values):
     return SEVEN_B.model_copy(update={section: part})
 
 
+def graded(recipe=SEVEN_B, *, model=None, **rollout):
+    """The recipe with another grader, or an engine of other settings."""
+    grader = recipe.curation.grader
+    values = {"rollout": grader.rollout.model_copy(update=rollout)}
+    if model is not None:
+        values["model"] = grader.model.model_copy(update={"path": model})
+    curation = recipe.curation.model_copy(update={"grader": grader.model_copy(update=values)})
+    return recipe.model_copy(update={"curation": curation})
+
+
 def test_what_7b_draws():
     """47,000 + 21,000 + 31,000 problems, eight times; ten benchmarks, AIME 32 times, 4 policies."""
-    curate, evaluate = make_plan(SEVEN_B, EIGHT).sampling
-    assert curate.responses == 99_000 * 8 == curation_responses(SEVEN_B)
+    curate, grader, evaluate = make_plan(SEVEN_B, EIGHT).sampling
+    assert curate.of.responses == 99_000 * 8 == curation_responses(SEVEN_B)
     others = 3940 + 3040 + 1000 + 5010 + 1740 + 448 + 198 + 500
-    assert evaluate.responses == (others + 2 * 30 * 32) * 4 == evaluation_responses(SEVEN_B)
+    assert evaluate.of.responses == (others + 2 * 30 * 32) * 4 == evaluation_responses(SEVEN_B)
     # A quarter to a half of 8,192 tokens, at 10,000 a second and GPU, or half of that.
     assert curate.sampled_tokens.low == 792_000 * 2048
     assert curate.seconds.low == pytest.approx(792_000 * 2048 / 80_000, rel=1e-2)
     assert curate.seconds.high == pytest.approx(792_000 * 4096 / 40_000, rel=1e-2)
+    # The grader: half as many answers of a model of four times the parameters.
+    assert grader.of.responses == 99_000 * 4
+    hours = curate.seconds.low / 2 * GRADER / 8_292_166_656
+    assert grader.seconds.low == pytest.approx(hours)
 
 
 def test_a_source_that_says_how_many_it_gives_is_counted():
@@ -43,10 +58,40 @@ def test_a_source_that_says_how_many_it_gives_is_counted():
 
 def test_memory_by_hand():
     """The policy, a third of the card for vLLM, 2 GiB; the host holds vLLM's sleeping weights."""
-    for one in make_plan(SEVEN_B, EIGHT).sampling:
+    for one in make_plan(SEVEN_B, EIGHT).sampling[::2]:
         assert one.peak == WEIGHTS + int(0.33 * 79.1 * GIB) + 2 * GIB
         assert one.host == 8 * (4 * GIB + WEIGHTS)
         assert one.longest == 16_384
+
+
+def test_a_graders_memory_by_hand():
+    """A quarter of its weights on each GPU; 256 KiB a token: 64 layers, 8 heads of 128, twice."""
+    grader = make_plan(SEVEN_B, EIGHT, ["curate"]).sampling[1]
+    quarter = 2 * GRADER // 4
+    assert grader.weights == 0
+    assert grader.peak == int(0.85 * 79.1 * GIB) + 2 * GIB < 0.9 * EIGHT.usable_gpu_memory
+    cache = int(0.85 * 79.1 * GIB) - quarter - 2 * GIB
+    assert grader.sampler.cache_tokens == 4 * cache // (2 * 64 * 8 * 128 * 2)
+    assert grader.host == 8 * (4 * GIB + quarter)
+    assert grader.longest == 16_384
+    one = load_recipe(ROOT / "infra/recipes/revisual-3b-1gpu.toml")
+    alone = make_plan(one, Machine(1, 80 * GIB)).sampling[1]
+    assert alone.of.responses == 99_000
+    assert alone.sampler.cache_tokens == 28_178
+    in_place = graded().curation.grader.model_copy(update={"rollout": TransformersRollout()})
+    curation = SEVEN_B.curation.model_copy(update={"grader": in_place})
+    grader = make_plan(SEVEN_B.model_copy(update={"curation": curation}), EIGHT).sampling[1]
+    assert grader.weights == 2 * GRADER
+    assert grader.peak == 2 * GRADER + EIGHT.usable_gpu_memory // 4 + 2 * GIB
+
+
+def test_a_grader_of_unknown_sizes_is_named_and_not_counted():
+    plan = make_plan(graded(model="somebody/large"), EIGHT)
+    assert [one.of.name for one in plan.sampling] == ["curate", "evaluate"]
+    assert any("the grader somebody/large, whose sizes" in line for line in plan_lines(plan))
+    lines = plan_lines(make_plan(SEVEN_B, EIGHT))
+    assert any("Not counted: benchmarks of files" in line for line in lines)
+    assert any("curate (grader) |" in line for line in lines)
 
 
 def test_items_are_those_of_the_documentation():
@@ -62,6 +107,14 @@ def test_items_are_those_of_the_documentation():
         (changed("rollout", memory_fraction=0.2), EIGHT, "KV cache", "memory_fraction"),
         (SEVEN_B, Machine(4, 80 * GIB), "GPU of its own", "num_processes"),
         (SEVEN_B, Machine(8, 80 * GIB, host_memory=100 * GIB), "host memory", "curate.num_proc"),
+        (graded(memory_fraction=0.99), EIGHT, "GPU memory", "grader.rollout.memory_fraction"),
+        (graded(tensor_parallel=1), EIGHT, "KV cache", "grader.rollout.tensor_parallel"),
+        (
+            graded(tensor_parallel=1, memory_fraction=0.9),
+            Machine(8, 80 * GIB, host_memory=400 * GIB),
+            "host memory",
+            "raise curation.grader.rollout.tensor_parallel, lower hardware.stages.curate.num_proc",
+        ),
     ],
 )
 def test_what_cannot_sample_is_refused(recipe, machine, rule, named):
@@ -72,10 +125,10 @@ def test_what_cannot_sample_is_refused(recipe, machine, rule, named):
 
 def test_each_is_planned_with_its_own_processes_and_only_if_asked():
     own = changed("hardware", stages={"evaluate": StageHardware(num_processes=2)})
-    curate, evaluate = make_plan(own, EIGHT).sampling
+    curate, _, evaluate = make_plan(own, EIGHT).sampling
     assert evaluate.host * 4 == curate.host
-    assert evaluate.seconds.low / evaluate.responses == pytest.approx(
-        4 * curate.seconds.low / curate.responses
+    assert evaluate.seconds.low / evaluate.of.responses == pytest.approx(
+        4 * curate.seconds.low / curate.of.responses
     )
     assert make_plan(own, EIGHT, ["text_rl"]).sampling == ()
-    assert [one.name for one in make_plan(own, EIGHT, ["evaluate"]).sampling] == ["evaluate"]
+    assert [one.of.name for one in make_plan(own, EIGHT, ["evaluate"]).sampling] == ["evaluate"]

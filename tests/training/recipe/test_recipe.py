@@ -47,6 +47,50 @@ def test_the_7b_recipe_holds_the_papers_table_5():
     )
 
 
+def test_the_papers_grader_is_named_with_an_engine_of_its_own():
+    for path in RECIPES.glob("revisual-*.toml"):
+        recipe = load_recipe(path)
+        grader = recipe.curation.grader
+        assert grader.model.path == "Qwen/Qwen2.5-VL-32B-Instruct"
+        assert grader.model.dtype == "bfloat16"
+        assert grader.model.max_pixels == recipe.model.max_pixels
+        assert recipe.grader_rollout == grader.rollout != recipe.rollout
+
+
+def test_a_grader_without_an_engine_of_its_own_has_the_runs():
+    values = broken(lambda values: values["curation"]["grader"].pop("rollout"))
+    recipe = parse_recipe(values, where="my.toml")
+    assert recipe.grader_rollout == recipe.rollout
+    values = broken(lambda values: values["curation"].pop("grader"))
+    assert parse_recipe(values, where="my.toml").grader_rollout == recipe.rollout
+
+
+@pytest.mark.parametrize(
+    ("stage", "field"), [(None, "num_processes"), ("curate", "stages.curate.num_processes")]
+)
+def test_a_graders_processes_form_whole_groups_in_curation(stage, field):
+    def change(values):
+        values["curation"]["grader"]["rollout"]["tensor_parallel"] = 3
+        if stage is not None:
+            values["hardware"]["stages"] = {stage: {"num_processes": 4}}
+
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(broken(change), where="my.toml")
+    assert "curation.grader.rollout.tensor_parallel (3) must divide" in caught.value.rule
+    assert f"hardware.{field} (" in caught.value.rule
+    of_another = {"evaluate": {"num_processes": 3}}  # nobody grades there
+    parse_recipe(broken(lambda values: values["hardware"].update(stages=of_another)), where="it")
+
+
+def test_a_graders_engine_holds_the_longest_prompt_and_response():
+    def change(values):
+        values["curation"]["grader"]["rollout"]["max_length_tokens"] = 16383
+
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(broken(change), where="my.toml")
+    assert "curation.grader.rollout.max_length_tokens (16383) must hold" in caught.value.rule
+
+
 def test_a_resolved_recipe_parses_to_itself():
     recipe = load_recipe(RECIPES / "revisual-7b.toml", seed=7)
     assert recipe.seed == 7
@@ -242,8 +286,8 @@ def test_resolved_values_are_checked_like_a_file(tmp_path):
 def test_relative_paths_start_at_the_recipes_folder(tmp_path):
     text = (RECIPES / "revisual-7b.toml").read_text()
     text = text.replace('"Qwen/Qwen2.5-VL-7B-Instruct"', '"./base"')
-    models = 'grader.model.path = "./large"\ntopics.embedding.path = "../encoder"\n'
-    text = text.replace("[curation]\n", f"[curation]\n{models}")
+    text = text.replace('"Qwen/Qwen2.5-VL-32B-Instruct"', '"./large"')
+    text = text.replace("[curation]\n", '[curation]\ntopics.embedding.path = "../encoder"\n')
     source = 'kind = "parquet"\nmodality = "multimodal"\npath = "./rl/*.parquet"'
     (tmp_path / "mine.toml").write_text(text.replace('dataset = "mmrl"', source))
     recipe = load_recipe(tmp_path / "mine.toml")

@@ -168,6 +168,14 @@ def test_a_slow_endpoint_is_a_time_out(endpoint, engine):
     assert [one.failure for one in found["0"]] == ["time-out"] * 2
 
 
+def test_an_endpoint_that_hangs_is_heard_of_before_the_run_and_soon(endpoint, engine, monkeypatch):
+    """An answer may take long; a list of models may not."""
+    endpoint.seconds = 0.3
+    monkeypatch.setattr("training.endpoint.client.LIST_SECONDS", 0.05)
+    with pytest.raises(InputError, match="does not say which models it has: time-out"):
+        engine(timeout_seconds=600.0, retries=1).check(sees=False)
+
+
 def test_an_answer_that_only_drips_is_a_time_out(endpoint, engine):
     """Each byte comes soon; all of them never do."""
     endpoint.answer = lambda body: Raw(b"{", 200, {"Content-Length": "1000"})

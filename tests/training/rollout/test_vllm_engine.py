@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
 from training.recipe.stages import OptimizerRecipe, RlStage
 from training.rollout.engine import open_engine
-from training.rollout.protocol import Prompt, SamplingSettings
+from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
 from training.sft.train import token_mean_loss
@@ -212,6 +213,40 @@ def test_more_prompts_than_are_read_at_once(engine, images):
     assert largest_gap(policy, prompts, responses, plain_forward_pass(policy)) < TOLERANCE
 
 
+def test_questions_are_prepared_while_the_engine_computes(engine, images, monkeypatch):
+    """The fourth waits for a step that vLLM only makes while the fourth is still to come."""
+    stepped, threads = threading.Event(), set()
+    step = engine._llm.llm_engine.step
+
+    def noted_step():
+        stepped.set()
+        return step()
+
+    def noted(*arguments):
+        threads.add(threading.current_thread())
+        if len(prepared := [*begun, arguments[-1]]) == 4:
+            assert stepped.wait(60)
+        begun[:] = prepared
+        return encode_prompt(*arguments)
+
+    begun: list[Prompt] = []
+    monkeypatch.setattr(engine._llm.llm_engine, "step", noted_step)
+    monkeypatch.setattr("training.rollout.vllm_engine.encode_prompt", noted)
+    # Two of them are as much as the engine takes at once.
+    num_samples = engine._llm.llm_engine.vllm_config.scheduler_config.max_num_seqs
+    settings = SamplingSettings(2, samples_per_prompt=num_samples)
+    requests = [
+        Request(f"{n}", Prompt(f"{n}: what is shown?", images[:1]), settings, "", "")
+        for n in range(6)
+    ]
+    lots = iter([requests[:4], requests[4:]])
+    finished = [one for several in engine.stream(lots, 0) for one in several]
+    assert {request.id for request, _ in finished} == {request.id for request in requests}
+    assert {len(samples) for _, samples in finished} == {num_samples}
+    assert len(begun) == 6 and threading.current_thread() not in threads and len(threads) == 1
+    assert 0.0 < engine.idle_share < 1.0
+
+
 def test_placeholders_are_never_sampled(engine, images):
     policy = new_policy()
     forbidden = policy.forbidden_token_ids
@@ -313,7 +348,7 @@ def test_a_served_model_scores_as_it_does_here(tiny_recipe, tmp_path):
 
 
 def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
-    """Tensor parallelism for vLLM, ZeRO-3 for the learner."""
+    """Tensor parallelism for vLLM, ZeRO-3 for the learner; then a grader for both, after a base."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [
@@ -337,3 +372,10 @@ def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
         assert after < TOLERANCE
         assert result["prompt_indices"] == [i for i in range(num_prompts) for _ in range(3)]
         assert result["repeats"]
+        assert not result["left"]  # of the closed engine's weights
+        assert result["grader_weights"] == ["meta"]
+        # The grader is the base, and each draw depends on the prompt and the seed alone: both
+        # answer each of the six sums alike, in groups of one process and of two.
+        texts = sorted(result["texts"])
+        assert len(texts) == 12 and texts[::2] == texts[1::2]
+        assert len({text for pair in texts for text in pair}) > 6

@@ -167,11 +167,12 @@ def status(recipe: RecipeName, seed: Seed = None, reuse: Reused = "code") -> Non
 def validate(recipe: RecipeName) -> None:
     """Checks a recipe, and its model if that is here."""
     from tasks.inputs import check_base, wanted_model
-    from tasks.prepare import check_rewards
+    from tasks.prepare import check_rewards, check_rules
     from training.rollout.engine import prove  # seconds, which other commands need not pay
 
     loaded = _load(recipe)
     check_rewards(loaded)
+    check_rules(loaded)
     stages = " -> ".join(stage.name for stage in loaded.stages)
     print(f"{recipe}: valid; curate -> {stages} -> evaluate")
     model = wanted_model(loaded.model)
@@ -195,8 +196,10 @@ def inspect(
     """Shows five rows of a source as curation reads them, and why others would be rejected."""
     from tasks.inspect import find_source, inspect_lines
 
-    found = find_source(source, _load(recipe) if recipe else None, modality)
-    for line in inspect_lines(found, load_settings(), rows):
+    loaded = _load(recipe) if recipe else None
+    found = find_source(source, loaded, modality)
+    rules = loaded.curation.rules if loaded else ()
+    for line in inspect_lines(found, load_settings(), rows, rules):
         print(line, flush=True)
 
 

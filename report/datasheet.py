@@ -18,6 +18,7 @@ from contracts.artifact import Count
 from report.blocks import Beside, Block, Document, Figure, Prose, Sample, Section, Table
 from report.curated import DATASHEET
 from report.evidence import CurationSummary
+from report.left_out import MAX_ROWS, left_out
 from report.numbers import percent
 from report.render import Report
 from report.samples import cut, embeddable
@@ -34,7 +35,6 @@ from training.records import PROBLEM_FEATURES
 SUMMARY, GRADED, EXAMPLES = "summary.json", "graded.parquet", "examples.parquet"
 FILES = (SUMMARY, GRADED, EXAMPLES)
 PAGE, TEXT = DATASHEET, "datasheet.md"
-MAX_ROWS = 200  # of a table of topics or reasons
 NO_SET = "in no set"
 
 
@@ -54,7 +54,10 @@ class Summary(CurationSummary):
 
     sources: dict[str, Count]
     topics: TopicCounts
-    topic_questions: dict[str, list[str]] = Field(default_factory=dict)  # older ones have none
+    # Older ones have none of these.
+    topic_questions: dict[str, list[str]] = Field(default_factory=dict)
+    benchmark_questions: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    number_variants: dict[str, Count] = Field(default_factory=dict)
 
 
 def datasheet(
@@ -140,7 +143,7 @@ def _sections(
     sets = [*summary.sets, NO_SET]
     return (
         _rows(summary, graded, licences(recipe)),
-        _left_out(summary),
+        left_out(summary.rejected, summary.benchmark_questions, summary.number_variants),
         _difficulty(graded, sets),
         _lengths(graded),
         _topics(summary.topics, graded, sets, names),
@@ -184,38 +187,6 @@ def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) ->
     said = lacking if short else "Every set is full."
     table = Table("Rows by source and licence", columns, "ll" + "r" * (len(names) + 2), rows)
     return Section("Rows", "rows", (Prose(counts), Prose(said), table))
-
-
-def _left_out(summary: Summary) -> Section:
-    by_reason: Counter[tuple[str, str]] = Counter()
-    for several in summary.rejected.values():
-        for step, reasons in several.items():
-            for reason, count in reasons.items():
-                by_reason[step, reason] += count
-    of_step = Counter[str]()
-    for (step, _), count in by_reason.items():
-        of_step[step] += count
-    steps = tuple((step, str(count)) for step, count in of_step.items())
-    steps_table = Table("Rows left out by step", ("step", "rows"), "lr", steps)
-    reasons_table = Table(
-        "Rows left out by step and reason",
-        ("step", "reason", "rows"),
-        "llr",
-        tuple((step, why, str(n)) for (step, why), n in by_reason.most_common(MAX_ROWS)),
-    )
-    by_source = Table(
-        "The same by source",
-        ("source", "step", "reason", "rows"),
-        "lllr",
-        tuple(
-            (source, step, why, str(count))
-            for source, several in summary.rejected.items()
-            for step, reasons in several.items()
-            for why, count in reasons.items()
-        )[:MAX_ROWS],
-        folded=True,
-    )
-    return Section("Rows left out", "left-out", (steps_table, reasons_table, by_source))
 
 
 def _difficulty(graded: pd.DataFrame, sets: Sequence[str]) -> Section:

@@ -4,7 +4,7 @@ No model is needed: the steps that ask one, and the search for benchmarks' quest
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from contracts.errors import RecipeError
@@ -14,9 +14,10 @@ from infra.inputs.folder import sample_folder
 from infra.settings import Settings
 from tasks.inputs import wanted_source
 from training.answers import Verifier
+from training.curation import own_rules
 from training.curation.rows import read_rows
 from training.curation.sources import SourceRows, load_source
-from training.curation.step import Reject
+from training.curation.step import Reject, split
 from training.curation.verifiability import drop_duplicates, keep_verifiable
 from training.recipe.known_sources import KNOWN_SOURCES
 from training.recipe.recipe import Recipe
@@ -65,15 +66,19 @@ def find_source(name: str, recipe: Recipe | None, modality: Modality | None) -> 
     )
 
 
-def inspect_lines(source: SourceRecipe, settings: Settings, num_rows: int) -> Iterator[str]:
+def inspect_lines(
+    source: SourceRecipe, settings: Settings, num_rows: int, rules: Sequence[str] = ()
+) -> Iterator[str]:
     """Describes a source by its first rows.
 
     Args:
         source: What is looked at.
         settings: Where this machine keeps its copies.
         num_rows: So many rows are read, of the first file.
+        rules: Of the user's own, `package.module:name`.
 
     Raises:
+        RecipeError: A rule of the user's own cannot be found.
         InputError: It cannot be found, reached or read.
         DataError: A file cannot be read, or a column is missing.
     """
@@ -89,7 +94,7 @@ def inspect_lines(source: SourceRecipe, settings: Settings, num_rows: int) -> It
     limit = min(num_rows, source.num_problems or num_rows)
     few = source.model_copy(update={"num_problems": limit, "num_planted": 0})
     loaded = load_source(few, folder, seed=0)
-    rejects = _rejects(loaded)
+    rejects = _rejects(loaded, rules)
     reasons = {id(one.problem): one for one in rejects}
     for row in loaded.kept[:NUM_SHOWN]:
         yield from _row(row, reasons.get(id(row)))
@@ -114,10 +119,13 @@ def _heading(source: SourceRecipe) -> Iterator[str]:
             yield f"note: {known.note}"
 
 
-def _rejects(loaded: SourceRows) -> list[Reject]:
+def _rejects(loaded: SourceRows, rules: Sequence[str]) -> list[Reject]:
     with Verifier() as verifier:
         usable = keep_verifiable(loaded.kept, verifier)
-    return [*loaded.rejects, *usable.rejects, *drop_duplicates(usable.kept).rejects]
+    reasons = [own_rules.reason_for(rules, row) for row in usable.kept]
+    own = split(usable.kept, reasons, own_rules.STEP)
+    equal = drop_duplicates(own.kept)
+    return [*loaded.rejects, *usable.rejects, *own.rejects, *equal.rejects]
 
 
 def _row(row: Problem, reject: Reject | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from prefect import runtime, task
@@ -21,6 +22,7 @@ from tasks.keys import Reuse
 from tasks.plan import check_machine
 from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.run import Run, recipe_path
+from training.curation import own_rules
 from training.endpoint.client import EndpointClient
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
@@ -45,6 +47,14 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> 
     return begin(read_recipe(recipe, seed, digest), reuse)
 
 
+@task(cache_policy=NO_CACHE, task_run_name="prepare")
+@masks_secrets
+def prepare_curation(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> Run:
+    """As `prepare`, of a run that curates and does no more: nothing else of the recipe counts."""
+    check_run_name(str(runtime.flow_run.name))
+    return begin(read_recipe(recipe, seed, digest), reuse, stages=["curate"])
+
+
 @task(cache_policy=NO_CACHE, task_run_name="prepare-{arm}")
 @masks_secrets
 def prepare_arm(
@@ -59,8 +69,20 @@ def prepare_arm(
     return begin(one.recipe, reuse, family), one
 
 
-def begin(recipe: Recipe, reuse: Reuse, family: str | None = None) -> Run:
-    """This flow run as a run of a recipe, once everything that it needs has been checked."""
+def begin(
+    recipe: Recipe,
+    reuse: Reuse,
+    family: str | None = None,
+    stages: Collection[str] | None = None,
+) -> Run:
+    """This flow run as a run of a recipe, once everything that it needs has been checked.
+
+    Args:
+        recipe: The resolved recipe.
+        reuse: What it takes from the store.
+        family: See `tasks.run.Run`.
+        stages: Those that the run makes; all by default.
+    """
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
@@ -70,8 +92,8 @@ def begin(recipe: Recipe, reuse: Reuse, family: str | None = None) -> Run:
         created=datetime.now(UTC),
         family=family,
     )
-    check(run.recipe)
-    for remark in check_pools(run.recipe):
+    check(run.recipe, stages)
+    for remark in check_pools(run.recipe, stages):
         get_run_logger().warning(remark)
     hold(run.work)
     return run
@@ -94,8 +116,13 @@ def read_recipe(name: str, seed: int | None, digest: str | None) -> Recipe:
     return recipe
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, stages: Collection[str] | None = None) -> None:
     """Checks benchmarks, sources, base model, sinks, the machine, the store and the disk.
+
+    Args:
+        recipe: The resolved recipe.
+        stages: Those that the run makes; all by default. Of one that makes a part, rewards, judge
+            and sinks are not asked for.
 
     Raises:
         RecipeError: A benchmark is unknown, a reward of the user's own does not work, or a sink is
@@ -108,18 +135,23 @@ def check(recipe: Recipe) -> None:
             too full.
     """
     settings = load_settings()
-    check_store_is_shared(recipe, settings)
-    check_machine(recipe, [name for name in recipe.stage_names if name not in pools_of(recipe)])
-    check_sinks(recipe.logging.sinks, os.environ)
+    check_store_is_shared(recipe, settings, stages)
+    made = recipe.stage_names if stages is None else stages
+    elsewhere = pools_of(recipe, made)
+    check_machine(recipe, [name for name in made if name not in elsewhere])
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
-    check_rewards(recipe)
-    check_judge(recipe)
+    check_rules(recipe)
+    if stages is None:
+        check_sinks(recipe.logging.sinks, os.environ)
+        check_rewards(recipe)
+        check_judge(recipe)
     if naming := recipe.curation.topics.names:
         check_endpoint(naming, naming.connection)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())
-    check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))
+    num_trained = sum(stage.name in made for stage in recipe.stages)
+    check_disk(settings.home, needed_bytes(model_bytes, num_stages=num_trained))
 
 
 def check_judge(recipe: Recipe) -> None:
@@ -146,6 +178,16 @@ def check_endpoint(endpoint: EndpointRecipe, connection: ConnectionRecipe) -> No
 async def _list_models(client: EndpointClient) -> None:
     async with client:
         await client.check()
+
+
+def check_rules(recipe: Recipe) -> None:
+    """Tries curation's rules of the user's own, before anything runs.
+
+    Raises:
+        RecipeError: One cannot be imported, takes or returns something else than it should.
+    """
+    for function in recipe.curation.rules:
+        own_rules.check(function)
 
 
 def check_rewards(recipe: Recipe) -> None:

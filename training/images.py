@@ -6,6 +6,7 @@ and orientation are read from the header, so that a file that unpacks to gigabyt
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -19,6 +20,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_IMAGE_PIXELS = 2**25  # 33 million: more than the largest pictures of the paper's sources have
 MAX_PROBLEM_PIXELS = 2**26  # of all its images: 200 MB when they are decoded
 MAX_IMAGE_BYTES = 2**25  # encoded; of the paper's sources the largest have a few million
+MAX_PROBLEM_BYTES = 2**28  # encoded, of all its images: what their pixels may take, and more
 MIN_SIDE = 28  # pixels: one visual token of the Qwen family; smaller ones are blown up to it
 MAX_SIDES_RATIO = 200  # processors of the Qwen family refuse narrower images
 MAX_PROBLEM_IMAGES = 64  # each costs time, however small; the paper's problems have a few
@@ -85,6 +87,17 @@ def fault_of(images: Sequence[EncodedImage], *, min_side: int = 1) -> str | None
     except _Refused as reason:
         return str(reason)
     return None
+
+
+def num_pixels(images: Sequence[EncodedImage]) -> int:
+    """How many pixels a problem's images have, by their headers; 0 for what is never decoded."""
+    if len(images) > MAX_PROBLEM_IMAGES:
+        return 0
+    total = 0
+    for image in images:
+        with suppress(_Refused):
+            total += prod(_open(image).size) if image["bytes"] else 0
+    return total if total <= MAX_PROBLEM_PIXELS else 0
 
 
 def decode_image(image: EncodedImage) -> Image.Image:

@@ -1,6 +1,8 @@
 """`revisual inspect`: what a source holds, and why rows would be rejected."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +47,20 @@ def test_a_path_shows_columns_rows_and_counts_of_rejects(rows, settings):
         "1 rejected, verifiability: asks for a proof",
         "1 rejected, duplicates: duplicate question",
     }
+
+
+def test_rules_of_the_users_own_are_asked_too(rows, settings, monkeypatch):
+    with pytest.raises(RecipeError, match="no function nowhere"):
+        list(inspect_lines(find_source(rows, None, None), settings, 100, ["json:nowhere"]))
+    monkeypatch.setitem(sys.modules, "own_inspect", SimpleNamespace(no_sums=no_sums))
+    source, rules = find_source(rows, None, None), ["own_inspect:no_sums"]
+    told = list(inspect_lines(source, settings, 100, rules))
+    assert "row inspected/000000000 - rejected: a sum" in told
+    assert "       2 rejected, own rules: a sum" in told
+
+
+def no_sums(*, question, answer, solution, num_images, source, family, level):
+    return "a sum" if "+" in question else None
 
 
 def test_so_many_rows_are_read_as_was_asked_and_five_shown(settings, tmp_path):

@@ -9,14 +9,14 @@ Memory holds one shard for each process, and some hundred bytes of every row.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.curation import duplicates, fates, sources, traces, verifiability
+from training.curation import duplicates, fates, own_rules, sources, traces, verifiability
 from training.curation.decontamination import STEP as DECONTAMINATION
 from training.curation.fates import Fates
 from training.curation.near_shards import drop_near, help_with_near
@@ -41,6 +41,7 @@ from training.runtime.log import say
 STEPS = (
     sources.STEP,
     verifiability.STEP,
+    own_rules.STEP,
     verifiability.DUPLICATES,
     verifiability.PROMPT_LENGTH,
     duplicates.STEP,
@@ -81,7 +82,11 @@ class Sifted:
 
 
 def source_rows(
-    recipes: Sequence[SourceRecipe], inputs: Mapping[str, Path], seed: int, counts: SourceCounts
+    recipes: Sequence[SourceRecipe],
+    inputs: Mapping[str, Path],
+    seed: int,
+    counts: SourceCounts,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> Iterator[Iterator[Rows]]:
     """The rows of each source, their traces in one format, in batches.
 
@@ -90,19 +95,23 @@ def source_rows(
         inputs: The folder of each, by the name that the stage knows it by.
         seed: Seeds the generated problems.
         counts: Receives what is counted meanwhile.
+        on_batch: Called before every batch; what it raises ends the reading.
 
     Raises:
         DataError: A file is unreadable, or a column is missing or misnamed.
     """
     for recipe in recipes:
         batches = source_batches(recipe, inputs[recipe.input_name], seed)
-        yield _counted(recipe.name, batches, counts)
+        yield _counted(recipe.name, batches, counts, on_batch)
 
 
-def _counted(name: str, batches: Iterable[SourceRows], counts: SourceCounts) -> Iterator[Rows]:
+def _counted(
+    name: str, batches: Iterable[SourceRows], counts: SourceCounts, on_batch: Callable[[], None]
+) -> Iterator[Rows]:
     refused = Counter[str]()
     counts.rows[name] = counts.system_turns[name] = 0
     for batch in batches:
+        on_batch()
         problems, conversions = traces.convert_all(batch.kept)
         reasons = [reject.reason for reject in batch.rejects]
         counts.rows[name] += len(problems) + len(reasons)
@@ -140,7 +149,7 @@ def sift(
         Preempted: The stage was told to stop.
         RuntimeError: A row was lost, or is there twice: a fault of ours.
     """
-    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest)
+    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest, steps.rules)
     paths = work.run(
         "rows",
         lambda folder: write_shards(rows, folder),

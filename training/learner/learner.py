@@ -91,7 +91,8 @@ class Learner:
         policy: Its model is wrapped, not copied. Under ZeRO-3 its weights are sharded and it can
             no longer be sampled from: see `weights`.
         optimizer: AdamW and its schedule.
-        hardware: The ZeRO stage, and whether activations are computed again instead of kept.
+        hardware: The ZeRO stage, where the optimizer is, and whether activations are computed again
+            instead of kept.
         num_updates: Optimizer steps of the whole stage, for the schedule.
         tokens_per_micro_batch: Token budget of a forward pass on one rank, padding included.
         frozen: Components that do not learn.
@@ -114,6 +115,7 @@ class Learner:
         self._num_updates = num_updates
         self._budget_tokens = tokens_per_micro_batch
         self._is_sharded = hardware.zero_stage == 3
+        self._is_offloaded = hardware.offload_optimizer
         # DeepSpeed clips and measures the norm itself, save for plain float32 without ZeRO.
         self._clips_here = hardware.zero_stage == 0 and policy.model.dtype == torch.float32
         freeze(policy.model, frozen)
@@ -134,12 +136,12 @@ class Learner:
         self._engine, *_ = deepspeed.initialize(
             model=ForwardPass(policy),
             optimizer=self._adamw,
-            config=self._deepspeed_config(hardware.zero_stage),
+            config=self._deepspeed_config(hardware),
             dist_init_required=False,
         )
         # DeepSpeed makes groups of its own, with torch's time-out.
         device.limit_collectives(hardware.collective_timeout_minutes)
-        self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware.zero_stage)
+        self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware)
 
     @phase("saving")
     def export_state(self) -> dict[str, torch.Tensor]:
@@ -150,17 +152,24 @@ class Learner:
         """Puts weights and moments in place: see `ShardedState`."""
         self._sharded.restore(names, read)
 
-    def _deepspeed_config(self, zero_stage: int) -> dict[str, Any]:
+    def _deepspeed_config(self, hardware: HardwareRecipe) -> dict[str, Any]:
+        zero: dict[str, Any] = {"stage": hardware.zero_stage}
+        if hardware.offload_optimizer:
+            # Page-locked memory would be faster to copy, but torch rounds it up to powers of two.
+            zero["offload_optimizer"] = {"device": "cpu", "pin_memory": False}
         return {
             # Micro-batches are cut by tokens; DeepSpeed only needs numbers that agree.
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": 1,
+            # Else an offloaded optimizer gets gradients of the last micro-batch's parameters alone:
+            # none of the vision tower's where that one has no image.
+            "managed_gradient_accumulation": not hardware.offload_optimizer,
             "gradient_clipping": 0.0 if self._clips_here else self._recipe.max_grad_norm,
             "bf16": {
                 "enabled": self._policy.model.dtype == torch.bfloat16,
                 "check_grad_overflow": True,
             },
-            "zero_optimization": {"stage": zero_stage},
+            "zero_optimization": zero,
             "zero_allow_untested_optimizer": True,
             "zero_force_ds_cpu_optimizer": False,
             "steps_per_print": None,
@@ -211,7 +220,8 @@ class Learner:
         batches, num_own = self._cut(sequences)
         made = collated(self._policy, sequences, batches)
         for number, (rows, batch) in enumerate(made):
-            self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
+            if not self._is_offloaded:
+                self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
             computed = self._engine(batch, settings)
             loss, diagnostics = loss_function(computed, rows)
             share = 1.0 if number < num_own else 0.0
@@ -225,6 +235,7 @@ class Learner:
             for name, value in diagnostics.items():
                 sums[name] = sums.get(name, torch.zeros(())) + share * value.detach().cpu()
         grad_norm = self._step()
+        self._sharded.forget_gradients()
         self._count(is_finite=math.isfinite(grad_norm))
         sums["loss"] = torch.tensor(loss_sum)
         sums = _sum_over_ranks(sums)

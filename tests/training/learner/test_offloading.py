@@ -128,12 +128,11 @@ def test_a_checkpoint_goes_on_wherever_the_optimizer_is(zero_stage):
         assert_same_bytes(resumed.export_state(), whole.export_state())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("zero_stage", SHARDED)
-def test_a_gradient_that_is_not_finite_changes_nothing(zero_stage, dtype):
+def test_a_gradient_that_is_not_finite_changes_nothing(zero_stage):
     states = []
     for poisons in ((1.0, math.nan, 1.0), (1.0, 1.0)):
-        policy, learner = new_learner(dtype=dtype, zero_stage=zero_stage, offload_optimizer=True)
+        policy, learner = new_learner(zero_stage=zero_stage, offload_optimizer=True)
         for poison in poisons:
             before = learner.export_state()
             applied = update(policy, learner, -60, -50, poison=poison).applied

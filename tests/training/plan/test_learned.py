@@ -66,9 +66,8 @@ def test_weights_masters_and_moments(size, zero_stage, dtype):
     ids=["adapters", "language model"],
 )
 @pytest.mark.parametrize("zero_stage", [1, 2, 3])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_an_offloaded_optimizer_is_in_host_memory(zero_stage, dtype, changes):
-    stage = new_stage(10**6, **changes)
+def test_an_offloaded_optimizer_is_in_host_memory(zero_stage, changes):
+    dtype, stage = "bfloat16", new_stage(10**6, **changes)
     _, shape, learner = updated_learner(SIZES[0], stage, dtype, zero_stage, offload=True)
     planned = held(
         learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1, offload=True

@@ -12,15 +12,28 @@ from pathlib import Path
 
 from datasets import disable_progress_bars
 
-from bench import curation, gates, log_probs, nucleus, rl_step, sampling, sft, store, verification
+from bench import (
+    curation,
+    gates,
+    log_probs,
+    nucleus,
+    pictures,
+    ranks,
+    rl_step,
+    sampling,
+    sft,
+    store,
+    verification,
+)
 from bench.table import Row, machine, table
+from training.records import Modality
 
 
 def main() -> int:
     """Runs the comparisons and prints the table; exits with 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     names = ["rl", "log_probs", "nucleus", "verification", "sampling", "sft", "store", "gates"]
-    names.append("curation")
+    names += ["curation", "ranks", "pictures"]
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=3, help="of ours and the peer's, alternating")
     parser.add_argument("--steps", type=int, default=4, help="RL steps a round")
@@ -39,6 +52,13 @@ def main() -> int:
             rows.append(rl_step.selection_saving(modality))
         return rows
 
+    def two_ranks() -> list[Row]:
+        modalities: tuple[Modality, ...] = ("text", "multimodal")
+        return [
+            ranks.compare(one, num_rounds=options.rounds, steps_per_round=options.steps)
+            for one in modalities
+        ]
+
     benchmarks: dict[str, Callable[[], list[Row]]] = {
         "rl": rl,
         "log_probs": lambda: log_probs.compare(options.tokens, options.rounds),
@@ -49,6 +69,8 @@ def main() -> int:
         "store": lambda: store.compare(options.rounds),
         "gates": lambda: gates.compare(options.rounds),
         "curation": lambda: curation.compare(options.rounds, options.datatrove),
+        "ranks": two_ranks,
+        "pictures": lambda: pictures.compare(options.rounds),
     }
     rows: list[Row] = []
     for name in options.only:

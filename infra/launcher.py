@@ -368,6 +368,7 @@ def killed_for_memory(job: Job) -> OutOfMemoryError:
         where=f"stage {job.stage}; its last log lines tell how far it was",
         rule="all processes of this machine or container fit into its memory",
         fix="lower the stage's tokens_per_micro_batch, raise hardware.zero_stage, set "
-        "hardware.activation_checkpointing = true, or start fewer processes; the next run goes on "
+        "hardware.activation_checkpointing = true or offload_optimizer = false, or start fewer "
+        "processes; the next run goes on "
         "from the newest checkpoint all the same",
     )

@@ -101,3 +101,27 @@ def micro_batches(
         else:
             cut.append(list(rows))
     return cut
+
+
+def in_step(
+    cuts: Sequence[Sequence[Sequence[int]]], has_images: Sequence[bool], lengths: Sequence[int]
+) -> list[list[list[int]]]:
+    """What ranks compute besides, so that all run the vision tower at the same turns or none does.
+
+    Args:
+        cuts: Every rank's micro-batches, as many of one as of another.
+        has_images: Of every sequence.
+        lengths: Tokens of every sequence.
+
+    Returns:
+        For every micro-batch of every rank the shortest sequence with images, where it has none and
+        another rank has some at its turn; else nothing.
+    """
+    seen = [[any(has_images[row] for row in rows) for rows in own] for own in cuts]
+    turns = [any(turn) for turn in zip(*seen, strict=True)]
+    with_images = [row for row, has in enumerate(has_images) if has]
+    shortest = sorted(with_images, key=lambda row: lengths[row])[:1]
+    return [
+        [shortest if needed and not has else [] for has, needed in zip(own, turns, strict=True)]
+        for own in seen
+    ]

@@ -18,11 +18,11 @@ import torch
 import torch.distributed as dist
 
 from contracts.errors import TrainingError
-from training.learner.dealing import Size, deal
+from training.learner.dealing import Size, deal, in_step
 from training.learner.state import ShardedState
 from training.model import family
 from training.model.adapters import has_adapters, merged_weights
-from training.model.encoding import EncodedPrompt, TokenSequence
+from training.model.encoding import EncodedPrompt, MicroBatch, TokenSequence
 from training.model.forward import (
     ForwardPass,
     ForwardSettings,
@@ -63,6 +63,21 @@ class LearnerState:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A rank's micro-batches, as rows of the global batch.
+
+    Attributes:
+        rows: Of each.
+        beside: Rows that are computed with each, and count for nothing.
+        num_own: How many micro-batches count.
+    """
+
+    rows: list[list[int]]
+    beside: list[list[int]]
+    num_own: int
+
+
+@dataclass(frozen=True)
 class UpdateResult:
     """What one optimizer step did, over all ranks.
 
@@ -91,7 +106,8 @@ class Learner:
         policy: Its model is wrapped, not copied. Under ZeRO-3 its weights are sharded and it can
             no longer be sampled from: see `weights`.
         optimizer: AdamW and its schedule.
-        hardware: The ZeRO stage, and whether activations are computed again instead of kept.
+        hardware: The ZeRO stage, where the optimizer is, and whether activations are computed again
+            instead of kept.
         num_updates: Optimizer steps of the whole stage, for the schedule.
         tokens_per_micro_batch: Token budget of a forward pass on one rank, padding included.
         frozen: Components that do not learn.
@@ -114,6 +130,7 @@ class Learner:
         self._num_updates = num_updates
         self._budget_tokens = tokens_per_micro_batch
         self._is_sharded = hardware.zero_stage == 3
+        self._is_offloaded = hardware.offload_optimizer
         # DeepSpeed clips and measures the norm itself, save for plain float32 without ZeRO.
         self._clips_here = hardware.zero_stage == 0 and policy.model.dtype == torch.float32
         freeze(policy.model, frozen)
@@ -125,6 +142,12 @@ class Learner:
         if hardware.activation_checkpointing:
             policy.model.gradient_checkpointing_enable({"use_reentrant": False})
         self._trained = [p for p in policy.model.parameters() if p.requires_grad]
+        learns_to_see = any(
+            weight.requires_grad and family.component_of(name) != "language_model"
+            for name, weight in policy.model.named_parameters()
+        )
+        # ZeRO adds up gradients, and gathers shards, of whatever each rank has just run.
+        self._sees_in_step = self._is_sharded or (hardware.zero_stage > 0 and learns_to_see)
         self._adamw = torch.optim.AdamW(
             self._trained,
             lr=optimizer.learning_rate,
@@ -134,12 +157,12 @@ class Learner:
         self._engine, *_ = deepspeed.initialize(
             model=ForwardPass(policy),
             optimizer=self._adamw,
-            config=self._deepspeed_config(hardware.zero_stage),
+            config=self._deepspeed_config(hardware),
             dist_init_required=False,
         )
         # DeepSpeed makes groups of its own, with torch's time-out.
         device.limit_collectives(hardware.collective_timeout_minutes)
-        self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware.zero_stage)
+        self._sharded = ShardedState(policy.model, self._engine, self._adamw, hardware)
 
     @phase("saving")
     def export_state(self) -> dict[str, torch.Tensor]:
@@ -150,17 +173,24 @@ class Learner:
         """Puts weights and moments in place: see `ShardedState`."""
         self._sharded.restore(names, read)
 
-    def _deepspeed_config(self, zero_stage: int) -> dict[str, Any]:
+    def _deepspeed_config(self, hardware: HardwareRecipe) -> dict[str, Any]:
+        zero: dict[str, Any] = {"stage": hardware.zero_stage}
+        if hardware.offload_optimizer:
+            # Page-locked memory would be faster to copy, but torch rounds it up to powers of two.
+            zero["offload_optimizer"] = {"device": "cpu", "pin_memory": False}
         return {
             # Micro-batches are cut by tokens; DeepSpeed only needs numbers that agree.
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": 1,
+            # Else an offloaded optimizer gets gradients of the last micro-batch's parameters alone:
+            # none of the vision tower's where that one has no image.
+            "managed_gradient_accumulation": not hardware.offload_optimizer,
             "gradient_clipping": 0.0 if self._clips_here else self._recipe.max_grad_norm,
             "bf16": {
                 "enabled": self._policy.model.dtype == torch.bfloat16,
                 "check_grad_overflow": True,
             },
-            "zero_optimization": {"stage": zero_stage},
+            "zero_optimization": zero,
             "zero_allow_untested_optimizer": True,
             "zero_force_ds_cpu_optimizer": False,
             "steps_per_print": None,
@@ -183,8 +213,7 @@ class Learner:
         Returns:
             By index in `sequences`, for the rows that `update` deals out to this rank.
         """
-        rows, _ = self._cut(sequences)
-        batches = collated(self._policy, sequences, rows)
+        batches = self._collated(sequences, self._cut(sequences))
         return forward_without_gradient(forward_pass or self._engine, batches, settings)
 
     @phase("update")
@@ -208,13 +237,13 @@ class Learner:
         """
         learning_rate = self._set_learning_rate()
         loss_sum, sums = 0.0, dict[str, torch.Tensor]()
-        batches, num_own = self._cut(sequences)
-        made = collated(self._policy, sequences, batches)
-        for number, (rows, batch) in enumerate(made):
-            self._engine.set_gradient_accumulation_boundary(number == len(batches) - 1)
-            computed = self._engine(batch, settings)
+        cut = self._cut(sequences)
+        for number, (rows, batch) in enumerate(self._collated(sequences, cut)):
+            if not self._is_offloaded:
+                self._engine.set_gradient_accumulation_boundary(number == len(cut.rows) - 1)
+            computed = self._engine(batch, settings).of_first(len(rows))
             loss, diagnostics = loss_function(computed, rows)
-            share = 1.0 if number < num_own else 0.0
+            share = 1.0 if number < cut.num_own else 0.0
             loss_sum += share * float(loss.detach())
             if not math.isfinite(loss_sum):
                 # A clamp turns NaN log-probabilities into a gradient of 0, which would pass as an
@@ -225,23 +254,36 @@ class Learner:
             for name, value in diagnostics.items():
                 sums[name] = sums.get(name, torch.zeros(())) + share * value.detach().cpu()
         grad_norm = self._step()
+        self._sharded.forget_gradients()
         self._count(is_finite=math.isfinite(grad_norm))
         sums["loss"] = torch.tensor(loss_sum)
         sums = _sum_over_ranks(sums)
         return UpdateResult(float(sums.pop("loss")), grad_norm, learning_rate, sums)
 
-    def _cut(self, sequences: Sequence[TokenSequence]) -> tuple[list[list[int]], int]:
-        """This rank's micro-batches, and how many of them count.
+    def _cut(self, sequences: Sequence[TokenSequence]) -> Cut:
+        """This rank's micro-batches.
 
         Sharded weights are gathered by all ranks together, so each runs as many forward passes
         as the rank that has most; the surplus passes repeat the shortest sequence, weightless.
         """
         sizes = self._sizes(sequences)
         cuts = deal(sizes, device.world_size(), self._budget_tokens)
-        own = cuts[device.rank()]
-        shortest = min(range(len(sizes)), key=lambda row: sizes[row].tokens)
-        fillers = [[shortest]] * (max(map(len, cuts)) - len(own))
-        return own + fillers, len(own)
+        lengths = [size.tokens for size in sizes]
+        shortest, most = lengths.index(min(lengths)), max(map(len, cuts))
+        filled = [own + [[shortest]] * (most - len(own)) for own in cuts]
+        beside: list[list[int]] = [[]] * most
+        if self._sees_in_step:
+            has_images = [bool(one.prompt.images) for one in sequences]
+            beside = in_step(filled, has_images, lengths)[device.rank()]
+        return Cut(filled[device.rank()], beside, len(cuts[device.rank()]))
+
+    def _collated(
+        self, sequences: Sequence[TokenSequence], cut: Cut
+    ) -> Iterator[tuple[list[int], MicroBatch]]:
+        """Micro-batches with their rows, without those beside them: see `collated`."""
+        shown = [rows + beside for rows, beside in zip(cut.rows, cut.beside, strict=True)]
+        made = collated(self._policy, sequences, shown)
+        return ((rows, batch) for rows, (_, batch) in zip(cut.rows, made, strict=True))
 
     def _sizes(self, sequences: Sequence[TokenSequence]) -> list[Size]:
         """The sequences' sizes; they share a prompt if it is the same object."""

@@ -21,6 +21,7 @@ from deepspeed.utils import (
 from torch import nn
 
 from training.learner.dealing import shares
+from training.recipe.hardware import HardwareRecipe
 from training.runtime import device
 
 WEIGHT = "weight"  # the float32 master weight
@@ -42,13 +43,18 @@ class ShardedState:
         model: The policy's model; what has no gradient never changes and is left out.
         engine: DeepSpeed's engine around it.
         adamw: The optimizer that the engine was given.
-        zero_stage: 0 to 3.
+        hardware: The ZeRO stage, and where the optimizer is.
     """
 
     def __init__(
-        self, model: nn.Module, engine: Engine, adamw: torch.optim.AdamW, zero_stage: int
+        self,
+        model: nn.Module,
+        engine: Engine,
+        adamw: torch.optim.AdamW,
+        hardware: HardwareRecipe,
     ) -> None:
-        self._engine, self._adamw, self._zero_stage = engine, adamw, zero_stage
+        self._engine, self._adamw, self._zero_stage = engine, adamw, hardware.zero_stage
+        self._is_offloaded = hardware.offload_optimizer
         self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
 
     def export(self) -> Tensors:
@@ -90,6 +96,22 @@ class ShardedState:
                 self._write(parameter, part, value)
                 if part == WEIGHT:
                     self._copy_to_model(parameter, value)
+
+    @torch.no_grad()
+    def forget_gradients(self) -> None:
+        """Clears the gradients that DeepSpeed would keep beyond their update.
+
+        ZeRO-3 and an offloaded optimizer overwrite them, but only those of parameters that have new
+        ones: after an update with images, one without would move the vision tower once more.
+        """
+        kept: list[torch.Tensor] = []
+        if self._zero_stage == 3:
+            kept.append(self._engine.optimizer.grad_partitions_flat_buffer)
+        if self._is_offloaded:
+            kept += [master.grad for master in self._masters() if master.grad is not None]
+            kept += getattr(self._engine.optimizer, "accumulated_grads_in_cpu", {}).values()
+        for gradient in kept:
+            gradient.zero_()
 
     def _masters(self) -> list[torch.Tensor]:
         """What AdamW steps on: without ZeRO one tensor a parameter, else flat buffers."""

@@ -81,14 +81,46 @@ def visual_token_cost(model: PretrainedModel) -> float:
 
     By the parameters that each passes through, and by the passes: a tower that does not learn has
     no backward pass, which costs two. Patches that are merged into one token pass one by one.
+
+    Raises:
+        ModelError: See `patches_per_token`.
     """
     sizes = {"vision_tower": 0.0, "language_model": 0.0}
     for name, weight in model.named_parameters():
         component = component_of(name)
         if component in sizes:
             sizes[component] += weight.numel() * (3 if weight.requires_grad else 1)
-    merge = getattr(model.config.vision_config, "spatial_merge_size", 1)
-    return merge**2 * sizes["vision_tower"] / sizes["language_model"]
+    patches = patches_per_token(model.config)
+    return patches * sizes["vision_tower"] / sizes["language_model"]
+
+
+def patches_per_token(config: Config) -> float:
+    """How many patches of an image become one visual token; in LLaVA's families about as many.
+
+    Raises:
+        ModelError: The configuration does not say it in a way that is known here.
+    """
+    vision = config.vision_config
+    # Patches a side: Qwen and GLM, Mistral3, Idefics3.
+    for part, name in (
+        (vision, "spatial_merge_size"),
+        (config, "spatial_merge_size"),
+        (config, "scale_factor"),
+    ):
+        if side := getattr(part, name, None):
+            return float(side**2)
+    if ratio := getattr(config, "downsample_ratio", None):  # InternVL: tokens for a patch, a side
+        return float(ratio**-2)
+    if num_tokens := getattr(config, "mm_tokens_per_image", None):  # Gemma3
+        return float((vision.image_size // vision.patch_size) ** 2 / num_tokens)
+    if config.model_type.startswith("llava"):
+        return 1.0
+    raise ModelError(
+        "The configuration does not say how many patches of an image become one visual token.",
+        where=f"hardware.share_images = true, model type {config.model_type!r}",
+        rule="what a visual token costs is known where responses share images",
+        fix="set hardware.share_images = false, or teach training.model.family this family",
+    )
 
 
 def placeholder_ids(config: Config, tokenizer: Tokenizer) -> set[int]:

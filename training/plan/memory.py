@@ -61,6 +61,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         dtype=recipe.model.dtype,
         zero_stage=hardware.zero_stage,
         num_ranks=hardware.num_ranks,
+        offload=hardware.offload_optimizer,
     )
     longest = longest_sequence(recipe, stage)
     batch = _largest_batch(recipe, stage, shape, max(longest, stage.tokens_per_micro_batch))
@@ -90,7 +91,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     sleeping = sampler_weights(recipe.rollout, recipe.model.dtype, shape) if is_vllm else 0
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
     copied = checkpoint * local // hardware.num_ranks
-    host = local * (PROCESS + waits) + max(local * whole, local * sleeping + copied)
+    host = local * (PROCESS + waits + parts.host) + max(local * whole, local * sleeping + copied)
     return StageMemory(
         parts,
         kept,

@@ -108,7 +108,7 @@ def require_fits(plan: Plan) -> None:
             memory.host,
             plan.machine.host_memory,
             "raise rollout.tensor_parallel, train adapters (stages.lora), set "
-            "hardware.reference_in_host = false, or take a node with more",
+            "hardware.reference_in_host or offload_optimizer = false, or take a node with more",
         )
     for sampled in plan.sampling:
         _require_sampling(plan.machine, sampled)
@@ -165,6 +165,8 @@ def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
         fix = "raise hardware.zero_stage, or train adapters (stages.lora)"
     else:
         fix = "train adapters (stages.lora), more processes, or shorter sequences"
+    if memory.held.optimizer and one.hardware.zero_stage > 0:
+        fix = f"{fix}, or set hardware.offload_optimizer = true"
     if memory.reference and not one.hardware.reference_in_host:
         fix = f"set hardware.reference_in_host = true, or {fix}"
     _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)

@@ -72,6 +72,7 @@ class ModelShape:
     Attributes:
         parameters: By component; a tied head counts once.
         tensors: How many parameters there are, by component.
+        largest: Elements of the largest of them, by component.
         head: Elements of the LM head.
         is_tied: Whether the head is the embedding.
         linears: Inputs and outputs of every linear layer but the head, with its component.
@@ -81,6 +82,7 @@ class ModelShape:
 
     parameters: Mapping[Component, int]
     tensors: Mapping[Component, int]
+    largest: Mapping[Component, int]
     head: int
     is_tied: bool
     linears: tuple[tuple[Component, int, int], ...]
@@ -184,9 +186,12 @@ def model_shape(config: Config) -> ModelShape:
     model = meta_model(config)
     head = model.get_output_embeddings().weight
     parameters, tensors = Counter[Component](), Counter[Component]()
+    largest = Counter[Component]()
     for name, parameter in model.named_parameters():
-        parameters[_component(name)] += parameter.numel()
-        tensors[_component(name)] += 1
+        component, size = _component(name), parameter.numel()
+        parameters[component] += size
+        tensors[component] += 1
+        largest[component] = max(largest[component], size)
     linears = tuple(
         (_component(f"{name}."), module.in_features, module.out_features)
         for name, module in model.named_modules()
@@ -196,6 +201,7 @@ def model_shape(config: Config) -> ModelShape:
     return ModelShape(
         parameters,
         tensors,
+        largest,
         head.numel(),
         head is model.get_input_embeddings().weight,
         linears,

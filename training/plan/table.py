@@ -95,9 +95,10 @@ def _sampling_lines(plan: Plan, gpu_hour_price: float | None) -> list[str]:
 
 
 def _placement(stages: Sequence[StagePlan]) -> str:
-    """Processes and ZeRO stages: once where all stages have the same."""
+    """Processes, ZeRO stages and where the optimizer is: once where all stages have the same."""
     placed = {
         one.stage.name: f"{one.hardware.num_ranks} process(es), ZeRO {one.hardware.zero_stage}"
+        + ", the optimizer in host memory" * one.hardware.offload_optimizer
         for one in stages
     }
     if len(set(placed.values())) == 1:

@@ -96,11 +96,11 @@ NO_RESULTS: Mapping[str, str] = {
     "EmbeddingRecipe": "path revision",
     "TopicsRecipe": "names",  # for readers of the datasheet
     "TopicNamesRecipe": "address model prompt connection",
-    "HardwareRecipe": "num_processes threads_per_process zero_stage activation_checkpointing "
-    "share_images reference_in_host retries collective_timeout_minutes pool executor nodes "
-    "address placement_timeout_minutes stages",
-    "StageHardware": "num_processes threads_per_process zero_stage activation_checkpointing "
-    "share_images reference_in_host pool executor nodes address",
+    "HardwareRecipe": "num_processes threads_per_process zero_stage offload_optimizer "
+    "activation_checkpointing share_images reference_in_host retries collective_timeout_minutes "
+    "pool executor nodes address placement_timeout_minutes stages",
+    "StageHardware": "num_processes threads_per_process zero_stage offload_optimizer "
+    "activation_checkpointing share_images reference_in_host pool executor nodes address",
     "VllmRollout": "tensor_parallel memory_fraction",
     "SourceRecipe": "dataset path revision config split",  # as the model's; what it fills in counts
     "BenchmarkRecipe": "path revision config split",

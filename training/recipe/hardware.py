@@ -18,7 +18,14 @@ from training.recipe.bounds import (
 
 LOCAL = "local"  # the pool that is none: the machine that the run itself is on
 # Of no use to a stage that learns nothing.
-LEARNING = {"zero_stage", "activation_checkpointing", "share_images", "reference_in_host"}
+LEARNING = {
+    "zero_stage",
+    "offload_optimizer",
+    "activation_checkpointing",
+    "share_images",
+    "reference_in_host",
+}
+NOT_LEARNING = ("curate", "evaluate")
 ZeroStage = Annotated[int, Field(ge=0, le=3)]
 ExecutorName = Literal["torchrun", "ray"]
 
@@ -29,6 +36,7 @@ class StageHardware(Strict):
     num_processes: Processes | None = None
     threads_per_process: Threads | None = None
     zero_stage: ZeroStage | None = None
+    offload_optimizer: bool | None = None
     activation_checkpointing: bool | None = None
     share_images: bool | None = None
     reference_in_host: bool | None = None
@@ -44,6 +52,8 @@ class HardwareRecipe(Strict):
     num_processes: Processes = 1  # on each node
     threads_per_process: Threads = 2
     zero_stage: ZeroStage = 0
+    # AdamW steps in host memory: master weights and moments are there, with the gradients.
+    offload_optimizer: bool = False
     # Keeps each layer's input alone and computes the rest again in the backward pass.
     activation_checkpointing: bool = False
     # Responses to one prompt learn in one micro-batch, where that costs less than its images do.
@@ -78,7 +88,7 @@ class HardwareRecipe(Strict):
 
 
 def misplaced(hardware: HardwareRecipe, stages: tuple[str, ...]) -> Iterator[str]:
-    """What is wrong with the nodes and addresses of a run's stages, each with its field.
+    """What is wrong with what a run's stages have, each fault with its field.
 
     Args:
         hardware: The run's.
@@ -89,6 +99,17 @@ def misplaced(hardware: HardwareRecipe, stages: tuple[str, ...]) -> Iterator[str
         yield 'hardware.address is that of Ray, and no stage has executor = "ray"'
     for stage in stages:
         own, of = hardware.stages.get(stage, StageHardware()), hardware.of(stage)
+        learning = own.model_dump(include=LEARNING, exclude_none=True)
+        if stage in NOT_LEARNING and learning:
+            yield (
+                f"hardware.stages.{stage}: nothing is learned there; remove {', '.join(learning)}"
+            )
+        if stage not in NOT_LEARNING and of.offload_optimizer and of.zero_stage == 0:
+            where = "" if own.offload_optimizer is None else f"stages.{stage}."
+            yield (
+                f"hardware.{where}offload_optimizer: zero_stage 0 has its optimizer on the GPU; "
+                f"set zero_stage of stage {stage} to 1, 2 or 3"
+            )
         nodes = f"hardware.{'nodes' if own.nodes is None else f'stages.{stage}.nodes'} ({of.nodes})"
         if of.executor != "ray" and own.address is not None:
             yield f'hardware.stages.{stage}.address is that of Ray: set executor = "ray"'

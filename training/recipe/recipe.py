@@ -36,7 +36,7 @@ from training.recipe.curation import (
 )
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
-from training.recipe.hardware import LEARNING, HardwareRecipe, misplaced, uneven
+from training.recipe.hardware import HardwareRecipe, misplaced, uneven
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, described, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
@@ -249,16 +249,10 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _hardware_is_of_stages(self) -> "Recipe":
-        for stage, own in self.hardware.stages.items():
+        for stage in self.hardware.stages:
             if stage not in self.stage_names:
                 raise ValueError(
                     f"hardware.stages.{stage} is none of the stages {list(self.stage_names)}"
-                )
-            learning = own.model_dump(include=LEARNING, exclude_none=True)
-            if stage in ("curate", "evaluate") and learning:
-                raise ValueError(
-                    f"hardware.stages.{stage}: nothing is learned there; remove "
-                    f"{', '.join(learning)}"
                 )
         if wrong := next(misplaced(self.hardware, self.stage_names), None):
             raise ValueError(wrong)

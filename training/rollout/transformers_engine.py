@@ -8,7 +8,9 @@ on two cores that is most of a rollout's time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -16,6 +18,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from training.model import family
 from training.model.encoding import (
     EncodedPrompt,
+    ImageInputs,
     encode_prompt,
     image_inputs,
     pad_right,
@@ -33,6 +36,7 @@ from training.rollout.protocol import (
     SamplingSettings,
 )
 from training.runtime import device
+from training.runtime.ahead import ahead
 
 
 class TransformersEngine:
@@ -112,11 +116,31 @@ class TransformersEngine:
         responses: list[Response] = []
         was_training = self._policy.model.training
         self._policy.model.eval()
-        for batch in self._batches(encoded, settings):
-            responses += self._generate_batch(encoded, batch, settings, uniforms_of(batch))
+        batches = [
+            (batch, [encoded[i] for i in batch]) for batch in self._batches(encoded, settings)
+        ]
+        images = ahead(self._images, (prompts for _, prompts in batches))
+        for (batch, prompts), shown in zip(batches, images, strict=True):
+            uniforms = uniforms_of(batch)
+            responses += self._generate_batch(batch, prompts, shown, settings, uniforms)
         self._policy.model.train(was_training)
         # A batch holds whole groups, so a stable sort by prompt restores the caller's order.
         return sorted(responses, key=lambda response: response.prompt_index)
+
+    @cached_property
+    def _reader(self) -> Policy:
+        """The policy with a processor of its own.
+
+        A thread reads images while texts are decoded, and a tokenizer serves one thread at a time.
+        """
+        return replace(self._policy, processor=deepcopy(self._policy.processor))
+
+    def _images(self, prompts: Sequence[EncodedPrompt]) -> ImageInputs | None:
+        """A batch's images, decoded and resized while the batch before is sampled."""
+        if not any(prompt.images for prompt in prompts):
+            return None
+        width = max(len(prompt.token_ids) for prompt in prompts)
+        return image_inputs(self._reader, prompts, width)
 
     @torch.no_grad()
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
@@ -147,12 +171,13 @@ class TransformersEngine:
     @torch.no_grad()
     def _generate_batch(
         self,
-        encoded: Sequence[EncodedPrompt],
         batch: list[int],
+        prompts: Sequence[EncodedPrompt],
+        images: ImageInputs | None,
         settings: SamplingSettings,
         uniforms: Uniforms,
     ) -> list[Response]:
-        rows = _prefill(self._policy, [encoded[i] for i in batch], settings)
+        rows = _prefill(self._policy, prompts, images, settings)
         token_ids, log_probs, lengths = _decode(
             self._policy, rows, self._windows, settings, uniforms
         )
@@ -269,16 +294,19 @@ class _Rows:
         return family.masks_by_layer(windows, full, full.masked_fill(is_outside, -torch.inf))
 
 
-def _prefill(policy: Policy, prompts: Sequence[EncodedPrompt], settings: SamplingSettings) -> _Rows:
+def _prefill(
+    policy: Policy,
+    prompts: Sequence[EncodedPrompt],
+    images: ImageInputs | None,
+    settings: SamplingSettings,
+) -> _Rows:
     """Runs each prompt once and repeats its state for all its samples."""
     base, samples = policy.model.base_model, settings.samples_per_prompt
     ids = [prompt.token_ids for prompt in prompts]
     token_ids = pad_right(ids, padding_id(policy)).to(policy.device)
     lengths = torch.tensor([len(row) for row in ids], device=policy.device)
-    images = image_inputs(policy, prompts, token_ids.shape[1])
-    if images is not None:
-        images = images.to(policy.device)
-    inputs = image_arguments(policy, token_ids, images)
+    on_device = None if images is None else images.to(policy.device)
+    inputs = image_arguments(policy, token_ids, on_device)
     last = (torch.arange(len(ids), device=policy.device), lengths - 1)
     next_positions = lengths
     if "position_ids" in inputs:

@@ -12,13 +12,15 @@ from contracts.errors import OutOfMemoryError
 Phase = Literal["loading", "sampling", "update", "saving"]
 # What can be changed without losing a step: none of it is in a stage's key.
 SETTINGS: Mapping[Phase, str] = {
-    "loading": "raise hardware.zero_stage (3 shards the weights themselves) or take more processes",
+    "loading": "raise hardware.zero_stage (3 shards the weights themselves), set "
+    "hardware.offload_optimizer = true (ZeRO 1 to 3), or take more processes",
     "sampling": "change rollout.memory_fraction (vLLM's share; the learner needs the rest), or "
     "raise hardware.zero_stage to leave the sampler more",
     "update": "lower the stage's tokens_per_micro_batch, set hardware.activation_checkpointing = "
-    "true, raise hardware.zero_stage, or lower rollout.memory_fraction",
-    "saving": "raise hardware.zero_stage or start fewer processes on this host: each copies its "
-    "share of weights and moments to host memory",
+    "true, raise hardware.zero_stage, set hardware.offload_optimizer = true (ZeRO 1 to 3), or "
+    "lower rollout.memory_fraction",
+    "saving": "raise hardware.zero_stage, set hardware.offload_optimizer = false, or start fewer "
+    "processes on this host: each copies its share of weights and moments to host memory",
 }
 # torch's allocator of host memory has no error class of its own.
 HOST_ALLOCATOR = "can't allocate memory"

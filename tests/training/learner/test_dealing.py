@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.learner.dealing import Size, bundled, deal, micro_batches, shares
+from training.learner.dealing import Size, bundled, deal, in_step, micro_batches, shares
 
 IMAGES = (0.0, 3.0, 10.0, 25.0, 40.0)  # of each prompt
 SIZES = st.lists(
@@ -102,3 +102,11 @@ def test_what_shares_images_costs_less_than_apart(sizes, limit):
 def test_no_rank_has_more_than_one_load_above_another(loads, num_ranks):
     totals = [sum(loads[i] for i in share) for share in shares(loads, num_ranks)]
     assert max(totals) - min(totals) <= max(loads)
+
+
+def test_ranks_show_images_to_the_tower_at_the_same_turns():
+    """Rows 0 and 3 have images, and 3 is the shorter one."""
+    has_images, lengths = [True, False, False, True], [9, 8, 7, 6]
+    cuts = [[[0], [1]], [[1, 2], [2]], [[3, 1], [1]]]
+    assert in_step(cuts, has_images, lengths) == [[[], []], [[3], []], [[], []]]
+    assert in_step(cuts[1:2], [False] * 4, lengths) == [[[], []]]

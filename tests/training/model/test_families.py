@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, PretrainedConfig
 
+from contracts.errors import ModelError
 from experiments.tiny_families import PROVEN
 from training.grpo import train as grpo
-from training.model.encoding import decode_image, encode_prompt, messages
+from training.model import family
+from training.model.encoding import TokenSequence, collate, decode_image, encode_prompt, messages
+from training.model.forward import hidden_states
 from training.model.policy import component_of, load_policy
 from training.model.probe import probe
 from training.recipe.recipe import ModelRecipe
@@ -52,9 +55,32 @@ def test_tokens_are_those_of_the_families_own_processor(policy, images, num_imag
     assert encode_prompt(policy, prompt).token_ids.tolist() == expected["input_ids"][0]
 
 
+def test_a_visual_token_is_made_of_as_many_patches_as_pass_the_tower(policy, images):
+    tower = next(
+        module
+        for name, module in policy.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and component_of(f"{name}.") == "vision_tower"
+    )
+    passed = []
+    tower.register_forward_pre_hook(lambda _, given: passed.append(given[0].shape[:-1].numel()))
+    prompt = encode_prompt(policy, Prompt("What?", images[4:]))
+    with torch.no_grad():
+        hidden_states(policy, collate(policy, [TokenSequence(prompt, torch.tensor([1]))]))
+    found = sum(passed) / policy.num_visual_tokens(prompt.token_ids)
+    # LLaVA's towers see a class token besides, and -Next's tiles have borders.
+    assert family.patches_per_token(policy.model.config) == pytest.approx(found, rel=0.25)
+
+
+def test_a_family_whose_patches_are_not_known_cannot_share_images():
+    config = PretrainedConfig(vision_config=PretrainedConfig())
+    with pytest.raises(ModelError, match="how many patches") as caught:
+        family.patches_per_token(config)
+    assert "share_images = false" in caught.value.fix
+
+
 def test_an_image_makes_a_difference_to_what_follows(policy, images):
     """Otherwise agreement on prompts with images would show nothing."""
-    from training.model.encoding import TokenSequence, encode_response
+    from training.model.encoding import encode_response
     from training.model.forward import ForwardPass, ForwardSettings
 
     response = encode_response(policy, "7*6, so 42.")

@@ -24,9 +24,10 @@ def num_bytes(tensors):
     return sum(storages.values())
 
 
-def updated_learner(size, stage, dtype, zero_stage):
+def updated_learner(size, stage, dtype, zero_stage, *, offload=False):
     policy, shape = new_policy(size, dtype)
-    learner = stage_learner(policy, stage, dtype, zero_stage=zero_stage)
+    hardware = {"zero_stage": zero_stage, "offload_optimizer": offload}
+    learner = stage_learner(policy, stage, dtype, **hardware)
     batch = new_sequences(policy, length=64, count=2)
     learner.update(batch, token_mean_loss(batch), ForwardSettings())
     return policy, shape, learner
@@ -56,6 +57,31 @@ def test_weights_masters_and_moments(size, zero_stage, dtype):
     planned = held(learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1)
     found = parts_of(policy, learner, zero_stage)
     assert found == (planned.weights, planned.master, planned.moments)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    # What the texts give no gradient keeps no sum of gradients either.
+    [{"lora": LoraRecipe(rank=4)}, {"freeze": ("vision_tower", "projector")}],
+    ids=["adapters", "language model"],
+)
+@pytest.mark.parametrize("zero_stage", [1, 2, 3])
+def test_an_offloaded_optimizer_is_in_host_memory(zero_stage, changes):
+    dtype, stage = "bfloat16", new_stage(10**6, **changes)
+    _, shape, learner = updated_learner(SIZES[0], stage, dtype, zero_stage, offload=True)
+    planned = held(
+        learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1, offload=True
+    )
+    assert planned.optimizer == 0
+    zero, masters = learner._engine.optimizer, learner._sharded._masters()
+    moments = [learner._adamw.state[m][name] for m in masters for name in ("exp_avg", "exp_avg_sq")]
+    found = [*masters, *(master.grad for master in masters), *moments]
+    if zero_stage == 3:
+        found.append(zero.grad_partitions_flat_buffer)
+    else:
+        found += zero.param_buffer_of_bit16_for_cpu_offload_groups
+        found += [zero.temp_grad_buffer_for_cpu_offload, *zero.accumulated_grads_in_cpu.values()]
+    assert num_bytes(found) == planned.host
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,29 @@ def test_text_rl_at_half_the_memory_for_vllm_is_what_was_worked_out_by_hand():
     assert in_host.update < text_rl.update
 
 
+def test_an_offloaded_optimizer_mends_a_whole_3b_on_one_card():
+    """Twelve bytes a trained number leave the card, 16 (float32) and 4 (bfloat16) the host's."""
+    one = Machine(1, 80 * GIB, host_memory=256 * GIB)
+    whole = {"num_processes": 1}
+    plan = make_plan(shipped("revisual-3b", hardware=whole), one)
+    with pytest.raises(PlanError, match="GPU memory") as caught:
+        require_fits(plan)
+    assert caught.value.fix.endswith("or set hardware.offload_optimizer = true")
+    mended = make_plan(shipped("revisual-3b", hardware=whole | {"offload_optimizer": True}), one)
+    require_fits(mended)
+    for before, after in zip(plan.stages, mended.stages, strict=True):
+        kept, moved = before.memory, after.memory
+        trained = kept.checkpoint // 12  # but for a count of each tensor
+        assert (
+            kept.rollout - moved.rollout == pytest.approx(12 * trained, rel=1e-4)
+            or not kept.rollout
+        )
+        assert moved.host - kept.host == pytest.approx(20 * trained, rel=0.05)
+        assert moved.update < kept.update - 11 * trained
+        assert moved.held.weights == kept.held.weights
+    assert "1 process(es), ZeRO 2, the optimizer in host memory." in plan_lines(mended)[0]
+
+
 def test_kv_cache_tokens_by_hand():
     """7B: 28 layers x 2 x 4 heads x 128 numbers x 2 bytes are 57,344 bytes a token."""
     memory = make_plan(shipped("revisual-7b"), EIGHT).stages[1].memory

@@ -16,6 +16,7 @@ VALUES = {
     "num_processes": st.integers(1, 64),
     "threads_per_process": st.integers(1, 64),
     "zero_stage": st.integers(0, 3),
+    "offload_optimizer": st.booleans(),
     "activation_checkpointing": st.booleans(),
     "share_images": st.booleans(),
     "reference_in_host": st.booleans(),
@@ -69,7 +70,20 @@ def test_a_stages_recipe_has_its_hardware_alone_and_survives_being_written_down(
     [
         ({"stages": {"cold_strat": {"num_processes": 2}}}, "hardware.stages.cold_strat is none of"),
         ({"stages": {"curate": {"zero_stage": 2}}}, "curate: nothing is learned there"),
+        ({"stages": {"curate": {"offload_optimizer": True}}}, "remove offload_optimizer"),
         ({"stages": {"text_rl": {"zero_stage": 4}}}, "hardware.stages.text_rl.zero_stage"),
+        (
+            {"zero_stage": 0, "offload_optimizer": True},
+            "hardware.offload_optimizer: zero_stage 0",
+        ),
+        (
+            {"offload_optimizer": True, "stages": {"text_rl": {"zero_stage": 0}}},
+            "set zero_stage of stage text_rl to",
+        ),
+        (
+            {"stages": {"text_rl": {"zero_stage": 0, "offload_optimizer": True}}},
+            "hardware.stages.text_rl.offload_optimizer: zero_stage 0",
+        ),
         ({"stages": {"text_rl": {"retries": 2}}}, "retries: unknown key"),
         ({"stages": {"text_rl": {"pool": "no such/name"}}}, "hardware.stages.text_rl.pool"),
         ({"pool": ""}, "hardware.pool"),

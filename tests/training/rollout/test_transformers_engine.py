@@ -1,9 +1,13 @@
+import threading
+
 import pytest
 import torch
 
+from training.model import encoding
 from training.model.encoding import TokenSequence, collate, encode_prompt
 from training.model.forward import ForwardPass, ForwardSettings, hidden_states
 from training.model.policy import Policy
+from training.rollout import transformers_engine
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 
@@ -181,3 +185,32 @@ def test_small_batches_give_whole_groups_in_order(tiny_policy, prompts):
     together = TransformersEngine(tiny_policy).generate(prompts, settings, torch.Generator())
     assert [r.token_ids.tolist() for r in one_by_one] == [r.token_ids.tolist() for r in together]
     assert [r.prompt_index for r in one_by_one] == [r.prompt_index for r in together]
+
+
+def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
+    tiny_policy, images, monkeypatch
+):
+    readers, decode = [], encoding.decode_image
+
+    def noting(image):
+        readers.append(threading.current_thread().name.partition("_")[0])
+        return decode(image)
+
+    # Three batches of a prompt each; stop strings have texts decoded meanwhile.
+    prompts = [Prompt(f"Image {i}?", [image]) for i, image in enumerate(images[:3])]
+    settings = SamplingSettings(12, samples_per_prompt=2, stop=("never said",))
+
+    def sample():
+        for prompt in prompts:
+            encode_prompt(tiny_policy, prompt)  # which reads them to count their tokens
+        readers.clear()
+        engine = TransformersEngine(tiny_policy, cache_bytes=1)
+        responses = engine.generate(prompts, settings, torch.Generator().manual_seed(0))
+        return [(r.token_ids.tolist(), r.log_probs.tolist()) for r in responses]
+
+    monkeypatch.setattr(encoding, "decode_image", noting)
+    ahead = sample()
+    assert readers == ["ahead"] * 3
+    monkeypatch.setattr(transformers_engine, "ahead", map)
+    assert sample() == ahead
+    assert readers == ["MainThread"] * 3

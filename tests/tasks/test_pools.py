@@ -129,7 +129,7 @@ def test_what_a_gate_saw_of_a_stage_elsewhere_is_raised_here_with_its_tables(
 
     monkeypatch.setattr(requested, "make_and_enter", make)
     monkeypatch.setattr(requested, "_require_same_code", lambda *_: None)
-    monkeypatch.setattr(requested, "check_machine", lambda *_: None)
+    monkeypatch.setattr(requested, "check_machine", lambda *_, **__: None)
     monkeypatch.setattr(requested, "hold", lambda _: None)
     monkeypatch.setattr(requested, "StageDisplay", lambda _: Watcher())
     monkeypatch.setattr(requested, "ended_with", lambda *_: nullcontext())

@@ -10,7 +10,7 @@ from contracts.scores import Score
 from report.blocks import Cell, Prose, Section, Table
 from training.evaluation.metrics import METRICS, metric_named
 from training.evaluation.registry import BENCHMARKS
-from training.plan.sampling import ITEMS
+from training.recipe.known_benchmarks import ITEMS
 
 HEADINGS: Mapping[str, str] = {
     "mathverse": "MathVerse",

@@ -10,7 +10,7 @@ from report.paper import HEADINGS, beside_paper
 from report.render import render
 from training.evaluation.metrics import METRICS
 from training.evaluation.registry import BENCHMARKS
-from training.plan.sampling import ITEMS
+from training.recipe.known_benchmarks import ITEMS
 
 
 def score(name, **changes):

@@ -19,7 +19,6 @@ from report import render as render_evidence
 from report.evidence import gather
 from report.gains import Difference, corrected, gains
 from report.samples import choose
-from report.svg import MAX_POINTS, shorten, thin, ticks
 
 VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = [
@@ -218,12 +217,6 @@ def test_an_interval_alone_makes_no_verdict_where_holms_p_is_large() -> None:
     assert replace(one, p=None).verdict == "up"  # no answers at hand
 
 
-def test_long_names_of_runs_stay_apart() -> None:
-    names = [shorten(f"neon-seahorse-{arm}-seed-0", 16) for arm in ("cs", "cs+mrl")]
-    assert names == ["neon-…-cs-seed-0", "neon-…mrl-seed-0"]
-    assert shorten("multimodal_rl", 13) == "multimodal_rl" and len(shorten("x" * 99, 16)) == 16
-
-
 @pytest.mark.parametrize("lacking", [{"failures": {"time-out": 3}}, {"findings": {"failed": 3}}])
 def test_questions_without_a_response_are_no_loss(made_up_run, lacking) -> None:
     run, folders = made_up_run
@@ -403,25 +396,6 @@ def test_size_stays_below_two_megabytes_with_large_images_and_long_answers(made_
     html = render(run, folders).html
     assert len(html.encode()) < 2_000_000
     assert "too large to embed (81 kB)" in html and "more characters)" in html
-
-
-def test_long_curves_are_thinned_to_means_and_short_ones_left_alone() -> None:
-    points = tuple((float(x), 1.0 if x % 2 else 3.0) for x in range(10 * MAX_POINTS))
-    assert len(thin(points)) == MAX_POINTS
-    assert {y for _, y in thin(points)} == {2.0}
-    assert thin(points[:MAX_POINTS]) == points[:MAX_POINTS]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
-        (-3.0, 47.0, (0.0, 10.0, 20.0, 30.0, 40.0)),
-        (0.0011, 0.0029, (0.0015, 0.002, 0.0025)),
-    ],
-)
-def test_ticks_are_round_and_inside(low: float, high: float, expected: tuple[float, ...]) -> None:
-    assert ticks(low, high) == pytest.approx(expected)
 
 
 def _edit_score(folder: Path, benchmark: str, policy: str, **values: float) -> None:

@@ -1,6 +1,5 @@
 """What curation and evaluation take: a sampler beside the policy that it was made from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from training.plan.learned import BYTES
@@ -9,22 +8,10 @@ from training.plan.memory import CONTEXT, PROCESS, Sampler, sampler_of, sampler_
 from training.plan.shape import ModelShape, is_planned, shape_at
 from training.plan.work import RL_LENGTH, SAMPLER_MODEL, SAMPLER_SHARE, Range
 from training.recipe.hardware import HardwareRecipe
+from training.recipe.known_benchmarks import ITEMS
 from training.recipe.recipe import Recipe, RolloutRecipe
 
 SAMPLING = ("curate", "evaluate")
-# Items of the shipped benchmarks, as they were published (docs/benchmarks.md).
-ITEMS: Mapping[str, int] = {
-    "mathverse": 3940,
-    "mathvision": 3040,
-    "mathvista": 1000,
-    "dynamath": 5010,
-    "we-math": 1740,
-    "logicvista": 448,
-    "aime24": 30,
-    "aime25": 30,
-    "gpqa-diamond": 198,
-    "math-500": 500,
-}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """One stage on another machine: what the workers of other pools run.
 
-It ends in a state that has the name of the kind of error: `StageError`, `StageLost` or
-`StagePreempted`. The run that asked for the stage raises the same kind (`tasks.pools`).
+It ends in a state that has the name of the kind of error: `StageError`, `StageLost`,
+`StagePreempted` or `GateError`. The run that asked for the stage raises the same kind
+(`tasks.pools`).
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from prefect.states import Completed, Failed
 from contracts.errors import RevisualError, StageError
 from contracts.request import StageRequest
 from contracts.secrets import without_secrets
+from data_checks.gate import GateError
 from tasks.requested import make_requested
 
 
@@ -31,5 +33,6 @@ def stage(request: StageRequest) -> State[Any]:
     except StageError as error:
         return Failed(name=type(error).__name__, message=without_secrets(str(error)))
     except RevisualError as error:
-        return Failed(name=StageError.__name__, message=f"{type(error).__name__}: {error}")
+        kind = GateError if isinstance(error, GateError) else StageError
+        return Failed(name=kind.__name__, message=f"{type(error).__name__}: {error}")
     return Completed(message=f"Made {artifact.uri}")

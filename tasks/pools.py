@@ -24,17 +24,25 @@ from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
 from contracts.artifact import Artifact
-from contracts.errors import PreflightError, StageError, StageLost, StagePreempted
+from contracts.errors import (
+    PreflightError,
+    StageError,
+    StageLost,
+    StagePreempted,
+    StoreError,
+)
 from contracts.provenance import Ingredients
 from contracts.request import StageRequest
 from contracts.run_record import StageKind
+from data_checks.gate import GateError
 from infra.settings import Settings, stage_deployment
 from infra.stopping import stop_if_told
 from infra.store import Store
 from tasks.display import StageDisplay
 from tasks.keys import name_key, stage_key
-from tasks.make import with_retries
+from tasks.make import Display, with_retries
 from tasks.run import Run
+from tasks.stopped import find_stop
 from training.recipe.hardware import LOCAL
 from training.recipe.recipe import Recipe, resolved_toml_values
 
@@ -114,6 +122,7 @@ def make_elsewhere(
 
     Raises:
         StageError: It failed there; the message is that of the other side.
+        GateError: What it samples breaks an expectation, and the recipe stops it for that.
         StageLost: Its machine died or killed it, once more than it is tried again.
         StagePreempted: It was told to stop there; the next run goes on from the newest checkpoint.
     """
@@ -133,7 +142,10 @@ def make_elsewhere(
     hardware = run.recipe.hardware.of(made_of.stage)
 
     def make() -> Artifact:
-        raise_for(_run(request, hardware.pool, display), made_of.stage, hardware.pool)
+        stage_run, state = _run(request, hardware.pool, display)
+        if state.name == GateError.__name__:
+            raise_what_a_gate_saw(store, stage_run, display)
+        raise_for(state, made_of.stage, hardware.pool)
         # An evaluation in which not everything was answered has no key, there as here.
         artifact = store.find(request.key) or store.find(incomplete_key(request))
         if artifact is None:
@@ -149,6 +161,21 @@ def make_elsewhere(
 def incomplete_key(request: StageRequest) -> str:
     """Under which the worker enters what it made without a stage's key, for this run alone."""
     return name_key("incomplete", request.key, str(request.run_id))
+
+
+def raise_what_a_gate_saw(store: Store, stage_run: UUID, display: Display) -> None:
+    """Raises what stopped a stage elsewhere, with its tables; nothing where these are not there.
+
+    Raises:
+        GateError: As it was raised there.
+    """
+    try:
+        error = find_stop(store, stage_run)
+    except StoreError as fault:
+        display.say(f"What the gate saw is not known here: {fault}")
+    else:
+        if error is not None:
+            raise error
 
 
 def raise_for(state: State, stage: str, pool: str) -> None:
@@ -174,8 +201,8 @@ def cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     client.set_flow_run_state(run_id, Cancelling())
 
 
-def _run(request: StageRequest, pool: str, display: StageDisplay) -> State:
-    """Starts the stage there, and waits until it has ended."""
+def _run(request: StageRequest, pool: str, display: StageDisplay) -> tuple[UUID, State]:
+    """Starts the stage there, and waits until it has ended; its flow run, and how it ended."""
     child = run_deployment(
         stage_deployment(pool),
         parameters={"request": request.model_dump(mode="json")},
@@ -186,7 +213,7 @@ def _run(request: StageRequest, pool: str, display: StageDisplay) -> State:
     display.say(f"Stage {request.stage} runs in the pool {pool}, with its log: {url_for(child)}")
     with get_client(sync_client=True) as client:
         try:
-            return _follow(client, child.id, pool, display)
+            return child.id, _follow(client, child.id, pool, display)
         except BaseException:
             # Should the server be away, the stage still ends by itself (`tasks.requested`).
             with suppress(httpx.HTTPError, ObjectNotFound):

@@ -11,10 +11,11 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
 from contracts.artifact import Artifact
-from contracts.errors import PreflightError
-from contracts.provenance import Ingredients
+from contracts.errors import PreflightError, StoreError
+from contracts.provenance import Ingredients, Provenance
 from contracts.request import StageRequest
 from contracts.secrets import masks_secrets
+from data_checks.gate import GateError
 from infra.alive import hold
 from infra.launcher import Executor
 from infra.preflight import check_run_name
@@ -26,6 +27,7 @@ from tasks.make import Display, make_once
 from tasks.plan import check_machine
 from tasks.pools import cancel, incomplete_key
 from tasks.run import Run
+from tasks.stopped import leave_stop
 from training.recipe.recipe import parse_recipe
 
 WATCH_SECONDS = 10.0
@@ -41,6 +43,7 @@ def make_requested(request: StageRequest) -> Artifact:
         PreflightError: This worker has another store or other code than the run that asks.
         PlanError: This machine cannot hold the stage.
         StageError: See `tasks.make.make_once`.
+        GateError: What it samples stopped it; what the gate saw is in the store.
         RevisualError: See `tasks.make.make_once`.
     """
     settings = load_settings()
@@ -64,8 +67,13 @@ def make_requested(request: StageRequest) -> Artifact:
     check_machine(run.recipe, [request.stage])
     hold(run.work)
     display = StageDisplay(request.stage)
-    with ended_with(request.run_id, UUID(str(runtime.flow_run.id))):
-        artifact = make_and_enter(run, store, request, made_of, inputs, display)
+    own = UUID(str(runtime.flow_run.id))
+    with ended_with(request.run_id, own):
+        try:
+            artifact = make_and_enter(run, store, request, made_of, inputs, display)
+        except GateError as error:
+            tell_stop(store, own, error, run.provenance(request.stage, inputs, made_of), display)
+            raise
     display.finish(artifact, inputs, reused=False)
     return artifact
 
@@ -87,6 +95,16 @@ def make_and_enter(
     if store.find(request.key) is None:
         store.append(incomplete_key(request), artifact)
     return artifact
+
+
+def tell_stop(
+    store: Store, own: UUID, error: GateError, provenance: Provenance, display: Display
+) -> None:
+    """Leaves what a gate saw for the run that asks; without it, that has the gate's words alone."""
+    try:
+        leave_stop(store, own, error, provenance)
+    except StoreError as fault:
+        display.say(f"What the gate saw could not be stored: {fault}")
 
 
 def _require_same_store(request: StageRequest, settings: Settings) -> None:

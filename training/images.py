@@ -6,6 +6,7 @@ and orientation are read from the header, so that a file that unpacks to gigabyt
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -85,6 +86,17 @@ def fault_of(images: Sequence[EncodedImage], *, min_side: int = 1) -> str | None
     except _Refused as reason:
         return str(reason)
     return None
+
+
+def num_pixels(images: Sequence[EncodedImage]) -> int:
+    """How many pixels a problem's images have, by their headers; 0 for what is never decoded."""
+    if len(images) > MAX_PROBLEM_IMAGES:
+        return 0
+    total = 0
+    for image in images:
+        with suppress(_Refused):
+            total += prod(_open(image).size) if image["bytes"] else 0
+    return total if total <= MAX_PROBLEM_PIXELS else 0
 
 
 def decode_image(image: EncodedImage) -> Image.Image:

@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from prefect.states import Crashed, Running
 
 from contracts.errors import PreflightError
+from data_checks.gate import GateError
 from drills.disturbed import Stage, Watcher, new_recipe
 from flows.full import full
 from flows.watch import start_run
@@ -29,6 +30,7 @@ from tasks import requested
 from tasks.pools import check_pools, make_elsewhere
 from tests.flows.conftest import ROOT, Services
 from tests.flows.observed import cancel, ended, saved_steps, wait_for_run, with_command
+from training.recipe.recipe import Recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 fault = pytest.mark.fault
@@ -196,6 +198,31 @@ def test_a_stage_moves_on_when_its_worker_is_killed_and_ends_with_the_same_bytes
     there = logged(services, asked_again.id)
     assert "Going on after step" in there and "Resumed after step" in there
     assert not list((tmp_path / "there" / "home").glob("work"))
+
+
+def test_a_gate_that_stops_a_stage_elsewhere_is_told_here_with_its_tables(
+    services, worker, asking, at_the_server, tmp_path
+):
+    values = new_recipe("multimodal_rl", stages={"multimodal_rl": {"pool": "gpu"}}).model_dump(
+        mode="json"
+    )
+    # Every step breaks this: the last of 36 is looked at by nobody here.
+    values["gates"]["rollouts"] |= {"every_steps": 1, "min_response_tokens": 1000.0}
+    recipe = Recipe.model_validate(values)
+    stage = Stage(tmp_path, services.settings.store_uri, "multimodal_rl", recipe=recipe)
+    run = replace(stage.new_run(recipe), id=str(asking.id), name=asking.name)
+    worker.start()
+    with pytest.raises(GateError, match="steps: response length") as caught:
+        make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, Watcher())
+    checked = caught.value.checked
+    assert checked.record.name == "rollouts-multimodal_rl"
+    assert ("steps: response length", "step 1") in {
+        (row["expectation"], row["id"]) for row in checked.rows
+    }
+    assert "<html" in checked.docs
+    *_, child = children(services)
+    assert child.state.name == "GateError"
+    assert stage.store.find(stage.key) is None and stage.store.steps(stage.key)
 
 
 @fault(

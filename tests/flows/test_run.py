@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from flows.watch import start_run
 from infra.access import api_client
@@ -216,6 +217,35 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
 
     assert services.cli("run", "--recipe", str(strict), "--reuse", "none").returncode == 1
     assert num_curated() == made + 1
+
+
+def test_a_gate_stops_rl_that_trains_and_the_run_shows_what_it_saw(services, recipes, tmp_path):
+    text, live = (recipes / "tiny.toml").read_text(), tmp_path / "live.toml"
+    # Of 1,000 steps the first is enough: no response of four tokens has five.
+    text = text.replace("num_steps = 2\n", "num_steps = 1000\n")
+    live.write_text(f"{text}\n[gates.rollouts]\nevery_steps = 1\nmin_response_tokens = 5.0\n")
+    before = saved_steps(services)
+    run_id = start_run(services.settings, DEPLOYMENT, {"recipe": str(live)})
+    state = ended(services, run_id)
+    assert state.is_failed() and "The gate 'rollouts-multimodal_rl' found" in state.message
+    assert "response length: expected at least 5" in state.message
+    record = run_record(services)
+    *passed, gate = record["gates"]
+    assert [one["name"] for one in record["gates"]] == [*GATES[:2], "rollouts-multimodal_rl"]
+    assert all(one["passed"] for one in passed) and not gate["passed"]
+    assert [stage["name"] for stage in record["stages"]] == ["curate", "cold_start"]
+    with api_client(services.settings) as client:
+        shown = {one.key: one for one in client.read_artifacts(artifact_filter=of_run(run_id))}
+    assert "step 1" in str(shown["gate-rollouts-multimodal-rl-rows"].data)
+    docs = services.settings.reports / record["name"] / "gates" / "rollouts-multimodal_rl.html"
+    assert docs.is_file() and (docs.parents[1] / "report.html").is_file()
+    # It has saved the step that it was in: a run with other bounds goes on from there.
+    (saved,) = {Path(name).name for name in saved_steps(services) - before}
+    assert 1 <= int(saved.removeprefix("step-")) < 1000
+
+
+def of_run(run_id: UUID) -> ArtifactFilter:
+    return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
 
 
 def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):

@@ -5,6 +5,7 @@
 
 import json
 import uuid
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -23,6 +24,9 @@ from contracts.errors import (
 )
 from contracts.job import Job
 from contracts.request import StageRequest
+from contracts.run_record import GateCheck, GateRecord
+from data_checks.gate import GateError
+from data_checks.validate import Checked
 from drills.disturbed import Stage, Watcher, new_recipe
 from flows.pools import require_served_here
 from flows.stage import stage
@@ -30,8 +34,15 @@ from infra.cluster import executor
 from infra.cluster.records import NodesTask
 from infra.launcher import Resources
 from infra.settings import Settings, load_settings
+from infra.store import Store
 from infra.worker import FLOWS, STAGE_FLOW, STEPS, entrypoint_of
-from tasks.pools import check_store_is_shared, pools_of, raise_for
+from tasks import requested
+from tasks.pools import (
+    check_store_is_shared,
+    pools_of,
+    raise_for,
+    raise_what_a_gate_saw,
+)
 from tasks.requested import make_and_enter
 from training.recipe.recipe import parse_recipe
 
@@ -100,6 +111,39 @@ def request_of_a_run(tmp_path, monkeypatch) -> StageRequest:
         store=str(tmp_path / "store"),
         key="f" * 64,
     )
+
+
+def test_what_a_gate_saw_of_a_stage_elsewhere_is_raised_here_with_its_tables(
+    request_of_a_run, tmp_path, monkeypatch
+):
+    check = GateCheck(name="steps: truncated", observed=1.0, expected="0", passed=False)
+    record = GateRecord(name="rollouts-rl", severity="error", passed=False, checks=(check,))
+    rows = ({"expectation": "steps: truncated", "id": "step 2"},)
+    stopped = GateError(Checked(record, rows, "<p>page</p>"), where="step 2", fix="look")
+    store, stage_run = Store(str(tmp_path / "store"), tmp_path / "cache"), uuid.uuid4()
+
+    def make(*_: object) -> None:
+        raise stopped
+
+    monkeypatch.setattr(requested, "make_and_enter", make)
+    monkeypatch.setattr(requested, "_require_same_code", lambda *_: None)
+    monkeypatch.setattr(requested, "check_machine", lambda *_: None)
+    monkeypatch.setattr(requested, "hold", lambda _: None)
+    monkeypatch.setattr(requested, "StageDisplay", lambda _: Watcher())
+    monkeypatch.setattr(requested, "ended_with", lambda *_: nullcontext())
+    monkeypatch.setattr(
+        requested, "runtime", SimpleNamespace(flow_run=SimpleNamespace(id=stage_run))
+    )
+    ended = stage.fn(request_of_a_run)
+    assert (ended.name, ended.is_failed()) == ("GateError", True)
+    assert "steps: truncated: expected 0, observed 1.0" in ended.message
+
+    with pytest.raises(GateError) as caught:
+        raise_what_a_gate_saw(store, stage_run, Watcher())
+    assert caught.value.checked == stopped.checked and str(caught.value) == str(stopped)
+    raise_what_a_gate_saw(store, uuid.uuid4(), Watcher())  # of another one nothing is known
+    with pytest.raises(StageError, match="ended GateError in the pool gpu"):
+        raise_for(ended, "multimodal_rl", "gpu")
 
 
 def test_a_worker_with_another_store_or_other_code_makes_nothing(request_of_a_run, tmp_path):

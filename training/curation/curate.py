@@ -146,7 +146,7 @@ def gather(
     """
     curation, counts = recipe.curation, SourceCounts()
     benchmarks = load_questions(recipe, inputs)
-    rows = source_rows(recipe.sources, inputs, recipe.seed, counts)
+    rows = source_rows(recipe.sources, inputs, recipe.seed, counts, work.stop_if_told)
     steps = row_steps(recipe, base, benchmarks, verifier)
     sifted = sift(rows, steps, curation.duplicates, curation.decontamination, work)
     return None if sifted is None else Read(counts, benchmarks, sifted)

@@ -53,14 +53,27 @@ def repeats(
     Returns:
         Place of a repeat -> place of the problem that stays.
     """
+    groups = near_duplicates(problems, similarity)
+    return same_answers(groups, [problem["answer"] for problem in problems], verifier)
+
+
+def same_answers(
+    groups: Iterable[Sequence[int]], answers: Sequence[str], verifier: AnswerVerifier
+) -> dict[int, int]:
+    """Those of near duplicates that have the answer of an earlier one; see `repeats`.
+
+    Args:
+        groups: Places of near duplicates, rising within a group.
+        answers: Of all problems.
+        verifier: Tells whether two answers are the same.
+    """
     stays = dict[int, int]()
-    for group in near_duplicates(problems, similarity):
+    for group in groups:
         left = list(group)
         while len(left) > 1:
             first, *others = left
-            boxed = [f"\\boxed{{{problems[other]['answer']}}}" for other in others]
-            references = [problems[first]["answer"]] * len(others)
-            outcomes = verifier.verify(boxed, references)
+            boxed = [f"\\boxed{{{answers[other]}}}" for other in others]
+            outcomes = verifier.verify(boxed, [answers[first]] * len(others))
             left = [one for one, found in zip(others, outcomes, strict=True) if found != "right"]
             stays |= dict.fromkeys(set(others) - set(left), first)
     return stays

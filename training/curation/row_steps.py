@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pyarrow as pa
 
+from training import images
 from training.answers import AnswerVerifier
 from training.curation import duplicates, sources, verifiability
 from training.curation.decontamination import Asked, BenchmarkIndex
@@ -21,7 +21,8 @@ from training.curation.verifiability import told_alike
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
 
-PART_ROWS = 250  # looked at at once: of rows with large pictures, for some seconds
+# Looked at at once, for some seconds: so many rows, or pictures of so many pixels and one row.
+PART_ROWS, PART_PIXELS = 250, 2**24
 DIGEST_BYTES = 16
 _DIGEST = pa.binary(DIGEST_BYTES)
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -37,12 +38,14 @@ FOUND = pa.schema(
         "is_long": pa.bool_(),
         # Of rows that are not too long, either:
         "key": _DIGEST,  # only rows with equal ones may be near duplicates
+        "pictures": _DIGEST,  # equal of rows whose pictures have equal pixels; null without any
         "leak": _NAME,  # the benchmark's question that it asks
         "variant": _NAME,  # the one that it differs from in numbers alone
     }
 )
-# What near duplicates are told by.
-COMPARED = ["id", "question", "images", "answer"]
+# What near duplicates are told by: columns of a row, and the digest of its pictures.
+TEXTS = ("id", "question", "answer")
+COMPARED = pa.schema([*((name, pa.string()) for name in TEXTS), ("pictures", _DIGEST)])
 REPEATS = pa.schema({"place": pa.int32(), "stays": pa.string()})
 
 
@@ -74,8 +77,7 @@ class RowSteps:
     def examine(self, shard: Path) -> Iterator[pa.Table]:
         """Looks at each row of a shard; `FOUND`, a part of its rows at a time."""
         rows = read_shard(shard)
-        for start in range(0, len(rows.problems), PART_ROWS):
-            part = slice(start, start + PART_ROWS)
+        for part in parts(rows.problems):
             yield self._examined(Rows(rows.problems[part], rows.refused[part]))
 
     def _examined(self, rows: Rows) -> pa.Table:
@@ -108,6 +110,7 @@ class RowSteps:
                 "id": column(sound, (_digest(one["id"]) for one in problems)),
                 "is_long": column(sound, is_long),
                 "key": column(short, map(_key_digest, asked)),
+                "pictures": column(short, map(_pictures_digest, asked)),
                 "leak": named(leaks),
                 "variant": named(variants),
             },
@@ -118,14 +121,20 @@ class RowSteps:
         """Looks for near duplicates among rows of which all that may be some are there.
 
         Args:
-            shard: Rows with the columns `COMPARED`.
+            shard: Rows with the columns `COMPARED`; no pictures, of which there may be many.
 
         Yields:
             `REPEATS`, once.
         """
-        problems = cast(list[Problem], read_table(shard).to_pylist())
-        found = duplicates.repeats(problems, self.similarity, self.verifier)
-        stays = [problems[first]["id"] for first in found.values()]
+        rows = read_table(shard).to_pydict()
+        ids, questions, answers, pictures = (rows[name] for name in COMPARED.names)
+        # Rows with other pictures, or without any, have other keys: some or none is all that counts.
+        num_pictures = [int(one is not None) for one in pictures]
+        groups = duplicates.near_questions(
+            questions, self.similarity, num_pictures, pictures.__getitem__
+        )
+        found = duplicates.same_answers(groups, answers, self.verifier)
+        stays = [ids[first] for first in found.values()]
         yield pa.Table.from_pydict({"place": list(found), "stays": stays}, REPEATS)
 
     def _dropped(self, rows: Rows) -> tuple[list[str | None], list[str | None]]:
@@ -140,13 +149,30 @@ class RowSteps:
         return steps, reasons
 
 
+def parts(problems: Sequence[Problem]) -> Iterator[slice]:
+    """Neighbouring rows that are looked at at once; no row is left out."""
+    start, num_pixels = 0, 0
+    for place, problem in enumerate(problems):
+        if place - start == PART_ROWS or num_pixels >= PART_PIXELS:
+            yield slice(start, place)
+            start, num_pixels = place, 0
+        num_pixels += images.num_pixels(problem["images"])
+    if problems:
+        yield slice(start, len(problems))
+
+
 def _question_digest(problem: Problem) -> bytes:
     return bytes.fromhex(question_key(problem["question"], problem["images"]))[:DIGEST_BYTES]
 
 
 def _key_digest(asked: Asked) -> bytes:
     num_images, key = duplicates.compared_by(asked.wording, len(asked.problem["images"]))
-    return _digest("\0".join([str(num_images), *key]))
+    pictures = _pictures_digest(asked) or b""
+    return _digest("\0".join([str(num_images), pictures.hex(), *key]))
+
+
+def _pictures_digest(asked: Asked) -> bytes | None:
+    return asked.pixels[:DIGEST_BYTES] if asked.problem["images"] else None
 
 
 def _digest(text: str) -> bytes:

@@ -9,7 +9,7 @@ Memory holds one shard for each process, and some hundred bytes of every row.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +81,11 @@ class Sifted:
 
 
 def source_rows(
-    recipes: Sequence[SourceRecipe], inputs: Mapping[str, Path], seed: int, counts: SourceCounts
+    recipes: Sequence[SourceRecipe],
+    inputs: Mapping[str, Path],
+    seed: int,
+    counts: SourceCounts,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> Iterator[Iterator[Rows]]:
     """The rows of each source, their traces in one format, in batches.
 
@@ -90,19 +94,23 @@ def source_rows(
         inputs: The folder of each, by the name that the stage knows it by.
         seed: Seeds the generated problems.
         counts: Receives what is counted meanwhile.
+        on_batch: Called before every batch; what it raises ends the reading.
 
     Raises:
         DataError: A file is unreadable, or a column is missing or misnamed.
     """
     for recipe in recipes:
         batches = source_batches(recipe, inputs[recipe.input_name], seed)
-        yield _counted(recipe.name, batches, counts)
+        yield _counted(recipe.name, batches, counts, on_batch)
 
 
-def _counted(name: str, batches: Iterable[SourceRows], counts: SourceCounts) -> Iterator[Rows]:
+def _counted(
+    name: str, batches: Iterable[SourceRows], counts: SourceCounts, on_batch: Callable[[], None]
+) -> Iterator[Rows]:
     refused = Counter[str]()
     counts.rows[name] = counts.system_turns[name] = 0
     for batch in batches:
+        on_batch()
         problems, conversions = traces.convert_all(batch.kept)
         reasons = [reject.reason for reject in batch.rejects]
         counts.rows[name] += len(problems) + len(reasons)

@@ -22,6 +22,7 @@ from training.curation.step import Reject, StepResult
 from training.pocket.problems import generate
 from training.recipe.sources import SourceRecipe
 from training.records import Problem, read_problems, write_problems
+from training.tables import BATCH_BYTES
 from training.texts import MAX_TEXT_CHARACTERS
 
 STEP = "sources"
@@ -78,10 +79,13 @@ def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[So
     for batch in read_rows(source, folder, top_names(asked)):
         seen.add(batch)
         rows = list(islice(batch.rows, wanted - num_rows))
-        mapped = [
-            _mapped(row, asked, source, number, folder)
-            for number, row in enumerate(rows, start=num_rows)
-        ]
+        mapped, num_bytes = list[Mapped](), 0
+        for number, row in enumerate(rows, start=num_rows):
+            mapped.append(one := _mapped(row, asked, source, number, folder))
+            num_bytes += sum(len(image["bytes"]) for image in one.problem["images"])
+            if num_bytes >= BATCH_BYTES:  # rows that name files beside them are small themselves
+                yield _divided(mapped)
+                mapped, num_bytes = [], 0
         num_rows += len(rows)
         yield _divided(mapped)
         if num_rows == wanted:

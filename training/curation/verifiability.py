@@ -6,6 +6,7 @@ image placeholders from their features.
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from training import images, texts
@@ -20,16 +21,29 @@ STEP, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
-_PROOF = re.compile(r"\b(prove|disprove|show that|proof of|demonstrate that)\b", re.IGNORECASE)
+# Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
+_TOLD = r"(?:^[^\w\n]{0,20}|[.!?:;,)]\s{0,20}|\b(?:and|then|please|you|also)\s{1,20})"
+_PROVES = r"(?:prove|disprove|show that|proof of|demonstrate that)\b"
+_TOLD_TO_PROVE = re.compile(_TOLD + _PROVES, re.IGNORECASE | re.MULTILINE)
+_PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
 _OPEN_ENDED = re.compile(
-    r"\b(explain|describe|discuss|justify|give an example|in your own words|what do you think"
-    r"|write an essay|sketch|draw)\b",
-    re.IGNORECASE,
+    r"\b(?:explain|discuss|justify|give an example|in your own words|what do you think"
+    rf"|write an essay)\b|{_TOLD}describe\b",
+    re.IGNORECASE | re.MULTILINE,
 )
-# `(a) ... (b) ...` or `(i) ... (ii) ...`; choices are labelled with capitals, parts are not.
-_FIRST_PART = re.compile(r"(?:^|\W)(?:\(?a\)|\(i\))\s")
-_SECOND_PART = re.compile(r"\W(?:\(?b\)|\(ii\))\s")
-_SEVERAL_ANSWERS = re.compile(r";|\n|(?:^|\W)\(?[a-z]\)\s|\d\s+and\s+\S*\d")
+_TOLD_TO_DRAW = re.compile(
+    r"(?:^[^\w\n]{0,20}|[.!?:;]\s{1,20})(?:please )?(?:draw|sketch)\b"
+    r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
+    r"(?:graph|diagram|picture|figure|curve|plot|chart|region|it)s?\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
+# `(a) ... (b) ...` or `(i) ... (ii) ...`; choices are labelled with capitals, parts are not, and
+# `f(a)` is no part.
+_ALONE = r"(?<![\w'’})\](])"
+_FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
+_SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
+_SEVERAL_ANSWERS = re.compile(rf";|\n|{_ALONE}\(?[a-z]\)\s|\d\s+and\s+\S*\d")
 
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 # Compared with this, the verifier says whether an answer can be parsed, right or not.
@@ -62,8 +76,8 @@ RULES: dict[str, Rule] = {
     "special tokens in the text": lambda problem: any(
         _SPECIAL_TOKEN.search(text) for text in (_unplaced(problem), problem["solution"] or "")
     ),
-    "asks for a proof": lambda problem: bool(_PROOF.search(problem["question"])),
-    "open-ended question": lambda problem: bool(_OPEN_ENDED.search(problem["question"])),
+    "asks for a proof": lambda problem: _asks_for_a_proof(problem["question"]),
+    "open-ended question": lambda problem: _is_open_ended(problem["question"]),
     "several questions in one": lambda problem: _has_parts(problem["question"]),
     "several answers in one": lambda problem: bool(_SEVERAL_ANSWERS.search(problem["answer"])),
     "answer in prose": lambda problem: _num_words(problem["answer"]) > MAX_ANSWER_WORDS,
@@ -188,6 +202,22 @@ def _kept(reasons: Sequence[str | None]) -> list[int]:
 def _num_words(text: str) -> int:
     """Words outside LaTeX commands."""
     return len(_WORD.findall(text))
+
+
+def _asks_for_a_proof(question: str) -> bool:
+    """Not so "Which theorem is used to prove this?" and "Records show that...: how many?"."""
+    return bool(_TOLD_TO_PROVE.search(question)) or _ends_with(_PROOF, question)
+
+
+def _is_open_ended(question: str) -> bool:
+    """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
+    return bool(_OPEN_ENDED.search(question)) or _ends_with(_TOLD_TO_DRAW, question)
+
+
+def _ends_with(task: re.Pattern[str], question: str) -> bool:
+    """Whether a question has such a task, and asks for nothing behind the last one."""
+    last = deque(task.finditer(question), maxlen=1)
+    return bool(last) and _ASKS.search(question, last[0].end()) is None
 
 
 def _has_parts(question: str) -> bool:

@@ -64,9 +64,10 @@ def test_a_multimodal_problem_needs_readable_images(change, reason, make_seen, v
 
 def test_the_rules_take_no_time_that_grows_with_the_square_of_a_text(make, verifier):
     # Each "(a) " was once followed to the end of the text: minutes.
-    rows = [make(1, question="(a) " * 60_000), make(2, answer="1 and " * 40_000)]
-    result = keep_verifiable(rows, verifier)
-    assert [problem["id"] for problem in result.kept] == ["p1"]
+    long = ["(a) ", "draw. ", "to draw a ", "we prove ", "\n", ". ", "please "]
+    rows = [make(n, question=f"{text * 20_000}What?") for n, text in enumerate(long)]
+    result = keep_verifiable([*rows, make(9, answer="1 and " * 40_000)], verifier)
+    assert [problem["id"] for problem in result.kept] == [f"p{n}" for n in range(len(long))]
     assert [each.reason for each in result.rejects] == ["answer too long"]
 
 
@@ -118,11 +119,37 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"answer": "12 cm"},
         {"answer": "10:30"},
         {"answer": "4", "solution": "<think>2 + 2</think>\\boxed{4.0}"},
+        {"question": "A bag has 3 red balls. If you draw 2, what is the chance of two red ones?"},
+        {"question": "Draw a card from 52. How many hearts do you expect in 4 tries?"},
+        {"question": "In the sketch, AB = 3 and BC = 4. Find AC."},
+        {"question": "The equations x = 2t and y = t describe a path. What is y at x = 4?"},
+        {"question": "Which is used to prove that ABC is DEF? (A) SSS (B) SAS", "answer": "A"},
+        {"question": "Records show that 3 of 4 trains are late. How many of 8 are?"},
+        {"question": "If f(a) = 3 and f(b) = 5 , what is f(a) + f(b) ?"},
+        {"answer": "f(x) = 2x + 1"},
     ],
 )
 def test_verifiable_problems_stay(change, make, verifier):
     result = keep_verifiable([make(1, **change)], verifier)
     assert result.rejects == []
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("1) Prove that 2 + 2 = 4.", "asks for a proof"),
+        ("Let n > 1. Use induction to prove that n < 2^n.", "asks for a proof"),
+        ("Find x, and then show that it is prime. How many are there?", "asks for a proof"),
+        ("Can you prove that there is no largest prime?", "asks for a proof"),
+        ("Let y = x^2.\nDescribe its graph.", "open-ended question"),
+        ("Find the zeros of y = x^2 and sketch the graph.", "open-ended question"),
+        ("Draw a triangle with the sides 3, 4 and 5.", "open-ended question"),
+        ("Let x = 2.(i) Find 2x. (ii) Find 3x.", "several questions in one"),
+    ],
+)
+def test_a_task_without_an_answer_is_dropped(question, reason, make, verifier):
+    (reject,) = keep_verifiable([make(1, question=question)], verifier).rejects
+    assert reject.reason == reason
 
 
 def test_equal_questions_with_equal_answers_leave_the_first(make):

@@ -32,7 +32,15 @@ from infra.access import (
     without_proxy,
     write_private,
 )
-from infra.settings import ABLATION, DEPLOYMENT, EVALUATION, POOL, PROJECT_ROOT, Settings
+from infra.settings import (
+    ABLATION,
+    CURATION,
+    DEPLOYMENT,
+    EVALUATION,
+    POOL,
+    PROJECT_ROOT,
+    Settings,
+)
 from infra.supervisor import GRACE_SECONDS
 
 HEALTHY_WITHIN_SECONDS = 300  # 12 to 35 on a quiet machine, minutes on a busy one
@@ -317,7 +325,7 @@ def _is_deployed(settings: Settings) -> bool:
 
     with api_client(settings) as client:
         try:
-            for name in (DEPLOYMENT, EVALUATION, ABLATION):
+            for name in (DEPLOYMENT, CURATION, EVALUATION, ABLATION):
                 client.read_deployment_by_name(name)
         except ObjectNotFound:
             return False

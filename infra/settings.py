@@ -16,6 +16,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PORT = 4200
 POOL = "revisual"  # Prefect's work pool
 DEPLOYMENT = "revisual/full"
+CURATION = "revisual/curate"
 EVALUATION = "revisual/evaluate"
 ABLATION = "revisual/ablation"
 

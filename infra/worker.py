@@ -31,6 +31,7 @@ from infra.settings import POOL, PROJECT_ROOT
 # By the deployments' names, of the pool of whole runs.
 FLOWS = {
     "full": "flows.full.full",
+    "curate": "flows.curate.curate",
     "evaluate": "flows.evaluate.evaluate",
     "ablation": "flows.ablation.ablation",
 }

@@ -54,7 +54,10 @@ class Summary(CurationSummary):
 
     sources: dict[str, Count]
     topics: TopicCounts
-    topic_questions: dict[str, list[str]] = Field(default_factory=dict)  # older ones have none
+    # Older ones have none of these.
+    topic_questions: dict[str, list[str]] = Field(default_factory=dict)
+    benchmark_questions: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    number_variants: dict[str, Count] = Field(default_factory=dict)
 
 
 def datasheet(
@@ -215,7 +218,32 @@ def _left_out(summary: Summary) -> Section:
         )[:MAX_ROWS],
         folded=True,
     )
-    return Section("Rows left out", "left-out", (steps_table, reasons_table, by_source))
+    blocks = (steps_table, reasons_table, by_source, *_benchmarks(summary))
+    return Section("Rows left out", "left-out", blocks)
+
+
+def _benchmarks(summary: Summary) -> tuple[Block, ...]:
+    """Which question of which benchmark rows were left out for, and their number variants."""
+    rows = [
+        (benchmark, question, reason, str(count))
+        for reason, questions in summary.benchmark_questions.items()
+        for name, count in Counter(questions).most_common()
+        for benchmark, _, question in [name.partition(": ")]
+    ]
+    variants = ", ".join(f"{count} of {name}" for name, count in summary.number_variants.items())
+    said = [f"Rows were left out for {len(rows)} questions of benchmarks."]
+    if len(rows) > MAX_ROWS:
+        said.append(f"The table has the first {MAX_ROWS}, rejects.parquet all.")
+    if variants:
+        said.append(f"Rows that differ from a question in their numbers alone: {variants}.")
+    table = Table(
+        "Rows left out by the benchmark's question",
+        ("benchmark", "question", "reason", "rows"),
+        "lllr",
+        tuple(rows[:MAX_ROWS]),
+        folded=True,
+    )
+    return (Prose(" ".join(said)), *([table] if rows else []))
 
 
 def _difficulty(graded: pd.DataFrame, sets: Sequence[str]) -> Section:

@@ -6,7 +6,7 @@ publishes the result under the stage's key, where it is found here.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from uuid import UUID
 
@@ -50,19 +50,27 @@ POLL_SECONDS = 2.0
 KINDS = {kind.__name__: kind for kind in (StageError, StageLost, StagePreempted)}
 
 
-def pools_of(recipe: Recipe) -> dict[str, str]:
-    """Pool by stage, of the stages that run elsewhere."""
-    pools = {stage: recipe.hardware.of(stage).pool for stage in recipe.stage_names}
+def pools_of(recipe: Recipe, stages: Collection[str] | None = None) -> dict[str, str]:
+    """Pool by stage, of the stages that run elsewhere.
+
+    Args:
+        recipe: The recipe.
+        stages: Those that the run makes; all by default, here and below.
+    """
+    asked = recipe.stage_names if stages is None else stages
+    pools = {stage: recipe.hardware.of(stage).pool for stage in asked}
     return {stage: pool for stage, pool in pools.items() if pool != LOCAL}
 
 
-def check_store_is_shared(recipe: Recipe, settings: Settings) -> None:
+def check_store_is_shared(
+    recipe: Recipe, settings: Settings, stages: Collection[str] | None = None
+) -> None:
     """Refuses stages elsewhere where the other machine could not reach the store.
 
     Raises:
         PreflightError: The store is a folder, and nobody said that other machines mount it.
     """
-    if (pools := pools_of(recipe)) and not settings.is_store_shared:
+    if (pools := pools_of(recipe, stages)) and not settings.is_store_shared:
         stage, pool = next(iter(pools.items()))
         raise PreflightError(
             f"Stage {stage} runs in the pool {pool}, whose machines cannot reach the store.",
@@ -73,7 +81,7 @@ def check_store_is_shared(recipe: Recipe, settings: Settings) -> None:
         )
 
 
-def check_pools(recipe: Recipe) -> list[str]:
+def check_pools(recipe: Recipe, stages: Collection[str] | None = None) -> list[str]:
     """Checks that the server knows every pool that the recipe names.
 
     Returns:
@@ -84,7 +92,7 @@ def check_pools(recipe: Recipe) -> list[str]:
     """
     remarks = []
     with get_client(sync_client=True) as client:
-        for pool in sorted(set(pools_of(recipe).values())):
+        for pool in sorted(set(pools_of(recipe, stages).values())):
             try:
                 client.read_deployment_by_name(stage_deployment(pool))
                 status = client.read_work_pool(pool).status

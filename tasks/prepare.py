@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from prefect import runtime, task
@@ -45,6 +46,14 @@ def prepare(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> 
     return begin(read_recipe(recipe, seed, digest), reuse)
 
 
+@task(cache_policy=NO_CACHE, task_run_name="prepare")
+@masks_secrets
+def prepare_curation(recipe: str, seed: int | None, reuse: Reuse, digest: str | None) -> Run:
+    """As `prepare`, of a run that curates and does no more: nothing else of the recipe counts."""
+    check_run_name(str(runtime.flow_run.name))
+    return begin(read_recipe(recipe, seed, digest), reuse, stages=["curate"])
+
+
 @task(cache_policy=NO_CACHE, task_run_name="prepare-{arm}")
 @masks_secrets
 def prepare_arm(
@@ -59,8 +68,20 @@ def prepare_arm(
     return begin(one.recipe, reuse, family), one
 
 
-def begin(recipe: Recipe, reuse: Reuse, family: str | None = None) -> Run:
-    """This flow run as a run of a recipe, once everything that it needs has been checked."""
+def begin(
+    recipe: Recipe,
+    reuse: Reuse,
+    family: str | None = None,
+    stages: Collection[str] | None = None,
+) -> Run:
+    """This flow run as a run of a recipe, once everything that it needs has been checked.
+
+    Args:
+        recipe: The resolved recipe.
+        reuse: What it takes from the store.
+        family: See `tasks.run.Run`.
+        stages: Those that the run makes; all by default.
+    """
     run = Run(
         id=str(runtime.flow_run.id),
         name=str(runtime.flow_run.name),
@@ -70,8 +91,8 @@ def begin(recipe: Recipe, reuse: Reuse, family: str | None = None) -> Run:
         created=datetime.now(UTC),
         family=family,
     )
-    check(run.recipe)
-    for remark in check_pools(run.recipe):
+    check(run.recipe, stages)
+    for remark in check_pools(run.recipe, stages):
         get_run_logger().warning(remark)
     hold(run.work)
     return run
@@ -94,8 +115,13 @@ def read_recipe(name: str, seed: int | None, digest: str | None) -> Recipe:
     return recipe
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, stages: Collection[str] | None = None) -> None:
     """Checks benchmarks, sources, base model, sinks, the machine, the store and the disk.
+
+    Args:
+        recipe: The resolved recipe.
+        stages: Those that the run makes; all by default. Of one that makes a part, rewards, judge
+            and sinks are not asked for.
 
     Raises:
         RecipeError: A benchmark is unknown, a reward of the user's own does not work, or a sink is
@@ -108,18 +134,22 @@ def check(recipe: Recipe) -> None:
             too full.
     """
     settings = load_settings()
-    check_store_is_shared(recipe, settings)
-    check_machine(recipe, [name for name in recipe.stage_names if name not in pools_of(recipe)])
-    check_sinks(recipe.logging.sinks, os.environ)
+    check_store_is_shared(recipe, settings, stages)
+    made = recipe.stage_names if stages is None else stages
+    elsewhere = pools_of(recipe, made)
+    check_machine(recipe, [name for name in made if name not in elsewhere])
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
-    check_rewards(recipe)
-    check_judge(recipe)
+    if stages is None:
+        check_sinks(recipe.logging.sinks, os.environ)
+        check_rewards(recipe)
+        check_judge(recipe)
     if naming := recipe.curation.topics.names:
         check_endpoint(naming, naming.connection)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())
-    check_disk(settings.home, needed_bytes(model_bytes, num_stages=len(recipe.stages)))
+    num_trained = sum(stage.name in made for stage in recipe.stages)
+    check_disk(settings.home, needed_bytes(model_bytes, num_stages=num_trained))
 
 
 def check_judge(recipe: Recipe) -> None:

@@ -1,7 +1,8 @@
 """What a gate saw of a stage that it stopped in another pool, for the run that asked for the stage.
 
-A flow run tells others how it ended in a few words. The gate's tables and pages go through the
-store, under a key of the stage's own flow run, so that the run shows them as if it had trained here.
+A flow run tells others how it ended in a few words. The gate's tables and page go through the
+store, under a key of the stage's own flow run, so that the run shows them as if it had trained
+here.
 """
 
 import tempfile

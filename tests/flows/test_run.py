@@ -23,7 +23,7 @@ from infra.automations import (
     restart_crashed_runs,
 )
 from infra.services import HEARTBEAT_SECONDS
-from infra.settings import DEPLOYMENT, EVALUATION
+from infra.settings import CURATION, DEPLOYMENT, EVALUATION
 from tasks.assets import MATERIALIZED, REFERENCED
 from tests.browser import CHROMIUM
 from tests.flows.form import answer_in_the_browser
@@ -209,6 +209,15 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
     assert "GateError: The gate 'curation' found" in done.stdout
     assert "train-cold_start" not in done.stdout
     made = num_curated()  # by this run, or found: the gate is no part of the curation's key
+
+    # The same stage by itself, under another gate.
+    alone = start_run(services.settings, CURATION, {"recipe": str(recipes / "tiny.toml")})
+    assert ended(services, alone).is_completed()
+    assert num_curated() == made
+    record = run_record(services)
+    assert [stage["name"] for stage in record["stages"]] == ["curate"]
+    assert [gate["name"] for gate in record["gates"]] == ["curation"]
+    assert (services.settings.reports / record["name"] / "datasheet.html").is_file()
 
     (run_id,) = re.findall(r"/runs/flow-run/([0-9a-f-]{36})", done.stdout)
     state = retry(services, UUID(run_id), lambda run: run.state.is_final())

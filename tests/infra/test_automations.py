@@ -8,6 +8,7 @@ from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
 
 from flows.ablation import ablation, arm
+from flows.curate import curate
 from flows.evaluate import evaluate
 from flows.full import full
 from flows.stage import stage
@@ -38,7 +39,7 @@ def covers(automation, flow, event):
     )
 
 
-@pytest.mark.parametrize("flow", [full, ablation, evaluate], ids=lambda flow: flow.name)
+@pytest.mark.parametrize("flow", [full, curate, ablation, evaluate], ids=lambda flow: flow.name)
 def test_whole_runs_that_crashed_are_started_again(flow):
     for event in ("Crashed", "Running", "Cancelled"):
         assert covers(restart_crashed_runs(), flow, f"prefect.flow-run.{event}")

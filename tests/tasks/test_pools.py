@@ -76,6 +76,8 @@ def test_a_stage_that_completed_elsewhere_raises_nothing():
 def test_a_folder_that_nobody_shares_is_refused_for_a_pool(tmp_path):
     here = Settings(tmp_path, str(tmp_path / "store"), 4200)
     assert pools_of(POOLED) == {"cold_start": "gpu"}
+    assert pools_of(POOLED, ["curate"]) == {}
+    check_store_is_shared(POOLED, here, ["curate"])
     with pytest.raises(PreflightError, match="cold_start runs in the pool gpu") as caught:
         check_store_is_shared(POOLED, here)
     assert "REVISUAL_STORE_SHARED=1" in caught.value.fix

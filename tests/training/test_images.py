@@ -19,6 +19,7 @@ from training.images import (
     MIN_SIDE,
     decode_image,
     fault_of,
+    num_pixels,
 )
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -77,6 +78,16 @@ def test_pixels_are_counted_before_any_is_decoded():
     # As large as is allowed, but with no pixels in it: they would have been decoded.
     assert fault_of([png_of(limit, limit)]) == UNDECODABLE
     assert fault_of([png_of(limit, limit)] * 3) == "images with too many pixels in all"
+
+
+def test_pixels_are_told_by_the_header_and_count_where_an_image_is_decoded_alone():
+    assert num_pixels([png_of(40, 30), encoded(PICTURE, "JPEG")]) == 40 * 30 + 20 * 30
+    assert (
+        num_pixels([{"bytes": b"", "path": None}, png_of(40, 30), png_of(20_000, 20_000)]) == 1200
+    )
+    limit = int(MAX_IMAGE_PIXELS**0.5)
+    assert num_pixels([png_of(limit, limit)] * 3) == 0
+    assert num_pixels([png_of(40, 30)] * (MAX_PROBLEM_IMAGES + 1)) == 0
 
 
 def test_scans_of_a_jpeg_are_counted_before_any_is_decoded(monkeypatch):

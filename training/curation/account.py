@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from datasets import Features, Value
 
+from training.curation.decontamination import STEP as DECONTAMINATION
 from training.curation.selection import Selection
 from training.curation.step import Reject
 from training.curation.topics import OTHER, Topics
@@ -38,16 +39,20 @@ class RejectCounts:
 
     Attributes:
         by_source: Rows by source, step and reason.
+        by_question: Of decontamination, rows by reason and `benchmark: id` of the question.
     """
 
     def __init__(self) -> None:
         self.by_source: dict[str, dict[str, Counter[str]]] = {}
+        self.by_question: dict[str, Counter[str]] = {}
 
     def passing(self, rejects: Iterable[Reject]) -> Iterator[Reject]:
         """The same rejects."""
         for reject in rejects:
             steps = self.by_source.setdefault(reject.problem["source"], {})
             steps.setdefault(reject.step, Counter())[reject.reason] += 1
+            if reject.step == DECONTAMINATION:
+                self.by_question.setdefault(reject.reason, Counter())[reject.detail] += 1
             yield reject
 
     @property
@@ -85,7 +90,8 @@ def summarise(
 
     Returns:
         `rows_in`, `rows_in_sets`, `rows_rejected`; `sources`, rows by source;
-        `rejected`, rows by source, step and reason; `sets`, for each set its rows,
+        `rejected`, rows by source, step and reason; `benchmark_questions`, those that
+        decontamination left out, by reason and question; `sets`, for each set its rows,
         its shortfall and its rows by source, family, topic and level.
     """
     num_in_sets = sum(len(problems) for problems in chosen.sets.values())
@@ -95,6 +101,7 @@ def summarise(
         "rows_rejected": rejects.total,
         "sources": dict(sources),
         "rejected": rejects.by_source,
+        "benchmark_questions": rejects.by_question,
         "sets": {
             name: {
                 "num_problems": len(problems),

@@ -128,7 +128,7 @@ class RowSteps:
         """
         rows = read_table(shard).to_pydict()
         ids, questions, answers, pictures = (rows[name] for name in COMPARED.names)
-        # Rows with other pictures, or without any, have other keys: some or none is all that counts.
+        # Equal digests are of equally many pictures: whether there are some is all that counts.
         num_pictures = [int(one is not None) for one in pictures]
         groups = duplicates.near_questions(
             questions, self.similarity, num_pictures, pictures.__getitem__

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.curation.decontamination import BenchmarkIndex, decontaminate
+from training.curation.account import RejectCounts
+from training.curation.decontamination import (
+    LEAK,
+    NUMBER_VARIANT,
+    STEP,
+    BenchmarkIndex,
+    decontaminate,
+)
+from training.curation.step import Reject
 
 ASKED = (
     "A shop sells pens at 3 coins and rulers at 5 coins each. Tom buys 4 pens and 2 rulers there. "
@@ -197,3 +205,15 @@ def test_a_prompt_around_a_short_question_hides_no_leak(prompt, make):
     index = one_benchmark(make, SHORT)
     found = judged(make, index, prompt.format(SHORT), prompt.format("What is 17 + 26?"))
     assert [one.problem["id"] for one in found.result.rejects] == ["p0"]
+
+
+def test_what_was_left_out_is_counted_by_the_benchmarks_question(make):
+    rejects = [
+        *(Reject(make(n), STEP, LEAK, "exam: b0") for n in range(2)),
+        Reject(make(2), STEP, NUMBER_VARIANT, "exam: b1"),
+        Reject(make(3), "near duplicates", "near duplicate question", "p1"),
+    ]
+    counts = RejectCounts()
+    assert list(counts.passing(rejects)) == rejects
+    assert counts.by_question == {LEAK: {"exam: b0": 2}, NUMBER_VARIANT: {"exam: b1": 1}}
+    assert counts.total == 4

@@ -2,13 +2,15 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
 from contracts.errors import DataError
-from training.curation import lines
+from training import tables
+from training.curation import lines, sources
 from training.curation.rows import read_rows
 from training.curation.sources import load_source, source_batches
 from training.curation.step import write_rejects
@@ -44,6 +46,31 @@ def test_the_same_rows_come_out_of_every_format_in_batches(kind, tmp_path):
     assert len(batches) >= 3 and max(len(batch.kept) for batch in batches) <= 1024
     some = load_source(source(kind, num_problems=1100), tmp_path, 0)
     assert some.kept == loaded.kept[:1100]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_batch_of_large_rows_has_few(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BATCH_BYTES", 20_000)
+    generator = np.random.default_rng(0)
+    images = [generator.bytes(3000) for _ in range(20)]
+    write(kind, [row | {"images": one} for row, one in zip(ROWS, images, strict=False)], tmp_path)
+    few = source(kind).model_copy(update={"modality": "multimodal"})
+    batches = [batch.kept for batch in source_batches(few, tmp_path, 0)]
+    assert max(map(len, batches)) <= 6
+    assert [row["images"][0]["bytes"] for batch in batches for row in batch] == images
+
+
+def test_a_batch_of_large_files_beside_the_rows_ends_early(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BATCH_BYTES", 5000)
+    for n in range(10):
+        (tmp_path / f"{n}.png").write_bytes(bytes([n]) * 2000)
+    rows = [row | {"images": f"{n}.png"} for n, row in enumerate(ROWS[:10])]
+    write("parquet", rows, tmp_path)
+    beside = source("parquet", image_files=True).model_copy(update={"modality": "multimodal"})
+    batches = [batch.kept for batch in source_batches(beside, tmp_path, 0)]
+    assert [len(batch) for batch in batches] == [3, 3, 3, 1]
+    assert [row["id"] for batch in batches for row in batch] == [f"s/{n:09d}" for n in range(10)]
+    assert [row["images"][0]["bytes"][0] for batch in batches for row in batch] == list(range(10))
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "arrow"])

@@ -1,5 +1,6 @@
 """Curation by shards, against the same steps over all rows at once."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,9 +8,12 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from contracts.errors import Preempted
 from infra.settings import PROJECT_ROOT
@@ -18,12 +22,13 @@ from training.answers import Verifier
 from training.curation import row_steps
 from training.curation.decontamination import BenchmarkIndex, decontaminate
 from training.curation.duplicates import drop_near_duplicates
-from training.curation.row_steps import RowSteps
+from training.curation.row_steps import RowSteps, parts
 from training.curation.shard_work import ShardWork
-from training.curation.shards import Rows, read_rejects
-from training.curation.sift import sift
+from training.curation.shards import Rows, read_rejects, read_table, write_shards
+from training.curation.sift import SourceCounts, sift, source_rows
 from training.curation.verifiability import drop_duplicates, drop_long_prompts, keep_verifiable
 from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe.sources import SourceRecipe
 
 MAX_TOKENS = 40
 STORY = "A baker fills {} trays with {} rolls each. How many rolls does the {} sell in all of them?"
@@ -163,6 +168,73 @@ def test_a_stop_is_heard_within_a_shard(make, new_steps, sifted, tmp_path, monke
     assert parts == [4] and not list(tmp_path.glob("shard-*"))
     assert signal.getsignal(signal.SIGTERM) is before
     assert sifted([rows], new_steps(), resume=tmp_path) == sifted([rows], new_steps())
+
+
+def test_a_stop_is_heard_between_the_batches_of_a_source(make, tmp_path):
+    """Before any shard is full."""
+    read, columns = [], {"question": "question", "answer": "answer"}
+    pq.write_table(
+        pa.table({name: [f"{n} + 1?" for n in range(3000)] for name in columns}),
+        tmp_path / "rows.parquet",
+    )
+    recipe = SourceRecipe(name="s", kind="parquet", modality="text", path="/unused")
+
+    def told() -> None:
+        read.append(0)
+        if len(read) == 2:
+            raise Preempted("told")
+
+    counts = SourceCounts()
+    rows = source_rows([recipe], {recipe.input_name: tmp_path}, 0, counts, told)
+    with pytest.raises(Preempted):
+        list(write_shards(rows, tmp_path))
+    assert len(read) == 2 and counts.rows["s"] == 1024
+
+
+def test_parts_are_bounded_in_rows_and_in_pixels(make, make_seen, png, monkeypatch):
+    monkeypatch.setattr(row_steps, "PART_ROWS", 3)
+    monkeypatch.setattr(row_steps, "PART_PIXELS", 28 * 28 * 2)
+    texts, seen = [make(n) for n in range(4)], [make_seen(n) for n in range(5)]
+
+    def sizes(rows):
+        return [part.stop - part.start for part in parts(rows)]
+
+    assert sizes([]) == [] and sizes(texts) == [3, 1] and sizes(seen) == [2, 2, 1]
+    several = seen[0] | {"images": seen[0]["images"] * 4}
+    assert sizes([texts[0], seen[1], several, *texts]) == [3, 3, 1]
+    mixed = [*seen, *texts, several]
+    assert [row for part in parts(mixed) for row in mixed[part]] == mixed
+
+
+def test_pictures_are_compared_by_what_was_found_in_them(
+    make_seen, png, new_steps, sifted, small_shards
+):
+    """Thousands of rows may ask the same of other pictures: none of them are held for that."""
+
+    @dataclass(frozen=True)
+    class Seen(RowSteps):
+        compared: list[pa.Table] = field(default_factory=list)
+
+        def repeats(self, shard):
+            self.compared.append(read_table(shard))
+            return super().repeats(shard)
+
+    asked = ["How many dots does it show?", "How many dots does it show here?"]
+    recoded = io.BytesIO()
+    Image.open(io.BytesIO(png(3))).save(recoded, "WEBP", lossless=True)
+    rows = [make_seen(n, question=asked[0], answer="5") for n in range(8)]
+    again = [
+        make_seen(20, question=asked[1], answer="5", images=[{"bytes": one, "path": None}])
+        for one in (recoded.getvalue(), png(9))
+    ]
+    again[1]["id"] = "p21"
+    steps = new_steps(Seen)
+    kept, rejects, _ = sifted([rows, again], steps)
+    assert [(one.problem["id"], one.detail) for one in rejects] == [("p20", "p3")]
+    assert [row["id"] for row in kept] == [*(f"p{n}" for n in range(8)), "p21"]
+    (table,) = steps.compared
+    assert table["id"].to_pylist() == ["p3", "p20"]
+    assert table.column_names == ["id", "question", "answer", "pictures"]
 
 
 class Killed(Watched):

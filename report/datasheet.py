@@ -18,6 +18,7 @@ from contracts.artifact import Count
 from report.blocks import Beside, Block, Document, Figure, Prose, Sample, Section, Table
 from report.curated import DATASHEET
 from report.evidence import CurationSummary
+from report.left_out import MAX_ROWS, left_out
 from report.numbers import percent
 from report.render import Report
 from report.samples import cut, embeddable
@@ -34,7 +35,6 @@ from training.records import PROBLEM_FEATURES
 SUMMARY, GRADED, EXAMPLES = "summary.json", "graded.parquet", "examples.parquet"
 FILES = (SUMMARY, GRADED, EXAMPLES)
 PAGE, TEXT = DATASHEET, "datasheet.md"
-MAX_ROWS = 200  # of a table of topics or reasons
 NO_SET = "in no set"
 
 
@@ -143,7 +143,7 @@ def _sections(
     sets = [*summary.sets, NO_SET]
     return (
         _rows(summary, graded, licences(recipe)),
-        _left_out(summary),
+        left_out(summary.rejected, summary.benchmark_questions, summary.number_variants),
         _difficulty(graded, sets),
         _lengths(graded),
         _topics(summary.topics, graded, sets, names),
@@ -187,63 +187,6 @@ def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) ->
     said = lacking if short else "Every set is full."
     table = Table("Rows by source and licence", columns, "ll" + "r" * (len(names) + 2), rows)
     return Section("Rows", "rows", (Prose(counts), Prose(said), table))
-
-
-def _left_out(summary: Summary) -> Section:
-    by_reason: Counter[tuple[str, str]] = Counter()
-    for several in summary.rejected.values():
-        for step, reasons in several.items():
-            for reason, count in reasons.items():
-                by_reason[step, reason] += count
-    of_step = Counter[str]()
-    for (step, _), count in by_reason.items():
-        of_step[step] += count
-    steps = tuple((step, str(count)) for step, count in of_step.items())
-    steps_table = Table("Rows left out by step", ("step", "rows"), "lr", steps)
-    reasons_table = Table(
-        "Rows left out by step and reason",
-        ("step", "reason", "rows"),
-        "llr",
-        tuple((step, why, str(n)) for (step, why), n in by_reason.most_common(MAX_ROWS)),
-    )
-    by_source = Table(
-        "The same by source",
-        ("source", "step", "reason", "rows"),
-        "lllr",
-        tuple(
-            (source, step, why, str(count))
-            for source, several in summary.rejected.items()
-            for step, reasons in several.items()
-            for why, count in reasons.items()
-        )[:MAX_ROWS],
-        folded=True,
-    )
-    blocks = (steps_table, reasons_table, by_source, *_benchmarks(summary))
-    return Section("Rows left out", "left-out", blocks)
-
-
-def _benchmarks(summary: Summary) -> tuple[Block, ...]:
-    """Which question of which benchmark rows were left out for, and their number variants."""
-    rows = [
-        (benchmark, question, reason, str(count))
-        for reason, questions in summary.benchmark_questions.items()
-        for name, count in Counter(questions).most_common()
-        for benchmark, _, question in [name.partition(": ")]
-    ]
-    variants = ", ".join(f"{count} of {name}" for name, count in summary.number_variants.items())
-    said = [f"Rows were left out for {len(rows)} questions of benchmarks."]
-    if len(rows) > MAX_ROWS:
-        said.append(f"The table has the first {MAX_ROWS}, rejects.parquet all.")
-    if variants:
-        said.append(f"Rows that differ from a question in their numbers alone: {variants}.")
-    table = Table(
-        "Rows left out by the benchmark's question",
-        ("benchmark", "question", "reason", "rows"),
-        "lllr",
-        tuple(rows[:MAX_ROWS]),
-        folded=True,
-    )
-    return (Prose(" ".join(said)), *([table] if rows else []))
 
 
 def _difficulty(graded: pd.DataFrame, sets: Sequence[str]) -> Section:

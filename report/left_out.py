@@ -1,0 +1,84 @@
+"""The datasheet's section about the rows that no set has: why, and which benchmark's question."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from report.blocks import Block, Prose, Section, Table
+
+MAX_ROWS = 200  # of a table
+Counts = Mapping[str, int]
+
+
+def left_out(
+    rejected: Mapping[str, Mapping[str, Counts]],
+    benchmark_questions: Mapping[str, Counts],
+    number_variants: Counts,
+) -> Section:
+    """Rows by step, reason and source, and by the benchmark's question.
+
+    Args:
+        rejected: Rows by source, step and reason.
+        benchmark_questions: Those that decontamination left out, by reason and question, which is
+            told as `benchmark: id`.
+        number_variants: Rows that differ from a benchmark's question in their numbers alone, by
+            benchmark, whether they were left out or not.
+    """
+    by_reason: Counter[tuple[str, str]] = Counter()
+    for several in rejected.values():
+        for step, reasons in several.items():
+            for reason, count in reasons.items():
+                by_reason[step, reason] += count
+    of_step = Counter[str]()
+    for (step, _), count in by_reason.items():
+        of_step[step] += count
+    steps = tuple((step, str(count)) for step, count in of_step.items())
+    steps_table = Table("Rows left out by step", ("step", "rows"), "lr", steps)
+    reasons_table = Table(
+        "Rows left out by step and reason",
+        ("step", "reason", "rows"),
+        "llr",
+        tuple((step, why, str(n)) for (step, why), n in by_reason.most_common(MAX_ROWS)),
+    )
+    by_source = Table(
+        "The same by source",
+        ("source", "step", "reason", "rows"),
+        "lllr",
+        tuple(
+            (source, step, why, str(count))
+            for source, several in rejected.items()
+            for step, reasons in several.items()
+            for why, count in reasons.items()
+        )[:MAX_ROWS],
+        folded=True,
+    )
+    blocks = (
+        steps_table,
+        reasons_table,
+        by_source,
+        *_benchmarks(benchmark_questions, number_variants),
+    )
+    return Section("Rows left out", "left-out", blocks)
+
+
+def _benchmarks(found: Mapping[str, Counts], number_variants: Counts) -> tuple[Block, ...]:
+    """Which question of which benchmark rows were left out for, and their number variants."""
+    rows = [
+        (benchmark, question, reason, str(count))
+        for reason, questions in found.items()
+        for name, count in Counter(questions).most_common()
+        for benchmark, _, question in [name.partition(": ")]
+    ]
+    variants = ", ".join(f"{count} of {name}" for name, count in number_variants.items())
+    said = [f"Rows were left out for {len(rows)} questions of benchmarks."]
+    if len(rows) > MAX_ROWS:
+        said.append(f"The table has the first {MAX_ROWS}, rejects.parquet all.")
+    if variants:
+        said.append(f"Rows that differ from a question in their numbers alone: {variants}.")
+    table = Table(
+        "Rows left out by the benchmark's question",
+        ("benchmark", "question", "reason", "rows"),
+        "lllr",
+        tuple(rows[:MAX_ROWS]),
+        folded=True,
+    )
+    return (Prose(" ".join(said)), *([table] if rows else []))

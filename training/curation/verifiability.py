@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
 from training.answers.normal import normalize
+from training.answers.numbers import Number
 from training.answers.reading import parse
+from training.answers.values import Words
 from training.curation.step import StepResult, split
 from training.records import IMAGE_MARK, Problem, question_key
 from training.rollout.protocol import Prompt
@@ -26,11 +28,12 @@ _TOLD = r"(?:^[^\w\n]{0,20}|[.!?:;,)]\s{0,20}|\b(?:and|then|please|you|also)\s{1
 _PROVES = r"(?:prove|disprove|show that|proof of|demonstrate that)\b"
 _TOLD_TO_PROVE = re.compile(_TOLD + _PROVES, re.IGNORECASE | re.MULTILINE)
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
-_OPEN_ENDED = re.compile(
+_OPEN = (
     r"\b(?:explain|discuss|justify|give an example|in your own words|what do you think"
-    rf"|write an essay)\b|{_TOLD}describe\b",
-    re.IGNORECASE | re.MULTILINE,
+    r"|write an essay)\b"
 )
+_MAY_BE_OPEN_ENDED = re.compile(rf"{_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE)
+_OPEN_ENDED = re.compile(rf"{_OPEN}|{_TOLD}describe\b", re.IGNORECASE | re.MULTILINE)
 _TOLD_TO_DRAW = re.compile(
     r"(?:^[^\w\n]{0,20}|[.!?:;]\s{1,20})(?:please )?(?:draw|sketch)\b"
     r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
@@ -131,8 +134,17 @@ def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
 
 
 def told_alike(answer: str) -> str:
-    """What answers share that differ in white space alone."""
-    return " ".join(answer.split())
+    r"""What answers share that are one number, choice or word, or the same but for dressing.
+
+    `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way.
+    """
+    text = normalize(answer)
+    match parse(text):
+        case Number(value=value, unit=None):
+            return f"number {value}"
+        case Words(text=words):
+            return f"words {words}"
+    return " ".join(text.split())
 
 
 def repeats(
@@ -206,11 +218,15 @@ def _num_words(text: str) -> int:
 
 def _asks_for_a_proof(question: str) -> bool:
     """Not so "Which theorem is used to prove this?" and "Records show that...: how many?"."""
+    if _PROOF.search(question) is None:  # nearly all
+        return False
     return bool(_TOLD_TO_PROVE.search(question)) or _ends_with(_PROOF, question)
 
 
 def _is_open_ended(question: str) -> bool:
     """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
+    if _MAY_BE_OPEN_ENDED.search(question) is None:  # nearly all
+        return False
     return bool(_OPEN_ENDED.search(question)) or _ends_with(_TOLD_TO_DRAW, question)
 
 

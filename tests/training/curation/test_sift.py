@@ -101,7 +101,8 @@ def at_once(rows, steps, number_variants):
 
 
 drawn_rows = st.lists(
-    st.tuples(st.sampled_from(TEXTS), st.sampled_from("12"), st.integers(0, 12)), max_size=12
+    st.tuples(st.sampled_from(TEXTS), st.sampled_from(["1", "2", "2.0"]), st.integers(0, 12)),
+    max_size=12,
 )
 
 

@@ -166,6 +166,29 @@ def test_equal_questions_with_other_answers_all_go(make):
     assert [each.reason for each in result.rejects] == ["duplicates with conflicting answers"] * 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "others"),
+    [
+        ("0.5", [r"$\frac{1}{2}$", "1/2", r"\dfrac{2}{4}", ".50"]),
+        ("72", ["72.0", "$72$", " 72 "]),
+        ("B", ["(B)", r"\text{B}", "b"]),
+        ("red", ["Red", r"\text{red}"]),
+        (r"x^2+1", [r"$x^2+1$"]),
+    ],
+)
+def test_answers_written_otherwise_are_no_conflict(answer, others, make):
+    rows = [make(n, question="How?", answer=one) for n, one in enumerate([answer, *others])]
+    assert [each.reason for each in drop_duplicates(rows).rejects] == ["duplicate question"] * len(
+        others
+    )
+
+
+@pytest.mark.parametrize("others", [("0.3", "1/3"), ("5 cm", "5 m"), ("5", "5 cm"), ("12", "B")])
+def test_other_answers_are_a_conflict(others, make):
+    rows = [make(n, question="How?", answer=one) for n, one in enumerate(others)]
+    assert drop_duplicates(rows).kept == []
+
+
 def test_the_same_question_about_other_images_is_no_duplicate(make_seen):
     rows = [make_seen(n, question="How many?", answer=str(n)) for n in range(3)]
     assert len(drop_duplicates(rows).kept) == 3

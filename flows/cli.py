@@ -167,11 +167,12 @@ def status(recipe: RecipeName, seed: Seed = None, reuse: Reused = "code") -> Non
 def validate(recipe: RecipeName) -> None:
     """Checks a recipe, and its model if that is here."""
     from tasks.inputs import check_base, wanted_model
-    from tasks.prepare import check_rewards
+    from tasks.prepare import check_rewards, check_rules
     from training.rollout.engine import prove  # seconds, which other commands need not pay
 
     loaded = _load(recipe)
     check_rewards(loaded)
+    check_rules(loaded)
     stages = " -> ".join(stage.name for stage in loaded.stages)
     print(f"{recipe}: valid; curate -> {stages} -> evaluate")
     model = wanted_model(loaded.model)

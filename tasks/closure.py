@@ -99,9 +99,9 @@ def outside_modules(name: str) -> dict[str, str]:
     found = _closure([name], lambda one: _outside_source(one, name.partition(".")[0]))
     if name not in found:
         raise RecipeError(
-            f"The reward's module {name} has no source that could be read.",
+            f"The module {name} has no source that could be read.",
             where=name,
-            rule="the code of a reward is part of its stage's key",
+            rule="the code of a reward or a rule is part of its stage's key",
             fix="name a function in a Python module; it may call others",
         )
     return found

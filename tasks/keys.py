@@ -55,7 +55,7 @@ def ingredients(
         stage=stage,
         recipe=result_fields(recipe, stage),
         inputs=dict(inputs),
-        modules=stage_modules(kind, recipe.rollout.engine) | _reward_modules(recipe, stage),
+        modules=stage_modules(kind, recipe.rollout.engine) | _own_modules(recipe, stage),
         salt=salt,
     )
 
@@ -111,7 +111,7 @@ def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:
     alone: dict[str, Any] = {
         "recipe": {name: made_of.recipe[name] for name in SHARD_FIELDS},
         "inputs": {n: made_of.inputs[n] for n in ("policy", *benchmarks) if n in made_of.inputs},
-        "modules": shard_modules(),
+        "modules": shard_modules() | _own_modules(recipe, "curate"),
         "salt": made_of.salt,
     }
     return name_key("shards", json.dumps(alone, sort_keys=True))
@@ -169,9 +169,10 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def _reward_modules(recipe: Recipe, stage: str) -> dict[str, str]:
-    """Digests of the modules behind a stage's rewards of the user's own."""
+def _own_modules(recipe: Recipe, stage: str) -> dict[str, str]:
+    """Digests of the modules behind a stage's rewards, or curation's rules, of the user's own."""
     functions = custom_rewards(one for one in recipe.stages if one.name == stage)
+    functions += recipe.curation.rules if stage == "curate" else ()
     digests: dict[str, str] = {}
     for function in functions:
         digests |= outside_modules(function.partition(":")[0])

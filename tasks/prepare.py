@@ -22,6 +22,7 @@ from tasks.keys import Reuse
 from tasks.plan import check_machine
 from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.run import Run, recipe_path
+from training.curation import own_rules
 from training.endpoint.client import EndpointClient
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
@@ -140,6 +141,7 @@ def check(recipe: Recipe, stages: Collection[str] | None = None) -> None:
     check_machine(recipe, [name for name in made if name not in elsewhere])
     for benchmark in recipe.evaluation.benchmarks:
         check_benchmark(benchmark)
+    check_rules(recipe)
     if stages is None:
         check_sinks(recipe.logging.sinks, os.environ)
         check_rewards(recipe)
@@ -176,6 +178,16 @@ def check_endpoint(endpoint: EndpointRecipe, connection: ConnectionRecipe) -> No
 async def _list_models(client: EndpointClient) -> None:
     async with client:
         await client.check()
+
+
+def check_rules(recipe: Recipe) -> None:
+    """Tries curation's rules of the user's own, before anything runs.
+
+    Raises:
+        RecipeError: One cannot be imported, takes or returns something else than it should.
+    """
+    for function in recipe.curation.rules:
+        own_rules.check(function)
 
 
 def check_rewards(recipe: Recipe) -> None:

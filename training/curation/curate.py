@@ -1,7 +1,7 @@
 """Stage 0, GRAMMAR curation (paper section 3.1): from sources to balanced sets of problems.
 
-Sources -> verifiability -> equal problems -> prompt length -> near duplicates -> decontamination ->
-difficulty -> topics -> balanced selection. Every row that comes in goes out in one set or among the
+Sources -> verifiability -> rules of the user's own -> equal problems -> prompt length -> near
+duplicates -> decontamination -> difficulty -> topics -> balanced selection. Every row that comes in goes out in one set or among the
 rejects.
 """
 
@@ -175,6 +175,7 @@ def row_steps(
         curation.max_prompt_tokens,
         curation.decontamination.containment,
         curation.duplicates.similarity,
+        curation.rules,
     )
 
 

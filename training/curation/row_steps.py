@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from training import images
 from training.answers import AnswerVerifier
-from training.curation import duplicates, sources, verifiability
+from training.curation import duplicates, own_rules, sources, verifiability
 from training.curation.decontamination import Asked, BenchmarkIndex
 from training.curation.shards import Rows, read_shard, read_table
 from training.curation.verifiability import told_alike
@@ -60,6 +60,7 @@ class RowSteps:
         max_prompt_tokens: The longest prompt that stays.
         containment: Least share of a benchmark question's 8-grams.
         similarity: Least Jaccard similarity of near duplicates.
+        rules: The user's own, `package.module:name`, asked of what can be verified.
     """
 
     verifier: AnswerVerifier
@@ -68,6 +69,7 @@ class RowSteps:
     max_prompt_tokens: int
     containment: float
     similarity: float
+    rules: tuple[str, ...] = ()
 
     @property
     def num_undecided(self) -> int:
@@ -146,6 +148,8 @@ class RowSteps:
         for place, fault in zip(records, faults, strict=True):
             if fault is not None:
                 steps[place], reasons[place] = verifiability.STEP, fault
+            elif own := own_rules.fault(self.rules, rows.problems[place]):
+                steps[place], reasons[place] = own_rules.STEP, own
         return steps, reasons
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.curation import duplicates, fates, sources, traces, verifiability
+from training.curation import duplicates, fates, own_rules, sources, traces, verifiability
 from training.curation.decontamination import STEP as DECONTAMINATION
 from training.curation.fates import Fates
 from training.curation.near_shards import drop_near, help_with_near
@@ -41,6 +41,7 @@ from training.runtime.log import say
 STEPS = (
     sources.STEP,
     verifiability.STEP,
+    own_rules.STEP,
     verifiability.DUPLICATES,
     verifiability.PROMPT_LENGTH,
     duplicates.STEP,
@@ -148,7 +149,7 @@ def sift(
         Preempted: The stage was told to stop.
         RuntimeError: A row was lost, or is there twice: a fault of ours.
     """
-    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest)
+    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest, steps.rules)
     paths = work.run(
         "rows",
         lambda folder: write_shards(rows, folder),

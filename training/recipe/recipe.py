@@ -15,6 +15,7 @@ from contracts.errors import RecipeError
 from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
+    Function,
     Level,
     Minutes,
     Name,
@@ -79,12 +80,10 @@ class VllmRollout(Strict):
     """Sampling by vLLM in the processes that learn; on GPUs it sleeps while they do."""
 
     engine: Literal["vllm"]
-    # Neighbouring processes that share one copy of the sampler's weights.
-    tensor_parallel: Processes = 1
+    tensor_parallel: Processes = 1  # neighbours that share one copy of the sampler's weights
     # vLLM's share of each GPU's memory while it is awake; a CPU's share is fixed.
     memory_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
-    # Longest prompt plus response; None for the model's own bound.
-    max_length_tokens: Tokens | None = None
+    max_length_tokens: Tokens | None = None  # prompt and response; None for the model's own bound
 
 
 RolloutRecipe = Annotated[TransformersRollout | VllmRollout, Field(discriminator="engine")]
@@ -134,6 +133,7 @@ class CurationRecipe(Strict):
     temperature: Positive = 1.0
     max_response_tokens: Tokens = 64
     max_prompt_tokens: Tokens = 8192
+    rules: tuple[Function, ...] = ()  # the user's own, that drop rows, in this order
     duplicates: DuplicatesRecipe = DuplicatesRecipe()
     decontamination: DecontaminationRecipe = DecontaminationRecipe()
     traces: TracesRecipe = TracesRecipe()

@@ -1,8 +1,8 @@
 """Stage 0, GRAMMAR curation (paper section 3.1): from sources to balanced sets of problems.
 
 Sources -> verifiability -> rules of the user's own -> equal problems -> prompt length -> near
-duplicates -> decontamination -> difficulty -> topics -> balanced selection. Every row that comes in goes out in one set or among the
-rejects.
+duplicates -> decontamination -> difficulty -> topics -> balanced selection. Every row that comes in
+goes out in one set or among the rejects.
 """
 
 import json

@@ -68,12 +68,12 @@ def check(function: str) -> None:
     """
     find(function)
     try:
-        fault([function], _TRIAL)
+        reason_for([function], _TRIAL)
     except RevisualError as error:
         raise _refused(function, error.what, error.rule) from error
 
 
-def fault(functions: Sequence[str], problem: Problem) -> str | None:
+def reason_for(functions: Sequence[str], problem: Problem) -> str | None:
     """Why the first of the rules that drops a row does so, or None.
 
     Args:

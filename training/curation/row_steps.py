@@ -148,7 +148,7 @@ class RowSteps:
         for place, fault in zip(records, faults, strict=True):
             if fault is not None:
                 steps[place], reasons[place] = verifiability.STEP, fault
-            elif own := own_rules.fault(self.rules, rows.problems[place]):
+            elif own := own_rules.reason_for(self.rules, rows.problems[place]):
                 steps[place], reasons[place] = own_rules.STEP, own
         return steps, reasons
 

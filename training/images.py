@@ -20,6 +20,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_IMAGE_PIXELS = 2**25  # 33 million: more than the largest pictures of the paper's sources have
 MAX_PROBLEM_PIXELS = 2**26  # of all its images: 200 MB when they are decoded
 MAX_IMAGE_BYTES = 2**25  # encoded; of the paper's sources the largest have a few million
+MAX_PROBLEM_BYTES = 2**28  # encoded, of all its images: what their pixels may take, and more
 MIN_SIDE = 28  # pixels: one visual token of the Qwen family; smaller ones are blown up to it
 MAX_SIDES_RATIO = 200  # processors of the Qwen family refuse narrower images
 MAX_PROBLEM_IMAGES = 64  # each costs time, however small; the paper's problems have a few

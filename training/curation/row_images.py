@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from training.curation.refused import Refused
-from training.images import MAX_IMAGE_BYTES
+from training.images import MAX_IMAGE_BYTES, MAX_PROBLEM_BYTES, MAX_PROBLEM_IMAGES
 from training.records import EncodedImage
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
@@ -21,10 +21,19 @@ def read_images(value: object, folder: Path) -> list[EncodedImage]:
         folder: The source's files; nothing outside of it is read.
 
     Raises:
-        Refused: An image lies at an address, outside the folder, or nowhere; or it is too large.
+        Refused: An image lies at an address, outside the folder, or nowhere; or it is too large, or
+            there are too many: one row may name a large file a thousand times.
     """
     images = value if isinstance(value, list) else [] if value is None else [value]
-    return [{"bytes": _bytes(one, folder), "path": None} for one in images]
+    if len(images) > MAX_PROBLEM_IMAGES:
+        raise Refused(f"more than {MAX_PROBLEM_IMAGES} images")
+    found, num_bytes = list[EncodedImage](), 0
+    for one in images:
+        found.append({"bytes": _bytes(one, folder), "path": None})
+        num_bytes += len(found[-1]["bytes"])
+        if num_bytes > MAX_PROBLEM_BYTES:
+            raise Refused("images with too many bytes in all")
+    return found
 
 
 def _bytes(image: object, folder: Path) -> bytes:

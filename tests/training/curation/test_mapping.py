@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import DataError
+from training.curation import row_images
 from training.curation.columns import Missing, value_at
 from training.curation.options import letter_of, with_options
 from training.curation.refused import Refused
@@ -283,6 +284,20 @@ def test_images_beside_the_rows_are_read_by_their_path(load, png, tmp_path):
     for image in ("figures/1.png", {"bytes": None, "path": "figures/1.png"}, ["figures/1.png"]):
         loaded = load([{"question": "?", "answer": "1", "images": image}], "multimodal")
         assert [one["bytes"] for one in loaded.kept[0]["images"]] == [png(1)]
+
+
+def test_a_row_that_names_too_many_images_is_a_reject(load, png, tmp_path, monkeypatch):
+    """One large file, named a thousand times, would fill the memory."""
+    (tmp_path / "1.png").write_bytes(png(1))
+    size = len(png(1))
+    monkeypatch.setattr(row_images, "MAX_PROBLEM_BYTES", 3 * size)
+    rows = [{"question": "?", "answer": "1", "images": ["1.png"] * n} for n in (3, 4, 65)]
+    loaded = load(rows, "multimodal")
+    assert [len(row["images"]) for row in loaded.kept] == [3]
+    assert reasons(loaded) == [
+        ("sources", "images with too many bytes in all"),
+        ("sources", "more than 64 images"),
+    ]
 
 
 @pytest.mark.parametrize(

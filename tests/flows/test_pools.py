@@ -212,8 +212,9 @@ def test_a_gate_that_stops_a_stage_elsewhere_is_told_here_with_its_tables(
     stage = Stage(tmp_path, services.settings.store_uri, "multimodal_rl", recipe=recipe)
     run = replace(stage.new_run(recipe), id=str(asking.id), name=asking.name)
     worker.start()
+    follower = Follower(lambda: None)
     with pytest.raises(GateError, match="steps: response length") as caught:
-        make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, Watcher())
+        make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, follower)
     checked = caught.value.checked
     assert checked.record.name == "rollouts-multimodal_rl"
     assert ("steps: response length", "step 1") in {

@@ -212,7 +212,7 @@ def test_curation_on_two_nodes_ends_with_the_bytes_of_one_process(cluster, curat
     num_known, here, there = shares(display)
     assert num_known == 0 and here > 0 and there > 0 and here + there == NUM_SHARDS
     stored = stored_shards(stage)
-    assert len(stored) == len(set(stored)) > NUM_SHARDS  # those of near duplicates, too
+    assert len(stored) == len(set(stored)) == NUM_SHARDS
 
 
 class Shards(Display):
@@ -278,7 +278,7 @@ def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, curated, tmp_p
     assert all(len(begun) == len(set(begun)) for begun in display.attempts)
     assert len(display.attempts[-1]) == NUM_SHARDS - num_known
     stored = stored_shards(stage)
-    assert len(stored) == len(set(stored)) > NUM_SHARDS
+    assert len(stored) == len(set(stored)) == NUM_SHARDS
 
 
 def holding(folder: Path, secret: str) -> list[Path]:

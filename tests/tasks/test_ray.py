@@ -23,6 +23,8 @@ from training.stage import run
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NUM_SFT_STEPS, NUM_RL_STEPS = 40, 5
+NUM_SHARDS = 20  # of rows, of a source each
+LAUNCHERS = ("infra.supervisor", "infra.torchrun")
 HF_TOKEN = "a token that no node needs"
 
 
@@ -160,23 +162,125 @@ def in_this_process(job: Job, *_: object, **__: object) -> None:
     run(job)
 
 
-def test_curation_on_two_nodes_ends_with_the_bytes_of_one_process(cluster, tmp_path):
-    """Its shards lie on the first node's disk: the other's ranks wait, and then sample."""
+def many_shards(**hardware: object) -> Recipe:
+    """A curation of as many shards as sources, each of which takes a while on several nodes."""
+    values = recipe("curate", **hardware).model_dump(mode="json")
+    values["curation"] |= {
+        "samples_per_problem": 1,
+        "max_response_tokens": 16,
+        "rules": ["tests.unhurried:rule"],
+    }
+    values["sources"] += [
+        values["sources"][0] | {"name": f"more-{number}", "num_problems": 4}
+        for number in range(NUM_SHARDS - len(values["sources"]))
+    ]
+    return parse_recipe(values, where="tests")
 
-    def small(**hardware: object) -> Recipe:
-        values = recipe("curate", **hardware).model_dump(mode="json")
-        values["curation"] |= {"samples_per_problem": 1, "max_response_tokens": 16}
-        return parse_recipe(values, where="tests")
 
-    here = Stage(tmp_path / "here", str(tmp_path / "store-here"), "curate", recipe=small())
-    expected = here.make(execute=in_this_process)
-    asked = small(**on_two_nodes(cluster))
-    stage = Stage(tmp_path / "there", str(tmp_path / "store"), "curate", recipe=asked)
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory) -> str:
+    """The digest of what one process curates."""
+    folder = tmp_path_factory.mktemp("curated")
+    stage = Stage(folder, str(folder / "store"), "curate", recipe=many_shards())
+    return stage.make(execute=in_this_process).sha256
+
+
+def shares(display: Watcher) -> list[int]:
+    """How many shards were looked through before, and by each of two nodes in this attempt."""
+    told = (
+        rf"node 0: rows: {NUM_SHARDS} shards, of which (\d+) were looked through before; "
+        r"node 0 took (\d+), node 1 took (\d+)"
+    )
+    (found,) = [one for line in display.lines if (one := re.fullmatch(told, line))]
+    return [int(number) for number in found.groups()]
+
+
+def stored_shards(stage: Stage) -> list[str]:
+    """Names of what was found in shards, as often as it is in the store."""
+    key = shards_key(stage.recipe, stage.made_of)
+    assert key is not None
+    stored = stage.store.history(chunks_key(key))
+    return [file.path for one in stored for file in stage.store.manifest(one).files]
+
+
+def test_curation_on_two_nodes_ends_with_the_bytes_of_one_process(cluster, curated, tmp_path):
+    """The shards lie on the first node's disk: the other has copies of those that it takes."""
+    asked = many_shards(**on_two_nodes(cluster))
+    stage = Stage(tmp_path, str(tmp_path / "store"), "curate", recipe=asked)
     display = Watcher()
-    assert stage.make(display).sha256 == expected.sha256
-    assert "node 0: rows: 2 shards, of which 0 were looked through before" in display.lines
-    found = shards_key(stage.recipe, stage.made_of)
-    assert stage.store.has_entries(chunks_key(found))
+    assert stage.make(display).sha256 == curated
+    num_known, here, there = shares(display)
+    assert num_known == 0 and here > 0 and there > 0 and here + there == NUM_SHARDS
+    stored = stored_shards(stage)
+    assert len(stored) == len(set(stored)) == NUM_SHARDS
+
+
+class Shards(Display):
+    """Acts once in each attempt, when both nodes are at their second shard; the last runs through.
+
+    Attributes:
+        attempts: The sources whose shards were begun in each.
+    """
+
+    def __init__(self, *acts: Callable[[], None], on_retry: Callable[[], None]) -> None:
+        super().__init__(lambda step: None, on_retry)
+        self._acts = dict(enumerate(acts))
+        self._num_begun = [0, 0]
+        self.attempts = [list[str]()]
+
+    def show_line(self, line: str) -> None:
+        super().show_line(line)
+        if found := re.fullmatch(r"node ([01]): looks at (.+)", line):
+            self.attempts[-1].append(found[2])
+            self._num_begun[int(found[1])] += 1
+            attempt = len(self.attempts) - 1
+            if min(self._num_begun) >= 2 and attempt in self._acts:
+                self._acts.pop(attempt)()
+
+    def show_retry(self, title: str, why: str) -> None:
+        self._num_begun = [0, 0]
+        self.attempts.append([])
+        super().show_retry(title, why)
+
+
+@pytest.mark.fault(
+    "a worker, and then a node, dies while shards of rows are looked through",
+    "the curation is tried again and goes on at the missing shards; same bytes",
+)
+def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, curated, tmp_path):
+    asked = many_shards(**on_two_nodes(cluster), retries=2)
+    stage = Stage(tmp_path, str(tmp_path / "store"), "curate", recipe=asked)
+
+    def kill_worker() -> None:
+        """That of the first node, which serves the other."""
+        commands = {rank: " ".join(rank.cmdline()) for rank in cluster.ranks()}
+        (worker,) = [
+            rank
+            for rank, command in commands.items()
+            if "curate-node-0-" in command and not any(one in command for one in LAUNCHERS)
+        ]
+        worker.kill()
+
+    def replace() -> None:
+        wait_until(lambda: not cluster.ranks())
+        if len(display.attempts) == 3:
+            cluster.add()
+
+    display = Shards(kill_worker, cluster.kill, on_retry=replace)
+    assert stage.make(display).sha256 == curated
+    first, second = [said for said in display.said if said.startswith("Retry")]
+    assert first.startswith("Retry 1 of 2 of curate") and "SIGKILL" in first
+    assert second.startswith("Retry 2 of 2 of curate") and "SIGKILL" in second
+    # The end of that log is Ray's own state.
+    assert any(re.match("node [01] is lost", line) for line in display.lines)
+    told = r"(\d+) shards of rows were looked through before"
+    known = [int(found[1]) for said in display.said if (found := re.fullmatch(told, said))]
+    num_known, here, there = shares(display)
+    assert 2 <= known[0] < known[1] == num_known < NUM_SHARDS == here + there
+    assert all(len(begun) == len(set(begun)) for begun in display.attempts)
+    assert len(display.attempts[-1]) == NUM_SHARDS - num_known
+    stored = stored_shards(stage)
+    assert len(stored) == len(set(stored)) == NUM_SHARDS
 
 
 def holding(folder: Path, secret: str) -> list[Path]:

@@ -1,8 +1,18 @@
 """Work on shards: shared by the stage's processes, each shard once, and never twice over attempts.
 
-    <step>/000000          a shard, written by the first process, complete when it has its name
-    <step>/all             how many there are, as soon as that is known
+    <step>/000000          a shard, written by the first process
     <step>/found/000000    what was found in it, by whichever process took it
+
+Whoever is free takes the next shard, on whichever node it is. These files lie on the first node's
+disk: processes of other nodes have a copy of the shard that they are at, and send back what they
+find (`training.curation.shard_nodes`). Numbers that all processes share tell what there is to do:
+
+    <step>/written         shards that are there, from 000000 on
+    <step>/complete        1 when there will be no more
+    <step>/taken           shards that some process has taken, or would have
+    <step>/found           shards of which the first node has what was found
+    <step>/reused          those that were looked through before
+    <step>/node-0          those that the first node's processes have taken
 
 What was found is also left for whoever uploads it, under the digest of the shard and of the step's
 settings. An attempt that comes later looks there first: a run that was killed goes on at the shards
@@ -13,14 +23,15 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 
 from contracts.errors import Preempted
+from training.curation.shard_nodes import Borrower, Lender
 from training.curation.shards import shard_path, write_shard
 from training.runtime import device
 from training.runtime.log import say
@@ -45,7 +56,8 @@ class ShardWork:
         self._save = save
         self._known = {} if resume is None else {p.name: p for p in resume.rglob(f"{SHARD}*")}
         self._notice = Notice()
-        self.folder, _ = shared_folder(save, "shards")
+        self._lender: Lender | None = None
+        self.folder, self._name = shared_folder(save, "shards")
 
     def __enter__(self) -> "ShardWork":
         return self
@@ -67,12 +79,13 @@ class ShardWork:
         settings: object,
         num_undecided: Callable[[], int],
     ) -> list[Path]:
-        """Has something found in every shard, by the processes of the first node.
+        """Has something found in every shard, by all processes of the stage.
 
         Args:
             step: The step's name.
-            write: Writes the shards into a folder; only the first process's is called. The others
-                begin with the first shard while the next are still being written.
+            write: Writes the shards into a folder, in the order of their numbers; only the first
+                process's is called. The others begin with the first shard while the next are
+                still being written.
             find: What is found in a shard, in one table or more; the same wherever and whenever.
                 Between two of them the stage may be stopped, and the shard's are lost.
             settings: Those of the step, with a `repr` that tells them.
@@ -85,23 +98,25 @@ class ShardWork:
         Raises:
             Preempted: The stage was told to stop; what is found is saved.
         """
-        if device.node() > 0:
-            return []  # the shards lie on the first node's disk
-        folder = self.folder / step
-        with self._notice if self._save is not None else nullcontext():
-            num_shards = self._write(folder, write) if device.rank() == 0 else None
-            while (path := self._taken(folder)) is not None:
-                is_known = self._find(step, path, find, settings, num_undecided)
-                device.add_to_count(f"{folder}/reused", int(is_known))
+        name, folder = f"{self._name}/{step}", self.folder / step
+        (folder / "found").mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            if self._save is not None:
+                stack.enter_context(self._notice)
+            if device.rank() == 0 and device.num_nodes() > 1:
+                self._lender = stack.enter_context(Lender(name, folder))
+            num_shards = self._write(name, folder, write) if device.rank() == 0 else None
+            while (number := self._taken(name)) is not None:
+                with self._at_hand(name, shard_path(folder, number)) as path:
+                    is_known = self._find(step, path, find, settings, num_undecided)
+                    device.add_to_count(f"{name}/reused", int(is_known))
+                    device.add_to_count(f"{name}/node-{device.node()}", 1)
+                device.add_to_count(f"{name}/found", 1)
                 self.stop_if_told()
-            device.add_to_count(f"{folder}/finished", 1)
             if num_shards is None:
                 return []
-            self._wait_until(
-                lambda: device.add_to_count(f"{folder}/finished", 0) == device.ranks_of_node()
-            )
-        num_reused = device.add_to_count(f"{folder}/reused", 0)
-        say(f"{step}: {num_shards} shards, of which {num_reused} were looked through before")
+            self._wait_until(lambda: device.add_to_count(f"{name}/found", 0) == num_shards)
+        say(f"{step}: {num_shards} shards, {_told(name)}")
         return [shard_path(folder / "found", number) for number in range(num_shards)]
 
     def stop_if_told(self) -> None:
@@ -112,23 +127,39 @@ class ShardWork:
         """
         if self._notice.came_here:
             raise Preempted("what was found in whole shards is saved")
+        if self._lender is not None:
+            self._lender.check()
 
-    def _write(self, folder: Path, write: Callable[[Path], Iterable[Path]]) -> int:
-        (folder / "found").mkdir(parents=True)
+    def _write(self, name: str, folder: Path, write: Callable[[Path], Iterable[Path]]) -> int:
         num_shards = 0
         for _ in write(folder):
-            num_shards += 1
+            num_shards = device.add_to_count(f"{name}/written", 1)
             self.stop_if_told()
-        partial = folder / ".all"
-        partial.write_text(str(num_shards), encoding="utf-8")
-        partial.rename(folder / "all")
+        device.add_to_count(f"{name}/complete", 1)
         return num_shards
 
-    def _taken(self, folder: Path) -> Path | None:
+    def _taken(self, name: str) -> int | None:
         """The shard that this process takes, as soon as it is there; None if there are no more."""
-        path = shard_path(folder, device.add_to_count(f"{folder}/taken", 1) - 1)
-        self._wait_until(lambda: path.exists() or (folder / "all").exists())
-        return path if path.exists() else None
+        number = device.add_to_count(f"{name}/taken", 1) - 1
+
+        def is_there() -> bool:
+            return device.add_to_count(f"{name}/written", 0) > number
+
+        self._wait_until(lambda: is_there() or device.add_to_count(f"{name}/complete", 0) > 0)
+        return number if is_there() else None
+
+    @contextmanager
+    def _at_hand(self, name: str, path: Path) -> Iterator[Path]:
+        """Has a shard on this node's disk, and in the end what was found on the first one's."""
+        if device.node() == 0:
+            yield path
+            return
+        borrower, found = Borrower(name, self.stop_if_told), path.parent / "found" / path.name
+        borrower.fetch(path)
+        yield path
+        borrower.deliver(found)
+        path.unlink()
+        found.unlink()
 
     def _find(
         self,
@@ -162,6 +193,16 @@ class ShardWork:
         while not condition():
             self.stop_if_told()
             time.sleep(POLL_SECONDS)
+
+
+def _told(name: str) -> str:
+    """What became of a step's shards: how many were known, and which nodes took how many."""
+    told = f"of which {device.add_to_count(f'{name}/reused', 0)} were looked through before"
+    nodes = range(device.num_nodes())
+    if len(nodes) == 1:
+        return told
+    shares = [f"node {n} took {device.add_to_count(f'{name}/node-{n}', 0)}" for n in nodes]
+    return f"{told}; {', '.join(shares)}"
 
 
 def _digest(step: str, settings: object, path: Path) -> str:

@@ -232,6 +232,27 @@ def add_to_count(name: str, amount: int) -> int:
     return dist.distributed_c10d._get_default_store().add(name, amount)
 
 
+def post(name: str, data: bytes) -> None:
+    """Leaves bytes for another process, and waits for nobody.
+
+    Args:
+        name: By which it collects them.
+        data: At most 8 MiB: torch's store ends a connection that sends more.
+    """
+    store: Any = dist.distributed_c10d._get_default_store()  # its stub knows of texts alone
+    store.set(name, data)
+
+
+def collect(name: str) -> bytes | None:
+    """Takes what was left under a name; None as long as there is nothing."""
+    store = dist.distributed_c10d._get_default_store()
+    if not store.check([name]):
+        return None
+    data: bytes = store.get(name)
+    store.delete_key(name)
+    return data
+
+
 def gather_from_all_ranks(value: Value) -> list[Value]:
     """Every rank's `value`, in order of rank, on every rank.
 

@@ -9,9 +9,9 @@ from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.plan import make_plan, require_fits
 from training.plan.sampling import curation_responses, evaluation_responses
-from training.recipe.known_benchmarks import ITEMS
 from training.plan.table import plan_lines
 from training.recipe.hardware import StageHardware
+from training.recipe.known_benchmarks import ITEMS
 from training.recipe.recipe import TransformersRollout, load_recipe
 
 ROOT = Path(__file__).parents[3]

@@ -7,6 +7,7 @@ goes out in one set or among the rejects.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from pathlib import Path
 from datasets import Features, Value
 
 from training.answers import AnswerVerifier, Outcome, Verifier, count_outcomes
-from training.curation import account, difficulty, embedding, selection, topics, traces
+from training.curation import account, difficulty, embedding, progress, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
 from training.curation.prompt_lengths import count_prompt_tokens
 from training.curation.row_steps import RowSteps
@@ -32,7 +33,6 @@ from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine
 from training.rollout.protocol import RolloutEngine, SamplingSettings
 from training.runtime import device
-from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
 from training.sampling.verdicts import REFERENCE, compare_with_reference
@@ -195,18 +195,25 @@ def grade(
     requests = difficulty.pass_rate_requests(
         problems, sampling_settings(recipe, curation.samples_per_problem)
     )
-    job.start(requests)
-    job.ask(requests, open_base)
-    outcomes = job.outcomes(requests)
-    rates = difficulty.pass_rates(problems, outcomes)
+    with progress.step(progress.PASS_RATE) as told:
+        job.start(requests)
+        job.ask(requests, open_base)
+        outcomes = job.outcomes(requests)
+        rates = difficulty.pass_rates(problems, outcomes)
+        unknown = Counter({difficulty.NOT_VERIFIED: rates.count(None)})
+        told += [progress.counts(len(problems), +unknown), f"{len(requests)} asked"]
     grades = dict[str, int | None]()
     if curation.grader is not None:
         num_samples = curation.grader.samples_per_problem
         settings = sampling_settings(recipe, num_samples)
-        asked = difficulty.grade_requests(problems, rates, curation.sets, settings)
-        job.start(list(asked.values()))
-        job.ask(list(asked.values()), open_grader)
-        grades = difficulty.grades_of(list(asked), job.measures(asked.values()), num_samples)
+        with progress.step(progress.LEVEL) as told:
+            asked = difficulty.grade_requests(problems, rates, curation.sets, settings)
+            job.start(list(asked.values()))
+            job.ask(list(asked.values()), open_grader)
+            grades = difficulty.grades_of(list(asked), job.measures(asked.values()), num_samples)
+            num_rated = len(problems) - unknown.total()
+            unknown = Counter({difficulty.NOT_VERIFIED: [*grades.values()].count(None)})
+            told += [progress.counts(num_rated, +unknown), f"{len(asked)} asked"]
     graded = difficulty.assign_difficulty(problems, rates, grades)
     return graded, count_outcomes(chain.from_iterable(outcomes))
 
@@ -221,40 +228,70 @@ def write(
 ) -> None:
     """Finds topics, fills the sets and writes them with their account."""
     (graded, verification), curation = asked, recipe.curation
-    faults = traces.faults(
-        graded.kept,
-        curation.traces,
-        lambda texts: [len(base.tokenizer.encode(text)) for text in texts],
-    )
+    num_graded = len(graded.kept)
+    with progress.step(progress.TRACES) as told:
+        faults = traces.faults(
+            graded.kept,
+            curation.traces,
+            lambda texts: [len(base.tokenizer.encode(text)) for text in texts],
+        )
+        num_traced = sum(row["solution"] is not None for row in graded.kept)
+        # A problem whose trace has a fault may still enter sets that need none.
+        told.append(f"{num_graded} rows in, all left")
+        told.append(f"of {num_traced} traces {progress.rejected(Counter(faults.values()))}")
     questions = [row["question"] for row in graded.kept]
-    found = topics.find_topics(questions, curation.topics, recipe.seed, embedder(recipe, inputs))
+    found = find_topics(recipe, inputs, questions)
     topic_of = {row["id"]: name for row, name in zip(graded.kept, found.names, strict=True)}
-    balanced = topic_of if curation.balance_by == "topic" else None
-    chosen = selection.select(graded.kept, curation.sets, recipe.seed, faults, balanced)
-    counts = account.RejectCounts()
-    rejects = counts.passing(
-        chain(read_rejects(read.sifted.rejects), graded.rejects, chosen.rejects)
-    )
-    write_rejects(rejects, output / "rejects.parquet")
-    account.require_account(read.sifted.num_rows, chosen, counts.total)
-    for name, problems in chosen.sets.items():
-        write_problems(problems, output / f"{name}.parquet")
-        say(f"set {name}: {len(problems)} problems, {chosen.shortfall[name]} fewer than asked for")
-    lines = account.graded_rows(graded.kept, found, chosen)
-    write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
-    examples = account.examples(chosen, topic_of, recipe.seed)
-    write_problems(examples, output / "examples.parquet")
-    write_questions(read.benchmarks, output / "benchmark_questions.parquet")
-    summary = {
-        **account.summarise(read.counts.rows, chosen, counts, topic_of),
-        "topics": account.summarise_topics(found),
-        "topic_questions": account.topic_questions(graded.kept, found, recipe.seed),
-        "converted_traces": dict(sorted(read.counts.conversions.items())),
-        "number_variants": read.sifted.variants,
-        "verification": verification,
-        "system_turns_left_out": dict(read.counts.system_turns),
-    }
-    (output / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+    with progress.step(selection.STEP) as told:
+        balanced = topic_of if curation.balance_by == "topic" else None
+        chosen = selection.select(graded.kept, curation.sets, recipe.seed, faults, balanced)
+        reasons = Counter(reject.reason for reject in chosen.rejects)
+        told.append(progress.counts(num_graded, reasons))
+    with progress.step(progress.SETS) as told:
+        counts = account.RejectCounts()
+        rejects = counts.passing(
+            chain(read_rejects(read.sifted.rejects), graded.rejects, chosen.rejects)
+        )
+        write_rejects(rejects, output / "rejects.parquet")
+        account.require_account(read.sifted.num_rows, chosen, counts.total)
+        for name, problems in chosen.sets.items():
+            write_problems(problems, output / f"{name}.parquet")
+            told.append(f"{name} {len(problems)}, {chosen.shortfall[name]} fewer than asked for")
+        lines = account.graded_rows(graded.kept, found, chosen)
+        write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
+        examples = account.examples(chosen, topic_of, recipe.seed)
+        write_problems(examples, output / "examples.parquet")
+        write_questions(read.benchmarks, output / "benchmark_questions.parquet")
+        summary = {
+            **account.summarise(read.counts.rows, chosen, counts, topic_of),
+            "topics": account.summarise_topics(found),
+            "topic_questions": account.topic_questions(graded.kept, found, recipe.seed),
+            "converted_traces": dict(sorted(read.counts.conversions.items())),
+            "number_variants": read.sifted.variants,
+            "verification": verification,
+            "system_turns_left_out": dict(read.counts.system_turns),
+        }
+        text = json.dumps(summary, indent=2)
+        (output / "summary.json").write_text(text, encoding="utf-8")
+        told.append(f"{counts.total} rejects; {read.sifted.num_rows} rows came in")
+
+
+def find_topics(
+    recipe: Recipe, inputs: Mapping[str, Path], questions: Sequence[str]
+) -> topics.Topics:
+    """The topics of questions, as the recipe says."""
+
+    def embedded() -> None:
+        progress.end(progress.EMBEDDINGS, f"{len(questions)} rows in, all left")
+        progress.begin(progress.TOPICS)
+
+    progress.begin(progress.EMBEDDINGS)
+    embed = embedder(recipe, inputs)
+    found = topics.find_topics(questions, recipe.curation.topics, recipe.seed, embed, embedded)
+    num_topics, num_without = len({*found.names} - {topics.OTHER}), found.names.count(topics.OTHER)
+    told = f"{len(questions)} rows in, all left; {num_topics} topics, {num_without} rows of none"
+    progress.end(progress.TOPICS, told)
+    return found
 
 
 def sampling_settings(recipe: Recipe, num_samples: int) -> SamplingSettings:

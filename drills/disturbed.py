@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -117,6 +118,9 @@ class Watcher:
 
     def show_line(self, line: str) -> None:
         self.lines.append(line)
+
+    def following(self) -> AbstractContextManager[None]:  # its steps are lines
+        return nullcontext()
 
     def show_metrics(self, metrics: Metrics) -> None:
         self.steps.append(metrics["step"])

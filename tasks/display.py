@@ -1,11 +1,13 @@
 """What a running stage shows in the Prefect UI: its log, its progress and its figures."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import httpx
+from prefect import runtime
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -13,15 +15,18 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
 from contracts.scores import Scores
+from contracts.steps import parse_step
 from infra.launcher import Metrics
 from infra.store import Store
 from report.score_page import score_page
 from tasks import live
+from tasks.steps import StepTasks, end_left_behind
 from training.runtime.metrics import headline
 
 PROGRESS_SECONDS = 2.0
@@ -52,6 +57,10 @@ class StageDisplay:
         self._bar = (0.0, "")
         self._progress_id: UUID | None = None
         self._figures_id: UUID | None = None
+        self._steps = StepTasks(stage)
+        if runtime.flow_run.run_count > 1:
+            with unless_the_server_is_away():
+                end_left_behind(stage, UUID(str(runtime.flow_run.id)))
         with unless_the_server_is_away():
             self._progress_id = _created(
                 create_progress_artifact(
@@ -60,7 +69,13 @@ class StageDisplay:
             )
 
     def show_line(self, line: str) -> None:
-        """Logs a line, or counts it when there are too many a second: the log file has them all."""
+        """Logs a line, or counts it when there are too many a second: the log file has them all.
+
+        A line about a step of the stage begins or ends that step's task.
+        """
+        if (step := parse_step(line)) is not None:
+            with unless_the_server_is_away():
+                self._steps.show(step)
         now = time.monotonic()
         if now - self._window_start >= 1.0:
             self._report_left_out()
@@ -108,6 +123,23 @@ class StageDisplay:
             self._figures_at = now
             self._show_figures()
 
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Until the end of a `with`, shows steps; those that run then end as that does."""
+        try:
+            yield
+        except BaseException as error:
+            with unless_the_server_is_away():
+                self._steps.end_all(error)
+            raise
+        with unless_the_server_is_away():
+            self._steps.end_all()
+
+    def show_steps(self, states: Mapping[str, State[Any]]) -> None:
+        """Shows the steps of the same stage on another machine, by their states there."""
+        with unless_the_server_is_away():
+            self._steps.mirror(states)
+
     def show_progress(self, progress: float, description: str) -> None:
         """Moves the progress bar to where that of the same stage on another machine is."""
         if (progress, description) != self._bar:
@@ -117,6 +149,9 @@ class StageDisplay:
     def finish(self, artifact: Artifact, inputs: dict[str, Artifact], *, reused: bool) -> None:
         """Fills the progress bar and leaves the stage's references and figures."""
         self._report_left_out()
+        if reused:
+            with unless_the_server_is_away():
+                self._steps.show_reused(f"no step ran: {artifact.uri} was found in the store")
         last = "found in the store" if reused else "done"
         self._update(100.0, f"{self._stage}: {last}")
         self.say(f"{last.capitalize()}: {artifact.kind} {artifact.uri}")

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,6 +79,10 @@ class Display(Protocol):
 
     def show_line(self, line: str) -> None:
         """Shows a line that the stage's processes printed."""
+        ...
+
+    def following(self) -> AbstractContextManager[None]:
+        """Until the end of a `with`, an attempt is shown; what ends with an error, as that."""
         ...
 
     def show_metrics(self, metrics: Metrics) -> None:
@@ -237,7 +241,7 @@ def _attempt(
             watch.see(metrics)
 
     try:
-        with uploads:
+        with uploads, display.following():
             execute(job, resources, on_line=display.show_line, on_metrics=on_metrics)
     except StagePreempted as notice:
         raise StagePreempted(f"{notice}\nPreempted: {uploads.saved}") from notice

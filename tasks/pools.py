@@ -8,6 +8,7 @@ publishes the result under the stage's key, where it is found here.
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from operator import itemgetter
 from uuid import UUID
 
 import httpx
@@ -16,6 +17,8 @@ from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
     ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterId,
 )
 from prefect.client.schemas.objects import FlowRun, State, WorkPoolStatus
 from prefect.deployments import run_deployment
@@ -38,10 +41,11 @@ from data_checks.gate import GateError
 from infra.settings import Settings, stage_deployment
 from infra.stopping import stop_if_told
 from infra.store import Store
-from tasks.display import StageDisplay
+from tasks.display import StageDisplay, unless_the_server_is_away
 from tasks.keys import name_key, stage_key
 from tasks.make import Display, with_retries
 from tasks.run import Run
+from tasks.steps import end_left_behind
 from tasks.stopped import find_stop
 from training.recipe.hardware import LOCAL
 from training.recipe.recipe import Recipe, resolved_toml_values
@@ -150,10 +154,11 @@ def make_elsewhere(
     hardware = run.recipe.hardware.of(made_of.stage)
 
     def make() -> Artifact:
-        stage_run, state = _run(request, hardware.pool, display)
-        if state.name == GateError.__name__:
-            raise_what_a_gate_saw(store, stage_run, display)
-        raise_for(state, made_of.stage, hardware.pool)
+        with display.following():
+            stage_run, state = _run(request, hardware.pool, display)
+            if state.name == GateError.__name__:
+                raise_what_a_gate_saw(store, stage_run, display)
+            raise_for(state, made_of.stage, hardware.pool)
         # An evaluation in which not everything was answered has no key, there as here.
         artifact = store.find(request.key) or store.find(incomplete_key(request))
         if artifact is None:
@@ -209,6 +214,15 @@ def cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     client.set_flow_run_state(run_id, Cancelling())
 
 
+def steps_of(client: SyncPrefectClient, run_id: UUID) -> dict[str, State]:
+    """The states of the stage's own tasks, by name, in the order in which they began."""
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    found = client.read_task_runs(flow_run_filter=of_run)
+    begun = [(one.start_time, one.name, one.state) for one in found if one.start_time is not None]
+    ordered = sorted(begun, key=itemgetter(0))
+    return {name: state for _, name, state in ordered if state is not None}
+
+
 def _run(request: StageRequest, pool: str, display: StageDisplay) -> tuple[UUID, State]:
     """Starts the stage there, and waits until it has ended; its flow run, and how it ended."""
     child = run_deployment(
@@ -221,12 +235,16 @@ def _run(request: StageRequest, pool: str, display: StageDisplay) -> tuple[UUID,
     display.say(f"Stage {request.stage} runs in the pool {pool}, with its log: {url_for(child)}")
     with get_client(sync_client=True) as client:
         try:
-            return child.id, _follow(client, child.id, pool, display)
+            state = _follow(client, child.id, pool, display)
         except BaseException:
             # Should the server be away, the stage still ends by itself (`tasks.requested`).
             with suppress(httpx.HTTPError, ObjectNotFound):
                 cancel(client, child.id)
             raise
+    if state.is_crashed():
+        with unless_the_server_is_away():
+            end_left_behind(request.stage, child.id)
+    return child.id, state
 
 
 def _follow(client: SyncPrefectClient, run_id: UUID, pool: str, display: StageDisplay) -> State:
@@ -236,13 +254,14 @@ def _follow(client: SyncPrefectClient, run_id: UUID, pool: str, display: StageDi
         stop_if_told()
         try:
             state = client.read_flow_run(run_id).state
-            progress = _progress(client, run_id)
+            progress, steps = _progress(client, run_id), steps_of(client, run_id)
         except httpx.HTTPError as error:
             if not is_away:
                 display.say(f"The Prefect server is away, the stage goes on: {error}")
             is_away = True
         else:
             is_away = False
+            display.show_steps(steps)
             if state is not None and state.is_final():
                 return state
             name = (state.name if state is not None else None) or "not started"

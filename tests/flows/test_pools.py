@@ -7,19 +7,29 @@ on another machine, with the server's address and credential in its environment.
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName, LogFilter, LogFilterFlowRunId
-from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
+from prefect import flow, runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, State, WorkPoolStatus
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Running
 
-from contracts.errors import PreflightError
+from contracts.errors import PreflightError, StageError, StageLost, StagePreempted
 from data_checks.gate import GateError
 from drills.disturbed import Stage, Watcher, new_recipe
 from flows.full import full
@@ -27,7 +37,9 @@ from flows.watch import start_run
 from infra.access import api_client, credential
 from infra.settings import DEPLOYMENT, stage_deployment
 from tasks import requested
-from tasks.pools import check_pools, make_elsewhere
+from tasks.display import StageDisplay
+from tasks.pools import check_pools, make_elsewhere, steps_of
+from tasks.steps import end_left_behind, last_as_long
 from tests.flows.conftest import ROOT, Services
 from tests.flows.observed import cancel, ended, saved_steps, wait_for_run, with_command
 from training.recipe.recipe import Recipe
@@ -150,6 +162,9 @@ class Follower(Watcher):
         self.shown.append(description)
         self._act()
 
+    def show_steps(self, states: Mapping[str, State]) -> None:
+        assert states == {}  # of a training stage
+
 
 def test_a_pool_that_nobody_has_registered_is_named_before_anything_starts(
     services, worker, at_the_server
@@ -224,6 +239,68 @@ def test_a_gate_that_stops_a_stage_elsewhere_is_told_here_with_its_tables(
     *_, child = children(services)
     assert child.state.name == "GateError"
     assert stage.store.find(stage.key) is None and stage.store.steps(stage.key)
+
+
+def ended_steps(services: Services, run_id: UUID, num_steps: int) -> list[tuple[str, str, str]]:
+    """Name, state and message of a flow run's steps, in order, once so many have ended."""
+    of_run, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with api_client(services.settings) as client:
+            found = client.read_task_runs(flow_run_filter=of_run)
+        if sum(one.state.is_final() for one in found) >= num_steps:
+            found.sort(key=lambda one: one.start_time)
+            return [(one.name, one.state.name, one.state.message) for one in found]
+        time.sleep(0.2)
+    raise AssertionError(found)
+
+
+def test_a_stages_steps_are_tasks_of_the_flow_that_end_as_it_ends(services, at_the_server):
+    @flow
+    def here() -> str:
+        display = StageDisplay("curate")
+        for error in (StageLost("killed"), StagePreempted("told"), StageError("wrong"), None):
+            with suppress(StageError), display.following():
+                display.show_line("step rules: begins")
+                display.show_line("step rules: ends, 3 rows in, 2 left; 1 proof")
+                display.show_line("step topics: begins")
+                if error is not None:
+                    raise error
+        return str(runtime.flow_run.id)
+
+    @flow
+    def there(asked: str) -> str:
+        display = StageDisplay("curate")
+        with get_client(sync_client=True) as client, display.following():
+            for _ in range(2):  # what has ended is shown once
+                display.show_steps(steps_of(client, UUID(asked)))
+        return str(runtime.flow_run.id)
+
+    @flow
+    def killed() -> str:
+        own = UUID(str(runtime.flow_run.id))
+        with get_client(sync_client=True) as client:
+            for name in ("curate: near duplicates", "train-cold_start"):
+                client.create_task_run(last_as_long, own, name, name=name, state=Running())
+        end_left_behind("curate", own)
+        return str(own)
+
+    rules = ("curate: rules", "Completed", "3 rows in, 2 left; 1 proof")
+    states = ["Crashed", "Cancelled", "Failed", "Completed"]
+    asked = here()
+    found = ended_steps(services, UUID(asked), 8)
+    assert found[::2] == [rules] * 4
+    assert [(name, state) for name, state, _ in found[1::2]] == [
+        ("curate: topics", state) for state in states
+    ]
+    assert [message for *_, message in found[1:6:2]] == [
+        "the stage was killed: StageLost: killed",
+        "the stage was told to stop: StagePreempted: told",
+        "StageError: wrong",
+    ]
+    one_of_each = ended_steps(services, UUID(there(asked)), 2)
+    assert one_of_each == [rules, found[-1]]
+    left, train = ended_steps(services, UUID(killed()), 1)
+    assert left[:2] == ("curate: near duplicates", "Crashed") and train[1] == "Running"
 
 
 @fault(

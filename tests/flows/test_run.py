@@ -4,14 +4,22 @@ import json
 import re
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import State
 
 from flows.watch import start_run
 from infra.access import api_client
@@ -47,6 +55,10 @@ ROOT = Path(__file__).parents[2]
 GATES = [
     *("curation", "checkpoint-cold_start", "checkpoint-multimodal_rl"),
     *("rollouts-multimodal_rl", "evaluation"),
+]
+CURATION_STEPS = [
+    *("sources", "rules", "duplicates", "prompt length", "near duplicates", "decontamination"),
+    *("pass rate by the base", "traces", "embeddings", "topics", "selection", "sets"),
 ]
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.
@@ -224,8 +236,39 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
     assert state.is_failed() or state.is_crashed()
     assert num_curated() == made
 
-    assert services.cli("run", "--recipe", str(strict), "--reuse", "none").returncode == 1
+    fresh = services.cli("run", "--recipe", str(strict), "--reuse", "none")
+    assert fresh.returncode == 1
     assert num_curated() == made + 1
+
+    # Its steps are tasks, in order, and their counts add up; where it was found none ran.
+    (run_id,) = re.findall(r"/runs/flow-run/([0-9a-f-]{36})", fresh.stdout)
+    steps = ended_steps(services, UUID(run_id))
+    assert list(steps) == CURATION_STEPS
+    assert all(state.name == "Completed" for state in steps.values())
+    told = {name: state.message for name, state in steps.items()}
+    assert told["sources"] == "32 rows in, 32 left; none rejected"
+    rows = [re.match(r"(\d+) rows in, (\d+|all) left", told[name]) for name in CURATION_STEPS[:-1]]
+    for (num_in, left), (num_next, _) in pairwise(row.groups() for row in rows):
+        assert num_next == (num_in if left == "all" else left)
+    assert re.search(r"cold_start 8, 0 fewer .*; 32 rows came in$", told["sets"])
+    (reused,) = ended_steps(services, alone).items()
+    assert (reused[0], reused[1].name) == ("reused", "Cached")
+
+
+def ended_steps(services, run_id: UUID) -> dict[str, State]:
+    """How the steps of a run's curation ended, in order; the server hears of it a little later."""
+    of_run, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with api_client(services.settings) as client:
+            found = client.read_task_runs(flow_run_filter=of_run)
+        steps = [one for one in found if one.name.startswith("curate: ")]
+        if steps and all(one.state.is_final() for one in found):
+            steps.sort(key=lambda one: one.start_time)
+            (task,) = [one for one in found if one.name == "curate"]  # the graph has them in it
+            assert all(one.task_inputs["__parents__"][0].id == task.id for one in steps)
+            return {one.name.removeprefix("curate: "): one.state for one in steps}
+        time.sleep(0.5)
+    raise AssertionError(found)
 
 
 def test_a_gate_stops_rl_that_trains_and_the_run_shows_what_it_saw(services, recipes, tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,9 @@ class Silent:
 
     def show_line(self, line):
         pass
+
+    def following(self):
+        return nullcontext()
 
     def show_metrics(self, metrics):
         pass

@@ -9,10 +9,10 @@ import numpy as np
 from datasets import Features, Value
 
 from training.curation.decontamination import STEP as DECONTAMINATION
+from training.curation.outlines import Outline
 from training.curation.selection import Selection
 from training.curation.step import Reject
 from training.curation.topics import OTHER, Topics
-from training.records import Problem
 
 NUM_EXAMPLES = 4  # of each set
 NUM_QUESTIONS, MAX_QUESTION_CHARACTERS = 5, 300  # of each topic, and of each question shown
@@ -128,7 +128,7 @@ def summarise_topics(found: Topics) -> dict[str, Any]:
     }
 
 
-def topic_questions(problems: Sequence[Problem], found: Topics, seed: int) -> dict[str, list[str]]:
+def topic_questions(problems: Sequence[Outline], found: Topics, seed: int) -> dict[str, list[str]]:
     """A few questions of each topic, cut, drawn by the seed; none of `OTHER`."""
     questions: dict[str, list[str]] = {name: [] for name in sorted({*found.names} - {OTHER})}
     for place in np.random.default_rng(seed).permutation(len(problems)).tolist():
@@ -139,11 +139,11 @@ def topic_questions(problems: Sequence[Problem], found: Topics, seed: int) -> di
 
 
 def graded_rows(
-    problems: Sequence[Problem], found: Topics, chosen: Selection
-) -> list[dict[str, Any]]:
+    problems: Sequence[Outline], found: Topics, chosen: Selection
+) -> Iterator[dict[str, Any]]:
     """One row of `GRADED_FEATURES` for each problem that has a level."""
     set_of = {row["id"]: name for name, rows in chosen.sets.items() for row in rows}
-    return [
+    return (
         {
             "id": row["id"],
             "source": row["source"],
@@ -153,18 +153,18 @@ def graded_rows(
             "level": row["level"],
             "pass_rate": row["pass_rate"],
             "question_characters": len(row["question"]),
-            "solution_characters": None if row["solution"] is None else len(row["solution"]),
+            "solution_characters": row["solution_characters"],
             "x": x,
             "y": y,
             "set": set_of.get(row["id"]),
         }
         for row, topic, (x, y) in zip(problems, found.names, found.places.tolist(), strict=True)
-    ]
+    )
 
 
-def examples(chosen: Selection, topic_of: Mapping[str, str], seed: int) -> list[Problem]:
+def examples(chosen: Selection, topic_of: Mapping[str, str], seed: int) -> list[Outline]:
     """A few problems of each set, of different topics as far as there are any."""
-    picked: list[Problem] = []
+    picked: list[Outline] = []
     for index, problems in enumerate(chosen.sets.values()):
         order = np.random.default_rng([seed, index]).permutation(len(problems))
         seen, turns = Counter[str](), list[tuple[int, int]]()
@@ -178,7 +178,7 @@ def examples(chosen: Selection, topic_of: Mapping[str, str], seed: int) -> list[
 
 
 def _counts(
-    problems: Sequence[Problem], field: Literal["source", "family", "level"]
+    problems: Sequence[Outline], field: Literal["source", "family", "level"]
 ) -> dict[str, int]:
     ordered = sorted(problems, key=itemgetter(field))
     return dict(Counter(str(problem[field]) for problem in ordered))

@@ -7,7 +7,8 @@ goes out in one set or among the rejects.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +18,15 @@ from pathlib import Path
 from datasets import Features, Value
 
 from training.answers import AnswerVerifier, Outcome, Verifier, count_outcomes
-from training.curation import account, difficulty, embedding, selection, topics, traces
+from training.curation import account, difficulty, embedding, progress, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
+from training.curation.outlines import Outline, outlined, whole
 from training.curation.prompt_lengths import count_prompt_tokens
 from training.curation.row_steps import RowSteps
 from training.curation.shard_work import ShardWork
 from training.curation.shards import read_rejects, read_usable
 from training.curation.sift import Sifted, SourceCounts, sift, source_rows
-from training.curation.step import StepResult, write_rejects
+from training.curation.step import Reject, write_rejects
 from training.evaluation.registry import load_benchmarks
 from training.model.policy import Policy, load_policy
 from training.recipe.curation import EMBEDDING, GRADER
@@ -33,7 +35,6 @@ from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine, open_sampler
 from training.rollout.protocol import RolloutEngine, SamplingSettings
 from training.runtime import device
-from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
 from training.sampling.verdicts import REFERENCE, compare_with_reference
@@ -119,8 +120,7 @@ def curate(
                     job.ask([], open_grader)
                 engines.close()
                 return
-            usable = list(read_usable(read.sifted.usable))
-            asked = grade(recipe, usable, job, open_base, open_grader)
+            asked = grade(recipe, read.sifted.usable, job, open_base, open_grader)
             engines.close()
         write(recipe, inputs, base, read, asked, output)
 
@@ -189,32 +189,39 @@ def row_steps(
 
 def grade(
     recipe: Recipe,
-    problems: Sequence[Problem],
+    usable: Sequence[Path],
     job: SamplingJob,
     open_base: Callable[[], RolloutEngine],
     open_grader: Callable[[], RolloutEngine],
-) -> tuple[StepResult, dict[Outcome, int]]:
+) -> tuple[list[Outline], dict[Outcome, int]]:
     """Asks the base model, and the grader if there is one; on the first process.
 
     Returns:
         The problems with pass rate and level, and the verdicts on the base model's answers.
     """
-    curation = recipe.curation
+    curation, problems = recipe.curation, outlined(usable)
     requests = difficulty.pass_rate_requests(
-        problems, sampling_settings(recipe, curation.samples_per_problem)
+        read_usable(usable), sampling_settings(recipe, curation.samples_per_problem)
     )
-    job.start(requests)
-    job.ask(requests, open_base)
-    outcomes = job.outcomes(requests)
-    rates = difficulty.pass_rates(problems, outcomes)
+    with progress.step(progress.PASS_RATE) as told:
+        job.start(requests)
+        job.ask(requests, open_base)
+        outcomes = job.outcomes(requests)
+        rates = difficulty.pass_rates(problems, outcomes)
+        unknown = Counter({difficulty.NOT_VERIFIED: rates.count(None)})
+        told += [progress.counts(len(problems), +unknown), f"{len(requests)} asked"]
     grades = dict[str, int | None]()
     if curation.grader is not None:
         num_samples = curation.grader.samples_per_problem
         settings = sampling_settings(recipe, num_samples)
-        asked = difficulty.grade_requests(problems, rates, curation.sets, settings)
-        job.start(list(asked.values()))
-        job.ask(list(asked.values()), open_grader)
-        grades = difficulty.grades_of(list(asked), job.measures(asked.values()), num_samples)
+        with progress.step(progress.LEVEL) as told:
+            asked = difficulty.grade_requests(read_usable(usable), rates, curation.sets, settings)
+            job.start(list(asked.values()))
+            job.ask(list(asked.values()), open_grader)
+            grades = difficulty.grades_of(list(asked), job.measures(asked.values()), num_samples)
+            num_rated = len(problems) - unknown.total()
+            unknown = Counter({difficulty.NOT_VERIFIED: [*grades.values()].count(None)})
+            told += [progress.counts(num_rated, +unknown), f"{len(asked)} asked"]
     graded = difficulty.assign_difficulty(problems, rates, grades)
     return graded, count_outcomes(chain.from_iterable(outcomes))
 
@@ -224,45 +231,97 @@ def write(
     inputs: Mapping[str, Path],
     base: Policy,
     read: Read,
-    asked: tuple[StepResult, dict[Outcome, int]],
+    asked: tuple[list[Outline], dict[Outcome, int]],
     output: Path,
 ) -> None:
     """Finds topics, fills the sets and writes them with their account."""
     (graded, verification), curation = asked, recipe.curation
-    faults = traces.faults(
-        graded.kept,
-        curation.traces,
-        lambda texts: [len(base.tokenizer.encode(text)) for text in texts],
-    )
-    questions = [row["question"] for row in graded.kept]
-    found = topics.find_topics(questions, curation.topics, recipe.seed, embedder(recipe, inputs))
-    topic_of = {row["id"]: name for row, name in zip(graded.kept, found.names, strict=True)}
-    balanced = topic_of if curation.balance_by == "topic" else None
-    chosen = selection.select(graded.kept, curation.sets, recipe.seed, faults, balanced)
-    counts = account.RejectCounts()
-    rejects = counts.passing(
-        chain(read_rejects(read.sifted.rejects), graded.rejects, chosen.rejects)
-    )
-    write_rejects(rejects, output / "rejects.parquet")
-    account.require_account(read.sifted.num_rows, chosen, counts.total)
-    for name, problems in chosen.sets.items():
-        write_problems(problems, output / f"{name}.parquet")
-        say(f"set {name}: {len(problems)} problems, {chosen.shortfall[name]} fewer than asked for")
-    lines = account.graded_rows(graded.kept, found, chosen)
-    write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
-    examples = account.examples(chosen, topic_of, recipe.seed)
-    write_problems(examples, output / "examples.parquet")
-    write_questions(read.benchmarks, output / "benchmark_questions.parquet")
-    summary = {
-        **account.summarise(read.counts.rows, chosen, counts, topic_of),
-        "topics": account.summarise_topics(found),
-        "topic_questions": account.topic_questions(graded.kept, found, recipe.seed),
-        "converted_traces": dict(sorted(read.counts.conversions.items())),
-        "number_variants": read.sifted.variants,
-        "verification": verification,
-        "system_turns_left_out": dict(read.counts.system_turns),
-    }
-    (output / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+    num_graded, usable = len(graded), read.sifted.usable
+    with progress.step(progress.TRACES) as told:
+        faults = traces.faults(
+            with_level(usable, graded),
+            curation.traces,
+            lambda text: len(base.tokenizer.encode(text)),
+        )
+        num_traced = sum(row["solution_characters"] is not None for row in graded)
+        # A problem whose trace has a fault may still enter sets that need none.
+        told.append(f"{num_graded} rows in, all left")
+        told.append(f"of {num_traced} traces {progress.rejected(Counter(faults.values()))}")
+    questions = [row["question"] for row in graded]
+    found = find_topics(recipe, inputs, questions)
+    topic_of = {row["id"]: name for row, name in zip(graded, found.names, strict=True)}
+    with progress.step(selection.STEP) as told:
+        balanced = topic_of if curation.balance_by == "topic" else None
+        chosen = selection.select(graded, curation.sets, recipe.seed, faults, balanced)
+        told.append(progress.counts(num_graded, Counter(chosen.left.values())))
+    with progress.step(progress.SETS) as told:
+        counts = account.RejectCounts()
+        rejects = counts.passing(all_rejects(read.sifted, graded, chosen.left))
+        write_rejects(rejects, output / "rejects.parquet")
+        account.require_account(read.sifted.num_rows, chosen, counts.total)
+        for name, problems in chosen.sets.items():
+            write_problems(whole(problems, usable), output / f"{name}.parquet")
+            told.append(f"{name} {len(problems)}, {chosen.shortfall[name]} fewer than asked for")
+        lines = account.graded_rows(graded, found, chosen)
+        write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
+        examples = account.examples(chosen, topic_of, recipe.seed)
+        write_problems(whole(examples, usable), output / "examples.parquet")
+        write_questions(read.benchmarks, output / "benchmark_questions.parquet")
+        summary = {
+            **account.summarise(read.counts.rows, chosen, counts, topic_of),
+            "topics": account.summarise_topics(found),
+            "topic_questions": account.topic_questions(graded, found, recipe.seed),
+            "converted_traces": dict(sorted(read.counts.conversions.items())),
+            "number_variants": read.sifted.variants,
+            "verification": verification,
+            "system_turns_left_out": dict(read.counts.system_turns),
+        }
+        text = json.dumps(summary, indent=2)
+        (output / "summary.json").write_text(text, encoding="utf-8")
+        told.append(f"{counts.total} rejects; {read.sifted.num_rows} rows came in")
+
+
+def with_level(usable: Sequence[Path], graded: Sequence[Outline]) -> Iterator[Problem]:
+    """The usable rows that have a level, as they came, in their order."""
+    ids = {row["id"] for row in graded}
+    return (row for row in read_usable(usable) if row["id"] in ids)
+
+
+def all_rejects(
+    sifted: Sifted, graded: Sequence[Outline], left: Mapping[str, str]
+) -> Iterator[Reject]:
+    """Every row that is in no set, step by step.
+
+    Args:
+        sifted: What came in.
+        graded: The usable rows that have a level.
+        left: Id of each of these that no set took -> why.
+    """
+    yield from read_rejects(sifted.rejects)
+    of_id = {row["id"]: row for row in graded}
+    for row in read_usable(sifted.usable):
+        if row["id"] not in of_id:
+            yield Reject(row, difficulty.STEP, difficulty.NOT_VERIFIED)
+    for row in whole([of_id[id_] for id_ in left], sifted.usable):
+        yield Reject(row, selection.STEP, left[row["id"]])
+
+
+def find_topics(
+    recipe: Recipe, inputs: Mapping[str, Path], questions: Sequence[str]
+) -> topics.Topics:
+    """The topics of questions, as the recipe says."""
+
+    def embedded() -> None:
+        progress.end(progress.EMBEDDINGS, f"{len(questions)} rows in, all left")
+        progress.begin(progress.TOPICS)
+
+    progress.begin(progress.EMBEDDINGS)
+    embed = embedder(recipe, inputs)
+    found = topics.find_topics(questions, recipe.curation.topics, recipe.seed, embed, embedded)
+    num_topics, num_without = len({*found.names} - {topics.OTHER}), found.names.count(topics.OTHER)
+    told = f"{len(questions)} rows in, all left; {num_topics} topics, {num_without} rows of none"
+    progress.end(progress.TOPICS, told)
+    return found
 
 
 def sampling_settings(recipe: Recipe, num_samples: int) -> SamplingSettings:

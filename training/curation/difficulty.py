@@ -8,12 +8,12 @@ model, by the base model's pass rate.
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import floor
 
 from training.answers import Outcome
-from training.curation.step import StepResult, split
+from training.curation.outlines import Outline
 from training.recipe.recipe import SetRecipe
 from training.records import Problem
 from training.rollout.protocol import Request, SamplingSettings
@@ -26,13 +26,13 @@ NUM_LEVELS = 10
 NOT_VERIFIED = "every verification timed out"
 
 
-def pass_rate_requests(problems: Sequence[Problem], settings: SamplingSettings) -> list[Request]:
+def pass_rate_requests(problems: Iterable[Problem], settings: SamplingSettings) -> list[Request]:
     """What to ask the base model; a problem that already has a pass rate is not asked."""
     return [request_of(row, settings) for row in problems if row["pass_rate"] is None]
 
 
 def pass_rates(
-    problems: Sequence[Problem], outcomes: Sequence[Sequence[Outcome]]
+    problems: Sequence[Outline], outcomes: Sequence[Sequence[Outcome]]
 ) -> list[float | None]:
     """Right responses / verified responses of each problem.
 
@@ -64,7 +64,7 @@ def level_of(pass_rate: float) -> int:
 
 
 def grade_requests(
-    problems: Sequence[Problem],
+    problems: Iterable[Problem],
     rates: Sequence[float | None],
     sets: Sequence[SetRecipe],
     settings: SamplingSettings,
@@ -122,11 +122,13 @@ def graded_levels(
 
 
 def assign_difficulty(
-    problems: Sequence[Problem],
+    problems: Sequence[Outline],
     rates: Sequence[float | None],
     grades: Mapping[str, int | None] | None = None,
-) -> StepResult:
-    """Writes pass rate and level into the problems; a level that the source gave stays.
+) -> list[Outline]:
+    """The problems with pass rate and level; a level that the source gave stays.
+
+    Those of which the answers were not verified are left out.
 
     Args:
         problems: The problems.
@@ -135,15 +137,14 @@ def assign_difficulty(
             are not named here are levelled by their rate.
     """
     given = grades or {}
-    levelled, reasons = list[Problem](), list[str | None]()
+    levelled = list[Outline]()
     for problem, rate in zip(problems, rates, strict=True):
         level = problem["level"]
         if rate is not None and level is None:
             level = given[problem["id"]] if problem["id"] in given else level_of(rate)
-        fails = rate is None or level is None
-        levelled.append(problem if fails else {**problem, "level": level, "pass_rate": rate})
-        reasons.append(NOT_VERIFIED if fails else None)
-    return split(levelled, reasons, STEP)
+        if rate is not None and level is not None:
+            levelled.append({**problem, "level": level, "pass_rate": rate})
+    return levelled
 
 
 def grades_of(

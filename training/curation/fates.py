@@ -4,7 +4,7 @@ Rows are places in the shards, one shard after the other: these functions see di
 no texts, so that a million rows take some hundred megabytes.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -56,6 +56,15 @@ class Fates:
         self._codes[rows] = self._kinds.index((step, reason))
         if details is not None:
             self._details.append((rows, details.cast(pa.string()).combine_chunks()))
+
+    def counts(self, *steps: str) -> Counter[str]:
+        """How many rows these steps have dropped, by reason."""
+        dropped = np.bincount(self._codes[self._codes != _USABLE], minlength=len(self._kinds))
+        found = Counter[str]()
+        for (step, reason), count in zip(self._kinds, dropped.tolist(), strict=True):
+            if step in steps:
+                found[reason] += count
+        return found
 
     def table(self) -> pa.Table:
         """Of each row its fate, `FATES`."""

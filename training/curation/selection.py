@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.curation.step import Reject
+from training.curation.outlines import Outline
 from training.recipe.recipe import SetRecipe
-from training.records import Problem
 
 STEP = "selection"
 NOT_SELECTED = "not selected"  # every set that admits it was full
@@ -27,16 +26,16 @@ class Selection:
     Attributes:
         sets: Problems of each set, by id; no problem is in two sets.
         shortfall: How many problems each set lacks to `num_problems`.
-        rejects: Every problem that no set took, with the reason.
+        left: Id of every problem that no set took -> the reason; by id, too.
     """
 
-    sets: dict[str, list[Problem]]
+    sets: dict[str, list[Outline]]
     shortfall: dict[str, int]
-    rejects: list[Reject]
+    left: dict[str, str]
 
 
 def select(
-    problems: Sequence[Problem],
+    problems: Sequence[Outline],
     sets: Sequence[SetRecipe],
     seed: int,
     trace_faults: Mapping[str, str] | None = None,
@@ -61,7 +60,7 @@ def select(
     }
     offered = set[str]()
     left = {problem["id"]: problem for problem in sorted(problems, key=lambda row: row["id"])}
-    chosen: dict[str, list[Problem]] = {}
+    chosen: dict[str, list[Outline]] = {}
     for index, curated in enumerate(sets):
         generator = np.random.default_rng([seed, index])
         admitted = [
@@ -76,20 +75,19 @@ def select(
     return Selection(
         sets=chosen,
         shortfall={each.name: each.num_problems - len(chosen[each.name]) for each in sets},
-        rejects=[
-            Reject(problem, STEP, _why_left(problem, sets, faults.get(problem["id"]), offered))
-            for problem in left.values()
-        ],
+        left={
+            id_: _why_left(problem, sets, faults.get(id_), offered) for id_, problem in left.items()
+        },
     )
 
 
-def refusal(problem: Problem, curated: SetRecipe, trace_fault: str | None = None) -> str | None:
+def refusal(problem: Outline, curated: SetRecipe, trace_fault: str | None = None) -> str | None:
     """Why a set does not admit a problem, or None if it does."""
     level, pass_rate = problem["level"], problem["pass_rate"]
     assert level is not None and pass_rate is not None  # the difficulty step gives every row both
     if problem["modality"] != curated.modality:
         return OTHER_MODALITY
-    if curated.needs_solution and not problem["solution"]:
+    if curated.needs_solution and not problem["solution_characters"]:
         return "no solution trace"
     if curated.needs_solution and trace_fault is not None:
         return trace_fault
@@ -130,7 +128,7 @@ def fair_quotas(
 
 
 def _given_by_sources(
-    problems: Sequence[Problem],
+    problems: Sequence[Outline],
     most: Mapping[str, int],
     cells: Mapping[str, Cell],
     seeds: Sequence[int],
@@ -172,13 +170,13 @@ def _draw(
     return drawn
 
 
-def _cell(problem: Problem, topic: str) -> Cell:
+def _cell(problem: Outline, topic: str) -> Cell:
     assert problem["level"] is not None  # the difficulty step gives every row a level
     return topic, problem["level"]
 
 
 def _why_left(
-    problem: Problem, sets: Sequence[SetRecipe], trace_fault: str | None, offered: Set[str]
+    problem: Outline, sets: Sequence[SetRecipe], trace_fault: str | None, offered: Set[str]
 ) -> str:
     """Why no set took a problem: for refusals, in the words of the first set of its modality."""
     refusals = [refusal(problem, curated, trace_fault) for curated in sets]

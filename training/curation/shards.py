@@ -72,7 +72,7 @@ def shard_path(folder: Path, number: int) -> Path:
 def read_shard(path: Path) -> Rows:
     """Reads the rows of a shard."""
     table = read_table(path)
-    return Rows(_problems(table), table[REFUSED].to_pylist())
+    return Rows(problems_of(table), table[REFUSED].to_pylist())
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -84,7 +84,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 def read_usable(paths: Iterable[Path]) -> Iterator[Problem]:
     """The problems of files with a problem's columns, one file after the other."""
     for path in paths:
-        yield from _problems(read_table(path))
+        yield from problems_of(read_table(path))
 
 
 def read_rejects(paths: Iterable[Path]) -> Iterator[Reject]:
@@ -92,11 +92,12 @@ def read_rejects(paths: Iterable[Path]) -> Iterator[Reject]:
     for path in paths:
         table = read_table(path)
         told = zip(*(table[name].to_pylist() for name in REJECT_COLUMNS), strict=True)
-        for problem, (step, reason, detail) in zip(_problems(table), told, strict=True):
+        for problem, (step, reason, detail) in zip(problems_of(table), told, strict=True):
             yield Reject(problem, step, reason, detail)
 
 
-def _problems(table: pa.Table) -> list[Problem]:
+def problems_of(table: pa.Table) -> list[Problem]:
+    """The problems of a table that has a problem's columns, and perhaps others."""
     return cast(list[Problem], table.select(PROBLEM_COLUMNS).to_pylist())
 
 

@@ -10,13 +10,14 @@ Memory holds one shard for each process, and some hundred bytes of every row.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.curation import duplicates, fates, own_rules, sources, traces, verifiability
+from training.curation import duplicates, fates, own_rules, progress, sources, traces, verifiability
 from training.curation.decontamination import STEP as DECONTAMINATION
 from training.curation.fates import Fates
 from training.curation.near_shards import drop_near, help_with_near
@@ -55,11 +56,13 @@ class SourceCounts:
 
     Attributes:
         rows: By the name of the source.
+        refused: Those that are no records, by reason.
         conversions: How many traces each rule changed.
         system_turns: Turns of conversations that were left out, by the name of the source.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     conversions: Counter[str] = field(default_factory=Counter)
     system_turns: Counter[str] = field(default_factory=Counter)
 
@@ -100,9 +103,11 @@ def source_rows(
     Raises:
         DataError: A file is unreadable, or a column is missing or misnamed.
     """
-    for recipe in recipes:
-        batches = source_batches(recipe, inputs[recipe.input_name], seed)
-        yield _counted(recipe.name, batches, counts, on_batch)
+    with progress.step(sources.STEP) as told:
+        for recipe in recipes:
+            batches = source_batches(recipe, inputs[recipe.input_name], seed)
+            yield _counted(recipe.name, batches, counts, on_batch)
+        told.append(progress.counts(counts.rows.total(), counts.refused))
 
 
 def _counted(
@@ -120,7 +125,8 @@ def _counted(
         refused.update(reasons)
         rows = [*problems, *(reject.problem for reject in batch.rejects)]
         yield Rows([sources.cut(row) for row in rows], [*[None] * len(problems), *reasons])
-    say(f"source {name}: {counts.rows[name]} rows; {_told(refused)}")
+    counts.refused.update(refused)
+    say(f"source {name}: {counts.rows[name]} rows; {progress.rejected(refused)}")
 
 
 def sift(
@@ -150,9 +156,14 @@ def sift(
         RuntimeError: A row was lost, or is there twice: a fault of ours.
     """
     settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest, steps.rules)
+
+    def written(folder: Path) -> Iterator[Path]:
+        yield from write_shards(rows, folder)
+        progress.begin(progress.RULES)  # other processes may have begun with the first shards
+
     paths = work.run(
         "rows",
-        lambda folder: write_shards(rows, folder),
+        written,
         steps.examine,
         settings,
         lambda: steps.num_undecided,
@@ -165,12 +176,30 @@ def sift(
     found = pa.concat_tables([FOUND.empty_table(), *map(read_table, paths)])
     row_fates = Fates(len(found))
     fates.drop_by_themselves(row_fates, found)
-    fates.drop_equal(row_fates, found)
-    fates.drop_long(row_fates, found, steps.max_prompt_tokens)
+    num_records = len(found) - row_fates.counts(sources.STEP).total()
+    reasons = row_fates.counts(verifiability.STEP, own_rules.STEP)
+    progress.end(progress.RULES, progress.counts(num_records, reasons))
+    with _step(verifiability.DUPLICATES, row_fates):
+        fates.drop_equal(row_fates, found)
+    with _step(verifiability.PROMPT_LENGTH, row_fates):
+        fates.drop_long(row_fates, found, steps.max_prompt_tokens)
     if near.near:
-        drop_near(row_fates, found, shards, steps, work)
-    variants = fates.drop_leaks(row_fates, found, reject_variants=leaks.number_variants == "reject")
+        with _step(duplicates.STEP, row_fates):
+            drop_near(row_fates, found, shards, steps, work)
+    with _step(DECONTAMINATION, row_fates):
+        variants = fates.drop_leaks(
+            row_fates, found, reject_variants=leaks.number_variants == "reject"
+        )
     return _deal(shards, row_fates, work.folder / "dealt", variants)
+
+
+@contextmanager
+def _step(name: str, row_fates: Fates) -> Iterator[None]:
+    """Tells of a step, and how many rows it drops for which reason."""
+    num_in = len(row_fates.left)
+    with progress.step(name) as told:
+        yield
+        told.append(progress.counts(num_in, row_fates.counts(name)))
 
 
 def _deal(
@@ -181,7 +210,6 @@ def _deal(
     places = [folder / "usable", *(folder / f"rejects-{n}" for n in range(len(STEPS)))]
     for place in places:
         place.mkdir(parents=True)
-    counts = Counter[tuple[str, str]]()
     for number, shard in enumerate(shards):
         rows = read_table(shard).select(PROBLEM_COLUMNS)
         told = table.slice(start, len(rows))
@@ -192,7 +220,6 @@ def _deal(
         for column, name in zip(columns, REJECT_COLUMNS, strict=True):
             rows = rows.append_column(name, column)
         parts += [rows.filter(pc.equal(steps, step)) for step in STEPS]
-        counts.update(zip(steps.to_pylist(), reasons.to_pylist(), strict=True))
         for place, part in zip(places, parts, strict=True):
             num_out += len(part)
             if len(part):
@@ -200,18 +227,5 @@ def _deal(
         shard.unlink()
     if not start == num_out == len(table):
         raise RuntimeError(f"curation read {start} rows, judged {len(table)}, dealt {num_out}")
-    _tell(counts, num_out)
     usable, *rejects = (sorted(place.iterdir()) for place in places)
     return Sifted(num_out, usable, [path for paths in rejects for path in paths], variants)
-
-
-def _tell(counts: Counter[tuple[str, str]], num_left: int) -> None:
-    for step in STEPS:
-        reasons = Counter({reason: n for (of, reason), n in counts.items() if of == step})
-        num_left -= reasons.total()
-        say(f"{step}: {num_left} rows are left; {_told(reasons)}")
-
-
-def _told(reasons: Counter[str]) -> str:
-    """How many rows were rejected, for which reasons."""
-    return "; ".join(f"{n} {why}" for why, n in reasons.most_common()) or "none rejected"

@@ -58,7 +58,11 @@ class Topics:
 
 
 def find_topics(
-    questions: Sequence[str], settings: TopicsRecipe, seed: int, embed: Embed | None = None
+    questions: Sequence[str],
+    settings: TopicsRecipe,
+    seed: int,
+    embed: Embed | None = None,
+    on_embedded: Callable[[], None] = lambda: None,
 ) -> Topics:
     """Finds the topics of questions.
 
@@ -69,14 +73,17 @@ def find_topics(
         settings: The recipe's.
         seed: Of the sample that is clustered where there are too many, and of the SVD.
         embed: A sentence-embedding model; None for TF-IDF of the words.
+        on_embedded: Called once the questions have vectors, or no sampled one has a word.
     """
     count = len(questions)
     sample = _sample(count, settings.max_clustered, seed)
     if not any(terms(questions[place]) for place in sample):
+        on_embedded()
         return Topics([OTHER] * count, np.zeros((count, 2)), len(sample), len(sample), 0)
     vocabulary, counts = count_terms(questions, sample)
     found = tf_idf(counts, sample) if embed is None else embed(questions)
     vectors = reduced(found, sample, seed)
+    on_embedded()
     # Without a known word, a row of TF-IDF is zero: such rows are not alike, they are unknown.
     is_known = counts.getnnz(axis=1) > 0 if embed is None else np.ones(count, dtype=bool)
     labels = np.full(count, -1, dtype=np.int64)

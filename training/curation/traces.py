@@ -8,7 +8,7 @@ place in sets that need one, and no other.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from training.answers import extract_boxed
 from training.recipe.curation import TracesRecipe
@@ -53,27 +53,25 @@ def convert_all(problems: Sequence[Problem]) -> tuple[list[Problem], dict[str, i
 
 
 def faults(
-    problems: Sequence[Problem],
+    problems: Iterable[Problem],
     settings: TracesRecipe,
-    count_tokens: Callable[[Sequence[str]], Sequence[int]],
+    count_tokens: Callable[[str], int],
 ) -> dict[str, str]:
     """What is wrong with the traces.
 
     Args:
         problems: Problems with unique ids; one without a trace has none wrong.
         settings: The recipe's bounds.
-        count_tokens: Length of each text as the policy reads it, tokens.
+        count_tokens: Length of a text as the policy reads it, tokens.
 
     Returns:
         Id of a problem -> its trace's first fault, in words that are the same for all such.
     """
-    traced = [(problem, problem["solution"]) for problem in problems]
-    texts = [trace for _, trace in traced if trace is not None]
-    lengths = iter(count_tokens(texts))
     found: dict[str, str] = {}
-    for problem, trace in traced:
+    for problem in problems:
+        trace = problem["solution"]
         if trace is not None:
-            reason = _fault(problem["question"], trace, next(lengths), settings)
+            reason = _fault(problem["question"], trace, count_tokens(trace), settings)
             if reason is not None:
                 found[problem["id"]] = reason
     return found

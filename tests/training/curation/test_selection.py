@@ -15,13 +15,9 @@ def row(number, family="sums", level=1, modality="text", pass_rate=0.25, solutio
         "source": source,
         "modality": modality,
         "family": family,
-        "template": "t",
         "level": level,
         "question": f"q{number}",
-        "images": [],
-        "answer": "1",
-        "solution": solution,
-        "reading": None,
+        "solution_characters": None if solution is None else len(solution),
         "pass_rate": pass_rate,
     }
 
@@ -100,7 +96,7 @@ def test_what_a_set_refuses_is_rejected_with_the_reason(change, rules, reason):
     good, bad = row(1, level=4 if "min_level" in rules else 1), row(2, **change)
     selection = select([good, bad], [text_set(**rules)], seed=0)
     assert [problem["id"] for problem in selection.sets["train"]] == ["p0001"]
-    assert [(each.problem["id"], each.reason) for each in selection.rejects] == [("p0002", reason)]
+    assert selection.left == {"p0002": reason}
     assert selection.shortfall == {"train": 9}
 
 
@@ -119,12 +115,12 @@ def test_sets_are_filled_in_order_and_what_is_left_goes_to_the_next():
         "second": 4,
     }
     assert selection.shortfall == {"first": 0, "second": 2}
-    assert selection.rejects == []
+    assert selection.left == {}
 
 
 def test_what_full_sets_leave_is_not_selected():
     selection = select([row(n) for n in range(5)], [text_set(num_problems=2)], seed=0)
-    assert [each.reason for each in selection.rejects] == ["not selected"] * 3
+    assert [*selection.left.values()] == ["not selected"] * 3
 
 
 problems = st.lists(
@@ -167,8 +163,7 @@ set_recipes = st.lists(
 def test_every_row_ends_in_exactly_one_place(rows, sets, seed):
     selection = select(rows, sets, seed)
     chosen = [problem["id"] for each in selection.sets.values() for problem in each]
-    rejected = [reject.problem["id"] for reject in selection.rejects]
-    assert sorted(chosen + rejected) == sorted(problem["id"] for problem in rows)
+    assert sorted([*chosen, *selection.left]) == sorted(problem["id"] for problem in rows)
     for curated in sets:
         assert len(selection.sets[curated.name]) + selection.shortfall[curated.name] == (
             curated.num_problems
@@ -206,7 +201,7 @@ def test_a_source_gives_no_more_than_the_set_takes_of_it():
     levels = Counter(problem["level"] for problem in chosen if problem["source"] == "large")
     assert levels == {1: 4, 2: 4}
     assert selection.shortfall == {"train": 16}
-    assert Counter(each.reason for each in selection.rejects) == {"its source gives no more": 32}
+    assert Counter(selection.left.values()) == {"its source gives no more": 32}
 
 
 def test_what_another_set_takes_of_a_full_source_counts_apart():
@@ -214,7 +209,7 @@ def test_what_another_set_takes_of_a_full_source_counts_apart():
     sets = [text_set("first", 10, max_per_source={"large": 3}), text_set("second", 5)]
     selection = select(rows, sets, seed=0)
     assert [len(chosen) for chosen in selection.sets.values()] == [3, 5]
-    assert [each.reason for each in selection.rejects] == ["not selected"] * 2
+    assert [*selection.left.values()] == ["not selected"] * 2
 
 
 @settings(max_examples=60, deadline=None)

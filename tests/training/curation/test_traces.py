@@ -1,6 +1,7 @@
 import pytest
 
 from training.curation import traces
+from training.curation.outlines import outline_of
 from training.curation.selection import select
 from training.recipe.curation import TracesRecipe
 from training.recipe.recipe import SetRecipe
@@ -8,8 +9,8 @@ from training.recipe.recipe import SetRecipe
 SOUND = "<think>Two and two are four.</think>\\boxed{4}"
 
 
-def count_words(texts):
-    return [len(text.split()) for text in texts]
+def count_words(text):
+    return len(text.split())
 
 
 def fault_of(make, trace, question="What is 2 + 2?", **bounds):
@@ -75,14 +76,11 @@ def test_repeated_runs_are_counted_by_hand():
 
 
 def test_a_fault_costs_the_place_in_sets_that_need_a_trace_and_no_other(make):
-    rows = [
-        make(n, solution=SOUND, level=3, pass_rate=0.5, question=f"What is {n} + 1?")
-        for n in range(3)
-    ]
+    rows = [outline_of(make(n, solution=SOUND, level=3, pass_rate=0.5)) for n in range(3)]
     cold = SetRecipe(name="cold", modality="text", num_problems=3, needs_solution=True)
     rest = SetRecipe(name="rest", modality="text", num_problems=3)
     chosen = select(rows, [cold, rest], 0, {"p1": "trace that ends in a loop"})
     assert [row["id"] for row in chosen.sets["cold"]] == ["p0", "p2"]
     assert [row["id"] for row in chosen.sets["rest"]] == ["p1"]
-    [reject] = select(rows, [cold], 0, {"p1": "trace that ends in a loop"}).rejects
-    assert reject.reason == "trace that ends in a loop"
+    left = select(rows, [cold], 0, {"p1": "trace that ends in a loop"}).left
+    assert left == {"p1": "trace that ends in a loop"}

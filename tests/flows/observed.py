@@ -107,3 +107,11 @@ def wait_for_steps(services: Services, run_id: UUID) -> list[psutil.Process]:
             return supervisor(services, "worker").children(recursive=True)
         time.sleep(0.5)
     raise AssertionError("no step was done")
+
+
+def kill_with_its_tree(process: psutil.Process) -> None:
+    """Kills a process, and waits for what it had started to end by itself."""
+    tree = process.children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs([process, *tree], timeout=300)
+    assert alive == []

@@ -1,6 +1,19 @@
-"""What a finished run leaves: assets in Prefect, and a report."""
+"""What a finished run leaves: assets and tasks in Prefect, a record and a report."""
 
+import json
 import re
+import time
+from uuid import UUID
+
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import State
+
+from infra.access import api_client
 
 ROLE = "prefect.resource.role"
 
@@ -30,3 +43,28 @@ def require_whole_report(page, record):
         assert stage["artifact"]["sha256"] in page
     assert page.count('src="data:image/png;base64,') == 4  # of the benchmark's four problems
     assert page.count("pocket_multimodal") >= 3  # the accuracies of three policies
+
+
+def run_record(services) -> dict:
+    records = (services.settings.reports).glob("*/run.json")
+    return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
+
+
+def of_run(run_id: UUID) -> ArtifactFilter:
+    return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+
+
+def ended_steps(services, run_id: UUID) -> dict[str, State]:
+    """How the steps of a run's curation ended, in order; the server hears of it a little later."""
+    of_run, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with api_client(services.settings) as client:
+            found = client.read_task_runs(flow_run_filter=of_run)
+        steps = [one for one in found if one.name.startswith("curate: ")]
+        if steps and all(one.state.is_final() for one in found):
+            steps.sort(key=lambda one: one.start_time)
+            (task,) = [one for one in found if one.name == "curate"]  # the graph has them in it
+            assert all(one.task_inputs["__parents__"][0].id == task.id for one in steps)
+            return {one.name.removeprefix("curate: "): one.state for one in steps}
+        time.sleep(0.5)
+    raise AssertionError(found)

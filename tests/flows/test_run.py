@@ -1,10 +1,8 @@
 """Whole runs through a real server and a real worker: finished, failed, cancelled and killed."""
 
-import json
 import re
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import replace
 from itertools import pairwise
@@ -13,13 +11,6 @@ from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    FlowRunFilter,
-    FlowRunFilterId,
-)
-from prefect.client.schemas.objects import State
 
 from flows.watch import start_run
 from infra.access import api_client
@@ -39,6 +30,7 @@ from tests.flows.observed import (
     cancel,
     ended,
     is_paused,
+    kill_with_its_tree,
     retry,
     saved_steps,
     supervisor,
@@ -48,7 +40,13 @@ from tests.flows.observed import (
     wait_for_the_end_of_processes,
     with_command,
 )
-from tests.flows.outcomes import require_assets, require_whole_report
+from tests.flows.outcomes import (
+    ended_steps,
+    of_run,
+    require_assets,
+    require_whole_report,
+    run_record,
+)
 from tests.flows.planted import IN_ENVIRONMENT, require_hidden
 
 ROOT = Path(__file__).parents[2]
@@ -72,19 +70,6 @@ CRASHED = "its stage ends too, the run is marked as crashed"
 def services(tmp_path_factory, started_services):
     with started_services(tmp_path_factory.mktemp("run") / "home", **IN_ENVIRONMENT) as services:
         yield services
-
-
-def kill_with_its_tree(process: psutil.Process) -> None:
-    """Kills a process, and waits for what it had started to end by itself."""
-    tree = process.children(recursive=True)
-    process.kill()
-    _, alive = psutil.wait_procs([process, *tree], timeout=300)
-    assert alive == []
-
-
-def run_record(services) -> dict:
-    records = (services.settings.reports).glob("*/run.json")
-    return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
 
 
 @fault(
@@ -255,22 +240,6 @@ def test_a_broken_gate_stops_the_run_and_only_a_fresh_one_curates_again(
     assert (reused[0], reused[1].name) == ("reused", "Cached")
 
 
-def ended_steps(services, run_id: UUID) -> dict[str, State]:
-    """How the steps of a run's curation ended, in order; the server hears of it a little later."""
-    of_run, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), time.monotonic() + 120
-    while time.monotonic() < deadline:
-        with api_client(services.settings) as client:
-            found = client.read_task_runs(flow_run_filter=of_run)
-        steps = [one for one in found if one.name.startswith("curate: ")]
-        if steps and all(one.state.is_final() for one in found):
-            steps.sort(key=lambda one: one.start_time)
-            (task,) = [one for one in found if one.name == "curate"]  # the graph has them in it
-            assert all(one.task_inputs["__parents__"][0].id == task.id for one in steps)
-            return {one.name.removeprefix("curate: "): one.state for one in steps}
-        time.sleep(0.5)
-    raise AssertionError(found)
-
-
 def test_a_gate_stops_rl_that_trains_and_the_run_shows_what_it_saw(services, recipes, tmp_path):
     text, live = (recipes / "tiny.toml").read_text(), tmp_path / "live.toml"
     # Of 1,000 steps the first is enough: no response of four tokens has five.
@@ -294,10 +263,6 @@ def test_a_gate_stops_rl_that_trains_and_the_run_shows_what_it_saw(services, rec
     # It has saved the step that it was in: a run with other bounds goes on from there.
     (saved,) = {Path(name).name for name in saved_steps(services) - before}
     assert 1 <= int(saved.removeprefix("step-")) < 1000
-
-
-def of_run(run_id: UUID) -> ArtifactFilter:
-    return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
 
 
 def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):

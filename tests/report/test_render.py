@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from report import render as render_evidence
 from report.evidence import gather
 from report.gains import Difference, corrected, gains
 from report.samples import choose
+from tests.report.page import Page
 
-VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = [
     "</pre><script>alert(1)</script>",
     '"><img src=http://evil.example/x onerror=alert(1)>',
@@ -33,33 +32,6 @@ HOSTILE = [
 
 def render(run, folders):
     return render_evidence(run, gather(run, folders))
-
-
-class Page(HTMLParser):
-    """Collects elements and text, and fails on tags that do not close in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 def test_files_that_somebody_else_wrote_end_no_report(made_up_run):

@@ -60,10 +60,10 @@ class Evaluator(Machine):
         made_of = ingredients(mine, "evaluate", "evaluate", digests)
         self.key = stage_key(made_of)
 
-        def worker(request: StageRequest, *_: object) -> State:
+        def worker(request: StageRequest, *_: object) -> tuple[uuid.UUID, State]:
             given = dict(request.inputs)
             make_and_enter(run, store, request, made_of, given, Watcher(), execute=in_this_process)
-            return Completed()
+            return uuid.uuid4(), Completed()
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pools, "_run", worker)

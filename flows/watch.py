@@ -166,6 +166,8 @@ def _steps(client: SyncPrefectClient, run_id: UUID) -> list[Step]:
     progress = {artifact.task_run_id: artifact for artifact in artifacts}
     tasks = client.read_task_runs(flow_run_filter=of_run)
     started = sorted((task for task in tasks if task.start_time), key=lambda t: str(t.start_time))
+    # Of a step that was tried again, the newest.
+    newest = {task.name: task for task in started}
     return [
         Step(
             name=task.name,
@@ -173,7 +175,7 @@ def _steps(client: SyncPrefectClient, run_id: UUID) -> list[Step]:
             seconds=task.estimated_run_time.total_seconds(),
             progress=str(progress[task.id].description or "") if task.id in progress else "",
         )
-        for task in started
+        for task in newest.values()
     ]
 
 

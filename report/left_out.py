@@ -69,7 +69,8 @@ def _benchmarks(found: Mapping[str, Counts], number_variants: Counts) -> tuple[B
         for benchmark, _, question in [name.partition(": ")]
     ]
     variants = ", ".join(f"{count} of {name}" for name, count in number_variants.items())
-    said = [f"Rows were left out for {len(rows)} questions of benchmarks."]
+    num_questions = len({name for questions in found.values() for name in questions})
+    said = [f"Rows were left out for {num_questions} questions of benchmarks."]
     if len(rows) > MAX_ROWS:
         said.append(f"The table has the first {MAX_ROWS}, rejects.parquet all.")
     if variants:

@@ -98,8 +98,8 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
         fields = result_fields(recipe, "curate")["curation"]["grader"]
         by = {name: fields[name] for name in ("model", "rollout")}
         modules = sampling_modules(recipe.grader_rollout.engine)
-        grader = {"grader": [made_of.inputs[GRADER], by], "modules": modules}
-        asked.insert(0, alone | grader)
+        # Beside the base's modules: its responses lie under this key, too.
+        asked.insert(0, alone | {"grader": [made_of.inputs[GRADER], by, modules]})
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
 
 

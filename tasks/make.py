@@ -241,7 +241,8 @@ def _attempt(
             watch.see(metrics)
 
     try:
-        with uploads, display.following():
+        # The last upload does not wait until a person sees the end.
+        with display.following(), uploads:
             execute(job, resources, on_line=display.show_line, on_metrics=on_metrics)
     except StagePreempted as notice:
         raise StagePreempted(f"{notice}\nPreempted: {uploads.saved}") from notice

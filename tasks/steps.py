@@ -42,7 +42,7 @@ class End(NamedTuple):
     message: str
 
 
-@task(name="step", cache_policy=NO_CACHE, task_run_name="{stage}: {name}")
+@task(name="step", retries=0, cache_policy=NO_CACHE, task_run_name="{stage}: {name}")
 def last_as_long(stage: str, name: str, ended: "SimpleQueue[End]") -> State[Any]:
     """Waits for the end of a step.
 

@@ -47,7 +47,7 @@ def row_groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, 
     """Parts rows into groups of `MAX_GROUP_ROWS` and `GROUP_BYTES` at most, or of one row."""
     group, num_bytes = list[Mapping[str, Any]](), 0
     for row in rows:
-        size = _size(list(row.values()))
+        size = size_of(list(row.values()))
         if group and (len(group) == MAX_GROUP_ROWS or num_bytes + size > GROUP_BYTES):
             yield group
             group, num_bytes = [], 0
@@ -57,16 +57,16 @@ def row_groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, 
         yield group
 
 
-def _size(value: object) -> int:
+def size_of(value: object) -> int:
     """Bytes that a value takes in a column, at most: a character of a text may take four."""
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, str):
         return len(value) if value.isascii() else 4 * len(value)
     if isinstance(value, Mapping):
-        return sum(map(_size, value.values()))
+        return sum(map(size_of, value.values()))
     if isinstance(value, list):
-        return sum(map(_size, value))
+        return sum(map(size_of, value))
     return 8
 
 

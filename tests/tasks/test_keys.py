@@ -7,6 +7,8 @@ from contracts.artifact import Artifact
 from contracts.provenance import Provenance
 from infra.settings import PROJECT_ROOT
 from infra.store import Store
+from tasks import keys
+from tasks.closure import sampling_modules
 from tasks.keys import (
     ingredients,
     input_digests,
@@ -211,6 +213,22 @@ def test_a_graders_responses_lie_apart_and_the_base_models_count_with_any():
     first, also = responses(of=graded, **{"model:grader": "b" * 64})
     other, _ = responses(of=graded, **{"model:grader": "c" * 64})
     assert also == alone and len({first, other, alone}) == 3
+
+
+def test_the_bases_engine_counts_where_the_grader_has_another(monkeypatch):
+    """Its responses lie under the first key, too."""
+    grader = {"model": {"path": "./grader"}, "samples_per_problem": 4}
+    grader["rollout"] = {"engine": "transformers"}
+    graded = changed("curation", grader=grader).model_dump()
+    read = recipe(curation=graded["curation"], rollout={"engine": "vllm"})
+    before = responses(of=read, **{"model:grader": "b" * 64})
+
+    def changed_vllm(engine):
+        return sampling_modules(engine) | ({"its": "code"} if engine == "vllm" else {})
+
+    monkeypatch.setattr(keys, "sampling_modules", changed_vllm)
+    after = responses(of=read, **{"model:grader": "b" * 64})
+    assert not {*before} & {*after}
 
 
 def test_what_of_a_graders_engine_changes_its_answers_is_in_the_keys_and_nothing_else():

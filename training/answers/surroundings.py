@@ -28,7 +28,7 @@ _BEFORE = re.compile(
 # All that `_BEFORE` matches is shorter than this, but for fractions and roots, which hold three
 # braces at most, and for lists and long white space.
 _SHORT, _BRACES = 100, 3
-_LONG = re.compile(r",\s*\Z|\s{10}")
+_LONG = re.compile(r",\s*\$?\s*\Z|\s{10}")
 _LIST_ITEM_OR_TAG = re.compile(
     r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |(?:</?\w+>|[=-]>) *\n?)\Z"
 )

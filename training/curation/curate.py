@@ -210,6 +210,7 @@ def grade(
         rates = difficulty.pass_rates(problems, outcomes)
         unknown = Counter({difficulty.NOT_VERIFIED: rates.count(None)})
         told += [progress.counts(len(problems), +unknown), f"{len(requests)} asked"]
+    del requests  # with questions and pictures, which the grader's have as well
     grades = dict[str, int | None]()
     if curation.grader is not None:
         num_samples = curation.grader.samples_per_problem

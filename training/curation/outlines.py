@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from training.curation.shards import PROBLEM_COLUMNS, problems_of, read_table, read_usable
 from training.records import Modality, Problem
-from training.tables import GROUP_BYTES
+from training.tables import GROUP_BYTES, size_of
 
 MAX_PARTS = 512  # files that are open at once
 _PLACE = "place"
@@ -29,6 +29,7 @@ class Outline(TypedDict):
 
     Fields:
         solution_characters: Length of its trace, None where it has none.
+        num_bytes: That the whole row takes in memory, about.
 
     The others are those of `training.records.Problem`.
     """
@@ -41,6 +42,7 @@ class Outline(TypedDict):
     question: str
     pass_rate: float | None
     solution_characters: int | None
+    num_bytes: int
 
 
 def outline_of(problem: Problem) -> Outline:
@@ -55,6 +57,7 @@ def outline_of(problem: Problem) -> Outline:
         question=problem["question"],
         pass_rate=problem["pass_rate"],
         solution_characters=None if trace is None else len(trace),
+        num_bytes=size_of(dict(problem)),
     )
 
 
@@ -75,12 +78,11 @@ def whole(outlines: Sequence[Outline], files: Sequence[Path]) -> Iterator[Proble
     """
     if not outlines:
         return
-    num_bytes = sum(map(_num_bytes, files))
-    rows_of_part = ceil(len(outlines) / min(max(num_bytes // GROUP_BYTES, 1), MAX_PARTS))
+    starts = _starts([row["num_bytes"] for row in outlines])
     place_of = {row["id"]: place for place, row in enumerate(outlines)}
     with TemporaryDirectory(prefix="parts-", dir=files[0].parent) as folder:
-        parts = [Path(folder, str(start)) for start in range(0, len(outlines), rows_of_part)]
-        _part(files, place_of, rows_of_part, parts)
+        parts = [Path(folder, str(start)) for start in starts]
+        _part(files, place_of, starts, parts)
         for path in parts:
             table = read_table(path)
             path.unlink()
@@ -92,7 +94,7 @@ def whole(outlines: Sequence[Outline], files: Sequence[Path]) -> Iterator[Proble
 
 
 def _part(
-    files: Sequence[Path], place_of: dict[str, int], rows_of_part: int, parts: Sequence[Path]
+    files: Sequence[Path], place_of: dict[str, int], starts: Sequence[int], parts: Sequence[Path]
 ) -> None:
     """Writes every row that has a place into its part's file, with the place."""
     with ExitStack() as stack:
@@ -105,13 +107,19 @@ def _part(
                 stack.enter_context(pq.ParquetWriter(part, table.schema, compression="zstd"))
                 for part in parts
             ]
-            owners = np.where(places < 0, -1, places // rows_of_part)
+            owners = np.searchsorted(starts, places, side="right") - 1  # -1: of no part
             for number in np.unique(owners[owners >= 0]).tolist():
                 own = np.flatnonzero(owners == number)
                 writers[number].write_table(table.take(pa.array(own)))
 
 
-def _num_bytes(path: Path) -> int:
-    metadata = pq.read_metadata(path)
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    return sum(group.total_byte_size for group in groups)
+def _starts(sizes: Sequence[int]) -> list[int]:
+    """Where parts begin, so that none has more bytes than it should, or it has one row."""
+    most = max(GROUP_BYTES, ceil(2 * sum(sizes) / MAX_PARTS))
+    starts, num_bytes = [0], 0
+    for place, size in enumerate(sizes):
+        if num_bytes and num_bytes + size > most:
+            starts.append(place)
+            num_bytes = 0
+        num_bytes += size
+    return starts

@@ -24,9 +24,13 @@ MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule comp
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
-_TOLD = r"(?:^[^\w\n]{0,20}|[.!?:;,)]\s{0,20}|\b(?:and|then|please|you|also)\s{1,20})"
+_TOLD = r"(?:^[^\w\n]{0,20}|[.!?:;]\s{0,20}|\b(?:and|then|please)\s{1,20})"
 _PROVES = r"(?:prove|disprove|show that|proof of|demonstrate that)\b"
-_TOLD_TO_PROVE = re.compile(_TOLD + _PROVES, re.IGNORECASE | re.MULTILINE)
+# "The results, (see the table), show that ..." tells nobody; "If x > 1, prove ..." does.
+_TOLD_TO_PROVE = re.compile(
+    rf"{_TOLD}{_PROVES}|(?:[,)]\s{{0,20}}|\b(?:you|also)\s{{1,20}})(?:prove|disprove)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
 _OPEN = (
     r"\b(?:explain|discuss|justify|give an example|in your own words|what do you think"
@@ -35,9 +39,9 @@ _OPEN = (
 _MAY_BE_OPEN_ENDED = re.compile(rf"{_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE)
 _OPEN_ENDED = re.compile(rf"{_OPEN}|{_TOLD}describe\b", re.IGNORECASE | re.MULTILINE)
 _TOLD_TO_DRAW = re.compile(
-    r"(?:^[^\w\n]{0,20}|[.!?:;]\s{1,20})(?:please )?(?:draw|sketch)\b"
+    r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?(?:draw|sketch)\b"
     r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
-    r"(?:graph|diagram|picture|figure|curve|plot|chart|region|it)s?\b",
+    r"(?:graph|diagram|picture|figure|curve|plot|chart|region|line|reflection|image|it)s?\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)

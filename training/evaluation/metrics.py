@@ -150,16 +150,22 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
         return 0.0
     most = max(len(rights) for rights in votes.values())
     leaders = [rights for rights in votes.values() if len(rights) == most]
-    return sum(rights[0] for rights in leaders) / len(leaders)
+    # Answers that count as the same may be judged differently: a letter with another one's text.
+    return sum(sum(rights) / len(rights) for rights in leaders) / len(leaders)
 
 
 def _vote(answer: str, rule: RuleKind) -> str | Fraction:
     """What counts as the same answer: a choice's letter, a number's value, else the text."""
-    if rule in ("letter", "nearest", "letters"):
+    is_choice = rule in ("letter", "nearest", "letters")
+    if is_choice:
         letters = read_letters(answer) if rule == "letters" else read_letter(answer, ())
-        return letters or "".join(answer.split()).casefold()
+        if letters:
+            return letters
     number = read_number(answer)
-    return "".join(answer.split()) if number is None else number
+    if number is not None:
+        return number
+    text = "".join(answer.split())
+    return text.casefold() if is_choice else text
 
 
 def of_samples(predictions: Sequence[Prediction], generator: np.random.Generator) -> list[Measure]:

@@ -196,8 +196,8 @@ class VllmEngine:
     ) -> Iterator[tuple[Request, Question]]:
         """What the group's first process takes, one request after the other, in all of them.
 
-        Images are decoded and prompts made into tokens in a thread while vLLM computes: the same
-        one for all of them, since a tokenizer is no thing to share.
+        Images are decoded and prompts made into tokens in one thread while vLLM computes. The
+        other one only decodes tokens meanwhile, which changes nothing of a tokenizer.
         """
 
         def prepared(request: Request) -> tuple[Request, Question]:
@@ -296,8 +296,8 @@ class VllmEngine:
                     given, num_samples = asked.pop(output.request_id)
                     num_open -= num_samples
                     yield given, output
-        if busy_seconds:
-            self.idle_share = 1.0 - busy_seconds / (perf_counter() - start_seconds)
+        seconds = perf_counter() - start_seconds
+        self.idle_share = 1.0 - busy_seconds / seconds if busy_seconds else 0.0
 
     def _sample(self, sample: CompletionOutput, num_prompt_tokens: int) -> Sample:
         return Sample(

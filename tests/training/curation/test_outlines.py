@@ -38,6 +38,14 @@ def test_outlines_have_what_is_small(rows, files):
     assert "images" not in found[0] and "solution" not in found[0]
 
 
+def test_parts_are_cut_by_bytes_and_not_by_rows(monkeypatch):
+    """Rows with pictures stand together in the order of ids."""
+    monkeypatch.setattr(outlines, "GROUP_BYTES", 100)
+    assert outlines._starts([1] * 250 + [90, 90, 300, 5]) == [0, 100, 200, 250, 251, 252, 253]
+    monkeypatch.setattr(outlines, "MAX_PARTS", 4)
+    assert outlines._starts([100] * 8) == [0, 4]
+
+
 # Fixtures and the bound are the same for all examples.
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

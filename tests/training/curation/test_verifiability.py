@@ -125,6 +125,9 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"question": "The equations x = 2t and y = t describe a path. What is y at x = 4?"},
         {"question": "Which is used to prove that ABC is DEF? (A) SSS (B) SAS", "answer": "A"},
         {"question": "Records show that 3 of 4 trains are late. How many of 8 are?"},
+        {"question": "The tests (see the table) show that 3 of 5 sprout. How many of 200 do?"},
+        {"question": "Data from 2020, show that sales grew by 5 a year. What came in 2022?"},
+        {"question": "The motion that you describe has the period T. What is T at T + 1 = 3?"},
         {"question": "If f(a) = 3 and f(b) = 5 , what is f(a) + f(b) ?"},
         {"answer": "f(x) = 2x + 1"},
     ],
@@ -144,6 +147,8 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("Let y = x^2.\nDescribe its graph.", "open-ended question"),
         ("Find the zeros of y = x^2 and sketch the graph.", "open-ended question"),
         ("Draw a triangle with the sides 3, 4 and 5.", "open-ended question"),
+        ("Using a ruler, draw the reflection in the mirror line.", "open-ended question"),
+        ("If x > 1, prove that x^2 > x.", "asks for a proof"),
         ("Let x = 2.(i) Find 2x. (ii) Find 3x.", "several questions in one"),
     ],
 )

@@ -241,6 +241,14 @@ def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
     assert majority_right(answers, rule) == 1.0
 
 
+def test_a_vote_does_not_depend_on_the_order_of_the_samples():
+    """A letter with the text of another choice counts as its letter, and is wrong."""
+    answers = [("A. 13 cm", False), ("A", True), ("A", True), ("B", False)]
+    for first in range(4):
+        assert majority_right(answers[first:] + answers[:first], "letter") == 2 / 3
+    assert majority_right([("12", True), ("12.0", True), ("B", False)], "letter") == 1.0
+
+
 def test_a_gain_is_of_the_metric_itself():
     """From IG to CM in one of two problems: 25 points of the score, though one answer of six."""
     before = [*group("a", "11-0"), *group("b", "00-0")]

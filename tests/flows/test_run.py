@@ -126,11 +126,14 @@ def test_a_run_outlives_its_server_and_the_next_one_reuses_its_stages(services, 
 
     # The last policy by itself: the run has asked it everything already.
     tiny = str(recipes / "tiny.toml")
+    answers = {*services.settings.home.glob("store/artifacts/answers/*")}
     alone = services.cli("evaluate", record["name"], "--recipe", tiny)
     assert alone.returncode == 0, alone.stdout + alone.stderr
     (evaluation,) = run_record(services)["stages"]
     assert evaluation["inputs"] == [outputs["multimodal_rl"], benchmark]
-    assert len(list(services.settings.home.glob("store/artifacts/answers/*"))) == len(policies)
+    # One for each policy, unless two of them say the same four tokens.
+    assert 1 <= len(answers) <= len(policies)
+    assert {*services.settings.home.glob("store/artifacts/answers/*")} == answers
 
     # From the run back to the rows of its sources.
     lineage = services.cli("lineage", record["name"])

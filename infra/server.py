@@ -1,6 +1,7 @@
 """The Prefect server as `make up` starts it: `python -m infra.server PORT`.
 
-It differs from `prefect server start` in two things. It answers to its own names only: a foreign
+It differs from `prefect server start` in three things. It shows the pages of runs (`infra.pages`),
+to which the UI links. It answers to its own names only: a foreign
 name that leads to the loopback address (DNS rebinding) gets nothing. And whoever writes to the
 database waits for its turn: Prefect begins a transaction DEFERRED, and where that has read, and
 wants to write after another has written, SQLite fails it at once ("database is locked"), whatever
@@ -15,6 +16,10 @@ from prefect.server.api.server import create_app
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from infra.access import credential
+from infra.pages import with_pages
+from infra.settings import load_settings
 
 ADDRESS = "127.0.0.1"
 NAMES = [ADDRESS, "localhost"]
@@ -37,7 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="infra.server", description=__doc__)
     parser.add_argument("port", type=int)
     options = parser.parse_args()
-    app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=NAMES)
+    settings = load_settings()
+    app = with_pages(create_app(final=True), settings.reports, credential(settings))
+    app = TrustedHostMiddleware(app, allowed_hosts=NAMES)
     uvicorn.run(app, host=ADDRESS, port=options.port, log_level="warning")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect import runtime, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
@@ -20,7 +20,7 @@ from report.ablation_page import document
 from report.evidence import FILES, gather
 from report.write_html import html_page
 from report.write_markdown import markdown_page
-from tasks.display import artifact_key
+from tasks.display import artifact_key, show_page
 from tasks.estimate import estimate_lines
 from tasks.grids import ArmRun, arm_runs, base_name, read_grid
 from tasks.keys import Reuse, name_key
@@ -147,7 +147,7 @@ def report_ablation(
     text = (folder / TABLE).read_text(encoding="utf-8")
     create_markdown_artifact(text, key=artifact_key("ablation"))
     page = folder / PAGE
-    create_link_artifact(page.as_uri(), link_text=str(page), key=artifact_key("ablation-page"))
+    show_page(settings, page, "ablation-page")
     get_run_logger().info("Table: %s", page)
     return artifact
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
 from report.datasheet import FILES, GRADED, PAGE, TEXT, datasheet, topic_questions
-from tasks.display import artifact_key, unless_the_server_is_away
+from tasks.display import artifact_key, show_page, unless_the_server_is_away
 from tasks.run import Run
 from tasks.topic_names import make_names
 from training.curation.topic_names import TopicNames
@@ -69,4 +69,4 @@ def show_datasheet(run: Run, artifact: Artifact) -> None:
         create_markdown_artifact(
             (folder / TEXT).read_text(encoding="utf-8"), key=artifact_key("datasheet")
         )
-        create_link_artifact(page.as_uri(), link_text=str(page), key=artifact_key("datasheet-page"))
+        show_page(run.settings, page, "datasheet-page")

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect import runtime
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     update_progress_artifact,
@@ -23,6 +25,8 @@ from contracts.artifact import Artifact
 from contracts.scores import Scores
 from contracts.steps import parse_step
 from infra.launcher import Metrics
+from infra.pages import page_address
+from infra.settings import Settings
 from infra.store import Store
 from report.score_page import score_page
 from tasks import live
@@ -200,6 +204,16 @@ def show_scores(store: Store, evaluation: Artifact) -> None:
     scores = Scores.model_validate_json(text).scores
     with unless_the_server_is_away():
         create_markdown_artifact(score_page(scores), key="scores", description="Scores")
+
+
+def show_page(settings: Settings, page: Path, *key: str, description: str | None = None) -> None:
+    """Leaves a link to a page of the reports' folder among the run's artifacts."""
+    create_link_artifact(
+        page_address(settings, page),
+        link_text=str(page),
+        key=artifact_key(*key),
+        description=description,
+    )
 
 
 def artifact_key(*parts: str) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from prefect import runtime, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
@@ -30,7 +30,7 @@ from data_checks import gate
 from data_checks.gate import GateError
 from data_checks.validate import Checked
 from infra.inputs.folder import local_folder
-from tasks.display import artifact_key
+from tasks.display import artifact_key, show_page
 from tasks.run import Run
 from training.recipe.gates import GateRecipe
 from training.recipe.stages import Stage
@@ -165,12 +165,8 @@ def show_gate(run: Run, checked: Checked) -> None:
             description=f"Gate {name}: the first rows that break an expectation",
         )
     page = run.keep_docs(name, checked.docs)
-    create_link_artifact(
-        page.as_uri(),
-        link_text=str(page),
-        key=artifact_key("gate", name, "docs"),
-        description=f"Data Docs of the gate {name}",
-    )
+    told = f"Data Docs of the gate {name}"
+    show_page(run.settings, page, "gate", name, "docs", description=told)
     if failed:
         get_run_logger().warning("Gate %s failed: %s", name, failed)
 

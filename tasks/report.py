@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from report.evidence import FILES, datasheet_folder, gather
 from report.items import write_items
 from tasks.assets import emit_asset
 from tasks.datasheet import write_datasheet
-from tasks.display import artifact_key
+from tasks.display import artifact_key, show_page
 from tasks.keys import name_key
 from tasks.run import Run, code_version
 from tasks.topic_names import kept_names
@@ -50,7 +50,7 @@ def report(run: Run) -> Artifact:
     create_markdown_artifact(
         (folder / "report.md").read_text(encoding="utf-8"), key=artifact_key("report")
     )
-    create_link_artifact(page.as_uri(), link_text=str(page), key=artifact_key("report-page"))
+    show_page(run.settings, page, "report-page")
     return artifact
 
 

@@ -1,16 +1,18 @@
 """Runs and processes as a person would look at them: states at the server, trees of processes."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import psutil
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import Artifact, FlowRun, State
 from prefect.states import Cancelling
 
-from infra.access import api_client
+from infra.access import api_client, credential
 from tests.flows.conftest import Services
 
 
@@ -71,6 +73,18 @@ def cancel(services: Services, run_id: UUID) -> State:
 def saved_steps(services: Services) -> set[str]:
     store = Path(services.settings.store_uri)
     return {str(path.relative_to(store)) for path in store.glob("keys/*/step-*")}
+
+
+def opened_links(services: Services, shown: Iterable[Artifact]) -> set[str]:
+    """The keys of the artifacts that link to a page, each opened as a browser would."""
+    user, _, password = credential(services.settings).partition(":")
+    opened = set()
+    for one in shown:
+        if link := re.fullmatch(r"\[(.*)\]\((http.*)\)", str(one.data)):
+            page = httpx.get(link[2], auth=(user, password), trust_env=False).raise_for_status()
+            assert page.text == Path(link[1]).read_text()
+            opened.add(str(one.key))
+    return opened
 
 
 def is_paused(run: FlowRun) -> bool:

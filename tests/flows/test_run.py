@@ -31,6 +31,7 @@ from tests.flows.observed import (
     ended,
     is_paused,
     kill_with_its_tree,
+    opened_links,
     retry,
     saved_steps,
     supervisor,
@@ -261,6 +262,8 @@ def test_a_gate_stops_rl_that_trains_and_the_run_shows_what_it_saw(services, rec
     with api_client(services.settings) as client:
         shown = {one.key: one for one in client.read_artifacts(artifact_filter=of_run(run_id))}
     assert "step 1" in str(shown["gate-rollouts-multimodal-rl-rows"].data)
+    links = {"report-page", "datasheet-page", "gate-curation-docs"}
+    assert links < opened_links(services, shown.values())
     docs = services.settings.reports / record["name"] / "gates" / "rollouts-multimodal_rl.html"
     assert docs.is_file() and (docs.parents[1] / "report.html").is_file()
     # It has saved the step that it was in: a run with other bounds goes on from there.

@@ -10,7 +10,7 @@ from contracts.texts import one_line
 
 _LINE = re.compile(
     r"(?:node 0: )?"  # of several nodes, the first one's processes speak
-    r"step (?P<name>[a-z][a-z ]{0,39}): (?:begins|ends, (?P<told>.*))"
+    r"step (?P<name>[a-z][a-z ]{0,39}|[\w.]{1,255}:\w{1,255}): (?:begins|ends, (?P<told>.*))"
 )
 
 
@@ -19,7 +19,7 @@ class StepLine:
     """A line that is about a step.
 
     Attributes:
-        name: The step's, small letters and spaces.
+        name: The step's, small letters and spaces; of a function, `package.module:name`.
         told: What became of it, in one line; None where it begins.
     """
 

@@ -195,11 +195,12 @@ def inspect(
 ) -> None:
     """Shows five rows of a source as curation reads them, and why others would be rejected."""
     from tasks.inspect import find_source, inspect_lines
+    from training.recipe.curation import STEPS
 
     loaded = _load(recipe) if recipe else None
     found = find_source(source, loaded, modality)
-    rules = loaded.curation.rules if loaded else ()
-    for line in inspect_lines(found, load_settings(), rows, rules):
+    steps = loaded.curation.steps if loaded else STEPS
+    for line in inspect_lines(found, load_settings(), rows, steps):
         print(line, flush=True)
 
 

@@ -1,6 +1,6 @@
 """What a source holds and what curation would do with it, before anybody runs anything.
 
-No model is needed: the steps that ask one, and the search for benchmarks' questions, are left out.
+No model is needed: of curation's steps it takes the rules and the search for equal questions.
 """
 
 from collections import Counter
@@ -19,6 +19,7 @@ from training.curation.rows import read_rows
 from training.curation.sources import SourceRows, load_source
 from training.curation.step import Reject, split
 from training.curation.verifiability import drop_duplicates, keep_verifiable
+from training.recipe.curation import DUPLICATES, STEPS, VERIFIABILITY, own_steps
 from training.recipe.known_sources import KNOWN_SOURCES
 from training.recipe.recipe import Recipe
 from training.recipe.sources import SourceRecipe
@@ -67,7 +68,7 @@ def find_source(name: str, recipe: Recipe | None, modality: Modality | None) -> 
 
 
 def inspect_lines(
-    source: SourceRecipe, settings: Settings, num_rows: int, rules: Sequence[str] = ()
+    source: SourceRecipe, settings: Settings, num_rows: int, steps: Sequence[str] = STEPS
 ) -> Iterator[str]:
     """Describes a source by its first rows.
 
@@ -75,7 +76,7 @@ def inspect_lines(
         source: What is looked at.
         settings: Where this machine keeps its copies.
         num_rows: So many rows are read, of the first file.
-        rules: Of the user's own, `package.module:name`.
+        steps: Curation's, in their order.
 
     Raises:
         RecipeError: A rule of the user's own cannot be found.
@@ -94,7 +95,7 @@ def inspect_lines(
     limit = min(num_rows, source.num_problems or num_rows)
     few = source.model_copy(update={"num_problems": limit, "num_planted": 0})
     loaded = load_source(few, folder, seed=0)
-    rejects = _rejects(loaded, rules)
+    rejects = _rejects(loaded, steps)
     reasons = {id(one.problem): one for one in rejects}
     for row in loaded.kept[:NUM_SHOWN]:
         yield from _row(row, reasons.get(id(row)))
@@ -119,13 +120,20 @@ def _heading(source: SourceRecipe) -> Iterator[str]:
             yield f"note: {known.note}"
 
 
-def _rejects(loaded: SourceRows, rules: Sequence[str]) -> list[Reject]:
+def _rejects(loaded: SourceRows, steps: Sequence[str]) -> list[Reject]:
+    rejects, rows = list(loaded.rejects), loaded.kept
     with Verifier() as verifier:
-        usable = keep_verifiable(loaded.kept, verifier)
-    reasons = [own_rules.reason_for(rules, row) for row in usable.kept]
-    own = split(usable.kept, reasons, own_rules.STEP)
-    equal = drop_duplicates(own.kept)
-    return [*loaded.rejects, *usable.rejects, *own.rejects, *equal.rejects]
+        for step in steps:
+            if step == VERIFIABILITY:
+                result = keep_verifiable(rows, verifier)
+            elif step == DUPLICATES:
+                result = drop_duplicates(rows)
+            elif step in own_steps(steps):
+                result = split(rows, [own_rules.reason_for(step, row) for row in rows], step)
+            else:
+                continue
+            rejects, rows = rejects + result.rejects, result.kept
+    return rejects
 
 
 def _row(row: Problem, reject: Reject | None) -> Iterator[str]:

@@ -18,7 +18,7 @@ from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.store import Store
 from tasks.closure import outside_modules, sampling_modules, shard_modules, stage_modules
-from training.recipe.curation import GRADER
+from training.recipe.curation import GRADER, own_steps
 from training.recipe.effects import result_fields
 from training.recipe.recipe import Recipe
 from training.recipe.stages import custom_rewards, sets_of
@@ -178,7 +178,7 @@ def library_versions() -> dict[str, str]:
 def _own_modules(recipe: Recipe, stage: str) -> dict[str, str]:
     """Digests of the modules behind a stage's rewards, or curation's rules, of the user's own."""
     functions = custom_rewards(one for one in recipe.stages if one.name == stage)
-    functions += recipe.curation.rules if stage == "curate" else ()
+    functions += own_steps(recipe.curation.steps) if stage == "curate" else ()
     digests: dict[str, str] = {}
     for function in functions:
         digests |= outside_modules(function.partition(":")[0])

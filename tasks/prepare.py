@@ -25,6 +25,7 @@ from tasks.run import Run, recipe_path
 from training.curation import own_rules
 from training.endpoint.client import EndpointClient
 from training.evaluation.registry import check_benchmark
+from training.recipe.curation import own_steps
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 from training.recipe.grid import Asked
 from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
@@ -186,7 +187,7 @@ def check_rules(recipe: Recipe) -> None:
     Raises:
         RecipeError: One cannot be imported, takes or returns something else than it should.
     """
-    for function in recipe.curation.rules:
+    for function in own_steps(recipe.curation.steps):
         own_rules.check(function)
 
 

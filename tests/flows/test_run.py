@@ -56,7 +56,14 @@ GATES = [
     *("rollouts-multimodal_rl", "evaluation"),
 ]
 CURATION_STEPS = [
-    *("sources", "rules", "duplicates", "prompt length", "near duplicates", "decontamination"),
+    *(
+        "sources",
+        "verifiability",
+        "duplicates",
+        "prompt length",
+        "near duplicates",
+        "decontamination",
+    ),
     *("pass rate by the base", "traces", "embeddings", "topics", "selection", "sets"),
 ]
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"

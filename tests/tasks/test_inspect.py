@@ -53,10 +53,26 @@ def test_rules_of_the_users_own_are_asked_too(rows, settings, monkeypatch):
     with pytest.raises(RecipeError, match="no function nowhere"):
         list(inspect_lines(find_source(rows, None, None), settings, 100, ["json:nowhere"]))
     monkeypatch.setitem(sys.modules, "own_inspect", SimpleNamespace(no_sums=no_sums))
-    source, rules = find_source(rows, None, None), ["own_inspect:no_sums"]
-    told = list(inspect_lines(source, settings, 100, rules))
+    source, steps = find_source(rows, None, None), ["verifiability", "own_inspect:no_sums"]
+    told = list(inspect_lines(source, settings, 100, steps))
     assert "row inspected/000000000 - rejected: a sum" in told
-    assert "       2 rejected, own rules: a sum" in told
+    assert "       2 rejected, own_inspect:no_sums: a sum" in told
+
+
+def test_steps_are_taken_in_their_order(rows, settings, monkeypatch):
+    """Of two equal sums the second one is a duplicate, unless both are gone by then."""
+    monkeypatch.setitem(sys.modules, "own_order", SimpleNamespace(no_sums=no_sums))
+    source = find_source(rows, None, None)
+
+    def counts(*steps):
+        told = list(inspect_lines(source, settings, 100, ["verifiability", *steps]))
+        found = [line.split(" rejected, ") for line in told if " rejected, " in line]
+        return {reason: int(number) for number, reason in found if "sources" not in reason}
+
+    own, equal = "own_order:no_sums: a sum", "duplicates: duplicate question"
+    proof = "verifiability: asks for a proof"
+    assert counts("own_order:no_sums", "duplicates") == {proof: 1, own: 2}
+    assert counts("duplicates", "own_order:no_sums") == {proof: 1, equal: 1, own: 1}
 
 
 def no_sums(*, question, answer, solution, num_images, source, family, level):

@@ -17,6 +17,7 @@ from tasks.keys import shards_key
 from tasks.placement import check_clusters
 from tests.noisy import LINES_PER_RESPONSE
 from tests.ray_cluster import PRIVATE, RayCluster, ray_cluster
+from training.recipe.curation import STEPS
 from training.recipe.recipe import Recipe, parse_recipe
 from training.stage import run
 
@@ -168,7 +169,7 @@ def many_shards(**hardware: object) -> Recipe:
     values["curation"] |= {
         "samples_per_problem": 1,
         "max_response_tokens": 16,
-        "rules": ["tests.unhurried:rule"],
+        "steps": [STEPS[0], "tests.unhurried:rule", *STEPS[1:]],
     }
     values["sources"] += [
         values["sources"][0] | {"name": f"more-{number}", "num_problems": 4}

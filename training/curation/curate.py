@@ -1,8 +1,8 @@
 """Stage 0, GRAMMAR curation (paper section 3.1): from sources to balanced sets of problems.
 
-Sources -> verifiability -> rules of the user's own -> equal problems -> prompt length -> near
-duplicates -> decontamination -> difficulty -> topics -> balanced selection. Every row that comes in
-goes out in one set or among the rejects.
+Sources -> the recipe's steps -> difficulty -> traces -> topics -> balanced selection. The recipe's
+steps, in its order: verifiability, equal problems, prompt length, near duplicates, decontamination,
+and rules of the user's own. Every row that comes in goes out in one set or among the rejects.
 """
 
 import json
@@ -152,11 +152,11 @@ def gather(
     Returns:
         What came in, on the first process; else None.
     """
-    curation, counts = recipe.curation, SourceCounts()
+    counts = SourceCounts()
     benchmarks = load_questions(recipe, inputs)
     rows = source_rows(recipe.sources, inputs, recipe.seed, counts, work.stop_if_told)
     steps = row_steps(recipe, base, benchmarks, verifier)
-    sifted = sift(rows, steps, curation.duplicates, curation.decontamination, work)
+    sifted = sift(rows, steps, recipe.curation.decontamination, work)
     return None if sifted is None else Read(counts, benchmarks, sifted)
 
 
@@ -183,7 +183,7 @@ def row_steps(
         curation.max_prompt_tokens,
         curation.decontamination.containment,
         curation.duplicates.similarity,
-        curation.rules,
+        curation.steps,
     )
 
 

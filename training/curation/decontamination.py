@@ -23,9 +23,10 @@ from training.curation.shingles import jaccard, shingles
 from training.curation.stems import Stem, stem_of
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, holds, is_number, read
+from training.recipe import curation as steps
 from training.records import EncodedImage, Problem
 
-STEP = "decontamination"
+STEP = steps.DECONTAMINATION
 LEAK = "question of a benchmark"
 NUMBER_VARIANT = "number variant of a benchmark's question"
 SIMILAR_BESIDE_A_PICTURE = 0.5  # least Jaccard similarity of 5-character shingles

@@ -20,9 +20,10 @@ from training.answers import AnswerVerifier
 from training.curation.shingles import Hashes, bands, jaccard, shingles
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, read, same_problem
+from training.recipe import curation as steps
 from training.records import EncodedImage, Problem
 
-STEP = "near duplicates"
+STEP = steps.NEAR_DUPLICATES
 REASON = "near duplicate question"
 NUM_NEIGHBOURS = 16  # of a row among more that share a band
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from contracts.steps import StepLine
 from training.runtime.log import say
 
-RULES = "rules"  # the shipped ones, and those of the user's own
 PASS_RATE, LEVEL = "pass rate by the base", "level by the larger model"
 TRACES, EMBEDDINGS, TOPICS, SETS = "traces", "embeddings", "topics", "sets"
 MAX_REASONS = 12  # that are told; a rule of somebody's own may give each row another

@@ -1,12 +1,12 @@
 """What is found in one row by itself, whatever the others are: a shard at a time.
 
-The rules of verifiability, the prompt's length and the search for benchmarks' questions need no
-other row. For the steps that compare rows there are digests, by which equal questions, answers, ids
-and keys of wordings are told once all shards have been looked through.
+The rules of verifiability and of the user's own, the prompt's length and the search for benchmarks'
+questions need no other row. For the steps that compare rows there are digests, by which equal
+questions, answers, ids and keys of wordings are told once all shards have been looked through.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from training.curation import duplicates, own_rules, sources, verifiability
 from training.curation.decontamination import Asked, BenchmarkIndex
 from training.curation.shards import Rows, read_shard, read_table
 from training.curation.verifiability import told_alike
+from training.recipe import curation as shipped
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
 
@@ -29,14 +30,13 @@ _NAME = pa.dictionary(pa.int32(), pa.string())
 # What is found: one row for each of a shard's, in their order.
 FOUND = pa.schema(
     {
-        "step": _NAME,  # the step that drops it by itself, and why; null where none does
+        "step": _NAME,  # the first rule, shipped or of the user's own, that drops it, and why
         "reason": _NAME,
-        # Of rows that neither of them drops:
+        # Of each step the columns, of rows that neither a rule nor their length has dropped before:
         "question": _DIGEST,  # equal of rows with equal questions and images
         "answer": _DIGEST,
         "id": _DIGEST,
         "is_long": pa.bool_(),
-        # Of rows that are not too long, either:
         "key": _DIGEST,  # only rows with equal ones may be near duplicates
         "pictures": _DIGEST,  # equal of rows whose pictures have equal pixels; null without any
         "leak": _NAME,  # the benchmark's question that it asks
@@ -60,7 +60,7 @@ class RowSteps:
         max_prompt_tokens: The longest prompt that stays.
         containment: Least share of a benchmark question's 8-grams.
         similarity: Least Jaccard similarity of near duplicates.
-        rules: The user's own, `package.module:name`, asked of what can be verified.
+        order: The recipe's steps, one after the other.
     """
 
     verifier: AnswerVerifier
@@ -69,7 +69,7 @@ class RowSteps:
     max_prompt_tokens: int
     containment: float
     similarity: float
-    rules: tuple[str, ...] = ()
+    order: tuple[str, ...] = shipped.STEPS
 
     @property
     def num_undecided(self) -> int:
@@ -83,41 +83,38 @@ class RowSteps:
             yield self._examined(Rows(rows.problems[part], rows.refused[part]))
 
     def _examined(self, rows: Rows) -> pa.Table:
-        steps, reasons = self._dropped(rows)
-        sound = [place for place, reason in enumerate(reasons) if reason is None]
-        problems = [rows.problems[place] for place in sound]
-        prompts = [Prompt(problem["question"], problem["images"]) for problem in problems]
-        is_long = [length > self.max_prompt_tokens for length in self.count_tokens(prompts)]
-        short = [place for place, long in zip(sound, is_long, strict=True) if not long]
-        asked = [Asked(rows.problems[place]) for place in short]
-        leaks, variants = self.benchmarks.search(asked, self.containment)
+        found = _Findings(rows)
+        found.drop(sources.STEP, rows.refused)
+        for step in self.order:
+            self._look(step, found)
+        return pa.Table.from_pydict(found.columns, FOUND)
 
-        def column(places: Sequence[int], values: Iterable[object]) -> list[object]:
-            """A value for each of these rows, and nulls for the others."""
-            spread: list[object] = [None] * len(reasons)
-            for place, value in zip(places, values, strict=True):
-                spread[place] = value
-            return spread
-
-        def named(items: Mapping[int, int]) -> list[object]:
-            names = [self.benchmarks.names[item] for item in items.values()]
-            return column([short[place] for place in items], names)
-
-        return pa.Table.from_pydict(
-            {
-                "step": steps,
-                "reason": reasons,
-                "question": column(sound, map(_question_digest, problems)),
-                "answer": column(sound, (_digest(told_alike(one["answer"])) for one in problems)),
-                "id": column(sound, (_digest(one["id"]) for one in problems)),
-                "is_long": column(sound, is_long),
-                "key": column(short, map(_key_digest, asked)),
-                "pictures": column(short, map(_pictures_digest, asked)),
-                "leak": named(leaks),
-                "variant": named(variants),
-            },
-            FOUND,
-        )
+    def _look(self, step: str, found: "_Findings") -> None:
+        """Tells what a step needs to know of the rows that are left, or drops some."""
+        problems = found.problems
+        match step:
+            case shipped.VERIFIABILITY:
+                found.drop(step, verifiability.faults(problems, self.verifier))
+            case shipped.DUPLICATES:
+                found.tell("question", map(_question_digest, problems))
+                found.tell("answer", (_digest(told_alike(one["answer"])) for one in problems))
+                found.tell("id", (_digest(one["id"]) for one in problems))
+            case shipped.PROMPT_LENGTH:
+                prompts = [Prompt(problem["question"], problem["images"]) for problem in problems]
+                is_long = [n > self.max_prompt_tokens for n in self.count_tokens(prompts)]
+                found.tell("is_long", is_long)
+                found.leave_out(is_long)
+            case shipped.NEAR_DUPLICATES:
+                found.tell("key", map(_key_digest, found.asked))
+                found.tell("pictures", map(_pictures_digest, found.asked))
+            case shipped.DECONTAMINATION:
+                names = self.benchmarks.names
+                leaks, variants = self.benchmarks.search(found.asked, self.containment)
+                for column, items in (("leak", leaks), ("variant", variants)):
+                    asked = {place: names[item] for place, item in items.items()}
+                    found.tell(column, map(asked.get, range(len(problems))))
+            case _:
+                found.drop(step, [own_rules.reason_for(step, problem) for problem in problems])
 
     def repeats(self, shard: Path) -> Iterator[pa.Table]:
         """Looks for near duplicates among rows of which all that may be some are there.
@@ -139,18 +136,48 @@ class RowSteps:
         stays = [ids[first] for first in found.values()]
         yield pa.Table.from_pydict({"place": list(found), "stays": stays}, REPEATS)
 
-    def _dropped(self, rows: Rows) -> tuple[list[str | None], list[str | None]]:
-        """For each row the step that drops it and why, or None and None."""
-        records = [place for place, reason in enumerate(rows.refused) if reason is None]
-        faults = verifiability.faults([rows.problems[place] for place in records], self.verifier)
-        steps = [None if reason is None else sources.STEP for reason in rows.refused]
-        reasons = list(rows.refused)
-        for place, fault in zip(records, faults, strict=True):
-            if fault is not None:
-                steps[place], reasons[place] = verifiability.STEP, fault
-            elif own := own_rules.reason_for(self.rules, rows.problems[place]):
-                steps[place], reasons[place] = own_rules.STEP, own
-        return steps, reasons
+
+class _Findings:
+    """What is found in some rows, step by step.
+
+    Args:
+        rows: The rows.
+
+    Attributes:
+        columns: Those of `FOUND`, with nulls for what is not told.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        num_rows = len(rows.problems)
+        self.columns: dict[str, list[object]] = {name: [None] * num_rows for name in FOUND.names}
+        self._asked = [Asked(problem) for problem in rows.problems]
+        self._left = list(range(num_rows))
+
+    @property
+    def asked(self) -> list[Asked]:
+        """The questions of the rows that are left."""
+        return [self._asked[place] for place in self._left]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The rows that are left."""
+        return [one.problem for one in self.asked]
+
+    def tell(self, column: str, values: Iterable[object]) -> None:
+        """Puts down a value for each row that is left."""
+        for place, value in zip(self._left, values, strict=True):
+            self.columns[column][place] = value
+
+    def drop(self, step: str, reasons: Sequence[str | None]) -> None:
+        """Leaves out the rows that a step has a reason against, one or None for each."""
+        self.tell("step", (None if reason is None else step for reason in reasons))
+        self.tell("reason", reasons)
+        self.leave_out([reason is not None for reason in reasons])
+
+    def leave_out(self, is_out: Sequence[bool]) -> None:
+        """Leaves out rows that no later step need look at."""
+        pairs = zip(self._left, is_out, strict=True)
+        self._left = [place for place, out in pairs if not out]
 
 
 def parts(problems: Sequence[Problem]) -> Iterator[slice]:

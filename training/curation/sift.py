@@ -1,24 +1,23 @@
 """The steps that sample nothing, shard by shard: from sources to the rows that may be asked.
 
-    rows       each shard by itself: verifiability, prompt length, benchmarks' questions, digests
-    equal      over all shards, by digests: equal questions and ids
-    near       rows that share a wording's key, parted into shards of their own
-    fates      every row goes into a file of usable rows or into one of rejects
+    rows       each shard by itself: rules, prompt length, benchmarks' questions, digests
+    steps      in the recipe's order, over all shards: which rows each of them drops; equal ones
+               by digests, near ones in shards of their own, of rows that share a wording's key
+    deal       every row goes into a file of usable rows or into one of rejects
 
 Memory holds one shard for each process, and some hundred bytes of every row.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.curation import duplicates, fates, own_rules, progress, sources, traces, verifiability
-from training.curation.decontamination import STEP as DECONTAMINATION
+from training.curation import fates, progress, sources, traces
 from training.curation.fates import Fates
 from training.curation.near_shards import drop_near, help_with_near
 from training.curation.row_steps import FOUND, RowSteps
@@ -33,21 +32,11 @@ from training.curation.shards import (
     write_shards,
 )
 from training.curation.sources import SourceRows, source_batches
-from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe import curation as shipped
+from training.recipe.curation import DecontaminationRecipe
 from training.recipe.sources import SourceRecipe
 from training.runtime import device
 from training.runtime.log import say
-
-# In the order in which the rejects are told.
-STEPS = (
-    sources.STEP,
-    verifiability.STEP,
-    own_rules.STEP,
-    verifiability.DUPLICATES,
-    verifiability.PROMPT_LENGTH,
-    duplicates.STEP,
-    DECONTAMINATION,
-)
 
 
 @dataclass
@@ -132,7 +121,6 @@ def _counted(
 def sift(
     rows: Iterable[Iterable[Rows]],
     steps: RowSteps,
-    near: DuplicatesRecipe,
     leaks: DecontaminationRecipe,
     work: ShardWork,
 ) -> Sifted | None:
@@ -143,7 +131,6 @@ def sift(
     Args:
         rows: Of each source, in batches; only the first process's are read.
         steps: What is found in a shard.
-        near: Whether near duplicates are looked for.
         leaks: What becomes of number variants.
         work: Has the shards looked through.
 
@@ -155,11 +142,11 @@ def sift(
         Preempted: The stage was told to stop.
         RuntimeError: A row was lost, or is there twice: a fault of ours.
     """
-    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest, steps.rules)
+    settings = (steps.max_prompt_tokens, steps.containment, steps.benchmarks.digest, steps.order)
 
     def written(folder: Path) -> Iterator[Path]:
         yield from write_shards(rows, folder)
-        progress.begin(progress.RULES)  # other processes may have begun with the first shards
+        progress.begin(steps.order[0])  # other processes may have begun with the first shards
 
     paths = work.run(
         "rows",
@@ -169,45 +156,54 @@ def sift(
         lambda: steps.num_undecided,
     )
     if device.rank() != 0:
-        if near.near:
+        if shipped.NEAR_DUPLICATES in steps.order:
             help_with_near(steps, work)
         return None
     shards = [shard_path(work.folder / "rows", number) for number in range(len(paths))]
     found = pa.concat_tables([FOUND.empty_table(), *map(read_table, paths)])
     row_fates = Fates(len(found))
-    fates.drop_by_themselves(row_fates, found)
-    num_records = len(found) - row_fates.counts(sources.STEP).total()
-    reasons = row_fates.counts(verifiability.STEP, own_rules.STEP)
-    progress.end(progress.RULES, progress.counts(num_records, reasons))
-    with _step(verifiability.DUPLICATES, row_fates):
-        fates.drop_equal(row_fates, found)
-    with _step(verifiability.PROMPT_LENGTH, row_fates):
-        fates.drop_long(row_fates, found, steps.max_prompt_tokens)
-    if near.near:
-        with _step(duplicates.STEP, row_fates):
-            drop_near(row_fates, found, shards, steps, work)
-    with _step(DECONTAMINATION, row_fates):
-        variants = fates.drop_leaks(
-            row_fates, found, reject_variants=leaks.number_variants == "reject"
-        )
-    return _deal(shards, row_fates, work.folder / "dealt", variants)
+    fates.drop_by_themselves(row_fates, _dropped_by(sources.STEP, row_fates, found))
+    variants = dict[str, int]()
+    for number, step in enumerate(steps.order):
+        num_in = len(row_fates.left)
+        if number > 0:
+            progress.begin(step)
+        match step:
+            case shipped.DUPLICATES:
+                fates.drop_equal(row_fates, found)
+            case shipped.PROMPT_LENGTH:
+                fates.drop_long(row_fates, found, steps.max_prompt_tokens)
+            case shipped.NEAR_DUPLICATES:
+                drop_near(row_fates, found, shards, steps, work)
+            case shipped.DECONTAMINATION:
+                drops = leaks.number_variants == "reject"
+                variants = fates.drop_leaks(row_fates, found, reject_variants=drops)
+            case _:
+                fates.drop_by_themselves(row_fates, _dropped_by(step, row_fates, found))
+        progress.end(step, progress.counts(num_in, row_fates.counts(step)))
+    order = (sources.STEP, *steps.order)
+    return _deal(shards, row_fates, order, work.folder / "dealt", variants)
 
 
-@contextmanager
-def _step(name: str, row_fates: Fates) -> Iterator[None]:
-    """Tells of a step, and how many rows it drops for which reason."""
-    num_in = len(row_fates.left)
-    with progress.step(name) as told:
-        yield
-        told.append(progress.counts(num_in, row_fates.counts(name)))
+def _dropped_by(step: str, row_fates: Fates, found: pa.Table) -> pa.Table:
+    """Of the rows that are left, what is found in them by a step that drops them by itself."""
+    is_left = np.zeros(len(found), dtype=bool)
+    is_left[row_fates.left] = True
+    steps = found["step"].cast(pa.string())
+    is_dropped = pc.and_(pc.equal(steps, step), pa.array(is_left))
+    return pa.table({"step": pc.if_else(is_dropped, steps, None), "reason": found["reason"]})
 
 
 def _deal(
-    shards: Sequence[Path], row_fates: Fates, folder: Path, variants: dict[str, int]
+    shards: Sequence[Path],
+    row_fates: Fates,
+    order: Sequence[str],
+    folder: Path,
+    variants: dict[str, int],
 ) -> Sifted:
     """Puts every row into a file of usable rows, or into one of its step's rejects."""
     table, start, num_out = row_fates.table(), 0, 0
-    places = [folder / "usable", *(folder / f"rejects-{n}" for n in range(len(STEPS)))]
+    places = [folder / "usable", *(folder / f"rejects-{n}" for n in range(len(order)))]
     for place in places:
         place.mkdir(parents=True)
     for number, shard in enumerate(shards):
@@ -219,7 +215,7 @@ def _deal(
         columns = (steps, reasons, told["detail"])
         for column, name in zip(columns, REJECT_COLUMNS, strict=True):
             rows = rows.append_column(name, column)
-        parts += [rows.filter(pc.equal(steps, step)) for step in STEPS]
+        parts += [rows.filter(pc.equal(steps, step)) for step in order]
         for place, part in zip(places, parts, strict=True):
             num_out += len(part)
             if len(part):

@@ -16,10 +16,11 @@ from training.answers.numbers import Number
 from training.answers.reading import parse
 from training.answers.values import Words
 from training.curation.step import StepResult, split
+from training.recipe import curation as steps
 from training.records import IMAGE_MARK, Problem, question_key
 from training.rollout.protocol import Prompt
 
-STEP, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
+STEP, DUPLICATES, PROMPT_LENGTH = steps.VERIFIABILITY, steps.DUPLICATES, steps.PROMPT_LENGTH
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 

@@ -1,21 +1,70 @@
-"""The steps of curation that search: their part of the recipe."""
+"""The steps of curation: which there are, in which order, and the settings of those that search."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from training.recipe.bounds import Fraction, PathText, PositiveInt, Revision, Strict, Tokens
+from training.recipe.bounds import (
+    Fraction,
+    Function,
+    PathText,
+    PositiveInt,
+    Revision,
+    Strict,
+    Tokens,
+)
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 from training.recipe.places import check_place
 
 # The names by which curation knows its models beside the policy.
 GRADER, EMBEDDING = "model:grader", "model:embedding"
 
+# The shipped steps between the sources and the sampling, in the order that a recipe has by default.
+VERIFIABILITY, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
+NEAR_DUPLICATES, DECONTAMINATION = "near duplicates", "decontamination"
+STEPS = (VERIFIABILITY, DUPLICATES, PROMPT_LENGTH, NEAR_DUPLICATES, DECONTAMINATION)
+# Why these cannot be left out.
+_NEEDED = {
+    VERIFIABILITY: "no other step can read answers and pictures that it would drop",
+    DUPLICATES: "rows are told apart by their ids from there on",
+    PROMPT_LENGTH: "a longer prompt would end the sampling",
+}
+_FUNCTION = TypeAdapter[str](Function)
+
+
+def own_steps(steps: Sequence[str]) -> tuple[str, ...]:
+    """The functions of the user's own among steps, `package.module:name`."""
+    return tuple(step for step in steps if step not in STEPS)
+
+
+def _can_be_done(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses steps that are unknown, named twice, needed and left out, or too early."""
+    for step in own_steps(steps):
+        try:
+            _FUNCTION.validate_python(step)
+        except ValidationError as error:
+            known = f"a step is one of {list(STEPS)}, or a function of yours, `package.module:name`"
+            raise ValueError(f"{step[:200]!r} is no step; {known}") from error
+    if twice := sorted({step for step in steps if steps.count(step) > 1}):
+        raise ValueError(f"a step is named once; remove what is there again of {twice}")
+    for step, why in _NEEDED.items():
+        if step not in steps:
+            raise ValueError(f"{step!r} must be named, since {why}; add it")
+    verified = steps.index(VERIFIABILITY)
+    if early := [step for step in steps[:verified] if step in STEPS]:
+        why = _NEEDED[VERIFIABILITY]
+        raise ValueError(f"{early} must stand behind {VERIFIABILITY!r}, since {why}; move them")
+    return steps
+
+
+# In the order in which rows pass through them; where a function of the user's own may stand too.
+Steps = Annotated[tuple[str, ...], AfterValidator(_can_be_done)]
+
 
 class DuplicatesRecipe(Strict):
     """Near duplicates; equal questions are dropped in any case."""
 
-    near: bool = True
     similarity: Fraction = 0.75  # least Jaccard similarity of keyed 5-character shingles
 
 

@@ -49,8 +49,8 @@ RESULTS: Mapping[str, str] = {
     "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
     "max_level max_per_source",
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens "
-    "rules duplicates decontamination traces grader topics balance_by sets",
-    "DuplicatesRecipe": "near similarity",
+    "steps duplicates decontamination traces grader topics balance_by sets",
+    "DuplicatesRecipe": "similarity",
     "DecontaminationRecipe": "containment number_variants",
     "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
     "GraderRecipe": "model samples_per_problem rollout",

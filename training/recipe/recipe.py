@@ -14,7 +14,6 @@ from contracts.errors import RecipeError
 from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
-    Function,
     Level,
     Minutes,
     Name,
@@ -29,8 +28,10 @@ from training.recipe.bounds import (
     Tokens,
 )
 from training.recipe.curation import (
+    STEPS,
     DecontaminationRecipe,
     DuplicatesRecipe,
+    Steps,
     TopicsRecipe,
     TracesRecipe,
 )
@@ -133,7 +134,7 @@ class CurationRecipe(Strict):
     temperature: Positive = 1.0
     max_response_tokens: Tokens = 64
     max_prompt_tokens: Tokens = 8192
-    rules: tuple[Function, ...] = ()  # the user's own, that drop rows, in this order
+    steps: Steps = STEPS  # those between the sources and the sampling, in this order
     duplicates: DuplicatesRecipe = DuplicatesRecipe()
     decontamination: DecontaminationRecipe = DecontaminationRecipe()
     traces: TracesRecipe = TracesRecipe()

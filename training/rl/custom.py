@@ -4,56 +4,25 @@ The function is called once for every response, with keywords:
 `reward(*, response, reference, question, num_tokens, outcome) -> float`; see docs/rewards.md.
 """
 
-import importlib
-import inspect
 import math
 import struct
-from collections.abc import Callable
-from functools import cache
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 from contracts.errors import RecipeError, RevisualError
 from training.answers import Outcome
+from training.own_functions import Kind, find
 
-ARGUMENTS = ("response", "reference", "question", "num_tokens", "outcome")
-RewardFunction = Callable[..., Any]
-
-_FIX = "see docs/rewards.md for a reward that works"
+_KIND = Kind(
+    name="custom reward",
+    field="rewards",
+    arguments=("response", "reference", "question", "num_tokens", "outcome"),
+    fix="see docs/rewards.md for a reward that works",
+)
 # What a function is tried with: a right answer, and a response that is no answer at all.
 _TRIALS: tuple[tuple[str, int, Outcome], ...] = (
     (r"<think> 1 + 1 is 2 </think> \boxed{2}", 12, "right"),
     ("", 0, "unparseable"),
 )
-
-
-@cache
-def find(function: str) -> RewardFunction:
-    """The function behind `package.module:name`.
-
-    Raises:
-        RecipeError: It cannot be imported, is no function, or does not take what it is given.
-    """
-    module, _, name = function.partition(":")
-    try:
-        found: RewardFunction | None = getattr(importlib.import_module(module), name, None)
-    except Exception as error:  # whatever a stranger's module raises while it is imported
-        raise RecipeError(
-            f"The reward's module {module} cannot be imported: {type(error).__name__}: {error}",
-            where=f"rewards, function {function!r}",
-            rule="the module is installed in the project's environment and imports",
-            fix=f"try `python -c 'import {module}'`",
-        ) from error
-    if not callable(found):
-        raise _refused(function, f"{module} has no function {name}", "the function exists")
-    try:
-        inspect.signature(found).bind(**dict.fromkeys(ARGUMENTS))
-    except (TypeError, ValueError) as error:
-        raise _refused(
-            function,
-            f"the function does not take what it is called with: {error}",
-            f"it takes the keywords {', '.join(ARGUMENTS)}",
-        ) from error
-    return found
 
 
 def check(function: str) -> None:
@@ -62,12 +31,12 @@ def check(function: str) -> None:
     Raises:
         RecipeError: It cannot be found, raises, or returns no finite number.
     """
-    find(function)
+    find(function, _KIND)
     for response, num_tokens, outcome in _TRIALS:
         try:
             value(function, response, "2", "What is 1 + 1?", num_tokens, outcome)
         except RevisualError as error:
-            raise _refused(function, error.what, "it returns a finite number") from error
+            raise _KIND.refused(function, error.what, "it returns a finite number") from error
 
 
 def value(
@@ -88,7 +57,7 @@ def value(
     """
     given = (response, reference, question, num_tokens, outcome)
     try:
-        found = find(function)(**dict(zip(ARGUMENTS, given, strict=True)))
+        found = find(function, _KIND)(**dict(zip(_KIND.arguments, given, strict=True)))
     except RecipeError:
         raise
     except Exception as error:  # whatever a stranger's function raises
@@ -109,15 +78,10 @@ def _is_finite(number: SupportsFloat) -> bool:
     return math.isfinite(cast)
 
 
-def _refused(function: str, what: str, rule: str) -> RecipeError:
-    where = f"rewards, function {function!r}"
-    return RecipeError(f"The custom reward is refused: {what}.", where=where, rule=rule, fix=_FIX)
-
-
 def _failed(function: str, what: str) -> RevisualError:
     return RevisualError(
         f"the function {what}",
-        where=f"rewards, function {function!r}",
+        where=_KIND.where(function),
         rule="a reward is a finite number in float32 (below 3.4e38) for every response",
-        fix=_FIX,
+        fix=_KIND.fix,
     )

@@ -7,7 +7,7 @@ from training.answers import Verifier
 from training.curation.shard_work import ShardWork
 from training.curation.shards import Rows, read_rejects, read_usable
 from training.curation.sift import sift
-from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe.curation import DecontaminationRecipe
 from training.runtime import device
 
 
@@ -69,11 +69,11 @@ def sifted():
     """Passes the rows of sources through every step that samples nothing, shard by shard."""
     device.start(1)
 
-    def run(sources, steps, near=True, number_variants="keep", save=None, resume=None):
+    def run(sources, steps, number_variants="keep", save=None, resume=None):
         rows = [[Rows(list(source), [None] * len(source))] for source in sources]
         leaks = DecontaminationRecipe(number_variants=number_variants)
         with ShardWork(save, resume) as work:
-            found = sift(rows, steps, DuplicatesRecipe(near=near), leaks, work)
+            found = sift(rows, steps, leaks, work)
             kept, rejects = list(read_usable(found.usable)), list(read_rejects(found.rejects))
         assert found.num_rows == sum(map(len, sources)) == len(kept) + len(rejects)
         return kept, rejects, found.variants

@@ -8,7 +8,10 @@ from contracts.steps import StepLine, parse_step
 from training.curation import progress
 from training.curation.fates import Fates
 
-NAMES = st.from_regex(r"[a-z][a-z ]{0,39}", fullmatch=True)
+NAMES = st.one_of(
+    st.from_regex(r"[a-z][a-z ]{0,39}", fullmatch=True),
+    st.from_regex(r"[A-Za-z_]\w{0,20}(\.[A-Za-z_]\w{0,20}){0,3}:[A-Za-z_]\w{0,20}", fullmatch=True),
+)
 
 
 @given(NAMES, st.one_of(st.none(), st.text()))

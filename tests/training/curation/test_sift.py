@@ -26,8 +26,18 @@ from training.curation.row_steps import RowSteps, parts
 from training.curation.shard_work import ShardWork
 from training.curation.shards import Rows, read_rejects, read_table, write_shards
 from training.curation.sift import SourceCounts, sift, source_rows
+from training.curation.step import split
 from training.curation.verifiability import drop_duplicates, drop_long_prompts, keep_verifiable
-from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe.curation import (
+    DECONTAMINATION,
+    DUPLICATES,
+    NEAR_DUPLICATES,
+    PROMPT_LENGTH,
+    STEPS,
+    VERIFIABILITY,
+    DecontaminationRecipe,
+)
+from training.recipe.recipe import CurationRecipe
 from training.recipe.sources import SourceRecipe
 
 MAX_TOKENS = 40
@@ -78,6 +88,24 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(tables, "MAX_GROUP_ROWS", 3)
 
 
+def odd_level(*, question, answer, solution, num_images, source, family, level):
+    """A step of a user's own."""
+    return "an odd level" if level % 2 else None
+
+
+ANY_SET = {"name": "all", "modality": "text", "num_problems": 1}
+OWN = "tests.training.curation.test_sift:odd_level"
+
+
+@st.composite
+def orders(draw):
+    """Those that a recipe may have."""
+    left_out = draw(st.sets(st.sampled_from([NEAR_DUPLICATES, DECONTAMINATION])))
+    order = [VERIFIABILITY, *draw(st.permutations([s for s in STEPS[1:] if s not in left_out]))]
+    order.insert(draw(st.integers(0, len(order))), OWN)
+    return CurationRecipe.model_validate({"steps": order, "sets": [ANY_SET]}).steps
+
+
 def at_once(rows, steps, number_variants):
     """Every step over all rows, the slow way."""
     rejects, variants = [], {}
@@ -88,14 +116,20 @@ def at_once(rows, steps, number_variants):
         variants.update(found.variants)
         return found.result
 
-    for step in (
-        lambda problems: keep_verifiable(problems, steps.verifier),
-        drop_duplicates,
-        lambda problems: drop_long_prompts(problems, count_words, MAX_TOKENS),
-        lambda problems: drop_near_duplicates(problems, 0.75, steps.verifier),
-        leaks,
-    ):
-        result = step(rows)
+    def own(problems):
+        reasons = ["an odd level" if problem["level"] % 2 else None for problem in problems]
+        return split(problems, reasons, OWN)
+
+    over_all = {
+        OWN: own,
+        VERIFIABILITY: lambda problems: keep_verifiable(problems, steps.verifier),
+        DUPLICATES: drop_duplicates,
+        PROMPT_LENGTH: lambda problems: drop_long_prompts(problems, count_words, MAX_TOKENS),
+        NEAR_DUPLICATES: lambda problems: drop_near_duplicates(problems, 0.75, steps.verifier),
+        DECONTAMINATION: leaks,
+    }
+    for step in steps.order:
+        result = over_all[step](rows)
         rows, rejects = result.kept, rejects + result.rejects
     return rows, rejects, variants
 
@@ -110,14 +144,17 @@ drawn_rows = st.lists(
 @given(
     parts=st.lists(drawn_rows, min_size=1, max_size=3),
     number_variants=st.sampled_from(["keep", "reject"]),
+    order=orders(),
 )
-def test_shards_come_out_as_all_rows_at_once(parts, number_variants, make, new_steps, sifted):
+def test_shards_come_out_as_all_rows_at_once(
+    parts, number_variants, order, make, new_steps, sifted
+):
     """Some texts are near others, some leak; ids and answers collide."""
     sources = [
-        [make(n, id=f"p{n}", question=text, answer=answer) for text, answer, n in part]
+        [make(n, id=f"p{n}", question=text, answer=answer, level=n) for text, answer, n in part]
         for part in parts
     ]
-    steps = new_steps()
+    steps = replace(new_steps(), order=order)
     expected = at_once([row for one in sources for row in one], steps, number_variants)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "MAX_GROUP_ROWS", 3)
@@ -132,7 +169,8 @@ def many(make, num=20, start=0):
 def test_without_a_search_for_near_duplicates_they_stay(make, new_steps, sifted):
     rows = [make(n, question=text, answer="12") for n, text in enumerate(TEXTS[:2])]
     assert len(sifted([rows], new_steps())[0]) == 1
-    assert sifted([rows], new_steps(), near=False)[0] == rows
+    order = tuple(step for step in STEPS if step != NEAR_DUPLICATES)
+    assert sifted([rows], replace(new_steps(), order=order))[0] == rows
 
 
 def test_a_run_that_failed_goes_on_at_the_shards_that_are_missing(
@@ -347,7 +385,7 @@ def test_a_row_that_is_no_record_is_told_first(make, new_steps, sifted, small_sh
         Rows([make(2), make(3), make(4, question="")], [None, "line that is no JSON", None]),
     ]
     with ShardWork() as work:
-        found = sift([batches], new_steps(), DuplicatesRecipe(), DecontaminationRecipe(), work)
+        found = sift([batches], new_steps(), DecontaminationRecipe(), work)
         rejects = list(read_rejects(found.rejects))
     assert [(one.problem["id"], one.step, one.reason) for one in rejects] == [
         ("p1", "sources", "`answer` that is no text"),

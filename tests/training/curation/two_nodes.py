@@ -18,7 +18,7 @@ from training.curation.row_steps import RowSteps
 from training.curation.shard_work import ShardWork
 from training.curation.shards import Rows, read_rejects, read_usable
 from training.curation.sift import sift
-from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
+from training.recipe.curation import DecontaminationRecipe
 from training.runtime import device
 
 NUM_SHARDS, ROWS = 8, 3
@@ -65,7 +65,7 @@ def sifted(save: Path):
         patch.setattr(tables, "MAX_GROUP_ROWS", ROWS)
         patch.setattr(shard_nodes, "PIECE_BYTES", 1000)  # less than a file has
         steps = Meeting(verifier, count_words, BenchmarkIndex({}), 40, 0.5, 0.75)
-        found = sift(batches, steps, DuplicatesRecipe(), DecontaminationRecipe(), work)
+        found = sift(batches, steps, DecontaminationRecipe(), work)
         result = None
         if found is not None:
             result = list(read_usable(found.usable)), list(read_rejects(found.rejects))

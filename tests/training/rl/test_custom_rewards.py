@@ -10,6 +10,7 @@ from infra.settings import PROJECT_ROOT
 from tasks.closure import module_closure, outside_modules
 from tasks.keys import ingredients, stage_key
 from tasks.prepare import check_rewards
+from training import own_functions
 from training.recipe.recipe import load_recipe
 from training.recipe.stages import CustomReward, OverlongReward
 from training.rl import custom
@@ -28,11 +29,11 @@ def module(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(text)
         importlib.invalidate_caches()
         monkeypatch.delitem(importlib.import_module("sys").modules, name, raising=False)
-        custom.find.cache_clear()
+        own_functions.find.cache_clear()
         return name
 
     yield write
-    custom.find.cache_clear()
+    own_functions.find.cache_clear()
 
 
 def recipe_with(function):

@@ -9,13 +9,13 @@ the user's own counts as the reward does (`outside_modules`).
 
 import ast
 import hashlib
-import importlib.util
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from contracts.errors import RecipeError
+from infra.modules import file_below, module_file
 from infra.settings import PROJECT_ROOT
 
 # Where each kind of stage begins. `training.stage` only chooses among them.
@@ -179,7 +179,7 @@ def _own_source(name: str, root: Path) -> Path | None:
     parts = name.split(".")
     if parts[0] not in PACKAGES or f"{name}.".startswith(f"{SCHEMA}."):
         return None
-    return _file(root, parts)
+    return file_below(root, parts)
 
 
 def _outside_source(name: str, own: str) -> Path | None:
@@ -189,31 +189,12 @@ def _outside_source(name: str, own: str) -> Path | None:
         name: The module.
         own: The reward's top-level package: it counts even if it is installed as a library.
     """
-    top, *rest = name.split(".")
+    top = name.partition(".")[0]
     if top in PACKAGES:
         return _own_source(name, PROJECT_ROOT)
     if top in sys.stdlib_module_names:
         return None
-    try:
-        spec = importlib.util.find_spec(top) if top else None
-    except ValueError:  # a module without a place, such as __main__
-        return None
-    if spec is None:
-        return None
-    if rest:
-        places = map(Path, spec.submodule_search_locations or ())
-        path = next(filter(None, (_file(place, rest) for place in places)), None)
-    else:
-        path = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    path = module_file(name)
     if path is None or (top != own and LIBRARY_FOLDERS & set(path.parts)):
         return None
     return path
-
-
-def _file(folder: Path, parts: Sequence[str]) -> Path | None:
-    """The module's file below a folder, if there is one."""
-    if not all(part.isidentifier() for part in parts):
-        return None  # a text that is no module's name
-    path = folder.joinpath(*parts)
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return path if path.is_file() else None

@@ -51,7 +51,7 @@ def ingredients(
         inputs: Digests of what it reads, by the name the stage knows it by; the order counts.
         salt: Keeps the stages of a run that reuses nothing apart from everybody else's.
     """
-    modules = stage_modules(kind, recipe.rollout.engine) | _own_modules(recipe, stage)
+    modules = stage_modules(kind, recipe.rollout.engine) | own_modules(recipe, stage)
     if kind == "curate":
         modules |= stage_modules(kind, recipe.grader_rollout.engine)
     return Ingredients(
@@ -117,7 +117,7 @@ def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:
     alone: dict[str, Any] = {
         "recipe": {name: made_of.recipe[name] for name in SHARD_FIELDS},
         "inputs": {n: made_of.inputs[n] for n in ("policy", *benchmarks) if n in made_of.inputs},
-        "modules": shard_modules() | _own_modules(recipe, "curate"),
+        "modules": shard_modules() | own_modules(recipe, "curate"),
         "salt": made_of.salt,
     }
     return name_key("shards", json.dumps(alone, sort_keys=True))
@@ -175,8 +175,12 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def _own_modules(recipe: Recipe, stage: str) -> dict[str, str]:
-    """Digests of the modules behind a stage's rewards, or curation's rules, of the user's own."""
+def own_modules(recipe: Recipe, stage: str) -> dict[str, str]:
+    """Digests of the modules behind a stage's rewards, or curation's steps, of the user's own.
+
+    Raises:
+        RecipeError: There is no such module, or it has no source.
+    """
     functions = custom_rewards(one for one in recipe.stages if one.name == stage)
     functions += own_steps(recipe.curation.steps) if stage == "curate" else ()
     digests: dict[str, str] = {}

@@ -7,6 +7,7 @@ from infra.cluster.executor import RayExecutor, check_cluster
 from infra.cluster.records import Placement
 from infra.launcher import Executor, launch
 from infra.settings import Settings
+from tasks.keys import own_modules
 from tasks.run import Run
 from training.recipe.recipe import Recipe
 
@@ -44,7 +45,8 @@ def executor_of(
     placement = placement_of(run.recipe, stage, run.settings)
     if placement is None:
         return launch
-    return RayExecutor(placement, run.settings.home, run.work.name, inputs, resume)
+    modules = own_modules(run.recipe, stage)
+    return RayExecutor(placement, run.settings.home, run.work.name, inputs, resume, modules)
 
 
 def check_clusters(recipe: Recipe, stages: Collection[str], settings: Settings) -> None:

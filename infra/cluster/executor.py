@@ -22,7 +22,7 @@ from contracts.errors import PreflightError
 from contracts.job import Job
 from contracts.secrets import without_secret_variables
 from infra.cluster.records import NodesTask, Placement
-from infra.cluster.sources import sources_digest
+from infra.cluster.sources import module_digests, sources_digest
 from infra.launcher import Metrics, Resources, run_watched
 from infra.settings import PROJECT_ROOT
 
@@ -45,6 +45,7 @@ class RayExecutor:
         run: Names the nodes' scratch folders.
         inputs: What the stage reads, by the names it knows it by.
         resume: The step checkpoint to go on from.
+        modules: Names of the modules of functions of the user's own, and of what they import.
     """
 
     placement: Placement
@@ -52,6 +53,7 @@ class RayExecutor:
     run: str
     inputs: Mapping[str, Artifact]
     resume: Artifact | None
+    modules: Collection[str]
 
     def __call__(
         self,
@@ -76,6 +78,7 @@ class RayExecutor:
             inputs=dict(self.inputs),
             resume=self.resume,
             code=sources_digest(),
+            modules=module_digests(self.modules),
             num_processes=resources.num_processes,
             threads_per_process=resources.threads_per_process,
             grace_seconds=resources.grace_seconds,

@@ -28,7 +28,7 @@ from contracts.paths import is_inner_path
 from infra.alive import hold
 from infra.cluster.reach import node_settings, reached_from_here
 from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
-from infra.cluster.sources import sources_digest
+from infra.cluster.sources import require_same_code
 from infra.digests import file_entries, file_names
 from infra.inputs.folder import stage_folder
 from infra.launcher import (
@@ -109,7 +109,7 @@ class Node:
             Nothing, or which rule is broken.
         """
         try:
-            self._require_same_sources()
+            require_same_code(self._number, self._task.code, self._task.modules)
             store = self._settings.store()
             folders = {
                 name: stage_folder(store, artifact, self._settings)
@@ -280,16 +280,6 @@ class Node:
         if not is_inner_path(name):
             raise ValueError(f"{name!r} leads out of the scratch folder")
         return self._work / name
-
-    def _require_same_sources(self) -> None:
-        if (here := sources_digest()) != self._task.code:
-            raise PreflightError(
-                "This node has other code than the run.",
-                where=f"node {self._number}, {os.uname().nodename}: the sources' digest is "
-                f"{here[:12]}, the run's {self._task.code[:12]}",
-                rule="a run and its nodes have the same code",
-                fix="bring all machines to one version of the project",
-            )
 
     def _metrics(self, offset: int) -> bytes:
         return _piece(self._job.output / "metrics.jsonl", offset) if self._number == 0 else b""

@@ -50,6 +50,7 @@ class NodesTask(Record):
         inputs: References to what the job reads, by the job's names.
         resume: Reference to the step checkpoint to go on from.
         code: Digest of the project's sources; the nodes have the same.
+        modules: Digests of the modules of functions of the user's own, and of what they import.
         num_processes: On each node.
         threads_per_process: CPU threads of each.
         grace_seconds: From SIGTERM to SIGKILL.
@@ -63,6 +64,7 @@ class NodesTask(Record):
     inputs: dict[str, Artifact]
     resume: Artifact | None
     code: str
+    modules: dict[str, str]
     num_processes: int
     threads_per_process: int
     grace_seconds: float

@@ -49,6 +49,7 @@ from tests.flows.outcomes import (
     run_record,
 )
 from tests.flows.planted import IN_ENVIRONMENT, require_hidden
+from training.recipe.curation import STEPS
 
 ROOT = Path(__file__).parents[2]
 GATES = [
@@ -56,15 +57,8 @@ GATES = [
     *("rollouts-multimodal_rl", "evaluation"),
 ]
 CURATION_STEPS = [
-    *(
-        "sources",
-        "verifiability",
-        "duplicates",
-        "prompt length",
-        "near duplicates",
-        "decontamination",
-    ),
-    *("pass rate by the base", "traces", "embeddings", "topics", "selection", "sets"),
+    *("sources", *STEPS, "pass rate by the base"),
+    *("traces", "embeddings", "topics", "selection", "sets"),
 ]
 FLOW = "import sys; from flows.full import full; full(recipe=sys.argv[1])"
 # Generous: a machine that trains beside the tests starts processes slowly.

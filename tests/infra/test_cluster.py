@@ -172,6 +172,7 @@ def new_driver(tmp_path, store, monkeypatch) -> Callable[[Fakes], Driver]:
             inputs={},
             resume=None,
             code="",
+            modules={},
             num_processes=1,
             threads_per_process=1,
             grace_seconds=1.0,

@@ -1,5 +1,7 @@
 """One node's part of a stage, in a process of its own; tests/tasks/test_ray.py has whole stages."""
 
+import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from infra.alive import is_held
 from infra.cluster.node import Node
 from infra.cluster.reach import reached_from_here
 from infra.cluster.records import NodesTask, Placement
-from infra.cluster.sources import sources_digest
+from infra.cluster.sources import module_digests, sources_digest
 from infra.launcher import new_job
 
 # What would be the stage sleeps; the driver is heard until it says so.
@@ -36,7 +38,7 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path / "home"
 
 
-def asked(tmp_path: Path, nodes: int = 1) -> str:
+def asked(tmp_path: Path, nodes: int = 1, **code: object) -> str:
     placement = Placement(
         field="hardware",
         address="127.0.0.1:1",
@@ -54,7 +56,7 @@ def asked(tmp_path: Path, nodes: int = 1) -> str:
         run="able-ant",
         inputs={},
         resume=None,
-        code=sources_digest(),
+        **{"code": sources_digest(), "modules": {}, **code},
         num_processes=1,
         threads_per_process=1,
         grace_seconds=5.0,
@@ -110,3 +112,40 @@ def test_what_is_wrong_on_a_node_is_told_as_a_rule_and_not_as_its_death(
     told = Node(0, asked(tmp_path / "third")).open()
     assert told.startswith("SettingsError: REVISUAL_PORT is 'no port'")
     assert "REVISUAL_PORT" in reached_from_here(str(tmp_path / "store"), "probes/x", 0)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """A package beside the project."""
+    folder = tmp_path / "beside" / "own_of_node"
+    folder.mkdir(parents=True)
+    monkeypatch.syspath_prepend(folder.parent)
+    (folder / "__init__.py").touch()
+    (folder / "words.py").write_text("SHORT = 3")
+    (folder / "rules.py").write_text("from own_of_node import words")
+    return folder
+
+
+def test_a_node_with_another_copy_of_a_users_module_is_named(home, own, tmp_path):
+    digests = module_digests(["own_of_node", "own_of_node.rules", "own_of_node.words"])
+    assert digests["own_of_node.words"] == hashlib.sha256(b"SHORT = 3").hexdigest()
+
+    def told(name: str, **code: object) -> str:
+        node = Node(1, asked(tmp_path / name, nodes=2, **code))
+        assert node.open() == ""
+        said = node.prepare()
+        node.close()
+        return said
+
+    assert told("same", modules=digests) == ""
+    (own / "words.py").write_text("SHORT = 4")
+    said = told("other", modules=digests)
+    assert said.startswith("PreflightError: This node has another module own_of_node.words than")
+    assert f"node 1, {os.uname().nodename}: its digest is " in said
+    assert f"the run's is {digests['own_of_node.words'][:12]}" in said
+    assert "install the run's own_of_node on this machine" in said
+    (own / "words.py").unlink()
+    assert f"node 1, {os.uname().nodename}: there is none" in told("none", modules=digests)
+    said = told("older", code="0" * 64, modules=digests)
+    assert "This node has other code than the run." in said and "the run's 000000000000" in said
+    assert "own_of_node" not in sys.modules  # nobody's code runs for that

@@ -10,7 +10,7 @@ the user's own counts as the reward does (`outside_modules`).
 import ast
 import hashlib
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 

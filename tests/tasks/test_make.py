@@ -122,8 +122,8 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     assert not list(stage.folder.glob("home/work/*/*/checkpoints"))
 
 
-def test_rl_that_breaks_its_gate_is_stopped_with_its_step_saved(new_stage):
-    """No gate is in the stage's key: with another bound the next run goes on from there."""
+def test_rl_that_breaks_its_gate_goes_on_under_another_bound_and_on_more_processes(new_stage):
+    """Neither is in the stage's key; the step at which the gate stopped it is saved."""
     values = new_recipe("multimodal_rl").model_dump(mode="json")
     values["gates"]["rollouts"] |= {"every_steps": 2, "min_response_tokens": 17.0}  # 16 at most
     stage, display = new_stage("one", stage="multimodal_rl"), Watcher()
@@ -131,7 +131,15 @@ def test_rl_that_breaks_its_gate_is_stopped_with_its_step_saved(new_stage):
         stage.make(display, recipe=Recipe.model_validate(values))
     assert list(caught.value.broken_rows) == ["steps: response length"]
     assert display.steps[-1] == 2
-    assert 2 <= stage.store.steps(stage.key)[-1] < NUM_STEPS["multimodal_rl"]
+    saved, num_steps = stage.store.steps(stage.key)[-1], NUM_STEPS["multimodal_rl"]
+    assert 2 <= saved < num_steps
+
+    display = Watcher()
+    more = new_recipe("multimodal_rl", num_processes=2, zero_stage=2)
+    artifact = stage.make(display, more)
+    assert f"Resumed after step {saved}, saved by 1 rank(s)" in display.lines
+    assert display.steps == list(range(1, num_steps + 1))
+    assert stage.store.manifest(artifact).kind == "model"
 
 
 @pytest.mark.fault(
@@ -218,16 +226,6 @@ def test_rl_survives_its_s3_server_and_then_its_own_death(new_stage, tmp_path, m
         assert last.said[0].startswith("Going on after step")
         assert last.steps == list(range(1, NUM_STEPS["multimodal_rl"] + 1))
         assert stage.weights(artifact) == expected
-
-
-def test_a_stage_goes_on_with_another_number_of_processes(new_stage):
-    stage = new_stage("one")
-    with pytest.raises(StageError, match="SIGKILL"):
-        stage.make(signalling(signal.SIGKILL, stage, after=0))
-    display = Watcher()
-    artifact = stage.make(display, new_recipe(num_processes=2, zero_stage=2))
-    assert any("saved by 1 rank(s)" in line for line in display.lines)
-    assert stage.store.manifest(artifact).kind == "model"
 
 
 @pytest.mark.fault(

@@ -178,14 +178,6 @@ def many_shards(**hardware: object) -> Recipe:
     return parse_recipe(values, where="tests")
 
 
-@pytest.fixture(scope="module")
-def curated(tmp_path_factory) -> str:
-    """The digest of what one process curates."""
-    folder = tmp_path_factory.mktemp("curated")
-    stage = Stage(folder, str(folder / "store"), "curate", recipe=many_shards())
-    return stage.make(execute=in_this_process).sha256
-
-
 def shares(display: Watcher) -> list[int]:
     """How many shards were looked through before, and by each of two nodes in this attempt."""
     told = (
@@ -204,42 +196,31 @@ def stored_shards(stage: Stage) -> list[str]:
     return [file.path for one in stored for file in stage.store.manifest(one).files]
 
 
-def test_curation_on_two_nodes_ends_with_the_bytes_of_one_process(cluster, curated, tmp_path):
-    """The shards lie on the first node's disk: the other has copies of those that it takes."""
-    asked = many_shards(**on_two_nodes(cluster))
-    stage = Stage(tmp_path, str(tmp_path / "store"), "curate", recipe=asked)
-    display = Watcher()
-    assert stage.make(display).sha256 == curated
-    num_known, here, there = shares(display)
-    assert num_known == 0 and here > 0 and there > 0 and here + there == NUM_SHARDS
-    stored = stored_shards(stage)
-    assert len(stored) == len(set(stored)) == NUM_SHARDS
-
-
 class Shards(Display):
     """Acts once in each attempt, when both nodes are at their second shard; the last runs through.
 
     Attributes:
         attempts: The sources whose shards were begun in each.
+        num_begun: How many of them in the last one, by node.
     """
 
     def __init__(self, *acts: Callable[[], None], on_retry: Callable[[], None]) -> None:
         super().__init__(lambda step: None, on_retry)
         self._acts = dict(enumerate(acts))
-        self._num_begun = [0, 0]
+        self.num_begun = [0, 0]
         self.attempts = [list[str]()]
 
     def show_line(self, line: str) -> None:
         super().show_line(line)
         if found := re.fullmatch(r"node ([01]): looks at (.+)", line):
             self.attempts[-1].append(found[2])
-            self._num_begun[int(found[1])] += 1
+            self.num_begun[int(found[1])] += 1
             attempt = len(self.attempts) - 1
-            if min(self._num_begun) >= 2 and attempt in self._acts:
+            if min(self.num_begun) >= 2 and attempt in self._acts:
                 self._acts.pop(attempt)()
 
     def show_retry(self, title: str, why: str) -> None:
-        self._num_begun = [0, 0]
+        self.num_begun = [0, 0]
         self.attempts.append([])
         super().show_retry(title, why)
 
@@ -248,9 +229,13 @@ class Shards(Display):
     "a worker, and then a node, dies while shards of rows are looked through",
     "the curation is tried again and goes on at the missing shards; same bytes",
 )
-def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, curated, tmp_path):
+def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, tmp_path):
+    """The shards lie on the first node's disk: the other has copies of those that it takes."""
+    alone = Stage(tmp_path / "here", str(tmp_path / "store-here"), "curate", recipe=many_shards())
+    expected = alone.make(execute=in_this_process).sha256
+
     asked = many_shards(**on_two_nodes(cluster), retries=2)
-    stage = Stage(tmp_path, str(tmp_path / "store"), "curate", recipe=asked)
+    stage = Stage(tmp_path / "there", str(tmp_path / "store"), "curate", recipe=asked)
 
     def kill_worker() -> None:
         """That of the first node, which serves the other."""
@@ -268,7 +253,7 @@ def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, curated, tmp_p
             cluster.add()
 
     display = Shards(kill_worker, cluster.kill, on_retry=replace)
-    assert stage.make(display).sha256 == curated
+    assert stage.make(display).sha256 == expected
     first, second = [said for said in display.said if said.startswith("Retry")]
     assert first.startswith("Retry 1 of 2 of curate") and "SIGKILL" in first
     assert second.startswith("Retry 2 of 2 of curate") and "SIGKILL" in second
@@ -278,6 +263,7 @@ def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, curated, tmp_p
     known = [int(found[1]) for said in display.said if (found := re.fullmatch(told, said))]
     num_known, here, there = shares(display)
     assert 2 <= known[0] < known[1] == num_known < NUM_SHARDS == here + there
+    assert all(display.num_begun)  # both have looked through some of those that were left
     assert all(len(begun) == len(set(begun)) for begun in display.attempts)
     assert len(display.attempts[-1]) == NUM_SHARDS - num_known
     stored = stored_shards(stage)

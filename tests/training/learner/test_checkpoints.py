@@ -130,7 +130,8 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+# Stages 1 and 2 with every kind of stage: on two ranks, below; on one, with bfloat16.
+@pytest.mark.parametrize("zero_stage", [0, 3])
 @pytest.mark.parametrize("kind", STAGES)
 def test_a_resumed_stage_ends_with_the_same_bytes(
     kind, zero_stage, tiny_recipe, tiny_model_folder, problem_sets, tmp_path, monkeypatch

@@ -123,6 +123,19 @@ def test_the_order_decides_which_rows_go_and_why(module, make, steps_in, sifted)
         assert told == [step for step in order if step in told]  # and so are they told
 
 
+def test_what_was_found_under_another_order_is_not_taken(make, steps_in, sifted, tmp_path):
+    """The files are looked for by their names."""
+
+    def names(name, order):
+        sifted([[make(0)]], steps_in(order), save=tmp_path / name)
+        return {path.name for path in (tmp_path / name).glob("shard-*")}
+
+    found = names("one", STEPS)
+    assert len(found) == 1 and names("again", STEPS) == found
+    assert names("turned", (STEPS[0], *reversed(STEPS[1:]))).isdisjoint(found)
+    assert names("fewer", STEPS[:3]).isdisjoint(found)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -141,10 +141,9 @@ def held(
     reducing = 0 if is_sharded or offload else whole_share
     reducing += reduced if is_sharded or has_peers else 0
     is_early = zero_stage > 1 and of.trained > REDUCE_BUCKET  # else after the backward pass
-    # In one piece first, and then in float32.
-    in_step = share * (size + FLOAT32 * (size != FLOAT32))
-    if offload:
-        in_step = of.largest * FLOAT32
+    # In one piece first, and then in float32; ZeRO-3 keeps its bucket.
+    in_step = of.largest * FLOAT32 if offload else share * (size + FLOAT32 * (size != FLOAT32))
+    in_step += bucket * is_sharded
     # ZeRO 1 has all gradients until then, but for those that the bucket has taken.
     at_the_end = held_back + reducing - (reduced if zero_stage == 1 else 0)
     kept = Held(

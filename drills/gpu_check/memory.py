@@ -17,6 +17,7 @@ from training.model.forward import ForwardSettings
 from training.model.policy import Policy
 from training.plan.activations import MicroBatch, activations
 from training.plan.learned import held, learned
+from training.plan.memory import update_bytes
 from training.plan.shape import ModelShape, model_shape
 from training.recipe.stages import SftStage
 from training.rollout.protocol import Prompt
@@ -88,8 +89,7 @@ def _planned(shape: ModelShape, size: Size, dtype: str) -> int:
     )
     parts = held(learned(shape, stage), dtype=dtype, zero_stage=0, num_ranks=1)
     needed = activations(shape, stage, MicroBatch(size.tokens), dtype=dtype, checkpointing=False)
-    in_update = needed.saved + max(needed.head, needed.layer)
-    return parts.gradients + max(in_update, parts.step)
+    return update_bytes(parts, needed)
 
 
 def _new_policy(size: Size, dtype: str) -> tuple[Policy, ModelShape]:

@@ -4,6 +4,7 @@ Read off deepspeed 0.19 with torch's AdamW, and compared with the learner's own 
 tests/training/plan/test_learned.py.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from training.plan.shape import ModelShape
@@ -11,10 +12,11 @@ from training.recipe.stages import Stage
 
 FLOAT32 = 4
 BYTES = {"float32": 4, "bfloat16": 2}
-# DeepSpeed's defaults, in elements: what is gathered into one reduction, and what stays whole of a
-# model that ZeRO-3 has sharded.
+# DeepSpeed's defaults, in elements: what is gathered into one reduction; what is whole at a time of
+# a model that ZeRO-3 has sharded; and up to which size a tensor stays whole there.
 REDUCE_BUCKET = 500_000_000
 LIVE_PARAMETERS, PREFETCH = 1_000_000_000, 50_000_000
+PERSISTENT = 100_000
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,33 @@ class Learned:
 
     Attributes:
         whole: Elements of the policy, adapters included.
-        trained: Elements with a gradient.
-        tensors: How many parameters have a gradient.
-        largest: Elements of the largest of them.
+        persistent: Of them, those that ZeRO-3 keeps whole on every rank, beside its shards.
+        sizes: Elements of each parameter with a gradient, in the model's order.
     """
 
     whole: int
-    trained: int
-    tensors: int
-    largest: int
+    persistent: int
+    sizes: tuple[int, ...]
+
+    @property
+    def trained(self) -> int:
+        """Elements with a gradient."""
+        return sum(self.sizes)
+
+    @property
+    def largest(self) -> int:
+        """Elements of the largest parameter with a gradient."""
+        return max(self.sizes, default=0)
+
+    def most_of_a_share(self, num_ranks: int) -> int:
+        """Elements of all parameters that are in one rank's share, if only by a part: the most."""
+        share = -(-self.trained // num_ranks)
+        touched, start = [0] * num_ranks, 0
+        for size in self.sizes:
+            for rank in range(start // share, (start + size - 1) // share + 1):
+                touched[rank] += size
+            start += size
+        return max(touched)
 
 
 @dataclass(frozen=True)
@@ -43,8 +63,10 @@ class Held:
         master: Float32 copies that the optimizer steps on, where there are any.
         moments: AdamW's two.
         gradients: Of the micro-batches so far.
-        step: What a step makes on top of that for a moment: gradients in float32.
+        step: What is made on top of that after the last backward pass: buckets of what is reduced
+            then, or gradients in float32.
         buckets: What is being reduced or gathered while gradients are computed.
+        waiting: Of the buckets, what is there in forward passes as well.
         host: In the host's memory instead: masters, moments and gradients of an optimizer that
             steps there (`hardware.offload_optimizer`).
     """
@@ -55,6 +77,7 @@ class Held:
     gradients: int
     step: int
     buckets: int
+    waiting: int
     host: int = 0
 
     @property
@@ -65,19 +88,18 @@ class Held:
 
 def learned(shape: ModelShape, stage: Stage) -> Learned:
     """What a stage trains, as `training.learner.setup.new_learner` sets it up."""
+    base = [size for _, size in shape.sizes]
     if stage.lora:
         rank = stage.lora.rank
-        adapted = [one for one in shape.linears if one[0] in stage.lora.components]
-        size = sum(rank * (inputs + outputs) for _, inputs, outputs in adapted)
-        largest = rank * max((max(one[1:]) for one in adapted), default=0)
-        return Learned(shape.total + size, size, 2 * len(adapted), largest)
-    kept = [component for component in shape.parameters if component not in stage.freeze]
-    return Learned(
-        shape.total,
-        sum(shape.parameters[component] for component in kept),
-        sum(shape.tensors[component] for component in kept),
-        max((shape.largest[component] for component in kept), default=0),
-    )
+        adapted = [one[1:] for one in shape.linears if one[0] in stage.lora.components]
+        sizes = tuple(rank * width for widths in adapted for width in widths)
+        return Learned(shape.total + sum(sizes), _persistent([*base, *sizes]), sizes)
+    sizes = tuple(size for component, size in shape.sizes if component not in stage.freeze)
+    return Learned(shape.total, _persistent(base), sizes)
+
+
+def _persistent(sizes: Iterable[int]) -> int:
+    return sum(size for size in sizes if size <= PERSISTENT)
 
 
 def held(
@@ -96,6 +118,8 @@ def held(
     """
     size = BYTES[dtype]
     share = -(-of.trained // num_ranks)
+    bucket, reduced = REDUCE_BUCKET * size, min(REDUCE_BUCKET, of.trained) * size
+    has_peers = num_ranks > 1
     if zero_stage == 0:
         has_master = dtype != "float32"
         return Held(
@@ -103,43 +127,57 @@ def held(
             master=of.trained * FLOAT32 * has_master,
             moments=of.trained * 2 * FLOAT32,
             gradients=of.trained * size,
-            step=of.trained * FLOAT32 * has_master,
+            step=max(of.trained * FLOAT32 * has_master, reduced * has_peers),
             buckets=0,
+            waiting=0,
         )
     is_sharded = zero_stage == 3
-    is_gathered = is_sharded and num_ranks > 1
-    live = min(of.whole, LIVE_PARAMETERS + PREFETCH) * size if is_gathered else 0
+    persistent = of.persistent if is_sharded and has_peers else 0
+    live = min(of.whole - persistent, LIVE_PARAMETERS + PREFETCH) if is_sharded and has_peers else 0
+    held_back = bucket + live * size
+    # ZeRO 1 and 2 put a reduced bucket's gradients into whole tensors of the rank's own. What goes
+    # to more than one rank is copied before, and all that ZeRO-3 reduces.
+    whole_share = of.most_of_a_share(num_ranks) * size
+    reducing = 0 if is_sharded or offload else whole_share
+    reducing += reduced if is_sharded or has_peers else 0
+    is_early = zero_stage > 1 and of.trained > REDUCE_BUCKET  # else after the backward pass
+    # In one piece first, and then in float32; ZeRO-3 keeps its bucket.
+    in_step = of.largest * FLOAT32 if offload else share * (size + FLOAT32 * (size != FLOAT32))
+    in_step += bucket * is_sharded
+    # ZeRO 1 has all gradients until then, but for those that the bucket has taken.
+    at_the_end = held_back + reducing - (reduced if zero_stage == 1 else 0)
     kept = Held(
-        weights=-(-of.whole // num_ranks) * size if is_sharded else of.whole * size,
+        weights=(-(-of.whole // num_ranks) + persistent) * size if is_sharded else of.whole * size,
         master=share * FLOAT32,
         moments=share * 2 * FLOAT32,
-        gradients=(of.trained if zero_stage == 1 else share) * size,
-        step=share * FLOAT32 * (2 if is_sharded else 1),  # as measured
-        buckets=REDUCE_BUCKET * size + live,
+        gradients={1: of.trained * size, 2: whole_share, 3: share * size}[zero_stage],
+        step=max(in_step, at_the_end),
+        buckets=held_back + reducing * is_early,
+        waiting=0 if zero_stage == 2 else held_back,
     )
-    return _offloaded(kept, of, share, size, zero_stage) if offload else kept
+    return _offloaded(kept, of, num_ranks, size, zero_stage) if offload else kept
 
 
-def _offloaded(kept: Held, of: Learned, share: int, size: int, zero_stage: int) -> Held:
+def _offloaded(kept: Held, of: Learned, num_ranks: int, size: int, zero_stage: int) -> Held:
     """The same with the optimizer in host memory, and its float32 gradients.
 
     Gradients cross over in the model's number format: in ZeRO 2 and 3 after each micro-batch, by
     way of a buffer as large as the largest tensor, and in ZeRO 1 before the step.
     """
+    share = -(-of.trained // num_ranks)
     host = share * 4 * FLOAT32
     if zero_stage == 3:
-        return replace(kept, master=0, moments=0, gradients=0, step=0, host=host + share * size)
+        return replace(kept, master=0, moments=0, gradients=0, host=host + share * size)
     # New weights cross over in a copy of their own; gradients of ZeRO 2 add up as whole tensors.
     host += (share + of.largest) * size
     if zero_stage == 2:
-        host += min(of.trained, share + 2 * of.largest) * size
+        host += of.most_of_a_share(num_ranks) * size
     crossing = of.largest * size
     return replace(
         kept,
         master=0,
         moments=0,
         gradients=crossing + (of.trained * size if zero_stage == 1 else crossing),
-        step=of.largest * FLOAT32,
         host=host,
     )
 
@@ -149,4 +187,4 @@ def checkpoint_bytes(of: Learned) -> int:
 
     File headers and random generators come on top: some kilobytes a rank.
     """
-    return of.trained * 3 * FLOAT32 + of.tensors * FLOAT32
+    return of.trained * 3 * FLOAT32 + len(of.sizes) * FLOAT32

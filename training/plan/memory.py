@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from training.plan.activations import Activations, MicroBatch, activations
 from training.plan.learned import BYTES, Held, checkpoint_bytes, held, learned
 from training.plan.machine import GIB, Machine
+from training.plan.rows import data_bytes
 from training.plan.shape import ModelShape
 from training.recipe.recipe import Recipe, RolloutRecipe
 from training.recipe.stages import RlStage, Stage, sets_of
@@ -32,6 +33,7 @@ class StageMemory:
         update: Peak while learning, scoring by the reference included.
         rollout: Peak while sampling; 0 in a stage that does not sample.
         host: Peak of one node.
+        data: Of it, the stage's rows, all processes together.
         checkpoint: A step checkpoint's bytes, of all ranks.
     """
 
@@ -44,6 +46,7 @@ class StageMemory:
     update: int
     rollout: int
     host: int
+    data: int
     checkpoint: int
 
     @property
@@ -80,11 +83,9 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         sampler = sampler_of(recipe.rollout, recipe.model.dtype, shape, machine, copies=copies)
     waits = reference if hardware.reference_in_host else 0
     resident = parts.weights + parts.optimizer + reference - waits + CONTEXT
-    head = kept.saved + kept.head
-    layer = kept.saved + kept.layer + parts.buckets
-    update = parts.gradients + max(head, layer, parts.step)
+    update = update_bytes(parts, kept)
     # Its passes keep nothing for a backward pass; what they need besides is taken as no less.
-    scoring = waits + max(kept.head, kept.layer + parts.buckets) if waits else 0
+    scoring = waits + parts.waiting + max(kept.head, kept.layer) if waits else 0
     local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
     is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
@@ -92,6 +93,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
     copied = checkpoint * local // hardware.num_ranks
     host = local * (PROCESS + waits + parts.host) + max(local * whole, local * sleeping + copied)
+    data = local * data_bytes(recipe, stage)
     return StageMemory(
         parts,
         kept,
@@ -101,9 +103,17 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         longest,
         update=resident + max(update, scoring) + sampler.asleep,
         rollout=resident + sampler.awake if sampler.awake else 0,
-        host=host,
+        host=host + data,
+        data=data,
         checkpoint=checkpoint,
     )
+
+
+def update_bytes(parts: Held, kept: Activations) -> int:
+    """What an update takes on one rank beside weights, masters and moments."""
+    head = parts.waiting + kept.saved + kept.head
+    layer = parts.buckets + kept.saved + kept.layer
+    return parts.gradients + max(head, layer, parts.step)
 
 
 def longest_sequence(recipe: Recipe, stage: Stage) -> int:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from training.plan.learned import BYTES
 from training.plan.machine import GPUS, Machine
 from training.plan.memory import CONTEXT, PROCESS, Sampler, sampler_of, sampler_weights
+from training.plan.rows import RL_LENGTH
 from training.plan.shape import ModelShape, is_planned, shape_at
-from training.plan.work import RL_LENGTH, SAMPLER_MODEL, SAMPLER_SHARE, Range
+from training.plan.work import SAMPLER_MODEL, SAMPLER_SHARE, Range
 from training.recipe.hardware import HardwareRecipe
 from training.recipe.known_benchmarks import ITEMS
 from training.recipe.recipe import Recipe, RolloutRecipe

@@ -71,8 +71,7 @@ class ModelShape:
 
     Attributes:
         parameters: By component; a tied head counts once.
-        tensors: How many parameters there are, by component.
-        largest: Elements of the largest of them, by component.
+        sizes: Elements of every parameter with its component, in the model's order.
         head: Elements of the LM head.
         is_tied: Whether the head is the embedding.
         linears: Inputs and outputs of every linear layer but the head, with its component.
@@ -81,8 +80,7 @@ class ModelShape:
     """
 
     parameters: Mapping[Component, int]
-    tensors: Mapping[Component, int]
-    largest: Mapping[Component, int]
+    sizes: tuple[tuple[Component, int], ...]
     head: int
     is_tied: bool
     linears: tuple[tuple[Component, int, int], ...]
@@ -185,13 +183,10 @@ def model_shape(config: Config) -> ModelShape:
     """
     model = meta_model(config)
     head = model.get_output_embeddings().weight
-    parameters, tensors = Counter[Component](), Counter[Component]()
-    largest = Counter[Component]()
-    for name, parameter in model.named_parameters():
-        component, size = _component(name), parameter.numel()
+    sizes = tuple((_component(name), p.numel()) for name, p in model.named_parameters())
+    parameters = Counter[Component]()
+    for component, size in sizes:
         parameters[component] += size
-        tensors[component] += 1
-        largest[component] = max(largest[component], size)
     linears = tuple(
         (_component(f"{name}."), module.in_features, module.out_features)
         for name, module in model.named_modules()
@@ -200,8 +195,7 @@ def model_shape(config: Config) -> ModelShape:
     text, vision = config.get_text_config(), config.vision_config
     return ModelShape(
         parameters,
-        tensors,
-        largest,
+        sizes,
         head.numel(),
         head is model.get_input_embeddings().weight,
         linears,

@@ -5,18 +5,13 @@ from collections.abc import Sequence
 from training.plan.machine import GIB, USABLE
 from training.plan.memory import CONTEXT, SAMPLER_ASLEEP
 from training.plan.plan import Plan, StagePlan
+from training.plan.rows import IMAGE_BYTES, PROMPT_TOKENS, RL_LENGTH, ROW_BYTES, SFT_LENGTH
 from training.plan.shape import is_planned
-from training.plan.work import (
-    LEARNER_SHARE,
-    PROMPT_TOKENS,
-    RL_LENGTH,
-    SAMPLER_SHARE,
-    SFT_LENGTH,
-    Range,
-)
+from training.plan.work import LEARNER_SHARE, SAMPLER_SHARE, Range
 
 HOUR = 3600.0
 GIGA = 1e9
+KIB = 2**10
 
 
 def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
@@ -47,6 +42,7 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
         _row("share of the GPU", [f"{one.memory.peak / GIB / limit:.0%}" for one in plan.stages]),
         _row("KV cache, tokens", [_count(one.memory.cache_tokens) for one in plan.stages]),
         _row("host of a node, GiB", [_gib(one.memory.host) for one in plan.stages]),
+        _row("of it rows, GiB", [_gib(one.memory.data) for one in plan.stages]),
         _row("a step checkpoint, GB", [_gb(one.memory.checkpoint) for one in plan.stages]),
         _row("step checkpoints, at most", [str(one.work.num_saves) for one in plan.stages]),
         _row("scratch, GB", [_gb(one.work.scratch) for one in plan.stages]),
@@ -141,8 +137,9 @@ def _assumptions(plan: Plan) -> list[str]:
         "largest images;",
         f"sequences of {SFT_LENGTH[0]:.0%} to {SFT_LENGTH[1]:.0%} (SFT) and responses of "
         f"{RL_LENGTH[0]:.0%} to {RL_LENGTH[1]:.0%} (RL) of the longest, prompts of "
-        f"{PROMPT_TOKENS} tokens; on {machine.gpu} {LEARNER_SHARE[0]:.0%} to "
-        f"{LEARNER_SHARE[1]:.0%} of peak FLOP/s,",
+        f"{PROMPT_TOKENS} tokens; of a row {ROW_BYTES / KIB:.0f} KiB in host memory beside its "
+        f"tokens, and {IMAGE_BYTES / KIB:.0f} of an image;",
+        f"on {machine.gpu} {LEARNER_SHARE[0]:.0%} to {LEARNER_SHARE[1]:.0%} of peak FLOP/s,",
         f"and {SAMPLER_SHARE[0]:.0%} to {SAMPLER_SHARE[1]:.0%} of the sampler's assumed rate. "
         "No GPU has confirmed any of this.",
     ]

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from training.plan.learned import BYTES
 from training.plan.machine import GPUS, Machine
 from training.plan.memory import StageMemory
+from training.plan.rows import PROMPT_TOKENS, RL_LENGTH, SFT_LENGTH, num_rows
 from training.plan.shape import ModelShape
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage
 
-# Assumptions: how long sequences are, as shares of the longest; which share of a GPU's peak the
-# learner gets; which share of its best rate the sampler gets (batches end one by one).
-SFT_LENGTH, RL_LENGTH = (0.1, 0.3), (0.25, 0.5)
+# Assumptions: which share of a GPU's peak the learner gets, and which of its best rate the sampler
+# (batches end one by one).
 LEARNER_SHARE, SAMPLER_SHARE = (0.45, 0.25), (1.0, 0.5)
 SAMPLER_MODEL = 8.3e9  # parameters of the model whose sampling rate is assumed
-PROMPT_TOKENS = 500
 # On a machine's disk at most: being written, waiting, being uploaded, the best, one to resume from.
 MAX_SCRATCH_CHECKPOINTS = 5
 
@@ -69,7 +68,7 @@ def stage_work(
         prompts = responses * PROMPT_TOKENS
         learned = Range((sampled.low + prompts) * share, (sampled.high + prompts) * share)
     else:
-        rows = next(one.num_problems for one in recipe.curation.sets if one.name == stage.data)
+        rows = num_rows(recipe, stage)
         num_steps = num_updates = math.ceil(rows * stage.epochs / stage.batch_size)
         sampled = Range(0.0, 0.0)
         learned = _times(num_updates * stage.batch_size * stage.max_length_tokens, SFT_LENGTH)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from tests.training.plan.peaks import num_bytes, parts_of
 from tests.training.plan.tiny import SIZES, new_policy, new_sequences, new_stage, stage_learner
 from training.learner.checkpoints import Checkpoints, Places
 from training.model.forward import ForwardSettings
-from training.plan.learned import checkpoint_bytes, held, learned
+from training.plan.learned import Learned, checkpoint_bytes, held, learned
 from training.recipe.recipe import CheckpointsRecipe
 from training.recipe.stages import LoraRecipe
 from training.runtime import device
@@ -19,11 +20,6 @@ def process_group():
     device.start(1)
 
 
-def num_bytes(tensors):
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
-    return sum(storages.values())
-
-
 def updated_learner(size, stage, dtype, zero_stage, *, offload=False):
     policy, shape = new_policy(size, dtype)
     hardware = {"zero_stage": zero_stage, "offload_optimizer": offload}
@@ -31,21 +27,6 @@ def updated_learner(size, stage, dtype, zero_stage, *, offload=False):
     batch = new_sequences(policy, length=64, count=2)
     learner.update(batch, token_mean_loss(batch), ForwardSettings())
     return policy, shape, learner
-
-
-def parts_of(policy, learner, zero_stage):
-    """Bytes of weights, masters and moments, found in model, engine and optimizer."""
-    if zero_stage == 3:
-        weights = [
-            p.ds_tensor if p.ds_tensor.numel() else p.data for p in policy.model.parameters()
-        ]
-    else:
-        weights = list(policy.model.parameters())
-    own = {w.untyped_storage().data_ptr() for w in weights}
-    masters = [m for m in learner._sharded._masters() if m.untyped_storage().data_ptr() not in own]
-    states = [state for state in learner._adamw.state.values() if state]
-    moments = [state[name] for state in states for name in ("exp_avg", "exp_avg_sq")]
-    return num_bytes(weights), num_bytes(masters), num_bytes(moments)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -56,7 +37,7 @@ def test_weights_masters_and_moments(size, zero_stage, dtype):
     policy, shape, learner = updated_learner(size, stage, dtype, zero_stage)
     planned = held(learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1)
     found = parts_of(policy, learner, zero_stage)
-    assert found == (planned.weights, planned.master, planned.moments)
+    assert found == [planned.weights, planned.master, planned.moments]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +76,7 @@ def test_what_learns(size, changes):
     _, shape, learner = updated_learner(size, stage, "float32", 0)
     trained = learner._trained
     planned = learned(shape, stage)
-    assert planned.trained == sum(p.numel() for p in trained)
-    assert planned.tensors == len(trained)
+    assert planned.sizes == tuple(p.numel() for p in trained)
 
 
 @pytest.mark.parametrize("zero_stage", [0, 2, 3])
@@ -121,3 +101,10 @@ def test_checkpoint_files(tmp_path, zero_stage, changes):
         header = int.from_bytes(file.read_bytes()[:8], "little")
         assert file.stat().st_size == 8 + header + written + generators
     assert written == checkpoint_bytes(learned(shape, stage))
+
+
+def test_tensors_that_a_share_touches():
+    """Twelve elements in three tensors for two ranks: the second one is part of both halves."""
+    assert Learned(12, 0, (3, 4, 5)).most_of_a_share(2) == 4 + 5
+    assert Learned(12, 0, (3, 4, 5)).most_of_a_share(1) == 12
+    assert Learned(12, 0, (6, 6)).most_of_a_share(2) == 6

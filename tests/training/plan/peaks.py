@@ -1,0 +1,136 @@
+"""Cases of an update, and what one rank really holds in them."""
+
+import gc
+from dataclasses import dataclass
+
+from drills.gpu_check.allocated import allocations
+from tests.training.plan.tiny import (
+    SIZES,
+    new_config,
+    new_policy,
+    new_sequences,
+    new_stage,
+    stage_learner,
+)
+from training.model.forward import ForwardSettings
+from training.plan.activations import MicroBatch, activations
+from training.plan.learned import BYTES, held, learned
+from training.plan.memory import update_bytes
+from training.plan.shape import model_shape
+from training.recipe.stages import LoraRecipe
+from training.runtime import device
+from training.sft.train import token_mean_loss
+
+TOLERANCE = 0.15
+ADAPTERS = LoraRecipe(rank=4)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An update of two micro-batches a rank, each of two sequences."""
+
+    size: int
+    zero_stage: int
+    checkpointing: bool = False
+    lora: LoraRecipe | None = None
+    dtype: str = "float32"
+    tokens: int = 160
+
+    def __str__(self):
+        words = [f"size{self.size}", f"zero{self.zero_stage}", self.dtype]
+        words += ["checkpointing"] * self.checkpointing + ["adapters"] * bool(self.lora)
+        return "-".join(words)
+
+    @property
+    def stage(self):
+        return new_stage(2 * self.tokens, lora=self.lora)
+
+    @property
+    def shape(self):
+        return model_shape(new_config(SIZES[self.size])[1])
+
+    @property
+    def learned(self):
+        return learned(self.shape, self.stage)
+
+    @property
+    def bucket(self):
+        """DeepSpeed's own, of 500 M elements, would hide everything else here."""
+        return self.learned.trained // 4
+
+
+# Every size at every ZeRO stage, every other one with checkpointing.
+TWO_RANKS = [
+    *(Case(size, zero, bool((size + zero) % 2)) for size in range(5) for zero in range(4)),
+    *(Case(3, zero, zero > 1, ADAPTERS) for zero in range(4)),
+    *(Case(3, zero, True, dtype="bfloat16") for zero in (0, 2, 3)),
+]
+
+
+def measured(case):
+    """What this rank holds, bytes: weights, masters and moments; and an update on top of all that.
+
+    Single updates at ZeRO 2 and 3 held up to 39 % more than others of the same case, why is not
+    known (late garbage collection is a guess): the least of two counts.
+    """
+    policy, _ = new_policy(SIZES[case.size], case.dtype)
+    learner = stage_learner(
+        policy,
+        case.stage,
+        case.dtype,
+        zero_stage=case.zero_stage,
+        activation_checkpointing=case.checkpointing,
+    )
+    if case.zero_stage > 0:
+        learner._engine.optimizer.reduce_bucket_size = case.bucket
+    batch = new_sequences(policy, length=case.tokens, count=4 * device.world_size())
+    settings = ForwardSettings(with_entropy=True)
+    learner.update(batch, token_mean_loss(batch), settings)
+    peaks = []
+    for _ in range(2):
+        gc.collect()
+        with allocations() as live:
+            learner.update(batch, token_mean_loss(batch), settings)
+        peaks.append(live.peak)
+    return {"parts": parts_of(policy, learner, case.zero_stage), "peak": min(peaks)}
+
+
+def num_bytes(tensors):
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values())
+
+
+def parts_of(policy, learner, zero_stage):
+    """Bytes of weights, masters and moments, found in model, engine and optimizer."""
+    weights = [p.data for p in policy.model.parameters()]
+    if zero_stage == 3:
+        weights += [p.ds_tensor for p in policy.model.parameters()]
+    own = {w.untyped_storage().data_ptr() for w in weights}
+    masters = [m for m in learner._sharded._masters() if m.untyped_storage().data_ptr() not in own]
+    states = [state for state in learner._adamw.state.values() if state]
+    moments = [state[name] for state in states for name in ("exp_avg", "exp_avg_sq")]
+    return [num_bytes(weights), num_bytes(masters), num_bytes(moments)]
+
+
+def planned_parts(case, num_ranks):
+    parts = held(case.learned, dtype=case.dtype, zero_stage=case.zero_stage, num_ranks=num_ranks)
+    return [parts.weights, parts.master, parts.moments]
+
+
+def planned_peak(case, num_ranks, monkeypatch):
+    """The peak of an update by the plan, with the bucket of this case."""
+    monkeypatch.setattr("training.plan.learned.REDUCE_BUCKET", case.bucket)
+    parts = held(case.learned, dtype=case.dtype, zero_stage=case.zero_stage, num_ranks=num_ranks)
+    kept = activations(
+        case.shape,
+        case.stage,
+        MicroBatch(2 * case.tokens),
+        dtype=case.dtype,
+        checkpointing=case.checkpointing,
+    )
+    planned = update_bytes(parts, kept)
+    if case.zero_stage < 3:
+        return planned
+    # There between updates as well.
+    bucket = case.bucket * BYTES[case.dtype]
+    return planned - parts.gradients - bucket

@@ -88,9 +88,10 @@ def test_several_answers_to_each_problem(recipe, tiny_model_folder, tmp_path):
     assert answers[3].xs(0, level="sample").to_dict() == answers[1].xs(0, level="sample").to_dict()
     assert answers[3].groupby("problem_id").nunique().max() > 1
     scores = json.loads((tmp_path / "3" / "scores.json").read_text())["scores"]
-    assert [(one["metric"], one["num_problems"]) for one in scores] == [
-        ("mean@3", 10),
-        ("mean@3", 6),
+    told = ("metric", "num_problems", "samples_per_problem")
+    assert [tuple(one[name] for name in told) for one in scores] == [
+        ("mean@3", 10, 3),
+        ("mean@3", 6, 3),
     ]
 
 

@@ -48,7 +48,8 @@ def document(result: AblationResult, *, title: str, subtitle: str) -> Document:
 
 def _arms(result: AblationResult) -> Table:
     lacking = [one for one in result.incomplete if one.over is None]
-    benchmarks = tuple(dict.fromkeys(one.benchmark for one in (*result.accuracies, *lacking)))
+    names = [one.benchmark for one in result.accuracies] + [one.benchmark for one in lacking]
+    benchmarks = tuple(dict.fromkeys(names))
     cells: dict[tuple[str, str], str | Cell] = {
         **{(one.arm, one.benchmark): _accuracy(one.mean) for one in result.accuracies},
         **{(one.arm, one.benchmark): Cell(f"not in full: {one.reason}", "bad") for one in lacking},

@@ -4,7 +4,7 @@ Values and intervals of accuracies are fractions; gains are in points of accurac
 """
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,9 @@ class Score(Record):
         low: Lower bound of its 95 % interval.
         high: Upper bound.
         num_problems: How many problems it is over.
+        samples_per_problem: How many answers there are to each; evaluations of older versions do
+            not say, nor the next.
+        kind: Whether the benchmark is the shipped one of this name, or a file of the user's own.
         accuracy: Share of right responses, where `value` is something else; else None.
         outcomes: How many responses were right, wrong, unparseable, timed out.
         truncated: Share of responses that ran out of tokens.
@@ -67,6 +70,8 @@ class Score(Record):
     low: Number | None = None
     high: Number | None = None
     num_problems: Count
+    samples_per_problem: Count | None = None
+    kind: Literal["shipped", "file"] | None = None
     accuracy: Number | None = None
     outcomes: dict[str, Count] = Field(default_factory=dict)
     truncated: Number | None = None

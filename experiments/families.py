@@ -74,7 +74,7 @@ def _nats(policy: Policy, column: str) -> float:
     if column == "transformers":
         return probe(policy, TransformersEngine(policy)).sampler_nats or 0.0
     rollout = VllmRollout(engine="vllm", max_length_tokens=_MAX_LENGTH_TOKENS)
-    return probe(policy, open_engine(rollout, policy), rollout).sampler_nats or 0.0
+    return probe(policy, open_engine(rollout, policy)).sampler_nats or 0.0
 
 
 def _row(family: TinyFamily, folder: Path) -> str:

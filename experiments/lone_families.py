@@ -55,7 +55,8 @@ def taught(recipe: Recipe, problems: Sequence[Problem], folder: Path) -> Path:
 def main() -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--families", nargs="+", default=list(WEAK))
+    names = [one.name for one in FAMILIES["text"]]
+    parser.add_argument("--families", nargs="+", default=list(WEAK), choices=names)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     recipe = load_recipe(recipe_path("pocket"))

@@ -14,7 +14,7 @@ from contracts.artifact import Count, Record
 from contracts.run_record import RunRecord
 from contracts.scores import Number, Score
 from report.evidence import Evidence
-from report.gains import SEED, Changes, answers_of, changes_of, values_of
+from report.gains import SEED, Changes, answers_of, changes_of, incomplete, values_of, verdict_of
 from training.evaluation.intervals import cluster_bootstrap
 from training.evaluation.paired import holm
 from training.recipe.grid import ArmRecipe, Grid
@@ -99,13 +99,25 @@ class Comparison(Record):
 
     @property
     def verdict(self) -> str:
-        """`up` or `down` where every 95 % interval that there is excludes 0, else `not shown`."""
-        known = [one for one in (self.mean.over_seeds, self.mean.over_items) if one is not None]
-        if not known:
-            return "no interval"
-        if all(low > 0 for low, _ in known):
-            return "up"
-        return "down" if all(high < 0 for _, high in known) else "not shown"
+        """See `report.gains.verdict_of`."""
+        intervals = (self.mean.over_seeds, self.mean.over_items)
+        return verdict_of([one for one in intervals if one is not None], self.p)
+
+
+class Incomplete(Record):
+    """A benchmark of which an arm, or its gain over another, has no mean.
+
+    Attributes:
+        arm: The arm.
+        over: The other; None where it is the accuracy that is missing.
+        benchmark: The benchmark.
+        reason: Whose evaluation of it is not whole, in words.
+    """
+
+    arm: str
+    over: str | None = None
+    benchmark: str
+    reason: str
 
 
 class BesidePaper(Record):
@@ -130,6 +142,7 @@ class AblationResult(Record):
     accuracies: tuple[Accuracy, ...]
     costs: dict[str, Cost]
     comparisons: tuple[Comparison, ...]
+    incomplete: tuple[Incomplete, ...] = ()
     paper: tuple[BesidePaper, ...] = ()
     failures: dict[str, str] = Field(default_factory=dict)
 
@@ -144,33 +157,27 @@ def summarize(
         trained: Every arm with every seed that ended well.
         failures: Why each of the others did not.
     """
-    by_arm: dict[str, dict[int, Trained]] = {}
-    for one in trained:
-        by_arm.setdefault(one.arm.name, {})[one.record.seed] = one
-    comparisons = _corrected(
-        [
-            found
-            for arm in grid.arms
-            if arm.over is not None and {arm.name, arm.over} <= by_arm.keys()
-            for found in _compare(by_arm[arm.over], by_arm[arm.name])
-        ]
-    )
+    by_arm: dict[str, dict[int, Trained]] = {
+        arm.name: own
+        for arm in grid.arms
+        if (own := {one.record.seed: one for one in trained if one.arm.name == arm.name})
+    }
+    found = [one for arm in by_arm.values() for one in _accuracies(arm)]
+    compared = [
+        one
+        for arm in grid.arms
+        if arm.over is not None and {arm.name, arm.over} <= by_arm.keys()
+        for one in _compare(by_arm[arm.over], by_arm[arm.name])
+    ]
+    comparisons = _corrected([one for one in compared if isinstance(one, Comparison)])
     return AblationResult(
         grid=grid.name,
         arms={arm.name: arm.stages for arm in grid.arms if arm.name in by_arm},
         seeds=tuple(sorted({one.record.seed for one in trained})),
-        accuracies=tuple(
-            found
-            for arm in grid.arms
-            if arm.name in by_arm
-            for found in _accuracies(by_arm[arm.name])
-        ),
-        costs={
-            arm.name: mean_cost(by_arm[arm.name].values())
-            for arm in grid.arms
-            if arm.name in by_arm
-        },
+        accuracies=tuple(one for one in found if isinstance(one, Accuracy)),
+        costs={name: mean_cost(runs.values()) for name, runs in by_arm.items()},
         comparisons=tuple(comparisons),
+        incomplete=tuple(one for one in (*found, *compared) if isinstance(one, Incomplete)),
         paper=tuple(_beside_paper(grid, comparisons, by_arm.keys())),
         failures=dict(failures),
     )
@@ -214,20 +221,19 @@ def mean_of(values: Mapping[int, float], over_items: Interval | None) -> Mean:
     return Mean(value=mean, seeds=dict(values), over_seeds=over_seeds, over_items=over_items)
 
 
-def _accuracies(seeds: Mapping[int, Trained]) -> Iterator[Accuracy]:
-    """An arm on each benchmark that every one of its seeds has."""
-    first = next(iter(seeds.values())).evidence
-    for score in first.scores:
-        scores = {
-            seed: one.evidence.score(score.benchmark, score.policy) for seed, one in seeds.items()
-        }
-        known = {seed: found for seed, found in scores.items() if found is not None}
-        if len(known) < len(seeds):
+def _accuracies(seeds: Mapping[int, Trained]) -> Iterator[Accuracy | Incomplete]:
+    """An arm on each benchmark that one of its seeds has."""
+    arm = next(iter(seeds.values())).arm.name
+    for benchmark in _benchmarks(seeds.values()):
+        scores = {seed: _score(one, benchmark) for seed, one in seeds.items()}
+        if reason := incomplete(_named(arm, scores)):
+            yield Incomplete(arm=arm, benchmark=benchmark, reason=reason)
             continue
+        known = {seed: found for seed, found in scores.items() if found is not None}
         values = [
             value
             for seed, found in known.items()
-            for value in values_of(found, _answers(seeds[seed], score.benchmark))
+            for value in values_of(found, _answers(seeds[seed], benchmark))
         ]
         clusters = [value.cluster for value in values]
         over_items = None
@@ -236,34 +242,37 @@ def _accuracies(seeds: Mapping[int, Trained]) -> Iterator[Accuracy]:
             numbers = [value.value for value in values]
             over_items = cluster_bootstrap(numbers, clusters, generator)
         yield Accuracy(
-            arm=next(iter(seeds.values())).arm.name,
-            benchmark=score.benchmark,
-            metric=score.metric,
+            arm=arm,
+            benchmark=benchmark,
+            metric=next(iter(known.values())).metric,
             mean=mean_of({seed: found.value for seed, found in known.items()}, over_items),
         )
 
 
-def _compare(before: Mapping[int, Trained], after: Mapping[int, Trained]) -> Iterator[Comparison]:
+def _compare(
+    before: Mapping[int, Trained], after: Mapping[int, Trained]
+) -> Iterator[Comparison | Incomplete]:
     """An arm against another on each benchmark, over the seeds that both have."""
     seeds = [seed for seed in after if seed in before]
     if not seeds:
         return
+    arm, over = after[seeds[0]].arm.name, before[seeds[0]].arm.name
     extra = mean_cost(after[seed] for seed in seeds).less(mean_cost(before[seed] for seed in seeds))
-    for benchmark in after[seeds[0]].evidence.benchmarks:
+    for benchmark in _benchmarks(arms[seed] for arms in (after, before) for seed in seeds):
+        first = {seed: _score(before[seed], benchmark) for seed in seeds}
+        second = {seed: _score(after[seed], benchmark) for seed in seeds}
+        if reason := incomplete(_named(over, first) | _named(arm, second)):
+            yield Incomplete(arm=arm, over=over, benchmark=benchmark, reason=reason)
+            continue
         gains: dict[int, float] = {}
         changes: list[Changes] = []
         for seed in seeds:
-            first, second = before[seed], after[seed]
-            scores = _score(first, benchmark), _score(second, benchmark)
-            if scores[0] is None or scores[1] is None:
-                continue
-            gains[seed] = scores[1].value - scores[0].value
-            found = changes_of(
-                scores[0], scores[1], _answers(first, benchmark), _answers(second, benchmark)
-            )
+            old, new = first[seed], second[seed]
+            assert old is not None and new is not None
+            gains[seed] = new.value - old.value
+            answers = _answers(before[seed], benchmark), _answers(after[seed], benchmark)
+            found = changes_of(old, new, *answers)
             changes += [found] if found else []
-        if not gains:
-            continue
         # An item is one cluster over all seeds: it is as hard, or as easy, with each of them.
         pooled = None
         if len(changes) == len(gains):
@@ -274,8 +283,8 @@ def _compare(before: Mapping[int, Trained], after: Mapping[int, Trained]) -> Ite
             )
         is_known = pooled is not None and len(set(pooled.clusters)) > 1
         yield Comparison(
-            arm=after[seeds[0]].arm.name,
-            over=before[seeds[0]].arm.name,
+            arm=arm,
+            over=over,
             benchmark=benchmark,
             mean=mean_of(gains, pooled.interval() if pooled and is_known else None),
             p=pooled.p() if pooled and is_known else None,
@@ -283,8 +292,19 @@ def _compare(before: Mapping[int, Trained], after: Mapping[int, Trained]) -> Ite
         )
 
 
+def _benchmarks(runs: Iterable[Trained]) -> tuple[str, ...]:
+    """All that any of them evaluated, in their order."""
+    return tuple(dict.fromkeys(name for one in runs for name in one.evidence.benchmarks))
+
+
+def _named(arm: str, scores: Mapping[int, Score | None]) -> dict[str, Score | None]:
+    """The scores by whose they are, in words."""
+    return {f"{arm} with seed {seed}": score for seed, score in scores.items()}
+
+
 def _score(one: Trained, benchmark: str) -> Score | None:
-    return one.evidence.score(benchmark, one.evidence.policies[-1])
+    policies = one.evidence.policies
+    return one.evidence.score(benchmark, policies[-1]) if policies else None
 
 
 def _answers(one: Trained, benchmark: str) -> pd.DataFrame:

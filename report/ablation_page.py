@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from report.ablation import AblationResult, Comparison, Cost, Interval, Mean
+from report.ablation import AblationResult, Comparison, Cost, Incomplete, Interval, Mean
 from report.blocks import Block, Cell, Document, Prose, Section, Table
 from report.numbers import MINUS, duration, p_value, percent, points, points_interval
 from report.results import TONES
@@ -13,9 +13,10 @@ HOW = (
     "and item: its first interval is a t-interval over seeds, its second a bootstrap over items, "
     "each drawn with its answers of all seeds; p is the exact sign-flip test over items, with "
     "Holm’s correction over all rows. “up” and “down” mean that every interval there is excludes "
-    "0, “not shown” that one includes it, which is no proof that there is no gain. Learner time is "
-    "selection, scoring and updates; sampler time is rollouts; both leave out process starts, "
-    "curation and evaluation. A stage that arms share counts in full in each of them."
+    "0 and that p, where it is known, is at most 0.05, “not shown” that one of them does not, "
+    "which is no proof that there is no gain. What a seed did not score in full is in no mean. "
+    "Learner time is selection, scoring and updates; sampler time is rollouts; both leave out "
+    "process starts, curation and evaluation. A stage that arms share counts in full in each."
 )
 PAPER = (
     "The paper’s numbers are averages of six multimodal benchmarks with a 7B model (arXiv "
@@ -46,13 +47,18 @@ def document(result: AblationResult, *, title: str, subtitle: str) -> Document:
 
 
 def _arms(result: AblationResult) -> Table:
-    benchmarks = tuple(dict.fromkeys(one.benchmark for one in result.accuracies))
-    cells = {(one.arm, one.benchmark): one.mean for one in result.accuracies}
+    lacking = [one for one in result.incomplete if one.over is None]
+    names = [one.benchmark for one in result.accuracies] + [one.benchmark for one in lacking]
+    benchmarks = tuple(dict.fromkeys(names))
+    cells: dict[tuple[str, str], str | Cell] = {
+        **{(one.arm, one.benchmark): _accuracy(one.mean) for one in result.accuracies},
+        **{(one.arm, one.benchmark): Cell(f"not in full: {one.reason}", "bad") for one in lacking},
+    }
     rows = tuple(
         (
             arm,
             ", ".join(stages) or "none: the base policy",
-            *(_accuracy(cells.get((arm, benchmark))) for benchmark in benchmarks),
+            *(cells.get((arm, benchmark), UNKNOWN) for benchmark in benchmarks),
             *_cost(result.costs[arm]),
         )
         for arm, stages in result.arms.items()
@@ -68,7 +74,15 @@ def _gains(result: AblationResult) -> Table:
         *("arm", "over", "benchmark", "gain", "over seeds", "over items", "p (Holm)", "verdict"),
         *("extra learner time", "extra learner tokens"),
     )
-    return Table("Gains in points", columns, "lllrrrrlrr", tuple(map(_gain, result.comparisons)))
+    lacking = tuple(_not_compared(one) for one in result.incomplete if one.over is not None)
+    rows = (*map(_gain, result.comparisons), *lacking)
+    return Table("Gains in points", columns, "lllrrrrlrr", rows)
+
+
+def _not_compared(one: Incomplete) -> tuple[str | Cell, ...]:
+    cell = Cell(f"not compared: {one.reason}", "bad")
+    nothing = (UNKNOWN,) * 4
+    return (one.arm, one.over or UNKNOWN, one.benchmark, *nothing, cell, UNKNOWN, UNKNOWN)
 
 
 def _gain(one: Comparison) -> tuple[str | Cell, ...]:
@@ -117,9 +131,7 @@ def _same_sign(paper_gain: float | None, verdict: str | None) -> str:
     return "yes" if (paper_gain > 0) == (verdict == "up") else "no, the other"
 
 
-def _accuracy(mean: Mean | None) -> str:
-    if mean is None:
-        return UNKNOWN
+def _accuracy(mean: Mean) -> str:
     if mean.over_seeds is None:
         return percent(mean.value)
     low, high = mean.over_seeds

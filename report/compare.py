@@ -1,7 +1,7 @@
 """The page that compares runs: scores, paired gains, length, recipes and where it all came from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from contracts.scores import Score
 from contracts.secrets import masked, without_secrets
 from report.blocks import Block, Cell, Document, Figure, Prose, Section, Table
 from report.evidence import Evidence
-from report.gains import Difference, answers_of, corrected, difference
+from report.gains import Difference, answers_of, corrected, difference, incomplete
 from report.lengths import COLUMNS, length_cells
 from report.numbers import interval, p_value, percent, percent_tick, points
 from report.paper import beside_paper
@@ -102,16 +102,11 @@ def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
     for benchmark in benchmarks_of([first, other]):
         before = first.evidence.score(benchmark, first.final)
         after = other.evidence.score(benchmark, other.final)
-        if before is None or after is None:
-            lacking = first if before is None else other
-            found.append(Refused(benchmark, f"{lacking.name} did not evaluate it"))
+        if reason := incomplete({first.name: before, other.name: after}):
+            found.append(Refused(benchmark, reason))
             continue
-        reason = (
-            _other_items(first, other, benchmark)
-            or _other_metric(before, after)
-            or _unanswered({first.name: before, other.name: after})
-        )
-        if reason:
+        assert before is not None and after is not None
+        if reason := _other_items(first, other, benchmark) or _other_metric(before, after):
             found.append(Refused(benchmark, reason))
             continue
         answers = [
@@ -155,12 +150,6 @@ def _other_metric(before: Score, after: Score) -> str | None:
     if before.metric == after.metric:
         return None
     return f"another metric: {before.metric} and {after.metric}"
-
-
-def _unanswered(scores: Mapping[str, Score]) -> str | None:
-    """In words, which of the scores lack responses; None where none does."""
-    lacking = [f"{name} has {one.num_failed}" for name, one in scores.items() if one.num_failed]
-    return f"questions without a response: {', '.join(lacking)}" if lacking else None
 
 
 def _gains(runs: Sequence[Compared]) -> Section:

@@ -1,6 +1,6 @@
 """What a policy gains over another on the same problems: the difference, its interval, its p."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import cast
@@ -45,18 +45,30 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """`up` or `down` when the 95 % interval excludes 0 and the corrected p says so, too.
-
-        Else `not shown` or `no interval`. Of ten benchmarks that differ by nothing, at least one
-        interval excludes 0 in two comparisons of five.
-        """
+        """See `verdict_of`."""
         if self.low is None or self.high is None:
-            return "no interval"
-        if self.p is not None and self.p > ALPHA:
-            return "not shown"
-        if self.low > 0:
-            return "up"
-        return "down" if self.high < 0 else "not shown"
+            return verdict_of([], self.p)
+        return verdict_of([(self.low, self.high)], self.p)
+
+
+def verdict_of(intervals: Iterable[tuple[float, float]], p: float | None) -> str:
+    """Whether a gain is shown: `up`, `down`, `not shown` or `no interval`.
+
+    Of ten benchmarks that differ by nothing, at least one interval excludes 0 in two comparisons of
+    five: so p has to say it, too.
+
+    Args:
+        intervals: The gain's 95 % intervals, all that there are.
+        p: Two-sided, after Holm's correction over all that is compared; None where unknown.
+    """
+    known = list(intervals)
+    if not known:
+        return "no interval"
+    if p is not None and p > ALPHA:
+        return "not shown"
+    if all(low > 0 for low, _ in known):
+        return "up"
+    return "down" if all(high < 0 for _, high in known) else "not shown"
 
 
 def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
@@ -83,6 +95,19 @@ def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
 def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
     """For each policy after the base: its gains over the policy before it, one per benchmark."""
     return {after: gains(evidence, before, after) for before, after in pairwise(evidence.policies)}
+
+
+def incomplete(scores: Mapping[str, Score | None]) -> str | None:
+    """In words, whose evaluation is missing or lacks responses; None where all are whole.
+
+    Args:
+        scores: On one benchmark, by whose they are.
+    """
+    if absent := [name for name, one in scores.items() if one is None]:
+        return f"{' and '.join(absent)} did not evaluate it"
+    known = {name: one.num_failed for name, one in scores.items() if one is not None}
+    lacking = [f"{name} has {number}" for name, number in known.items() if number]
+    return f"questions without a response: {', '.join(lacking)}" if lacking else None
 
 
 def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:

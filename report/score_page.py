@@ -10,11 +10,11 @@ from report.numbers import interval, percent
 from report.write_markdown import markdown_section
 
 PLOT_WIDTH = 41  # characters from 0 to 100 %
-AXIS, INTERVAL, VALUE = "╌━╋"  # of one width, in any font
+AXIS, INTERVAL, VALUE = "┈━╋"  # of one width, in any font
 
 
 def score_page(scores: Sequence[Score]) -> str:
-    """Every policy on every benchmark as Markdown.
+    """Every policy on every benchmark as Markdown; a star marks what is not of the whole benchmark.
 
     Args:
         scores: Of one evaluation, at least one.
@@ -27,7 +27,7 @@ def score_page(scores: Sequence[Score]) -> str:
             tuple(
                 (
                     one.policy,
-                    percent(one.value),
+                    percent(one.value) + (" *" if one.num_failed else ""),
                     interval(one.low, one.high),
                     str(one.num_problems),
                     plot(one.value, one.low, one.high),
@@ -38,7 +38,7 @@ def score_page(scores: Sequence[Score]) -> str:
         for benchmark in dict.fromkeys(one.benchmark for one in scores)
         for mine in ([one for one in scores if one.benchmark == benchmark],)
     )
-    lacking = tuple(Prose(sentence) for sentence in unanswered(scores))
+    lacking = tuple(Prose(f"* {sentence}") for sentence in unanswered(scores))
     return markdown_section(Section("Scores", "scores", (*lacking, *tables)))
 
 

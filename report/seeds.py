@@ -17,8 +17,9 @@ from scipy.stats import t as student_t
 
 from contracts.errors import DataError
 from contracts.scores import Score, Scores
-from report.blocks import Block, Prose, Section, Table
+from report.blocks import Block, Cell, Prose, Section, Table
 from report.evidence import read_scores
+from report.gains import incomplete
 from report.numbers import percent, points
 from report.write_markdown import markdown_section
 
@@ -66,12 +67,16 @@ def seeds_table(folders: Sequence[Path]) -> str:
 def _table(caption: str, seeds: list[Seed], measure: Callable[[Score], float | None]) -> Table:
     """One row per benchmark where every seed has the measure, one column per policy."""
     policies = _policies(seeds)
-    rows = []
+    rows = list[tuple[str | Cell, ...]]()
     for benchmark in _benchmarks(seeds):
         measured = [[measure(seed[benchmark, one]) for seed in seeds] for one in policies]
         values = [[value for value in column if value is not None] for column in measured]
         if all(len(column) == len(seeds) for column in values):
-            rows.append((benchmark, *map(_accuracy, values)))
+            cells = (
+                _lacking(seeds, benchmark, (policy,)) or _accuracy(column)
+                for policy, column in zip(policies, values, strict=True)
+            )
+            rows.append((benchmark, *cells))
     return Table(caption, ("benchmark", *policies), "l" + "r" * len(policies), tuple(rows))
 
 
@@ -83,7 +88,10 @@ def _gains(seeds: list[Seed]) -> Table:
         (
             benchmark,
             *(
-                _gain([seed[benchmark, end].value - seed[benchmark, start].value for seed in seeds])
+                _lacking(seeds, benchmark, (start, end))
+                or _gain(
+                    [seed[benchmark, end].value - seed[benchmark, start].value for seed in seeds]
+                )
                 for start, end in steps
             ),
         )
@@ -91,6 +99,17 @@ def _gains(seeds: list[Seed]) -> Table:
     )
     columns = ("benchmark", *policies[1:], f"{policies[-1]} − {policies[0]}")
     return Table("Gain over the policy before", columns, "l" + "r" * len(steps), rows)
+
+
+def _lacking(seeds: list[Seed], benchmark: str, policies: Sequence[str]) -> Cell | None:
+    """What stands in place of a mean where a seed did not score a policy in full."""
+    names = {
+        f"{policy} of folder {number}": seed[benchmark, policy]
+        for number, seed in enumerate(seeds, start=1)
+        for policy in policies
+    }
+    reason = incomplete(names)
+    return Cell(f"not in full: {reason}", "bad") if reason else None
 
 
 def _policies(seeds: list[Seed]) -> tuple[str, ...]:

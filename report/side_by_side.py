@@ -35,14 +35,19 @@ def breakdown(finals: Mapping[str, Mapping[str, Score]]) -> Section:
 
 def curves(runs: Mapping[str, tuple[RunRecord, Evidence]]) -> Section:
     """The curves of every stage that any of the runs trained, a line for each run."""
-    kinds = {stage.name: stage.kind for record, _ in runs.values() for stage in record.stages}
+    # A stage of the same name may be of another kind in another run.
+    kinds = {
+        name: {stage.name: stage.kind for stage in record.stages}
+        for name, (record, _) in runs.items()
+    }
+    stages = dict.fromkeys(stage for own in kinds.values() for stage in own.items())
     places = {name: index for index, name in enumerate(runs)}
     blocks: list[Block] = []
-    for stage, kind in kinds.items():
+    for stage, kind in stages:
         logged = {
             name: evidence.metrics[stage]
             for name, (_, evidence) in runs.items()
-            if stage in evidence.metrics
+            if stage in evidence.metrics and kinds[name].get(stage) == kind
         }
         for key, title, meaning in CURVES.get(kind, ()) if logged else ():
             blocks += curve(logged, key, f"{stage}, {title.lower()}", meaning, places)

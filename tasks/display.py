@@ -203,7 +203,9 @@ def show_scores(store: Store, evaluation: Artifact) -> None:
     text = (store.fetch(evaluation, only=[SCORES]) / SCORES).read_text(encoding="utf-8")
     scores = Scores.model_validate_json(text).scores
     with unless_the_server_is_away():
-        create_markdown_artifact(score_page(scores), key="scores", description="Scores")
+        create_markdown_artifact(
+            score_page(scores), key="scores", description="every policy on every benchmark"
+        )
 
 
 def show_page(settings: Settings, page: Path, *key: str, description: str | None = None) -> None:

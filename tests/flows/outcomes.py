@@ -13,6 +13,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State
 
+from contracts.artifact import Artifact
 from infra.access import api_client
 
 ROLE = "prefect.resource.role"
@@ -48,6 +49,14 @@ def require_whole_report(page, record):
 def run_record(services) -> dict:
     records = (services.settings.reports).glob("*/run.json")
     return json.loads(max(records, key=lambda path: path.stat().st_mtime).read_text())
+
+
+def num_prompts(services, evaluation: dict) -> int:
+    """How many prompts an evaluation asked that no other had asked before, by its log."""
+    artifact = Artifact.model_validate(evaluation["artifact"])
+    log = services.settings.store().fetch(artifact, only=["log.txt"]) / "log.txt"
+    (found,) = re.findall(r"(\d+) prompts, \d+ responses to draw", log.read_text())
+    return int(found)
 
 
 def of_run(run_id: UUID) -> ArtifactFilter:

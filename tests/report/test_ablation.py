@@ -120,6 +120,46 @@ def test_one_verdict_needs_seeds_and_items(grid):
     assert alone.verdict == "up"
 
 
+def test_a_verdict_needs_the_corrected_p(grid):
+    """Six items of one sign: p is 2/2^6, which is 0.031, and twice that beside another gain."""
+    runs = [trained(grid, "cs", 0, 10), trained(grid, "cs+rl", 0, 16)]
+    (alone,) = summarize(grid, runs, {}).comparisons
+    assert (alone.p, alone.verdict) == (pytest.approx(2 / 2**6), "up")
+    result = summarize(grid, [*runs, trained(grid, "other", 0, 10)], {})
+    gain, _ = result.comparisons
+    assert gain.mean.over_items[0] > 0
+    assert (gain.p, gain.verdict) == (pytest.approx(4 / 2**6), "not shown")
+    assert result.paper[1].verdict == "not shown"
+
+
+def without_responses(one: Trained, number: int) -> Trained:
+    (score,) = one.evidence.scores
+    failed = score.model_copy(update={"failures": {"time-out": number}})
+    return replace(one, evidence=replace(one.evidence, scores=(failed,)))
+
+
+def test_what_a_seed_did_not_score_in_full_is_named_and_in_no_mean(grid, runs):
+    runs[4] = without_responses(runs[4], 3)
+    result = summarize(grid, runs, {})
+    assert [one.arm for one in result.accuracies] == ["cs"]
+    assert result.comparisons == ()
+    assert result.paper[1].our_gain is None
+    reason = "questions without a response: cs+rl with seed 1 has 3"
+    assert [(one.arm, one.over, one.reason) for one in result.incomplete] == [
+        ("cs+rl", None, reason),
+        ("cs+rl", "cs", reason),
+    ]
+    page = markdown_page(document(result, title="Ablation", subtitle="Of a test."))
+    assert f"not in full: {reason}" in page and f"not compared: {reason}" in page
+
+
+def test_a_benchmark_that_one_seed_lacks_is_named_and_in_no_mean(grid, runs):
+    runs[3] = replace(runs[3], evidence=replace(runs[3].evidence, scores=()))
+    result = summarize(grid, runs, {})
+    assert [one.arm for one in result.accuracies] == ["cs"]
+    assert {one.reason for one in result.incomplete} == {"cs+rl with seed 0 did not evaluate it"}
+
+
 def test_gains_are_over_the_seeds_that_both_arms_have(grid, runs):
     (gain,) = summarize(grid, runs[1:], {}).comparisons  # without `cs` of seed 0
     assert gain.mean.seeds == pytest.approx({1: 0.3, 2: 0.4})

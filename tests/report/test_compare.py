@@ -128,6 +128,25 @@ def test_splits_curves_gates_and_the_paper_stand_side_by_side(pair) -> None:
     assert re.search(r">first</td>(<td[^>]*>not run</td>){11}", html)
 
 
+def test_stages_of_one_name_and_two_kinds_have_curves_of_their_own(pair) -> None:
+    """The first run's `text_rl` is of RL; the other's stage of that name is made a cold start."""
+    first, other, _ = pair
+    stages = [
+        stage.model_copy(update={"name": "text_rl"})
+        for stage in other.record.stages
+        if stage.kind == "sft"
+    ]
+    record = other.record.model_copy(update={"stages": tuple(stages)})
+    metrics = {"text_rl": other.evidence.metrics["cold_start"]}
+    runs = {
+        "first": (first.record, first.evidence),
+        "other": (record, replace(other.evidence, metrics=metrics)),
+    }
+    figures = {one.title.partition(":")[0]: one.svg for one in curves(runs).blocks}
+    assert "line s1" in figures["text_rl, reward"] and "line s2" not in figures["text_rl, reward"]
+    assert "line s2" in figures["text_rl, loss"] and "line s1" not in figures["text_rl, loss"]
+
+
 def test_a_benchmark_of_one_run_only_is_refused(pair) -> None:
     first, other, folder = pair
     scores = json.loads((folder / "scores.json").read_text())

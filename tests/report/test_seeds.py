@@ -64,6 +64,19 @@ def test_easy_levels_are_weighted_by_their_problems_and_reading_is_shown(tmp_pat
     assert table.split("Reading")[1].split("| pocket_text |")[1].startswith(" 90.0 % ± 0.0 |")
 
 
+def test_what_a_seed_did_not_score_in_full_is_named_and_in_no_mean(tmp_path: Path) -> None:
+    folders = [_folder(tmp_path, name, {"base": 0.5, "cold_start": 0.7}) for name in "12"]
+    path = folders[1] / "scores.json"
+    scores = json.loads(path.read_text())
+    scores["scores"][1]["failures"] = {"time-out": 4}
+    path.write_text(json.dumps(scores))
+    table = seeds_table(folders)
+    said = "not in full: questions without a response: cold_start of folder 2 has 4"
+    assert f"| pocket_text | 50.0 % ± 0.0 | {said} |" in table
+    assert f"| pocket_text | {said} | {said} |" in table
+    assert "70.0 %" not in table and "+20.0" not in table
+
+
 def test_one_seed_claims_no_interval(tmp_path: Path) -> None:
     table = seeds_table([_folder(tmp_path, "1", {"base": 0.1, "cold_start": 0.3})])
     assert "| pocket_text | 10.0 % | 30.0 % |" in table

@@ -34,6 +34,7 @@ from training.recipe.recipe import Recipe
 from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine, open_sampler
 from training.rollout.protocol import RolloutEngine, SamplingSettings
+from training.rollout.room import room_tokens
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
@@ -176,11 +177,13 @@ def row_steps(
 ) -> RowSteps:
     """What is looked for in a shard, by the recipe."""
     curation = recipe.curation
+    # What the base has no room for could only be asked of nobody.
+    room = room_tokens(base, recipe.rollout) - curation.max_response_tokens
     return RowSteps(
         verifier,
         partial(count_prompt_tokens, base),
         BenchmarkIndex(benchmarks),
-        curation.max_prompt_tokens,
+        min(curation.max_prompt_tokens, room),
         curation.decontamination.containment,
         curation.duplicates.similarity,
         curation.steps,

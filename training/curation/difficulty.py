@@ -23,7 +23,7 @@ from training.sampling.problems import request_of
 STEP = "difficulty"
 GRADER = "grader/"  # how the ids of its requests begin: the base is asked the same questions
 NUM_LEVELS = 10
-NOT_VERIFIED = "every verification timed out"
+NOT_VERIFIED = "no answer was verified"
 
 
 def pass_rate_requests(problems: Iterable[Problem], settings: SamplingSettings) -> list[Request]:
@@ -150,14 +150,17 @@ def assign_difficulty(
 def grades_of(
     ids: Sequence[str], answers: Sequence[Sequence[Measure]], num_samples: int
 ) -> dict[str, int | None]:
-    """Levels by the larger model's answers; None where every verification timed out.
+    """Levels by the larger model's answers; None where there is none, or none was verified.
 
     Args:
         ids: The problems'.
         answers: Those to each of them.
         num_samples: To each problem.
     """
-    rates = [pass_rate([one["outcome"] for one in several]) for several in answers]
+    # A prompt may be too long for the larger model alone: that says nothing of how hard it is.
+    rates = [
+        pass_rate([one["outcome"] for one in several if not one["failure"]]) for several in answers
+    ]
     lengths = [sum(one["num_tokens"] for one in several) / len(several) for several in answers]
     known = [place for place, rate in enumerate(rates) if rate is not None]
     levels = graded_levels(

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ def score_of(
     metric: str,
     generator: np.random.Generator,
     judge: str | None = None,
+    kind: Literal["shipped", "file"] = "shipped",
 ) -> Score:
     """One policy on one benchmark: its metric with an interval, and what stands beside it.
 
@@ -31,6 +33,7 @@ def score_of(
         metric: One of `training.evaluation.metrics.METRICS`.
         generator: Draws the bootstrap's resamples.
         judge: Who looked at responses in which the rules found no answer; None for nobody.
+        kind: The benchmark's.
     """
     how = METRICS[metric]
     values = how.values(predictions)
@@ -56,6 +59,8 @@ def score_of(
         low=main.low,
         high=main.high,
         num_problems=num_problems,
+        samples_per_problem=num_samples,
+        kind=kind,
         accuracy=None if is_mean and main.n == len(predictions) else share,
         outcomes={
             str(k): n for k, n in count_outcomes([row["outcome"] for row in predictions]).items()

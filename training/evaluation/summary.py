@@ -19,10 +19,11 @@ def write_scores(predictions: Predictions, recipe: Recipe, output: Path) -> None
     """Writes the results, of predictions by policy and benchmark, the base first."""
     generator = np.random.default_rng([recipe.seed, 1])  # not the one of the gains
     metrics = {each.name: metric_of(each) for each in recipe.evaluation.benchmarks}
+    kinds = {each.name: each.kind for each in recipe.evaluation.benchmarks}
     judge = recipe.evaluation.judge
     name = None if judge is None else f"{judge.model}, prompt {judge.prompt}"
     scores = [
-        score_of(rows, metrics[benchmark], generator, name)
+        score_of(rows, metrics[benchmark], generator, name, kinds[benchmark])
         for (_, benchmark), rows in predictions.items()
     ]
     gains = gains_over_base(predictions, metrics, recipe.seed)

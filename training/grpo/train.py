@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from datasets import Dataset
 from training.answers import Verifier
 from training.grpo.experience import Experience, append, collect
 from training.grpo.mini_batch import MiniBatch, entropy_coefficient, normalizer_of
-from training.grpo.problems import stage_problems
+from training.grpo.problems import check_lengths, stage_problems
 from training.grpo.selection import (
     batch_of,
     distill_batch,
@@ -100,7 +101,7 @@ def train(
         places: Where step checkpoints are saved, and which one to go on from.
 
     Raises:
-        DataError: The set is missing or empty.
+        DataError: The set is missing or empty, or a prompt leaves no room for its response.
         ModelError: See `load_policy` and `open_engine`.
         Preempted: SIGTERM came; the state is saved.
     """
@@ -114,6 +115,7 @@ def train(
     )
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
+        check_lengths(chain(problems, held_out), grpo.policy, recipe, stage)
         with Checkpoints(
             recipe.checkpoints, places, output, grpo.learner, grpo.state
         ) as checkpoints:
@@ -168,7 +170,7 @@ class Grpo:
         def load() -> Policy:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
-        self._policy = load()
+        self.policy = load()
         # Adapters leave the base as it was: it needs no second copy.
         has_copy = stage.kl is not None and stage.lora is None
         self._reference = reference = ForwardPass(load()).eval() if has_copy else None
@@ -178,9 +180,9 @@ class Grpo:
         )
         # Shards (ZeRO-3) cannot be sampled from.
         is_sharded = recipe.hardware.zero_stage == 3
-        self._engine = open_engine(recipe.rollout, self._policy, copy=load if is_sharded else None)
+        self._engine = open_engine(recipe.rollout, self.policy, copy=load if is_sharded else None)
         num_updates = stage.num_steps * stage.updates_per_step
-        self.learner = new_learner(recipe, stage, self._policy, num_updates=num_updates)
+        self.learner = new_learner(recipe, stage, self.policy, num_updates=num_updates)
 
     def step(self) -> dict[str, Metric]:
         """One step of GRPO with PAD; returns its metrics."""
@@ -362,11 +364,11 @@ class Grpo:
         """Log-probabilities of the policy that the stage began with, of this rank's rows."""
         if self._reference is not None:
             return self.learner.log_probs(sequences, settings, self._reference)
-        with without_adapters(self._policy.model):
+        with without_adapters(self.policy.model):
             return self.learner.log_probs(sequences, settings)
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
-        return encode_prompt(self._policy, Prompt(problem["question"], problem["images"]))
+        return encode_prompt(self.policy, Prompt(problem["question"], problem["images"]))
 
     def show_samples(self, path: Path) -> None:
         """Appends the policy's greedy answers to a few fixed problems."""

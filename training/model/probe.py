@@ -30,7 +30,6 @@ from training.model.encoding import (
 )
 from training.model.forward import ForwardPass, ForwardSettings
 from training.model.policy import Policy
-from training.recipe.recipe import RolloutRecipe, VllmRollout
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
 
@@ -74,15 +73,12 @@ class Figures:
         )
 
 
-def probe(
-    policy: Policy, engine: RolloutEngine | None = None, rollout: RolloutRecipe | None = None
-) -> Figures:
+def probe(policy: Policy, engine: RolloutEngine | None = None) -> Figures:
     """Compares, and refuses a model that our code would train or sample wrongly.
 
     Args:
         policy: As loaded; neither wrapped by a learner nor with adapters.
         engine: The sampler that a stage opened for the policy.
-        rollout: The recipe's section that the engine was opened for.
 
     Returns:
         The figures, all within the bound.
@@ -93,9 +89,8 @@ def probe(
     model = policy.model
     was_training = model.training
     model.eval()
-    longest = rollout.max_length_tokens if isinstance(rollout, VllmRollout) else None
     try:
-        figures = _compare(policy, engine, longest)
+        figures = _compare(policy, engine)
     except RevisualError:
         raise
     except _FAULTS as error:
@@ -108,13 +103,12 @@ def probe(
     return figures
 
 
-def probe_sampler(policy: Policy, engine: RolloutEngine, rollout: VllmRollout) -> str:
+def probe_sampler(policy: Policy, engine: RolloutEngine) -> str:
     """As `probe`, of an engine that has the only weights: of tokens, not of log-probabilities.
 
     Args:
         policy: Without weights.
         engine: It compares its own tokens with the policy's when it generates.
-        rollout: The recipe's section that the engine was opened for.
 
     Returns:
         What was found.
@@ -124,7 +118,7 @@ def probe_sampler(policy: Policy, engine: RolloutEngine, rollout: VllmRollout) -
             finite number.
     """
     try:
-        prompts = list(_prompts(policy, engine, rollout.max_length_tokens))
+        prompts = list(_prompts(policy, engine))
         for prompt in prompts:
             ours = encode_prompt(policy, prompt).token_ids
             _expect_equal(policy, "tokens", ours, _stock_inputs(policy, prompt)["input_ids"][0])
@@ -140,10 +134,8 @@ def probe_sampler(policy: Policy, engine: RolloutEngine, rollout: VllmRollout) -
 
 
 @torch.no_grad()
-def _compare(
-    policy: Policy, engine: RolloutEngine | None, max_length_tokens: int | None
-) -> Figures:
-    prompts = list(_prompts(policy, engine, max_length_tokens))
+def _compare(policy: Policy, engine: RolloutEngine | None) -> Figures:
+    prompts = list(_prompts(policy, engine))
     rows, responses, sampled = _responses(policy, engine, prompts)
     encoded = [encode_prompt(policy, prompt) for prompt in prompts]
     sequences = [TokenSequence(encoded[row], ids) for row, ids in zip(rows, responses, strict=True)]
@@ -178,14 +170,12 @@ def _largest(gaps: Sequence[Sequence[torch.Tensor]], dtype: torch.dtype) -> floa
     return float(torch.stack(typical).max())
 
 
-def _prompts(
-    policy: Policy, engine: RolloutEngine | None, max_length_tokens: int | None
-) -> Iterator[Prompt]:
+def _prompts(policy: Policy, engine: RolloutEngine | None) -> Iterator[Prompt]:
     """A text, an image and two images; those with images only if they fit the engine's length.
 
     Where the engine's layers attend to a window, the text is longer than that, if it may be.
     """
-    longest = (max_length_tokens or 10**9) - _RESPONSE_TOKENS
+    longest = (engine.max_length_tokens if engine else 10**9) - _RESPONSE_TOKENS
 
     def fits(prompt: Prompt) -> bool:
         return len(encode_prompt(policy, prompt).token_ids) <= longest

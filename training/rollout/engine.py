@@ -62,7 +62,7 @@ def open_sampler(
         return open_engine(rollout, load_policy(folder, model, system_prompt=system_prompt))
     policy = load_policy(folder, model, system_prompt=system_prompt, with_weights=False)
     engine = _open(rollout, policy, None, None)
-    say(f"Probe: {probe_sampler(policy, engine, rollout)}")
+    say(f"Probe: {probe_sampler(policy, engine)}")
     return engine
 
 
@@ -90,7 +90,7 @@ def _open_probed(
         # A copy is probed with weights that were handed over, as it will have them from the first
         # update on: vLLM reads a file's weights and these by different ways.
         engine.load_weights(policy.weights())
-    return engine, probe(policy, engine, rollout)
+    return engine, probe(policy, engine)
 
 
 def _open(

@@ -158,9 +158,12 @@ class RolloutEngine(Answerer, Protocol):
 
     Attributes:
         has_own_weights: Whether it samples from a copy, which `load_weights` brings up to date.
+        max_length_tokens: Of a prompt and its longest response. A request for more is finished
+            with samples that say so in their `failure`.
     """
 
     has_own_weights: bool
+    max_length_tokens: int
 
     def generate(
         self,
@@ -168,7 +171,11 @@ class RolloutEngine(Answerer, Protocol):
         settings: SamplingSettings,
         generator: torch.Generator,
     ) -> list[Response]:
-        """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order."""
+        """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order.
+
+        Raises:
+            DataError: A prompt with its longest response exceeds `max_length_tokens`.
+        """
         ...
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:

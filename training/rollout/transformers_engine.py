@@ -26,6 +26,7 @@ from training.model.encoding import (
 )
 from training.model.forward import image_arguments
 from training.model.policy import Policy
+from training.recipe.recipe import TransformersRollout
 from training.rollout.draw import Uniforms, draw_tokens, uniforms_of_prompts
 from training.rollout.protocol import (
     Finished,
@@ -35,6 +36,7 @@ from training.rollout.protocol import (
     Sample,
     SamplingSettings,
 )
+from training.rollout.room import check_room, parted, room_tokens
 from training.runtime import device
 from training.runtime.ahead import ahead
 
@@ -52,13 +54,10 @@ class TransformersEngine:
     """
 
     def __init__(
-        self,
-        policy: Policy,
-        cache_bytes: int | None = None,
-        *,
-        has_own_weights: bool = False,
+        self, policy: Policy, cache_bytes: int | None = None, *, has_own_weights: bool = False
     ) -> None:
         self._policy, self.has_own_weights = policy, has_own_weights
+        self.max_length_tokens = room_tokens(policy, TransformersRollout())
         self._windows = family.attention_windows(policy.model)
         self._cache_bytes = device.kv_cache_bytes() if cache_bytes is None else cache_bytes
 
@@ -69,6 +68,8 @@ class TransformersEngine:
         generator: torch.Generator,
     ) -> list[Response]:
         """See `RolloutEngine.generate`."""
+        named = (("a prompt", prompt) for prompt in prompts)
+        check_room(self._policy, named, settings.max_response_tokens, self.max_length_tokens)
 
         def uniforms(batch: Sequence[int]) -> Uniforms:
             # One number for every response, ended or not: a draw does not depend on who is left.
@@ -83,15 +84,15 @@ class TransformersEngine:
 
         Within a lot nobody waits for the longest response: rows that have ended leave the batch.
         """
-        for lot in lots:
-            settings, prompts = lot[0].settings, [request.prompt for request in lot]
-            width, num_samples = settings.max_response_tokens, settings.samples_per_prompt
+        for taken in lots:
+            lot, refused = parted(self._policy, taken, self.max_length_tokens)
+            settings, encoded = taken[0].settings, [prompt for _, prompt in lot]
+            count, width = settings.samples_per_prompt, settings.max_response_tokens
 
             def uniforms(batch: Sequence[int]) -> Uniforms:
-                chosen = [prompts[i] for i in batch]  # noqa: B023 - called within this turn
-                return uniforms_of_prompts(chosen, seed, num_samples, width)  # noqa: B023
+                chosen = [lot[i][0].prompt for i in batch]  # noqa: B023 - called within this turn
+                return uniforms_of_prompts(chosen, seed, count, width)  # noqa: B023
 
-            encoded = [encode_prompt(self._policy, prompt) for prompt in prompts]
             samples = [
                 Sample(
                     text=response.text,
@@ -101,10 +102,8 @@ class TransformersEngine:
                 )
                 for response in self._respond(encoded, settings, uniforms)
             ]
-            yield [
-                (request, samples[number * num_samples : (number + 1) * num_samples])
-                for number, request in enumerate(lot)
-            ]
+            groups = [samples[start : start + count] for start in range(0, len(samples), count)]
+            yield [*zip((request for request, _ in lot), groups, strict=True), *refused]
 
     def _respond(
         self,

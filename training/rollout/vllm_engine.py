@@ -10,6 +10,7 @@ rollouts. With tensor parallelism neighbouring processes answer all their prompt
 import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from contracts.errors import DataError, ModelError
+from contracts.errors import ModelError
 from training.images import decode_image
 from training.model import family
 from training.model.encoding import encode_prompt, template_ids
@@ -32,6 +33,7 @@ from training.rollout.protocol import (
     Sample,
     SamplingSettings,
 )
+from training.rollout.room import check_room, parted, room_tokens
 from training.runtime import device
 from training.runtime.ahead import ahead
 from training.runtime.log import say
@@ -72,7 +74,7 @@ class VllmEngine:
             self._llm = _start(policy, rollout)
         # Left alone, vLLM would destroy the learner's process group together with its engine.
         self._llm.llm_engine.engine_core._finalizer.detach()
-        self._max_length: int = self._llm.model_config.max_model_len
+        self.max_length_tokens: int = self._llm.model_config.max_model_len
         self._asleep: set[str] = set()
         self._sleep()
 
@@ -85,10 +87,11 @@ class VllmEngine:
         """See `RolloutEngine.generate`; a response depends on weights, prompts and seed alone.
 
         Raises:
-            DataError: A prompt and its longest response exceed the engine's length.
+            DataError: A prompt with its longest response exceeds `max_length_tokens`.
             ModelError: vLLM makes other tokens of a prompt than the model's processor.
         """
-        self._check_lengths(prompts, settings)
+        named = (("a prompt", prompt) for prompt in prompts)
+        check_room(self._policy, named, settings.max_response_tokens, self.max_length_tokens)
         seeds = torch.randint(2**62, (len(prompts),), generator=generator).tolist()
         shares = self._shares_of_group((list(prompts), seeds))
         pairs = [pair for share in shares for pair in zip(*share, strict=True)]
@@ -114,15 +117,15 @@ class VllmEngine:
 
         Of processes that hold the weights together the first one takes the lots and hands them
         round, and it alone hands on what is finished.
-
-        Raises:
-            DataError: A prompt and its longest response exceed the engine's length.
         """
         is_first = device.rank() % self._group_size == 0
-        for request, output in self._answers(self._asked(lots, seed)):
+        refused: SimpleQueue[list[Finished]] = SimpleQueue()
+        for request, output in self._answers(self._asked(lots, seed, refused)):
             if is_first:
                 length = len(output.prompt_token_ids)
                 yield [(request, [self._sample(sample, length) for sample in output.outputs])]
+        while is_first and not refused.empty():
+            yield refused.get()
         say(f"vLLM was idle for {self.idle_share:.1%} of this sampling")
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
@@ -156,18 +159,6 @@ class VllmEngine:
         device.release_cached_memory()
         device.release_pinned_memory()
 
-    def _check_lengths(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> None:
-        for prompt in prompts:
-            num_tokens = len(encode_prompt(self._policy, prompt).token_ids)
-            if num_tokens + settings.max_response_tokens > self._max_length:
-                raise DataError(
-                    f"A prompt of {num_tokens} tokens leaves no room for a response of "
-                    f"{settings.max_response_tokens} in {self._max_length}.",
-                    where=repr(prompt.question[:200]),
-                    rule="prompts are never truncated",
-                    fix="raise rollout.max_length_tokens, or lower curation.max_prompt_tokens",
-                )
-
     def _check_tokens(self, prompts: Sequence[Prompt], outputs: Sequence[RequestOutput]) -> None:
         for prompt, output in zip(prompts, outputs, strict=True):
             ours = encode_prompt(self._policy, prompt).token_ids.tolist()
@@ -192,23 +183,28 @@ class VllmEngine:
         return shares
 
     def _asked(
-        self, lots: Iterator[Sequence[Request]], seed: int
+        self, lots: Iterator[Sequence[Request]], seed: int, refused: SimpleQueue[list[Finished]]
     ) -> Iterator[tuple[Request, Question]]:
         """What the group's first process takes, one request after the other, in all of them.
+
+        Those that are too long go to `refused` instead.
 
         Images are decoded and prompts made into tokens in one thread while vLLM computes. The
         other one only decodes tokens meanwhile, which changes nothing of a tokenizer.
         """
 
-        def prepared(request: Request) -> tuple[Request, Question]:
+        def prepared(request: Request) -> tuple[Request, Question] | None:
             prompt, settings = request.prompt, request.settings
-            self._check_lengths([prompt], settings)
+            if too_long := parted(self._policy, [request], self.max_length_tokens)[1]:
+                refused.put(too_long)
+                return None
             images = [decode_image(image) for image in prompt.images]
             own_seed = prompt_seed(seed, prompt) % 2**62
             question = self._question(prompt, images, settings, own_seed, wants_log_probs=False)
             return request, question
 
-        return ahead(prepared, self._taken(lots), depth=PREPARED_AHEAD)
+        made = ahead(prepared, self._taken(lots), depth=PREPARED_AHEAD)
+        return (one for one in made if one is not None)
 
     def _taken(self, lots: Iterator[Sequence[Request]]) -> Iterator[Request]:
         is_first = device.rank() % self._group_size == 0
@@ -361,9 +357,7 @@ def _start(policy: Policy, rollout: VllmRollout) -> LLM:
     Not on made-up weights to be replaced at once (`load_format="dummy"`): these would also
     overwrite the constants that images are normalised with, which no later weights bring back.
     """
-    max_length: int | None = rollout.max_length_tokens
-    if max_length is None:
-        max_length = policy.model.config.get_text_config().max_position_embeddings
+    max_length = room_tokens(policy, rollout)
     ranks = {"RANK": str(device.rank()), "LOCAL_RANK": os.environ.get("LOCAL_RANK", "0")}
     before = {name: os.environ.get(name) for name in ranks}
     try:

@@ -18,10 +18,12 @@ class Measure(TypedDict):
     Fields:
         num_tokens: Its length, the end token included.
         outcome: The verdict.
+        failure: Why there is no response, in few words; else empty.
     """
 
     num_tokens: int
     outcome: Outcome
+    failure: str
 
 
 class Answer(Measure):
@@ -32,7 +34,6 @@ class Answer(Measure):
         sample: Which of the request's responses it is, from 0.
         text: The response without special tokens.
         truncated: True if it ran out of tokens.
-        failure: Why there is no response, in few words; else empty.
         num_prompt_tokens: Length of the prompt, images included; None if nobody said so.
     """
 
@@ -40,7 +41,6 @@ class Answer(Measure):
     sample: int
     text: str
     truncated: bool
-    failure: str
     num_prompt_tokens: int | None
 
 

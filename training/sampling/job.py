@@ -167,12 +167,20 @@ class SamplingJob:
         device.barrier()
 
     def _answer(self, lots: LotFile, path: Path, engine: Answerer) -> None:
-        name = f"{device.rank()}-{path.stem}"
+        name, failed = f"{device.rank()}-{path.stem}", list[str]()
         with Writer(self._folder, self._save, name, self._judges, self._progress) as writer:
             for finished in engine.stream(self._taken(lots, path), self._seed):
                 writer.put(finished)
+                failed += [
+                    f"{request.id} of {request.judge}: {sample.failure}"
+                    for request, samples in finished
+                    for sample in samples
+                    if sample.failure
+                ]
                 if self._notice.came_here:
                     break
+        if failed:
+            say(f"{len(failed)} answer(s) did not come; the first, to {failed[0]}")
         self._stop_if_told()
 
     def _taken(self, lots: LotFile, path: Path) -> Iterator[Lot]:

@@ -10,8 +10,8 @@ from datasets import Dataset, load_dataset
 from contracts.errors import Preempted
 from data_checks.gate import check_curation
 from training.answers import Verifier
-from training.curation.curate import curate
-from training.recipe.recipe import parse_recipe
+from training.curation.curate import curate, row_steps
+from training.recipe.recipe import VllmRollout, parse_recipe
 from training.records import read_problems
 
 REAL = {
@@ -109,6 +109,21 @@ def rejects(curated, tmp_path_factory):
         split="train",
         cache_dir=str(tmp_path_factory.mktemp("cache")),
     ).to_list()
+
+
+def test_no_prompt_stays_that_the_sampler_has_no_room_for(recipe, tiny_policy):
+    """The model has 2048 positions, of which a response may take 4; vLLM may hold fewer."""
+
+    def longest(max_prompt_tokens, **rollout):
+        curation = recipe.curation.model_copy(update={"max_prompt_tokens": max_prompt_tokens})
+        changes = {"curation": curation} | rollout
+        changed = recipe.model_copy(update=changes)
+        return row_steps(changed, tiny_policy, {}, None).max_prompt_tokens
+
+    vllm = VllmRollout(engine="vllm", max_length_tokens=300)
+    assert longest(1500) == 1500
+    assert longest(8192) == 2044
+    assert longest(1500, rollout=vllm) == 296
 
 
 def test_every_row_that_came_in_is_in_one_set_or_rejected(sets, rejects, curated):

@@ -92,12 +92,13 @@ def test_the_larger_model_is_asked_what_has_no_level_and_may_be_admitted(make):
 
 def test_grades_count_before_the_base_and_a_problem_whose_grading_failed_is_dropped(make):
     def answers(*outcomes):
-        return [{"outcome": outcome, "num_tokens": 5} for outcome in outcomes]
+        return [{"outcome": one, "num_tokens": 5, "failure": ""} for one in outcomes]
 
+    too_long = [{"outcome": "unparseable", "num_tokens": 0, "failure": "prompt too long: 9"}] * 2
     told = [answers("right", "right"), answers("wrong", "right"), answers("timeout", "timeout")]
-    grades = grades_of(["p1", "p2", "p3"], told, 2)
+    grades = grades_of(["p1", "p2", "p3", "p6"], [*told, too_long], 2)
     # One of each rate, in the middle of its third: 1/6 and 3/6 of the scale.
-    assert grades == {"p1": 2, "p2": 6, "p3": None}
+    assert grades == {"p1": 2, "p2": 6, "p3": None, "p6": None}
     problems = [make(1), make(2), make(3), make(4), make(5, level=7)]
     result = assign_difficulty(problems, [0.0, 0.0, 0.0, 0.0, 0.0], grades)
     assert [(row["id"], row["level"]) for row in result] == [

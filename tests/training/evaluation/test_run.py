@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,10 @@ from data_checks.gate import check_evaluation
 from training.evaluation import pocket_multimodal, pocket_text
 from training.evaluation.registry import find_benchmark
 from training.evaluation.run import evaluate
+from training.model.encoding import encode_prompt
+from training.model.policy import load_policy
 from training.recipe.recipe import parse_recipe
+from training.rollout.protocol import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +93,42 @@ def test_several_answers_to_each_problem(recipe, tiny_model_folder, tmp_path):
     assert answers[3].xs(0, level="sample").to_dict() == answers[1].xs(0, level="sample").to_dict()
     assert answers[3].groupby("problem_id").nunique().max() > 1
     scores = json.loads((tmp_path / "3" / "scores.json").read_text())["scores"]
-    assert [(one["metric"], one["num_problems"]) for one in scores] == [
-        ("mean@3", 10),
-        ("mean@3", 6),
+    told = ("metric", "num_problems", "samples_per_problem")
+    assert [tuple(one[name] for name in told) for one in scores] == [
+        ("mean@3", 10, 3),
+        ("mean@3", 6, 3),
     ]
+
+
+def test_an_item_without_room_is_counted_and_named(recipe, tiny_model_folder, tmp_path, capfd):
+    """The model has as many positions as the shortest prompt and its response take."""
+    policy = load_policy(tiny_model_folder, recipe.model, system_prompt=recipe.system_prompt)
+    lengths = {
+        item.problem["id"]: len(encode_prompt(policy, Prompt(item.prompt)).token_ids)
+        for item in pocket_text.load("pocket_text", Path(), 10)
+    }
+    room = min(lengths.values()) + recipe.evaluation.max_response_tokens
+    folder, output = tmp_path / "model", tmp_path / "evaluated"
+    shutil.copytree(tiny_model_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = room
+    (folder / "config.json").write_text(json.dumps(config))
+    output.mkdir()
+    evaluate(recipe, {"base": folder}, output)
+
+    rows = pd.read_parquet(output / "predictions.parquet").set_index("problem_id")
+    rows = rows[rows["benchmark"] == "pocket_text"]
+    too_long = {name for name, length in lengths.items() if length > min(lengths.values())}
+    assert 0 < len(too_long) < len(lengths)
+    assert set(rows[rows["failure"].notna()].index) == too_long
+    for name in too_long:
+        said = (
+            f"prompt too long: {lengths[name]} tokens leave no room for a response of 5 in {room}"
+        )
+        assert rows.loc[name, "failure"].startswith(said)
+    score, _ = json.loads((output / "scores.json").read_text())["scores"]
+    assert score["failures"] == {"prompt too long": len(too_long)}
+    assert re.search(r"the first, to base/\S+ of pocket_\w+: prompt too", capfd.readouterr().out)
 
 
 def test_several_greedy_answers_are_refused(recipe):

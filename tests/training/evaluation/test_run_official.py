@@ -46,6 +46,8 @@ def test_three_benchmarks_and_one_of_the_users_own(tiny_model_folder, tmp_path):
         "mathverse": "accuracy, Vision Only",
         "own": "accuracy",
     }
+    kinds = {name: found["base", name]["kind"] for name in (*names, "own")}
+    assert kinds == {**dict.fromkeys(names, "shipped"), "own": "file"}
     nothing = [one for one in found["base", "we-math"]["measures"] if one["value"] is None]
     assert [one["metric"] for one in nothing] == ["RM rate, strict", "RM rate, loose"]
     assert len(scores["gains"]) == 3 * 4

@@ -62,6 +62,8 @@ def test_a_score_worked_by_hand():
         "by_family": {"clocks": {"value": 0.0, "n": 1}, "sums": {"value": 1 / 3, "n": 3}},
         "accuracy": None,
         "by_part": {},
+        "samples_per_problem": 1,
+        "kind": "shipped",
         "measures": (),
         "reading": pytest.approx(2 / 3),
         "failures": {},

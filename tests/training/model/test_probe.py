@@ -75,14 +75,14 @@ def test_other_positions_are_found(tiny_policy, monkeypatch):
 def test_of_an_engine_with_the_only_weights_the_tokens_are_compared(
     tiny_model_folder, tiny_policy, monkeypatch
 ):
-    recipe, rollout = ModelRecipe(path="unused"), VllmRollout(engine="vllm")
+    recipe = ModelRecipe(path="unused")
     empty = load_policy(tiny_model_folder, recipe, system_prompt="Be brief.", with_weights=False)
     engine = TransformersEngine(tiny_policy)
-    assert "compared with no other weights" in probe_sampler(empty, engine, rollout)
+    assert "compared with no other weights" in probe_sampler(empty, engine)
     with monkeypatch.context() as patched:
         patched.setattr("training.model.probe.encode_prompt", shortened)
         with pytest.raises(ModelError, match="tokens differ from the stock"):
-            probe_sampler(empty, engine, rollout)
+            probe_sampler(empty, engine)
     generate = TransformersEngine.generate
 
     def undefined(*asked):
@@ -90,7 +90,7 @@ def test_of_an_engine_with_the_only_weights_the_tokens_are_compared(
 
     monkeypatch.setattr(TransformersEngine, "generate", undefined)
     with pytest.raises(ModelError, match="not finite"):
-        probe_sampler(empty, engine, rollout)
+        probe_sampler(empty, engine)
 
 
 def shortened(policy, prompt):
@@ -135,8 +135,8 @@ def test_an_engine_is_probed_when_it_is_opened(tiny_policy, monkeypatch):
 def test_prompts_keep_to_the_engines_length(tiny_policy):
     # Too short for any prompt with an image, as the longest of the prompt and its response.
     num_text = len(encoding.encode_prompt(tiny_policy, Prompt("0+1+2+3+4+5+6+7?")).token_ids)
-    rollout = VllmRollout(engine="vllm", max_length_tokens=num_text + 8)
-    assert probe(tiny_policy, TransformersEngine(tiny_policy), rollout).num_images == 0
+    tiny_policy.model.config.get_text_config().max_position_embeddings = num_text + 8
+    assert probe(tiny_policy, TransformersEngine(tiny_policy)).num_images == 0
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@ import threading
 import pytest
 import torch
 
+from contracts.errors import DataError
 from training.model import encoding
 from training.model.encoding import TokenSequence, collate, encode_prompt
 from training.model.forward import ForwardPass, ForwardSettings, hidden_states
 from training.model.policy import Policy
 from training.rollout import transformers_engine
-from training.rollout.protocol import Prompt, SamplingSettings
+from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 
 TEXTS = ["2+3?", "What is the sum of 17 and 25, please?", "7*6", "Count: a b c d", "x"]
@@ -214,3 +215,26 @@ def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
     monkeypatch.setattr(transformers_engine, "ahead", map)
     assert sample() == ahead
     assert readers == ["MainThread"] * 3
+
+
+def test_a_prompt_without_room_is_refused_or_counted(tiny_policy, images):
+    """The model has 64 positions: the images' tokens count, and others of the lot are answered."""
+    tiny_policy.model.config.get_text_config().max_position_embeddings = 64
+    engine, settings = TransformersEngine(tiny_policy), SamplingSettings(8, samples_per_prompt=2)
+    prompts = [Prompt("2+3?"), Prompt("How many?", images * 4), Prompt("7*6")]
+    short, long, _ = (len(encode_prompt(tiny_policy, prompt).token_ids) for prompt in prompts)
+    assert short + 8 <= 64 < long
+    with pytest.raises(DataError, match=f"{long} tokens leave no room for a response of 8 in 64"):
+        engine.generate(prompts, settings, torch.Generator())
+    lot = [Request(str(n), prompt, settings, "", "b") for n, prompt in enumerate(prompts)]
+    (finished,) = engine.stream(iter([lot]), 0)
+    failures = {request.id: {sample.failure for sample in samples} for request, samples in finished}
+    assert failures["0"] == failures["2"] == {""}
+    (told,) = failures["1"]
+    assert told.startswith(f"prompt too long: {long} tokens leave no room")
+    assert {len(samples) for _, samples in finished} == {2}
+    # Those that are answered have the draws that they have without it.
+    (alone,) = engine.stream(iter([[lot[0], lot[2]]]), 0)
+    assert {r.id: s for r, s in finished if r.id != "1"} == {r.id: s for r, s in alone}
+    (none,) = engine.stream(iter([[lot[1]]]), 0)
+    assert [request.id for request, _ in none] == ["1"]

@@ -19,7 +19,7 @@ from training.evaluation.registry import load_benchmarks
 from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.grpo import train as grpo
 from training.learner.learner import Learner
-from training.model.encoding import TokenSequence, encode_prompt
+from training.model.encoding import TokenSequence, encode_prompt, template_ids
 from training.model.forward import (
     ForwardPass,
     ForwardSettings,
@@ -231,7 +231,7 @@ def test_questions_are_prepared_while_the_engine_computes(engine, images, monkey
 
     begun: list[Prompt] = []
     monkeypatch.setattr(engine._llm.llm_engine, "step", noted_step)
-    monkeypatch.setattr("training.rollout.vllm_engine.encode_prompt", noted)
+    monkeypatch.setattr("training.rollout.room.encode_prompt", noted)
     # Two of them are as much as the engine takes at once.
     num_samples = engine._llm.llm_engine.vllm_config.scheduler_config.max_num_seqs
     settings = SamplingSettings(2, samples_per_prompt=num_samples)
@@ -268,8 +268,26 @@ def test_placeholders_are_never_sampled(engine, images):
 def test_a_prompt_is_never_truncated(engine):
     fits, too_long = Prompt("1+" * 40 + "1?"), Prompt("1+" * 200 + "1?")
     assert len(sample(engine, [fits])) == 3
-    with pytest.raises(DataError, match="leaves no room"):
+    with pytest.raises(DataError, match="leave no room for a response of 24 in 256"):
         sample(engine, [too_long])
+
+
+def test_a_job_counts_a_prompt_without_room_its_visual_tokens_too(engine, images):
+    policy, settings = new_policy(), SamplingSettings(8, samples_per_prompt=2)
+    pictures = Prompt("How many?", [images[number % 5] for number in range(45)])
+    length = len(encode_prompt(policy, pictures).token_ids)
+    assert len(template_ids(policy, pictures)) + 8 <= 256 < length
+    prompts = [Prompt("2+3?"), pictures, Prompt("7-4?"), Prompt("1+" * 200 + "1?")]
+    requests = [Request(str(n), prompt, settings, "", "b") for n, prompt in enumerate(prompts)]
+    lots = iter([requests[:2], requests[2:]])
+    finished = {
+        request.id: samples for several in engine.stream(lots, 0) for request, samples in several
+    }
+    assert {name: len(samples) for name, samples in finished.items()} == dict.fromkeys("0123", 2)
+    failures = {name: samples[0].failure for name, samples in finished.items()}
+    assert failures["0"] == failures["2"] == ""
+    told = f"prompt too long: {length} tokens leave no room for a response of 8 in 256"
+    assert failures["1"].startswith(told) and failures["3"].startswith("prompt too long: ")
 
 
 def test_an_engine_goes_on_with_another_policy(engine, prompts):

@@ -255,10 +255,15 @@ def scale_table(sizes: Sequence[int], num_processes: int, folder: Path) -> str:
         seconds = sum(one for _, one, _ in steps)
         steps.append(("**all**", seconds, max(peak for _, _, peak in steps)))
         lines += [
-            f"| {size:,} | {name} | {took:.1f} | {size / took:,.0f} | {peak / 1e9:.2f} |"
+            f"| {size:,} | {name} | {took:.1f} | {shown_rate(size, took)} | {peak / 1e9:.2f} |"
             for name, took, peak in steps
         ]
     return "\n".join(lines)
+
+
+def shown_rate(num_rows: int, seconds: float) -> str:
+    """Rows a second; of what took no time that the table shows, none."""
+    return f"{num_rows / seconds:,.0f}" if seconds >= 0.05 else "-"
 
 
 def main() -> None:

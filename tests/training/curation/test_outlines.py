@@ -95,3 +95,10 @@ def test_rows_come_back_whole_in_any_order_with_their_levels(
         rows[place] | {"level": place % 10, "pass_rate": 0.3} for place in order
     ]
     assert {path.name for path in files[0].parent.iterdir()} == {path.name for path in files}
+
+
+def test_an_outline_takes_as_much_whatever_its_row_does(make, outlines_of):
+    small = [make(n, level=3, pass_rate=0.5) for n in range(100)]
+    large = [row | {"question": "q" * 10_000, "solution": "s" * 10_000} for row in small]
+    sizes = [outlines_of(rows).nbytes for rows in (small, large)]
+    assert sizes[0] == sizes[1] < 100 * 100

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from training.curation.shards import PROBLEM_COLUMNS, problems_of, read_table
 from training.records import Problem
-from training.tables import GROUP_BYTES
+from training.tables import GROUP_BYTES, MAX_GROUP_ROWS
 
 MAX_PARTS = 512  # files that are open at once
 _PLACE = "place"
@@ -144,7 +144,8 @@ def whole(outlines: Outlines, files: Sequence[Path]) -> Iterator[Problem]:
             for name in ("level", "pass_rate"):
                 place = ordered.column_names.index(name)
                 ordered = ordered.set_column(place, name, own[name])
-            yield from problems_of(ordered)
+            for begin in range(0, len(ordered), MAX_GROUP_ROWS):
+                yield from problems_of(ordered.slice(begin, MAX_GROUP_ROWS))
 
 
 def _part(

@@ -1,7 +1,8 @@
 """Curation's steps that sample nothing: rows a second beside datatrove's, and how they scale.
 
 `python -m bench.curation --scale 10000 100000 1000000 --output docs/curation.md` writes the table
-of that page: the whole of these steps, as a stage runs them, in two processes.
+of that page: a whole curation, as a stage runs it, in two processes, and its datasheet. The rows
+come with pass rates and levels, so that nothing is sampled.
 
 datatrove is no requirement of this project's. Where a Python of another environment has it
 (`python -m bench --only curation --datatrove PYTHON`), it is given the same rows in the same run.
@@ -14,39 +15,46 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import psutil
-import pyarrow as pa
 
 from bench.curation_rows import write_benchmark, write_rows
 from bench.table import Row, machine
+from contracts.steps import parse_step
 from infra.settings import PROJECT_ROOT
-from training.curation.shard_work import ShardWork
-from training.recipe.recipe import Recipe, parse_recipe
+from training.recipe.recipe import Recipe, parse_recipe, resolved_toml_values
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
 START, END = "<!-- made by python -m bench.curation -->", "<!-- end of the scale table -->"
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
+MADE, DATASHEET = "made", "datasheet"  # a folder, a step
 NUM_COMPARED = 20_000  # rows that datatrove is given, too
-STEPS = ("sources, into shards", "each row by itself", "equal rows", "near duplicates", "files")
 
 
-def recipe() -> Recipe:
-    """One text source and one benchmark, with the defaults of every step."""
-    stage = {"kind": "sft", "name": "unused", "data": "all", "optimizer": {"learning_rate": 1e-4}}
-    curated = {"name": "all", "modality": "text", "num_problems": 1, "needs_solution": True}
+def recipe(num_rows: int) -> Recipe:
+    """One text source, one benchmark and three sets, with the defaults of every step."""
+    stage = {"kind": "sft", "name": "unused", "data": "cold", "optimizer": {"learning_rate": 1e-4}}
+    sets = [
+        {"name": "cold", "num_problems": max(num_rows // 10, 1), "needs_solution": True},
+        {"name": "hard", "num_problems": max(num_rows // 5, 1), "max_pass_rate": 0.5},
+        {"name": "rest", "num_problems": max(num_rows // 5, 1)},
+    ]
     return parse_recipe(
         {
             "name": "bench",
             "system_prompt": "Think in <think></think>, then answer in \\boxed{}.",
             "model": {"path": str(BASE)},
             "sources": [{"name": "rows", "kind": "parquet", "modality": "text", "path": "./rows"}],
-            "curation": {"sets": [curated], "max_prompt_tokens": 4096},
+            "curation": {
+                "sets": [{"modality": "text", **one} for one in sets],
+                "max_prompt_tokens": 4096,
+            },
             "stages": [stage | {"epochs": 1.0, "batch_size": 1, "max_length_tokens": 64}],
             "evaluation": {
                 "benchmarks": [
@@ -66,9 +74,10 @@ def recipe() -> Recipe:
 
 
 def write_inputs(folder: Path, num_rows: int) -> dict[str, Path]:
-    """Writes the source and the benchmark; returns their folders by the names of the stage's."""
-    asked = recipe()
+    """Writes the source and the benchmark; returns the stage's folders by their names."""
+    asked = recipe(num_rows)
     inputs = {
+        "policy": BASE,
         asked.sources[0].input_name: folder / "rows",
         asked.evaluation.benchmarks[0].input_name: folder / "exam",
     }
@@ -78,77 +87,77 @@ def write_inputs(folder: Path, num_rows: int) -> dict[str, Path]:
     return inputs
 
 
-class Clocked(ShardWork):
-    """Work on shards that keeps when its parts began, seconds since the epoch."""
+def measure(folder: Path, num_rows: int) -> None:
+    """Curates in this process, one of a stage's."""
+    from training.curation.curate import curate
 
-    def __init__(self, save: Path | None = None, resume: Path | None = None) -> None:
-        super().__init__(save, resume)
-        self.times = [time.time()]
-
-    def run(
-        self,
-        step: str,
-        write: Callable[[Path], Iterable[Path]],
-        find: Callable[[Path], Iterable[pa.Table]],
-        settings: object,
-        num_undecided: Callable[[], int],
-    ) -> list[Path]:
-        """See `ShardWork.run`."""
-
-        def clocked(folder: Path) -> Iterable[Path]:
-            yield from write(folder)
-            if step == "rows":
-                self.times.append(time.time())
-
-        if step != "rows":
-            self.times.append(time.time())
-        found = super().run(step, clocked, find, settings, num_undecided)
-        self.times.append(time.time())
-        return found
+    (folder / MADE).mkdir(exist_ok=True)
+    curate(recipe(num_rows), write_inputs(folder, num_rows), folder / MADE)
 
 
-def measure(folder: Path) -> None:
-    """Runs the steps in this process, one of a stage's; the first prints what it has seen."""
-    from training.answers import Verifier
-    from training.curation.curate import gather
-    from training.model.policy import load_policy
-    from training.runtime import device
+def measure_datasheet(folder: Path, num_rows: int) -> None:
+    """Writes the datasheet, as the flow does, of what was curated."""
+    from tasks.datasheet import write_datasheet
 
-    asked = recipe()
-    device.start(1)
-    base = load_policy(BASE, asked.model, system_prompt=asked.system_prompt)
-    with Verifier() as verifier, Clocked() as work:
-        read = gather(asked, write_inputs(folder, 0), base, verifier, work)
-        end = time.time()
-    if read is not None:
-        print(json.dumps({"times": [*work.times, end], "rows": read.sifted.num_rows}), flush=True)
+    values = resolved_toml_values(recipe(num_rows))
+    write_datasheet("bench", folder / MADE, values, folder / "report")
 
 
 def scale(num_rows: int, num_processes: int, folder: Path) -> list[tuple[str, float, int]]:
-    """Each step's seconds and the most memory that all processes together held in it, bytes."""
+    """Each step's seconds and the most memory that all processes together held in it, bytes.
+
+    A step lasts until the next begins.
+    """
     write_inputs(folder, num_rows)
-    command = [sys.executable, "-m", "infra.torchrun", "--nproc-per-node", str(num_processes)]
-    command += ["-m", "bench.curation", "--measure", str(folder)]
-    seen = list[tuple[float, int]]()
-    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as running:
-        tree = psutil.Process(running.pid)
-        while running.poll() is None:
-            seen.append((time.time(), resident_bytes(tree)))
-            time.sleep(POLL_SECONDS)
+    told = ["-m", "bench.curation", "--folder", str(folder), "--rows", str(num_rows)]
+    launcher = ["-m", "infra.torchrun", "--nproc-per-node", str(num_processes)]
+    steps = watched([sys.executable, *launcher, *told, "--measure", "curate"])
+    steps += watched([sys.executable, *told, "--measure", DATASHEET], first=DATASHEET)
+    summary = json.loads((folder / MADE / "summary.json").read_text(encoding="utf-8"))
+    if summary["rows_in"] != num_rows:
+        raise RuntimeError(f"{num_rows} rows were written, {summary['rows_in']} accounted for")
+    return steps
+
+
+def watched(command: Sequence[str], first: str | None = None) -> list[tuple[str, float, int]]:
+    """Runs a command; returns each step that it tells of, its seconds and its peak memory, bytes.
+
+    Args:
+        command: The command.
+        first: The step that it begins with; None where its log tells of one.
+    """
+    begins = [] if first is None else [(time.time(), first)]
+    with (
+        subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as running,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        watching = beside.submit(watch, running)
         assert running.stdout is not None
-        lines = running.stdout.read().splitlines()
+        for line in running.stdout:
+            print(line, end="", file=sys.stderr)
+            if (step := parse_step(line)) is not None and step.told is None:
+                begins.append((time.time(), step.name))
     if running.returncode:
-        raise RuntimeError(f"the steps ended with {running.returncode}: {lines[-5:]}")
-    told: dict[str, Any] = json.loads(lines[-1])
-    if told["rows"] != num_rows:
-        raise RuntimeError(f"{num_rows} rows were written and {told['rows']} accounted for")
-    print("\n".join(lines[:-1]), file=sys.stderr)
-    times = told["times"]
-    steps = zip(STEPS, times, times[1:], strict=False)
+        raise RuntimeError(f"{command} ended with {running.returncode}")
+    ends = [*(at for at, _ in begins[1:]), time.time()]
+    seen = watching.result()
     return [
-        (name, end - start, max((b for at, b in seen if start <= at <= end), default=0))
-        for name, start, end in steps
+        (
+            name,
+            end - start,
+            max(most for at, most in seen if start - 2 * POLL_SECONDS <= at <= end),
+        )
+        for (start, name), end in zip(begins, ends, strict=True)
     ]
+
+
+def watch(running: subprocess.Popen[str]) -> list[tuple[float, int]]:
+    """Of a process, until it ends: the time, seconds, and the memory it holds, bytes."""
+    tree, seen = psutil.Process(running.pid), list[tuple[float, int]]()
+    while running.poll() is None:
+        seen.append((time.time(), resident_bytes(tree)))
+        time.sleep(POLL_SECONDS)
+    return seen
 
 
 def resident_bytes(tree: psutil.Process) -> int:
@@ -171,8 +180,8 @@ def measure_alone(folder: Path) -> None:
     from training.curation.sources import load_source
     from training.evaluation.registry import load_benchmarks
 
-    asked = recipe()
-    inputs, curation = write_inputs(folder, 0), asked.curation
+    asked = recipe(NUM_COMPARED)
+    inputs, curation = write_inputs(folder, NUM_COMPARED), asked.curation
     (source,) = asked.sources
     with Verifier() as verifier:
         start = time.perf_counter()
@@ -201,11 +210,13 @@ def compare(num_rounds: int, peer: Path | None) -> list[Row]:
     ours, theirs = list[dict[str, Any]](), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "inputs"
-        source, benchmark = write_inputs(folder, NUM_COMPARED).values()
+        _, source, benchmark = write_inputs(folder, NUM_COMPARED).values()
         script = [str(PROJECT_ROOT / "bench" / "datatrove_peer.py"), str(source / "rows.parquet")]
         script.append(str(benchmark / "items.parquet"))
+        alone = [sys.executable, "-m", "bench.curation", "--measure", "alone"]
+        alone += ["--folder", str(folder)]
         for number in range(num_rounds):
-            ours.append(told([sys.executable, "-m", "bench.curation", "--alone", str(folder)]))
+            ours.append(told(alone))
             made = Path(name) / str(number)
             made.mkdir()
             theirs.append(told([str(peer), *script, str(made)]))
@@ -244,10 +255,15 @@ def scale_table(sizes: Sequence[int], num_processes: int, folder: Path) -> str:
         seconds = sum(one for _, one, _ in steps)
         steps.append(("**all**", seconds, max(peak for _, _, peak in steps)))
         lines += [
-            f"| {size:,} | {name} | {took:.1f} | {size / took:,.0f} | {peak / 1e9:.2f} |"
+            f"| {size:,} | {name} | {took:.1f} | {shown_rate(size, took)} | {peak / 1e9:.2f} |"
             for name, took, peak in steps
         ]
     return "\n".join(lines)
+
+
+def shown_rate(num_rows: int, seconds: float) -> str:
+    """Rows a second; of what took no time that the table shows, none."""
+    return f"{num_rows / seconds:,.0f}" if seconds >= 0.05 else "-"
 
 
 def main() -> None:
@@ -256,22 +272,30 @@ def main() -> None:
     parser.add_argument("--scale", nargs="+", type=int, help="numbers of rows")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--output", type=Path, help="the page that has the table")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure:
-        measure(options.measure)
-        return
-    if options.alone:
-        measure_alone(options.alone)
-        return
+    match options.measure:
+        case "curate":
+            measure(options.folder, options.rows)
+        case "datasheet":
+            measure_datasheet(options.folder, options.rows)
+        case "alone":
+            measure_alone(options.folder)
+        case _:
+            write_table(options.scale, options.processes, options.output)
+
+
+def write_table(sizes: Sequence[int], num_processes: int, page: Path | None) -> None:
+    """Prints how the steps scale, and writes it into a page that has the table."""
     with tempfile.TemporaryDirectory() as name:
-        text = scale_table(options.scale, options.processes, Path(name))
+        text = scale_table(sizes, num_processes, Path(name))
     print(text)
-    if options.output:
-        page = options.output.read_text(encoding="utf-8")
-        before, after = page.partition(START)[0], page.partition(END)[2]
-        options.output.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+    if page is not None:
+        old = page.read_text(encoding="utf-8")
+        before, after = old.partition(START)[0], old.partition(END)[2]
+        page.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

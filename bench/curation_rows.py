@@ -1,6 +1,7 @@
 """Generated word problems for curation's bench, some of them with the faults that it looks for.
 
-Few templates and many numbers: the worst case for whoever looks for twins. From a fixed seed.
+Few templates and many numbers: the worst case for whoever looks for twins. Pass rates and levels
+are drawn, too, and come with the rows: then curation samples nothing. From a fixed seed.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,12 @@ SHARES = {
 }
 REPEATED = 5000  # how far back the row lies that is repeated, at most
 TRACED = 0.3  # share of rows with a trace
-_SCHEMA = pa.schema({name: pa.string() for name in ("id", "question", "answer", "solution")})
+SAMPLES = 8  # of which a pass rate tells the share that was right
+GRADED = 0.8  # share of rows with a level; of the others the pass rate decides
+_TEXTS = ("id", "question", "answer", "solution")
+_SCHEMA = pa.schema(
+    {**dict.fromkeys(_TEXTS, pa.string()), "level": pa.int32(), "pass_rate": pa.float64()}
+)
 
 
 def write_rows(folder: Path, num_rows: int, seed: int = 0) -> None:
@@ -87,7 +93,9 @@ def _groups(num_rows: int, seed: int) -> Iterator[pa.Table]:
             for question, answer, has in zip(questions, answers, traced, strict=True)
         ]
         ids = [f"bench/{start + place}" for place in range(count)]
-        yield pa.table([ids, questions, answers, solutions], schema=_SCHEMA)
+        levels = pa.array(rng.integers(1, 11, count), mask=rng.random(count) >= GRADED)
+        rates = rng.integers(SAMPLES + 1, size=count) / SAMPLES
+        yield pa.table([ids, questions, answers, solutions, levels, rates], schema=_SCHEMA)
 
 
 def _misspelt(question: str) -> str:

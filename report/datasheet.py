@@ -337,7 +337,8 @@ def _within(places: "pd.Series[float]") -> list[float]:
 
 
 def _examples(examples: pd.DataFrame, graded: pd.DataFrame) -> Section:
-    of_id = graded.drop_duplicates("id").set_index("id")[["topic", "set"]].to_dict("index")
+    shown = graded[graded["id"].isin(examples["id"])].drop_duplicates("id")
+    of_id = shown.set_index("id")[["topic", "set"]].to_dict("index")
     blocks: list[Block] = [
         Prose("A few problems of each set, drawn by the seed, of different topics where it can be.")
     ]

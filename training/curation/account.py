@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from datasets import Features, Value
 
 from training.curation.decontamination import STEP as DECONTAMINATION
-from training.curation.outlines import Outline
+from training.curation.outlines import OUTLINE, Outlines, Questions
 from training.curation.selection import Selection
 from training.curation.step import Reject
 from training.curation.topics import OTHER, Topics
+from training.tables import MAX_GROUP_ROWS
 
 NUM_EXAMPLES = 4  # of each set
 NUM_QUESTIONS, MAX_QUESTION_CHARACTERS = 5, 300  # of each topic, and of each question shown
@@ -32,6 +34,8 @@ GRADED_FEATURES = Features(
         "set": Value("string"),  # None where no set took it
     }
 )
+# Columns that the outlines have as well.
+_OF_OUTLINES = [name for name in GRADED_FEATURES if name in OUTLINE.names]
 
 
 class RejectCounts:
@@ -76,17 +80,19 @@ def require_account(num_in: int, chosen: Selection, num_rejects: int) -> None:
 
 def summarise(
     sources: Mapping[str, int],
+    problems: Outlines,
+    topic_of: Sequence[str],
     chosen: Selection,
     rejects: RejectCounts,
-    topic_of: Mapping[str, str],
 ) -> dict[str, Any]:
     """Counts that account for every row.
 
     Args:
         sources: How many rows came in, by source.
+        problems: Those that have a level.
+        topic_of: The topic of each of them.
         chosen: The sets.
         rejects: Counts of all others.
-        topic_of: Id of a problem -> its topic.
 
     Returns:
         `rows_in`, `rows_in_sets`, `rows_rejected`; `sources`, rows by source;
@@ -94,7 +100,7 @@ def summarise(
         decontamination left out, by reason and question; `sets`, for each set its rows,
         its shortfall and its rows by source, family, topic and level.
     """
-    num_in_sets = sum(len(problems) for problems in chosen.sets.values())
+    num_in_sets = sum(map(len, chosen.sets.values()))
     return {
         "rows_in": sum(sources.values()),
         "rows_in_sets": num_in_sets,
@@ -104,14 +110,15 @@ def summarise(
         "benchmark_questions": rejects.by_question,
         "sets": {
             name: {
-                "num_problems": len(problems),
+                "num_problems": len(places),
                 "shortfall": chosen.shortfall[name],
-                "by_source": _counts(problems, "source"),
-                "by_family": _counts(problems, "family"),
-                "by_topic": _counted(topic_of[problem["id"]] for problem in problems),
-                "by_level": _counts(problems, "level"),
+                "by_source": _counted(own["source"].to_pylist()),
+                "by_family": _counted(own["family"].to_pylist()),
+                "by_topic": _counted(topic_of[place] for place in places),
+                "by_level": _counted(own["level"].to_pylist()),
             }
-            for name, problems in chosen.sets.items()
+            for name, places in chosen.sets.items()
+            for own in [problems.take(pa.array(places))]
         },
     }
 
@@ -128,61 +135,47 @@ def summarise_topics(found: Topics) -> dict[str, Any]:
     }
 
 
-def topic_questions(problems: Sequence[Outline], found: Topics, seed: int) -> dict[str, list[str]]:
+def topic_questions(questions: Questions, found: Topics, seed: int) -> dict[str, list[str]]:
     """A few questions of each topic, cut, drawn by the seed; none of `OTHER`."""
-    questions: dict[str, list[str]] = {name: [] for name in sorted({*found.names} - {OTHER})}
-    for place in np.random.default_rng(seed).permutation(len(problems)).tolist():
-        own = questions.get(found.names[place])
+    drawn: dict[str, list[int]] = {name: [] for name in sorted({*found.names} - {OTHER})}
+    for place in np.random.default_rng(seed).permutation(len(questions)):
+        own = drawn.get(found.names[place])
         if own is not None and len(own) < NUM_QUESTIONS:
-            own.append(problems[place]["question"][:MAX_QUESTION_CHARACTERS])
-    return questions
+            own.append(int(place))
+    places = np.array(sorted(place for own in drawn.values() for place in own), dtype=np.int64)
+    text_at = dict(zip(places.tolist(), questions.at(places), strict=True))
+    return {
+        name: [text_at[place][:MAX_QUESTION_CHARACTERS] for place in own]
+        for name, own in drawn.items()
+    }
 
 
-def graded_rows(
-    problems: Sequence[Outline], found: Topics, chosen: Selection
-) -> Iterator[dict[str, Any]]:
+def graded_rows(problems: Outlines, found: Topics, chosen: Selection) -> Iterator[dict[str, Any]]:
     """One row of `GRADED_FEATURES` for each problem that has a level."""
-    set_of = {row["id"]: name for name, rows in chosen.sets.items() for row in rows}
-    return (
-        {
-            "id": row["id"],
-            "source": row["source"],
-            "modality": row["modality"],
-            "family": row["family"],
-            "topic": topic,
-            "level": row["level"],
-            "pass_rate": row["pass_rate"],
-            "question_characters": len(row["question"]),
-            "solution_characters": row["solution_characters"],
-            "x": x,
-            "y": y,
-            "set": set_of.get(row["id"]),
-        }
-        for row, topic, (x, y) in zip(problems, found.names, found.places.tolist(), strict=True)
-    )
+    set_of: list[str | None] = [None] * len(problems)
+    for curated, places in chosen.sets.items():
+        for place in places:
+            set_of[place] = curated
+    others = zip(found.names, found.places, set_of, strict=True)
+    for batch in problems.select(_OF_OUTLINES).to_batches(MAX_GROUP_ROWS):
+        for row, (topic, (x, y), name) in zip(batch.to_pylist(), others, strict=False):
+            yield row | {"topic": topic, "x": x, "y": y, "set": name}
 
 
-def examples(chosen: Selection, topic_of: Mapping[str, str], seed: int) -> list[Outline]:
-    """A few problems of each set, of different topics as far as there are any."""
-    picked: list[Outline] = []
-    for index, problems in enumerate(chosen.sets.values()):
-        order = np.random.default_rng([seed, index]).permutation(len(problems))
+def examples(chosen: Selection, topic_of: Sequence[str], seed: int) -> list[int]:
+    """Places of a few problems of each set, of different topics as far as there are any."""
+    picked: list[int] = []
+    for index, places in enumerate(chosen.sets.values()):
         seen, turns = Counter[str](), list[tuple[int, int]]()
-        for place in order.tolist():
-            topic = topic_of[problems[place]["id"]]
+        order = np.random.default_rng([seed, index]).permutation(len(places))
+        for place in places[order].tolist():
+            topic = topic_of[place]
             turns.append((seen[topic], place))  # each topic's first problem before any second
             seen[topic] += 1
         turns.sort(key=itemgetter(0))
-        picked += [problems[place] for _, place in turns[:NUM_EXAMPLES]]
+        picked += [place for _, place in turns[:NUM_EXAMPLES]]
     return picked
 
 
-def _counts(
-    problems: Sequence[Outline], field: Literal["source", "family", "level"]
-) -> dict[str, int]:
-    ordered = sorted(problems, key=itemgetter(field))
-    return dict(Counter(str(problem[field]) for problem in ordered))
-
-
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))
+def _counted(values: Iterable[Any]) -> dict[str, int]:
+    return {str(value): count for value, count in sorted(Counter(values).items())}

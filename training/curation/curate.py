@@ -15,14 +15,17 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from datasets import Features, Value
 
 from training.answers import AnswerVerifier, Outcome, Verifier, count_outcomes
 from training.curation import account, difficulty, embedding, progress, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
-from training.curation.outlines import Outline, outlined, whole
+from training.curation.outlines import Outlines, Questions, outlined, rows_at, whole
 from training.curation.prompt_lengths import count_prompt_tokens
 from training.curation.row_steps import RowSteps
+from training.curation.selection import Selection
 from training.curation.shard_work import ShardWork
 from training.curation.shards import read_rejects, read_usable
 from training.curation.sift import Sifted, SourceCounts, sift, source_rows
@@ -196,7 +199,7 @@ def grade(
     job: SamplingJob,
     open_base: Callable[[], RolloutEngine],
     open_grader: Callable[[], RolloutEngine],
-) -> tuple[list[Outline], dict[Outcome, int]]:
+) -> tuple[Outlines, dict[Outcome, int]]:
     """Asks the base model, and the grader if there is one; on the first process.
 
     Returns:
@@ -211,10 +214,10 @@ def grade(
         job.ask(requests, open_base)
         outcomes = job.outcomes(requests)
         rates = difficulty.pass_rates(problems, outcomes)
-        unknown = Counter({difficulty.NOT_VERIFIED: rates.count(None)})
+        unknown = Counter({difficulty.NOT_VERIFIED: int(np.isnan(rates).sum())})
         told += [progress.counts(len(problems), +unknown), f"{len(requests)} asked"]
     del requests  # with questions and pictures, which the grader's have as well
-    grades = dict[str, int | None]()
+    grades = dict[int, int | None]()
     if curation.grader is not None:
         num_samples = curation.grader.samples_per_problem
         settings = sampling_settings(recipe, num_samples)
@@ -235,46 +238,48 @@ def write(
     inputs: Mapping[str, Path],
     base: Policy,
     read: Read,
-    asked: tuple[list[Outline], dict[Outcome, int]],
+    asked: tuple[Outlines, dict[Outcome, int]],
     output: Path,
 ) -> None:
     """Finds topics, fills the sets and writes them with their account."""
     (graded, verification), curation = asked, recipe.curation
-    num_graded, usable = len(graded), read.sifted.usable
+    num_graded, usable, rows = len(graded), read.sifted.usable, graded["row"].to_numpy()
     with progress.step(progress.TRACES) as told:
         faults = traces.faults(
-            with_level(usable, graded),
+            rows_at(usable, rows),
             curation.traces,
             lambda text: len(base.tokenizer.encode(text)),
         )
-        num_traced = sum(row["solution_characters"] is not None for row in graded)
+        num_traced = num_graded - graded["solution_characters"].null_count
         # A problem whose trace has a fault may still enter sets that need none.
         told.append(f"{num_graded} rows in, all left")
-        told.append(f"of {num_traced} traces {progress.rejected(Counter(faults.values()))}")
-    questions = [row["question"] for row in graded]
+        reasons = Counter(fault for fault in faults if fault is not None)
+        told.append(f"of {num_traced} traces {progress.rejected(reasons)}")
+    questions = Questions(usable, rows)
     found = find_topics(recipe, inputs, questions)
-    topic_of = {row["id"]: name for row, name in zip(graded, found.names, strict=True)}
     with progress.step(selection.STEP) as told:
-        balanced = topic_of if curation.balance_by == "topic" else None
+        balanced = found.names if curation.balance_by == "topic" else None
         chosen = selection.select(graded, curation.sets, recipe.seed, faults, balanced)
-        told.append(progress.counts(num_graded, Counter(chosen.left.values())))
+        told.append(progress.counts(num_graded, Counter(chosen.reasons)))
     with progress.step(progress.SETS) as told:
         counts = account.RejectCounts()
-        rejects = counts.passing(all_rejects(read.sifted, graded, chosen.left))
+        rejects = counts.passing(all_rejects(read.sifted, graded, chosen))
         write_rejects(rejects, output / "rejects.parquet")
         account.require_account(read.sifted.num_rows, chosen, counts.total)
-        for name, problems in chosen.sets.items():
-            write_problems(whole(problems, usable), output / f"{name}.parquet")
-            told.append(f"{name} {len(problems)}, {chosen.shortfall[name]} fewer than asked for")
+        for name, places in chosen.sets.items():
+            problems = whole(graded.take(pa.array(places)), usable)
+            write_problems(problems, output / f"{name}.parquet")
+            told.append(f"{name} {len(places)}, {chosen.shortfall[name]} fewer than asked for")
         lines = account.graded_rows(graded, found, chosen)
         write_rows(lines, account.GRADED_FEATURES, output / "graded.parquet")
-        examples = account.examples(chosen, topic_of, recipe.seed)
-        write_problems(whole(examples, usable), output / "examples.parquet")
+        picked = account.examples(chosen, found.names, recipe.seed)
+        examples = whole(graded.take(pa.array(picked, pa.int64())), usable)
+        write_problems(examples, output / "examples.parquet")
         write_questions(read.benchmarks, output / "benchmark_questions.parquet")
         summary = {
-            **account.summarise(read.counts.rows, chosen, counts, topic_of),
+            **account.summarise(read.counts.rows, graded, found.names, chosen, counts),
             "topics": account.summarise_topics(found),
-            "topic_questions": account.topic_questions(graded, found, recipe.seed),
+            "topic_questions": account.topic_questions(questions, found, recipe.seed),
             "converted_traces": dict(sorted(read.counts.conversions.items())),
             "number_variants": read.sifted.variants,
             "verification": verification,
@@ -285,34 +290,24 @@ def write(
         told.append(f"{counts.total} rejects; {read.sifted.num_rows} rows came in")
 
 
-def with_level(usable: Sequence[Path], graded: Sequence[Outline]) -> Iterator[Problem]:
-    """The usable rows that have a level, as they came, in their order."""
-    ids = {row["id"] for row in graded}
-    return (row for row in read_usable(usable) if row["id"] in ids)
-
-
-def all_rejects(
-    sifted: Sifted, graded: Sequence[Outline], left: Mapping[str, str]
-) -> Iterator[Reject]:
+def all_rejects(sifted: Sifted, graded: Outlines, chosen: Selection) -> Iterator[Reject]:
     """Every row that is in no set, step by step.
 
     Args:
         sifted: What came in.
         graded: The usable rows that have a level.
-        left: Id of each of these that no set took -> why.
+        chosen: Tells of these which no set took, and why.
     """
     yield from read_rejects(sifted.rejects)
-    of_id = {row["id"]: row for row in graded}
-    for row in read_usable(sifted.usable):
-        if row["id"] not in of_id:
-            yield Reject(row, difficulty.STEP, difficulty.NOT_VERIFIED)
-    for row in whole([of_id[id_] for id_ in left], sifted.usable):
-        yield Reject(row, selection.STEP, left[row["id"]])
+    ungraded = np.setdiff1d(np.arange(sifted.num_usable), graded["row"].to_numpy())
+    for row in rows_at(sifted.usable, ungraded):
+        yield Reject(row, difficulty.STEP, difficulty.NOT_VERIFIED)
+    left = whole(graded.take(pa.array(chosen.left)), sifted.usable)
+    for row, reason in zip(left, chosen.reasons, strict=True):
+        yield Reject(row, selection.STEP, reason)
 
 
-def find_topics(
-    recipe: Recipe, inputs: Mapping[str, Path], questions: Sequence[str]
-) -> topics.Topics:
+def find_topics(recipe: Recipe, inputs: Mapping[str, Path], questions: Questions) -> topics.Topics:
     """The topics of questions, as the recipe says."""
 
     def embedded() -> None:
@@ -338,11 +333,11 @@ def sampling_settings(recipe: Recipe, num_samples: int) -> SamplingSettings:
 
 
 def embedder(recipe: Recipe, inputs: Mapping[str, Path]) -> topics.Embed | None:
-    """The recipe's sentence-embedding model; None if it names none."""
+    """The recipe's sentence-embedding model, loaded; None if it names none."""
     asked = recipe.curation.topics.embedding
     if asked is None:
         return None
-    return partial(embedding.embed, folder=inputs[EMBEDDING], max_tokens=asked.max_tokens)
+    return embedding.encoder(inputs[EMBEDDING], asked.max_tokens)
 
 
 def write_questions(benchmarks: Mapping[str, Sequence[Problem]], path: Path) -> None:

@@ -10,10 +10,14 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import floor
+from math import floor, nan
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from training.answers import Outcome
-from training.curation.outlines import Outline
+from training.curation.outlines import OUTLINE, Outlines, column_of
 from training.recipe.recipe import SetRecipe
 from training.records import Problem
 from training.rollout.protocol import Request, SamplingSettings
@@ -25,31 +29,28 @@ GRADER = "grader/"  # how the ids of its requests begin: the base is asked the s
 NUM_LEVELS = 10
 NOT_VERIFIED = "no answer was verified"
 
+Rates = npt.NDArray[np.float64]  # NaN where every verification timed out
+
 
 def pass_rate_requests(problems: Iterable[Problem], settings: SamplingSettings) -> list[Request]:
     """What to ask the base model; a problem that already has a pass rate is not asked."""
     return [request_of(row, settings) for row in problems if row["pass_rate"] is None]
 
 
-def pass_rates(
-    problems: Sequence[Outline], outcomes: Sequence[Sequence[Outcome]]
-) -> list[float | None]:
-    """Right responses / verified responses of each problem.
+def pass_rates(problems: Outlines, outcomes: Sequence[Sequence[Outcome]]) -> Rates:
+    """Right responses / verified responses of each problem [N].
 
     A verification that timed out says nothing about the response and does not count.
 
     Args:
         problems: The problems; one that already has a pass rate keeps it.
         outcomes: The verdicts on the responses of each of the others, in their order.
-
-    Returns:
-        In the order of the problems; None where every verification timed out.
     """
-    measured = iter(outcomes)
-    return [
-        pass_rate(next(measured)) if problem["pass_rate"] is None else problem["pass_rate"]
-        for problem in problems
-    ]
+    rates = column_of(problems, "pass_rate")
+    for place, own in zip(np.flatnonzero(np.isnan(rates)).tolist(), outcomes, strict=True):
+        rate = pass_rate(own)
+        rates[place] = nan if rate is None else rate
+    return rates
 
 
 def pass_rate(outcomes: Sequence[Outcome]) -> float | None:
@@ -58,17 +59,17 @@ def pass_rate(outcomes: Sequence[Outcome]) -> float | None:
     return verified.count("right") / len(verified) if verified else None
 
 
-def level_of(pass_rate: float) -> int:
-    """1 for a problem that the base model always solves, 10 for one it never does, linear."""
-    return 1 + floor(9 * (1 - pass_rate) + 0.5)
+def levels_of(rates: Rates) -> Rates:
+    """1 for a problem that the base model always solves, 10 for one it never does, linear [N]."""
+    return 1 + np.floor(9 * (1 - rates) + 0.5)
 
 
 def grade_requests(
     problems: Iterable[Problem],
-    rates: Sequence[float | None],
+    rates: Rates,
     sets: Sequence[SetRecipe],
     settings: SamplingSettings,
-) -> dict[str, Request]:
+) -> dict[int, Request]:
     """What to ask the larger model: the problems without a level that some set may admit.
 
     Args:
@@ -78,14 +79,13 @@ def grade_requests(
         settings: How the larger model is asked.
 
     Returns:
-        The request by the problem's id.
+        The request by the problem's place.
     """
     return {
-        row["id"]: replace(asked, id=f"{GRADER}{row['id']}")
-        for row, rate in zip(problems, rates, strict=True)
+        place: replace(asked, id=f"{GRADER}{row['id']}")
+        for place, (row, rate) in enumerate(zip(problems, rates.tolist(), strict=True))
         if row["level"] is None
-        and rate is not None
-        and any(
+        and any(  # none does where the rate is NaN
             one.modality == row["modality"] and one.min_pass_rate <= rate <= one.max_pass_rate
             for one in sets
         )
@@ -122,10 +122,8 @@ def graded_levels(
 
 
 def assign_difficulty(
-    problems: Sequence[Outline],
-    rates: Sequence[float | None],
-    grades: Mapping[str, int | None] | None = None,
-) -> list[Outline]:
+    problems: Outlines, rates: Rates, grades: Mapping[int, int | None] | None = None
+) -> Outlines:
     """The problems with pass rate and level; a level that the source gave stays.
 
     Those of which the answers were not verified are left out.
@@ -133,27 +131,28 @@ def assign_difficulty(
     Args:
         problems: The problems.
         rates: The base model's pass rate on each.
-        grades: Id of a problem -> the larger model's level, None where it got none; problems that
-            are not named here are levelled by their rate.
+        grades: Place of a problem without a level -> the larger model's, None where it got none;
+            problems that are not named here are levelled by their rate.
     """
-    given = grades or {}
-    levelled = list[Outline]()
-    for problem, rate in zip(problems, rates, strict=True):
-        level = problem["level"]
-        if rate is not None and level is None:
-            level = given[problem["id"]] if problem["id"] in given else level_of(rate)
-        if rate is not None and level is not None:
-            levelled.append({**problem, "level": level, "pass_rate": rate})
-    return levelled
+    levels = column_of(problems, "level")
+    levels = np.where(np.isnan(levels), levels_of(rates), levels)
+    for place, level in (grades or {}).items():
+        levels[place] = nan if level is None else level
+    found = {"level": levels, "pass_rate": rates}
+    for name, values in found.items():
+        number, field = problems.column_names.index(name), OUTLINE.field(name)
+        column = pa.array(values, mask=np.isnan(values)).cast(field.type)
+        problems = problems.set_column(number, field, column)
+    return problems.filter(pa.array(~(np.isnan(rates) | np.isnan(levels))))
 
 
 def grades_of(
-    ids: Sequence[str], answers: Sequence[Sequence[Measure]], num_samples: int
-) -> dict[str, int | None]:
+    places: Sequence[int], answers: Sequence[Sequence[Measure]], num_samples: int
+) -> dict[int, int | None]:
     """Levels by the larger model's answers; None where there is none, or none was verified.
 
     Args:
-        ids: The problems'.
+        places: The problems'.
         answers: Those to each of them.
         num_samples: To each problem.
     """
@@ -162,12 +161,12 @@ def grades_of(
         pass_rate([one["outcome"] for one in several if not one["failure"]]) for several in answers
     ]
     lengths = [sum(one["num_tokens"] for one in several) / len(several) for several in answers]
-    known = [place for place, rate in enumerate(rates) if rate is not None]
+    known = [number for number, rate in enumerate(rates) if rate is not None]
     levels = graded_levels(
         [rate for rate in rates if rate is not None],
-        [lengths[place] for place in known],
+        [lengths[number] for number in known],
         num_samples,
     )
-    return dict.fromkeys(ids) | {
-        ids[place]: level for place, level in zip(known, levels, strict=True)
+    return dict.fromkeys(places) | {
+        places[number]: level for number, level in zip(known, levels, strict=True)
     }

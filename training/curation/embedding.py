@@ -1,6 +1,7 @@
 """Sentence embeddings by a model of transformers: the mean over a text's tokens, of length 1."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,17 @@ from training.runtime import device
 BATCH = 64
 
 
-def embed(texts: Sequence[str], folder: Path, max_tokens: int) -> NDArray[np.float32]:
-    """Embeds texts, on this process's device.
+def encoder(folder: Path, max_tokens: int) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    """Loads a model that embeds texts, on this process's device.
 
     Only weights in safetensors are read, and no code of the model's own is run.
 
     Args:
-        texts: The texts.
         folder: The model's, with its tokenizer.
         max_tokens: What lies behind so many tokens of a text is not seen.
 
     Returns:
-        One vector for each text [N, H], in their order.
+        What gives one vector for each text [N, H], in their order.
 
     Raises:
         ModelError: transformers cannot load the folder, or what it holds is no text encoder.
@@ -34,23 +34,35 @@ def embed(texts: Sequence[str], folder: Path, max_tokens: int) -> NDArray[np.flo
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    try:
+    with _refused():
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
         model = AutoModel.from_pretrained(
             str(folder), dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
         model = model.to(device.current_device()).eval()
-        batches = _batches(texts)
-        vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
-        for places in batches:
-            tokens = tokenizer(
-                [texts[place] for place in places],
-                padding=True,
-                truncation=True,
-                max_length=max_tokens,
-                return_tensors="pt",
-            ).to(model.device)
-            vectors[places] = _means(model, tokens["input_ids"], tokens["attention_mask"])
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        with _refused():
+            vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+            for places in _batches(texts):
+                tokens = tokenizer(
+                    [texts[place] for place in places],
+                    padding=True,
+                    truncation=True,
+                    max_length=max_tokens,
+                    return_tensors="pt",
+                ).to(model.device)
+                vectors[places] = _means(model, tokens["input_ids"], tokens["attention_mask"])
+            return vectors
+
+    return embed
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Says of whatever a model raises that it is none of those that can be used."""
+    try:
+        yield
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a stranger's files may provoke any
@@ -62,7 +74,6 @@ def embed(texts: Sequence[str], folder: Path, max_tokens: int) -> NDArray[np.flo
             "with its own classes",
             fix="name such a model; or leave `embedding` out: topics are then found by words",
         ) from error
-    return vectors
 
 
 def _batches(texts: Sequence[str]) -> list[list[int]]:

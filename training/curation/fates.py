@@ -30,7 +30,7 @@ class Fates:
 
     def __init__(self, num_rows: int) -> None:
         self._codes = np.full(num_rows, _USABLE, dtype=np.int32)
-        self._kinds: list[tuple[str, str]] = []
+        self._kinds: dict[tuple[str, str], int] = {}  # -> its code
         self._details: list[tuple[Places, pa.Array]] = []
 
     @property
@@ -51,9 +51,7 @@ class Fates:
         """
         if len(rows) == 0:
             return
-        if (step, reason) not in self._kinds:
-            self._kinds.append((step, reason))
-        self._codes[rows] = self._kinds.index((step, reason))
+        self._codes[rows] = self._kinds.setdefault((step, reason), len(self._kinds))
         if details is not None:
             self._details.append((rows, details.cast(pa.string()).combine_chunks()))
 
@@ -98,9 +96,13 @@ def drop_by_themselves(fates: Fates, found: pa.Table) -> None:
     """
     (steps, step_names), (reasons, names) = _codes(found["step"]), _codes(found["reason"])
     pairs = np.where(steps < 0, -1, steps * max(len(names), 1) + reasons)
-    for pair in np.unique(pairs[pairs >= 0]).tolist():
+    # One pass for all of them: a rule of somebody's own may give each row another reason.
+    by_pair = defaultdict[int, list[int]](list)
+    for place in np.flatnonzero(pairs >= 0).tolist():
+        by_pair[int(pairs[place])].append(place)
+    for pair, places in sorted(by_pair.items()):
         step, reason = divmod(pair, len(names))
-        fates.drop(np.flatnonzero(pairs == pair), step_names[step], names[reason])
+        fates.drop(np.array(places), step_names[step], names[reason])
 
 
 def drop_equal(fates: Fates, found: pa.Table) -> None:

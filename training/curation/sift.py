@@ -62,12 +62,14 @@ class Sifted:
 
     Attributes:
         num_rows: How many came in.
+        num_usable: How many of them may be asked.
         usable: Files of the rows that may be asked, in order.
         rejects: Files of the others, step by step, and in order within a step.
         variants: Number variants of each benchmark's questions among the rows.
     """
 
     num_rows: int
+    num_usable: int
     usable: list[Path]
     rejects: list[Path]
     variants: dict[str, int]
@@ -202,7 +204,7 @@ def _deal(
     variants: dict[str, int],
 ) -> Sifted:
     """Puts every row into a file of usable rows, or into one of its step's rejects."""
-    table, start, num_out = row_fates.table(), 0, 0
+    table, start, num_out, num_usable = row_fates.table(), 0, 0, len(row_fates.left)
     places = [folder / "usable", *(folder / f"rejects-{n}" for n in range(len(order)))]
     for place in places:
         place.mkdir(parents=True)
@@ -224,4 +226,6 @@ def _deal(
     if not start == num_out == len(table):
         raise RuntimeError(f"curation read {start} rows, judged {len(table)}, dealt {num_out}")
     usable, *rejects = (sorted(place.iterdir()) for place in places)
-    return Sifted(num_out, usable, [path for paths in rejects for path in paths], variants)
+    return Sifted(
+        num_out, num_usable, usable, [path for paths in rejects for path in paths], variants
+    )

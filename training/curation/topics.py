@@ -6,9 +6,10 @@ keywords by c-TF-IDF. Numbers are left out: they tell problems of one topic apar
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import compress, islice
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,23 @@ NUM_DIMENSIONS = 16  # HDBSCAN's time grows fast with them
 NUM_NEIGHBOURS = 10
 NUM_KEYWORDS = 3
 MAX_TERMS = 2**15  # of the vocabulary, the most frequent
+PART_ROWS = 10_000  # that are embedded, or given a topic, at once
 # A row is given a topic if it lies as near to its neighbours as all but so many of the clustered.
 CUT_OFF = 0.99
 
 Vectors = NDArray[np.float64]
 Labels = NDArray[np.int64]  # of a cluster; -1 for noise
-# Questions -> one vector each [N, D].
+# Questions -> one vector each [N, D], the same whatever it is asked with.
 Embed = Callable[[Sequence[str]], NDArray[np.floating[Any]]]
+
+
+class Questions(Protocol):
+    """Texts that can be gone through again and again, and are never held all together."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
 
 _WORD = re.compile(r"[^\W\d_]{2,40}")
 
@@ -58,7 +69,7 @@ class Topics:
 
 
 def find_topics(
-    questions: Sequence[str],
+    questions: Questions,
     settings: TopicsRecipe,
     seed: int,
     embed: Embed | None = None,
@@ -66,7 +77,8 @@ def find_topics(
 ) -> Topics:
     """Finds the topics of questions.
 
-    The same questions in the same order, settings and seed give the same topics.
+    The same questions in the same order, settings and seed give the same topics. Memory holds the
+    questions of the sample, and of all others a short vector.
 
     Args:
         questions: In any language; those without a word have no topic.
@@ -77,21 +89,30 @@ def find_topics(
     """
     count = len(questions)
     sample = _sample(count, settings.max_clustered, seed)
-    if not any(terms(questions[place]) for place in sample):
+    others = np.setdiff1d(np.arange(count), sample)
+    texts = list(_at(questions, sample))
+    if not any(map(terms, texts)):
         on_embedded()
         return Topics([OTHER] * count, np.zeros((count, 2)), len(sample), len(sample), 0)
-    vocabulary, counts = count_terms(questions, sample)
-    found = tf_idf(counts, sample) if embed is None else embed(questions)
-    vectors = reduced(found, sample, seed)
+    vocabulary, count_in = term_counter(texts)
+    counts = count_in(texts)
+    weigh = embed or tf_idf(counts, count_in)
+    found = weigh(texts)
+    reduce = reducer(found, seed)
+    own = reduce(found)
+    vectors = np.empty((count, own.shape[1]))
+    vectors[sample] = own
+    for places, part in _parts(questions, others):
+        vectors[places] = reduce(weigh(part))
     on_embedded()
     # Without a known word, a row of TF-IDF is zero: such rows are not alike, they are unknown.
-    is_known = counts.getnnz(axis=1) > 0 if embed is None else np.ones(count, dtype=bool)
+    is_known = np.full(count, embed is not None) | (vectors != 0).any(axis=1)
     labels = np.full(count, -1, dtype=np.int64)
     seen = sample[is_known[sample]]
     labels[seen] = cluster(vectors[seen], settings.min_rows)
-    rest = np.setdiff1d(np.flatnonzero(is_known), sample)
+    rest = others[is_known[others]]
     labels[rest] = assign(vectors[seen], labels[seen], vectors[rest])
-    named = {-1: OTHER} | name_clusters(counts, labels, vocabulary)
+    named = {-1: OTHER} | name_clusters(counts, labels[sample], vocabulary)
     return Topics(
         names=[named[label] for label in labels.tolist()],
         places=on_a_map(vectors, sample),
@@ -113,54 +134,60 @@ def terms(question: str) -> list[str]:
     return [word for word in found if word not in ASKING and word not in ENGLISH_STOP_WORDS]
 
 
-def count_terms(questions: Sequence[str], sample: NDArray[np.int64]) -> tuple[list[str], Any]:
-    """How often each term occurs in each question.
+def term_counter(texts: Sequence[str]) -> tuple[list[str], Callable[[Sequence[str]], Any]]:
+    """Counts the terms that are most frequent in some texts.
 
     Args:
-        questions: At least one of the sample has a term.
-        sample: Places of the questions whose most frequent terms are the vocabulary.
+        texts: At least one has a term.
 
     Returns:
-        The vocabulary, sorted [T], and the counts as a sparse matrix [N, T].
+        The vocabulary, sorted [T], and what counts its terms in N texts: a sparse matrix [N, T].
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectorizer = CountVectorizer(analyzer=terms, max_features=MAX_TERMS)
-    vectorizer.fit(questions[place] for place in sample)
-    return vectorizer.get_feature_names_out().tolist(), vectorizer.transform(questions)
+    vectorizer = CountVectorizer(analyzer=terms, max_features=MAX_TERMS).fit(texts)
+    return vectorizer.get_feature_names_out().tolist(), vectorizer.transform
 
 
-def tf_idf(counts: Any, sample: NDArray[np.int64]) -> Any:  # noqa: ANN401 - no types
-    """Weights of terms, their frequencies damped: a sparse matrix [N, T], rows of length 1 or 0.
+def tf_idf(counts: Any, count_in: Callable[[Sequence[str]], Any]) -> Callable[[Sequence[str]], Any]:  # noqa: ANN401 - no types
+    """Weights of terms, their frequencies damped.
 
     Args:
-        counts: Of terms, a sparse matrix [N, T].
-        sample: Places of the questions among which rare terms weigh more.
+        counts: Of terms, in the texts among which rare ones weigh more: a sparse matrix [N, T].
+        count_in: Counts the terms of texts.
+
+    Returns:
+        What gives texts a sparse matrix [N, T] with rows of length 1 or 0.
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    return TfidfTransformer(sublinear_tf=True).fit(counts[sample]).transform(counts)
+    weights = TfidfTransformer(sublinear_tf=True).fit(counts)
+    return lambda texts: weights.transform(count_in(texts))
 
 
-def reduced(found: Any, sample: NDArray[np.int64], seed: int) -> Vectors:  # noqa: ANN401
-    """Vectors of few dimensions and of length 1 [N, d]; one that is zero stays so.
+def reducer(found: Any, seed: int) -> Callable[[Any], Vectors]:  # noqa: ANN401 - no types
+    """What makes of a matrix, sparse or not, vectors of few dimensions.
 
     Args:
-        found: A matrix [N, D], sparse or not.
-        sample: Places of the rows that the dimensions are made of.
+        found: The matrix [N, D] of whose rows the dimensions are made.
         seed: Of the SVD's random projection.
+
+    Returns:
+        A function [M, D] -> [M, d], with rows of length 1; one that is zero stays so.
     """
     from scipy.sparse import csr_matrix
     from sklearn.decomposition import TruncatedSVD
     from sklearn.preprocessing import normalize
 
-    if found.shape[1] > NUM_DIMENSIONS:
-        projection = TruncatedSVD(NUM_DIMENSIONS, random_state=seed)
-        found = projection.fit(found[sample]).transform(found)
-    else:
-        found = csr_matrix(found).toarray()
-    vectors: Vectors = normalize(np.asarray(found, dtype=np.float64))
-    return vectors
+    is_wide = found.shape[1] > NUM_DIMENSIONS
+    svd = TruncatedSVD(NUM_DIMENSIONS, random_state=seed).fit(found) if is_wide else None
+
+    def reduce(rows: Any) -> Vectors:  # noqa: ANN401 - no types
+        few = csr_matrix(rows).toarray() if svd is None else svd.transform(rows)
+        vectors: Vectors = normalize(np.asarray(few, dtype=np.float64))
+        return vectors
+
+    return reduce
 
 
 def cluster(vectors: Vectors, min_rows: int) -> Labels:
@@ -199,9 +226,12 @@ def assign(known: Vectors, labels: Labels, others: Vectors) -> Labels:
     index = NearestNeighbors(n_neighbors=num_neighbours, n_jobs=1).fit(known)
     own_distances, _ = index.kneighbors()  # of each known row, to the others
     cut_off = np.quantile(own_distances.mean(axis=1)[labels >= 0], CUT_OFF)
-    distances, neighbours = index.kneighbors(others)
-    voted = mode(labels[neighbours], axis=1).mode.astype(np.int64)  # of equals, noise first
-    return np.where(distances.mean(axis=1) <= cut_off, voted, -1)
+    found: list[Labels] = []
+    for start in range(0, len(others), PART_ROWS):
+        distances, neighbours = index.kneighbors(others[start : start + PART_ROWS])
+        voted = mode(labels[neighbours], axis=1).mode.astype(np.int64)  # of equals, noise first
+        found.append(np.where(distances.mean(axis=1) <= cut_off, voted, -1))
+    return np.concatenate(found)
 
 
 def name_clusters(
@@ -215,8 +245,8 @@ def name_clusters(
     the mean, F times the term occurs in all. Noise counts as a cluster, and gets no name.
 
     Args:
-        counts: Of terms, a sparse matrix [N, T].
-        labels: The questions' clusters [N].
+        counts: Of terms in the questions that were clustered, a sparse matrix [N, T].
+        labels: Their clusters [N].
         vocabulary: The terms [T].
 
     Returns:
@@ -249,10 +279,28 @@ def on_a_map(vectors: Vectors, sample: NDArray[np.int64]) -> Vectors:
     shown = directions[:2]
     largest = np.abs(shown).argmax(axis=1)
     signs = np.sign(shown[np.arange(len(shown)), largest])  # else the SVD's own are arbitrary
-    places = (vectors - centre) @ (shown * signs[:, None]).T
-    padded = np.zeros((len(vectors), 2))
-    padded[:, : places.shape[1]] = places
-    return np.round(padded, 4) + 0.0
+    places = np.zeros((len(vectors), 2))
+    for start in range(0, len(vectors), PART_ROWS):
+        part = slice(start, start + PART_ROWS)
+        places[part, : len(shown)] = (vectors[part] - centre) @ (shown * signs[:, None]).T
+    return np.round(places, 4) + 0.0
+
+
+def _at(questions: Questions, places: NDArray[np.int64]) -> Iterator[str]:
+    """The questions at some places, which ascend."""
+    is_wanted = np.zeros(len(questions), dtype=bool)
+    is_wanted[places] = True
+    return compress(questions, is_wanted)
+
+
+def _parts(
+    questions: Questions, wanted: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+    """The questions at some places, which ascend, in parts: their places and their texts."""
+    texts = _at(questions, wanted)
+    for start in range(0, len(wanted), PART_ROWS):
+        places = wanted[start : start + PART_ROWS]
+        yield places, list(islice(texts, len(places)))
 
 
 def _sample(count: int, size: int, seed: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ place in sets that need one, and no other.
 """
 
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -56,24 +57,24 @@ def faults(
     problems: Iterable[Problem],
     settings: TracesRecipe,
     count_tokens: Callable[[str], int],
-) -> dict[str, str]:
+) -> list[str | None]:
     """What is wrong with the traces.
 
     Args:
-        problems: Problems with unique ids; one without a trace has none wrong.
+        problems: The problems; of one without a trace nothing is wrong.
         settings: The recipe's bounds.
         count_tokens: Length of a text as the policy reads it, tokens.
 
     Returns:
-        Id of a problem -> its trace's first fault, in words that are the same for all such.
+        Of each problem its trace's first fault, in words that are the same for all such, or None.
     """
-    found: dict[str, str] = {}
+    found: list[str | None] = []
     for problem in problems:
         trace = problem["solution"]
+        fault = None
         if trace is not None:
-            reason = _fault(problem["question"], trace, count_tokens(trace), settings)
-            if reason is not None:
-                found[problem["id"]] = reason
+            fault = _fault(problem["question"], trace, count_tokens(trace), settings)
+        found.append(None if fault is None else sys.intern(fault))  # held once
     return found
 
 

@@ -1,11 +1,13 @@
 import io
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from training.answers import Verifier
+from training.curation.outlines import outline_of
 from training.curation.shard_work import ShardWork
-from training.curation.shards import Rows, read_rejects, read_usable
+from training.curation.shards import PROBLEM_COLUMNS, SHARD_SCHEMA, Rows, read_rejects, read_usable
 from training.curation.sift import sift
 from training.recipe.curation import DecontaminationRecipe
 from training.runtime import device
@@ -56,6 +58,13 @@ def make_seen(make):
         return make(number, modality="multimodal", images=images) | changes
 
     return problem
+
+
+@pytest.fixture(scope="session")
+def outlines_of():
+    """The outlines of problems."""
+    schema = pa.schema([SHARD_SCHEMA.field(name) for name in PROBLEM_COLUMNS])
+    return lambda problems: outline_of(pa.Table.from_pylist(problems, schema))
 
 
 @pytest.fixture(scope="module")

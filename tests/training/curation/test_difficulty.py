@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from training.curation.difficulty import (
     grade_requests,
     graded_levels,
     grades_of,
-    level_of,
+    levels_of,
     pass_rate,
     pass_rate_requests,
     pass_rates,
@@ -16,7 +17,7 @@ from training.recipe.recipe import SetRecipe
 from training.rollout.protocol import SamplingSettings
 
 
-def test_a_problem_with_a_pass_rate_is_not_asked_and_keeps_it(make):
+def test_a_problem_with_a_pass_rate_is_not_asked_and_keeps_it(make, outlines_of):
     problems = [make(1, pass_rate=0.5), make(2, question="new", answer="3"), make(4)]
     settings = SamplingSettings(8, samples_per_prompt=4)
     requests = pass_rate_requests(problems, settings)
@@ -25,7 +26,10 @@ def test_a_problem_with_a_pass_rate_is_not_asked_and_keeps_it(make):
         ("p4", "What is 4 + 1?", "5"),
     ]
     outcomes = [["right", "wrong", "wrong", "unparseable"], ["timeout"] * 4]
-    assert pass_rates(problems, outcomes) == [0.5, 0.25, None]
+    found = pass_rates(outlines_of(problems), outcomes)
+    np.testing.assert_array_equal(found, [0.5, 0.25, np.nan])
+    with pytest.raises(ValueError, match="shorter"):
+        pass_rates(outlines_of(problems), outcomes[:1])
 
 
 def test_a_timeout_says_nothing_about_the_response():
@@ -38,12 +42,12 @@ def test_a_timeout_says_nothing_about_the_response():
     ("rate", "level"), [(1.0, 1), (0.75, 3), (0.5, 6), (0.25, 8), (0.0, 10), (0.9, 2), (0.1, 9)]
 )
 def test_levels_of_pass_rates(rate, level):
-    assert level_of(rate) == level
+    assert levels_of(np.array([rate])).tolist() == [level]
 
 
-def test_a_level_of_the_source_stays_and_a_missing_one_comes_from_the_pass_rate(make):
-    problems = [make(1, level=4), make(2), make(3)]
-    result = assign_difficulty(problems, [0.0, 0.75, None])
+def test_a_level_of_the_source_stays_and_a_missing_one_comes_from_the_pass_rate(make, outlines_of):
+    problems = outlines_of([make(1, level=4), make(2), make(3)])
+    result = assign_difficulty(problems, np.array([0.0, 0.75, np.nan])).to_pylist()
     # Of the third every verification timed out.
     assert [(row["id"], row["level"], row["pass_rate"]) for row in result] == [
         ("p1", 4, 0.0),
@@ -79,28 +83,30 @@ def test_levels_fall_with_the_rate_rise_with_the_length_and_know_no_order(answer
 
 def test_the_larger_model_is_asked_what_has_no_level_and_may_be_admitted(make):
     problems = [make(1, level=4), make(2), make(3), make(4), make(5, modality="multimodal")]
-    rates = [0.5, 0.5, 1.0, None, 0.5]
+    rates = np.array([0.5, 0.5, 1.0, np.nan, 0.5])
     text = {"modality": "text", "num_problems": 5}
     sets = [
         SetRecipe(name="a", max_pass_rate=0.4, **text),
         SetRecipe(name="b", min_pass_rate=0.4, max_pass_rate=0.9, **text),
     ]
     asked = grade_requests(problems, rates, sets, SamplingSettings(8, samples_per_prompt=4))
-    assert list(asked) == ["p2"]
-    assert asked["p2"].id == "grader/p2" and asked["p2"].reference == "3"
+    assert list(asked) == [1]
+    assert asked[1].id == "grader/p2" and asked[1].reference == "3"
 
 
-def test_grades_count_before_the_base_and_a_problem_whose_grading_failed_is_dropped(make):
+def test_grades_count_before_the_base_and_a_problem_whose_grading_failed_is_dropped(
+    make, outlines_of
+):
     def answers(*outcomes):
         return [{"outcome": one, "num_tokens": 5, "failure": ""} for one in outcomes]
 
     too_long = [{"outcome": "unparseable", "num_tokens": 0, "failure": "prompt too long: 9"}] * 2
     told = [answers("right", "right"), answers("wrong", "right"), answers("timeout", "timeout")]
-    grades = grades_of(["p1", "p2", "p3", "p6"], [*told, too_long], 2)
+    grades = grades_of([0, 1, 2, 5], [*told, too_long], 2)
     # One of each rate, in the middle of its third: 1/6 and 3/6 of the scale.
-    assert grades == {"p1": 2, "p2": 6, "p3": None, "p6": None}
-    problems = [make(1), make(2), make(3), make(4), make(5, level=7)]
-    result = assign_difficulty(problems, [0.0, 0.0, 0.0, 0.0, 0.0], grades)
+    assert grades == {0: 2, 1: 6, 2: None, 5: None}
+    problems = outlines_of([make(1), make(2), make(3), make(4), make(5, level=7), make(6)])
+    result = assign_difficulty(problems, np.zeros(6), grades).to_pylist()
     assert [(row["id"], row["level"]) for row in result] == [
         ("p1", 2),
         ("p2", 6),

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from contracts.errors import ModelError
-from training.curation.embedding import embed
+from training.curation.embedding import encoder as load
 
 TEXTS = ["hens and cows", "a train", "", "hens and cows and a train and hens", "cows"] * 30
 
@@ -29,7 +29,7 @@ def encoder(tmp_path_factory):
 
 
 def test_a_text_is_the_mean_of_its_tokens_whatever_it_is_batched_with(encoder):
-    found = embed(TEXTS, encoder, max_tokens=5)
+    found = load(encoder, max_tokens=5)(TEXTS)
     assert found.shape == (150, 16) and found.dtype == np.float32
     model = BertModel.from_pretrained(encoder).eval()
     tokenizer = PreTrainedTokenizerFast.from_pretrained(encoder)
@@ -45,11 +45,11 @@ def test_a_text_is_the_mean_of_its_tokens_whatever_it_is_batched_with(encoder):
 
 
 def test_texts_are_cut_where_the_recipe_says(encoder):
-    long, short = embed(["hens and cows", "hens and"], encoder, max_tokens=2)
+    long, short = load(encoder, max_tokens=2)(["hens and cows", "hens and"])
     np.testing.assert_allclose(long, short, atol=1e-6)
 
 
 def test_what_is_no_encoder_is_refused(encoder, tmp_path):
     with pytest.raises(ModelError, match="embedding model cannot be used") as refused:
-        embed(["hens"], tmp_path, max_tokens=8)
+        load(tmp_path, max_tokens=8)
     assert "curation.topics.embedding" in str(refused.value)

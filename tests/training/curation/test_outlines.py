@@ -1,10 +1,11 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.curation import outlines
-from training.curation.outlines import outline_of, outlined, whole
+from training.curation.outlines import Questions, numbered, outlined, rows_at, whole
 from training.curation.shards import PROBLEM_COLUMNS, SHARD_SCHEMA, write_shard
 
 
@@ -13,7 +14,7 @@ def rows(make, make_seen):
     """Ids in no order, and each row with something of its own."""
     return [
         (make_seen if n % 3 == 0 else make)(
-            n, id=f"p{37 * n % 100:02d}", solution=None if n % 2 else "x" * n, reading=str(n)
+            n, id=f"p{37 * n % 100:02d}", solution=None if n % 2 else "é" * n, reading=str(n)
         )
         for n in range(40)
     ]
@@ -30,20 +31,51 @@ def files(rows, tmp_path_factory):
 
 
 def test_outlines_have_what_is_small(rows, files):
-    found = outlined(files)
-    assert [(row["id"], row["solution_characters"]) for row in found] == [
-        (row["id"], None if row["solution"] is None else len(row["solution"])) for row in rows
-    ]
-    assert found[0]["source"] is found[1]["source"]  # held once
-    assert "images" not in found[0] and "solution" not in found[0]
+    found = outlined(files).to_pylist()
+    kept = ("id", "source", "modality", "family", "level", "pass_rate")
+    for number, (outline, row) in enumerate(zip(found, rows, strict=True)):
+        texts = [value for value in row.values() if isinstance(value, str)]
+        sizes = [len(one["bytes"]) for one in row["images"]]
+        assert outline == {name: row[name] for name in kept} | {
+            "row": number,
+            "question_characters": len(row["question"]),
+            "solution_characters": None if row["solution"] is None else len(row["solution"]),
+            "num_bytes": sum(len(text.encode()) for text in texts) + sum(sizes),
+        }
+
+
+def test_of_no_files_there_are_no_outlines():
+    assert len(outlined([])) == 0 and list(whole(outlined([]), [])) == []
+
+
+def test_names_are_numbered_in_order_whatever_chunks_they_come_in():
+    chunks = pa.chunked_array([["b", "é", "b"], ["a", "\U0001f600", "é"], []])
+    numbers, names = numbered(chunks.dictionary_encode())
+    assert names == ["a", "b", "é", "\U0001f600"]
+    assert [names[number] for number in numbers] == chunks.to_pylist()
+    assert numbered(pa.array([], pa.string()))[1] == []
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 39)), st.data())
+def test_rows_and_questions_are_read_by_their_numbers(rows, files, asked, data):
+    numbers = np.array(sorted(asked), dtype=np.int64)
+    assert list(rows_at(files, numbers)) == [rows[number] for number in sorted(asked)]
+    questions = Questions(files, numbers)
+    wanted = [rows[number]["question"] for number in sorted(asked)]
+    assert len(questions) == len(asked)
+    assert list(questions) == list(questions) == wanted
+    places = sorted(data.draw(st.sets(st.sampled_from(range(len(asked)))))) if asked else []
+    assert questions.at(np.array(places, dtype=np.int64)) == [wanted[place] for place in places]
 
 
 def test_parts_are_cut_by_bytes_and_not_by_rows(monkeypatch):
     """Rows with pictures stand together in the order of ids."""
     monkeypatch.setattr(outlines, "GROUP_BYTES", 100)
-    assert outlines._starts([1] * 250 + [90, 90, 300, 5]) == [0, 100, 200, 250, 251, 252, 253]
+    sizes = np.array([1] * 250 + [90, 90, 300, 5])
+    assert outlines._starts(sizes) == [0, 100, 200, 250, 251, 252, 253]
     monkeypatch.setattr(outlines, "MAX_PARTS", 4)
-    assert outlines._starts([100] * 8) == [0, 4]
+    assert outlines._starts(np.full(8, 100)) == [0, 4]
 
 
 # Fixtures and the bound are the same for all examples.
@@ -55,8 +87,18 @@ def test_rows_come_back_whole_in_any_order_with_their_levels(
     rows, files, monkeypatch, order, part_bytes
 ):
     monkeypatch.setattr(outlines, "GROUP_BYTES", part_bytes)
-    asked = [outline_of(rows[place]) | {"level": place % 10, "pass_rate": 0.3} for place in order]
+    levels = pa.array([place % 10 for place in order], pa.int32())
+    asked = outlined(files).take(pa.array(order, pa.int64()))
+    for name, values in (("level", levels), ("pass_rate", pa.array([0.3] * len(order)))):
+        asked = asked.set_column(asked.column_names.index(name), name, values)
     assert list(whole(asked, files)) == [
         rows[place] | {"level": place % 10, "pass_rate": 0.3} for place in order
     ]
     assert {path.name for path in files[0].parent.iterdir()} == {path.name for path in files}
+
+
+def test_an_outline_takes_as_much_whatever_its_row_does(make, outlines_of):
+    small = [make(n, level=3, pass_rate=0.5) for n in range(100)]
+    large = [row | {"question": "q" * 10_000, "solution": "s" * 10_000} for row in small]
+    sizes = [outlines_of(rows).nbytes for rows in (small, large)]
+    assert sizes[0] == sizes[1] < 100 * 100

@@ -1,12 +1,14 @@
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.steps import StepLine, parse_step
 from training.curation import progress
-from training.curation.fates import Fates
+from training.curation.fates import Fates, drop_by_themselves
+from training.curation.row_steps import FOUND
 
 NAMES = st.one_of(
     st.from_regex(r"[a-z][a-z ]{0,39}", fullmatch=True),
@@ -55,6 +57,22 @@ def test_rows_and_reasons_are_counted_and_the_rarest_reasons_together():
     told = progress.counts(300, reasons)  # 20 + 19 + ... + 7 = 189
     assert told.startswith("300 rows in, 111 left; 20 reason a; 19 reason b; ")
     assert told.endswith("; 9 reason l; 15 for 2 other reasons")
+
+
+def test_each_row_may_have_a_reason_of_its_own():
+    count = 3000
+    reasons = [None if n % 3 == 0 else f"reason {n}" for n in range(count)]
+    columns = {"reason": reasons, "step": [reason and "own rules" for reason in reasons]}
+    found = pa.Table.from_pylist(
+        [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)],
+        pa.schema([FOUND.field(name) for name in columns]),
+    )
+    fates = Fates(count)
+    drop_by_themselves(fates, found)
+    assert fates.left.tolist() == list(range(0, count, 3))
+    assert fates.table()["reason"].to_pylist() == reasons
+    assert fates.table()["step"].to_pylist() == columns["step"]
+    assert fates.counts("own rules") == Counter(filter(None, reasons))
 
 
 def test_rows_are_counted_by_the_steps_that_dropped_them():

@@ -1,11 +1,15 @@
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.curation.selection import fair_quotas, select
+from training.curation import selection
+from training.curation.outlines import OUTLINE
+from training.curation.selection import fair_quotas
 from training.recipe.recipe import SetRecipe
 
 
@@ -16,10 +20,26 @@ def row(number, family="sums", level=1, modality="text", pass_rate=0.25, solutio
         "modality": modality,
         "family": family,
         "level": level,
-        "question": f"q{number}",
         "solution_characters": None if solution is None else len(solution),
         "pass_rate": pass_rate,
     }
+
+
+class Chosen(NamedTuple):
+    """Rows in place of places."""
+
+    sets: dict
+    shortfall: dict
+    left: dict
+
+
+def select(rows, sets, seed, topics=None):
+    found = selection.select(pa.Table.from_pylist(rows, OUTLINE), sets, seed, topics=topics)
+    return Chosen(
+        {name: [rows[place] for place in places] for name, places in found.sets.items()},
+        found.shortfall,
+        {rows[n]["id"]: why for n, why in zip(found.left, found.reasons, strict=True)},
+    )
 
 
 def text_set(name="train", num_problems=10, **rules):
@@ -29,47 +49,38 @@ def text_set(name="train", num_problems=10, **rules):
 @pytest.mark.parametrize(
     ("sizes", "num", "quotas"),
     [
-        # 12 over 3 cells: 4 each; `b` has only 2, so 10 are left for two cells: 5 each.
-        ({"a": 9, "b": 2, "c": 7}, 12, {"a": 5, "b": 2, "c": 5}),
-        # 15: `b` gives 2, then 6.5 each: the larger cell gives the odd one.
-        ({"a": 9, "b": 2, "c": 7}, 15, {"a": 7, "b": 2, "c": 6}),
+        # 12 over 3 cells: 4 each; the second has only 2, so 10 are left for two cells: 5 each.
+        ([9, 2, 7], 12, [5, 2, 5]),
+        # 15: the second gives 2, then 6.5 each: the larger cell gives the odd one.
+        ([9, 2, 7], 15, [7, 2, 6]),
         # More than there are: everything.
-        ({"a": 3, "b": 1}, 9, {"a": 3, "b": 1}),
-        ({"a": 3}, 0, {"a": 0}),
-        ({}, 5, {}),
+        ([3, 1], 9, [3, 1]),
+        ([3], 0, [0]),
+        ([], 5, []),
     ],
 )
 def test_quotas_worked_by_hand(sizes, num, quotas):
-    cells = {(name, 1): size for name, size in sizes.items()}
-    expected = {(name, 1): quota for name, quota in quotas.items()}
-    assert fair_quotas(cells, num, np.random.default_rng(0)) == expected
+    assert fair_quotas(sizes, num, np.random.default_rng(0)) == quotas
 
 
 def test_which_equal_cell_gives_one_more_is_drawn():
-    cells = {("a", 1): 5, ("b", 1): 5, ("c", 1): 5}
     odd = Counter()
     for seed in range(300):
-        quotas = fair_quotas(cells, 4, np.random.default_rng(seed))
-        assert sorted(quotas.values()) == [1, 1, 2]
-        odd.update(cell for cell, quota in quotas.items() if quota == 2)
+        quotas = fair_quotas([5, 5, 5], 4, np.random.default_rng(seed))
+        assert sorted(quotas) == [1, 1, 2]
+        odd[quotas.index(2)] += 1
     # 100 each in expectation, standard deviation 8.2.
-    assert all(60 < count < 140 for count in odd.values())
+    assert all(60 < odd[cell] < 140 for cell in range(3))
 
 
-@given(
-    sizes=st.dictionaries(
-        st.tuples(st.sampled_from("abcdef"), st.integers(1, 10)), st.integers(1, 40), max_size=20
-    ),
-    num=st.integers(0, 500),
-)
+@given(sizes=st.lists(st.integers(1, 40), max_size=20), num=st.integers(0, 500))
 def test_quotas_are_exact_and_as_equal_as_the_cells_allow(sizes, num):
     quotas = fair_quotas(sizes, num, np.random.default_rng(0))
-    assert sum(quotas.values()) == min(num, sum(sizes.values()))
-    assert all(quotas[cell] <= size for cell, size in sizes.items())
-    if quotas:
-        largest = max(quotas.values())
-        # A cell that got less than another by more than one has nothing left to give.
-        assert all(quotas[c] == sizes[c] for c in sizes if quotas[c] < largest - 1)
+    assert sum(quotas) == min(num, sum(sizes))
+    pairs = list(zip(quotas, sizes, strict=True))
+    assert all(quota <= size for quota, size in pairs)
+    # A cell that got less than another by more than one has nothing left to give.
+    assert all(quota == size for quota, size in pairs if quota < max(quotas) - 1)
 
 
 def test_a_set_is_balanced_over_family_and_level():
@@ -94,10 +105,10 @@ def test_a_set_is_balanced_over_family_and_level():
 )
 def test_what_a_set_refuses_is_rejected_with_the_reason(change, rules, reason):
     good, bad = row(1, level=4 if "min_level" in rules else 1), row(2, **change)
-    selection = select([good, bad], [text_set(**rules)], seed=0)
-    assert [problem["id"] for problem in selection.sets["train"]] == ["p0001"]
-    assert selection.left == {"p0002": reason}
-    assert selection.shortfall == {"train": 9}
+    result = select([good, bad], [text_set(**rules)], seed=0)
+    assert [problem["id"] for problem in result.sets["train"]] == ["p0001"]
+    assert result.left == {"p0002": reason}
+    assert result.shortfall == {"train": 9}
 
 
 def test_the_bounds_of_a_set_are_inclusive():
@@ -109,18 +120,18 @@ def test_the_bounds_of_a_set_are_inclusive():
 def test_sets_are_filled_in_order_and_what_is_left_goes_to_the_next():
     rows = [row(n) for n in range(10)]
     sets = [text_set("first", 6), text_set("second", 6)]
-    selection = select(rows, sets, seed=3)
-    assert {name: len(chosen) for name, chosen in selection.sets.items()} == {
+    result = select(rows, sets, seed=3)
+    assert {name: len(chosen) for name, chosen in result.sets.items()} == {
         "first": 6,
         "second": 4,
     }
-    assert selection.shortfall == {"first": 0, "second": 2}
-    assert selection.left == {}
+    assert result.shortfall == {"first": 0, "second": 2}
+    assert result.left == {}
 
 
 def test_what_full_sets_leave_is_not_selected():
-    selection = select([row(n) for n in range(5)], [text_set(num_problems=2)], seed=0)
-    assert [*selection.left.values()] == ["not selected"] * 3
+    result = select([row(n) for n in range(5)], [text_set(num_problems=2)], seed=0)
+    assert [*result.left.values()] == ["not selected"] * 3
 
 
 problems = st.lists(
@@ -161,11 +172,11 @@ set_recipes = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(problems, set_recipes, st.integers(0, 2**31 - 1))
 def test_every_row_ends_in_exactly_one_place(rows, sets, seed):
-    selection = select(rows, sets, seed)
-    chosen = [problem["id"] for each in selection.sets.values() for problem in each]
-    assert sorted([*chosen, *selection.left]) == sorted(problem["id"] for problem in rows)
+    result = select(rows, sets, seed)
+    chosen = [problem["id"] for each in result.sets.values() for problem in each]
+    assert sorted([*chosen, *result.left]) == sorted(problem["id"] for problem in rows)
     for curated in sets:
-        assert len(selection.sets[curated.name]) + selection.shortfall[curated.name] == (
+        assert len(result.sets[curated.name]) + result.shortfall[curated.name] == (
             curated.num_problems
         )
 
@@ -187,29 +198,30 @@ def test_another_seed_draws_other_problems():
 def test_topics_take_the_place_of_families():
     rows = [row(n, family=f"f{n % 2}") for n in range(40)]
     topics = {each["id"]: "few" if number < 5 else "many" for number, each in enumerate(rows)}
-    chosen = select(rows, [text_set(num_problems=12)], seed=0, topics=topics).sets["train"]
+    named = [topics[each["id"]] for each in rows]
+    chosen = select(rows, [text_set(num_problems=12)], seed=0, topics=named).sets["train"]
     assert Counter(topics[problem["id"]] for problem in chosen) == {"few": 5, "many": 7}
 
 
 def test_a_source_gives_no_more_than_the_set_takes_of_it():
     rows = [row(n, source="large", level=1 + n % 2) for n in range(40)]
     rows += [row(100 + n, source="small") for n in range(6)]
-    selection = select(rows, [text_set(num_problems=30, max_per_source={"large": 8})], seed=0)
-    chosen = selection.sets["train"]
+    result = select(rows, [text_set(num_problems=30, max_per_source={"large": 8})], seed=0)
+    chosen = result.sets["train"]
     assert Counter(problem["source"] for problem in chosen) == {"large": 8, "small": 6}
     # Its eight are drawn evenly over topic x level, too.
     levels = Counter(problem["level"] for problem in chosen if problem["source"] == "large")
     assert levels == {1: 4, 2: 4}
-    assert selection.shortfall == {"train": 16}
-    assert Counter(selection.left.values()) == {"its source gives no more": 32}
+    assert result.shortfall == {"train": 16}
+    assert Counter(result.left.values()) == {"its source gives no more": 32}
 
 
 def test_what_another_set_takes_of_a_full_source_counts_apart():
     rows = [row(n, source="large") for n in range(10)]
     sets = [text_set("first", 10, max_per_source={"large": 3}), text_set("second", 5)]
-    selection = select(rows, sets, seed=0)
-    assert [len(chosen) for chosen in selection.sets.values()] == [3, 5]
-    assert [*selection.left.values()] == ["not selected"] * 2
+    result = select(rows, sets, seed=0)
+    assert [len(chosen) for chosen in result.sets.values()] == [3, 5]
+    assert [*result.left.values()] == ["not selected"] * 2
 
 
 @settings(max_examples=60, deadline=None)
@@ -228,3 +240,28 @@ def test_a_set_is_as_full_as_its_sources_allow(given_rows, most, size, seed):
     assert len(chosen) == min(size, usable)
     for source, count in Counter(problem["source"] for problem in chosen).items():
         assert count <= most.get(source, count)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems, set_recipes, st.integers(0, 2**31 - 1))
+def test_a_row_is_left_for_what_the_first_set_of_its_modality_says(rows, sets, seed):
+    """As a person would say it, row by row."""
+    for each in rows:
+        each["source"] = "large"
+    sets = [one.model_copy(update={"max_per_source": {"large": 2}}) for one in sets]
+
+    def refusal(each, one):
+        if each["modality"] != one.modality:
+            return "no set of its modality"
+        if one.needs_solution and each["solution_characters"] is None:
+            return "no solution trace"
+        return "too easy for the base model" if each["pass_rate"] > one.max_pass_rate else None
+
+    by_id = {each["id"]: each for each in rows}
+    for id_, why in select(rows, sets, seed).left.items():
+        refusals = [refusal(by_id[id_], one) for one in sets]
+        others = [one for one in refusals if one != "no set of its modality"]
+        if None in refusals:
+            assert why in ("not selected", "its source gives no more")
+        else:
+            assert why == (others[0] if others else "no set of its modality")

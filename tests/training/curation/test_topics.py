@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_mutual_info_score
 
+from training.curation import topics
 from training.curation.topics import (
     OTHER,
     assign,
@@ -68,6 +69,26 @@ def test_two_subjects_are_two_topics_and_words_name_them():
     assert not farm.keys() & train.keys() - {OTHER}
     assert any("hens" in name or "cows" in name for name in farm)
     assert any("train" in name for name in train)
+
+
+def test_parts_make_no_difference(pocket, monkeypatch):
+    questions, _ = pocket
+    settings = TopicsRecipe(max_clustered=1000)
+    whole = find_topics(questions, settings, seed=1)
+    asked = []
+    monkeypatch.setattr(topics, "PART_ROWS", 64)
+    parted = find_topics(questions, settings, seed=1)
+    assert parted.names == whole.names
+    np.testing.assert_allclose(parted.places, whole.places, atol=1.1e-4)  # rounded
+    vectors = np.random.default_rng(0).normal(size=(len(questions), 24))
+    of = dict(zip(questions, vectors, strict=True))
+
+    def embed(texts):
+        asked.append(len(texts))
+        return np.array([of[text] for text in texts])
+
+    find_topics(questions, settings, 1, embed)
+    assert asked == [1000, *[64] * 17, 12]  # the sample, then the rest in parts
 
 
 @pytest.mark.parametrize(

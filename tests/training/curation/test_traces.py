@@ -1,7 +1,6 @@
 import pytest
 
 from training.curation import traces
-from training.curation.outlines import outline_of
 from training.curation.selection import select
 from training.recipe.curation import TracesRecipe
 from training.recipe.recipe import SetRecipe
@@ -15,7 +14,10 @@ def count_words(text):
 
 def fault_of(make, trace, question="What is 2 + 2?", **bounds):
     rows = [make(1, question=question, solution=trace)]
-    return traces.faults(rows, TracesRecipe(**bounds), count_words).get("p1")
+    rows.append(make(2))  # without a trace
+    fault, nothing = traces.faults(rows, TracesRecipe(**bounds), count_words)
+    assert nothing is None
+    return fault
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,14 @@ def test_repeated_runs_are_counted_by_hand():
     assert traces.repeated_share("three words only") == 0.0
 
 
-def test_a_fault_costs_the_place_in_sets_that_need_a_trace_and_no_other(make):
-    rows = [outline_of(make(n, solution=SOUND, level=3, pass_rate=0.5)) for n in range(3)]
+def test_a_fault_costs_the_place_in_sets_that_need_a_trace_and_no_other(make, outlines_of):
+    rows = outlines_of([make(n, solution=SOUND, level=3, pass_rate=0.5) for n in range(3)])
     cold = SetRecipe(name="cold", modality="text", num_problems=3, needs_solution=True)
     rest = SetRecipe(name="rest", modality="text", num_problems=3)
-    chosen = select(rows, [cold, rest], 0, {"p1": "trace that ends in a loop"})
-    assert [row["id"] for row in chosen.sets["cold"]] == ["p0", "p2"]
-    assert [row["id"] for row in chosen.sets["rest"]] == ["p1"]
-    left = select(rows, [cold], 0, {"p1": "trace that ends in a loop"}).left
-    assert left == {"p1": "trace that ends in a loop"}
+    faults = [None, "trace that ends in a loop", None]
+    chosen = select(rows, [cold, rest], 0, faults)
+    assert chosen.sets["cold"].tolist() == [0, 2]
+    assert chosen.sets["rest"].tolist() == [1]
+    one_set = select(rows, [cold], 0, faults)
+    assert one_set.left.tolist() == [1]
+    assert one_set.reasons == ["trace that ends in a loop"]

@@ -193,8 +193,7 @@ class SamplingJob:
         ) as writer:
             for each in unjudged:
                 writer.put([each])
-            stream = engine.stream(self._taken(lots, path), self._seed) if engine else ()
-            for finished in stream:
+            for finished in engine.stream(self._taken(lots, path), self._seed) if engine else ():
                 writer.put(finished)
                 if self._notice.came_here:
                     break

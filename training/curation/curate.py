@@ -40,6 +40,7 @@ from training.rollout.protocol import RolloutEngine, SamplingSettings
 from training.rollout.room import room_tokens
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
+from training.runtime.preemption import Notice
 from training.sampling.job import SamplingJob
 from training.sampling.verdicts import REFERENCE, compare_with_reference
 from training.tables import write_rows
@@ -100,15 +101,19 @@ def curate(
         opened = open_sampler(recipe.grader_rollout, folder, grader.model, system_prompt=prompt)
         return engines.enter_context(closing(opened))
 
+    notice = Notice()
     with ShardWork(save, resume) as work:
         with (
-            Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier,
+            Verifier(
+                accept_rounded=recipe.answers.accept_rounded, on_wait=notice.check
+            ) as verifier,
             SamplingJob(
                 seed=recipe.seed,
                 judges={REFERENCE: compare_with_reference(verifier)},
                 log=log,
                 save=save,
                 resume=resume,
+                notice=notice,
             ) as job,
         ):
             # No limit for a shard's answers together: the last would be late on a slow machine.

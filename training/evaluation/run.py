@@ -28,6 +28,7 @@ from training.rollout.http_engine import HttpEngine
 from training.rollout.protocol import Answerer, Request, RolloutEngine
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
+from training.runtime.preemption import Notice
 from training.sampling.job import SamplingJob
 
 Benchmarks = Mapping[str, Sequence[Item]]
@@ -85,9 +86,14 @@ def evaluate(
         for one in (recipe.evaluation.benchmarks if is_writer else ())
         if (policy, one.name) not in known
     }
+    notice = Notice()
     with (
         # No limit for answers that come together: a score does not depend on how busy a machine is.
-        Verifier(accept_rounded=recipe.answers.accept_rounded, batch_seconds=math.inf) as verifier,
+        Verifier(
+            accept_rounded=recipe.answers.accept_rounded,
+            batch_seconds=math.inf,
+            on_wait=notice.check,
+        ) as verifier,
         SamplingJob(
             seed=recipe.seed,
             judges={
@@ -97,6 +103,7 @@ def evaluate(
             log=MetricsLog(output / "metrics.jsonl" if is_writer else None),
             save=save,
             resume=resume,
+            notice=notice,
         ) as job,
     ):
         _ask_policies(recipe, policies, asked, job, is_writer=is_writer)

@@ -24,6 +24,19 @@ class Size:
     images: float = 0.0
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What a rank computes while every other rank computes its own.
+
+    Attributes:
+        rows: Of a micro-batch.
+        counts: Whether it is learned from; else it only keeps the rank in step.
+    """
+
+    rows: list[int]
+    counts: bool
+
+
 def deal(sizes: Sequence[Size], num_ranks: int, budget_tokens: int) -> list[list[list[int]]]:
     """Every rank's micro-batches, as indices of sequences.
 
@@ -104,24 +117,25 @@ def micro_batches(
 
 
 def in_step(
-    cuts: Sequence[Sequence[Sequence[int]]], has_images: Sequence[bool], lengths: Sequence[int]
-) -> list[list[list[int]]]:
-    """What ranks compute besides, so that all run the vision tower at the same turns or none does.
+    cuts: Sequence[Sequence[list[int]]], has_images: Sequence[bool], lengths: Sequence[int]
+) -> list[list[Turn]]:
+    """Every rank's turns: as many as any other's, and with images where the others have some.
+
+    Turns with images come first. A rank that has no micro-batch left for one repeats the shortest
+    sequence of that kind, by itself, so that no micro-batch grows beyond its budget.
 
     Args:
-        cuts: Every rank's micro-batches, as many of one as of another.
-        has_images: Of every sequence.
+        cuts: Every rank's micro-batches.
+        has_images: Of every sequence; nowhere, if ranks may run the vision tower as it comes.
         lengths: Tokens of every sequence.
-
-    Returns:
-        For every micro-batch of every rank the shortest sequence with images, where it has none and
-        another rank has some at its turn; else nothing.
     """
-    seen = [[any(has_images[row] for row in rows) for rows in own] for own in cuts]
-    turns = [any(turn) for turn in zip(*seen, strict=True)]
-    with_images = [row for row, has in enumerate(has_images) if has]
-    shortest = sorted(with_images, key=lambda row: lengths[row])[:1]
-    return [
-        [shortest if needed and not has else [] for has, needed in zip(own, turns, strict=True)]
-        for own in seen
-    ]
+    turns: list[list[Turn]] = [[] for _ in cuts]
+    for kind in (True, False):
+        own = [[rows for rows in cut if any(has_images[r] for r in rows) == kind] for cut in cuts]
+        alike = [row for row, has in enumerate(has_images) if has == kind]
+        filler = Turn(sorted(alike, key=lambda row: lengths[row])[:1], counts=False)
+        most = max(map(len, own))
+        for rank, kept in enumerate(own):
+            turns[rank] += [Turn(rows, counts=True) for rows in kept]
+            turns[rank] += [filler] * (most - len(kept))
+    return turns

@@ -18,11 +18,11 @@ import torch
 import torch.distributed as dist
 
 from contracts.errors import TrainingError
-from training.learner.dealing import Size, deal, in_step
+from training.learner.dealing import Size, Turn, deal, in_step
 from training.learner.state import ShardedState
 from training.model import family
 from training.model.adapters import has_adapters, merged_weights
-from training.model.encoding import EncodedPrompt, MicroBatch, TokenSequence
+from training.model.encoding import EncodedPrompt, TokenSequence
 from training.model.forward import (
     ForwardPass,
     ForwardSettings,
@@ -60,21 +60,6 @@ class LearnerState:
     num_updates: int = 0
     num_nonfinite_updates: int = 0
     num_nonfinite_in_a_row: int = 0
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A rank's micro-batches, as rows of the global batch.
-
-    Attributes:
-        rows: Of each.
-        beside: Rows that are computed with each, and count for nothing.
-        num_own: How many micro-batches count.
-    """
-
-    rows: list[list[int]]
-    beside: list[list[int]]
-    num_own: int
 
 
 @dataclass(frozen=True)
@@ -147,7 +132,9 @@ class Learner:
             for name, weight in policy.model.named_parameters()
         )
         # ZeRO adds up gradients, and gathers shards, of whatever each rank has just run.
-        self._sees_in_step = self._is_sharded or (hardware.zero_stage > 0 and learns_to_see)
+        self._sees_in_step = device.world_size() > 1 and (
+            self._is_sharded or (hardware.zero_stage > 0 and learns_to_see)
+        )
         self._adamw = torch.optim.AdamW(
             self._trained,
             lr=optimizer.learning_rate,
@@ -213,7 +200,8 @@ class Learner:
         Returns:
             By index in `sequences`, for the rows that `update` deals out to this rank.
         """
-        batches = self._collated(sequences, self._cut(sequences))
+        rows = [turn.rows for turn in self._turns(sequences)]
+        batches = collated(self._policy, sequences, rows)
         return forward_without_gradient(forward_pass or self._engine, batches, settings)
 
     @phase("update")
@@ -237,13 +225,14 @@ class Learner:
         """
         learning_rate = self._set_learning_rate()
         loss_sum, sums = 0.0, dict[str, torch.Tensor]()
-        cut = self._cut(sequences)
-        for number, (rows, batch) in enumerate(self._collated(sequences, cut)):
+        turns = self._turns(sequences)
+        batches = collated(self._policy, sequences, [turn.rows for turn in turns])
+        for number, (rows, batch) in enumerate(batches):
             if not self._is_offloaded:
-                self._engine.set_gradient_accumulation_boundary(number == len(cut.rows) - 1)
-            computed = self._engine(batch, settings).of_first(len(rows))
+                self._engine.set_gradient_accumulation_boundary(number == len(turns) - 1)
+            computed = self._engine(batch, settings)
             loss, diagnostics = loss_function(computed, rows)
-            share = 1.0 if number < cut.num_own else 0.0
+            share = float(turns[number].counts)
             loss_sum += share * float(loss.detach())
             if not math.isfinite(loss_sum):
                 # A clamp turns NaN log-probabilities into a gradient of 0, which would pass as an
@@ -260,30 +249,16 @@ class Learner:
         sums = _sum_over_ranks(sums)
         return UpdateResult(float(sums.pop("loss")), grad_norm, learning_rate, sums)
 
-    def _cut(self, sequences: Sequence[TokenSequence]) -> Cut:
-        """This rank's micro-batches.
+    def _turns(self, sequences: Sequence[TokenSequence]) -> list[Turn]:
+        """This rank's micro-batches, and weightless ones.
 
         Sharded weights are gathered by all ranks together, so each runs as many forward passes
-        as the rank that has most; the surplus passes repeat the shortest sequence, weightless.
+        as the rank that has most.
         """
         sizes = self._sizes(sequences)
         cuts = deal(sizes, device.world_size(), self._budget_tokens)
-        lengths = [size.tokens for size in sizes]
-        shortest, most = lengths.index(min(lengths)), max(map(len, cuts))
-        filled = [own + [[shortest]] * (most - len(own)) for own in cuts]
-        beside: list[list[int]] = [[]] * most
-        if self._sees_in_step:
-            has_images = [bool(one.prompt.images) for one in sequences]
-            beside = in_step(filled, has_images, lengths)[device.rank()]
-        return Cut(filled[device.rank()], beside, len(cuts[device.rank()]))
-
-    def _collated(
-        self, sequences: Sequence[TokenSequence], cut: Cut
-    ) -> Iterator[tuple[list[int], MicroBatch]]:
-        """Micro-batches with their rows, without those beside them: see `collated`."""
-        shown = [rows + beside for rows, beside in zip(cut.rows, cut.beside, strict=True)]
-        made = collated(self._policy, sequences, shown)
-        return ((rows, batch) for rows, (_, batch) in zip(cut.rows, made, strict=True))
+        sees = [self._sees_in_step and bool(one.prompt.images) for one in sequences]
+        return in_step(cuts, sees, [size.tokens for size in sizes])[device.rank()]
 
     def _sizes(self, sequences: Sequence[TokenSequence]) -> list[Size]:
         """The sequences' sizes; they share a prompt if it is the same object."""

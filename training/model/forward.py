@@ -48,19 +48,6 @@ class TokenLogProbs(NamedTuple):
     entropy: torch.Tensor | None
     nucleus_log_mass: torch.Tensor | None
 
-    def of_first(self, num_rows: int) -> "TokenLogProbs":
-        """The first rows' alone, as wide as the longest of them."""
-        if num_rows == len(self.mask):
-            return self
-        mask = self.mask[:num_rows]
-        width = int(mask.sum(dim=1).max())
-        return TokenLogProbs(
-            self.log_probs[:num_rows, :width],
-            mask[:, :width],
-            None if self.entropy is None else self.entropy[:num_rows, :width],
-            None if self.nucleus_log_mass is None else self.nucleus_log_mass[:num_rows, :width],
-        )
-
 
 class ResponseLogProbs(NamedTuple):
     """Measurements of one response, without gradient.

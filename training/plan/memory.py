@@ -7,6 +7,7 @@ from training.plan.learned import BYTES, Held, checkpoint_bytes, held, learned
 from training.plan.machine import GIB, Machine
 from training.plan.rows import data_bytes
 from training.plan.shape import ModelShape
+from training.plan.sleeping import sleeping_bytes
 from training.recipe.recipe import Recipe, RolloutRecipe
 from training.recipe.stages import RlStage, Stage, sets_of
 
@@ -88,8 +89,9 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     scoring = waits + parts.waiting + max(kept.head, kept.layer) if waits else 0
     local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
-    is_vllm = recipe.rollout.engine == "vllm" and isinstance(stage, RlStage)
-    sleeping = sampler_weights(recipe.rollout, recipe.model.dtype, shape) if is_vllm else 0
+    sleeping = 0
+    if recipe.rollout.engine == "vllm" and isinstance(stage, RlStage):
+        sleeping = sleeping_bytes(recipe.rollout, recipe.model.dtype, shape)
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
     copied = checkpoint * local // hardware.num_ranks
     host = local * (PROCESS + waits + parts.host) + max(local * whole, local * sleeping + copied)
@@ -137,9 +139,10 @@ def _largest_batch(recipe: Recipe, stage: Stage, shape: ModelShape, tokens: int)
 
 
 def sampler_weights(rollout: RolloutRecipe, dtype: str, shape: ModelShape) -> int:
-    """Bytes of the sampler's weights on one GPU."""
+    """Bytes of the sampler's weights on one GPU; vLLM has the vision tower whole on each."""
     shared = rollout.tensor_parallel if rollout.engine == "vllm" else 1
-    return shape.total * BYTES[dtype] // shared
+    text = shape.parameters["language_model"]
+    return (shape.total - text + -(-text // shared)) * BYTES[dtype]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from training.plan.learned import BYTES
 from training.plan.machine import GPUS, Machine
-from training.plan.memory import CONTEXT, PROCESS, Sampler, sampler_of, sampler_weights
+from training.plan.memory import CONTEXT, PROCESS, Sampler, sampler_of
 from training.plan.rows import RL_LENGTH
 from training.plan.shape import ModelShape, is_planned, shape_at
+from training.plan.sleeping import sleeping_bytes
 from training.plan.work import SAMPLER_MODEL, SAMPLER_SHARE, Range
 from training.recipe.hardware import HardwareRecipe
 from training.recipe.known_benchmarks import ITEMS
@@ -29,6 +30,7 @@ class Sampled:
         responses: How many are drawn; of curation at least, where a source's rows are not counted
             in the recipe. Benchmarks whose items are not known are left out.
         max_response_tokens: Of one of them.
+        goes_on: Whether its engine has one policy after the other.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Sampled:
     has_policy: bool
     responses: int
     max_response_tokens: int
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def _evaluated(recipe: Recipe, shape: ModelShape) -> Sampled:
         has_policy=True,
         responses=evaluation_responses(recipe),
         max_response_tokens=recipe.evaluation.max_response_tokens,
+        goes_on=True,
     )
 
 
@@ -129,10 +133,14 @@ def _planned(
     of: Sampled, max_prompt_tokens: int, hardware: HardwareRecipe, machine: Machine
 ) -> SamplingPlan:
     rollout, most = of.rollout, of.max_response_tokens
-    is_vllm = rollout.engine == "vllm"
     weights = of.shape.total * BYTES[of.dtype] if of.has_policy else 0
-    sleeping = sampler_weights(rollout, of.dtype, of.shape) if is_vllm else 0
-    bound = rollout.max_length_tokens if rollout.engine == "vllm" else None
+    host, bound = weights, None
+    if rollout.engine == "vllm":
+        bound = rollout.max_length_tokens
+        sleeping = sleeping_bytes(rollout, of.dtype, of.shape)
+        # Each process reads a policy into the host's memory first; an engine that goes on with the
+        # next one sleeps meanwhile.
+        host = weights + sleeping if of.goes_on else max(weights, sleeping)
     longest = max_prompt_tokens + most
     tokens = Range(*(of.responses * most * share for share in RL_LENGTH))
     rate = GPUS[machine.gpu].sampled_tokens * hardware.num_ranks * SAMPLER_MODEL / of.shape.total
@@ -143,7 +151,7 @@ def _planned(
         weights=weights,
         sampler=sampler_of(rollout, of.dtype, of.shape, machine, copies=False),
         longest=min(longest, bound or longest),
-        host=local * (PROCESS + max(weights, sleeping)),
+        host=local * (PROCESS + host),
         sampled_tokens=tokens,
         seconds=Range(tokens.low / rate / SAMPLER_SHARE[0], tokens.high / rate / SAMPLER_SHARE[1]),
     )

@@ -45,7 +45,8 @@ from vllm import LLM, SamplingParams
 from vllm.distributed.parallel_state import destroy_model_parallel, get_tp_group
 from vllm.sampling_params import RequestOutputKind
 
-# Questions that are prepared before they enter, and threads that decode images of a rollout.
+# Responses to questions that are prepared before they enter, and threads that decode images of a
+# rollout.
 PREPARED_AHEAD, DECODING_THREADS = 16, 4
 # Classes of vLLM, which has no types to check here.
 RequestOutput: TypeAlias = Any
@@ -203,7 +204,12 @@ class VllmEngine:
             question = self._question(prompt, images, settings, own_seed, wants_log_probs=False)
             return request, question
 
-        made = ahead(prepared, self._taken(lots), depth=PREPARED_AHEAD)
+        made = ahead(
+            prepared,
+            self._taken(lots),
+            depth=PREPARED_AHEAD,
+            size=lambda request: request.settings.samples_per_prompt,
+        )
         return (one for one in made if one is not None)
 
     def _taken(self, lots: Iterator[Sequence[Request]]) -> Iterator[Request]:
@@ -269,7 +275,9 @@ class VllmEngine:
         self, questions: Iterator[tuple[Asked, Question]]
     ) -> Iterator[tuple[Asked, RequestOutput]]:
         engine = self._llm.llm_engine
-        max_sequences = 2 * engine.vllm_config.scheduler_config.max_num_seqs
+        # As many wait as are computed, prepared ones among them: no other process can answer them.
+        computed = engine.vllm_config.scheduler_config.max_num_seqs
+        max_sequences = 2 * computed - min(PREPARED_AHEAD, computed)
         asked: dict[str, tuple[Asked, int]] = {}  # with how many samples
         num_open = 0
         start_seconds, busy_seconds = perf_counter(), 0.0

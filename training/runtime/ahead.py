@@ -10,7 +10,12 @@ Made = TypeVar("Made")
 
 
 def ahead(
-    work: Callable[[Given], Made], given: Iterable[Given], *, depth: int = 1, num_threads: int = 1
+    work: Callable[[Given], Made],
+    given: Iterable[Given],
+    *,
+    depth: int = 1,
+    num_threads: int = 1,
+    size: Callable[[Given], int] = lambda _: 1,
 ) -> Iterator[Made]:
     """What `work` makes of each, in order; the next ones are made while the caller uses one.
 
@@ -19,18 +24,20 @@ def ahead(
     Args:
         work: Called in threads; with one thread, one call at a time.
         given: Read in the caller's thread.
-        depth: How many results are made or waiting at most, beside the one that is in use.
+        depth: How many results are made or waiting at most, beside the one that is in use; one may
+            always be.
         num_threads: Of the pool.
+        size: For how many of them each counts.
     """
     with ThreadPoolExecutor(num_threads, thread_name_prefix="ahead") as pool:
-        waiting: deque[Future[Made]] = deque()
+        waiting: deque[tuple[Future[Made], int]] = deque()
         try:
             for each in given:
-                waiting.append(pool.submit(work, each))
-                if len(waiting) > depth:
-                    yield waiting.popleft().result()
+                waiting.append((pool.submit(work, each), size(each)))
+                while len(waiting) > 1 and sum(count for _, count in waiting) > depth:
+                    yield waiting.popleft()[0].result()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[0].result()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()

@@ -3,6 +3,8 @@
 import signal
 from types import FrameType
 
+from contracts.errors import Preempted
+
 
 class Notice:
     """Catches SIGTERM while it lasts; a context manager, for the main thread."""
@@ -21,6 +23,15 @@ class Notice:
     def came_here(self) -> bool:
         """Whether this process has been told."""
         return self._came
+
+    def check(self) -> None:
+        """For whatever takes long.
+
+        Raises:
+            Preempted: This process has been told.
+        """
+        if self._came:
+            raise Preempted("what is finished is saved")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came = True

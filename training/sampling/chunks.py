@@ -1,4 +1,7 @@
-"""Chunks: files of verified responses, complete as soon as they have their name."""
+"""Chunks: files of responses, complete as soon as they have their name.
+
+A stage that is told to stop leaves responses that nobody has verified yet, too.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,13 +29,14 @@ class Measure(TypedDict):
     failure: str
 
 
-class Answer(Measure):
-    """One response, verified.
+class Drawn(TypedDict):
+    """One response, as it was drawn.
 
     Fields:
         request: Key of the request.
         sample: Which of the request's responses it is, from 0.
         text: The response without special tokens.
+        num_tokens: Its length, the end token included.
         truncated: True if it ran out of tokens.
         num_prompt_tokens: Length of the prompt, images included; None if nobody said so.
     """
@@ -40,8 +44,19 @@ class Answer(Measure):
     request: str
     sample: int
     text: str
+    num_tokens: int
     truncated: bool
     num_prompt_tokens: int | None
+
+
+class Answer(Drawn):
+    """One response, verified.
+
+    Fields:
+        outcome: The verdict.
+    """
+
+    outcome: Outcome
 
 
 _SCHEMA = pa.schema(
@@ -51,18 +66,18 @@ _SCHEMA = pa.schema(
         "text": pa.string(),
         "num_tokens": pa.int32(),
         "truncated": pa.bool_(),
-        "outcome": pa.string(),
+        "outcome": pa.string(),  # null: not verified yet
         "failure": pa.string(),
         "num_prompt_tokens": pa.int32(),
     }
 )
 
 
-def write_chunk(answers: Sequence[Answer], folder: Path, name: str) -> Path:
+def write_chunk(answers: Sequence[Drawn], folder: Path, name: str) -> Path:
     """Writes one file.
 
     Args:
-        answers: Its rows; of a request all samples or none.
+        answers: Its rows, verified or not; of a request all samples or none.
         folder: Where to.
         name: What tells it from the other files of the folder.
     """
@@ -76,23 +91,25 @@ def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -
     """Reads every chunk below some folders.
 
     Where two attempts have answered the same request, the first of their files counts in which
-    nothing failed.
+    nothing failed, and rather one that is verified.
 
     Args:
         folders: Where they lie.
-        columns: Those that are needed beside `request`, `sample` and `failure`; all by default.
+        columns: Those that are needed beside `request`, `sample`, `failure` and `outcome`; all by
+            default.
 
     Returns:
         For each request, in no particular order, its answers by sample.
     """
-    wanted = None if columns is None else ["request", "sample", "failure", *columns]
+    wanted = None if columns is None else ["request", "sample", "failure", "outcome", *columns]
     found: dict[str, list[Any]] = {}
     for path in sorted(path for folder in folders for path in folder.rglob(f"{CHUNK}*.parquet")):
         own: dict[str, list[Any]] = {}
         for row in pq.read_table(path, columns=wanted).to_pylist():
             own.setdefault(row["request"], []).append(row)
         for request, rows in own.items():
-            if request not in found or has_failed(found[request]):
+            before = found.get(request)
+            if before is None or has_failed(before) or not (is_judged(before) or has_failed(rows)):
                 found[request] = rows
     return [sorted(rows, key=lambda row: int(row["sample"])) for rows in found.values()]
 
@@ -100,3 +117,8 @@ def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -
 def has_failed(rows: Iterable[Any]) -> bool:
     """Whether there is no response to a part of what a request asked for."""
     return any(row["failure"] for row in rows)
+
+
+def is_judged(rows: Iterable[Any]) -> bool:
+    """Whether all responses to a request are verified."""
+    return all(row["outcome"] is not None for row in rows)

@@ -19,18 +19,18 @@ from typing import Any
 
 from contracts.errors import Preempted
 from training.answers import Outcome
-from training.rollout.protocol import Answerer, Request
+from training.rollout.protocol import Answerer, Finished, Request
 from training.runtime import device
 from training.runtime.failures import phase
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
 from training.runtime.scratch import shared_folder
-from training.sampling.chunks import CHUNK, Answer, Measure, has_failed, read_chunks
+from training.sampling.chunks import CHUNK, Answer, Measure, has_failed, is_judged, read_chunks
 from training.sampling.lots import Lot, LotFile, write_lots
 from training.sampling.nodes import share
 from training.sampling.progress import Progress
-from training.sampling.verdicts import Judge
+from training.sampling.verdicts import Judge, finished_again
 from training.sampling.writer import Writer
 
 POLL_SECONDS = 0.05
@@ -47,6 +47,7 @@ class SamplingJob:
         log: The stage's metrics.
         save: Where chunks are left for whoever uploads them; None saves nothing.
         resume: A folder with the chunks of earlier attempts.
+        notice: That the judges look at where they take long.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SamplingJob:
         log: MetricsLog,
         save: Path | None = None,
         resume: Path | None = None,
+        notice: Notice | None = None,
     ) -> None:
         self._seed, self._judges, self._save = seed, judges, save
         self._folder, self._name = shared_folder(save, "sampling")
@@ -65,7 +67,8 @@ class SamplingJob:
         self._progress = Progress(self._name, log)
         self._num_runs = 0
         self._answered: set[str] = set()
-        self._notice = Notice()
+        self._unjudged: set[str] = set()  # of these
+        self._notice = notice or Notice()
 
     def __enter__(self) -> "SamplingJob":
         return self
@@ -91,15 +94,17 @@ class SamplingJob:
                 told in another call, before it is asked.
         """
         known = {request.key for request in requests}
-        answered = read_chunks(self._chunks, ["num_tokens", "outcome"])
+        answered = read_chunks(self._chunks, ["num_tokens"])
         kept = [rows for rows in answered if rows[0]["request"] in known and not has_failed(rows)]
         self._answered |= {rows[0]["request"] for rows in kept}
+        self._unjudged |= {rows[0]["request"] for rows in kept if not is_judged(rows)}
         num_expected = sum(request.settings.samples_per_prompt for request in requests)
         say(
             f"{len(requests)} prompts, {num_expected} responses to draw; earlier attempts have "
             f"answered {len(self._answered)} prompts"
         )
-        self._progress.start(num_expected, (row for rows in kept for row in rows))
+        judged = [row for rows in kept if is_judged(rows) for row in rows]
+        self._progress.start(num_expected, judged)
 
     @phase("sampling")
     def ask(self, requests: Sequence[Request], open_engine: Callable[[], Answerer]) -> None:
@@ -119,8 +124,9 @@ class SamplingJob:
         with self._notice if self._save is not None else nullcontext():
             self._wait_for(path)
             lots = LotFile(path)
-            if len(lots):
-                self._answer(lots, path, open_engine())
+            unjudged = self._left_unjudged(requests)
+            if len(lots) or unjudged:
+                self._answer(lots, path, unjudged, open_engine if len(lots) else None)
             finished = f"{self._name}/{path.name}/finished"
             device.add_to_count(finished, 1)
             # Not a barrier: another process's longest lot may outlast a collective's time-out.
@@ -138,12 +144,12 @@ class SamplingJob:
 
     def outcomes(self, requests: Iterable[Request]) -> list[list[Outcome]]:
         """As `answers`, of which only the verdicts are read."""
-        found = self._read(requests, ["outcome"])
+        found = self._read(requests, [])
         return [[row["outcome"] for row in rows] for rows in found]
 
     def measures(self, requests: Iterable[Request]) -> list[list[Measure]]:
         """As `answers`, of which only verdicts and lengths are read."""
-        return self._read(requests, ["outcome", "num_tokens"])
+        return self._read(requests, ["num_tokens"])
 
     def _wait_for(self, path: Path) -> None:
         """Waits until this node has what the first process writes."""
@@ -166,10 +172,28 @@ class SamplingJob:
             self._shared.update(share(new, sender, self._folder))
         device.barrier()
 
-    def _answer(self, lots: LotFile, path: Path, engine: Answerer) -> None:
+    def _left_unjudged(self, requests: Sequence[Request]) -> list[Finished]:
+        """What an earlier attempt has answered and had no time to verify."""
+        left = [request for request in requests if request.key in self._unjudged]
+        self._unjudged -= {request.key for request in left}
+        answered = self._read(left, None) if left else []
+        return [finished_again(*each) for each in zip(left, answered, strict=True)]
+
+    def _answer(
+        self,
+        lots: LotFile,
+        path: Path,
+        unjudged: Sequence[Finished],
+        open_engine: Callable[[], Answerer] | None,
+    ) -> None:
+        engine = open_engine() if open_engine is not None else None
         name, failed = f"{device.rank()}-{path.stem}", list[str]()
-        with Writer(self._folder, self._save, name, self._judges, self._progress) as writer:
-            for finished in engine.stream(self._taken(lots, path), self._seed):
+        with Writer(
+            self._folder, self._save, name, self._judges, self._progress, self._notice
+        ) as writer:
+            for each in unjudged:
+                writer.put([each])
+            for finished in engine.stream(self._taken(lots, path), self._seed) if engine else ():
                 writer.put(finished)
                 failed += [
                     f"{request.id} of {request.judge}: {sample.failure}"

@@ -1,12 +1,13 @@
 """How far a sampling job is, over all processes, in the stage's metrics."""
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 
-from training.answers import OUTCOMES
+from training.answers import OUTCOMES, Outcome
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
-from training.sampling.chunks import Answer
+from training.sampling.chunks import Answer, Drawn
 
 
 class Progress:
@@ -25,25 +26,25 @@ class Progress:
 
     @property
     def num_responses(self) -> int:
-        """Answered and verified so far, in earlier attempts too."""
+        """Written so far, and by earlier attempts."""
         return self._count("responses", 0)
 
-    def start(self, num_expected: int, answered: Iterable[Answer]) -> None:
+    def start(self, num_expected: int, answered: Sequence[Answer]) -> None:
         """Begins to count, or to count more, and logs what is there; on the first process.
 
         Args:
             num_expected: Responses that there will be, beside those of an earlier call.
-            answered: Those of them that earlier attempts have left.
+            answered: Those of them that earlier attempts have left, verified.
         """
         self._num_expected += num_expected
-        self._add(answered)
+        self._add(answered, [one["outcome"] for one in answered])
         self._start_seconds = time.monotonic()
         self._start_responses, self._start_tokens = self.num_responses, self._count("tokens", 0)
         self.write()
 
-    def add(self, answers: Iterable[Answer]) -> None:
-        """Counts what this process has written."""
-        self._add(answers)
+    def add(self, written: Sequence[Drawn], verdicts: Sequence[Outcome]) -> None:
+        """Counts what this process has written, and the verdicts that there are."""
+        self._add(written, verdicts)
         self.write()
 
     def write(self) -> None:
@@ -60,12 +61,9 @@ class Progress:
             **{f"verification_{outcome}": self._count(outcome, 0) for outcome in OUTCOMES},
         )
 
-    def _add(self, answers: Iterable[Answer]) -> None:
-        counts = dict.fromkeys(("responses", "tokens", *OUTCOMES), 0)
-        for answer in answers:
-            counts["responses"] += 1
-            counts["tokens"] += answer["num_tokens"]
-            counts[answer["outcome"]] += 1
+    def _add(self, written: Sequence[Drawn], verdicts: Sequence[Outcome]) -> None:
+        num_tokens = sum(one["num_tokens"] for one in written)
+        counts = {"responses": len(written), "tokens": num_tokens, **Counter(verdicts)}
         for name, count in counts.items():
             if count:
                 self._count(name, count)

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from training.answers import AnswerVerifier, Outcome
-from training.rollout.protocol import Finished, Request
-from training.sampling.chunks import Answer
+from training.rollout.protocol import Finished, Request, Sample
+from training.sampling.chunks import Answer, Drawn
 
 REFERENCE = "reference"  # the judge who knows the right answers
 
@@ -23,6 +23,37 @@ def compare_with_reference(verifier: AnswerVerifier) -> Judge:
     return judge
 
 
+def drawn(finished: Sequence[Finished]) -> list[Drawn]:
+    """Every response, without a verdict."""
+    return [
+        {
+            "request": request.key,
+            "sample": number,
+            "text": sample.text,
+            "num_tokens": sample.num_tokens,
+            "truncated": sample.truncated,
+            "failure": sample.failure,
+            "num_prompt_tokens": sample.num_prompt_tokens,
+        }
+        for request, samples in finished
+        for number, sample in enumerate(samples)
+    ]
+
+
+def finished_again(request: Request, rows: Sequence[Drawn]) -> Finished:
+    """What `drawn` was made of, of one request."""
+    return request, [
+        Sample(
+            row["text"],
+            row["num_tokens"],
+            row["truncated"],
+            row["failure"],
+            row["num_prompt_tokens"],
+        )
+        for row in rows
+    ]
+
+
 def judged(finished: Sequence[Finished], judges: Mapping[str, Judge]) -> list[Answer]:
     """Every response with the verdict of its request's judge, who is called once.
 
@@ -35,17 +66,8 @@ def judged(finished: Sequence[Finished], judges: Mapping[str, Judge]) -> list[An
         name: iter(judges[name]([one for one, _ in pairs], [text for _, text in pairs]))
         for name, pairs in waiting.items()
     }
+    asked = [request for request, samples in finished for _ in samples]
     return [
-        {
-            "request": request.key,
-            "sample": number,
-            "text": sample.text,
-            "num_tokens": sample.num_tokens,
-            "truncated": sample.truncated,
-            "outcome": "unparseable" if sample.failure else next(verdicts[request.judge]),
-            "failure": sample.failure,
-            "num_prompt_tokens": sample.num_prompt_tokens,
-        }
-        for request, samples in finished
-        for number, sample in enumerate(samples)
+        {**row, "outcome": "unparseable" if row["failure"] else next(verdicts[request.judge])}
+        for request, row in zip(asked, drawn(finished), strict=True)
     ]

@@ -2,25 +2,32 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Event
 from types import TracebackType
 
+from contracts.errors import Preempted
+from training.answers import Outcome
 from training.rollout.protocol import Finished
-from training.sampling.chunks import Answer, write_chunk
+from training.runtime.preemption import Notice
+from training.sampling.chunks import Drawn, write_chunk
 from training.sampling.progress import Progress
-from training.sampling.verdicts import Judge, judged
+from training.sampling.verdicts import Judge, drawn, judged
 
 # What is lost by a kill, at most; uploading comes on top.
 FLUSH_SECONDS = 2.0
+# Verified between two looks at the notice, or what came together, if that is more. Comparisons by
+# algebra look by themselves (`Verifier.on_wait`).
+SLICE_RESPONSES = 128
 
 
 class Writer:
     """Verifies and writes in the background, so that the engine goes on; a context manager.
 
-    Leaving it writes what is left, also after an error.
+    Leaving it writes what is left, also after an error. Once the stage is told to stop nothing more
+    is verified: what is left is written as it is.
 
     Args:
         folder: Where the chunks stay.
@@ -28,6 +35,7 @@ class Writer:
         name: Tells this writer's chunks from those of others.
         judges: By name.
         progress: Told of every chunk.
+        notice: Whether the stage is told to stop.
     """
 
     def __init__(
@@ -37,9 +45,10 @@ class Writer:
         name: str,
         judges: Mapping[str, Judge],
         progress: Progress,
+        notice: Notice,
     ) -> None:
         self._folder, self._save, self._name = folder, save, name
-        self._judges, self._progress = judges, progress
+        self._judges, self._progress, self._notice = judges, progress, notice
         self._queue: SimpleQueue[Sequence[Finished]] = SimpleQueue()
         self._num_chunks = 0
         self._closing = Event()
@@ -56,6 +65,9 @@ class Writer:
         traceback: TracebackType | None,
     ) -> None:
         self._closing.set()
+        # With pauses: a signal that comes just before a long wait would be noticed only after it.
+        while wait([self._running], timeout=1.0).not_done:
+            pass
         self._executor.shutdown()
         if error is None:
             self._running.result()  # raises what went wrong
@@ -77,18 +89,27 @@ class Writer:
 
     def _flush(self) -> None:
         finished: list[Finished] = []
-        try:
-            while True:
-                finished += self._queue.get_nowait()
-        except Empty:
-            pass
+        # What comes meanwhile waits for the next time: many small chunks are slow to read.
+        for _ in range(self._queue.qsize()):
+            finished += self._queue.get_nowait()
+            if sum(len(samples) for _, samples in finished) >= SLICE_RESPONSES:
+                self._keep(finished)
+                finished = []
         if finished:
-            answers = judged(finished, self._judges)
-            self._write(answers)
-            self._progress.add(answers)
+            self._keep(finished)
 
-    def _write(self, answers: Sequence[Answer]) -> None:
+    def _keep(self, finished: Sequence[Finished]) -> None:
+        try:
+            self._notice.check()
+            answers = judged(finished, self._judges)
+        except Preempted:
+            self._write(drawn(finished), [])
+        else:
+            self._write(answers, [one["outcome"] for one in answers])
+
+    def _write(self, answers: Sequence[Drawn], verdicts: Sequence[Outcome]) -> None:
         path = write_chunk(answers, self._folder, f"{self._name}-{self._num_chunks:06d}")
         self._num_chunks += 1
         if self._save is not None:
             os.link(path, self._save / path.name)
+        self._progress.add(answers, verdicts)

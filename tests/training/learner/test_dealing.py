@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.learner.dealing import Size, bundled, deal, in_step, micro_batches, shares
+from training.learner.dealing import Size, Turn, bundled, deal, in_step, micro_batches, shares
 
 IMAGES = (0.0, 3.0, 10.0, 25.0, 40.0)  # of each prompt
 SIZES = st.lists(
@@ -105,8 +105,39 @@ def test_no_rank_has_more_than_one_load_above_another(loads, num_ranks):
 
 
 def test_ranks_show_images_to_the_tower_at_the_same_turns():
-    """Rows 0 and 3 have images, and 3 is the shorter one."""
+    """Rows 0 and 3 have images, and 3 is the shorter one; 2 is the shortest of the others."""
     has_images, lengths = [True, False, False, True], [9, 8, 7, 6]
-    cuts = [[[0], [1]], [[1, 2], [2]], [[3, 1], [1]]]
-    assert in_step(cuts, has_images, lengths) == [[[], []], [[3], []], [[], []]]
-    assert in_step(cuts[1:2], [False] * 4, lengths) == [[[], []]]
+    assert in_step([[[1]], [[0], [3, 2]]], has_images, lengths) == [
+        [Turn([3], counts=False), Turn([3], counts=False), Turn([1], counts=True)],
+        [Turn([0], counts=True), Turn([3, 2], counts=True), Turn([2], counts=False)],
+    ]
+
+
+@given(
+    sizes=SIZES,
+    images=st.lists(st.booleans(), min_size=30, max_size=30),
+    num_ranks=st.integers(1, 4),
+    budget=st.integers(1, 300),
+)
+def test_ranks_in_step_learn_everything_once_within_the_budget(sizes, images, num_ranks, budget):
+    lengths, has_images = [size.tokens for size in sizes], images[: len(sizes)]
+    cuts = deal(sizes, num_ranks, budget)
+    ranks = in_step(cuts, has_images, lengths)
+    for turn in zip(*ranks, strict=True):
+        assert len({any(has_images[row] for row in one.rows) for one in turn}) == 1
+        assert any(one.counts for one in turn)
+    for one in (one for rank in ranks for one in rank):
+        longest = max(lengths[row] for row in one.rows)
+        assert len(one.rows) == 1 or len(one.rows) * longest <= budget
+    for cut, rank in zip(cuts, ranks, strict=True):
+        assert sorted(one.rows for one in rank if one.counts) == sorted(cut)
+
+
+@given(sizes=SIZES, num_ranks=st.integers(1, 4), budget=st.integers(1, 300))
+def test_where_nothing_is_seen_in_step_the_order_stays(sizes, num_ranks, budget):
+    lengths = [size.tokens for size in sizes]
+    cuts = deal(sizes, num_ranks, budget)
+    shortest = Turn([lengths.index(min(lengths))], counts=False)
+    for cut, rank in zip(cuts, in_step(cuts, [False] * len(sizes), lengths), strict=True):
+        assert rank[: len(cut)] == [Turn(rows, counts=True) for rows in cut]
+        assert rank[len(cut) :] == [shortest] * (len(rank) - len(cut))

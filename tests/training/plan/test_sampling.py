@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.plan import make_plan, require_fits
 from training.plan.sampling import curation_responses, evaluation_responses
+from training.plan.shape import shape_at
+from training.plan.sleeping import MIB, page_locked, sleeping_bytes, weight_matrices
 from training.plan.table import plan_lines
 from training.recipe.hardware import StageHardware
 from training.recipe.known_benchmarks import ITEMS
@@ -16,8 +20,10 @@ from training.recipe.recipe import TransformersRollout, load_recipe
 
 ROOT = Path(__file__).parents[3]
 SEVEN_B = load_recipe(ROOT / "infra/recipes/revisual-7b.toml")
+SEVEN_B_SHAPE = shape_at(SEVEN_B.model.path)
 EIGHT = Machine(8, 80 * GIB)
 WEIGHTS, GRADER = 2 * 8_292_166_656, 33_452_718_336
+TOWER = 636_401_664 + 52_440_320  # of the grader, with its projector
 
 
 def changed(section, **values):
@@ -57,23 +63,65 @@ def test_a_source_that_says_how_many_it_gives_is_counted():
     assert evaluation_responses(pocket) == (600 + 600) * 4
 
 
+def test_weights_asleep_by_hand():
+    """7B in MiB, each block the next power of two; what is below 10 MiB shares segments of 20.
+
+    A layer: 31.5 (qkv), 24.5 (o), 259 (gate and up), 129.5 (down) become 32, 32, 512 and 256.
+    Embedding and head: 1039.5 becomes 2048. A block of the tower: two of 9.4 and two of 8.4 share
+    32, as six of 3.1 do, and 16.7 becomes 32. The projector's 50 and 35 become 64 each.
+    """
+    shared = 32 / 6
+    by_hand = 28 * (32 + 32 + 512 + 256) + 2 * 2048 + 32 * (16 + shared + 32 + 16) + 128 + shared
+    asleep = sleeping_bytes(SEVEN_B.rollout, "bfloat16", SEVEN_B_SHAPE)
+    assert asleep / MIB == pytest.approx(by_hand, rel=1e-4) and asleep > 1.8 * WEIGHTS
+
+
+@pytest.mark.parametrize("name", ["3B", "7B", "32B"])
+def test_the_matrices_are_all_but_biases_and_norms(name):
+    shape = shape_at(f"Qwen/Qwen2.5-VL-{name}-Instruct")
+    found = sum(count * elements for count, elements in weight_matrices(shape))
+    assert 0.9995 * shape.total < found < shape.total
+
+
+@given(num_bytes=st.integers(1, 2**34))
+def test_a_block_is_less_than_four_times_its_tensor(num_bytes):
+    """Half of a segment of 20 MiB may be empty, and its block has 32."""
+    assert num_bytes <= page_locked(num_bytes) < 4 * num_bytes
+    if num_bytes >= 10 * MIB:
+        block = page_locked(num_bytes)
+        assert block & (block - 1) == 0 and block < 2 * (num_bytes + 2 * MIB)
+
+
 def test_memory_by_hand():
-    """The policy, a third of the card for vLLM, 2 GiB; the host holds vLLM's sleeping weights."""
-    for one in make_plan(SEVEN_B, EIGHT).sampling[::2]:
+    """The policy, a third of the card for vLLM, 2 GiB; the host holds vLLM's sleeping weights.
+
+    An evaluation reads the next policy beside them.
+    """
+    asleep = sleeping_bytes(SEVEN_B.rollout, "bfloat16", SEVEN_B_SHAPE)
+    curate, _, evaluate = make_plan(SEVEN_B, EIGHT).sampling
+    for one in (curate, evaluate):
         assert one.peak == WEIGHTS + int(0.33 * 79.1 * GIB) + 2 * GIB
-        assert one.host == 8 * (4 * GIB + WEIGHTS)
         assert one.longest == 16_384
+    assert curate.host == 8 * (4 * GIB + asleep)
+    assert evaluate.host == 8 * (4 * GIB + asleep + WEIGHTS)
 
 
 def test_a_graders_memory_by_hand():
-    """A quarter of its weights on each GPU; 256 KiB a token: 64 layers, 8 heads of 128, twice."""
+    """Its tower and a quarter of the rest on each GPU; 256 KiB a token: 64 layers, 8 heads of 128,
+    twice.
+
+    Asleep, in MiB: a quarter of 70, 50, 540 and 270 a layer, of 1485 of embedding and head.
+    """
     grader = make_plan(SEVEN_B, EIGHT, ["curate"]).sampling[1]
-    quarter = 2 * GRADER // 4
+    quarter = 2 * ((GRADER - TOWER) // 4 + TOWER)
     assert grader.weights == 0
     assert grader.peak == int(0.85 * 79.1 * GIB) + 2 * GIB < 0.9 * EIGHT.usable_gpu_memory
     cache = int(0.85 * 79.1 * GIB) - quarter - 2 * GIB
     assert grader.sampler.cache_tokens == 4 * cache // (2 * 64 * 8 * 128 * 2)
-    assert grader.host == 8 * (4 * GIB + quarter)
+    shared = 32 / 6
+    tower = 32 * (16 + shared + 32 + 16) + 64 + 64 + shared
+    asleep = 64 * (32 + 16 + 256 + 128) + 2 * 512 + tower
+    assert grader.host / MIB == pytest.approx(8 * (4096 + asleep), rel=1e-3)
     assert grader.longest == 16_384
     one = load_recipe(ROOT / "infra/recipes/revisual-3b-1gpu.toml")
     alone = make_plan(one, Machine(1, 80 * GIB)).sampling[1]
@@ -107,12 +155,12 @@ def test_items_are_those_of_the_documentation():
         (changed("rollout", memory_fraction=0.9), EIGHT, "GPU memory", "memory_fraction"),
         (changed("rollout", memory_fraction=0.2), EIGHT, "KV cache", "memory_fraction"),
         (SEVEN_B, Machine(4, 80 * GIB), "GPU of its own", "num_processes"),
-        (SEVEN_B, Machine(8, 80 * GIB, host_memory=100 * GIB), "host memory", "curate.num_proc"),
+        (SEVEN_B, Machine(8, 80 * GIB, host_memory=200 * GIB), "host memory", "curate.num_proc"),
         (graded(memory_fraction=0.99), EIGHT, "GPU memory", "grader.rollout.memory_fraction"),
         (graded(tensor_parallel=1), EIGHT, "KV cache", "grader.rollout.tensor_parallel"),
         (
             graded(tensor_parallel=1, memory_fraction=0.9),
-            Machine(8, 80 * GIB, host_memory=400 * GIB),
+            Machine(8, 80 * GIB, host_memory=800 * GIB),
             "host memory",
             "raise curation.grader.rollout.tensor_parallel, lower hardware.stages.curate.num_proc",
         ),
@@ -127,7 +175,7 @@ def test_what_cannot_sample_is_refused(recipe, machine, rule, named):
 def test_each_is_planned_with_its_own_processes_and_only_if_asked():
     own = changed("hardware", stages={"evaluate": StageHardware(num_processes=2)})
     curate, _, evaluate = make_plan(own, EIGHT).sampling
-    assert evaluate.host * 4 == curate.host
+    assert evaluate.host * 4 == make_plan(SEVEN_B, EIGHT, ["evaluate"]).sampling[0].host
     assert evaluate.seconds.low / evaluate.of.responses == pytest.approx(
         4 * curate.seconds.low / curate.of.responses
     )

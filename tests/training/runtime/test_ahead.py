@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.runtime.ahead import ahead
 
@@ -28,6 +30,23 @@ def test_no_more_is_begun_than_asked_for(depth):
     for number in range(10):
         assert next(made) == str(number)
         assert len(given) == min(number + 1 + depth, 10)
+
+
+@given(sizes=st.lists(st.integers(1, 40), max_size=30), depth=st.integers(1, 50))
+def test_what_is_begun_ahead_is_bounded_by_its_size(sizes, depth):
+    begun = list[int]()
+
+    def numbers():
+        for number in range(len(sizes)):
+            begun.append(number)
+            yield number
+
+    made = ahead(lambda number: number, numbers(), depth=depth, size=sizes.__getitem__)
+    for number in range(len(sizes)):
+        assert next(made) == number
+        waiting = [sizes[other] for other in begun if other > number]
+        assert sum(waiting) <= depth or len(waiting) == 1
+        assert waiting or number == len(sizes) - 1
 
 
 def test_the_next_one_is_made_while_the_caller_has_one():

@@ -1,10 +1,13 @@
 """The sampling job on one process: what it asks, what it keeps, and what a stop loses."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,7 +24,9 @@ from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
+from training.runtime.preemption import Notice
 from training.sampling import lots, writer
+from training.sampling.chunks import read_chunks, write_chunk
 from training.sampling.job import SamplingJob
 from training.sampling.problems import answer, request_of
 
@@ -85,7 +90,7 @@ def sample(tmp_path, requests):
         judged.update(request.id for request in asked)
         return ["right" if len(text) % 2 else "wrong" for text in responses]
 
-    def run(engine, name, resume=None, asked=requests, seed=0):
+    def run(engine, name, resume=None, asked=requests, seed=0, judge=judge, notice=None):
         judged.clear()
         with SamplingJob(
             seed=seed,
@@ -93,6 +98,7 @@ def sample(tmp_path, requests):
             log=MetricsLog(tmp_path / f"{name}.jsonl"),
             save=tmp_path / name,
             resume=resume,
+            notice=notice,
         ) as job:
             job.start(asked)
             job.ask(asked, lambda: engine)
@@ -209,6 +215,77 @@ def test_a_notice_saves_what_is_finished_and_the_rest_is_asked_later(policy, sam
     left = Watched(policy)
     assert sample(left, "later", tmp_path / "told") == expected
     assert len(left.asked) == NUM_REQUESTS - 4
+
+
+@pytest.fixture
+def told_while_judging(sample):
+    """Runs an attempt whose judge goes on until the stage is told to stop, which it then is."""
+
+    def run(engine, name, **changes):
+        notice = Notice()
+
+        def endless(asked, responses):
+            os.kill(os.getpid(), signal.SIGTERM)  # to the main thread, as from outside
+            while True:
+                notice.check()
+                time.sleep(0.01)
+
+        with pytest.raises(Preempted, match=f"{3 * 2} responses are saved"):
+            sample(engine, name, judge=endless, notice=notice, **changes)
+
+    return run
+
+
+def test_a_stop_waits_for_no_verdict_and_loses_no_response(
+    policy, requests, sample, told_while_judging, tmp_path
+):
+    expected = sample(Watched(policy), "whole")
+    one_lot = requests[0:3:2]
+    told_while_judging(Watched(policy), "told", asked=one_lot)
+    left = read_chunks([tmp_path / "told"])
+    assert {row["outcome"] for rows in left for row in rows} == {None}
+    # All was answered: no engine is opened, and everything is verified once.
+    found = sample(None, "later", tmp_path / "told", asked=one_lot)
+    assert found == [expected[0], expected[2]]
+    assert sample.judged == {"0": 3, "2": 3}
+    lines = [json.loads(line) for line in (tmp_path / "later.jsonl").read_text().splitlines()]
+    assert (lines[0]["step"], lines[-1]["step"]) == (0, 6)
+    # Then the others are asked, and nothing twice.
+    others = Watched(policy)
+    for path in chunks(tmp_path / "told"):
+        path.rename(tmp_path / "later" / f"chunk-told-{path.name}")
+    assert sample(others, "last", tmp_path / "later") == expected
+    assert sorted(others.asked) == sorted({str(n) for n in range(NUM_REQUESTS)} - {"0", "2"})
+
+
+def test_a_second_stop_keeps_what_waits_for_its_verdict(
+    policy, requests, sample, told_while_judging, tmp_path
+):
+    one_lot = requests[0:3:2]
+    told_while_judging(Watched(policy), "told", asked=one_lot)
+    told_while_judging(None, "again", resume=tmp_path / "told", asked=one_lot)
+    found = sample(None, "later", tmp_path / "again", asked=one_lot)
+    assert found == sample(Watched(policy), "whole", asked=one_lot)
+
+
+@pytest.mark.parametrize("order", permutations(("failed", "unjudged", "judged", "judged later")))
+def test_of_several_chunks_the_first_verified_one_counts(order, tmp_path):
+    row = {"request": "one", "sample": 0, "num_tokens": 1, "truncated": False, "failure": ""}
+    written = {
+        "failed": {**row, "failure": "no answer", "outcome": "unparseable"},
+        "unjudged": row,
+        "judged": {**row, "outcome": "right"},
+        "judged later": {**row, "outcome": "right"},
+    }
+    for number, name in enumerate(order):
+        write_chunk([{**written[name], "text": name}], tmp_path, str(number))
+    (found,) = read_chunks([tmp_path])
+    assert found[0]["text"] == next(name for name in order if name.startswith("judged"))
+    for path in chunks(tmp_path):
+        if pq.read_table(path, columns=["outcome"]).column(0)[0].as_py() == "right":
+            path.unlink()
+    (found,) = read_chunks([tmp_path])
+    assert found[0]["text"] == "unjudged"
 
 
 def test_responses_belong_to_seed_prompt_and_number(policy, requests, sample):

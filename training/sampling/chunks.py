@@ -38,6 +38,7 @@ class Drawn(TypedDict):
         text: The response without special tokens.
         num_tokens: Its length, the end token included.
         truncated: True if it ran out of tokens.
+        failure: Why there is no response, in few words; else empty.
         num_prompt_tokens: Length of the prompt, images included; None if nobody said so.
     """
 
@@ -46,6 +47,7 @@ class Drawn(TypedDict):
     text: str
     num_tokens: int
     truncated: bool
+    failure: str
     num_prompt_tokens: int | None
 
 

@@ -63,7 +63,8 @@ class Progress:
 
     def _add(self, written: Sequence[Drawn], verdicts: Sequence[Outcome]) -> None:
         num_tokens = sum(one["num_tokens"] for one in written)
-        counts = {"responses": len(written), "tokens": num_tokens, **Counter(verdicts)}
+        counts = Counter[str](responses=len(written), tokens=num_tokens)
+        counts.update(verdicts)
         for name, count in counts.items():
             if count:
                 self._count(name, count)

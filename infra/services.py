@@ -62,7 +62,8 @@ WORKER_VARIABLES = {
 }
 # What a deployment says: its steps, and the flow's parameters with their types.
 DEPLOYED_FROM = (
-    *("prefect.yaml", "flows/full.py", "flows/evaluate.py", "flows/ablation.py"),
+    *("prefect.yaml", "flows/full.py", "flows/curate.py", "flows/evaluate.py"),
+    "flows/ablation.py",
     *("tasks/keys.py", "training/recipe/grid.py"),
 )
 
@@ -317,7 +318,7 @@ def _deploy(settings: Settings) -> None:
 
 
 def _is_deployed(settings: Settings) -> bool:
-    """Whether the server has both, and nothing that they are made of has changed since."""
+    """Whether the server has all of them, and nothing that they are made of has changed since."""
     path = _deployed_path(settings)
     if not path.is_file() or path.read_text(encoding="utf-8") != _deployment_digest():
         return False

@@ -67,6 +67,7 @@ def test_pages_are_for_those_who_know_the_credential_and_nothing_else_is_served(
             assert refused.headers["WWW-Authenticate"].startswith("Basic ")
         for header in ("", "Basic", "Basic %%%", "Bearer cmV2aXN1YWw6YSBsb25nIG9uZQ=="):
             assert client.get(name, headers={"Authorization": header}).status_code == 401
+        assert client.get(name, headers=[(b"Authorization", b"Basic \xe9")]).status_code == 401
         for outside in (
             "/pages/../credential",
             "/pages/%2e%2e/credential",

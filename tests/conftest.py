@@ -5,12 +5,17 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from infra.inputs.wanted import Wanted
 from infra.seaweed import Seaweed, free_ports, seaweed_server
 from infra.store import Store
 from tests.endpoint import Endpoint, endpoint_server
 from tests.hub import Hub, hub_server
+
+# What takes long on a busy machine is no fault.
+settings.register_profile("revisual", deadline=None)
+settings.load_profile("revisual")
 
 
 @pytest.fixture

@@ -142,21 +142,31 @@ def watched(command: Sequence[str], first: str | None = None) -> list[tuple[str,
     ends = [*(at for at, _ in begins[1:]), time.time()]
     seen = watching.result()
     return [
-        (
-            name,
-            end - start,
-            max(most for at, most in seen if start - 2 * POLL_SECONDS <= at <= end),
-        )
+        (name, end - start, peak(seen, start, end))
         for (start, name), end in zip(begins, ends, strict=True)
     ]
 
 
+def peak(seen: Sequence[tuple[float, int]], start: float, end: float) -> int:
+    """The most memory that was held in a step, bytes: of a short one, as it was seen before.
+
+    Args:
+        seen: Times, seconds, and bytes, in order; the first is from before the step ended.
+        start: When it began.
+        end: When it ended.
+    """
+    until = [(at, held) for at, held in seen if at <= end]
+    meanwhile = [held for at, held in until if at >= start - 2 * POLL_SECONDS]
+    return max(meanwhile or [until[-1][1]])
+
+
 def watch(running: subprocess.Popen[str]) -> list[tuple[float, int]]:
     """Of a process, until it ends: the time, seconds, and the memory it holds, bytes."""
-    tree, seen = psutil.Process(running.pid), list[tuple[float, int]]()
+    tree = psutil.Process(running.pid)
+    seen = [(time.time(), resident_bytes(tree))]
     while running.poll() is None:
-        seen.append((time.time(), resident_bytes(tree)))
         time.sleep(POLL_SECONDS)
+        seen.append((time.time(), resident_bytes(tree)))
     return seen
 
 

@@ -2,7 +2,8 @@
 
 A rule is called with keywords:
 `rule(*, question, answer, solution, num_images, source, family, level) -> str | None`. What it
-returns is why the row goes, in words that are the same for all rows with that fault; None keeps it.
+returns is why the row goes, in words that are the same for all rows with that fault, on one line of
+printable characters; None keeps it.
 """
 
 from contracts.errors import RecipeError, RevisualError
@@ -66,15 +67,21 @@ def reason_for(function: str, problem: Problem) -> str | None:
         raise _failed(function, problem, f"raised {type(error).__name__}: {error}") from error
     if reason is None:
         return None
-    if not isinstance(reason, str) or not 0 < len(reason) <= MAX_REASON_CHARACTERS:
+    if not isinstance(reason, str) or not _is_line(reason):
         raise _failed(function, problem, f"returned {reason!r:.100}")
     return reason
+
+
+def _is_line(reason: str) -> bool:
+    """Whether files, logs and tables can hold it: of lone surrogates none is printable."""
+    return 0 < len(reason) <= MAX_REASON_CHARACTERS and reason.isprintable()
 
 
 def _failed(function: str, problem: Problem, what: str) -> RevisualError:
     return RevisualError(
         f"the function {what}",
         where=f"{_KIND.where(function)}; row {problem['id']}",
-        rule=f"a rule returns None or a reason of at most {MAX_REASON_CHARACTERS} characters",
+        rule="a rule returns None, or a reason: one line of printable characters, at most "
+        f"{MAX_REASON_CHARACTERS} of them",
         fix=_KIND.fix,
     )

@@ -146,6 +146,8 @@ def test_what_was_found_under_another_order_is_not_taken(make, steps_in, sifted,
         (HEAD + "    return True", "returned True"),
         (HEAD + "    return ''", "returned ''"),
         (HEAD + "    return 'x' * 201", "returned 'xxx"),
+        (HEAD + "    return 'a\\nb'", "returned 'a\\nb'"),
+        (HEAD + "    return chr(0xD800)", r"returned '\ud800'"),
     ],
 )
 def test_a_rule_that_does_not_work_is_refused_before_a_run(text, what, module):
@@ -160,6 +162,16 @@ def test_a_rule_that_fails_later_names_the_row(module, make):
     with pytest.raises(RevisualError, match="raised ZeroDivisionError") as caught:
         own_rules.reason_for(rule, make(7))
     assert caught.value.where.endswith("row p7")
+
+
+def test_a_reason_that_no_file_can_hold_names_the_rule_and_the_row(module, make):
+    rule = module(HEAD + "    return question[-1] if not question.isascii() else None")
+    own_rules.check(rule)
+    row = make(1, question="What is 1 + 1?\ud800")
+    with pytest.raises(RevisualError, match="returned") as caught:
+        own_rules.reason_for(rule, row)
+    assert rule in caught.value.where and caught.value.where.endswith("row p1")
+    assert own_rules.reason_for(rule, make(2, question="é")) == "é"
 
 
 def test_a_rule_and_its_code_are_in_the_keys_of_curation_and_its_shards(module):

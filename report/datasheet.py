@@ -28,6 +28,7 @@ from report.write_markdown import markdown_page
 from training.curation.account import GRADED_FEATURES
 from training.curation.topic_names import TopicNames
 from training.curation.topics import OTHER
+from training.recipe.curation import DIFFICULTY, SELECTION, SOURCES, STEPS
 from training.recipe.known_sources import known_source
 from training.records import PROBLEM_FEATURES
 
@@ -143,12 +144,22 @@ def _sections(
     sets = [*summary.sets, NO_SET]
     return (
         _rows(summary, graded, licences(recipe)),
-        left_out(summary.rejected, summary.benchmark_questions, summary.number_variants),
+        left_out(
+            summary.rejected,
+            summary.benchmark_questions,
+            summary.number_variants,
+            rejecting_steps(recipe),
+        ),
         _difficulty(graded, sets),
         _lengths(graded),
         _topics(summary.topics, graded, sets, names),
         _examples(examples, graded),
     )
+
+
+def rejecting_steps(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """The steps that drop rows, in the order in which these pass; older recipes name none."""
+    return (SOURCES, *recipe.get("curation", {}).get("steps", STEPS), DIFFICULTY, SELECTION)
 
 
 def licences(recipe: Mapping[str, Any]) -> dict[str, str]:

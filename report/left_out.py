@@ -1,7 +1,7 @@
 """The datasheet's section about the rows that no set has: why, and which benchmark's question."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from report.blocks import Block, Prose, Section, Table
 
@@ -13,6 +13,7 @@ def left_out(
     rejected: Mapping[str, Mapping[str, Counts]],
     benchmark_questions: Mapping[str, Counts],
     number_variants: Counts,
+    steps: Sequence[str],
 ) -> Section:
     """Rows by step, reason and source, and by the benchmark's question.
 
@@ -22,6 +23,7 @@ def left_out(
             told as `benchmark: id`.
         number_variants: Rows that differ from a benchmark's question in their numbers alone, by
             benchmark, whether they were left out or not.
+        steps: Curation's, in the order in which rows pass through them; others are told last.
     """
     by_reason: Counter[tuple[str, str]] = Counter()
     for several in rejected.values():
@@ -31,13 +33,26 @@ def left_out(
     of_step = Counter[str]()
     for (step, _), count in by_reason.items():
         of_step[step] += count
-    steps = tuple((step, str(count)) for step, count in of_step.items())
-    steps_table = Table("Rows left out by step", ("step", "rows"), "lr", steps)
+    place_of = {step: place for place, step in enumerate(steps)}
+
+    def place(step: str) -> int:
+        return place_of.get(step, len(place_of))
+
+    steps_table = Table(
+        "Rows left out by step",
+        ("step", "rows"),
+        "lr",
+        tuple((step, str(of_step[step])) for step in sorted(of_step, key=place)),
+    )
+    most = by_reason.most_common(MAX_ROWS)
     reasons_table = Table(
         "Rows left out by step and reason",
         ("step", "reason", "rows"),
         "llr",
-        tuple((step, why, str(n)) for (step, why), n in by_reason.most_common(MAX_ROWS)),
+        tuple(
+            (step, why, str(count))
+            for (step, why), count in sorted(most, key=lambda one: place(one[0][0]))
+        ),
     )
     by_source = Table(
         "The same by source",

@@ -142,6 +142,42 @@ def test_nothing_that_others_wrote_is_markup(curated):
     assert "<script" not in html and "<img src=http" not in html
 
 
+def test_rows_left_out_are_told_in_the_order_of_the_recipes_steps(curated):
+    """The first source lacks some steps; within one the most frequent reason comes first."""
+    summary = json.loads((folder := curated()).joinpath("summary.json").read_text())
+    summary["rejected"] = {
+        "math": {"selection": {"not selected": 9}, "older step": {"gone": 99}},
+        "made": {
+            "my:rule": {"money": 1, "cars": 2},
+            "verifiability": {"asks for a proof": 3},
+            "sources": {"broken": 1},
+            "difficulty": {"no answer was verified": 2},
+        },
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    recipe = RECIPE | {"curation": {"steps": ["verifiability", "my:rule"]}}
+    lines = datasheet("pocket-1", folder, recipe).markdown.splitlines()
+    head = lines.index("| step | rows |")
+    assert lines[head + 2 : head + 8] == [
+        "| sources | 1 |",
+        "| verifiability | 3 |",
+        "| my:rule | 3 |",
+        "| difficulty | 2 |",
+        "| selection | 9 |",
+        "| older step | 99 |",
+    ]
+    head = lines.index("| step | reason | rows |")
+    assert lines[head + 2 : head + 9] == [
+        "| sources | broken | 1 |",
+        "| verifiability | asks for a proof | 3 |",
+        "| my:rule | cars | 2 |",
+        "| my:rule | money | 1 |",
+        "| difficulty | no answer was verified | 2 |",
+        "| selection | not selected | 9 |",
+        "| older step | gone | 99 |",
+    ]
+
+
 def with_column(path, name, values):
     table = pq.read_table(path)
     column = pa.array(values * table.num_rows)

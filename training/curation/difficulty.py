@@ -18,18 +18,19 @@ import pyarrow as pa
 
 from training.answers import Outcome
 from training.curation.outlines import OUTLINE, Outlines, column_of
+from training.recipe import curation as steps
 from training.recipe.recipe import SetRecipe
 from training.records import Problem
 from training.rollout.protocol import Request, SamplingSettings
 from training.sampling.chunks import Measure
 from training.sampling.problems import request_of
 
-STEP = "difficulty"
+STEP = steps.DIFFICULTY
 GRADER = "grader/"  # how the ids of its requests begin: the base is asked the same questions
 NUM_LEVELS = 10
 NOT_VERIFIED = "no answer was verified"
 
-Rates = npt.NDArray[np.float64]  # NaN where every verification timed out
+Rates = npt.NDArray[np.float64]  # NaN where no answer was verified
 
 
 def pass_rate_requests(problems: Iterable[Problem], settings: SamplingSettings) -> list[Request]:
@@ -44,7 +45,8 @@ def pass_rates(problems: Outlines, outcomes: Sequence[Sequence[Outcome]]) -> Rat
 
     Args:
         problems: The problems; one that already has a pass rate keeps it.
-        outcomes: The verdicts on the responses of each of the others, in their order.
+        outcomes: The verdicts on the responses of each of the others, in their order; none where
+            no response came.
     """
     rates = column_of(problems, "pass_rate")
     for place, own in zip(np.flatnonzero(np.isnan(rates)).tolist(), outcomes, strict=True):
@@ -54,7 +56,7 @@ def pass_rates(problems: Outlines, outcomes: Sequence[Sequence[Outcome]]) -> Rat
 
 
 def pass_rate(outcomes: Sequence[Outcome]) -> float | None:
-    """Share of right answers among the verified ones; None if every verification timed out."""
+    """Share of right answers among the verified ones; None if there are none."""
     verified = [outcome for outcome in outcomes if outcome != "timeout"]
     return verified.count("right") / len(verified) if verified else None
 

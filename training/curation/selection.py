@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from training.curation.outlines import Outlines, Places, column_of, numbered
+from training.recipe import curation as steps
 from training.recipe.recipe import SetRecipe
 
-STEP = "selection"
+STEP = steps.SELECTION
 NOT_SELECTED = "not selected"  # every set that admits it was full
 SOURCE_IS_FULL = "its source gives no more"  # `max_per_source`, in every set that admits it
 OTHER_MODALITY = "no set of its modality"

@@ -20,12 +20,13 @@ from training.curation.planted import plant
 from training.curation.rows import read_rows
 from training.curation.step import Reject, StepResult
 from training.pocket.problems import generate
+from training.recipe import curation as steps
 from training.recipe.sources import SourceRecipe
 from training.records import Problem, read_problems, write_problems
 from training.tables import BATCH_BYTES
 from training.texts import MAX_TEXT_CHARACTERS
 
-STEP = "sources"
+STEP = steps.SOURCES
 LONG_VALUE = 1024  # characters; a dictionary's entry costs more than it saves for shorter ones
 
 

@@ -24,11 +24,13 @@ GRADER, EMBEDDING = "model:grader", "model:embedding"
 VERIFIABILITY, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
 NEAR_DUPLICATES, DECONTAMINATION = "near duplicates", "decontamination"
 STEPS = (VERIFIABILITY, DUPLICATES, PROMPT_LENGTH, NEAR_DUPLICATES, DECONTAMINATION)
+# The other steps that drop rows: one in front of these, two behind them.
+SOURCES, DIFFICULTY, SELECTION = "sources", "difficulty", "selection"
 # Why these cannot be left out.
 _NEEDED = {
     VERIFIABILITY: "no other step can read answers and pictures that it would drop",
     DUPLICATES: "rows are told apart by their ids from there on",
-    PROMPT_LENGTH: "a longer prompt would end the sampling",
+    PROMPT_LENGTH: "a prompt without room gets no answer, and RL refuses a set that holds one",
 }
 _FUNCTION = TypeAdapter[str](Function)
 
@@ -55,6 +57,10 @@ def _can_be_done(steps: tuple[str, ...]) -> tuple[str, ...]:
     if early := [step for step in steps[:verified] if step in STEPS]:
         why = _NEEDED[VERIFIABILITY]
         raise ValueError(f"{early} must stand behind {VERIFIABILITY!r}, since {why}; move them")
+    if NEAR_DUPLICATES in steps[: steps.index(DUPLICATES)]:
+        why = "its rejects name the row that stays by its id, and until then rows may share one"
+        rule = f"{NEAR_DUPLICATES!r} must stand behind {DUPLICATES!r}, since {why}; move it"
+        raise ValueError(rule)
     return steps
 
 

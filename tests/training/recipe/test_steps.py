@@ -21,7 +21,7 @@ def with_steps(steps: list[str]) -> Recipe:
 
 @given(st.lists(st.sampled_from([*STEPS, *OWN, *STRAY[:2]]), max_size=8) | st.permutations(STEPS))
 def test_an_order_is_taken_or_refused_as_the_rules_say(steps):
-    """Each at most once; those that are needed; behind verifiability all that are shipped."""
+    """Each at most once; those that are needed; each behind what it needs."""
     needed = {"verifiability", "duplicates", "prompt length"}
     shipped = [step for step in steps if step in STEPS]
     is_sound = (
@@ -29,6 +29,7 @@ def test_an_order_is_taken_or_refused_as_the_rules_say(steps):
         and needed <= set(steps)
         and set(steps) <= {*STEPS, *OWN}
         and shipped[:1] == ["verifiability"]
+        and "near duplicates" not in shipped[: shipped.index("duplicates")]
     )
     try:
         found = with_steps(steps).curation.steps
@@ -54,11 +55,16 @@ def test_a_name_that_is_no_step_is_told_with_those_that_are(stray):
         ([*STEPS, "duplicates"], "a step is named once", "of ['duplicates']"),
         (STEPS[1:], "'verifiability' must be named, since no other step can read", "add it"),
         (["verifiability", "prompt length"], "apart by their ids", "add it"),
-        (["verifiability", "duplicates"], "would end the sampling", "add it"),
+        (["verifiability", "duplicates"], "without room gets no answer", "add it"),
         (
             ["duplicates", "decontamination", "verifiability", "prompt length"],
             "['duplicates', 'decontamination'] must stand behind 'verifiability', since no other",
             "move them",
+        ),
+        (
+            ["verifiability", "near duplicates", OWN[0], "duplicates", "prompt length"],
+            "'near duplicates' must stand behind 'duplicates', since its rejects name",
+            "move it",
         ),
     ],
 )

@@ -143,9 +143,9 @@ class SamplingJob:
         return self._read(requests, None)
 
     def outcomes(self, requests: Iterable[Request]) -> list[list[Outcome]]:
-        """As `answers`, of which only the verdicts are read."""
+        """As `answers`, of which only the verdicts on responses that came are read."""
         found = self._read(requests, [])
-        return [[row["outcome"] for row in rows] for rows in found]
+        return [[row["outcome"] for row in rows if not row["failure"]] for rows in found]
 
     def measures(self, requests: Iterable[Request]) -> list[list[Measure]]:
         """As `answers`, of which only verdicts and lengths are read."""

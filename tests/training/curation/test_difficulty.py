@@ -36,6 +36,7 @@ def test_a_timeout_says_nothing_about_the_response():
     assert pass_rate(["right", "timeout", "wrong", "timeout"]) == 0.5
     assert pass_rate(["right", "unparseable"]) == 0.5
     assert pass_rate(["timeout", "timeout"]) is None
+    assert pass_rate([]) is None
 
 
 @pytest.mark.parametrize(

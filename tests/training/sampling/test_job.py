@@ -299,6 +299,21 @@ def test_responses_belong_to_seed_prompt_and_number(policy, requests, sample):
     assert [row["text"] for row in alone[0]] == texts_of[4]
 
 
+def test_verdicts_are_of_responses_that_came(policy, requests, tmp_path):
+    """A prompt without room, or an endpoint that is away, says nothing of a problem."""
+    came = {"text": "", "num_tokens": 1, "truncated": False, "num_prompt_tokens": 1}
+    failed = {"failure": "prompt too long", "outcome": "unparseable"}
+    told = [{"failure": "", "outcome": "right"}, failed, failed, failed]
+    rows = [
+        {**came, **one, "request": requests[number // 2].key, "sample": number % 2}
+        for number, one in enumerate(told)
+    ]
+    write_chunk(rows, tmp_path, "made")
+    with SamplingJob(seed=0, judges={}, log=MetricsLog(None), resume=tmp_path) as job:
+        assert job.outcomes(requests[:2]) == [["right"], []]
+        assert [len(one) for one in job.answers(requests[:2])] == [2, 2]
+
+
 def test_a_writer_that_fails_ends_the_job(policy, requests, tmp_path):
     def judge(asked, responses):
         raise ZeroDivisionError

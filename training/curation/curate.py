@@ -22,7 +22,14 @@ from datasets import Features, Value
 from training.answers import AnswerVerifier, Outcome, Verifier, count_outcomes
 from training.curation import account, difficulty, embedding, progress, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
-from training.curation.outlines import Outlines, Questions, outlined, rows_at, whole
+from training.curation.outlines import (
+    Outlines,
+    Questions,
+    outlined,
+    rows_at,
+    traces_at,
+    whole,
+)
 from training.curation.prompt_lengths import count_prompt_tokens
 from training.curation.row_steps import RowSteps
 from training.curation.selection import Selection
@@ -251,7 +258,7 @@ def write(
     num_graded, usable, rows = len(graded), read.sifted.usable, graded["row"].to_numpy()
     with progress.step(progress.TRACES) as told:
         faults = traces.faults(
-            rows_at(usable, rows),
+            traces_at(usable, rows),
             curation.traces,
             lambda text: len(base.tokenizer.encode(text)),
         )

@@ -118,11 +118,17 @@ def rows_at(files: Sequence[Path], rows: Places) -> Iterator[Problem]:
         yield from problems_of(table)
 
 
+def traces_at(files: Sequence[Path], rows: Places) -> Iterator[tuple[str, str | None]]:
+    """The question and the trace, if it has one, of rows whose numbers ascend."""
+    for table in _tables_at(files, rows, ["question", "solution"]):
+        yield from zip(table["question"].to_pylist(), table["solution"].to_pylist(), strict=True)
+
+
 def whole(outlines: Outlines, files: Sequence[Path]) -> Iterator[Problem]:
     """The problems of outlines, in their order, with their levels and pass rates.
 
-    The files are read once, and each row that is asked for goes into the part of the order where
-    it belongs; then the parts are read one after the other. So memory holds one file or one part.
+    A file with such rows is read once, and each goes into the part of the order where it belongs;
+    then the parts are read one after the other. So memory holds one file or one part.
 
     Args:
         outlines: Of rows of the files, none twice.
@@ -131,7 +137,7 @@ def whole(outlines: Outlines, files: Sequence[Path]) -> Iterator[Problem]:
     if len(outlines) == 0:
         return
     starts = _starts(outlines["num_bytes"].to_numpy())
-    place_of = np.full(sum(pq.read_metadata(path).num_rows for path in files), -1)
+    place_of = np.full(sum(map(_num_rows, files)), -1)
     place_of[outlines["row"].to_numpy()] = np.arange(len(outlines))
     with TemporaryDirectory(prefix="parts-", dir=files[0].parent) as folder:
         parts = [Path(folder, str(start)) for start in starts]
@@ -156,9 +162,11 @@ def _part(
         writers: list[pq.ParquetWriter] = []
         first = 0
         for path in files:
+            places = place_of[first : first + _num_rows(path)]
+            first += len(places)
+            if (places < 0).all():
+                continue
             table = read_table(path).select(PROBLEM_COLUMNS)
-            places = place_of[first : first + len(table)]
-            first += len(table)
             table = table.append_column(_PLACE, pa.array(places, pa.int64()))
             writers = writers or [
                 stack.enter_context(pq.ParquetWriter(part, table.schema, compression="zstd"))
@@ -185,13 +193,18 @@ def _starts(sizes: npt.NDArray[np.int64]) -> list[int]:
 def _tables_at(
     files: Sequence[Path], rows: Places, columns: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Of each file the rows that are asked for, whose numbers ascend."""
+    """Of each file that has some, the rows that are asked for, whose numbers ascend."""
     start = 0
     for path in files:
-        table = read_table(path, columns)
-        first, last = np.searchsorted(rows, [start, start + len(table)])
-        yield table.take(pa.array(rows[first:last] - start))
-        start += len(table)
+        end = start + _num_rows(path)
+        first, last = np.searchsorted(rows, [start, end])
+        if first < last:
+            yield read_table(path, columns).take(pa.array(rows[first:last] - start))
+        start = end
+
+
+def _num_rows(path: Path) -> int:
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:

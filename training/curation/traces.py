@@ -54,26 +54,25 @@ def convert_all(problems: Sequence[Problem]) -> tuple[list[Problem], dict[str, i
 
 
 def faults(
-    problems: Iterable[Problem],
+    written: Iterable[tuple[str, str | None]],
     settings: TracesRecipe,
     count_tokens: Callable[[str], int],
 ) -> list[str | None]:
     """What is wrong with the traces.
 
     Args:
-        problems: The problems; of one without a trace nothing is wrong.
+        written: Questions and their traces; where there is none nothing is wrong.
         settings: The recipe's bounds.
         count_tokens: Length of a text as the policy reads it, tokens.
 
     Returns:
-        Of each problem its trace's first fault, in words that are the same for all such, or None.
+        Of each trace its first fault, in words that are the same for all such, or None.
     """
     found: list[str | None] = []
-    for problem in problems:
-        trace = problem["solution"]
+    for question, trace in written:
         fault = None
         if trace is not None:
-            fault = _fault(problem["question"], trace, count_tokens(trace), settings)
+            fault = _fault(question, trace, count_tokens(trace), settings)
         found.append(None if fault is None else sys.intern(fault))  # held once
     return found
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.curation import outlines
-from training.curation.outlines import Questions, numbered, outlined, rows_at, whole
+from training.curation.outlines import Questions, numbered, outlined, rows_at, traces_at, whole
 from training.curation.shards import PROBLEM_COLUMNS, SHARD_SCHEMA, write_shard
 
 
@@ -61,12 +62,46 @@ def test_names_are_numbered_in_order_whatever_chunks_they_come_in():
 def test_rows_and_questions_are_read_by_their_numbers(rows, files, asked, data):
     numbers = np.array(sorted(asked), dtype=np.int64)
     assert list(rows_at(files, numbers)) == [rows[number] for number in sorted(asked)]
+    traces = [(rows[number]["question"], rows[number]["solution"]) for number in sorted(asked)]
+    assert list(traces_at(files, numbers)) == traces
     questions = Questions(files, numbers)
     wanted = [rows[number]["question"] for number in sorted(asked)]
     assert len(questions) == len(asked)
     assert list(questions) == list(questions) == wanted
     places = sorted(data.draw(st.sets(st.sampled_from(range(len(asked)))))) if asked else []
     assert questions.at(np.array(places, dtype=np.int64)) == [wanted[place] for place in places]
+
+
+def spoil(path, columns):
+    """Makes some columns unreadable; the file still says how many rows it has."""
+    data, metadata = bytearray(path.read_bytes()), pq.read_metadata(path)
+    for number in range(metadata.num_columns):
+        column = metadata.row_group(0).column(number)
+        if column.path_in_schema.split(".")[0] in columns:
+            start = column.dictionary_page_offset or column.data_page_offset
+            data[start : start + column.total_compressed_size] = b"\xff" * (
+                column.total_compressed_size
+            )
+    path.write_bytes(data)
+
+
+def test_what_is_not_asked_for_is_not_read(rows, files, tmp_path):
+    """A pass for a few rows, or for texts, would read gigabytes of pictures."""
+    copies = [tmp_path / path.name for path in files]
+    for path, copy in zip(files, copies, strict=True):
+        copy.write_bytes(path.read_bytes())
+        spoil(copy, ["images"])
+    numbers = np.arange(40)
+    assert list(Questions(copies, numbers)) == [row["question"] for row in rows]
+    assert [trace for _, trace in traces_at(copies, numbers)] == [row["solution"] for row in rows]
+    with pytest.raises(OSError):
+        list(rows_at(copies, numbers))
+    copies[1].write_bytes(files[1].read_bytes())
+    some = np.array([9, 11, 17])  # all that are asked for are in this file
+    assert list(rows_at(copies, some)) == [rows[number] for number in some]
+    asked = outlined(files).take(pa.array(some[::-1]))
+    found = list(whole(asked, copies))
+    assert found == [rows[number] for number in some[::-1]]
 
 
 def test_parts_are_cut_by_bytes_and_not_by_rows(monkeypatch):

@@ -12,10 +12,9 @@ def count_words(text):
     return len(text.split())
 
 
-def fault_of(make, trace, question="What is 2 + 2?", **bounds):
-    rows = [make(1, question=question, solution=trace)]
-    rows.append(make(2))  # without a trace
-    fault, nothing = traces.faults(rows, TracesRecipe(**bounds), count_words)
+def fault_of(trace, question="What is 2 + 2?", **bounds):
+    written = [(question, trace), (question, None)]
+    fault, nothing = traces.faults(written, TracesRecipe(**bounds), count_words)
     assert nothing is None
     return fault
 
@@ -59,14 +58,12 @@ def test_conversions_are_counted_by_rule(make):
         ("α + β = γ, so \\boxed{4}", {}, None),
     ],
 )
-def test_each_fault_has_its_reason(trace, bounds, fault, make):
-    assert fault_of(make, trace, **bounds) == fault
+def test_each_fault_has_its_reason(trace, bounds, fault):
+    assert fault_of(trace, **bounds) == fault
 
 
-def test_the_script_of_the_question_is_no_fault(make):
-    assert (
-        fault_of(make, "Два и два это четыре. \\boxed{4}", question="Сколько будет 2 + 2?") is None
-    )
+def test_the_script_of_the_question_is_no_fault():
+    assert fault_of("Два и два это четыре. \\boxed{4}", question="Сколько будет 2 + 2?") is None
 
 
 def test_repeated_runs_are_counted_by_hand():

@@ -78,7 +78,8 @@ def find_topics(
     """Finds the topics of questions.
 
     The same questions in the same order, settings and seed give the same topics. Memory holds the
-    questions of the sample, and of all others a short vector.
+    questions of the sample and, until these are reduced, what `embed` gives of them; then of
+    every question a short vector, and the same of `PART_ROWS` others at once.
 
     Args:
         questions: In any language; those without a word have no topic.
@@ -100,6 +101,7 @@ def find_topics(
     found = weigh(texts)
     reduce = reducer(found, seed)
     own = reduce(found)
+    del found  # of an embedding model some thousand numbers a question
     vectors = np.empty((count, own.shape[1]))
     vectors[sample] = own
     for places, part in _parts(questions, others):

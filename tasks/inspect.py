@@ -14,9 +14,9 @@ from infra.inputs.folder import sample_folder
 from infra.settings import Settings
 from tasks.inputs import wanted_source
 from training.answers import Verifier
-from training.curation import own_rules
+from training.curation import own_rules, traces
 from training.curation.rows import read_rows
-from training.curation.sources import SourceRows, load_source
+from training.curation.sources import load_source
 from training.curation.step import Reject, split
 from training.curation.verifiability import drop_duplicates, keep_verifiable
 from training.recipe.curation import DUPLICATES, STEPS, VERIFIABILITY, own_steps
@@ -95,9 +95,10 @@ def inspect_lines(
     limit = min(num_rows, source.num_problems or num_rows)
     few = source.model_copy(update={"num_problems": limit, "num_planted": 0})
     loaded = load_source(few, folder, seed=0)
-    rejects = _rejects(loaded, steps)
-    reasons = {id(one.problem): one for one in rejects}
-    for row in loaded.kept[:NUM_SHOWN]:
+    rows, _ = traces.convert_all(loaded.kept)  # as every step sees them
+    rejects = [*loaded.rejects, *_rejects(rows, steps)]
+    reasons = {id(one.problem): one for one in rejects}  # ids of rows may be shared
+    for row in rows[:NUM_SHOWN]:
         yield from _row(row, reasons.get(id(row)))
     num_read = len(loaded.kept) + len(loaded.rejects)
     yield ""
@@ -120,8 +121,8 @@ def _heading(source: SourceRecipe) -> Iterator[str]:
             yield f"note: {known.note}"
 
 
-def _rejects(loaded: SourceRows, steps: Sequence[str]) -> list[Reject]:
-    rejects, rows = list(loaded.rejects), loaded.kept
+def _rejects(rows: list[Problem], steps: Sequence[str]) -> list[Reject]:
+    rejects = list[Reject]()
     with Verifier() as verifier:
         for step in steps:
             if step == VERIFIABILITY:

@@ -75,6 +75,31 @@ def test_steps_are_taken_in_their_order(rows, settings, monkeypatch):
     assert counts("duplicates", "own_order:no_sums") == {proof: 1, equal: 1, own: 1}
 
 
+def test_steps_see_traces_as_curation_does(settings, tmp_path, monkeypatch):
+    """In one format; of a row whose trace was rewritten the reason is shown, too."""
+    lines = [
+        json.dumps({"question": f"{n} + 1?", "answer": str(n + 1), "solution": trace})
+        for n, trace in enumerate(["#### 1", "It is \\boxed{2}.", None, "#### 4"])
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    monkeypatch.setitem(sys.modules, "own_traces", SimpleNamespace(unboxed=unboxed))
+    steps = ["own_traces:unboxed"]
+    told = list(inspect_lines(find_source(str(tmp_path), None, None), settings, 100, steps))
+    assert "  solution: \\boxed{1}" in told
+    assert {line.strip() for line in told if "rejected" in line} == {
+        "row inspected/000000002 - rejected: no box",
+        "row inspected/000000003 - rejected: a four",
+        "1 rejected, own_traces:unboxed: no box",
+        "1 rejected, own_traces:unboxed: a four",
+    }
+
+
+def unboxed(*, question, answer, solution, num_images, source, family, level):
+    if solution == "\\boxed{4}":
+        return "a four"
+    return None if "\\boxed" in (solution or "") else "no box"
+
+
 def no_sums(*, question, answer, solution, num_images, source, family, level):
     return "a sum" if "+" in question else None
 

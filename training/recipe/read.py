@@ -13,6 +13,8 @@ MAX_BITS = 64  # of a whole number, as TOML has it
 MAX_SHOWN_CHARACTERS = 200
 MAX_DEPTH = 16  # tables and lists inside one another; the deepest recipe has 6
 _ALLOWED_CONTROLS = "\n\r\t"
+# Keys of older recipes, and what has taken their place.
+_REPLACED = dict.fromkeys(("curation.rules", "curation.duplicates.near"), "curation.steps")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -67,7 +69,8 @@ def described(fault: ErrorDetails) -> str:
     """One fault as `field: message (got value)`, without the discriminator tags pydantic adds."""
     field = ".".join(str(part) for part in fault["loc"]) or "recipe"
     if fault["type"] == "extra_forbidden":
-        return f"{field}: unknown key"
+        hint = f"; {_REPLACED[field]} takes its place" if field in _REPLACED else ""
+        return f"{field}: unknown key{hint}"
     given = fault.get("input")
     shown = f" (got {_shown(given)})" if isinstance(given, str | int | float | bool) else ""
     return f"{field}: {fault['msg']}{shown}"

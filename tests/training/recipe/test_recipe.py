@@ -123,6 +123,14 @@ BROKEN = {
     "negative seed": (lambda v: v.update(seed=-1), "seed"),
     "missing section": (lambda v: v.pop("model"), "model"),
     "unknown engine": (lambda v: v["rollout"].update(engine="sglang"), "sglang"),
+    "a key of older recipes": (
+        lambda v: v["curation"].update(rules=[]),
+        "curation.rules: unknown key; curation.steps takes its place",
+    ),
+    "a nested key of older recipes": (
+        lambda v: v["curation"].update(duplicates={"near": False}),
+        "curation.duplicates.near: unknown key; curation.steps takes its place",
+    ),
     "unknown rollout key": (lambda v: v["rollout"].update(sleep=1), "sleep: unknown key"),
     "tensor parallel": (lambda v: v["rollout"].update(tensor_parallel=3), "tensor_parallel (3)"),
     "vllm's key": (lambda v: v["rollout"].update(engine="transformers"), "unknown key"),

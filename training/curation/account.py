@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -156,10 +157,10 @@ def graded_rows(problems: Outlines, found: Topics, chosen: Selection) -> Iterato
     for curated, places in chosen.sets.items():
         for place in places:
             set_of[place] = curated
-    others = zip(found.names, found.places, set_of, strict=True)
-    for batch in problems.select(_OF_OUTLINES).to_batches(MAX_GROUP_ROWS):
-        for row, (topic, (x, y), name) in zip(batch.to_pylist(), others, strict=False):
-            yield row | {"topic": topic, "x": x, "y": y, "set": name}
+    batches = problems.select(_OF_OUTLINES).to_batches(MAX_GROUP_ROWS)
+    rows = chain.from_iterable(batch.to_pylist() for batch in batches)
+    for row, topic, (x, y), name in zip(rows, found.names, found.places, set_of, strict=True):
+        yield row | {"topic": topic, "x": x, "y": y, "set": name}
 
 
 def examples(chosen: Selection, topic_of: Sequence[str], seed: int) -> list[int]:

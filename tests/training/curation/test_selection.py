@@ -242,6 +242,21 @@ def test_a_set_is_as_full_as_its_sources_allow(given_rows, most, size, seed):
         assert count <= most.get(source, count)
 
 
+def test_a_row_that_a_set_offers_is_left_for_that_whatever_another_set_says_of_it():
+    rows = [row(n, source="large", pass_rate=0.5) for n in range(4)] + [row(9, pass_rate=0.9)]
+    hard = text_set("hard", 5, max_pass_rate=0.25)
+    some = text_set("some", 1, max_pass_rate=0.5, max_per_source={"large": 3})
+    for sets in ([hard, some], [some, hard]):
+        result = select(rows, sets, seed=0)
+        assert [len(result.sets[name]) for name in ("hard", "some")] == [0, 1]
+        assert result.left.pop("p0009") == "too easy for the base model"
+        # Of four the source gives three, and of these the set takes one.
+        assert Counter(result.left.values()) == {"not selected": 2, "its source gives no more": 1}
+    # The last one is admitted once more, and its source gives it.
+    rest = select(rows, [hard, some, text_set("rest", 1, max_pass_rate=0.5)], seed=0).left
+    assert Counter(rest.values()) == {"not selected": 2, "too easy for the base model": 1}
+
+
 @settings(max_examples=60, deadline=None)
 @given(problems, set_recipes, st.integers(0, 2**31 - 1))
 def test_a_row_is_left_for_what_the_first_set_of_its_modality_says(rows, sets, seed):
@@ -258,7 +273,11 @@ def test_a_row_is_left_for_what_the_first_set_of_its_modality_says(rows, sets, s
         return "too easy for the base model" if each["pass_rate"] > one.max_pass_rate else None
 
     by_id = {each["id"]: each for each in rows}
-    for id_, why in select(rows, sets, seed).left.items():
+    result = select(rows, sets, seed)
+    num_taken = sum(map(len, result.sets.values()))
+    # No set is offered more than two rows.
+    assert num_taken + [*result.left.values()].count("not selected") <= 2 * len(sets)
+    for id_, why in result.left.items():
         refusals = [refusal(by_id[id_], one) for one in sets]
         others = [one for one in refusals if one != "no set of its modality"]
         if None in refusals:

@@ -58,7 +58,7 @@ class Score(Record):
         measures: Further measures of the benchmark.
         reading: Share of the problems with a reading that the response transcribed rightly; None
             if no problem has one.
-        failures: How many questions got no response, by why; they count as not right.
+        failures: How many answers did not come, by why; they count as not right.
         findings: What the judge came to, where it was asked because the rules found no answer.
         judge: Who it was, `model, prompt version`; None where there is none.
     """
@@ -87,7 +87,7 @@ class Score(Record):
 
     @property
     def num_failed(self) -> int:
-        """Questions without a response, of the policy or of its judge.
+        """Answers that did not come, of the policy or of its judge: a question may have several.
 
         The score is not over the whole benchmark then.
         """
@@ -97,7 +97,7 @@ class Score(Record):
 def unanswered(scores: Iterable[Score]) -> list[str]:
     """The scores that are not over their whole benchmark: a sentence for each."""
     return [
-        f"{one.policy} on {one.benchmark}: {one.num_failed} question(s) have no response ("
+        f"{one.policy} on {one.benchmark}: {one.num_failed} answer(s) did not come ("
         + ", ".join(f"{why}: {count}" for why, count in _reasons(one).items())
         + "). The score counts them as not right, and is no score of the whole benchmark."
         for one in scores

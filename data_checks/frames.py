@@ -140,7 +140,7 @@ def scores_frame(
     Returns:
         `id` = policy/benchmark, `policy`, `benchmark`, `value`, `low`, `high`, `num_problems`,
         `num_answered`, the problems with predictions; `num_predictions`, and how many are
-        `wanted`; `num_failed`, questions without a response, of the policy or the judge; and
+        `wanted`; `num_failed`, answers that did not come, of the policy or the judge; and
         `error`, the distance between the predictions' accuracy and the score's: its value, or the
         accuracy that it states beside a value of another kind.
     """

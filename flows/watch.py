@@ -236,7 +236,7 @@ def _scores(settings: Settings, folder: Path) -> tuple[Score, ...]:
 def accuracy_table(scores: Sequence[Score]) -> Table:
     """Score of every policy on every benchmark, in percent, with the 95 % interval.
 
-    A star marks one that is not over the whole benchmark; another metric than the plain accuracy
+    A star marks one of which answers did not come; another metric than the plain accuracy
     is named.
     """
     metrics = {score.benchmark: score.metric for score in scores}

@@ -162,12 +162,13 @@ def summarize(
         for arm in grid.arms
         if (own := {one.record.seed: one for one in trained if one.arm.name == arm.name})
     }
-    found = [one for arm in by_arm.values() for one in _accuracies(arm)]
+    benchmarks = _benchmarks(trained)
+    found = [one for arm in by_arm.values() for one in _accuracies(arm, benchmarks)]
     compared = [
         one
         for arm in grid.arms
         if arm.over is not None and {arm.name, arm.over} <= by_arm.keys()
-        for one in _compare(by_arm[arm.over], by_arm[arm.name])
+        for one in _compare(by_arm[arm.over], by_arm[arm.name], benchmarks)
     ]
     comparisons = _corrected([one for one in compared if isinstance(one, Comparison)])
     return AblationResult(
@@ -221,10 +222,12 @@ def mean_of(values: Mapping[int, float], over_items: Interval | None) -> Mean:
     return Mean(value=mean, seeds=dict(values), over_seeds=over_seeds, over_items=over_items)
 
 
-def _accuracies(seeds: Mapping[int, Trained]) -> Iterator[Accuracy | Incomplete]:
-    """An arm on each benchmark that one of its seeds has."""
+def _accuracies(
+    seeds: Mapping[int, Trained], benchmarks: Sequence[str]
+) -> Iterator[Accuracy | Incomplete]:
+    """An arm on each of the benchmarks."""
     arm = next(iter(seeds.values())).arm.name
-    for benchmark in _benchmarks(seeds.values()):
+    for benchmark in benchmarks:
         scores = {seed: _score(one, benchmark) for seed, one in seeds.items()}
         if reason := incomplete(_named(arm, scores)):
             yield Incomplete(arm=arm, benchmark=benchmark, reason=reason)
@@ -250,15 +253,15 @@ def _accuracies(seeds: Mapping[int, Trained]) -> Iterator[Accuracy | Incomplete]
 
 
 def _compare(
-    before: Mapping[int, Trained], after: Mapping[int, Trained]
+    before: Mapping[int, Trained], after: Mapping[int, Trained], benchmarks: Sequence[str]
 ) -> Iterator[Comparison | Incomplete]:
-    """An arm against another on each benchmark, over the seeds that both have."""
+    """An arm against another on each of the benchmarks, over the seeds that both have."""
     seeds = [seed for seed in after if seed in before]
     if not seeds:
         return
     arm, over = after[seeds[0]].arm.name, before[seeds[0]].arm.name
     extra = mean_cost(after[seed] for seed in seeds).less(mean_cost(before[seed] for seed in seeds))
-    for benchmark in _benchmarks(arms[seed] for arms in (after, before) for seed in seeds):
+    for benchmark in benchmarks:
         first = {seed: _score(before[seed], benchmark) for seed in seeds}
         second = {seed: _score(after[seed], benchmark) for seed in seeds}
         if reason := incomplete(_named(over, first) | _named(arm, second)):

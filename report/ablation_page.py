@@ -13,7 +13,7 @@ HOW = (
     "and item: its first interval is a t-interval over seeds, its second a bootstrap over items, "
     "each drawn with its answers of all seeds; p is the exact sign-flip test over items, with "
     "Holm’s correction over all rows. “up” and “down” mean that every interval there is excludes "
-    "0 and that p, where it is known, is at most 0.05, “not shown” that one of them does not, "
+    "0 and that p is at most 0.05, “not shown” that one of them does not, or that there is no p, "
     "which is no proof that there is no gain. What a seed did not score in full is in no mean. "
     "Learner time is selection, scoring and updates; sampler time is rollouts; both leave out "
     "process starts, curation and evaluation. A stage that arms share counts in full in each."

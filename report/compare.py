@@ -173,8 +173,8 @@ def _gains(runs: Sequence[Compared]) -> Section:
         "95 % interval is a paired bootstrap over problems, or over groups of them where a "
         "benchmark has groups; p is the exact two-sided sign-flip test over the same, "
         "with Holm’s correction over the benchmarks of a table. “not shown” means "
-        "that the interval includes 0 or that p is above 0.05. One run of a recipe says nothing "
-        "of other seeds."
+        "that the interval includes 0 or that p is above 0.05 or unknown. One run of a recipe "
+        "says nothing of other seeds."
     )
     return Section("Gains", "gains", (*blocks, Prose(note, "muted")))
 

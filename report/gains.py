@@ -55,16 +55,17 @@ def verdict_of(intervals: Iterable[tuple[float, float]], p: float | None) -> str
     """Whether a gain is shown: `up`, `down`, `not shown` or `no interval`.
 
     Of ten benchmarks that differ by nothing, at least one interval excludes 0 in two comparisons of
-    five: so p has to say it, too.
+    five: so p has to say it, too, and where it is unknown nothing is shown.
 
     Args:
         intervals: The gain's 95 % intervals, all that there are.
-        p: Two-sided, after Holm's correction over all that is compared; None where unknown.
+        p: Two-sided, after Holm's correction over all that is compared; None where the answers
+            are not at hand.
     """
     known = list(intervals)
     if not known:
         return "no interval"
-    if p is not None and p > ALPHA:
+    if p is None or p > ALPHA:
         return "not shown"
     if all(low > 0 for low, _ in known):
         return "up"
@@ -106,8 +107,8 @@ def incomplete(scores: Mapping[str, Score | None]) -> str | None:
     if absent := [name for name, one in scores.items() if one is None]:
         return f"{' and '.join(absent)} did not evaluate it"
     known = {name: one.num_failed for name, one in scores.items() if one is not None}
-    lacking = [f"{name} has {number}" for name, number in known.items() if number]
-    return f"questions without a response: {', '.join(lacking)}" if lacking else None
+    lacking = [f"{name} lacks {number}" for name, number in known.items() if number]
+    return f"answers that did not come: {', '.join(lacking)}" if lacking else None
 
 
 def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:
@@ -129,7 +130,7 @@ def difference(
 
     Both are of the scores' own metric, worked out again from the answers. There is neither where
     the metric is unknown or another one, where the policies answered other problems or in other
-    clusters, where the answers do not tell what the metric needs, where a question has no response,
+    clusters, where the answers do not tell what the metric needs, where an answer did not come,
     or where the files contradict each other: the answers give another score than the one written
     beside them.
 
@@ -193,7 +194,7 @@ def changes_of(
 def values_of(score: Score, answers: pd.DataFrame) -> list[Value]:
     """The summands of a score; none where the answers cannot tell them."""
     metric = metric_named(score.metric)
-    if metric is None:
+    if metric is None or answers.empty:
         return []
     if metric.values is not accuracy and not {"cluster", "part"} <= set(answers.columns):
         return []

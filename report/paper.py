@@ -71,7 +71,7 @@ def _cell(score: Score | None) -> str | Cell:
     if score.kind != "shipped":
         return Cell(f"not the benchmark: of kind {score.kind or 'unknown'}", "muted")
     if score.num_failed:
-        return Cell(f"not in full: {score.num_failed} without a response", "bad")
+        return Cell(f"not in full: {score.num_failed} answer(s) did not come", "bad")
     if score.num_problems != ITEMS[score.benchmark]:
         return Cell(f"not in full: {score.num_problems} of {ITEMS[score.benchmark]} items", "muted")
     if metric_named(score.metric) is not METRICS[BENCHMARKS[score.benchmark].METRIC]:

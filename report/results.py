@@ -43,7 +43,7 @@ def headline(evidence: Evidence) -> Section:
             "of them where a benchmark has groups). p is two-sided, of the exact sign-flip test "
             "over the same (McNemar’s with one answer a problem), with Holm’s correction over the "
             "benchmarks of a comparison. A stage earned its place where that interval lies above 0 "
-            "and p, where the answers are at hand, is at most 0.05; else its gain is “not shown”."
+            "and p is at most 0.05; else, or where the answers are not at hand, it is “not shown”."
         ),
         _stage_table(evidence.benchmarks, by_stage, places),
     )

@@ -14,7 +14,7 @@ AXIS, INTERVAL, VALUE = "┈━╋"  # of one width, in any font
 
 
 def score_page(scores: Sequence[Score]) -> str:
-    """Every policy on every benchmark as Markdown; a star marks what is not of the whole benchmark.
+    """Every policy on every benchmark as Markdown; a star marks where answers did not come.
 
     Args:
         scores: Of one evaluation, at least one.

@@ -1,11 +1,11 @@
 """The responses that a running stage has collected, on their way into the store and back.
 
-The stage's processes write a chunk of verified responses every few seconds
-(`training.sampling.chunks`). A thread here uploads those that are there, several at a time, and
-enters them under the key of `tasks.keys.responses_keys`, as `keys/<key>/chunks/000001.json`. The
-next attempt reads them all. When evaluation is finished, its own go; curation's stay for other
-curations. What curation finds in shards of rows (`training.curation.shard_work`) goes the same way,
-under the key of `tasks.keys.shards_key`.
+The stage's processes write a chunk of responses every few seconds, verified unless the stage is
+told to stop (`training.sampling.chunks`). A thread here uploads those that are there, several at a
+time, and enters them under the key of `tasks.keys.responses_keys`, as
+`keys/<key>/chunks/000001.json`. The next attempt reads them all. When evaluation is finished, its
+own go; curation's stay for other curations. What curation finds in shards of rows
+(`training.curation.shard_work`) goes the same way, under the key of `tasks.keys.shards_key`.
 """
 
 import shutil

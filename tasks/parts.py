@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from contracts.artifact import Artifact
+from contracts.failures import is_final
 from contracts.job import PART
 from contracts.provenance import Ingredients
 from infra.store import Store
@@ -109,7 +110,8 @@ def publish_parts(
 ) -> tuple[dict[str, Artifact], bool]:
     """Stores what was asked this time.
 
-    A part in which a question stayed without an answer gets no key: the next run asks again.
+    A part in which a question stayed without an answer gets no key: the next run asks again. A
+    prompt without room has none in any run, and keeps no key away.
 
     Args:
         run: The run that has asked.
@@ -140,7 +142,8 @@ def publish_parts(
 
 
 def _is_answered(path: Path) -> bool:
-    """Whether every question has an answer, of the policy and of the judge."""
+    """Whether every question has an answer that can come, of the policy and of the judge."""
     table = pq.read_table(path, columns=["failure", "judge_finding"])
-    no_failure = table["failure"].null_count == len(table)
-    return no_failure and "failed" not in table["judge_finding"].unique().to_pylist()
+    failures = [one for one in table["failure"].unique().to_pylist() if one is not None]
+    findings = table["judge_finding"].unique().to_pylist()
+    return all(map(is_final, failures)) and "failed" not in findings

@@ -50,4 +50,4 @@ def test_a_score_that_is_not_of_the_whole_benchmark_is_marked():
     cells = [next(column.cells) for column in table.columns]
     assert cells == ["base", "50.0% [40.0%, 60.0%]", "50.0% [40.0%, 60.0%] *"]
     (said,) = unanswered([whole, lacking])
-    assert said.startswith("base on b: 5 question(s) have no response (time-out: 2, the judge: 3).")
+    assert said.startswith("base on b: 5 answer(s) did not come (time-out: 2, the judge: 3).")

@@ -144,7 +144,7 @@ def test_what_a_seed_did_not_score_in_full_is_named_and_in_no_mean(grid, runs):
     assert [one.arm for one in result.accuracies] == ["cs"]
     assert result.comparisons == ()
     assert result.paper[1].our_gain is None
-    reason = "questions without a response: cs+rl with seed 1 has 3"
+    reason = "answers that did not come: cs+rl with seed 1 lacks 3"
     assert [(one.arm, one.over, one.reason) for one in result.incomplete] == [
         ("cs+rl", None, reason),
         ("cs+rl", "cs", reason),
@@ -158,6 +158,30 @@ def test_a_benchmark_that_one_seed_lacks_is_named_and_in_no_mean(grid, runs):
     result = summarize(grid, runs, {})
     assert [one.arm for one in result.accuracies] == ["cs"]
     assert {one.reason for one in result.incomplete} == {"cs+rl with seed 0 did not evaluate it"}
+
+
+def test_a_benchmark_that_all_seeds_of_an_arm_lack_is_named(grid, runs):
+    for number in (3, 4, 5):
+        runs[number] = replace(runs[number], evidence=replace(runs[number].evidence, scores=()))
+    result = summarize(grid, runs, {})
+    assert [one.arm for one in result.accuracies] == ["cs"] and result.comparisons == ()
+    lacking = [f"cs+rl with seed {seed}" for seed in range(3)]
+    reason = f"{' and '.join(lacking)} did not evaluate it"
+    assert [(one.arm, one.over, one.reason) for one in result.incomplete] == [
+        ("cs+rl", None, reason),
+        ("cs+rl", "cs", reason),
+    ]
+
+
+def test_seeds_without_items_show_no_gain(grid):
+    """Three seeds of one gain: their interval lies above 0, and there is no p without answers."""
+    runs = [trained(grid, "cs", seed, 10) for seed in range(3)]
+    for seed, right in enumerate((15, 15, 16)):
+        one = trained(grid, "cs+rl", seed, right)
+        runs.append(replace(one, evidence=replace(one.evidence, predictions=None)))
+    (gain,) = summarize(grid, runs, {}).comparisons
+    assert gain.mean.over_seeds[0] > 0 and gain.p is None
+    assert gain.verdict == "not shown"
 
 
 def test_gains_are_over_the_seeds_that_both_arms_have(grid, runs):

@@ -102,7 +102,7 @@ def test_questions_without_a_response_are_refused_in_words(pair) -> None:
         one["failures"] = {"time-out": 2, "status 503": 1}
     (folder / "scores.json").write_text(json.dumps(scores))
     other = _again(other, folder)
-    reason = "questions without a response: other has 3"
+    reason = "answers that did not come: other lacks 3"
     assert run_gains(first, other) == [Refused(name, reason) for name in first.evidence.benchmarks]
 
 

@@ -48,8 +48,8 @@ def test_all_ten_in_full_have_an_average():
     ("changes", "told"),
     [
         ({"num_problems": 30}, "not in full: 30 of 3940 items"),
-        ({"failures": {"time-out": 2}}, "not in full: 2 without a response"),
-        ({"findings": {"failed": 1}}, "not in full: 1 without a response"),
+        ({"failures": {"time-out": 2}}, "not in full: 2 answer(s) did not come"),
+        ({"findings": {"failed": 1}}, "not in full: 1 answer(s) did not come"),
         ({"metric": "accuracy"}, "another metric: accuracy"),
         ({"kind": "file"}, "not the benchmark: of kind file"),
         ({"kind": None}, "not the benchmark: of kind unknown"),

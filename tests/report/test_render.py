@@ -186,7 +186,9 @@ def test_an_interval_alone_makes_no_verdict_where_holms_p_is_large() -> None:
     one = Difference("b", "base", "rl", 0.06, 0.02, 0.11, p=2 * 0.5**6)
     others = [replace(one, p=1.0)] * 9
     assert one.verdict == "up" and corrected([one, *others])[0].verdict == "not shown"
-    assert replace(one, p=None).verdict == "up"  # no answers at hand
+    for bounds in ((0.02, 0.11), (-0.11, -0.02)):  # no answers at hand
+        unknown = replace(one, low=bounds[0], high=bounds[1], p=None)
+        assert unknown.verdict == "not shown"
 
 
 @pytest.mark.parametrize("lacking", [{"failures": {"time-out": 3}}, {"findings": {"failed": 3}}])
@@ -195,7 +197,7 @@ def test_questions_without_a_response_are_no_loss(made_up_run, lacking) -> None:
     _edit_score(folders["evaluate"], "pocket_text", "text_rl", **lacking)
     texts, pictures = gains(gather(run, folders), "multimodal_rl", "text_rl")
     assert (texts.verdict, texts.p) == ("no interval", None) and pictures.verdict == "not shown"
-    assert "text_rl on pocket_text: 3 question(s) have no response" in render(run, folders).html
+    assert "text_rl on pocket_text: 3 answer(s) did not come" in render(run, folders).html
 
 
 def test_p_is_mcnemars_with_holms_correction_over_the_benchmarks(made_up_run) -> None:

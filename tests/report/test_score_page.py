@@ -33,4 +33,4 @@ def test_every_score_has_its_row_and_what_is_lacking_is_said():
     assert page.count(f"| base | 50.0 %{rest}") == 2
     assert page.count(f"| text_rl | 50.0 %{rest}") == 1  # the other is not of the whole benchmark
     assert page.count(f"| text_rl | 50.0 % \\*{rest}") == 1
-    assert "\\* text_rl on gpqa-diamond: 2 question(s) have no response" in page
+    assert "\\* text_rl on gpqa-diamond: 2 answer(s) did not come" in page

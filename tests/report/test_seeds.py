@@ -71,7 +71,7 @@ def test_what_a_seed_did_not_score_in_full_is_named_and_in_no_mean(tmp_path: Pat
     scores["scores"][1]["failures"] = {"time-out": 4}
     path.write_text(json.dumps(scores))
     table = seeds_table(folders)
-    said = "not in full: questions without a response: cold_start of folder 2 has 4"
+    said = "not in full: answers that did not come: cold_start of folder 2 lacks 4"
     assert f"| pocket_text | 50.0 % ± 0.0 | {said} |" in table
     assert f"| pocket_text | {said} | {said} |" in table
     assert "70.0 %" not in table and "+20.0" not in table

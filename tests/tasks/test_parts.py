@@ -15,7 +15,7 @@ from drills.disturbed import Watcher
 from tasks import pools
 from tasks.keys import ingredients, input_digests, stage_key
 from tasks.make import make_artifact
-from tasks.parts import find_parts
+from tasks.parts import FILE, FOLDER, find_parts
 from tasks.requested import make_and_enter
 from tests.endpoint import Raw, completion, question_of
 from tests.tasks.machine import Machine, recipe
@@ -42,15 +42,15 @@ class Evaluator(Machine):
         run = self.run(recipe())
         return run.store().publish(folder, "input", run.provenance("model", {}))
 
-    def evaluate(self, mine: Recipe, policies: dict[str, Artifact]) -> Artifact:
+    def evaluate(
+        self, mine: Recipe, policies: dict[str, Artifact], execute=in_this_process
+    ) -> Artifact:
         run = self.run(mine)
         store, inputs = run.store(), policies | self.resolve(mine).benchmarks
         digests = input_digests(store, mine, "evaluate", inputs)
         made_of = ingredients(mine, "evaluate", "evaluate", digests)
         self.key = stage_key(made_of)
-        return make_artifact(
-            run, store, "evaluate", made_of, inputs, Watcher(), execute=in_this_process
-        )
+        return make_artifact(run, store, "evaluate", made_of, inputs, Watcher(), execute=execute)
 
     def evaluate_elsewhere(self, mine: Recipe, policies: dict[str, Artifact]) -> Artifact:
         """As a run whose evaluation is in another pool, with that pool's part in this process."""
@@ -168,3 +168,29 @@ def test_what_has_no_answer_is_not_taken_for_finished(machine, endpoint, place):
     assert len(asked(endpoint)) == 2  # what was answered is not asked again
     assert machine.store.find(machine.key) == whole
     assert Path(machine.store.fetch(whole) / "predictions.parquet").is_file()
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_finished"),
+    [("prompt too long: 9 tokens leave no room", True), ("status 400: prompt too long", False)],
+)
+def test_a_prompt_without_room_is_not_asked_again_by_any_run(
+    machine, endpoint, failure, is_finished
+):
+    """As if the first question were longer than what the model holds: it is in every run."""
+    endpoint.models = ["one"]
+    endpoint.answer = lambda body: completion("\\boxed{1}", model="one")
+    one = machine.policy(endpoint.address, "one")
+
+    def without_room(job, *_, **__):
+        in_this_process(job)
+        path = job.output / FOLDER / "base" / "pocket_text" / FILE
+        rows = pd.read_parquet(path)
+        rows.loc[0, "failure"] = failure
+        rows.to_parquet(path)
+
+    first = machine.evaluate(of(TEXT), {"base": one}, without_room)
+    assert len(asked(endpoint)) == 3
+    assert machine.store.find(machine.key) == (first if is_finished else None)
+    given = {"base": one} | machine.resolve(of(TEXT)).benchmarks
+    assert len(find_parts(machine.store, of(TEXT), given, "code").found) == is_finished

@@ -44,7 +44,7 @@ from training.recipe.recipe import Recipe
 from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine, open_sampler
 from training.rollout.protocol import RolloutEngine, SamplingSettings
-from training.rollout.room import room_tokens
+from training.rollout.room import refuse_crowded, room_tokens
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
@@ -83,13 +83,14 @@ def curate(
 
     Raises:
         DataError: A source or a benchmark is missing, unreadable or lacks a column.
-        RecipeError: A benchmark is unknown.
+        RecipeError: A benchmark is unknown, or a stage's responses leave its prompts no room.
         ModelError: The folder holds no model, or the probe refuses it.
         Preempted: The stage was told to stop.
     """
     hardware, grader = recipe.hardware, recipe.curation.grader
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
+    refuse_crowded(recipe.crowded(room_tokens(base, recipe.rollout)))
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
 
@@ -192,13 +193,12 @@ def row_steps(
 ) -> RowSteps:
     """What is looked for in a shard, by the recipe."""
     curation = recipe.curation
-    # What the base has no room for could only be asked of nobody.
-    room = room_tokens(base, recipe.rollout) - curation.max_response_tokens
     return RowSteps(
         verifier,
         partial(count_prompt_tokens, base),
         BenchmarkIndex(benchmarks),
-        min(curation.max_prompt_tokens, room),
+        # What the base has no room for could only be asked of nobody.
+        curation.kept_prompt_tokens(room_tokens(base, recipe.rollout)),
         curation.decontamination.containment,
         curation.duplicates.similarity,
         curation.steps,

@@ -21,11 +21,13 @@ from training.evaluation.registry import load_benchmarks
 from training.evaluation.summary import write_scores
 from training.model.policy import load_policy
 from training.recipe.endpoint import EndpointRecipe, JudgeRecipe
+from training.recipe.lengths import no_room
 from training.recipe.recipe import Recipe
 from training.records import write_problems
 from training.rollout.engine import open_engine
 from training.rollout.http_engine import HttpEngine
 from training.rollout.protocol import Answerer, Request, RolloutEngine
+from training.rollout.room import refuse_crowded, room_tokens
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
@@ -69,7 +71,7 @@ def evaluate(
         resume: A folder with the chunks of earlier attempts.
 
     Raises:
-        RecipeError: A benchmark is unknown.
+        RecipeError: A benchmark is unknown, or the responses leave no room for any prompt.
         DataError: A benchmark's files are not what was published, or one cannot be scored.
         ModelError: A folder holds no model, or the probe refuses it.
         InputError: An endpoint will not do, or has stopped answering.
@@ -132,6 +134,8 @@ def _ask_policies(
         if (folder / ENDPOINT_FILE).is_file():
             return _open_endpoint(folder, recipe, sees=sees)
         loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
+        room = room_tokens(loaded, recipe.rollout)
+        refuse_crowded(no_room(room, "evaluation", recipe.evaluation.max_response_tokens))
         engine = open_engine(recipe.rollout, loaded, previous=engine)
         return engine
 

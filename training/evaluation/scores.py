@@ -90,7 +90,7 @@ def score_of(
 
 
 def _failures(predictions: Sequence[Prediction]) -> dict[str, int]:
-    """Why questions got no response: what stands before a colon, which may quote anything."""
+    """Why answers did not come: what stands before a colon, which may quote anything."""
     whys = [row["failure"] for row in predictions if row["failure"]]
     return dict(sorted(Counter(why.partition(":")[0] for why in whys).items()))
 

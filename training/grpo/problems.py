@@ -1,19 +1,16 @@
 """The problems that an RL stage learns from."""
 
-from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
 from datasets import Dataset, concatenate_datasets
 
 from contracts.errors import DataError
 from training.model.policy import Policy
+from training.recipe.lengths import no_room
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, sets_of
-from training.records import Problem, read_problems
-from training.rollout.protocol import Prompt
-from training.rollout.room import check_room, room_tokens
-from training.runtime import device
+from training.records import read_problems
+from training.rollout.room import refuse_crowded, room_tokens
 
 
 def stage_problems(data: Path, stage: RlStage) -> Dataset:
@@ -41,28 +38,19 @@ def _read(path: Path) -> Dataset:
     return problems
 
 
-def check_lengths(
-    problems: Iterable[Problem], policy: Policy, recipe: Recipe, stage: RlStage
-) -> None:
-    """Refuses problems whose prompt and response exceed what the sampler holds.
+def check_lengths(policy: Policy, recipe: Recipe, stage: RlStage) -> None:
+    """Refuses a stage whose responses leave no room for the longest prompt that curation keeps.
 
-    Curation has kept no prompt longer than `max_prompt_tokens`: where there is room for that, none
-    is looked at.
+    Curation has refused it already, unless its sets are older than the stage's bound.
 
     Args:
-        problems: All of the stage's, the same on every rank; each looks at its share.
         policy: What is sampled from.
-        recipe: Its `rollout`, and curation's longest prompt.
+        recipe: Its `rollout`, and curation's bounds.
         stage: Its longest response.
 
     Raises:
-        DataError: A prompt leaves no room for its response.
+        RecipeError: They leave none.
     """
     room = room_tokens(policy, recipe.rollout)
-    if recipe.curation.max_prompt_tokens + stage.max_response_tokens <= room:
-        return
-    named = (
-        (f"stage {stage.name}, problem {one['id']}", Prompt(one["question"], one["images"]))
-        for one in islice(problems, device.rank(), None, device.world_size())
-    )
-    check_room(policy, named, stage.max_response_tokens, room)
+    kept = recipe.curation.kept_prompt_tokens(room)
+    refuse_crowded(no_room(room, f"stage {stage.name}", stage.max_response_tokens, kept))

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -101,7 +100,8 @@ def train(
         places: Where step checkpoints are saved, and which one to go on from.
 
     Raises:
-        DataError: The set is missing or empty, or a prompt leaves no room for its response.
+        DataError: The set is missing or empty.
+        RecipeError: Curation's longest prompt leaves no room for the response.
         ModelError: See `load_policy` and `open_engine`.
         Preempted: SIGTERM came; the state is saved.
     """
@@ -115,7 +115,6 @@ def train(
     )
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
-        check_lengths(chain(problems, held_out), grpo.policy, recipe, stage)
         with Checkpoints(
             recipe.checkpoints, places, output, grpo.learner, grpo.state
         ) as checkpoints:
@@ -171,6 +170,7 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self.policy = load()
+        check_lengths(self.policy, recipe, stage)
         # Adapters leave the base as it was: it needs no second copy.
         has_copy = stage.kl is not None and stage.lora is None
         self._reference = reference = ForwardPass(load()).eval() if has_copy else None

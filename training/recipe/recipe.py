@@ -5,6 +5,7 @@ field, the rule and the fix. The order of the training stages is data: the list 
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,6 +39,8 @@ from training.recipe.curation import (
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.gates import GatesRecipe
 from training.recipe.hardware import HardwareRecipe, misplaced, uneven
+from training.recipe.lengths import no_room
+from training.recipe.logs import LoggingRecipe
 from training.recipe.places import check_place
 from training.recipe.read import check_texts, described, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
@@ -144,29 +147,16 @@ class CurationRecipe(Strict):
     balance_by: Literal["topic", "family"] = "topic"
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
+    def kept_prompt_tokens(self, room: int) -> int:
+        """The longest prompt that stays where prompt and response have so many tokens."""
+        return min(self.max_prompt_tokens, room - self.max_response_tokens)
+
 
 class AnswersRecipe(Strict):
     """What the verifier takes for right, in curation, RL and evaluation alike."""
 
     # Whether a rightly rounded decimal stands for an exact reference: `0.67` for `2/3`.
     accept_rounded: bool = False
-
-
-class LoggingRecipe(Strict):
-    """Where the figures of training stages go beside their `metrics.jsonl`; they change no result.
-
-    Addresses and credentials are the environment's: a recipe is shown in reports.
-    """
-
-    sinks: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
-    project: Name = "revisual"  # W&B's project, MLflow's experiment
-
-    @field_validator("sinks")
-    @classmethod
-    def _each_once(cls, sinks: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(sinks)) != len(sinks):
-            raise ValueError(f"a sink is named once, these are {list(sinks)}")
-        return sinks
 
 
 class Recipe(Strict):
@@ -234,6 +224,22 @@ class Recipe(Strict):
                     f"curation.max_prompt_tokens and max_response_tokens, {longest} together"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _responses_have_room(self) -> "Recipe":
+        """In vLLM's own bound; the model's is known when curation begins."""
+        bound = self.rollout.max_length_tokens if self.rollout.engine == "vllm" else None
+        if bound is not None and (wrong := next(self.crowded(bound), None)):
+            raise ValueError(wrong)
+        return self
+
+    def crowded(self, room: int) -> Iterator[str]:
+        """The responses that leave no room for their prompts in so many tokens, each with why."""
+        yield from no_room(room, "curation", self.curation.max_response_tokens)
+        kept = self.curation.kept_prompt_tokens(room)
+        for one in (stage for stage in self.stages if stage.kind == "rl"):
+            yield from no_room(room, f"stage {one.name}", one.max_response_tokens, kept)
+        yield from no_room(room, "evaluation", self.evaluation.max_response_tokens)
 
     @model_validator(mode="after")
     def _planted_leaks_leak(self) -> "Recipe":
@@ -322,13 +328,12 @@ def from_folder(recipe: Recipe, folder: Path) -> Recipe:
         one.model_copy(update={"path": one.path and _from_folder(one.path, folder)})
         for one in recipe.evaluation.benchmarks
     )
-    evaluation = recipe.evaluation.model_copy(update={"benchmarks": benchmarks})
     return recipe.model_copy(
         update={
             "model": _model_from(recipe.model, folder),
             "sources": sources,
             "curation": _curation_from(recipe.curation, folder),
-            "evaluation": evaluation,
+            "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
         }
     )
 

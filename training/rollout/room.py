@@ -1,12 +1,14 @@
 """Whether a prompt and its longest response have room where a model answers: none is ever cut.
 
-A sampling job counts a question without room as one without a response. What cannot go on without
-one refuses it before anything is sampled, and curation keeps no prompt that has no room.
+A sampling job counts a question without room as one without a response, for good. RL cannot go on
+without one: curation keeps no prompt that has no room, and a recipe whose RL stages have less room
+than curation's prompts need is refused when curation begins, and when such a stage does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from contracts.errors import DataError
+from contracts.errors import DataError, RecipeError
+from contracts.failures import TOO_LONG
 from training.model.encoding import EncodedPrompt, encode_prompt
 from training.model.policy import Policy
 from training.recipe.recipe import RolloutRecipe
@@ -25,6 +27,25 @@ def room_tokens(policy: Policy, rollout: RolloutRecipe) -> int:
     return int(policy.model.config.get_text_config().max_position_embeddings)
 
 
+def refuse_crowded(wrong: Iterator[str]) -> None:
+    """Refuses a recipe of which something is wrong with the room for a response.
+
+    Args:
+        wrong: See `training.recipe.lengths.no_room`.
+
+    Raises:
+        RecipeError: There is such a thing; the first is told.
+    """
+    for first in wrong:
+        rule, _, fix = first.partition("; ")
+        raise RecipeError(
+            "There is no room for the responses that the recipe asks for.",
+            where=f"recipe, {rule.partition(' (')[0]}",
+            rule=rule,
+            fix=fix,
+        )
+
+
 def too_long(num_prompt_tokens: int, max_response_tokens: int, room: int) -> str:
     """In words, that a prompt leaves no room for its longest response; empty where it does.
 
@@ -36,7 +57,7 @@ def too_long(num_prompt_tokens: int, max_response_tokens: int, room: int) -> str
     if num_prompt_tokens + max_response_tokens <= room:
         return ""
     return (
-        f"prompt too long: {num_prompt_tokens} tokens leave no room for a response of "
+        f"{TOO_LONG}: {num_prompt_tokens} tokens leave no room for a response of "
         f"{max_response_tokens} in {room}, the rollout's max_length_tokens or the model's own"
     )
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from contracts.failures import is_final
 from training.answers import Outcome
 
 CHUNK = "chunk-"  # how their names begin
@@ -89,7 +91,11 @@ def write_chunk(answers: Sequence[Drawn], folder: Path, name: str) -> Path:
     return partial.rename(path)
 
 
-def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -> list[list[Any]]:
+def read_chunks(
+    folders: Iterable[Path],
+    columns: Sequence[str] | None = None,
+    requests: Sequence[str] | None = None,
+) -> list[list[Any]]:
     """Reads every chunk below some folders.
 
     Where two attempts have answered the same request, the first of their files counts in which
@@ -99,15 +105,20 @@ def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -
         folders: Where they lie.
         columns: Those that are needed beside `request`, `sample`, `failure` and `outcome`; all by
             default.
+        requests: Keys of those that are wanted, of the others no row is kept; all by default.
 
     Returns:
         For each request, in no particular order, its answers by sample.
     """
     wanted = None if columns is None else ["request", "sample", "failure", "outcome", *columns]
+    keys = None if requests is None else pa.array(requests, pa.string())
     found: dict[str, list[Any]] = {}
     for path in sorted(path for folder in folders for path in folder.rglob(f"{CHUNK}*.parquet")):
         own: dict[str, list[Any]] = {}
-        for row in pq.read_table(path, columns=wanted).to_pylist():
+        table = pq.read_table(path, columns=wanted)
+        if keys is not None:
+            table = table.filter(pc.is_in(table["request"], keys))
+        for row in table.to_pylist():
             own.setdefault(row["request"], []).append(row)
         for request, rows in own.items():
             before = found.get(request)
@@ -117,8 +128,8 @@ def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -
 
 
 def has_failed(rows: Iterable[Any]) -> bool:
-    """Whether there is no response to a part of what a request asked for."""
-    return any(row["failure"] for row in rows)
+    """Whether a part of what a request asked for has no response, and could have one."""
+    return any(row["failure"] and not is_final(row["failure"]) for row in rows)
 
 
 def is_judged(rows: Iterable[Any]) -> bool:

@@ -103,8 +103,7 @@ class SamplingJob:
             f"{len(requests)} prompts, {num_expected} responses to draw; earlier attempts have "
             f"answered {len(self._answered)} prompts"
         )
-        judged = [row for rows in kept if is_judged(rows) for row in rows]
-        self._progress.start(num_expected, judged)
+        self._progress.start(num_expected, [row for rows in kept for row in rows])
 
     @phase("sampling")
     def ask(self, requests: Sequence[Request], open_engine: Callable[[], Answerer]) -> None:
@@ -176,7 +175,12 @@ class SamplingJob:
         """What an earlier attempt has answered and had no time to verify."""
         left = [request for request in requests if request.key in self._unjudged]
         self._unjudged -= {request.key for request in left}
-        answered = self._read(left, None) if left else []
+        if not left:
+            return []
+        keys = [request.key for request in left]
+        # Of a few: the texts of all that is verified may not fit into the memory of one process.
+        found = {rows[0]["request"]: rows for rows in read_chunks(self._chunks, requests=keys)}
+        answered = [found[key] for key in keys]
         return [finished_again(*each) for each in zip(left, answered, strict=True)]
 
     def _answer(

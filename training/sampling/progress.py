@@ -23,6 +23,7 @@ class Progress:
         self._num_expected = 0
         self._start_seconds = time.monotonic()
         self._start_responses = self._start_tokens = 0
+        self._counted: set[str] = set()  # requests whose responses were there at the start
 
     @property
     def num_responses(self) -> int:
@@ -34,17 +35,23 @@ class Progress:
 
         Args:
             num_expected: Responses that there will be, beside those of an earlier call.
-            answered: Those of them that earlier attempts have left, verified.
+            answered: Those of them that earlier attempts have left; the outcome is None of those
+                that are still to be verified.
         """
         self._num_expected += num_expected
-        self._add(answered, [one["outcome"] for one in answered])
+        verdicts = [one["outcome"] for one in answered if one["outcome"] is not None]
+        self._add(answered, verdicts)
+        self._counted |= {one["request"] for one in answered}
         self._start_seconds = time.monotonic()
         self._start_responses, self._start_tokens = self.num_responses, self._count("tokens", 0)
         self.write()
 
     def add(self, written: Sequence[Drawn], verdicts: Sequence[Outcome]) -> None:
-        """Counts what this process has written, and the verdicts that there are."""
-        self._add(written, verdicts)
+        """Counts what this process has written, and the verdicts that there are.
+
+        What an earlier attempt has drawn is written again with its verdict: that alone is new.
+        """
+        self._add([one for one in written if one["request"] not in self._counted], verdicts)
         self.write()
 
     def write(self) -> None:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, load_dataset
 
-from contracts.errors import Preempted
+from contracts.errors import Preempted, RecipeError
 from data_checks.gate import check_curation
 from training.answers import Verifier
 from training.curation.curate import curate, row_steps
@@ -124,6 +124,32 @@ def test_no_prompt_stays_that_the_sampler_has_no_room_for(recipe, tiny_policy):
     assert longest(1500) == 1500
     assert longest(8192) == 2044
     assert longest(1500, rollout=vllm) == 296
+
+
+@pytest.mark.parametrize(
+    ("curation", "rl", "evaluation", "where"),
+    [
+        ({"max_response_tokens": 2048}, 1, 1, "recipe, curation: max_response_tokens"),
+        # What curation keeps is of 1,500 tokens at most.
+        ({}, 549, 1, "recipe, stage rl: max_response_tokens"),
+        ({}, 548, 2048, "recipe, evaluation: max_response_tokens"),
+    ],
+)
+def test_what_the_model_has_no_room_for_is_refused_before_a_source_is_read(
+    recipe, tiny_model_folder, tmp_path, curation, rl, evaluation, where
+):
+    """The model has 2048 positions; the folders of sources and benchmarks are not even given."""
+    values = recipe.model_dump()
+    stage = {"kind": "rl", "name": "rl", "data": "seeing", "num_steps": 1}
+    stage |= {"prompts_per_step": 2, "group_size": 2, "max_response_tokens": rl}
+    stage |= {"optimizer": {"learning_rate": 1e-3}, "rewards": [{"kind": "accuracy"}]}
+    values["curation"] |= {"max_prompt_tokens": 1500} | curation
+    values["stages"] = [*values["stages"], stage]
+    values["evaluation"] |= {"max_response_tokens": evaluation}
+    crowded = parse_recipe(values, where="test")
+    with pytest.raises(RecipeError) as caught:
+        curate(crowded, {"policy": tiny_model_folder}, tmp_path)
+    assert caught.value.where == where and "lower it" in caught.value.fix
 
 
 def test_every_row_that_came_in_is_in_one_set_or_rejected(sets, rejects, curated):

@@ -131,6 +131,18 @@ def test_an_item_without_room_is_counted_and_named(recipe, tiny_model_folder, tm
     assert re.search(r"the first, to base/\S+ of pocket_\w+: prompt too", capfd.readouterr().out)
 
 
+def test_responses_that_leave_no_prompt_room_are_no_score_of_nothing(
+    recipe, tiny_model_folder, tmp_path
+):
+    """The model has 2048 positions: every question would be without room, and 0 % the score."""
+    evaluation = recipe.evaluation.model_copy(update={"max_response_tokens": 2048})
+    crowded = recipe.model_copy(update={"evaluation": evaluation})
+    with pytest.raises(RecipeError, match="no room") as caught:
+        evaluate(crowded, {"base": tiny_model_folder}, tmp_path)
+    assert caught.value.where == "recipe, evaluation: max_response_tokens"
+    assert not (tmp_path / "scores.json").exists()
+
+
 def test_several_greedy_answers_are_refused(recipe):
     values = recipe.evaluation.model_dump() | {"samples_per_problem": 2}
     with pytest.raises(ValidationError, match="needs a temperature above 0"):

@@ -5,9 +5,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from contracts.errors import DataError
+from contracts.errors import DataError, RecipeError
 from training.grpo import train as grpo
-from training.grpo.problems import check_lengths
 from training.recipe.stages import RlStage
 from training.records import read_problems, write_problems
 
@@ -364,21 +363,20 @@ def test_validation_leaves_something_to_learn_from(run):
         run(validation={"num_problems": 20})
 
 
-def test_a_problem_without_room_is_refused_before_anything_is_sampled(run, tmp_path):
-    """The model has 2048 positions, and every prompt more than eight tokens."""
-    with pytest.raises(DataError, match="leave no room for a response of 2040 in 2048") as caught:
-        run(max_response_tokens=2040)
-    assert caught.value.where.startswith("stage rl, problem ")
-    assert "curation.max_prompt_tokens" in caught.value.fix
-    assert not (tmp_path / "one" / "samples.jsonl").exists()
-
-
-def test_a_held_out_problem_without_room_is_refused_too(tiny_recipe, tiny_policy):
-    held_out = {"id": "h1", "question": "1+" * 1500 + "1?", "images": []}
-    stage = new_stage()
-    with pytest.raises(DataError, match="stage rl, problem h1"):
-        check_lengths([held_out], tiny_policy, tiny_recipe, stage)
-    # Where curation has kept none so long, nobody looks.
-    curation = tiny_recipe.curation.model_copy(update={"max_prompt_tokens": 2048 - 24})
-    kept = tiny_recipe.model_copy(update={"curation": curation})
-    check_lengths([held_out], tiny_policy, kept, stage)
+@pytest.mark.parametrize(("prompt", "response"), [(8192, 65), (1000, 1049)])
+def test_a_stage_without_room_is_refused_before_a_sampler_is_opened(
+    run, tiny_recipe, monkeypatch, prompt, response
+):
+    """The model has 2048 positions, of which a response of curation may take 64."""
+    curation = tiny_recipe.curation.model_copy(update={"max_prompt_tokens": prompt})
+    recipe = tiny_recipe.model_copy(update={"curation": curation})
+    monkeypatch.setattr(grpo, "open_engine", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(RecipeError, match="no room") as caught:
+        run(recipe=recipe, max_response_tokens=response)
+    kept = min(prompt, 2048 - 64)
+    assert caught.value.rule.startswith(
+        f"stage rl: max_response_tokens ({response}) must leave room for prompts of {kept} token(s)"
+    )
+    assert f"curation.max_prompt_tokens to at most {2048 - response}" in caught.value.fix
+    with pytest.raises(pytest.fail.Exception, match="opened"):
+        run("two", recipe=recipe, max_response_tokens=response - 1)

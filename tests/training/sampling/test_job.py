@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from itertools import permutations
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -25,7 +24,7 @@ from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
-from training.sampling import lots, writer
+from training.sampling import job, lots, writer
 from training.sampling.chunks import read_chunks, write_chunk
 from training.sampling.job import SamplingJob
 from training.sampling.problems import answer, request_of
@@ -249,7 +248,11 @@ def test_a_stop_waits_for_no_verdict_and_loses_no_response(
     assert found == [expected[0], expected[2]]
     assert sample.judged == {"0": 3, "2": 3}
     lines = [json.loads(line) for line in (tmp_path / "later.jsonl").read_text().splitlines()]
-    assert (lines[0]["step"], lines[-1]["step"]) == (0, 6)
+    # Drawn before this attempt: counted, and in no rate.
+    assert (lines[0]["step"], lines[-1]["step"]) == (6, 6)
+    assert lines[0]["verification_right"] + lines[0]["verification_wrong"] == 0
+    assert lines[-1]["verification_right"] + lines[-1]["verification_wrong"] == 6
+    assert {line["responses_per_second"] + line["tokens_per_second"] for line in lines} == {0}
     # Then the others are asked, and nothing twice.
     others = Watched(policy)
     for path in chunks(tmp_path / "told"):
@@ -268,24 +271,43 @@ def test_a_second_stop_keeps_what_waits_for_its_verdict(
     assert found == sample(Watched(policy), "whole", asked=one_lot)
 
 
-@pytest.mark.parametrize("order", permutations(("failed", "unjudged", "judged", "judged later")))
-def test_of_several_chunks_the_first_verified_one_counts(order, tmp_path):
-    row = {"request": "one", "sample": 0, "num_tokens": 1, "truncated": False, "failure": ""}
-    written = {
-        "failed": {**row, "failure": "no answer", "outcome": "unparseable"},
-        "unjudged": row,
-        "judged": {**row, "outcome": "right"},
-        "judged later": {**row, "outcome": "right"},
-    }
-    for number, name in enumerate(order):
-        write_chunk([{**written[name], "text": name}], tmp_path, str(number))
-    (found,) = read_chunks([tmp_path])
-    assert found[0]["text"] == next(name for name in order if name.startswith("judged"))
-    for path in chunks(tmp_path):
-        if pq.read_table(path, columns=["outcome"]).column(0)[0].as_py() == "right":
-            path.unlink()
-    (found,) = read_chunks([tmp_path])
-    assert found[0]["text"] == "unjudged"
+def test_of_what_is_verified_no_text_is_read_to_verify_the_rest(
+    policy, requests, sample, told_while_judging, monkeypatch, tmp_path
+):
+    one_lot = requests[0:3:2]
+    told_while_judging(Watched(policy), "told", asked=one_lot)
+    sample(Watched(policy), "rest", asked=requests[3:])
+    for path in chunks(tmp_path / "rest"):
+        path.rename(tmp_path / "told" / f"chunk-rest-{path.name}")
+    texts = []
+
+    def read(*arguments, **options):
+        found = read_chunks(*arguments, **options)
+        texts.append({rows[0]["request"] for rows in found if "text" in rows[0]})
+        return found
+
+    monkeypatch.setattr(job, "read_chunks", read)
+    asked = [*one_lot, *requests[3:]]
+    sample(None, "later", tmp_path / "told", asked=asked)
+    everything = {one.key for one in asked}
+    # The fixture asks for all of them, twice.
+    assert [one for one in texts if one] == [{one.key for one in one_lot}, everything, everything]
+
+
+def test_a_prompt_without_room_is_answered_for_good(policy, tmp_path, requests, sample):
+    """Nothing is asked: the failure of an earlier attempt is final, another one is not."""
+    row = {"request": requests[0].key, "text": "", "num_tokens": 0, "truncated": False}
+    row |= {"outcome": "unparseable", "failure": "prompt too long: 9 tokens leave no room"}
+    written = [{**row, "sample": number} for number in range(3)]
+    (tmp_path / "final").mkdir()
+    write_chunk(written, tmp_path / "final", "0")
+    (found,) = sample(None, "later", tmp_path / "final", asked=requests[:1])
+    assert {one["failure"] for one in found} == {row["failure"]}
+    (tmp_path / "passing").mkdir()
+    write_chunk([{**one, "failure": "status 503"} for one in written], tmp_path / "passing", "0")
+    engine = Watched(policy)
+    sample(engine, "again", tmp_path / "passing", asked=requests[:1])
+    assert engine.asked == ["0"]
 
 
 def test_responses_belong_to_seed_prompt_and_number(policy, requests, sample):

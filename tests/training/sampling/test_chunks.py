@@ -1,0 +1,41 @@
+"""Which of the responses in several files count, and which are read."""
+
+from itertools import permutations
+
+import pyarrow.parquet as pq
+import pytest
+
+from training.sampling.chunks import read_chunks, write_chunk
+
+
+@pytest.mark.parametrize("order", permutations(("failed", "unjudged", "judged", "judged later")))
+def test_of_several_chunks_the_first_verified_one_counts(order, tmp_path):
+    row = {"request": "one", "sample": 0, "num_tokens": 1, "truncated": False, "failure": ""}
+    written = {
+        "failed": {**row, "failure": "no answer", "outcome": "unparseable"},
+        "unjudged": row,
+        "judged": {**row, "outcome": "right"},
+        "judged later": {**row, "outcome": "right"},
+    }
+    for number, name in enumerate(order):
+        write_chunk([{**written[name], "text": name}], tmp_path, str(number))
+    (found,) = read_chunks([tmp_path])
+    assert found[0]["text"] == next(name for name in order if name.startswith("judged"))
+    for path in sorted(tmp_path.glob("chunk-*")):
+        if pq.read_table(path, columns=["outcome"]).column(0)[0].as_py() == "right":
+            path.unlink()
+    (found,) = read_chunks([tmp_path])
+    assert found[0]["text"] == "unjudged"
+
+
+def test_only_the_requests_that_are_wanted_are_kept(tmp_path):
+    row = {"sample": 0, "text": "", "num_tokens": 1, "truncated": False, "failure": ""}
+    for number in range(3):
+        names = f"a{number}", f"b{number}"
+        write_chunk([{**row, "request": name} for name in names], tmp_path, str(number))
+
+    def found(requests):
+        return sorted(rows[0]["request"] for rows in read_chunks([tmp_path], requests=requests))
+
+    assert found(["b1", "a2", "elsewhere"]) == ["a2", "b1"]
+    assert found([]) == [] and len(found(None)) == 6

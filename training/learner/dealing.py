@@ -117,25 +117,28 @@ def micro_batches(
 
 
 def in_step(
-    cuts: Sequence[Sequence[list[int]]], has_images: Sequence[bool], lengths: Sequence[int]
+    sizes: Sequence[Size], has_images: Sequence[bool], num_ranks: int, budget_tokens: int
 ) -> list[list[Turn]]:
     """Every rank's turns: as many as any other's, and with images where the others have some.
 
-    Turns with images come first. A rank that has no micro-batch left for one repeats the shortest
-    sequence of that kind, by itself, so that no micro-batch grows beyond its budget.
+    Sequences with images come first, and are dealt out by themselves: who had more of them would
+    else have fewer texts, and every rank as many turns as most of both. A rank that has no
+    micro-batch left for a turn repeats the shortest sequence of that kind, by itself, so that no
+    micro-batch grows beyond its budget.
 
     Args:
-        cuts: Every rank's micro-batches.
+        sizes: Of the global batch's sequences.
         has_images: Of every sequence; nowhere, if ranks may run the vision tower as it comes.
-        lengths: Tokens of every sequence.
+        num_ranks: Processes that learn together.
+        budget_tokens: See `deal`.
     """
-    turns: list[list[Turn]] = [[] for _ in cuts]
+    turns: list[list[Turn]] = [[] for _ in range(num_ranks)]
     for kind in (True, False):
-        own = [[rows for rows in cut if any(has_images[r] for r in rows) == kind] for cut in cuts]
         alike = [row for row, has in enumerate(has_images) if has == kind]
-        filler = Turn(sorted(alike, key=lambda row: lengths[row])[:1], counts=False)
-        most = max(map(len, own))
-        for rank, kept in enumerate(own):
-            turns[rank] += [Turn(rows, counts=True) for rows in kept]
-            turns[rank] += [filler] * (most - len(kept))
+        cuts = deal([sizes[row] for row in alike], num_ranks, budget_tokens)
+        filler = Turn(sorted(alike, key=lambda row: sizes[row].tokens)[:1], counts=False)
+        most = max(map(len, cuts))
+        for rank, cut in enumerate(cuts):
+            turns[rank] += [Turn([alike[i] for i in rows], counts=True) for rows in cut]
+            turns[rank] += [filler] * (most - len(cut))
     return turns

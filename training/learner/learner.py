@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 
 from contracts.errors import TrainingError
-from training.learner.dealing import Size, Turn, deal, in_step
+from training.learner.dealing import Size, Turn, in_step
 from training.learner.state import ShardedState
 from training.model import family
 from training.model.adapters import has_adapters, merged_weights
@@ -255,10 +255,9 @@ class Learner:
         Sharded weights are gathered by all ranks together, so each runs as many forward passes
         as the rank that has most.
         """
-        sizes = self._sizes(sequences)
-        cuts = deal(sizes, device.world_size(), self._budget_tokens)
         sees = [self._sees_in_step and bool(one.prompt.images) for one in sequences]
-        return in_step(cuts, sees, [size.tokens for size in sizes])[device.rank()]
+        turns = in_step(self._sizes(sequences), sees, device.world_size(), self._budget_tokens)
+        return turns[device.rank()]
 
     def _sizes(self, sequences: Sequence[TokenSequence]) -> list[Size]:
         """The sequences' sizes; they share a prompt if it is the same object."""

@@ -66,7 +66,10 @@ class Held:
         step: What is made on top of that after the last backward pass: buckets of what is reduced
             then, or gradients in float32.
         buckets: What is being reduced or gathered while gradients are computed.
-        waiting: Of the buckets, what is there in forward passes as well.
+        waiting: Of the buckets, what is there in an update's forward passes as well.
+        gathered: Of the buckets, weights that ZeRO-3 has made whole, and may still have after any
+            forward pass.
+        standing: Of gradients and buckets, what is there from the start, between updates too.
         host: In the host's memory instead: masters, moments and gradients of an optimizer that
             steps there (`hardware.offload_optimizer`).
     """
@@ -78,6 +81,8 @@ class Held:
     step: int
     buckets: int
     waiting: int
+    gathered: int = 0
+    standing: int = 0
     host: int = 0
 
     @property
@@ -146,14 +151,17 @@ def held(
     in_step += bucket * is_sharded
     # ZeRO 1 has all gradients until then, but for those that the bucket has taken.
     at_the_end = held_back + reducing - (reduced if zero_stage == 1 else 0)
+    gradients = {1: of.trained * size, 2: whole_share, 3: share * size}[zero_stage]
     kept = Held(
         weights=(-(-of.whole // num_ranks) + persistent) * size if is_sharded else of.whole * size,
         master=share * FLOAT32,
         moments=share * 2 * FLOAT32,
-        gradients={1: of.trained * size, 2: whole_share, 3: share * size}[zero_stage],
+        gradients=gradients,
         step=max(in_step, at_the_end),
         buckets=held_back + reducing * is_early,
         waiting=0 if zero_stage == 2 else held_back,
+        gathered=live * size,
+        standing=(gradients + bucket) * is_sharded,
     )
     return _offloaded(kept, of, num_ranks, size, zero_stage) if offload else kept
 
@@ -167,7 +175,9 @@ def _offloaded(kept: Held, of: Learned, num_ranks: int, size: int, zero_stage: i
     share = -(-of.trained // num_ranks)
     host = share * 4 * FLOAT32
     if zero_stage == 3:
-        return replace(kept, master=0, moments=0, gradients=0, host=host + share * size)
+        on_gpu = kept.standing - kept.gradients
+        host += share * size
+        return replace(kept, master=0, moments=0, gradients=0, standing=on_gpu, host=host)
     # New weights cross over in a copy of their own; gradients of ZeRO 2 add up as whole tensors.
     host += (share + of.largest) * size
     if zero_stage == 2:
@@ -178,6 +188,7 @@ def _offloaded(kept: Held, of: Learned, num_ranks: int, size: int, zero_stage: i
         master=0,
         moments=0,
         gradients=crossing + (of.trained * size if zero_stage == 1 else crossing),
+        standing=crossing,
         host=host,
     )
 

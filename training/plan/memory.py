@@ -86,7 +86,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     resident = parts.weights + parts.optimizer + reference - waits + CONTEXT
     update = update_bytes(parts, kept)
     # Its passes keep nothing for a backward pass; what they need besides is taken as no less.
-    scoring = waits + parts.waiting + max(kept.head, kept.layer) if waits else 0
+    scoring = waits + parts.standing + parts.gathered + max(kept.head, kept.layer) if waits else 0
     local = min(hardware.num_processes, machine.num_gpus)  # of one node
     checkpoint = checkpoint_bytes(of)
     sleeping = 0
@@ -104,7 +104,7 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         sampler.cache_tokens,
         longest,
         update=resident + max(update, scoring) + sampler.asleep,
-        rollout=resident + sampler.awake if sampler.awake else 0,
+        rollout=resident + parts.standing + sampler.awake if sampler.awake else 0,
         host=host + data,
         data=data,
         checkpoint=checkpoint,

@@ -283,10 +283,11 @@ class VllmEngine:
         start_seconds, busy_seconds = perf_counter(), 0.0
         question = next(questions, None)
         while question is not None or engine.has_unfinished_requests():
-            while question is not None and (
-                not asked or num_open + question[1][1].n <= max_sequences
-            ):
+            while question is not None:
                 given, (prompt, params) = question
+                # One waits whole, lest the engine run down to the slowest response of another.
+                if num_open >= computed + params.n and num_open + params.n > max_sequences:
+                    break
                 # vLLM names each question by its number.
                 asked[str(self._llm.request_counter.counter)] = given, params.n
                 self._llm.enqueue([prompt], params, use_tqdm=False)

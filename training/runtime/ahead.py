@@ -24,8 +24,8 @@ def ahead(
     Args:
         work: Called in threads; with one thread, one call at a time.
         given: Read in the caller's thread.
-        depth: How many results are made or waiting at most, beside the one that is in use; one may
-            always be.
+        depth: How many results are made or waiting at most, beside the one that is in use; where
+            they have sizes, the newest may exceed it.
         num_threads: Of the pool.
         size: For how many of them each counts.
     """

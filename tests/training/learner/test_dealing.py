@@ -1,5 +1,8 @@
 """Who learns from which sequences, and in which micro-batches."""
 
+from math import ceil
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,32 +108,69 @@ def test_no_rank_has_more_than_one_load_above_another(loads, num_ranks):
 
 
 def test_ranks_show_images_to_the_tower_at_the_same_turns():
-    """Rows 0 and 3 have images, and 3 is the shorter one; 2 is the shortest of the others."""
-    has_images, lengths = [True, False, False, True], [9, 8, 7, 6]
-    assert in_step([[[1]], [[0], [3, 2]]], has_images, lengths) == [
-        [Turn([3], counts=False), Turn([3], counts=False), Turn([1], counts=True)],
-        [Turn([0], counts=True), Turn([3, 2], counts=True), Turn([2], counts=False)],
+    """By hand: rows 0, 3 and 4 have images, 4 is the shortest; 2 is the shorter text."""
+    lengths, has_images = [9, 8, 7, 6, 5], [True, False, False, True, True]
+    assert in_step(alone(lengths), has_images, 2, 12) == [
+        [Turn([0], counts=True), Turn([1], counts=True)],
+        [Turn([3, 4], counts=True), Turn([2], counts=True)],
+    ]
+    assert in_step(alone(lengths), has_images, 2, 9) == [
+        [Turn([0], counts=True), Turn([4], counts=False), Turn([1], counts=True)],
+        [Turn([3], counts=True), Turn([4], counts=True), Turn([2], counts=True)],
     ]
 
 
-@given(
-    sizes=SIZES,
-    images=st.lists(st.booleans(), min_size=30, max_size=30),
-    num_ranks=st.integers(1, 4),
-    budget=st.integers(1, 300),
-)
+KINDS = st.lists(st.booleans(), min_size=30, max_size=30)
+
+
+@given(sizes=SIZES, images=KINDS, num_ranks=st.integers(1, 4), budget=st.integers(1, 300))
 def test_ranks_in_step_learn_everything_once_within_the_budget(sizes, images, num_ranks, budget):
     lengths, has_images = [size.tokens for size in sizes], images[: len(sizes)]
-    cuts = deal(sizes, num_ranks, budget)
-    ranks = in_step(cuts, has_images, lengths)
+    ranks = in_step(sizes, has_images, num_ranks, budget)
+    assert len(ranks) == num_ranks
     for turn in zip(*ranks, strict=True):
-        assert len({any(has_images[row] for row in one.rows) for one in turn}) == 1
+        assert len({has_images[row] for one in turn for row in one.rows}) == 1
         assert any(one.counts for one in turn)
-    for one in (one for rank in ranks for one in rank):
+    turns = [one for rank in ranks for one in rank]
+    for one in turns:
         longest = max(lengths[row] for row in one.rows)
         assert len(one.rows) == 1 or len(one.rows) * longest <= budget
-    for cut, rank in zip(cuts, ranks, strict=True):
-        assert sorted(one.rows for one in rank if one.counts) == sorted(cut)
+    learned = [row for one in turns if one.counts for row in one.rows]
+    assert sorted(learned) == list(range(len(sizes)))
+
+
+@given(
+    counts=st.tuples(st.integers(0, 40), st.integers(0, 40)).filter(any),
+    lengths=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    num_ranks=st.integers(1, 6),
+    budget=st.integers(1, 300),
+)
+def test_no_dealing_has_fewer_turns(counts, lengths, num_ranks, budget):
+    """Images and texts of one length each: some rank has a fair share of each, rounded up."""
+    shares_of_most = [ceil(count / num_ranks) for count in counts]
+    rows = [length for count, length in zip(counts, lengths, strict=True) for _ in range(count)]
+    has_images = [True] * counts[0] + [False] * counts[1]
+    fewest = sum(
+        ceil(share / max(budget // length, 1))
+        for share, length in zip(shares_of_most, lengths, strict=True)
+    )
+    for rank in in_step(alone(rows), has_images, num_ranks, budget):
+        assert len(rank) == fewest
+
+
+def test_mixtures_of_many_lengths_take_few_more_turns_than_they_must():
+    """Against one rank's micro-batches of each kind, dealt out evenly; 300 random mixtures."""
+    generator, turns, fewest = Random(0), 0, 0
+    for _ in range(300):
+        num_ranks, budget = generator.choice([2, 4, 8]), generator.choice([4_000, 16_384])
+        rows = sorted(generator.randint(100, 3_000) for _ in range(128))
+        share = generator.random()
+        has_images = [generator.random() < share for _ in rows]
+        turns += len(in_step(alone(rows), has_images, num_ranks, budget)[0])
+        for kind in (True, False):
+            alike = [[row] for row in reversed(range(128)) if has_images[row] == kind]
+            fewest += ceil(len(micro_batches(alike, rows, budget)) / num_ranks)
+    assert fewest <= turns <= 1.1 * fewest
 
 
 @given(sizes=SIZES, num_ranks=st.integers(1, 4), budget=st.integers(1, 300))
@@ -138,6 +178,7 @@ def test_where_nothing_is_seen_in_step_the_order_stays(sizes, num_ranks, budget)
     lengths = [size.tokens for size in sizes]
     cuts = deal(sizes, num_ranks, budget)
     shortest = Turn([lengths.index(min(lengths))], counts=False)
-    for cut, rank in zip(cuts, in_step(cuts, [False] * len(sizes), lengths), strict=True):
+    ranks = in_step(sizes, [False] * len(sizes), num_ranks, budget)
+    for cut, rank in zip(cuts, ranks, strict=True):
         assert rank[: len(cut)] == [Turn(rows, counts=True) for rows in cut]
         assert rank[len(cut) :] == [shortest] * (len(rank) - len(cut))

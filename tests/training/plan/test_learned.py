@@ -65,6 +65,32 @@ def test_an_offloaded_optimizer_is_in_host_memory(zero_stage, changes):
     assert num_bytes(found) == planned.host
 
 
+PLACES = [(0, False), *((zero, offload) for zero in (1, 2, 3) for offload in (False, True))]
+
+
+@pytest.mark.parametrize(("zero_stage", "offload"), PLACES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gradients_and_buckets_between_updates(zero_stage, offload, dtype):
+    """What DeepSpeed keeps of them after an update; an offloaded optimizer's host has the rest."""
+    stage = new_stage(10**6)
+    policy, shape, learner = updated_learner(SIZES[0], stage, dtype, zero_stage, offload=offload)
+    planned = held(
+        learned(shape, stage), dtype=dtype, zero_stage=zero_stage, num_ranks=1, offload=offload
+    )
+    zero, found = learner._engine.optimizer, [p.grad for p in policy.model.parameters()]
+    if not offload:
+        found += [master.grad for master in learner._sharded._masters()]
+    if zero_stage == 3:
+        found += [bucket.buffer for bucket in zero.ipg_buckets.values()]
+        found += [] if offload else [zero.grad_partitions_flat_buffer]
+    elif zero_stage > 0:
+        found += [part for bucket in zero.ipg_buckets.values() for part in bucket.buffer]
+        kept = [*zero.averaged_gradients.values(), *zero.all_grad_tensors.values()]
+        found += [tensor for tensors in kept if tensors for tensor in tensors]
+        found += [zero.temp_grad_buffer_for_gpu_offload] if offload else []
+    assert num_bytes([one for one in found if one is not None]) == planned.standing
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"lora": LoraRecipe(rank=4)}, {"freeze": ("vision_tower",)}, {}],

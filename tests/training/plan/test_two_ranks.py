@@ -11,7 +11,8 @@ from infra.launcher import stage_environment
 from tests.training.plan.peaks import TOLERANCE, TWO_RANKS, planned_parts, planned_peak
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.slow
+# All cases are measured at once, before the first of them: longer than a test may take otherwise.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")

@@ -214,17 +214,19 @@ def test_more_prompts_than_are_read_at_once(engine, images):
 
 
 def test_questions_are_prepared_while_the_engine_computes(engine, images, monkeypatch):
-    """The fourth waits for a step that vLLM only makes while the fourth is still to come."""
-    stepped, threads = threading.Event(), set()
+    """The first step and the fourth question wait for each other: then two questions are open."""
+    stepped, is_fourth, threads = threading.Event(), threading.Event(), set()
     step = engine._llm.llm_engine.step
 
     def noted_step():
+        assert is_fourth.wait(60)
         stepped.set()
         return step()
 
     def noted(*arguments):
         threads.add(threading.current_thread())
         if len(prepared := [*begun, arguments[-1]]) == 4:
+            is_fourth.set()
             assert stepped.wait(60)
         begun[:] = prepared
         return encode_prompt(*arguments)
@@ -232,13 +234,11 @@ def test_questions_are_prepared_while_the_engine_computes(engine, images, monkey
     begun: list[Prompt] = []
     monkeypatch.setattr(engine._llm.llm_engine, "step", noted_step)
     monkeypatch.setattr("training.rollout.room.encode_prompt", noted)
-    # Two of them are as much as the engine takes at once.
+    # One question alone has as many samples as are computed at once.
     num_samples = engine._llm.llm_engine.vllm_config.scheduler_config.max_num_seqs
     settings = SamplingSettings(2, samples_per_prompt=num_samples)
-    requests = [
-        Request(f"{n}", Prompt(f"{n}: what is shown?", images[:1]), settings, "", "")
-        for n in range(6)
-    ]
+    asked = [Prompt(f"{n}: what is shown?", images[:1]) for n in range(6)]
+    requests = [Request(f"{n}", one, settings, "", "") for n, one in enumerate(asked)]
     lots = iter([requests[:4], requests[4:]])
     finished = [one for several in engine.stream(lots, 0) for one in several]
     assert {request.id for request, _ in finished} == {request.id for request in requests}

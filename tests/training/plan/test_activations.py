@@ -76,10 +76,10 @@ def test_what_the_vision_tower_saves(dtype):
 
 
 CASES = [
-    *(Case(size, 0, ck) for size in range(5) for ck in (False, True)),
-    *(Case(4, zero_stage, ck) for zero_stage in (1, 2, 3) for ck in (False, True)),
-    *(Case(3, zero_stage, True, dtype="bfloat16") for zero_stage in (0, 2)),
-    *(Case(size, 0, ck, ADAPTERS) for size in range(1, 5) for ck in (False, True)),
+    *(Case(size, 0, ck, tokens=TOKENS) for size in range(5) for ck in (False, True)),
+    *(Case(4, zero, ck, tokens=TOKENS) for zero in (1, 2, 3) for ck in (False, True)),
+    *(Case(3, zero, True, dtype="bfloat16", tokens=TOKENS) for zero in (0, 2)),
+    *(Case(size, 0, ck, ADAPTERS, tokens=TOKENS) for size in range(1, 5) for ck in (False, True)),
 ]
 
 

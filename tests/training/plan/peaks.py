@@ -34,7 +34,7 @@ class Case:
     checkpointing: bool = False
     lora: LoraRecipe | None = None
     dtype: str = "float32"
-    tokens: int = 160
+    tokens: int = 320
 
     def __str__(self):
         words = [f"size{self.size}", f"zero{self.zero_stage}", self.dtype]

@@ -1,8 +1,7 @@
 """How long an ablation will take, before it starts: what is to be made, at rates that were seen.
 
 A rate is that of the newest stage of its kind in the store, of the grid or of its recipe, else one
-that the README's listing gives for the pocket's model on two cores; for any other model there is
-none then.
+of a run of the pocket's model on two slow cores; for any other model there is none then.
 """
 
 import hashlib
@@ -38,7 +37,7 @@ from training.recipe.recipe import Recipe, parse_recipe
 from training.recipe.stages import SftStage
 
 POCKET = PROJECT_ROOT / "infra" / "models" / "pocket-base"
-# Seconds for an answer or a trained sample, of the pocket's model on two cores: README's listing.
+# Seconds for an answer or a trained sample, of the pocket's model on two cores, the slower of those measured.
 STATED: Mapping[StageKind, float] = {
     "curate": 0.0052,
     "sft": 0.0135,
@@ -47,7 +46,7 @@ STATED: Mapping[StageKind, float] = {
 }
 NEWEST = 8  # so many stages are looked at; one that only found answers has no rate
 START_SECONDS = 10.0  # of a stage's processes, and of storing what they made
-STATED_BASIS = "the README's listing of the pocket recipe, two cores"
+STATED_BASIS = "a run of the pocket recipe on two slow cores"
 
 
 @dataclass(frozen=True)

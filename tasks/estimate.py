@@ -37,7 +37,7 @@ from training.recipe.recipe import Recipe, parse_recipe
 from training.recipe.stages import SftStage
 
 POCKET = PROJECT_ROOT / "infra" / "models" / "pocket-base"
-# Seconds for an answer or a trained sample, of the pocket's model on two cores, the slower of those measured.
+# Seconds for an answer or a trained sample, of the pocket's model on two slow cores.
 STATED: Mapping[StageKind, float] = {
     "curate": 0.0052,
     "sft": 0.0135,

@@ -5,7 +5,10 @@ from itertools import permutations
 import pyarrow.parquet as pq
 import pytest
 
+from training.rollout.protocol import Prompt, Request, SamplingSettings
+from training.runtime.metrics import MetricsLog
 from training.sampling.chunks import read_chunks, write_chunk
+from training.sampling.job import SamplingJob
 
 
 @pytest.mark.parametrize("order", permutations(("failed", "unjudged", "judged", "judged later")))
@@ -39,3 +42,20 @@ def test_only_the_requests_that_are_wanted_are_kept(tmp_path):
 
     assert found(["b1", "a2", "elsewhere"]) == ["a2", "b1"]
     assert found([]) == [] and len(found(None)) == 6
+
+
+def test_verdicts_are_of_responses_that_came(tmp_path):
+    """A prompt without room, or an endpoint that is away, says nothing of a problem."""
+    settings = SamplingSettings(12, samples_per_prompt=2)
+    requests = [Request(name, Prompt(name, []), settings, "5", "judge") for name in "ab"]
+    came = {"text": "", "num_tokens": 1, "truncated": False, "num_prompt_tokens": 1}
+    failed = {"failure": "prompt too long", "outcome": "unparseable"}
+    told = [{"failure": "", "outcome": "right"}, failed, failed, failed]
+    rows = [
+        {**came, **one, "request": requests[number // 2].key, "sample": number % 2}
+        for number, one in enumerate(told)
+    ]
+    write_chunk(rows, tmp_path, "made")
+    with SamplingJob(seed=0, judges={}, log=MetricsLog(None), resume=tmp_path) as job:
+        assert job.outcomes(requests) == [["right"], []]
+        assert [len(one) for one in job.answers(requests)] == [2, 2]

@@ -40,6 +40,7 @@ from training.curation.step import Reject, write_rejects
 from training.evaluation.registry import load_benchmarks
 from training.model.policy import Policy, load_policy
 from training.recipe.curation import EMBEDDING, GRADER
+from training.recipe.lengths import no_room
 from training.recipe.recipe import Recipe
 from training.records import Problem, question_key, write_problems
 from training.rollout.engine import open_engine, open_sampler
@@ -90,7 +91,9 @@ def curate(
     hardware, grader = recipe.hardware, recipe.curation.grader
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
-    refuse_crowded(recipe.crowded(room_tokens(base, recipe.rollout)))
+    room = room_tokens(base, recipe.rollout)
+    evaluated = no_room(room, "evaluation", recipe.evaluation.max_response_tokens)
+    refuse_crowded(chain(recipe.crowded(room), evaluated))
     is_writer = device.rank() == 0
     log = MetricsLog(output / "metrics.jsonl" if is_writer else None)
 

@@ -6,6 +6,8 @@ returns is why the row goes, in words that are the same for all rows with that f
 printable characters; None keeps it.
 """
 
+import unicodedata
+
 from contracts.errors import RecipeError, RevisualError
 from training.own_functions import Kind, find
 from training.records import Problem
@@ -74,7 +76,8 @@ def reason_for(function: str, problem: Problem) -> str | None:
 
 def _is_line(reason: str) -> bool:
     """Whether files, logs and tables can hold it: of lone surrogates none is printable."""
-    return 0 < len(reason) <= MAX_REASON_CHARACTERS and reason.isprintable()
+    told = (one.isprintable() or unicodedata.category(one) == "Zs" for one in reason)
+    return 0 < len(reason) <= MAX_REASON_CHARACTERS and all(told)
 
 
 def _failed(function: str, problem: Problem, what: str) -> RevisualError:

@@ -122,9 +122,10 @@ def in_step(
     """Every rank's turns: as many as any other's, and with images where the others have some.
 
     Sequences with images come first, and are dealt out by themselves: who had more of them would
-    else have fewer texts, and every rank as many turns as most of both. A rank that has no
-    micro-batch left for a turn repeats the shortest sequence of that kind, by itself, so that no
-    micro-batch grows beyond its budget.
+    else have fewer texts, and every rank as many turns as most of both. Texts that might have
+    ridden with few images take a turn of their own: small batches have some more turns by that.
+    A rank that has no micro-batch left for a turn repeats the shortest sequence of that kind, by
+    itself, so that no micro-batch grows beyond its budget.
 
     Args:
         sizes: Of the global batch's sequences.

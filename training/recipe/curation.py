@@ -30,7 +30,7 @@ SOURCES, DIFFICULTY, SELECTION = "sources", "difficulty", "selection"
 _NEEDED = {
     VERIFIABILITY: "no other step can read answers and pictures that it would drop",
     DUPLICATES: "rows are told apart by their ids from there on",
-    PROMPT_LENGTH: "a prompt without room gets no answer, and RL refuses a set that holds one",
+    PROMPT_LENGTH: "a prompt without room gets no answer, and RL ends at one",
 }
 _FUNCTION = TypeAdapter[str](Function)
 

@@ -16,7 +16,7 @@ def no_room(
     """
     if max_prompt_tokens + max_response_tokens <= room:
         return
-    fix = "lower it, or raise rollout.max_length_tokens up to what the model has"
+    fix = "lower it, or raise vLLM's rollout.max_length_tokens where the model holds more"
     if max_prompt_tokens > 1 and max_response_tokens < room:
         fix += f", or set curation.max_prompt_tokens to at most {room - max_response_tokens}"
     yield (

@@ -234,12 +234,11 @@ class Recipe(Strict):
         return self
 
     def crowded(self, room: int) -> Iterator[str]:
-        """The responses that leave no room for their prompts in so many tokens, each with why."""
+        """Responses that leave prompts no room in so many tokens; an endpoint's are not ours."""
         yield from no_room(room, "curation", self.curation.max_response_tokens)
         kept = self.curation.kept_prompt_tokens(room)
         for one in (stage for stage in self.stages if stage.kind == "rl"):
             yield from no_room(room, f"stage {one.name}", one.max_response_tokens, kept)
-        yield from no_room(room, "evaluation", self.evaluation.max_response_tokens)
 
     @model_validator(mode="after")
     def _planted_leaks_leak(self) -> "Recipe":

@@ -146,7 +146,10 @@ def test_ranks_in_step_learn_everything_once_within_the_budget(sizes, images, nu
     budget=st.integers(1, 300),
 )
 def test_no_dealing_has_fewer_turns(counts, lengths, num_ranks, budget):
-    """Images and texts of one length each: some rank has a fair share of each, rounded up."""
+    """Images and texts of one length each, which never share a micro-batch.
+
+    Some rank has a fair share of each, rounded up.
+    """
     shares_of_most = [ceil(count / num_ranks) for count in counts]
     rows = [length for count, length in zip(counts, lengths, strict=True) for _ in range(count)]
     has_images = [True] * counts[0] + [False] * counts[1]

@@ -98,14 +98,12 @@ def test_a_graders_engine_holds_the_longest_prompt_and_response():
         # Curation keeps prompts of 8,191 tokens, then of 8,192; the second RL stage answers longer.
         (16383, "stage text_rl: max_response_tokens (8193) must leave room for prompts of 8191"),
         (16384, "curation.max_prompt_tokens to at most 8191"),
-        (20000, "evaluation: max_response_tokens (20000) must leave room for prompts of 1 token"),
     ],
 )
 def test_responses_leave_room_for_their_prompts_in_the_samplers_bound(bound, said):
     def change(values):
         values["rollout"]["max_length_tokens"] = bound
         values["stages"][-1]["max_response_tokens"] = 8193
-        values["evaluation"]["max_response_tokens"] = 20000
 
     with pytest.raises(RecipeError) as caught:
         parse_recipe(broken(change), where="my.toml")

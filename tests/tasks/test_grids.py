@@ -209,8 +209,8 @@ def test_what_arms_share_is_made_once_for_each_seed_and_found_when_it_was_made(g
         lines[0]
         == "4 arms with 2 seed(s): 16 different stages, 0 of them in the store, 16 to make."
     )
-    # 10 s to start each, and by the README 60 samples of fine-tuning take 0.81 s.
-    assert any(line.startswith("sft") and "22 s  by the README" in line for line in lines)
+    # 10 s to start each, and as was measured 60 samples of fine-tuning take 0.81 s.
+    assert any(line.startswith("sft") and f"22 s  by {STATED_BASIS}" in line for line in lines)
     assert lines[-1].startswith("About ")
 
     publish(machine, runs[1], seconds=36.0)

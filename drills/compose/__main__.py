@@ -1,4 +1,4 @@
-"""Brings docker-compose.yml up and disturbs it: `python -m drills.compose [--folder FOLDER]`.
+"""Brings docker-compose.yml up and disturbs it: `python -m drills.compose [--prepare]`.
 
 On a Docker engine of its own, with stand-ins for the published images: the whole file comes up,
 the API refuses who has no credential, a run goes through PostgreSQL, Redis and S3 while every
@@ -171,12 +171,17 @@ def main() -> int:
     """Goes through it all; 1 if something is not as it should be."""
     parser = argparse.ArgumentParser(prog="drills.compose", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/revisual-compose"))
-    folder = parser.parse_args().folder
+    help_text = "only start the engine and make the stand-ins: what depends on the machine alone"
+    parser.add_argument("--prepare", action="store_true", help=help_text)
+    options = parser.parse_args()
+    folder = options.folder
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is up comes down
     project = folder / "project"
     shutil.rmtree(project, ignore_errors=True)
     with engine(folder) as docker:
         build_stand_ins(docker)
+        if options.prepare:
+            return 0
         clone = ["git", "clone", "--quiet", str(PROJECT_ROOT), str(project)]
         subprocess.run(clone, check=True)
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -5,6 +5,7 @@ It may run for ever or eat all memory on hostile input: call it in a process tha
 
 import logging
 import re
+from functools import lru_cache
 
 from training.answers.outcome import Outcome
 from training.answers.reading import nesting
@@ -37,23 +38,31 @@ def compare(answer: str, reference: str) -> Outcome:
         answer: The content of the box.
         reference: The reference answer.
     """
-    from math_verify import LatexExtractionConfig, parse, verify
+    from math_verify import verify
 
     # It warns that its own time-out, which works in main threads only, is off.
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    # No fallback to strings, and one expression on each side: math-verify would else accept an
-    # answer if any of several readings matched.
-    expected, given = (
-        parse(
-            f"\\boxed{{{text}}}",
-            [LatexExtractionConfig(boxed_match_priority=0)],
-            fallback_mode="no_fallback",
-            parsing_timeout=None,
-        )[:1]
-        for text in (reference, answer)
-    )
+    expected, given = _expressions(reference), _expressions(answer)
     if not given:
         return "unparseable"
     if not expected:
         return "wrong"
     return "right" if verify(expected, given, timeout_seconds=None) else "wrong"
+
+
+@lru_cache(maxsize=256)  # a reference is compared with many answers; parsing takes longest
+def _expressions(text: str) -> list[object]:
+    """What math-verify reads; empty if nothing.
+
+    No fallback to strings, and one expression: math-verify would else accept an answer if any of
+    several readings matched.
+    """
+    from math_verify import LatexExtractionConfig, parse
+
+    found: list[object] = parse(
+        f"\\boxed{{{text}}}",
+        [LatexExtractionConfig(boxed_match_priority=0)],
+        fallback_mode="no_fallback",
+        parsing_timeout=None,
+    )
+    return found[:1]

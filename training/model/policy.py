@@ -147,6 +147,7 @@ def load_policy(
             device_map=None if with_weights else "meta",
         )
         require_all_weights(path, found)
+        attention.use(weights)
         processor = AutoProcessor.from_pretrained(str(path), trust_remote_code=False)
         bounds.check_processor(Path(path), processor)
     if model.max_pixels is not None:

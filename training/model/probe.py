@@ -20,7 +20,7 @@ from PIL import Image
 
 from contracts.errors import ModelError, RevisualError
 from training.images import decode_image
-from training.model import family
+from training.model import attention, family
 from training.model.encoding import (
     TokenSequence,
     conversation,
@@ -263,12 +263,11 @@ def _stock_log_probs(
 @contextmanager
 def _plain_attention(policy: Policy) -> Iterator[None]:
     """The model with the attention that its own module spells out, and none of ours."""
-    ours = policy.model.config._attn_implementation
     policy.model.set_attn_implementation("eager")
     try:
         yield
     finally:
-        policy.model.set_attn_implementation(ours)
+        attention.use(policy.model)
 
 
 @contextmanager

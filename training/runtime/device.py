@@ -148,6 +148,41 @@ def attend(
     return attended.view(rows, heads, -1, width)
 
 
+def attend_packed(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    starts: torch.Tensor,
+    longest: int,
+    scale: float | None,
+) -> torch.Tensor:
+    """Attention within rows that lie one behind the other, each position to all of its row.
+
+    On GPUs one kernel attends in all rows, in 16-bit formats; elsewhere each row is a call.
+
+    Args:
+        query: [T, H, D].
+        key: [T, H, D].
+        value: [T, H, D].
+        starts: Where each row begins, and the end of the last one [R + 1], int32.
+        longest: Length of the longest row.
+        scale: What the scores are multiplied by; None for 1 / sqrt(D).
+
+    Returns:
+        [T, H, D].
+    """
+    if query.device.type == "cuda" and query.dtype in (torch.bfloat16, torch.float16):
+        from torch.nn.attention.varlen import varlen_attn
+
+        packed = varlen_attn(query, key, value, starts, starts, longest, longest, scale=scale)
+        assert isinstance(packed, torch.Tensor)  # and not the sums of the scores with it
+        return packed
+    lengths = starts.diff().tolist()
+    rows = (states.transpose(0, 1)[None].split(lengths, 2) for states in (query, key, value))
+    attended = [scaled_dot_product_attention(*row, scale=scale) for row in zip(*rows, strict=True)]
+    return torch.cat(attended, dim=2)[0].transpose(0, 1)
+
+
 def start(num_threads: int, collective_timeout_minutes: float = 30.0) -> torch.device:
     """Prepares this process for training: CPU threads, device and process group.
 

@@ -32,16 +32,21 @@ def gemma(gemma_folder):
     return load_policy(gemma_folder, ModelRecipe(path="unused"), system_prompt="Be brief.")
 
 
+def configs(policy):
+    config = policy.model.config
+    return [config, *(getattr(config, name) for name in config.sub_configs)]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_sound_policy_passes_and_is_left_as_it_was(tiny_model_folder, dtype):
     recipe = ModelRecipe(path="unused", dtype=dtype)
     policy = load_policy(tiny_model_folder, recipe, system_prompt="Be brief.")
     policy.model.train()
-    attention = policy.model.config._attn_implementation
+    attention = [each._attn_implementation for each in configs(policy)]
     before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
     figures = probe(policy, TransformersEngine(policy))
     assert policy.model.training
-    assert policy.model.config._attn_implementation == attention
+    assert [each._attn_implementation for each in configs(policy)] == attention
     assert all(torch.equal(before[k], v) for k, v in policy.model.state_dict().items())
     assert figures.num_images == 3
     assert figures.num_tokens > 24

@@ -27,7 +27,6 @@ from infra.inputs.wanted import (
 
 ANSWER_SECONDS = 30.0
 DOWNLOAD_THREADS = 4
-CARD = "README.md"
 
 
 class UnreachableHub(InputError):
@@ -67,7 +66,7 @@ def list_files(wanted: Wanted, revision: str, cache: Path) -> Listing:
     }
     names = wanted_files(listed, wanted.files)
     if wanted.files != "model":
-        from infra.inputs.hub_splits import split_files
+        from infra.inputs.hub_splits import CARD, split_files
 
         card = None
         if CARD in listed:

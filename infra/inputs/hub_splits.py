@@ -7,8 +7,10 @@ from pathlib import Path
 
 from contracts.errors import InputError
 from contracts.formats import TITLES
+from contracts.places import place_kind
 from infra.inputs.wanted import Wanted
 
+CARD = "README.md"
 CONVERTED = "refs/convert/parquet"
 MAX_CARD_PARTS = 10**5
 
@@ -63,8 +65,8 @@ def _splits(
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     if card is not None:
-        (root / "README.md").write_bytes(card)
-        _require_own_files(root / "README.md")
+        (root / CARD).write_bytes(card)
+        _require_own_files(root / CARD)
     # A conversion has no card: its folders are called by configuration and split.
     below = root / config if card is None and config else root
     builder = load_dataset_builder(
@@ -112,8 +114,10 @@ def _is_own(pattern: str) -> bool:
 
 def _no_such(wanted: Wanted, what: str, name: str, why: object) -> InputError:
     reason = " ".join(str(why).split())
+    setting = "config" if what == "configuration" else "split"
+    is_local = place_kind(wanted.path) == "local"
     return wanted.about.error(
         f"has no {what} {name!r} in {_title(wanted)} files: {reason[:300].rstrip('.')}.",
         rule="`config` and `split` are those of the data set's card, or of its folders' names",
-        fix=f"correct `{'config' if what == 'configuration' else 'split'}`",
+        fix="name the files by a pattern with `*`" if is_local else f"correct `{setting}`",
     )

@@ -21,6 +21,9 @@ RULE = "it is a file, a folder or a pattern with `*` that this user may read"
 def list_files(wanted: Wanted) -> Listing:
     """The files of a folder (a model's, or its rows), of a pattern, or one file.
 
+    A folder with rows only further below is a hub's repository that somebody has downloaded: of the
+    configuration and split that are wanted, as of a hub.
+
     Images are those at any depth below the folder; a link that leads out of it is none of them.
 
     Raises:
@@ -29,6 +32,8 @@ def list_files(wanted: Wanted) -> Listing:
     try:
         folder, found = _find(Path(wanted.path))
         names = wanted_files((path.relative_to(folder).as_posix() for path in found), wanted.files)
+        if not names and wanted.files != "model" and Path(wanted.path).is_dir():
+            names = _split_files(folder, wanted)
         images = image_files(_inner_files(folder), wanted) if wanted.images and names else []
         sizes = [(name, (folder / name).stat().st_size) for name in sorted({*names, *images})]
         files = {name: ListedFile(size) for name, size in sizes}
@@ -82,6 +87,20 @@ def _inner_files(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         if path.is_file() and path.resolve().is_relative_to(folder):
             yield path.relative_to(folder).as_posix()
+
+
+def _split_files(folder: Path, wanted: Wanted) -> list[str]:
+    """The files of the split, where a folder is laid out as a repository; none if it has no rows.
+
+    Raises:
+        InputError: It has no such configuration or split.
+    """
+    from infra.inputs.hub_splits import CARD, split_files
+
+    if not (names := wanted_files(_inner_files(folder), wanted.files)):
+        return []
+    card = folder / CARD
+    return split_files(names, card.read_bytes() if card.is_file() else None, wanted)
 
 
 def _find(path: Path) -> tuple[Path, list[Path]]:

@@ -51,6 +51,22 @@ def test_a_path_without_parquet_files_is_named(rows, path, wanted, tmp_path):
     assert caught.value.where == f"recipe, sources.s.path = {str(rows / path)!r}"
 
 
+def test_a_repository_that_was_downloaded_gives_the_split_that_is_wanted(wanted, tmp_path):
+    for name in ("data/test-00000-of-00001.parquet", "data/train-00000-of-00001.parquet"):
+        path = tmp_path / "copy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    listing = list_files(wanted(tmp_path / "copy"), "main", tmp_path)
+    assert list(listing.files) == ["data/train-00000-of-00001.parquet"]
+    (tmp_path / "copy/README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: test\n"
+        "    path: data/test-*\n---\n"
+    )
+    with pytest.raises(InputError, match="has no split 'train'") as caught:
+        list_files(wanted(tmp_path / "copy"), "main", tmp_path)
+    assert "pattern" in caught.value.fix
+
+
 def test_a_pattern_that_is_none_is_one_clear_error(rows, wanted, tmp_path):
     with pytest.raises(InputError, match="Invalid pattern"):
         list_files(wanted(rows / "x**" / "y.parquet"), "main", tmp_path)
@@ -149,4 +165,4 @@ def test_files_of_other_formats_and_images_below_are_named(rows, tmp_path):
     assert listed(rows, "csv", images=True) == ["c.csv", *images]
     assert listed(rows / "c.csv", "csv", images=True) == ["c.csv", *images]
     with pytest.raises(InputError, match="names no Arrow file"):
-        listed(rows, "arrow", images=True)
+        listed(rows / "figures", "arrow", images=True)

@@ -1,7 +1,7 @@
 """The curated data's datasheet: where the rows come from, what they are like, what was left out."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,19 +174,27 @@ def licences(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) -> Section:
-    names = tuple(summary.sets)
     by_source = Counter(zip(graded["source"], graded["set"], strict=True))
-    rows = tuple(
-        (
-            source,
-            licence.get(source, "not known"),
-            str(count),
-            *(str(by_source[source, name]) for name in names),
-            str(count - sum(by_source[source, name] for name in names)),
-        )
+    of_source = {
+        source: (count, *(by_source[source, name] for name in summary.sets))
         for source, count in summary.sources.items()
+    }
+    of_licence: dict[str, tuple[int, ...]] = {}
+    for source, counted in of_source.items():
+        stated = licence.get(source, "not known")
+        before = of_licence.get(stated, (0,) * len(counted))
+        of_licence[stated] = tuple(map(sum, zip(before, counted, strict=True)))
+    tables = (
+        _placed(
+            "Rows by source and licence",
+            ("source", "licence"),
+            {(source, licence.get(source, "not known")): c for source, c in of_source.items()},
+            summary.sets,
+        ),
+        _placed(
+            "Rows by licence", ("licence",), {(k,): c for k, c in of_licence.items()}, summary.sets
+        ),
     )
-    columns = ("source", "licence", "rows", *names, "left out")
     counts = (
         f"{summary.rows_in} rows came in: {summary.rows_in_sets} went into sets, "
         f"{summary.rows_rejected} were left out, each with its reason."
@@ -196,8 +204,22 @@ def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) ->
     )
     lacking = f"Sets that fell short of what was asked for: {short}."
     said = lacking if short else "Every set is full."
-    table = Table("Rows by source and licence", columns, "ll" + "r" * (len(names) + 2), rows)
-    return Section("Rows", "rows", (Prose(counts), Prose(said), table))
+    return Section("Rows", "rows", (Prose(counts), Prose(said), *tables))
+
+
+def _placed(
+    caption: str,
+    by: tuple[str, ...],
+    counted: Mapping[tuple[str, ...], tuple[int, ...]],
+    sets: Iterable[str],
+) -> Table:
+    """A table of how many rows came in, of those how many are in each set, and in none."""
+    rows = tuple(
+        (*labels, *map(str, (count, *placed, count - sum(placed))))
+        for labels, (count, *placed) in counted.items()
+    )
+    columns = (*by, "rows", *sets, "left out")
+    return Table(caption, columns, "l" * len(by) + "r" * (len(columns) - len(by)), rows)
 
 
 def _difficulty(graded: pd.DataFrame, sets: Sequence[str]) -> Section:

@@ -26,6 +26,7 @@ from drills.compose.engine import Engine, build_stand_ins, engine
 from infra.settings import PROJECT_ROOT
 from infra.write_env import write_env
 
+IMAGE = "revisual-worker:0.1.0"  # docker-compose.yml's
 RECIPE = Path(__file__).with_name("short.toml")
 PATH = "/var/lib/revisual/short.toml"  # the recipe's, in the worker's volume
 # In the order in which they are restarted, each in the middle of a stage.
@@ -167,6 +168,31 @@ def cancels(drill: Drill) -> None:
         raise RuntimeError("the run was not cancelled")
 
 
+def check_out(folder: Path, port: int) -> None:
+    """A clone with passwords of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", str(PROJECT_ROOT), str(folder)], check=True)
+    write_env(folder / ".env", port)
+
+
+def is_built_again(drill: Drill, folder: Path, port: int) -> None:
+    """Another clone, with other passwords, builds the same layers, and no password is in them."""
+
+    def layers() -> str:
+        return drill.docker.docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", IMAGE)
+
+    before = layers()
+    check_out(folder, port)
+    drill.docker.compose("build", "worker", project=folder)
+    inside = drill.docker.docker("run", "--rm", "--entrypoint", "ls", IMAGE, "-A").split()
+    left_out = {".env", ".git"}.isdisjoint(inside)
+    if layers() != before:
+        raise RuntimeError("another clone builds another image")
+    if not left_out:
+        raise RuntimeError(f"the image holds what belongs to the machine: {inside}")
+    drill.say(f"built again from another clone: the same {len(json.loads(before))} layers")
+
+
 def main() -> int:
     """Goes through it all; 1 if something is not as it should be."""
     parser = argparse.ArgumentParser(prog="drills.compose", description=__doc__)
@@ -177,16 +203,13 @@ def main() -> int:
     folder = options.folder
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is up comes down
     project = folder / "project"
-    shutil.rmtree(project, ignore_errors=True)
     with engine(folder) as docker:
         build_stand_ins(docker)
         if options.prepare:
             return 0
-        clone = ["git", "clone", "--quiet", str(PROJECT_ROOT), str(project)]
-        subprocess.run(clone, check=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        write_env(project / ".env", port)
+        check_out(project, port)
         values = dict(
             line.split("=", 1)
             for line in (project / ".env").read_text().splitlines()
@@ -202,6 +225,7 @@ def main() -> int:
             start = time.monotonic()
             drill.compose("build", "worker")
             drill.say(f"image built in {time.monotonic() - start:.0f} s")
+            is_built_again(drill, folder / "again", port)
             start = time.monotonic()
             drill.compose("up", "--detach", "--no-build", "--wait")
             drill.say(f"all services are healthy after {time.monotonic() - start:.0f} s")

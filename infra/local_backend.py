@@ -105,15 +105,18 @@ class LocalBackend:
     def upload(self, folder: Path, names: Sequence[str], prefix: str) -> None:
         """Copies, never links: the folder's owner may write to his files again."""
         with self._clear_errors():
+            filled = set[Path]()
             for name in names:
                 target = self._path(f"{prefix}/{name}")
                 target.parent.mkdir(parents=True, exist_ok=True)
+                filled.add(target.parent)
                 with (folder / name).open("rb") as source, target.open("xb") as copy:
                     shutil.copyfileobj(source, copy, 4 * MIB)
                     _sync(copy.fileno())
                 # Readers get links to this file: writing to one would damage the store.
                 target.chmod(0o444)
-                _sync_folder(target.parent)
+            for each in filled:  # once: a report may have a picture an item
+                _sync_folder(each)
 
     def download(self, prefix: str, names: Sequence[str], folder: Path) -> None:
         """Links where the file systems allow it, else copies."""

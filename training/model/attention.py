@@ -86,8 +86,9 @@ def packed_attention(
     Returns:
         The output [1, T, H, D], and None for the weights.
     """
-    states = [each[0].transpose(0, 1) for each in (query, key, value)]
-    return device.attend_packed(*states, cu_seq_lens_q, max_length_q, scaling)[None], None
+    query, key, value = (each[0].transpose(0, 1) for each in (query, key, value))
+    attended = device.attend_packed(query, key, value, cu_seq_lens_q, max_length_q, scaling)
+    return attended[None], None
 
 
 def register() -> str:

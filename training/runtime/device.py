@@ -178,8 +178,10 @@ def attend_packed(
         assert isinstance(packed, torch.Tensor)  # and not the sums of the scores with it
         return packed
     lengths = starts.diff().tolist()
-    rows = (states.transpose(0, 1)[None].split(lengths, 2) for states in (query, key, value))
-    attended = [scaled_dot_product_attention(*row, scale=scale) for row in zip(*rows, strict=True)]
+    rows = (torch.split(each.transpose(0, 1)[None], lengths, 2) for each in (query, key, value))
+    attended = [
+        scaled_dot_product_attention(q, k, v, scale=scale) for q, k, v in zip(*rows, strict=True)
+    ]
     return torch.cat(attended, dim=2)[0].transpose(0, 1)
 
 

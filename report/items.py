@@ -219,7 +219,7 @@ def collect(
             alike.append(_answer(row, given["count"]))
     for item in items.values():
         for given in filter(None, item["answers"]):
-            right, other = halves(*given["shown"], max_answers)
+            right, other = halves(given["shown"][0], given["shown"][1], max_answers)
             given["shown"] = sorted(right + other, key=lambda answer: int(answer["number"]))
     return list(items.values())
 
@@ -254,7 +254,7 @@ def _new_item(row: Mapping[str, Any], num_policies: int) -> dict[str, Any]:
     return item if prompt.startswith(start) else item | {"start": printable(start)}
 
 
-def asked(row: Mapping[str, Any]) -> str:
+def asked(row: Mapping[Any, Any]) -> str:
     """What a prediction's policy was asked; of an older version, the bare question."""
     prompt = row.get("prompt")
     return str(row["question"] if prompt is None or pd.isna(prompt) else prompt)
@@ -272,7 +272,7 @@ def _answer(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     }
 
 
-def read_as(row: Mapping[str, Any]) -> str:
+def read_as(row: Mapping[Any, Any]) -> str:
     """In words, what a prediction's answer was read as and who judged it, or why there is none.
 
     Empty where the evaluation, of an older version, does not say.

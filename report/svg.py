@@ -192,8 +192,8 @@ def group_chart(
         for row in rows:
             colour = f"s{names.index(row.name) % 6}"
             if row.low is not None and row.high is not None:
-                ends = {"x1": across(row.low), "x2": across(row.high), "y1": y, "y2": y}
-                parts.append(element("line", **ends, class_=f"whisker {colour}"))
+                low, high, class_ = across(row.low), across(row.high), f"whisker {colour}"
+                parts.append(element("line", x1=low, x2=high, y1=y, y2=y, class_=class_))
             parts.append(element("circle", cx=across(row.value), cy=y, r=4, class_=f"dot {colour}"))
             parts.append(label(right + 14, y + 4, write(row.value), class_="tick"))
             y += 14

@@ -91,7 +91,7 @@ def line_chart(
         size: Width and height of the drawing, in SVG units.
     """
     width, height = size
-    left, right, top, bottom = 52.0, width - 12, 12.0 + 16 * len(series), height - 36
+    left, right, top, bottom = 52.0, width - 20, 12.0 + 16 * len(series), height - 36
     drawn = [replace(line, points=thin(line.points)) for line in series]
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points if math.isfinite(y)]

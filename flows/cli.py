@@ -74,7 +74,9 @@ def run(
     raise typer.Exit(watch(settings, start_run(settings, DEPLOYMENT, parameters)))
 
 
-@app.command(epilog="Example: revisual evaluate http://127.0.0.1:8000/v1#my-model")
+@app.command(
+    epilog="Example: revisual evaluate http://127.0.0.1:8000/v1#my-model --recipe mine.toml"
+)
 def evaluate(
     model: Annotated[
         str,
@@ -82,25 +84,27 @@ def evaluate(
             help="RUN, RUN/STAGE, an artifact's URI, a folder, s3://, a hub's id, ENDPOINT#MODEL."
         ),
     ],
-    recipe: Annotated[str, SHIPPED] = "pocket",
+    recipe: Annotated[str | None, SHIPPED] = None,
     benchmark: Annotated[
         list[str] | None, typer.Option(help="One of the recipe's or a shipped one; repeat it.")
     ] = None,
     seed: Seed = None,
     reuse: Reused = "code",
 ) -> None:
-    """Scores one model on a recipe's benchmarks."""
+    """Scores one model on a recipe's benchmarks; a run's own recipe, if none is named."""
     from flows.watch import start_run, watch
-    from tasks.candidates import check_evaluation, narrowed
+    from tasks.candidates import check_evaluation, narrowed, recipe_for
 
     settings = load_settings()
-    loaded = _load(recipe, seed)
     model = str(Path(model).resolve()) if model.startswith(("./", "../")) else model
+    named = recipe or recipe_for(model, settings)
+    print(f"Recipe: {named}", flush=True)
+    loaded = _load(named, seed)
     check_evaluation(model, narrowed(loaded, benchmark), settings)
     up()
     parameters = {
         "model": model,
-        "recipe": absolute_name(recipe),
+        "recipe": absolute_name(named),
         "benchmarks": benchmark,
         "seed": seed,
         "reuse": reuse,

@@ -13,7 +13,7 @@ from tasks.stages import evaluate as evaluate_policies
 @flow(name="revisual", log_prints=True)
 def evaluate(
     model: str,
-    recipe: str = "pocket",
+    recipe: str | None = None,
     benchmarks: list[str] | None = None,
     seed: int | None = None,
     reuse: Reuse = "code",
@@ -24,7 +24,8 @@ def evaluate(
     Args:
         model: A run (`RUN`, or `RUN/STAGE`), an artifact's URI, a folder, `s3://bucket/prefix`, a
             hub's id, or an endpoint with its model, `http://host:port/v1#MODEL`.
-        recipe: Says which benchmarks, how answers are drawn, and who judges.
+        recipe: Says which benchmarks, how answers are drawn, and who judges. None for the shipped
+            one by which the run was made, or whose model it is.
         benchmarks: Those of them that are asked; shipped ones may be named that the recipe lacks.
         seed: Replaces the recipe's seed.
         reuse: As of the whole run: what was asked of the same model is not asked again.

@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -236,24 +237,28 @@ def _scores(settings: Settings, folder: Path) -> tuple[Score, ...]:
 def accuracy_table(scores: Sequence[Score]) -> Table:
     """Score of every policy on every benchmark, in percent, with the 95 % interval.
 
-    A star marks one of which answers did not come; another metric than the plain accuracy
-    is named.
+    A row is a benchmark. Where a terminal is too narrow, cells take more lines: none is cut. A star
+    marks a score of which answers did not come; another metric than the plain accuracy is named.
     """
     metrics = {score.benchmark: score.metric for score in scores}
     cells = {(score.policy, score.benchmark): score for score in scores}
-    table = Table(title="Accuracy in %, 95 % interval", title_justify="left")
-    table.add_column("policy")
+    policies = list(dict.fromkeys(score.policy for score in scores))
+    table = Table(
+        title="Accuracy in %, 95 % interval", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
+    gap = " " if len(policies) < 3 else "\n"  # so that four fit into 80 columns
+    table.add_column("benchmark", overflow="fold")
+    for policy in policies:
+        table.add_column(policy, justify="right", overflow="fold")
     for benchmark, metric in metrics.items():
         named = benchmark if metric == "accuracy" else f"{benchmark} ({metric})"
-        table.add_column(named, justify="right")
-    for policy in dict.fromkeys(score.policy for score in scores):
-        row = [cells.get((policy, benchmark)) for benchmark in metrics]
-        table.add_row(policy, *(_percent(score) if score else "-" for score in row))
+        row = [cells.get((policy, benchmark)) for policy in policies]
+        table.add_row(named, *(gap.join(_percent(score)) if score else "-" for score in row))
     return table
 
 
-def _percent(score: Score) -> str:
-    star = " *" if score.num_failed else ""
+def _percent(score: Score) -> list[str]:
+    value = f"{100 * score.value:.1f}{'*' if score.num_failed else ''}"
     if score.low is None or score.high is None:
-        return f"{score.value:.1%}{star}"
-    return f"{score.value:.1%} [{score.low:.1%}, {score.high:.1%}]{star}"
+        return [value]
+    return [value, f"[{100 * score.low:.1f},{100 * score.high:.1f}]"]

@@ -73,10 +73,11 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What one policy answered."""
+    """What one policy answered; `note` says what was read in it."""
 
     policy: str
     outcome: str
+    note: str
     text: str
 
 

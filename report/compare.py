@@ -4,19 +4,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
+import pandas as pd
 from pydantic import JsonValue
 
 from contracts.run_record import RunRecord
 from contracts.scores import Score
 from contracts.secrets import masked, without_secrets
-from report.blocks import Block, Cell, Document, Figure, Prose, Section, Table
+from report.blocks import Block, Cell, Document, Figure, Link, Prose, Section, Table
 from report.evidence import Evidence
 from report.gains import Difference, answers_of, corrected, difference, incomplete
-from report.lengths import COLUMNS, length_cells
+from report.lengths import COLUMNS, NOTE, by_length, length_cells
 from report.numbers import interval, p_value, percent, percent_tick, points
 from report.paper import beside_paper
-from report.results import TONES, bounds
+from report.results import TONES, bounds, overview
 from report.side_by_side import breakdown, curves, gates
 from report.svg import Estimate, dot_chart
 from report.write_html import html_page
@@ -45,18 +47,19 @@ class Refused(NamedTuple):
     reason: str
 
 
-def compare(runs: Sequence[Compared]) -> str:
+def compare(runs: Sequence[Compared], items: str | None = None) -> str:
     """One HTML page about at least two runs, each with an evaluation; the first is the yardstick.
 
     Args:
         runs: In the order of the page.
+        items: The item browser beside it, if there is one.
     """
     names = ", ".join(run.name for run in runs)
     document = Document(
         title=f"{len(runs)} runs compared",
         subtitle=f"{names}. Gains are over {runs[0].name}.",
         sections=(
-            _gains(runs),
+            _gains(runs, items),
             _scores(runs),
             beside_paper({run.name: _final_scores(run) for run in runs}),
             breakdown(_by_benchmark(runs)),
@@ -119,7 +122,7 @@ def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
 
 def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None:
     """In words, how the items differ that two runs answered; None where they are the same."""
-    items, rules = [], []
+    items, rules, prompts = [], [], []
     for run in (first, other):
         answers = run.evidence.predictions
         if answers is None:
@@ -127,8 +130,11 @@ def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None
         mine = answers[(answers["benchmark"] == benchmark) & (answers["policy"] == run.final)]
         by_problem = mine.groupby("problem_id")
         items.append(by_problem[["question", "answer"]].agg(["first", "size"]))
-        if "rule" in mine:  # predictions of older versions lack it
+        # Predictions of older versions lack these.
+        if "rule" in mine:
             rules.append(by_problem["rule"].first())
+        if "prompt_digest" in mine:
+            prompts.append(by_problem["prompt_digest"].first())
     one, two = items
     only = len(one.index.symmetric_difference(two.index))
     if only:
@@ -137,6 +143,9 @@ def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None
     changed = int((one[texts] != two[texts]).any(axis="columns").sum())
     if changed:
         return f"{changed} of {len(one)} problems have another question or reference answer"
+    asked = int((prompts[0] != prompts[1]).sum()) if len(prompts) == 2 else 0
+    if asked:
+        return f"{asked} of {len(one)} problems were asked with other pictures, choices or words"
     counts = [table[("question", "size")] for table in items]
     if not counts[0].equals(counts[1]):
         means = [f"{count.mean():g}" for count in counts]
@@ -152,7 +161,7 @@ def _other_metric(before: Score, after: Score) -> str | None:
     return f"another metric: {before.metric} and {after.metric}"
 
 
-def _gains(runs: Sequence[Compared]) -> Section:
+def _gains(runs: Sequence[Compared], items: str | None) -> Section:
     blocks: list[Block] = []
     columns = ("benchmark", "gain", "95 % interval", "p (Holm)", "verdict")
     for other in runs[1:]:
@@ -176,12 +185,16 @@ def _gains(runs: Sequence[Compared]) -> Section:
         "that the interval includes 0 or that p is above 0.05 or unknown. One run of a recipe "
         "says nothing of other seeds."
     )
-    return Section("Gains", "gains", (*blocks, Prose(note, "muted")))
+    link = (
+        () if items is None else (Link("The items, with the answers of every run", quote(items)),)
+    )
+    return Section("Gains", "gains", (*blocks, Prose(note, "muted"), *link))
 
 
 def _scores(runs: Sequence[Compared]) -> Section:
     figures: list[Block] = []
     rows: list[tuple[str, ...]] = []
+    finals: dict[str, list[Estimate]] = {}
     for benchmark in benchmarks_of(runs):
         dots = []
         for run in runs:
@@ -200,23 +213,29 @@ def _scores(runs: Sequence[Compared]) -> Section:
         title = f"{benchmark}: final policies"
         svg = dot_chart(title, told, dots, write=percent_tick)
         figures.append(Figure(title, told, svg, wide=False))
+        finals[benchmark] = dots
     columns = ("benchmark", "run", "policy", "metric", "value", "95 % interval", "problems")
     table = Table("Every policy of every run", columns, "llllrrr", tuple(rows))
-    return Section("Scores", "scores", (*figures, table))
+    return Section("Scores", "scores", (*overview(finals), *figures, table))
 
 
 def _lengths(runs: Sequence[Compared]) -> Section:
     rows: list[tuple[str, ...]] = []
+    blocks: list[Block] = []
     for benchmark in benchmarks_of(runs):
+        finals: dict[str, pd.DataFrame] = {}
         for run in runs:
-            answers = run.evidence.predictions
-            if answers is None:
+            if run.evidence.predictions is None:
                 continue
+            answers = run.evidence.predictions
             answers = answers[answers["benchmark"] == benchmark]
             for policy, of in answers.groupby("policy", sort=False):
                 rows.append((benchmark, run.name, str(policy), *length_cells(of)))
+            finals[run.name] = answers[answers["policy"] == run.final]
+        blocks.append(by_length(benchmark, finals))
     table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrr", tuple(rows))
-    return Section("Length and truncation", "length", (table,))
+    note = f"The pictures are of the final policies. {NOTE}"
+    return Section("Length and correctness", "length", (table, *blocks, Prose(note, "muted")))
 
 
 def recipe_differences(recipes: Sequence[dict[str, JsonValue]]) -> list[tuple[str, ...]]:

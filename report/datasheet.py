@@ -21,8 +21,9 @@ from report.evidence import CurationSummary
 from report.left_out import MAX_ROWS, left_out
 from report.numbers import percent
 from report.render import Report
-from report.samples import cut, embeddable
+from report.samples import MAX_CHARACTERS, embeddable
 from report.svg_counts import MAX_COLOURS, MAX_DRAWN, bar_chart, point_map
+from report.text import cut
 from report.write_html import html_page
 from report.write_markdown import markdown_page
 from training.curation.account import GRADED_FEATURES
@@ -381,8 +382,8 @@ def _examples(examples: pd.DataFrame, graded: pd.DataFrame) -> Section:
         blocks.append(
             Sample(
                 heading=f"{known['set']}: {known['topic']}, level {row['level']} ({row['id']})",
-                question=cut(str(row["question"])),
-                answer=cut(str(row["answer"])),
+                question=cut(str(row["question"]), MAX_CHARACTERS),
+                answer=cut(str(row["answer"]), MAX_CHARACTERS),
                 images=images,
                 image_note=note,
                 responses=(),

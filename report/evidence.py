@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.artifact import Count
 from contracts.run_record import RunRecord, StageRecord
 from contracts.scores import Gain, Score, Scores, unanswered
+from report.text import ends
 
 PREDICTION_COLUMNS = [
     "policy",
@@ -29,8 +30,22 @@ PREDICTION_COLUMNS = [
     "num_tokens",
 ]
 # Predictions of older versions lack some of these.
-MORE_COLUMNS = ["cluster", "part", "rule", "judged_by", "failure"]
-NULLABLE = ("part", "failure")
+MORE_COLUMNS = [
+    "prompt",
+    "prompt_digest",
+    "cluster",
+    "part",
+    "rule",
+    "extracted",
+    "judged_by",
+    "failure",
+]
+NUMBERS = ("level", "num_tokens", "truncated")
+NULLABLE = ("prompt", "part", "extracted", "failure")
+LONG = ("response", "extracted")
+MAX_CHARACTERS = 20_000  # of such a text that are kept, of its two ends
+READ_ROWS = 64  # at once: texts of a megabyte are cut before the next ones are read
+MAX_LEVEL = 2**31 - 1  # as predictions hold it
 MAX_TOKENS = 10**9  # of an answer, as somebody else may have written them
 # Whatever stage they are in: no other file of an artifact is needed.
 FILES = (
@@ -76,8 +91,8 @@ class Evidence:
         metrics: Steps of each training stage that logged any, in order.
         scores: Empty when there was no readable evaluation.
         gains: The gains that the evaluation worked out itself.
-        predictions: One row per answer (`PREDICTION_COLUMNS`, and those of `MORE_COLUMNS` that
-            there are), or None.
+        predictions: One row per answer (`PREDICTION_COLUMNS`, those of `MORE_COLUMNS` that there
+            are, and `length`, the characters of the whole response), or None.
         problems: Parquet file of the evaluated problems with their images, or None.
         curation: summary.json of the curation, or None.
         has_datasheet: Whether the curation left what its datasheet is made of.
@@ -188,22 +203,43 @@ def _is_step(value: object) -> bool:
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:
-    """Texts, and a level, a length and a truth, whatever the columns hold."""
-    known = set(pq.read_schema(path).names)
-    more = [name for name in MORE_COLUMNS if name in known]
-    values = pq.read_table(path, columns=PREDICTION_COLUMNS + more).to_pydict()
+    """Texts, and a level, a length and a truth, whatever the columns hold.
+
+    Raises:
+        ValueError: Columns are missing.
+        OSError: The file cannot be read.
+    """
+    file = pq.ParquetFile(path)
+    known = set(file.schema_arrow.names)
+    if lacking := [name for name in PREDICTION_COLUMNS if name not in known]:
+        raise ValueError(f"it has no column {', '.join(lacking)}")
+    wanted = PREDICTION_COLUMNS + [name for name in MORE_COLUMNS if name in known]
+    values: dict[str, list[Any]] = {name: [] for name in [*wanted, "length"]}
+    for batch in file.iter_batches(READ_ROWS, columns=wanted):
+        for name, column in _bounded(batch.to_pydict()).items():
+            values[name] += column
     level = pd.to_numeric(pd.Series(values.pop("level"), dtype=object), errors="coerce")
     tokens = pd.to_numeric(pd.Series(values.pop("num_tokens"), dtype=object), errors="coerce")
     truncated = [value is True for value in values.pop("truncated")]
-    texts = {
-        name: [None if text is None and name in NULLABLE else str(text) for text in column]
-        for name, column in values.items()
-    }
-    return pd.DataFrame(texts).assign(
-        level=level.where(level.between(1, 10)),
+    return pd.DataFrame(values).assign(
+        level=level.where(level.between(-MAX_LEVEL, MAX_LEVEL) & (level % 1 == 0)),
         num_tokens=tokens.where(tokens.between(0, MAX_TOKENS)),
         truncated=truncated,
     )
+
+
+def _bounded(read: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns whose texts are texts, the longest of them cut; `length` is that of responses."""
+    columns: dict[str, list[Any]] = {"length": [len(str(text)) for text in read["response"]]}
+    for name, column in read.items():
+        columns[name] = column
+        if name not in NUMBERS:
+            columns[name] = [
+                None if one is None and name in NULLABLE else str(one) for one in column
+            ]
+        if name in LONG:
+            columns[name] = [one and "".join(ends(one, MAX_CHARACTERS)) for one in columns[name]]
+    return columns
 
 
 def _read_summary(path: Path) -> CurationSummary:

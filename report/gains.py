@@ -129,10 +129,10 @@ def difference(
     """One score minus another, with interval and uncorrected p over clusters of problems.
 
     Both are of the scores' own metric, worked out again from the answers. There is neither where
-    the metric is unknown or another one, where the policies answered other problems or in other
-    clusters, where the answers do not tell what the metric needs, where an answer did not come,
-    or where the files contradict each other: the answers give another score than the one written
-    beside them.
+    the metric is unknown or another one, where the policies answered other problems, or were asked
+    in other words, with other pictures or in other clusters, where the answers do not tell what the
+    metric needs, where an answer did not come, or where the files contradict each other: the
+    answers give another score than the one written beside them.
 
     Args:
         before: The score compared with.
@@ -177,6 +177,8 @@ def changes_of(
     """The changes behind a `difference`, of the same arguments; None where they cannot be told."""
     metric = metric_named(before.metric)
     asked = ["problem_id", "sample"]
+    if "prompt_digest" in answers_before and "prompt_digest" in answers_after:
+        asked.append("prompt_digest")
     if metric is None or metric is not metric_named(after.metric):
         return None
     if before.num_failed or after.num_failed:  # an endpoint that was away is no worse policy

@@ -114,7 +114,7 @@ function row(item) {
     { className: tone(verdict), title: `${data.policies[index]}: ${verdict}` }, MARKS[verdict])));
   const level = item.level === null ? "" : `, level ${item.level}`;
   const about = make("span", { className: "muted" }, `${item.benchmark}: ${item.family}${level}`);
-  const start = make("span", { className: "start" }, item.question.slice(0, 120));
+  const start = make("span", { className: "start" }, item.start ?? item.question.slice(0, 120));
   const button = make("button", { type: "button" }, marks, about, start);
   button.item = item;
   button.setAttribute("aria-label", `${item.id}: ` +
@@ -124,6 +124,9 @@ function row(item) {
 }
 
 const tone = (verdict) => ({ right: "good", none: "muted", partly: "partly" })[verdict] ?? "bad";
+
+const nameOf = (item) => `${item.benchmark} ${item.id}`;
+const addressOf = (item) => new URLSearchParams({ item: nameOf(item) });
 
 function showItem(item) {
   current = item;
@@ -137,6 +140,8 @@ function showItem(item) {
   byId("item").append(
     make("h2", {}, item.id),
     make("p", { className: "muted" }, `${item.benchmark}: ${item.family}${level}`),
+    ...(item.page ? [make("p", {}, make("a", { href: `${item.page}#${addressOf(item)}` },
+      "This item with more room for its answers"))] : []),
     ...item.images.map((index, number) => make("img",
       { src: data.images[index], alt: `Image ${number + 1} of this problem` })),
     ...(item.image_note ? [make("p", { className: "muted" }, item.image_note)] : []),
@@ -160,8 +165,9 @@ function answers(policy, verdict, given) {
   }
   for (const answer of given.shown) {
     const tokens = answer.tokens === null ? "" : `, ${answer.tokens} tokens`;
+    const place = given.count > 1 ? `${answer.number} of ${given.count}: ` : "";
     const facts = make("p", { className: tone(answer.outcome) },
-      `${answer.outcome}${tokens}${answer.truncated ? ", truncated" : ""}` +
+      `${place}${answer.outcome}${tokens}${answer.truncated ? ", truncated" : ""}` +
       (answer.note ? ` (${answer.note})` : ""));
     box.append(facts, make("pre", { tabIndex: 0 }, answer.text.trim() ? answer.text : "(blank)"));
   }
@@ -175,18 +181,18 @@ function remember() {
   const state = new URLSearchParams();
   for (const { name, element } of controls) if (element.value) state.set(name, element.value);
   if (page) state.set("page", page + 1);
-  if (current) state.set("item", `${current.benchmark} ${current.id}`);
+  if (current) state.set("item", nameOf(current));
   history.replaceState(null, "", `#${state}`);
 }
 
 function recall() {
   const state = new URLSearchParams(location.hash.slice(1));
-  for (const { name, element } of controls) if (state.has(name)) element.value = state.get(name);
+  for (const { name, element, initial } of controls) element.value = state.get(name) ?? initial;
   filter();
   page = (Number.parseInt(state.get("page"), 10) || 1) - 1;
   showList();
   const wanted = state.get("item");
-  showItem(data.items.find((item) => `${item.benchmark} ${item.id}` === wanted) ?? matching[0]);
+  showItem(data.items.find((item) => nameOf(item) === wanted) ?? matching[0]);
 }
 
 function apply() {
@@ -214,6 +220,9 @@ function move(button, step) {
   showItem(next.firstChild.item);
   remember();
 }
+
+// What an address does not name is as it was at first, whatever this page has shown since.
+for (const one of controls) one.initial = one.element.value;
 
 let waiting = 0;
 byId("filters").addEventListener("submit", (event) => event.preventDefault());

@@ -1,31 +1,39 @@
-"""The item browser: every item with every policy's answers, as a page that goes with the report.
+"""The item browser: every item with every policy's answers, as pages that go with a report.
 
-The page holds its data as JSON and one script of ours. Its policy names that script by digest: a
+A page holds its data as JSON and one script of ours. Its policy names that script by digest: a
 browser that obeys it runs nothing else, whatever the models wrote.
+
+One page has all items. Where its texts had to be cut, or answers were left out, a benchmark has a
+page of its own besides, with as much room for its texts alone.
 """
 
 import base64
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from contracts.run_record import RunRecord
-from report.evidence import Evidence
-from report.text import printable
+from report.evidence import MAX_CHARACTERS, Evidence
+from report.text import cut, printable
 from report.write_html import image_kind, page, text_of
 
 PAGE, IMAGES = "items.html", "items-images"
 MAX_EMBEDDED_BYTES = 20_000_000  # of images in base64; more lie in a folder beside the page
-MAX_TEXT = 16_000_000  # characters of all answers, and a third of it of all questions
-MAX_CHARACTERS = 20_000  # of one text
-MAX_ANSWERS = 4  # shown of one policy to one item
+MAX_TEXT = 16_000_000  # characters of all answers of a page, and a third of it of all questions
+MAX_ANSWERS = 4  # of one policy to one item, among all items
+MAX_OWN_ANSWERS = 32  # the same, on a benchmark's own page
 MAX_WORD = 200  # characters of a name
+MAX_START = 120  # characters of a question in the list
 SCRIPT = Path(__file__).with_name("items.js")
 STYLES = tuple(Path(__file__).with_name(name) for name in ("page.css", "items.css"))
 BODY = """
@@ -45,27 +53,119 @@ BODY = """
 """
 
 
+One = TypeVar("One")
+Place = tuple[str, int, str]  # of an item's problem: its benchmark, the number of its file, its id
+
+
+@dataclass(frozen=True)
+class Browsed:
+    """What an item browser shows.
+
+    Attributes:
+        title: Of its pages.
+        report: The page beside it that leads here.
+        note: What a reader has to know besides.
+        policies: Whose answers stand side by side.
+        predictions: As `Evidence` has them. A column `origin` says in which of `problems` a row's
+            problem is; without it, all are in the first.
+        problems: Parquet files of problems with their images; None for one that is not there.
+    """
+
+    title: str
+    report: str
+    note: str
+    policies: tuple[str, ...]
+    predictions: pd.DataFrame
+    problems: tuple[Path | None, ...]
+
+
 def write_items(run: RunRecord, evidence: Evidence, folder: Path) -> bool:
-    """Writes `items.html` into a report's folder, and images beside it where they are many.
+    """Writes `items.html` into a report's folder, and what goes with it; see `write_browser`.
 
     Args:
         run: The run's record.
         evidence: What its stages left.
-        folder: The report's; an item browser that is there is replaced.
+        folder: The report's.
+    """
+    answers = evidence.predictions
+    rows = pd.DataFrame({"policy": []}) if answers is None else answers
+    policies = evidence.policies or tuple(dict.fromkeys(rows["policy"]))
+    title = f"Items of run {run.name}"
+    browsed = Browsed(title, "report.html", "", policies, rows, (evidence.problems,))
+    return write_browser(browsed, folder)
+
+
+def write_browser(browsed: Browsed, folder: Path, prefix: str = "") -> bool:
+    """Writes an item browser; one that is there is replaced.
+
+    Args:
+        browsed: What it shows.
+        folder: Where `items.html` goes, pages of benchmarks as `1-NAME.items.html`, and images
+            into `items-images` where they are many. Of other pages, none ends in `items.html`: the
+            server lets no script run in them (`infra.pages`).
+        prefix: What stands before these names; it ends with a full stop.
 
     Returns:
         Whether there were any predictions; without them, nothing is written.
     """
-    if (folder / IMAGES).is_dir():
-        shutil.rmtree(folder / IMAGES)
-    (folder / PAGE).unlink(missing_ok=True)
-    if evidence.predictions is None or evidence.predictions.empty:
+    images, rows = folder / f"{prefix}{IMAGES}", browsed.predictions
+    if images.is_dir():
+        shutil.rmtree(images)
+    whole = folder / f"{prefix}{PAGE}"
+    for old in (whole, *folder.glob(f"{escape(prefix)}[0-9]*-*.{PAGE}")):
+        old.unlink(missing_ok=True)
+    if rows.empty:
         return False
-    policies = evidence.policies or tuple(dict.fromkeys(evidence.predictions["policy"]))
-    items = collect(evidence.predictions, policies)
-    sources = _place_images(items, evidence.problems, folder)
-    names = [printable(name[:MAX_WORD]) for name in policies]
-    data = {"policies": names, "images": sources, "items": items}
+    items = collect(rows, browsed.policies, MAX_ANSWERS)
+    placed = _place_images({item["place"] for item in items}, browsed.problems, images)
+    own = {
+        benchmark: f"{prefix}{number}-{re.sub(r'[^A-Za-z0-9_-]+', '-', benchmark)[:60]}.{PAGE}"
+        for number, benchmark in enumerate(_without_room(items), start=1)
+    }
+    way = f'<a href="{quote(browsed.report)}">The report</a>.'
+    whole.write_text(_page(browsed, way, items, placed, own), encoding="utf-8")
+    del items  # before those of a page with more room
+    way = f'<a href="{quote(whole.name)}">The items of all benchmarks</a>.'
+    for benchmark, file in own.items():
+        titled = replace(browsed, title=f"{browsed.title}: {benchmark[:MAX_WORD]}")
+        items = collect(rows[rows["benchmark"] == benchmark], browsed.policies, MAX_OWN_ANSWERS)
+        (folder / file).write_text(_page(titled, way, items, placed, {}), encoding="utf-8")
+    return True
+
+
+def _without_room(items: Sequence[dict[str, Any]]) -> list[str]:
+    """The benchmarks of which a page of their own shows more: longer answers, or further ones."""
+    limit = fair_limit([len(one["text"]) for one in _shown(items)], MAX_TEXT)
+    of_each: dict[str, list[dict[str, Any]]] = {}
+    for item in items:
+        of_each.setdefault(item["place"][0], []).append(item)
+    return [
+        benchmark
+        for benchmark, its in of_each.items()
+        if any(given["count"] > MAX_ANSWERS for item in its for given in item["answers"] if given)
+        or (len(of_each) > 1 and any(len(one["text"]) > limit for one in _shown(its)))
+    ]
+
+
+def _page(
+    browsed: Browsed,
+    way: str,
+    items: Sequence[dict[str, Any]],
+    placed: Mapping[Place, tuple[list[str], str]],
+    own: Mapping[str, str],
+) -> str:
+    """A page of these items, whose texts are cut to its room; `way` is where it leads, in HTML."""
+    sources: dict[str, int] = {}
+    for item in items:
+        place = item.pop("place")
+        held, item["image_note"] = placed.get(place, ([], ""))
+        item["images"] = [sources.setdefault(source, len(sources)) for source in held]
+        if place[0] in own:
+            item["page"] = quote(own[place[0]])
+    _cut_all(items, ("question", "reference"), MAX_TEXT // 3)
+    _cut_all(_shown(items), ("text",), MAX_TEXT)
+    names = [printable(name[:MAX_WORD]) for name in browsed.policies]
+    data = {"policies": names, "images": list(sources), "items": items}
     script = "\n" + SCRIPT.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # `file:` is for browsers to which the folder of a page on disk is not the page's own.
@@ -73,19 +173,19 @@ def write_items(run: RunRecord, evidence: Evidence, folder: Path) -> bool:
         "default-src 'none'; img-src data: file: 'self'; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'"
     )
-    title = f"Items of run {run.name}"
+    pages = ", ".join(
+        f'<a href="{quote(file)}">{text_of(name[:MAX_WORD])}</a>' for name, file in own.items()
+    )
     head = (
-        f'<header><h1>{text_of(title)}</h1><p><a href="report.html">The report</a>. Long texts are '
+        f"<header><h1>{text_of(browsed.title)}</h1><p>{way} {text_of(browsed.note)} Long texts are "
         "cut in their middle, which is said there; predictions.parquet of the evaluation holds "
-        "the whole.</p></header>"
+        f"the whole.</p>{f'<p>With more room for answers: {pages}.</p>' if pages else ''}</header>"
     )
     scripts = (
         f'<script type="application/json" id="data">{script_safe(data)}</script>\n'
         f"<script>{script}</script>\n"
     )
-    html = page(title, policy, STYLES, head + BODY + scripts)
-    (folder / PAGE).write_text(html, encoding="utf-8")
-    return True
+    return page(browsed.title, policy, STYLES, head + BODY + scripts)
 
 
 def script_safe(data: object) -> str:
@@ -94,66 +194,112 @@ def script_safe(data: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def collect(predictions: pd.DataFrame, policies: Sequence[str]) -> list[dict[str, Any]]:
-    """One entry per benchmark and problem, in the order of the predictions.
+def collect(
+    predictions: pd.DataFrame, policies: Sequence[str], max_answers: int
+) -> list[dict[str, Any]]:
+    """One entry per benchmark and problem, in the order of the predictions, with whole texts.
 
-    Answers beyond `MAX_ANSWERS` of one policy are counted and not shown; texts are cut so that all
-    fit into the page, the longest ones first.
+    A problem that was asked in two ways is two. Answers beyond `max_answers` of one policy are
+    counted and not shown; of those shown, half are right and half are not, as far as there are any.
     """
     column = {name: index for index, name in enumerate(policies)}
-    items: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in predictions.to_dict("records"):
-        key = (row["benchmark"], row["problem_id"])
+    items: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in _rows(predictions):
         if row["policy"] not in column:
             continue
+        key = (row["benchmark"], row["problem_id"], row.get("prompt_digest", ""))
         item = items.setdefault(key, _new_item(row, len(policies)))
-        place = column[row["policy"]]
-        given = item["answers"][place] or {"right": 0, "count": 0, "shown": []}
-        item["answers"][place] = given
+        index = column[row["policy"]]
+        given = item["answers"][index] or {"right": 0, "count": 0, "shown": ([], [])}
+        item["answers"][index] = given
         given["count"] += 1
         given["right"] += row["outcome"] == "right"
-        if len(given["shown"]) < MAX_ANSWERS:
-            given["shown"].append(_answer(row))
-    found = list(items.values())
-    _cut_all(found, ("question", "reference"), MAX_TEXT // 3)
-    given = [one for item in found for one in item["answers"] if one is not None]
-    _cut_all([answer for one in given for answer in one["shown"]], ("text",), MAX_TEXT)
-    return found
+        alike = given["shown"][row["outcome"] != "right"]
+        if len(alike) < max_answers:
+            alike.append(_answer(row, given["count"]))
+    for item in items.values():
+        for given in filter(None, item["answers"]):
+            right, other = halves(given["shown"][0], given["shown"][1], max_answers)
+            given["shown"] = sorted(right + other, key=lambda answer: int(answer["number"]))
+    return list(items.values())
 
 
-def _new_item(row: Mapping[Hashable, Any], num_policies: int) -> dict[str, Any]:
-    return {
+def halves(first: Sequence[One], second: Sequence[One], count: int) -> tuple[list[One], list[One]]:
+    """The beginnings of two lists, half as many as `count` of each, more where one has fewer."""
+    num_second = min(len(second), max(count // 2, count - len(first)))
+    return list(first[: count - num_second]), list(second[:num_second])
+
+
+def _rows(predictions: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows, one in memory at a time."""
+    names = list(predictions.columns)
+    for values in zip(*(predictions[name] for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _new_item(row: Mapping[str, Any], num_policies: int) -> dict[str, Any]:
+    prompt = asked(row)
+    item = {
+        "place": (row["benchmark"], row.get("origin", 0), row["problem_id"]),
         "benchmark": printable(row["benchmark"][:MAX_WORD]),
         "id": printable(row["problem_id"][:MAX_WORD]),
-        "problem_id": row["problem_id"],
         "family": printable(row["family"][:MAX_WORD]),
         "level": None if pd.isna(row["level"]) else int(row["level"]),
-        "question": row["question"],
+        "question": prompt,
         "reference": row["answer"],
         "answers": [None] * num_policies,
     }
+    # Many prompts of a benchmark begin with the same instruction: the list shows the question.
+    start = row["question"][:MAX_START]
+    return item if prompt.startswith(start) else item | {"start": printable(start)}
 
 
-def _answer(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    notes = ["found by the judge"] if row.get("judged_by") == "judge" else []
-    if (failure := row.get("failure")) is not None and not pd.isna(failure):
-        notes.append(f"no response: {printable(failure[:MAX_WORD])}")
+def asked(row: Mapping[Any, Any]) -> str:
+    """What a prediction's policy was asked; of an older version, the bare question."""
+    prompt = row.get("prompt")
+    return str(row["question"] if prompt is None or pd.isna(prompt) else prompt)
+
+
+def _answer(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {
-        "note": "; ".join(notes),
+        "number": number,
+        "note": read_as(row),
         "outcome": printable(row["outcome"][:MAX_WORD]),
         "tokens": None if pd.isna(row["num_tokens"]) else int(row["num_tokens"]),
         "truncated": bool(row["truncated"]),
         "text": row["response"],
+        "length": row.get("length"),
     }
+
+
+def read_as(row: Mapping[Any, Any]) -> str:
+    """In words, what a prediction's answer was read as and who judged it, or why there is none.
+
+    Empty where the evaluation, of an older version, does not say.
+    """
+    if (failure := row.get("failure")) is not None and not pd.isna(failure):
+        return f"no response: {printable(failure[:MAX_WORD])}"
+    if "extracted" not in row:
+        return ""
+    if (found := row["extracted"]) is None or pd.isna(found):
+        return "no answer found in it"
+    judge = "judge" if row.get("judged_by") == "judge" else "rule"
+    return f"read as “{printable(cut(found, MAX_WORD))}” by the {judge}"
+
+
+def _shown(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """All answers of these items that are shown."""
+    return [one for item in items for given in item["answers"] if given for one in given["shown"]]
 
 
 def _cut_all(rows: Sequence[dict[str, Any]], names: Sequence[str], budget: int) -> None:
     lengths = [len(row[name]) for row in rows for name in names]
     limit = min(MAX_CHARACTERS, fair_limit(lengths, budget))
     for row in rows:
+        length = row.pop("length", None)  # of what is already the ends of a longer text
         for name in names:
             # Marks are longer than what they stand for: a text of nothing else is cut twice.
-            row[name] = cut(printable(cut(row[name], limit)), 2 * limit + 100)
+            row[name] = cut(printable(cut(row[name], limit, length)), 2 * limit + 100)
 
 
 def fair_limit(lengths: Sequence[int], budget: int) -> int:
@@ -168,52 +314,43 @@ def fair_limit(lengths: Sequence[int], budget: int) -> int:
     return max(lengths, default=0)
 
 
-def cut(text: str, limit: int) -> str:
-    """The beginning and the end of a longer text, `limit` characters, and how much is not there."""
-    if len(text) <= limit:
-        return text
-    head = 2 * limit // 3
-    note = f"\n[… {len(text) - limit} characters are not shown …]\n"
-    return text[:head] + note + text[len(text) - (limit - head) :]
-
-
 def _place_images(
-    items: Sequence[dict[str, Any]], problems: Path | None, folder: Path
-) -> list[str]:
-    """Gives each item the numbers of its images, and returns where each image is.
+    wanted: set[Place], problems: Sequence[Path | None], folder: Path
+) -> dict[Place, tuple[list[str], str]]:
+    """Where the images of each problem are, for the page, and what is to be said of them.
 
-    An image that several items share is there once.
+    They are data of the page itself, or files in `folder` where they are too many for that.
     """
-    by_problem: dict[str, list[dict[str, Any]]] = {}
-    for item in items:
-        item |= {"images": [], "image_note": ""}
-        by_problem.setdefault(item.pop("problem_id"), []).append(item)
-    if problems is None:
-        return []
+    by_problem: dict[tuple[int, str], list[Place]] = {}
+    for place in wanted:
+        by_problem.setdefault(place[1:], []).append(place)
+
+    def of_wanted() -> Iterator[tuple[list[Place], list[bytes | None]]]:
+        for origin, path in enumerate(problems):
+            for problem, images in () if path is None else _encoded(path):
+                if found := by_problem.get((origin, problem)):
+                    yield found, images
+
+    placed: dict[Place, tuple[list[str], str]] = {}
+    known: dict[str, str] = {}  # an image that many problems share is in memory once
     try:
         sizes = {
             hashlib.sha256(image).digest(): len(image)
-            for problem, images in _encoded(problems)
-            if problem in by_problem
+            for _, images in of_wanted()
             for image in images
             if image is not None
         }
         beside = 4 * sum(sizes.values()) / 3 > MAX_EMBEDDED_BYTES
-        sources: dict[str, int] = {}
-        for problem, images in _encoded(problems):
-            for item in by_problem.get(problem, ()):
-                for image in images:
-                    source = _source(image, folder / IMAGES if beside else None)
-                    if source is None:
-                        item["image_note"] = "An image is missing, or none that browsers show."
-                    else:
-                        item["images"].append(sources.setdefault(source, len(sources)))
+        for places, images in of_wanted():
+            sources = [_source(image, folder if beside else None) for image in images]
+            held = [known.setdefault(one, one) for one in sources if one is not None]
+            whole = len(held) == len(sources)
+            note = "" if whole else "An image is missing, or none that browsers show."
+            placed |= dict.fromkeys(places, (held, note))
     except Exception as error:  # noqa: BLE001 - somebody else may have written it; each item says so
-        for item in items:
-            reason = printable(str(error)[:MAX_WORD])
-            item |= {"images": [], "image_note": f"The images cannot be read: {reason}"}
-        return []
-    return list(sources)
+        reason = printable(str(error)[:MAX_WORD])
+        return dict.fromkeys(wanted, ([], f"The images cannot be read: {reason}"))
+    return placed
 
 
 def _encoded(problems: Path) -> Iterator[tuple[str, list[bytes | None]]]:
@@ -234,4 +371,4 @@ def _source(image: bytes | None, folder: Path | None) -> str | None:
     folder.mkdir(exist_ok=True)
     name = f"{hashlib.sha256(image).hexdigest()[:32]}.{kind.removeprefix('image/')}"
     (folder / name).write_bytes(image)
-    return f"{IMAGES}/{name}"
+    return f"{quote(folder.name)}/{name}"

@@ -1,6 +1,7 @@
 """The section about length: how long answers are, and how often the long ones are right."""
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,11 @@ from report.svg import Series, line_chart
 
 NUM_BINS = 5
 COLUMNS = ("mean tokens", "of right ones", "of the others", "truncated", "right if truncated")
+
+NOTE = (
+    "Each bin holds about a fifth of a benchmark’s answers, of all policies together. Hard "
+    "problems take long answers: a fall from bin to bin is no effect of the length alone."
+)
 
 
 def lengths(evidence: Evidence) -> Section:
@@ -27,15 +33,11 @@ def lengths(evidence: Evidence) -> Section:
         of_all = answers[answers["benchmark"] == benchmark]
         by_policy = {name: of_all[of_all["policy"] == name] for name in evidence.policies}
         rows += [(benchmark, name, *length_cells(of)) for name, of in by_policy.items() if len(of)]
-        blocks.append(_by_length(benchmark, of_all["num_tokens"].dropna(), by_policy))
+        blocks.append(by_length(benchmark, by_policy))
     table = Table(
         "Answers by policy", ("benchmark", "policy", *COLUMNS), "llrrrrr", tuple(map(tuple, rows))
     )
-    note = (
-        "Each bin holds about a fifth of a benchmark’s answers, of all policies together. Hard "
-        "problems take long answers: a fall from bin to bin is no effect of the length alone."
-    )
-    return Section(title, anchor, (table, *blocks, Prose(note, "muted")))
+    return Section(title, anchor, (table, *blocks, Prose(NOTE, "muted")))
 
 
 def length_cells(answers: pd.DataFrame) -> tuple[str, ...]:
@@ -50,10 +52,15 @@ def length_cells(answers: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def _by_length(
-    benchmark: str, tokens: "pd.Series[float]", by_policy: dict[str, pd.DataFrame]
-) -> Block:
-    """The share of right answers in each bin; a picture too where there is more than one."""
+def by_length(benchmark: str, by_policy: Mapping[str, pd.DataFrame]) -> Block:
+    """The share of right answers in each bin; a picture too where there is more than one.
+
+    Args:
+        benchmark: Its name.
+        by_policy: The answers of each, in the order of their colours.
+    """
+    known = [answers["num_tokens"].dropna() for answers in by_policy.values()]
+    tokens = np.concatenate([*known, np.empty(0)]) if known else np.empty(0)
     shares = np.linspace(0, 1, NUM_BINS + 1)
     edges = sorted({float(edge) for edge in np.quantile(tokens, shares)}) if len(tokens) else []
     if len(edges) < 3:
@@ -74,7 +81,8 @@ def _by_length(
     table = Table(f"{benchmark}: right by length", columns, "r" * len(columns), tuple(rows))
     title = f"{benchmark}: share of right answers by length"
     description = "Each point is a bin, placed at its longest answer; the table has the numbers."
-    series = [Series(name, tuple(line)) for name, line in points.items() if line]
+    places = {name: place for place, name in enumerate(by_policy)}
+    series = [Series(name, tuple(line), places[name]) for name, line in points.items() if line]
     svg = line_chart(
         title, description, series, x_name="tokens", write=percent_tick, y_range=(0.0, 1.0)
     )

@@ -53,14 +53,14 @@ def duration(seconds: float) -> str:
 
 
 def figure(value: float | None) -> str:
-    """A measured value with about three significant digits, or a dash when there is none."""
+    """A measured value with about three significant digits, whole from 1000 on, or a dash."""
     if value is None:
         return "–"
     if not math.isfinite(value):
         return "not finite"
     if value.is_integer() and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", MINUS)
-    if 0.001 <= abs(value) < 1000:
-        digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
+    if 0.001 <= abs(value) < 1e6:
+        digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
         return f"{value:.{digits}f}".replace("-", MINUS)
     return f"{value:.3g}".replace("-", MINUS)

@@ -16,7 +16,7 @@ from report.numbers import (
     points,
     points_interval,
 )
-from report.svg import Estimate, Series, change_chart, dot_chart, line_chart
+from report.svg import Estimate, Series, change_chart, dot_chart, group_chart, line_chart
 
 OUTCOMES = ("right", "wrong", "unparseable", "timeout")
 TONES: dict[str, Tone] = {"up": "good", "down": "bad"}
@@ -125,6 +125,7 @@ def _place(family: list[Difference]) -> Cell:
 def accuracy(evidence: Evidence) -> Section:
     """Every policy on every benchmark, with its interval, as pictures and as a table."""
     figures: list[Block] = []
+    by_benchmark: dict[str, list[Estimate]] = {}
     for benchmark in evidence.benchmarks:
         scores = [score for score in evidence.scores if score.benchmark == benchmark]
         rows = [Estimate(one.policy, one.value, one.low, one.high) for one in scores]
@@ -134,12 +135,37 @@ def accuracy(evidence: Evidence) -> Section:
         title = f"{benchmark}: {metric} after each stage"
         svg = dot_chart(title, description, rows, write=percent_tick)
         figures.append(Figure(title, description, svg, wide=False))
+        by_benchmark[benchmark] = rows
     if not figures:
         text = "There are no scores."
         return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
-    blocks: list[Block] = [*figures, *_score_tables(evidence), *measure_tables(evidence)]
+    blocks: list[Block] = [
+        *overview(by_benchmark),
+        *figures,
+        *_score_tables(evidence),
+        *measure_tables(evidence),
+    ]
     blocks += _judges(evidence)
     return Section("Accuracy after each stage", "accuracy", tuple(blocks))
+
+
+def overview(by_benchmark: Mapping[str, Sequence[Estimate]]) -> list[Block]:
+    """One picture of all benchmarks with their intervals, where there is more than one."""
+    if len(by_benchmark) < 2:
+        return []
+    title = "All benchmarks, with 95 % intervals"
+    told = "; ".join(
+        f"{benchmark}: {', '.join(f'{row.name} {percent(row.value)}' for row in rows)}"
+        for benchmark, rows in by_benchmark.items()
+    )
+    svg = group_chart(title, told, list(by_benchmark.items()), write=percent_tick)
+    names = dict.fromkeys(row.name for rows in by_benchmark.values() for row in rows)
+    rows = []
+    for benchmark, estimates in by_benchmark.items():
+        values = {one.name: percent(one.value) for one in estimates}
+        rows.append((benchmark, *(values.get(name, "–") for name in names)))
+    table = Table("All benchmarks", ("benchmark", *names), "l" + "r" * len(names), tuple(rows))
+    return [Beside(Figure(title, f"{told}.", svg), table)]
 
 
 def _judges(evidence: Evidence) -> tuple[Prose, ...]:
@@ -232,7 +258,7 @@ def _by_level(benchmark: str, scores: list[Score]) -> list[Block]:
         for one in ends
     ]
     title = f"{benchmark}: accuracy by level, {' and '.join(one.policy for one in ends)}"
-    description = "Level 1 is the easiest, 10 the hardest; the table below holds every policy."
+    description = "Levels are the benchmark’s own; the table holds every policy."
     svg = line_chart(
         title, description, series, x_name="level", write=percent_tick, y_range=(0.0, 1.0)
     )

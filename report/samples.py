@@ -9,6 +9,7 @@ from contracts.run_record import RunRecord
 from report import items
 from report.blocks import Block, Link, Prose, Response, Sample, Section
 from report.evidence import Evidence
+from report.text import cut
 
 NUM_SAMPLES = 12  # over all benchmarks
 MAX_PER_BENCHMARK = 4
@@ -60,8 +61,8 @@ def choose(rows: pd.DataFrame, policy: str, count: int, seed: str) -> list[str]:
     wrong = sorted(mine[~is_right]["problem_id"])
     generator.shuffle(right)
     generator.shuffle(wrong)
-    num_wrong = min(len(wrong), max(count // 2, count - len(right)))
-    return right[: count - num_wrong] + wrong[:num_wrong]
+    some_right, some_wrong = items.halves(right, wrong, count)
+    return some_right + some_wrong
 
 
 def _sample(
@@ -75,11 +76,13 @@ def _sample(
         mine = answers[answers["policy"] == policy]
         if not mine.empty:
             row = mine.iloc[0]
-            responses.append(Response(policy, str(row["outcome"]), cut(str(row["response"]))))
+            text = cut(str(row["response"]), MAX_CHARACTERS, row.get("length"))
+            reading = items.read_as(row.to_dict())
+            responses.append(Response(policy, str(row["outcome"]), reading, text))
     return Sample(
         heading=f"{benchmark}: {first['family']}{level} ({first['problem_id']})",
-        question=cut(str(first["question"])),
-        answer=cut(str(first["answer"])),
+        question=cut(items.asked(first.to_dict()), MAX_CHARACTERS),
+        answer=cut(str(first["answer"]), MAX_CHARACTERS),
         images=images,
         image_note=note,
         responses=tuple(responses),
@@ -117,10 +120,3 @@ def embeddable(encoded: tuple[bytes | None, ...]) -> tuple[tuple[bytes, ...], st
     if size > MAX_IMAGE_BYTES:
         return (), f"The image is too large to embed ({size / 1000:.0f} kB)."
     return held, ""
-
-
-def cut(text: str) -> str:
-    """The text, or its beginning and how much follows."""
-    if len(text) <= MAX_CHARACTERS:
-        return text
-    return f"{text[:MAX_CHARACTERS]}… ({len(text) - MAX_CHARACTERS} more characters)"

@@ -91,7 +91,7 @@ def line_chart(
         size: Width and height of the drawing, in SVG units.
     """
     width, height = size
-    left, right, top, bottom = 52.0, width - 12, 12.0 + 16 * len(series), height - 36
+    left, right, top, bottom = 52.0, width - 20, 12.0 + 16 * len(series), height - 36
     drawn = [replace(line, points=thin(line.points)) for line in series]
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points if math.isfinite(y)]
@@ -127,7 +127,7 @@ def dot_chart(
     title: str, description: str, rows: Sequence[Estimate], *, write: Callable[[float], str]
 ) -> str:
     """One row per estimate on an axis from 0 to 1: a dot, its interval and its value."""
-    width, left, right = 460.0, 120.0, 395.0
+    width, left, right = 460.0, 132.0, 395.0
     height = 30 + 28.0 * len(rows) + 22
 
     def across(value: float) -> float:
@@ -161,6 +161,46 @@ def dot_chart(
     return drawing(width, height, title, description, *parts)
 
 
+def group_chart(
+    title: str,
+    description: str,
+    groups: Sequence[tuple[str, Sequence[Estimate]]],
+    *,
+    write: Callable[[float], str],
+) -> str:
+    """Groups of estimates on one axis from 0 to 1: dots with intervals, a colour for each name."""
+    names = list(dict.fromkeys(row.name for _, rows in groups for row in rows))
+    width, left, right, top = 460.0, 150.0, 395.0, 12.0 + 16 * len(names)
+    height = top + sum(14.0 * len(rows) + 12 for _, rows in groups) + 28
+
+    def across(value: float) -> float:
+        return left + min(max(value, 0.0), 1.0) * (right - left)
+
+    parts = []
+    for index, name in enumerate(names):
+        y = 14 + 16.0 * index
+        parts.append(element("circle", cx=left + 8, cy=y - 4, r=4.5, class_=f"dot s{index % 6}"))
+        parts.append(label(left + 20, y, name))
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x = across(tick)
+        parts.append(element("line", x1=x, x2=x, y1=top, y2=height - 24, class_="rule"))
+        parts.append(label(x, height - 8, write(tick), "middle", "tick"))
+    y = top + 14
+    for group, rows in groups:
+        middle = y + 7 * (len(rows) - 1) + 4
+        parts.append(label(left - 10, middle, shorten(group, 19), "end"))
+        for row in rows:
+            colour = f"s{names.index(row.name) % 6}"
+            if row.low is not None and row.high is not None:
+                low, high, class_ = across(row.low), across(row.high), f"whisker {colour}"
+                parts.append(element("line", x1=low, x2=high, y1=y, y2=y, class_=class_))
+            parts.append(element("circle", cx=across(row.value), cy=y, r=4, class_=f"dot {colour}"))
+            parts.append(label(right + 14, y + 4, write(row.value), class_="tick"))
+            y += 14
+        y += 12
+    return drawing(width, height, title, description, *parts)
+
+
 def change_chart(
     title: str,
     description: str,
@@ -183,7 +223,7 @@ def change_chart(
     for index, (name, before, after) in enumerate(rows):
         y = 20 + 24.0 * index
         start, end = across(before), across(after)
-        parts.append(label(left - 10, y + 4, shorten(name, 21), "end"))
+        parts.append(label(left - 10, y + 4, shorten(name, 19), "end"))
         parts.append(element("line", x1=start, x2=end, y1=y, y2=y, class_="line s1"))
         parts.append(element("circle", cx=start, cy=y, r=4.5, class_="hollow s0"))
         parts.append(element("circle", cx=end, cy=y, r=5, class_="dot s1"))

@@ -136,6 +136,7 @@ def _sample(sample: Sample) -> str:
     answers = "".join(
         f'<div class="response"><h4>{text_of(one.policy)} <span class="outcome '
         f'{"good" if one.outcome == "right" else "bad"}">{text_of(one.outcome)}</span></h4>'
+        f"{f'<p>{text_of(one.note)}</p>' if one.note else ''}"
         f"<pre>{text_of(one.text) if one.text.strip() else '(blank)'}</pre></div>"
         for one in sample.responses
     )

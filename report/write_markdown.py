@@ -72,7 +72,8 @@ def _sample(sample: Sample) -> str:
     image = "The problem has an image; the HTML report shows it." if sample.images else ""
     notes = [f"{_text(note)}\n" for note in (image, sample.image_note) if note]
     answers = [
-        f"{_text(one.policy)} ({_text(one.outcome)}):\n\n{_fenced(one.text)}"
+        f"{_text(one.policy)} ({_text('; '.join(filter(None, (one.outcome, one.note))))}):\n\n"
+        f"{_fenced(one.text)}"
         for one in sample.responses
     ]
     head = [f"### {_text(sample.heading)}\n", *notes, _fenced(sample.question)]

@@ -45,12 +45,12 @@ from tasks.plan import check_machine
 from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.prepare import check_endpoint, check_judge, read_recipe
 from tasks.report import find_run
-from tasks.run import Run
+from tasks.run import Run, recipe_path, shipped_recipes
 from tasks.scratch import note_inputs
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import EndpointRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
-from training.recipe.recipe import ModelRecipe, Recipe
+from training.recipe.recipe import ModelRecipe, Recipe, load_recipe
 
 ENDPOINT_FILE = "endpoint.json"  # as `training.evaluation.run` reads it
 MODEL_RULE = (
@@ -76,7 +76,7 @@ class Candidate:
 @masks_secrets
 def prepare_evaluation(
     model: str,
-    recipe: str,
+    recipe: str | None,
     benchmarks: Sequence[str] | None,
     seed: int | None,
     reuse: Reuse,
@@ -92,7 +92,8 @@ def prepare_evaluation(
     """
     check_run_name(str(runtime.flow_run.name))
     settings = load_settings()
-    read = narrowed(read_recipe(recipe, seed, digest), benchmarks)
+    named = recipe or recipe_for(model, settings)
+    read = narrowed(read_recipe(named, seed, digest), benchmarks)
     candidate = check_evaluation(model, read, settings)
     if isinstance(candidate.source, ModelRecipe):
         read = read.model_copy(update={"model": candidate.source})
@@ -170,6 +171,41 @@ def narrowed(recipe: Recipe, benchmarks: Sequence[str] | None) -> Recipe:
     return narrow
 
 
+def recipe_for(model: str, settings: Settings) -> str:
+    """By which shipped recipe a model is asked where none is named: its run's, or its own.
+
+    How many tokens an answer may have and what the system prompt says are a recipe's: another
+    model's would give it a score that says nothing.
+
+    Raises:
+        RecipeError: No shipped recipe is the model's, or several are.
+        StoreError: The store cannot be read.
+    """
+    shipped = shipped_recipes()
+    store = settings.store()
+    if run := _run_of(model, store):
+        recipes = {str(find_run(settings, store, run).recipe.get("name"))} & set(shipped)
+    else:
+        place = model.rstrip("/")
+        recipes = {one for one in shipped if load_recipe(recipe_path(one)).model.path == place}
+    if len(recipes) != 1:
+        found = f"several: {', '.join(sorted(recipes))}" if recipes else "none"
+        raise RecipeError(
+            f"No recipe is named, and of the shipped ones {found} is this model's.",
+            where="recipe",
+            rule="a recipe says how a model is asked: system prompt, length of answers, draws",
+            fix=f"name one with --recipe (or -p recipe=): {', '.join(shipped)}, or a file's path",
+        )
+    return recipes.pop()
+
+
+def _run_of(model: str, store: Store) -> str | None:
+    """The run of this store that `RUN` or `RUN/STAGE` names."""
+    name = model.partition("/")[0]
+    is_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model)
+    return name if is_name and store.find(name_key("run", name)) else None
+
+
 def check_evaluation(model: str, recipe: Recipe, settings: Settings) -> Candidate:
     """Checks everything that can be wrong before an evaluation starts.
 
@@ -216,9 +252,9 @@ def find_candidate(model: str, recipe: Recipe, settings: Settings) -> Candidate:
     if model.startswith(f"{store.root}/artifacts/"):
         artifact = store.at(model)
         return Candidate(_slug(f"{artifact.kind}-{model.rpartition('/')[2][:8]}"), artifact)
-    name, _, stage = model.partition("/")
-    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) and store.find(name_key("run", name)):
-        return Candidate(_slug(model), _of_run(find_run(settings, store, name), stage))
+    if run := _run_of(model, store):
+        stage = model.partition("/")[2]
+        return Candidate(_slug(model), _of_run(find_run(settings, store, run), stage))
     try:
         place_kind(model)
     except ValueError as error:

@@ -18,7 +18,9 @@ from infra.store import Store
 from report import render
 from report.compare import Compared, compare
 from report.evidence import FILES, datasheet_folder, gather
-from report.items import write_items
+from report.items import PAGE as ITEMS
+from report.items import write_browser, write_items
+from report.paired_items import paired_items
 from tasks.assets import emit_asset
 from tasks.datasheet import write_datasheet
 from tasks.display import artifact_key, show_page
@@ -102,6 +104,8 @@ def render_again(settings: Settings, name: str) -> Path:
 def compare_runs(settings: Settings, names: Sequence[str], output: Path) -> Path:
     """Writes one page that compares finished runs; the first one is what the others gain over.
 
+    Beside it, `NAME.items.html` has the items that they were asked alike.
+
     Args:
         settings: Where the store and the reports lie.
         names: The runs' names or ids, or `latest`; at least two different ones.
@@ -131,15 +135,17 @@ def compare_runs(settings: Settings, names: Sequence[str], output: Path) -> Path
         is_alone = [one.name for one in records].count(record.name) == 1
         name = record.name if is_alone else f"{record.name} ({len(runs) + 1})"
         runs.append(Compared(name, record, evidence))
-    html = compare(runs)
+    browsed, prefix = paired_items(runs, output.name), f"{output.stem}."
+    html = compare(runs, None if browsed.predictions.empty else f"{prefix}{ITEMS}")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(html, encoding="utf-8")
+        write_browser(browsed, output.parent, prefix)
     except OSError as error:
         raise DataError(
             f"{output} cannot be written: {error.strerror}.",
             where=str(output),
-            rule="the comparison is one HTML file",
+            rule="the comparison is an HTML file, with its items beside it",
             fix="give --output the path of a file that can be written",
         ) from error
     return output

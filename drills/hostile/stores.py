@@ -18,7 +18,7 @@ from drills.hostile.values import TEXTS, anything, changed, damaged, json_bytes
 from infra.inputs.folder import local_folder
 from infra.settings import Settings
 from infra.store import Store
-from report.evidence import PREDICTION_COLUMNS
+from report.evidence import MORE_COLUMNS, PREDICTION_COLUMNS
 from tasks.garbage import find_garbage, remove
 from tasks.keys import name_key
 from tasks.lineage import lineage_lines
@@ -29,7 +29,10 @@ from training.recipe.recipe import load_recipe
 KEY = "a" * 64
 STEP = f"{KEY}/step-00000010"
 ODD_NAMES = ("x", "step-x", "step-00000001", "../x", "\x1b", ".x")
-TABLES = {"predictions.parquet": PREDICTION_COLUMNS, "problems.parquet": ["id", "images"]}
+TABLES = {
+    "predictions.parquet": PREDICTION_COLUMNS + MORE_COLUMNS,
+    "problems.parquet": ["id", "images"],
+}
 KINDS = ("curate", "sft", "rl", "evaluate")
 
 

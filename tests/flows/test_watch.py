@@ -1,11 +1,13 @@
 """What a person who watches a run is told."""
 
+import io
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import AwaitingConcurrencySlot, Pending, Running, Scheduled, Suspended
+from rich.console import Console
 
 from contracts.scores import Score, unanswered
 from flows.watch import accuracy_table, waits_for
@@ -46,8 +48,38 @@ def test_a_score_that_is_not_of_the_whole_benchmark_is_marked():
         }
     )
     table = accuracy_table([whole, lacking])
-    assert [column.header for column in table.columns] == ["policy", "a", "b (mean@4)"]
-    cells = [next(column.cells) for column in table.columns]
-    assert cells == ["base", "50.0% [40.0%, 60.0%]", "50.0% [40.0%, 60.0%] *"]
+    assert [column.header for column in table.columns] == ["benchmark", "base"]
+    assert [list(column.cells) for column in table.columns] == [
+        ["a", "b (mean@4)"],
+        ["50.0 [40.0,60.0]", "50.0* [40.0,60.0]"],
+    ]
     (said,) = unanswered([whole, lacking])
     assert said.startswith("base on b: 5 answer(s) did not come (time-out: 2, the judge: 3).")
+
+
+def test_the_table_of_ten_benchmarks_is_whole_in_80_columns():
+    benchmarks = ("aime24", "math-500", "gpqa-diamond", "mathverse", "mathvision", "mathvista")
+    benchmarks += ("aime25", "we-math", "dynamath", "logicvista")
+    policies = ("base", "cold_start", "multimodal_rl", "text_rl")
+    scores = [
+        Score(
+            policy=policy,
+            benchmark=benchmark,
+            metric="mean@32",
+            value=row / 100 + column / 1000,
+            low=row / 100,
+            high=1.0,
+            num_problems=9,
+        )
+        for row, benchmark in enumerate(benchmarks, start=11)
+        for column, policy in enumerate(policies, start=1)
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(accuracy_table(scores))
+    lines = console.file.getvalue().splitlines()
+    shown = " ".join(lines).split()
+    assert max(map(len, lines)) <= 80 and "…" not in "".join(lines)
+    assert {*benchmarks, *policies} <= set(shown)
+    for row in range(11, 21):
+        assert {f"{row}.{column}" for column in range(1, 5)} <= set(shown)
+        assert shown.count(f"[{row}.0,100.0]") == 4

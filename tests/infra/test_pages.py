@@ -40,12 +40,16 @@ def served(reports: Path):
             thread.join()
 
 
+WITH_SCRIPT = ("items.html", "1-mathvista.items.html", "compare.items.html")
+
+
 @pytest.fixture
 def reports(tmp_path) -> Path:
     folder = tmp_path / "reports" / "bold-fox-cs+mrl" / "gates"
     folder.mkdir(parents=True)
     (folder / "curation.html").write_text(PAGE)
-    (folder / "items.html").write_text(PAGE)
+    for name in (*WITH_SCRIPT, "checkpoint-items.html"):
+        (folder / name).write_text(PAGE)
     (folder / "a.png").write_bytes(ONE_PIXEL)
     (tmp_path / "credential").write_text("nobody's business")
     (tmp_path / "reports" / "out").symlink_to(tmp_path / "credential")
@@ -98,7 +102,8 @@ def test_only_the_browser_of_items_runs_a_script_and_images_are_loaded(reports, 
         folder = f"{address}/pages/bold-fox-cs%2Bmrl/gates"
         # As if typed when it asks: from then on the browser knows both.
         known = f"http://{USER}:{PASSWORD.replace(' ', '%20')}@{folder}/curation.html"
-        for page, title in (("curation.html", "asleep"), ("items.html", "a script ran")):
+        pages = dict.fromkeys(("curation.html", "checkpoint-items.html"), "asleep")
+        for page, title in (pages | dict.fromkeys(WITH_SCRIPT, "a script ran")).items():
             browser.open(known)
             browser.wait_for("document.title")
             browser.open(f"http://{folder}/{page}")

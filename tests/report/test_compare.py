@@ -1,7 +1,9 @@
 """Runs side by side: gains on the same problems only, and what differs, in words."""
 
+import base64
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,11 @@ import pytest
 
 from report.compare import Compared, Refused, compare, recipe_differences, run_gains
 from report.evidence import gather
+from report.items import collect, write_browser
+from report.paired_items import paired_items
 from report.side_by_side import curves
+from tests.report.conftest import png
+from tests.report.test_items import data_of
 
 
 @pytest.fixture
@@ -83,6 +89,89 @@ def test_another_rule_is_refused_in_words(pair) -> None:
     _edit(folder, lambda rows: rows.assign(rule=rows["rule"].where(rows["level"] > 1, "math")))
     reason = "10 of 100 problems were judged by another rule"
     assert Refused("pocket_text", reason) in run_gains(first, _again(other, folder))
+
+
+def test_another_picture_or_other_choices_are_refused_in_words(pair) -> None:
+    first, other, folder = pair
+    _edit(folder, lambda rows: rows.assign(prompt_digest=rows["problem_id"]))
+    other = _again(other, folder)
+    first = replace(first, evidence=other.evidence)
+    assert not any(isinstance(one, Refused) for one in run_gains(first, other))
+    _edit(folder, lambda rows: rows.assign(prompt_digest=_otherwise(rows)))
+    changed = _again(other, folder)
+    reason = "10 of 100 problems were asked with other pictures, choices or words"
+    assert Refused("pocket_text", reason) in run_gains(first, changed)
+    # Their answers do not stand side by side either, those of the other 180 do.
+    browsed = paired_items([first, changed], "compare.html")
+    left = collect(browsed.predictions, browsed.policies, 4)
+    assert len(left) == 180 and all(all(one["answers"]) for one in left)
+    assert "Not here are 40 " in browsed.note
+
+
+def _otherwise(rows: pd.DataFrame) -> pd.Series:
+    return rows["problem_id"].where(rows["level"] > 1, "otherwise")
+
+
+def test_items_of_older_runs_are_paired_by_question_and_answer(pair) -> None:
+    first, other, folder = pair
+    _edit(folder, lambda rows: rows.assign(answer=rows["answer"].replace("12", "13")))
+    _edit(folder, lambda rows: rows.assign(prompt_digest="of one run alone"))
+    browsed = paired_items([first, _again(other, folder)], "compare.html")
+    left = {one["id"] for one in collect(browsed.predictions, browsed.policies, 4)}
+    assert len(left) == 198 and not left & {"pocket_text/7", "pocket_multimodal/7"}
+    shown = [one["answers"] for one in collect(browsed.predictions, browsed.policies, 4)]
+    assert sum(one[0]["right"] for one in shown[:99]) == 89  # of 90; the seventh was one
+    assert sum(one[1]["right"] for one in shown[:99]) == 71  # of the other run's 72
+
+
+def test_pictures_are_those_of_the_run_that_was_asked(pair) -> None:
+    """Two runs were asked with one picture, two others with another, of the same id."""
+    first, _, folder = pair
+    old = png("old")
+    (folder / "new").mkdir()
+    shutil.copy(folder / "predictions.parquet", folder / "new")
+    problems = pd.read_parquet(folder / "problems.parquet")
+    problems["images"] = [[{"bytes": old, "path": None}] for _ in range(len(problems))]
+    problems.to_parquet(folder / "new" / "problems.parquet")
+    _edit(folder, lambda rows: rows.assign(prompt_digest="old"))
+    _edit(folder / "new", lambda rows: rows.assign(prompt_digest="new"))
+    of_old, of_new = (
+        replace(gather(first.record, {"evaluate": one}), scores=first.evidence.scores[:3])
+        for one in (folder, folder / "new")
+    )
+    runs = [
+        Compared(f"run {number}", first.record, one)
+        for number, one in enumerate((of_old, of_new, of_old, of_new))
+    ]
+    assert write_browser(paired_items(runs, "compare.html"), folder, "compare.")
+    data = data_of(folder / "compare.items.html")
+    assert len(data["items"]) == 400
+    of_new = [
+        data["images"][one["images"][0]]
+        for one in data["items"]
+        if one["benchmark"] == "pocket_multimodal" and one["answers"][1]
+    ]
+    assert len(of_new) == 100
+    assert {base64.b64decode(one.partition(",")[2]) for one in of_new} == {old}
+
+
+def test_all_benchmarks_are_in_one_picture_and_length_beside_correctness(pair) -> None:
+    first, other, folder = pair
+    number = "problem_id"
+    _edit(
+        folder,
+        lambda rows: rows.assign(num_tokens=rows[number].str.rpartition("/")[2].astype(int) + 1),
+    )
+    other = _again(other, folder)
+    html = compare([replace(first, evidence=other.evidence), other])
+    # 72 of 100 right, the shortest: all up to 60 tokens, 12 of the next 20, none above.
+    table = html.split("pocket_text: right by length</caption>")[1].split("</table>")[0]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    assert [row[2] for row in cells if row[2] != "–"][-2:] == ["60.0 % of 20", "0.0 % of 20"]
+    assert "<figcaption>pocket_text: share of right answers by length</figcaption>" in html
+    picture = html.split("<figcaption>All benchmarks, with 95 % intervals</figcaption>")[1]
+    picture = picture.split("</svg>")[0]
+    assert picture.count("whisker s0") == picture.count("whisker s1") == 2
 
 
 def test_another_metric_is_refused_in_words(pair) -> None:

@@ -139,6 +139,15 @@ def test_groups_that_are_not_whole_have_no_interval(evaluated, change) -> None:
     assert (found.verdict, found.p) == ("no interval", None)
 
 
+def test_what_was_asked_otherwise_has_no_interval(evaluated) -> None:
+    run, folders, file = evaluated("aime24")
+    rows = pd.read_parquet(file)
+    rows.loc[rows.index[-1], "prompt_digest"] = "1" * 64
+    rows.to_parquet(file)
+    (found,) = gains(gather(run, folders), "base", "rl")
+    assert (found.verdict, found.p) == ("no interval", None)
+
+
 def test_an_unknown_metric_and_another_one_have_no_interval(evaluated) -> None:
     run, folders, _ = evaluated("aime24")
     evidence = gather(run, folders)

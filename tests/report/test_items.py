@@ -7,6 +7,8 @@ import html
 import json
 import re
 import subprocess
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +18,13 @@ from hypothesis import strategies as st
 
 from report import items
 from report.evidence import gather
-from report.items import cut, fair_limit, script_safe, write_items
+from report.items import fair_limit, halves, script_safe, write_items
+from report.samples import sample_answers
+from report.text import cut
+from report.write_markdown import markdown_section
 from tests.browser import CHROMIUM, needs_chromium
 
+IMAGES = "items-images"
 HOSTILE = (
     "</script><script>document.title='ran'</script><!--<script>"
     '"><img src=x onerror="document.title=\'ran\'"> \u202e\u200b\x00\u2028 ${7*7} \\u003c'
@@ -74,6 +80,7 @@ def test_every_item_has_every_policys_answer(made_up_run, write) -> None:
     assert item["images"] == [] and len(data["items"][107]["images"]) == 1
     assert item["answers"][0]["shown"] == [
         {
+            "number": 1,
             "note": "",
             "outcome": "right",
             "tokens": 24,
@@ -83,23 +90,114 @@ def test_every_item_has_every_policys_answer(made_up_run, write) -> None:
     ]
 
 
-def test_who_judged_and_why_there_is_no_response_is_said(made_up_run, write) -> None:
+def test_how_an_answer_was_read_and_why_there_is_none_is_said(made_up_run, write) -> None:
     def noted(rows):
-        judged = {"judged_by": "rule", "failure": None}
-        rows = rows.assign(**judged)
-        rows.loc[rows.index[7], ["judged_by", "failure"]] = ["judge", None]
-        rows.loc[rows.index[8], ["judged_by", "failure"]] = ["rule", "time-out"]
+        columns = ["extracted", "judged_by", "failure"]
+        rows = rows.assign(**dict(zip(columns, ("11", "rule", None), strict=True)))
+        rows.loc[rows.index[7], columns] = ["12", "judge", None]
+        rows.loc[rows.index[8], columns] = [None, "rule", "time-out"]
+        rows.loc[rows.index[9], columns] = [None, "rule", None]
         return rows
 
     edit(made_up_run, noted)
-    shown = [one["answers"][0]["shown"][0]["note"] for one in write(made_up_run)["items"][6:9]]
-    assert shown == ["", "found by the judge", "no response: time-out"]
+    shown = [one["answers"][0]["shown"][0]["note"] for one in write(made_up_run)["items"][6:10]]
+    assert shown == [
+        "read as “11” by the rule",
+        "read as “12” by the judge",
+        "no response: time-out",
+        "no answer found in it",
+    ]
+    told = sample(made_up_run, "pocket_text/7")  # the base's, and three others
+    assert (told.count("read as “12” by the judge"), told.count("read as “11”")) == (1, 3)
 
 
-def test_many_answers_are_counted_and_a_few_are_shown(made_up_run, write) -> None:
-    edit(made_up_run, lambda rows: pd.concat([rows] * 6))
-    first = write(made_up_run)["items"][0]["answers"][0]
-    assert (first["right"], first["count"], len(first["shown"])) == (6, 6, items.MAX_ANSWERS)
+def sample(made_up, problem_id: str) -> str:
+    """The sample answers of a run in which nothing but that problem was asked."""
+    run, folders = made_up
+    evidence = gather(run, folders)
+    rows = evidence.predictions[evidence.predictions["problem_id"] == problem_id]
+    return markdown_section(sample_answers(run, replace(evidence, predictions=rows)))
+
+
+def test_what_was_asked_is_shown_with_its_choices(made_up_run, write) -> None:
+    def asked(rows):
+        number = rows["problem_id"].str.rpartition("/")[2]
+        prompt = "Hint: name the letter.\n" + rows["question"] + "\nA. 12\nB. " + number
+        return rows.assign(prompt=prompt.where(number != "8", None))
+
+    edit(made_up_run, asked)
+    first, old = write(made_up_run)["items"][7:9]
+    assert first["question"] == "Hint: name the letter.\nWhat is 7 + 2 + 3?\nA. 12\nB. 7"
+    assert first["start"] == "What is 7 + 2 + 3?"  # in the list, where all hints are alike
+    assert old["question"] == "What is 8 + 2 + 3?" and "start" not in old
+    assert "A. 12\nB. 7\n" in sample(made_up_run, "pocket_text/7")
+
+
+def test_right_and_other_answers_of_many_are_shown(made_up_run, write, tmp_path) -> None:
+    def thirty_two(rows):
+        again = pd.concat([rows.assign(sample=number) for number in range(32)])
+        right = (again["sample"] >= 31) & (again["problem_id"] == "pocket_text/0")
+        return again.assign(outcome=right.map({True: "right", False: "wrong"}))
+
+    edit(made_up_run, thirty_two)
+    first = write(made_up_run)["items"][0]
+    given = first["answers"][0]
+    assert (given["right"], given["count"]) == (1, 32)
+    told = [(answer["number"], answer["outcome"]) for answer in given["shown"]]
+    assert told == [(1, "wrong"), (2, "wrong"), (3, "wrong"), (32, "right")]
+    # All of them are on the benchmark's own page, which knows its way back.
+    assert first["page"] == "1-pocket_text.items.html"
+    own = data_of(tmp_path / first["page"])["items"]
+    assert len(own) == 100 and "page" not in own[0]
+    assert [one["number"] for one in own[0]["answers"][0]["shown"]] == list(range(1, 33))
+    assert '<a href="items.html">' in (tmp_path / first["page"]).read_text()
+
+
+@given(st.lists(st.integers()), st.lists(st.integers()), st.integers(0, 9))
+def test_halves_take_as_many_as_there_are(first, second, count) -> None:
+    some, others = halves(first, second, count)
+    assert some == first[: len(some)] and others == second[: len(others)]
+    assert len(some) + len(others) == min(count, len(first) + len(second))
+    assert len(some) >= min(len(first), count // 2) and len(others) >= min(len(second), count // 2)
+
+
+def test_where_all_do_not_fit_each_benchmark_has_a_page_with_more_room(
+    made_up_run, write, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(items, "MAX_TEXT", 800 * 100)
+    edit(made_up_run, lambda rows: rows.assign(response="a" * 150 + "\\boxed{5}"))
+    first = write(made_up_run)["items"][0]
+    (told,) = {one["shown"][0]["text"] for one in first["answers"]}
+    assert told.startswith("a" * 33 + "\n[… 59 ") and told.endswith("a" * 58 + "\\boxed{5}")
+    own = data_of(tmp_path / first["page"])["items"][0]["answers"][0]["shown"][0]["text"]
+    assert own == "a" * 150 + "\\boxed{5}"
+    monkeypatch.undo()
+    write(made_up_run)
+    assert not list(tmp_path.glob("1-*"))
+
+
+def test_levels_are_the_benchmarks_own(made_up_run, write) -> None:
+    levels = [0, 100, -3, 11]
+    edit(made_up_run, lambda rows: rows.assign(level=[levels[n % 4] for n in range(len(rows))]))
+    assert [one["level"] for one in write(made_up_run)["items"][:4]] == levels
+    edit(made_up_run, lambda rows: rows.assign(level=2.5))
+    assert {one["level"] for one in write(made_up_run)["items"]} == {None}
+
+
+def test_answers_of_a_megabyte_are_never_in_memory_together(made_up_run) -> None:
+    edit(made_up_run, lambda rows: rows[:200].assign(response="a" * 1_000_000 + "b"))
+    tracemalloc.start()
+    answers = gather(*made_up_run).predictions
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6  # of 200 MB
+    assert set(answers["length"]) == {1_000_001} and answers["response"].str.endswith("ab").all()
+
+
+def test_predictions_without_a_column_are_told(made_up_run) -> None:
+    edit(made_up_run, lambda rows: rows.drop(columns=["family", "answer"]))
+    told = gather(*made_up_run).missing
+    assert any("cannot be read (it has no column family, answer)" in one for one in told)
 
 
 def test_a_policy_that_was_not_asked_has_no_answer(made_up_run, write) -> None:
@@ -124,14 +222,14 @@ def test_images_that_are_too_large_for_the_page_lie_beside_it(
 ) -> None:
     embedded = write(made_up_run)["images"]
     assert all(one.startswith("data:image/png;base64,") for one in embedded)
-    assert not (tmp_path / items.IMAGES).exists()
+    assert not (tmp_path / IMAGES).exists()
     monkeypatch.setattr(items, "MAX_EMBEDDED_BYTES", 1000)
     beside = write(made_up_run)["images"]
     assert len(beside) == 100
-    assert {tmp_path / one for one in beside} == set((tmp_path / items.IMAGES).iterdir())
+    assert {tmp_path / one for one in beside} == set((tmp_path / IMAGES).iterdir())
     monkeypatch.undo()
     write(made_up_run)
-    assert not (tmp_path / items.IMAGES).exists()
+    assert not (tmp_path / IMAGES).exists()
 
 
 @pytest.mark.parametrize("image", [None, b"<svg onload='alert(1)'/>"])
@@ -237,4 +335,4 @@ def test_images_beside_the_page_are_loaded(made_up_run, write, tmp_path, monkeyp
     monkeypatch.setattr(items, "MAX_EMBEDDED_BYTES", 1000)
     write(made_up_run)
     document = opened(tmp_path / items.PAGE, "benchmark=pocket_multimodal")
-    assert re.search(rf'<img src="{items.IMAGES}/\w+\.png"', part(document, "item"))
+    assert re.search(rf'<img src="{IMAGES}/\w+\.png"', part(document, "item"))

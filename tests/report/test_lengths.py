@@ -1,9 +1,11 @@
 """Length against correctness, with shares counted by hand."""
 
 import pandas as pd
+import pytest
 
 from report.evidence import gather
 from report.lengths import length_cells
+from report.numbers import figure
 from report.render import render
 
 
@@ -18,6 +20,20 @@ def test_the_cells_of_four_answers() -> None:
     # (10 + 30 + 64 + 64) / 4, (10 + 64) / 2, (30 + 64) / 2, 2 of 4, 1 of those 2.
     assert length_cells(answers) == ("42", "37", "47", "50.0 %", "50.0 %")
     assert length_cells(answers[:1]) == ("10", "10", "–", "0.0 %", "–")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (2060.7, "2061"),
+        (-1234.5678, "−1235"),
+        (999.96, "1000.0"),
+        (2e6 + 0.5, "2e+06"),
+        (40.0, "40"),
+    ],
+)
+def test_a_mean_length_is_a_number_that_people_read(value, written) -> None:
+    assert figure(value) == written
 
 
 def test_right_answers_are_counted_by_length(made_up_run) -> None:

@@ -81,7 +81,8 @@ def test_the_page_is_whole_and_loads_nothing(made_up_run) -> None:
 def test_every_picture_has_words_and_is_valid_xml(made_up_run) -> None:
     html = render(*made_up_run).html
     pictures = re.findall(r"<svg.*?</svg>", html, re.S)
-    assert len(pictures) == 1 + 2 + 4 + 1 + 6  # pipeline, accuracy, levels + families, SFT, RL
+    # pipeline, accuracy, one of both and one of each, levels + families, SFT, RL
+    assert len(pictures) == 1 + 1 + 2 + 4 + 1 + 6
     for picture in pictures:
         root = ET.fromstring(picture)
         assert root.get("role") == "img" and root.get("aria-label")
@@ -369,7 +370,7 @@ def test_size_stays_below_two_megabytes_with_large_images_and_long_answers(made_
     problems.to_parquet(folders["evaluate"] / "problems.parquet")
     html = render(run, folders).html
     assert len(html.encode()) < 2_000_000
-    assert "too large to embed (81 kB)" in html and "more characters)" in html
+    assert "too large to embed (81 kB)" in html and "characters are not shown" in html
 
 
 def _edit_score(folder: Path, benchmark: str, policy: str, **values: float) -> None:

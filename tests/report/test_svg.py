@@ -1,6 +1,28 @@
+from xml.etree import ElementTree as ET
+
 import pytest
 
-from report.svg import MAX_POINTS, shorten, thin, ticks
+from report.numbers import percent_tick
+from report.svg import MAX_POINTS, Estimate, group_chart, shorten, thin, ticks
+
+
+def test_a_group_chart_places_every_estimate_and_keeps_a_names_colour() -> None:
+    both = [Estimate("base", 0.0), Estimate("rl", 0.5, 0.25, 1.0)]
+    groups = [("texts", both), ("pictures", [Estimate("rl", 1.0)])]
+    root = ET.fromstring(group_chart("t", "d", groups, write=percent_tick))
+    dots = [one for one in root.iter("circle") if one.get("r") == "4"]
+    # The axis is from 150 to 395.
+    assert [(float(one.get("cx")), one.get("class")) for one in dots] == [
+        (150, "dot s0"),
+        (272.5, "dot s1"),
+        (395, "dot s1"),
+    ]
+    (whisker,) = [one for one in root.iter("line") if "whisker" in one.get("class")]
+    assert (float(whisker.get("x1")), float(whisker.get("x2"))) == (211.25, 395)
+    heights = [float(one.get("cy")) for one in dots]
+    assert heights == sorted(set(heights)) and whisker.get("y1") == dots[1].get("cy")
+    written = [one.text for one in root.iter("text")]
+    assert written[:2] == ["base", "rl"] and {"texts", "pictures", "50 %"} <= set(written)
 
 
 def test_long_names_of_runs_stay_apart() -> None:

@@ -1,6 +1,7 @@
 """What a text names that `revisual evaluate` is given, and what is refused before anything runs."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,9 @@ from contracts.errors import InputError, ModelError, RecipeError, SettingsError,
 from contracts.provenance import Provenance
 from contracts.run_record import RunRecord, StageRecord
 from infra.settings import Settings
-from tasks.candidates import Candidate, check_evaluation, find_candidate, narrowed
+from tasks.candidates import Candidate, check_evaluation, find_candidate, narrowed, recipe_for
 from tasks.keys import name_key
+from tasks.report import find_run
 from tasks.run import recipe_path
 from tests.endpoint import MODEL
 from tests.tasks.machine import recipe
@@ -65,6 +67,26 @@ def test_a_run_names_its_last_policy_and_a_stage_its_own(settings, trained):
     # Who is no run is looked for on a hub.
     assert found("owner/Name-7B").source.path == "owner/Name-7B"
     assert found("owner/Name-7B").name == "name-7b"
+
+
+def test_without_a_recipe_a_model_has_that_of_its_run_or_its_own(settings, trained):
+    with pytest.raises(RecipeError, match="of the shipped ones none is"):
+        recipe_for("able-ant", settings)  # whose recipe has no name
+    store, folder = settings.store(), Path(settings.store_uri).parent / "named"
+    record = find_run(settings, store, "able-ant")
+    folder.mkdir()
+    named = record.model_copy(update={"name": "own-owl", "recipe": {"name": "pocket"}})
+    (folder / "run.json").write_text(named.model_dump_json())
+    store.claim(name_key("run", "own-owl"), store.publish(folder, "run", Provenance()))
+    assert recipe_for("own-owl", settings) == recipe_for("own-owl/cold", settings) == "pocket"
+    assert recipe_for(load_recipe(recipe_path("pocket")).model.path, settings) == "pocket"
+    assert recipe_for("Qwen/Qwen2.5-VL-7B-Instruct", settings) == "revisual-7b"
+    with pytest.raises(RecipeError, match="several: revisual-3b, revisual-3b-1gpu"):
+        recipe_for("Qwen/Qwen2.5-VL-3B-Instruct", settings)
+    for foreign in ("owner/Name-7B", "/data/model", "http://user:password@host/v1#model"):
+        with pytest.raises(RecipeError, match="of the shipped ones none is") as refused:
+            recipe_for(foreign, settings)
+        assert "password" not in str(refused.value)
 
 
 def test_a_folder_a_bucket_and_an_endpoint(settings):

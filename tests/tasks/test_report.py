@@ -132,9 +132,16 @@ def test_runs_in_the_store_are_compared(finished, tmp_path):
     for number, one in enumerate((record, other, unfinished)):
         finish(store, one, tmp_path / f"run{number}")
 
-    page = tmp_path / "new" / "page.html"
+    page = tmp_path / "new" / "javascript:a [0] #.html"
     assert compare_runs(settings, [record.name, "other"], page) == page
     assert f"other (text_rl) over {record.name} (text_rl)" in page.read_text()
+    beside = page.with_name("javascript:a [0] #.items.html")
+    assert 'href="javascript%3Aa%20%5B0%5D%20%23.items.html"' in page.read_text()
+    assert 'href="javascript%3Aa%20%5B0%5D%20%23.html"' in beside.read_text()
+    own = page.with_name("javascript:a [0] #.1-texts.items.html")
+    own.write_text("of an earlier comparison")
+    compare_runs(settings, [record.name, "other"], page)
+    assert not own.exists()
     for names, error, told in (
         ([record.name], DataError, "One run alone cannot be compared"),
         ([record.name, record.name], DataError, "is named twice"),

@@ -146,6 +146,7 @@ def prediction(pair: Pair, row: Answered, opinion: Opinion | None) -> Prediction
         "part": item.part,
         "prompt_digest": row.request.prompt.digest,
         "question": problem["question"],
+        "prompt": item.prompt,
         "answer": problem["answer"],
         "rule": item.rule.kind,
         "response": answer["text"],

@@ -41,7 +41,8 @@ class Prediction(Judged):
         level: The problem's level, or None.
         family: The problem's topic.
         prompt_digest: SHA-256, in hex, of what was asked, images included.
-        question: What was asked.
+        question: The bare question, without choices and instructions.
+        prompt: What was asked; None of an older version, which did not keep it.
         answer: The reference answer.
         response: The whole response.
         extracted: The answer found in the response, or None.
@@ -65,6 +66,7 @@ class Prediction(Judged):
     family: str
     prompt_digest: str
     question: str
+    prompt: str | None
     answer: str
     response: str
     extracted: str | None
@@ -91,6 +93,7 @@ PREDICTION_FEATURES = Features(
         "part": Value("string"),
         "prompt_digest": Value("string"),
         "question": Value("string"),
+        "prompt": Value("string"),
         "answer": Value("string"),
         "rule": Value("string"),
         "response": Value("string"),
@@ -117,8 +120,9 @@ def write_predictions(predictions: Iterable[Prediction], path: Path) -> None:
 def read_predictions(path: Path, policy: str) -> list[Prediction]:
     """The rows of a file that `write_predictions` wrote, under a policy's name of this run."""
     rows = pq.read_table(path).to_pylist()
-    # Answers that a run takes whatever code drew them may be from before these were counted.
-    return [cast(Prediction, {"num_prompt_tokens": None, **row, "policy": policy}) for row in rows]
+    # Answers that a run takes whatever code drew them may be from before these were kept.
+    lacking = {"prompt": None, "num_prompt_tokens": None}
+    return [cast(Prediction, {**lacking, **row, "policy": policy}) for row in rows]
 
 
 def is_right(prediction: Judged) -> bool:

@@ -22,6 +22,7 @@ def prediction(number=0, outcome="right", **changes):
         "rule": "boxed",
         "prompt_digest": "0" * 64,
         "question": "?",
+        "prompt": "? Think first.",
         "answer": "1",
         "response": "\\boxed{1}",
         "extracted": "1",
@@ -157,5 +158,6 @@ def test_predictions_keep_nulls(tmp_path):
 def test_predictions_of_before_the_prompts_were_counted_are_read(tmp_path):
     path = tmp_path / "answers.parquet"
     write_predictions([prediction()], path)
-    pq.write_table(pq.read_table(path).drop_columns(["num_prompt_tokens"]), path)
-    assert read_predictions(path, "rl")[0]["num_prompt_tokens"] is None
+    pq.write_table(pq.read_table(path).drop_columns(["num_prompt_tokens", "prompt"]), path)
+    (old,) = read_predictions(path, "rl")[:1]
+    assert old["num_prompt_tokens"] is None and old["prompt"] is None

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from contracts.errors import DataError
 from tests.training.evaluation.published import picture, write
 from training.answers import Verifier
-from training.evaluation.asking import settings_of
+from training.evaluation.asking import Answered, prediction, requests_of, settings_of
 from training.evaluation.registry import load_benchmarks, metric_of, place_of
 from training.evaluation.verdicts import judge
 from training.recipe.effects import result_fields
@@ -41,6 +41,17 @@ def test_rows_become_items(tmp_path):
     assert metric_of(own(tmp_path, columns={"question": "prompt", "answer": "key"})) == "accuracy"
     assert place_of(own(tmp_path)).path == str(tmp_path)
     assert len(load(tmp_path, num_problems=1)) == 2  # a group stays whole
+
+
+def test_a_prediction_keeps_what_was_asked_and_what_the_answer_was_read_as(tmp_path):
+    item = load(write(tmp_path, ROWS))[0]
+    recipe = EvaluationRecipe(benchmarks=(own(tmp_path),), max_response_tokens=8)
+    (request,) = requests_of("rl", own(tmp_path), [item], recipe)
+    came = {"request": request.key, "sample": 0, "num_tokens": 5, "num_prompt_tokens": 9}
+    came |= {"text": "\\boxed{B}", "outcome": "right", "truncated": False, "failure": ""}
+    row = prediction(("rl", "school"), Answered(item, request, came), None)
+    assert (row["prompt"], row["question"]) == ("Which?\nA. 3 cm\nB. 4 cm", "Which?")
+    assert row["extracted"] == "B"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from training.tables import write_rows
 Modality = Literal["text", "multimodal"]
 # Stands in a question for one of its images; there are as many as images, or none.
 IMAGE_MARK = "<image>"
+# Fields of a problem that a row of a file may lack.
+OPTIONAL_FIELDS = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
 
 
 class EncodedImage(TypedDict):
@@ -32,7 +34,8 @@ class Problem(TypedDict):
     r"""One row.
 
     Fields:
-        id: Unique over all sources, e.g. `pocket/train/bars/000123`.
+        id: Unique over all sources, e.g. `pocket/train/bars/000123`; of a file's row it begins with
+            the source's name.
         source: Name of the source the row came from.
         modality: `text` or `multimodal`.
         family: Topic of the problem, the unit of balanced selection.

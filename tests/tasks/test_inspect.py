@@ -124,6 +124,17 @@ def test_a_missing_column_is_told_behind_those_found(settings, tmp_path):
         next(lines)
 
 
+def test_a_column_in_percent_is_told_with_what_to_do(settings, tmp_path):
+    columns = {"question": ["1 + 1?", "2 + 2?"], "answer": ["2", "4"], "pass_rate": [62.5, 50.0]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    told = list(inspect_lines(find_source(str(tmp_path), None, None), settings, 20))
+    assert told[-2:] == [
+        "Of the first 2 rows, 0 would go on to the next steps.",
+        "       2 rejected, sources: `pass_rate` that is no share from 0 to 1 (in percent?); "
+        "`pass_rate = false` skips it",
+    ]
+
+
 def test_a_known_data_set_says_what_is_not_confirmed(settings, tmp_path):
     pq.write_table(pa.table({"problem": ["2 + 2?"], "answer": ["4"]}), tmp_path / "a.parquet")
     source = find_source("textrl", None, None).model_copy(update={"path": str(tmp_path)})

@@ -7,11 +7,8 @@ from contracts.errors import DataError
 from training.curation.lines import BrokenLine, Row
 from training.curation.rows import RowBatch
 from training.recipe.sources import SourceRecipe
-from training.records import Problem
+from training.records import OPTIONAL_FIELDS, Problem
 
-# A record's field -> what a file without that column gets. `source` and `modality` come from the
-# recipe; `question` and `answer` (and `images`, for multimodal problems) must be in the file.
-_OPTIONAL = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
 _FROM_RECIPE = ("source", "modality")
 # A conversation that fills question and solution; choices that are appended to the question.
 CHAT, OPTIONS = "messages", "options"
@@ -42,9 +39,12 @@ def asked_columns(source: SourceRecipe) -> Columns:
     """
     _check_fields(source)
     mapped = {
-        field: (path,) if isinstance(path, str) else path for field, path in source.columns.items()
+        field: (path,) if isinstance(path, str) else path
+        for field, path in source.columns.items()
+        if path is not False
     }
-    defaults = {field: (field,) for field in [*needed_fields(source), "answer", *_OPTIONAL]}
+    fields = [*needed_fields(source), "answer", *OPTIONAL_FIELDS]
+    defaults = {f: (f,) for f in fields if source.columns.get(f) is not False}
     if CHAT in mapped:  # its turns stand for these, unless the recipe maps them itself
         defaults = {f: path for f, path in defaults.items() if f not in ("question", "solution")}
     return defaults | mapped

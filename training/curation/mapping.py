@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from contracts.errors import DataError
 from training.answers.boxed import extract_boxed
 from training.curation.chats import Chat, read_chat
 from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
@@ -18,10 +17,12 @@ from training.curation.options import check_options, letter_at, letter_of, with_
 from training.curation.refused import Refused
 from training.curation.row_images import read_images
 from training.recipe.sources import SourceRecipe
-from training.records import IMAGE_MARK, EncodedImage, Problem
+from training.records import IMAGE_MARK, OPTIONAL_FIELDS, EncodedImage, Problem
 
 Texts: TypeAlias = dict[str, str | None]  # by field
 HASHES = "####"
+# A column in percent loses all its rows for this reason: it says what to do about it.
+NO_SHARE = "`pass_rate` that is no share from 0 to 1 (in percent?); `pass_rate = false` skips it"
 _SCALARS = (str, int, float, Decimal, date, time, timedelta)
 _SHOWN = reprlib.Repr()
 _SHOWN.maxdict = _SHOWN.maxlist = 20
@@ -52,15 +53,12 @@ def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder
         source: The recipe's source.
         index: The row's place in its source, for an id.
         folder: Where files of images lie.
-
-    Raises:
-        DataError: A pass rate is no share.
     """
     values = {field: [_at(row, path) for path in paths] for field, paths in columns.items()}
     first = {field: found[0] for field, found in values.items()}
-    rate = first.get("pass_rate")
-    pass_rate = None if rate is None else _pass_rate(source, rate)
+    pass_rate = None
     try:
+        pass_rate = _pass_rate(first.get("pass_rate"))
         chat = None if first.get(CHAT) is None else read_chat(first[CHAT])
         images = read_images(first.get("images"), folder)
         problem = _problem(values, source, index, chat, images)
@@ -75,7 +73,7 @@ def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder
 
 def line_problem(text: str, place: str, source: SourceRecipe) -> Problem:
     """A line that holds no row, as the record that goes among the rejects."""
-    shown: Texts = {"id": f"{source.name}/{place}", "question": clean(text)}
+    shown: Texts = {"id": place, "question": clean(text)}
     return _record(shown, source, 0, [], None)
 
 
@@ -102,11 +100,16 @@ def text_of(value: object, field: str) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if not isinstance(value, _SCALARS):
-        raise Refused(f"`{field}` that is no text")
+        raise _no_text(field)
     try:
         return clean(str(value).strip()) or None
     except ValueError:  # a number of more digits than Python writes out
-        raise Refused(f"`{field}` that is no text") from None
+        raise _no_text(field) from None
+
+
+def _no_text(field: str) -> Refused:
+    hint = f"; `{field} = false` skips it" if field in OPTIONAL_FIELDS else ""
+    return Refused(f"`{field}` that is no text{hint}")
 
 
 def _at(row: Row, path: str) -> object:
@@ -128,7 +131,8 @@ def _problem(
     }
     if chat:
         texts.setdefault("question", clean(chat.question.strip()))
-        texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
+        if source.columns.get("solution") is not False:
+            texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
     question = place_images(texts.get("question") or "", len(images), source)
     options = _options(values.get(OPTIONS, []))
     in_solution = source.answer_rule in FROM_SOLUTION and "answer" not in values
@@ -222,18 +226,21 @@ RULES: dict[str, Callable[[str, Sequence[str]], str]] = {
 }
 
 
-def _pass_rate(source: SourceRecipe, rate: object) -> float:
+def _pass_rate(rate: object) -> float | None:
+    """A share; None where there is none, which has it measured.
+
+    Raises:
+        Refused: It is something else.
+    """
+    text = text_of(rate, "pass_rate")
+    if text is None:
+        return None
     try:
-        share = float(text_of(rate, "pass_rate") or "none")
-    except (ValueError, Refused):
+        share = float(text)
+    except ValueError:
         share = math.nan
     if not 0.0 <= share <= 1.0:
-        raise DataError(
-            f"The source {source.name} has pass rates such as {str(rate)[:100]!r}.",
-            where=f"recipe, sources.{source.name}.columns.pass_rate",
-            rule="a pass rate is a share from 0 to 1",
-            fix="convert the column, or leave it out to have the base model's rate measured",
-        )
+        raise Refused(NO_SHARE)
     return share
 
 
@@ -252,11 +259,12 @@ def _record(
     images: list[EncodedImage],
     pass_rate: float | None,
 ) -> Problem:
-    level = texts.get("level") or ""
+    level = (texts.get("level") or "").removesuffix(".0")  # of a column of floats
     return cast(
         Problem,
         {
-            "id": texts.get("id") or f"{source.name}/{index:09d}",
+            # Ids are a source's own: other sources count from 0, too. No name holds a slash.
+            "id": f"{source.name}/{texts.get('id') or f'{index:09d}'}",
             "source": source.name,
             "modality": source.modality,
             "family": texts.get("family") or source.name,

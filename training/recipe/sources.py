@@ -8,11 +8,12 @@ from contracts.formats import FileKind
 from training.recipe.bounds import Name, PathText, Problems, Revision, Strict
 from training.recipe.known_sources import known_source
 from training.recipe.places import check_place
-from training.records import Modality
+from training.records import OPTIONAL_FIELDS, Modality
 
 # A column, or the way to a value inside it: `reward_model.ground_truth`, `messages.0.content`.
 ColumnPath = Annotated[str, Field(min_length=1, max_length=1024)]
 PLANTABLE = 100  # of a pocket benchmark's first problems, those that may be planted as leaks
+SeveralColumns = Annotated[tuple[ColumnPath, ...], Field(min_length=1)]
 AnswerRule: TypeAlias = Literal["whole", "after_hashes", "last_boxed", "index"]
 
 
@@ -37,7 +38,8 @@ class SourceRecipe(Strict):
     revision: Revision | None = None  # branch, tag or commit of a hub's data set; None is `main`
     config: Revision | None = None  # None is the data set's default
     split: Revision | None = None  # None is `train`
-    columns: dict[str, ColumnPath | tuple[ColumnPath, ...]] = Field(default_factory=dict)
+    # Of a field that a row may lack, `false` says that its column is not read.
+    columns: dict[str, ColumnPath | SeveralColumns | Literal[False]] = Field(default_factory=dict)
     # How the reference answer stands in its column; without one, in the solution.
     answer_rule: AnswerRule = "whole"
     # Whether the files of images that rows name by path are read, too; they lie beside the rows.
@@ -76,4 +78,11 @@ class SourceRecipe(Strict):
         several = [field for field, path in self.columns.items() if isinstance(path, tuple)]
         if odd := sorted(set(several) - {"options"}):
             raise ValueError(f"columns: {odd} take one column each; only `options` takes a list")
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_a_row_may_lack_is_left_unread(self) -> "SourceRecipe":
+        unread = {field for field, path in self.columns.items() if path is False}
+        if odd := sorted(unread - set(OPTIONAL_FIELDS)):
+            raise ValueError(f"columns: {odd} cannot be false; {list(OPTIONAL_FIELDS)} can")
         return self

@@ -23,7 +23,7 @@ from training.recipe.sources import SourceRecipe
 from training.records import PROBLEM_FEATURES, problem_dataset
 from training.texts import MAX_TEXT_CHARACTERS
 
-FIELDS = ("question", "answer", "solution", "id", "family", "level", "images")
+FIELDS = ("question", "answer", "solution", "id", "family", "level", "images", "pass_rate")
 SCALARS = {
     "none": None,
     "nan": math.nan,

@@ -14,6 +14,7 @@ from training.curation.refused import Refused
 from training.curation.sources import load_source
 from training.curation.step import write_rejects
 from training.recipe.sources import SourceRecipe
+from training.records import OPTIONAL_FIELDS
 
 
 @pytest.fixture
@@ -111,11 +112,12 @@ def test_every_value_is_found_by_its_path_and_no_other(row):
 # Values that are no texts.
 
 
-@pytest.mark.parametrize("field", ["question", "answer", "solution", "family", "level", "id"])
+@pytest.mark.parametrize("field", ["question", "answer", *OPTIONAL_FIELDS])
 def test_a_value_that_is_no_scalar_is_refused_and_kept_with_its_row(field, load):
     row = {"question": "1 + 1?", "answer": "2", field: {"role": "user", "content": "1 + 1?"}}
     loaded = load([row])
-    assert reasons(loaded) == [("sources", f"`{field}` that is no text")]
+    hint = "" if field in ("question", "answer") else f"; `{field} = false` skips it"
+    assert reasons(loaded) == [("sources", f"`{field}` that is no text{hint}")]
     assert loaded.rejects[0].problem["answer"] in ("2", "{'content': '1 + 1?', 'role': 'user'}")
     if field == "question":
         assert "1 + 1?" in loaded.rejects[0].problem["question"]

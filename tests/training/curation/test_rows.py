@@ -190,7 +190,8 @@ FULL = {"question": "6?", "answer": "6", "solution": "Six.", "level": 3, "family
 def test_a_field_that_the_first_batch_lacks_is_read_from_later_rows(tmp_path):
     write("jsonl", [*LATE, *[FULL] * 6], tmp_path)
     kept = load_source(source("jsonl"), tmp_path, 0).kept
-    assert [{field: row[field] for field in FULL} for row in kept[1024:]] == [FULL] * 6
+    late = FULL | {"id": "s/mine"}
+    assert [{field: row[field] for field in FULL} for row in kept[1024:]] == [late] * 6
     assert {row["solution"] for row in kept[:1024]} == {None}
 
 

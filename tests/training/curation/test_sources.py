@@ -138,13 +138,6 @@ def test_num_problems_takes_the_first_rows(parquet):
     assert len(load_source(parquet(columns, num_problems=9), seed=0)) == 3
 
 
-def test_a_level_counts_only_if_it_is_one_of_ours(parquet):
-    source = parquet(
-        {"question": list("abcd"), "answer": list("1234"), "level": ["3", "Level 5", "11", None]}
-    )
-    assert [row["level"] for row in load_source(source, seed=0)] == [3, None, None, None]
-
-
 def message(source):
     with pytest.raises(DataError) as caught:
         load_source(source, seed=0)
@@ -172,11 +165,6 @@ def test_a_multimodal_source_needs_images(parquet):
 def test_only_fields_that_a_file_may_set_can_be_mapped(field, parquet):
     error = message(parquet({"question": ["?"], "answer": ["1"]}, columns={field: "question"}))
     assert f"['{field}']" in error.what
-
-
-def test_pass_rates_are_shares(parquet):
-    error = message(parquet({"question": ["?"], "answer": ["1"], "pass_rate": [62.5]}))
-    assert "62.5" in error.what
 
 
 def write(tmp_path, table):
@@ -266,14 +254,6 @@ def test_images_of_any_type_are_rejects_with_a_reason(images, tmp_path):
 def test_a_table_that_holds_no_problems_is_one_clear_error(table, tmp_path):
     error = message(write(tmp_path, table))
     assert str(error).replace("\n", "").isprintable() and len(str(error)) < 3000
-
-
-def test_pass_rates_that_are_no_numbers_are_named(parquet):
-    for rate in ("many", "", float("nan")):
-        error = message(parquet({"question": ["?"], "answer": ["1"], "pass_rate": [rate]}))
-        assert "pass rates such as" in error.what
-    source = parquet({"question": ["?"], "answer": ["1"], "pass_rate": ["0.5"]})
-    assert load_source(source, 0)[0]["pass_rate"] == 0.5
 
 
 def test_a_file_that_is_no_parquet_is_a_data_error(tmp_path):

@@ -9,7 +9,8 @@ import pyarrow as pa
 from contracts.errors import DataError
 from contracts.formats import ROW_SUFFIXES
 from contracts.texts import marked
-from training.curation.lines import BrokenLine, Row, csv_rows, json_rows, row_batches
+from training.curation.csv_rows import csv_rows
+from training.curation.lines import BrokenLine, Row, json_rows, row_batches
 from training.recipe.sources import SourceRecipe
 from training.tables import BATCH_BYTES, MAX_BATCH_ROWS, arrow_batches, cells, parquet_batches
 

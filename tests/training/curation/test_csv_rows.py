@@ -1,0 +1,114 @@
+"""Broken records of CSV files: each is told with its text and its lines, and takes no other row."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.curation import csv_rows as module
+from training.curation.csv_rows import csv_rows
+from training.curation.lines import BrokenLine
+
+HEAD = "question,answer\n"
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """The rows of a text as pairs, and the broken records as reason, line and text."""
+    path = tmp_path_factory.mktemp("csv") / "rows.csv"
+
+    def rows(text):
+        path.write_text(text, newline="")
+        found = [row for row, _ in csv_rows(path)]
+        broken = [one for one in found if isinstance(one, BrokenLine)]
+        kept = [tuple(one.values()) for one in found if not isinstance(one, BrokenLine)]
+        return kept, [(one.reason, one.place.removeprefix("rows.csv:"), one.text) for one in broken]
+
+    return rows
+
+
+FIELDS = st.builds(str.__add__, st.sampled_from("ab"), st.text('a,"\n', max_size=6))
+ROWS = st.lists(st.tuples(FIELDS, FIELDS), max_size=8)
+
+
+def written(rows, quoting=csv.QUOTE_MINIMAL):
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n", quoting=quoting).writerows(rows)
+    return file.getvalue()
+
+
+@given(ROWS, ROWS, st.sampled_from(['"open,1\n', 'x,"open\n']), st.booleans())
+def test_a_quote_that_nothing_closes_costs_its_line_and_no_other(read, before, behind, open_, all_):
+    """Also where rows behind it have texts over several lines, with commas and quotes."""
+    quoting = csv.QUOTE_ALL if all_ else csv.QUOTE_MINIMAL
+    text = HEAD + written(before, quoting)
+    kept, broken = read(text + open_ + written(behind, quoting))
+    assert kept == [*before, *behind]
+    assert broken == [("line that is no CSV", str(text.count("\n") + 1), open_)]
+
+
+@given(ROWS)
+def test_well_formed_rows_are_what_was_written(read, rows):
+    assert read(HEAD + written(rows)) == (rows, [])
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ('"He said\n"go" and left\nat 3, or 4",7\n', "record of 3 lines that is no CSV"),
+        ('"a ""b"" c\nd "e" f, g\n\nh",7\n', "record of 4 lines that is no CSV"),
+        ('"say "hi" to\nher, please",1\n', "record of 2 lines that is no CSV"),
+        ('"x"y,1\n', "line that is no CSV"),
+        ('"a\nb"\n', "record of 2 lines with more or fewer fields than columns"),
+        ("a,b,c\n", "line with more or fewer fields than columns"),
+    ],
+)
+def test_no_line_of_a_broken_text_is_a_row(record, reason, read):
+    """Some would be, by their commas."""
+    kept, broken = read(HEAD + "first,1\n" + record + "last,2\n")
+    assert kept == [("first", "1"), ("last", "2")]
+    assert broken == [(reason, "3", record)]
+
+
+def test_two_quotes_that_nothing_closes(read):
+    kept, broken = read(HEAD + '"open,1\na,2\n\n"more,3\nb,4')
+    assert kept == [("a", "2"), ("b", "4")]
+    assert [place for _, place, _ in broken] == ["2", "5"]
+
+
+def test_a_text_that_the_file_ends_in_is_one_record(read):
+    kept, broken = read(HEAD + 'a,2\n"the rest\nis, so\nto say, missing')
+    assert kept == [("a", "2")]
+    assert broken == [
+        ("record of 3 lines that is no CSV", "3", '"the rest\nis, so\nto say, missing')
+    ]
+
+
+def test_a_field_over_the_limit_takes_all_its_lines_with_it(read, monkeypatch):
+    monkeypatch.setattr(module, "MAX_FIELD_CHARACTERS", 1000)
+    text = "a line, and so on, of text\n" * 200
+    kept, broken = read(HEAD + f'a,1\n"{text}",2\nb,3\n"{"x" * 2000}",4\nc,5\n')
+    assert kept == [("a", "1"), ("b", "3"), ("c", "5")]
+    assert [(reason, place) for reason, place, _ in broken] == [
+        ("record of 201 lines that is no CSV", "3"),
+        ("line that is no CSV", "205"),
+    ]
+    assert [shown for *_, shown in broken] == [('"' + text)[:1000], '"' + "x" * 999]
+
+
+def test_a_line_without_end_is_one_record(read, monkeypatch):
+    monkeypatch.setattr(module, "MAX_FIELD_CHARACTERS", 1000)
+    monkeypatch.setattr(module, "MAX_LINE_BYTES", 1500)
+    long = "y" * 20_000
+    kept, broken = read(HEAD + f'a,1\n"{long}",2\nb,3\n{long},{long},5\nc,6\n')
+    assert kept == [("a", "1"), ("b", "3"), ("c", "6")]
+    assert [place for _, place, _ in broken] == ["3", "5"]
+
+
+def test_a_few_hundred_rows_show_that_a_quote_is_open(read):
+    rows = [(f"{n}?", str(n)) for n in range(300)]
+    kept, broken = read(HEAD + '"open,1\n' + written(rows) + "a,b,c\n" + written(rows))
+    assert kept == rows * 2
+    assert len(broken) == 2

@@ -77,7 +77,7 @@ def place_kind(path: str) -> PlaceKind:
         return "local"
     if _S3.fullmatch(path):
         return "s3"
-    if _HUB_ID.fullmatch(path) and not path.endswith(ALL_ROW_SUFFIXES):
+    if _HUB_ID.fullmatch(path) and not path.lower().endswith(ALL_ROW_SUFFIXES):
         return "hub"
     raise ValueError(PLACE_RULE)
 

@@ -63,7 +63,11 @@ class Summary(CurationSummary):
 
 
 def datasheet(
-    name: str, folder: Path, recipe: Mapping[str, Any], names: TopicNames | None = None
+    name: str,
+    folder: Path,
+    recipe: Mapping[str, Any],
+    names: TopicNames | None = None,
+    remarks: Sequence[str] = (),
 ) -> Report:
     """Renders the datasheet of a curation.
 
@@ -72,6 +76,7 @@ def datasheet(
         folder: With `FILES`, as curation writes them.
         recipe: The resolved recipe, as JSON.
         names: What a model calls the topics; None if the recipe asks none.
+        remarks: What a reader should know of how it was made.
 
     Returns:
         The page and its Markdown twin; of files that cannot be read, a page that says so.
@@ -83,7 +88,7 @@ def datasheet(
         what = f"The curation's files cannot be read ({reason})."
         sections: tuple[Section, ...] = (Section("Rows", "rows", (Prose(what, "bad"),)),)
     else:
-        sections = _sections(made, recipe, names)
+        sections = _sections(made, recipe, names, remarks)
     subtitle = f"What curation made of its sources for the run {name}."
     document = Document(f"Datasheet of {name}", subtitle, sections)
     return Report(html=html_page(document), markdown=markdown_page(document))
@@ -139,12 +144,12 @@ def _table(path: Path, features: Features, may_lack: Collection[str]) -> pd.Data
 
 
 def _sections(
-    made: _Made, recipe: Mapping[str, Any], names: TopicNames | None
+    made: _Made, recipe: Mapping[str, Any], names: TopicNames | None, remarks: Sequence[str]
 ) -> tuple[Section, ...]:
     summary, graded, examples = made.summary, made.graded, made.examples
     sets = [*summary.sets, NO_SET]
     return (
-        _rows(summary, graded, licences(recipe)),
+        _rows(summary, graded, licences(recipe), remarks),
         left_out(
             summary.rejected,
             summary.benchmark_questions,
@@ -174,7 +179,9 @@ def licences(recipe: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) -> Section:
+def _rows(
+    summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str], remarks: Sequence[str]
+) -> Section:
     by_source = Counter(zip(graded["source"], graded["set"], strict=True))
     of_source = {
         source: (count, *(by_source[source, name] for name in summary.sets))
@@ -205,7 +212,8 @@ def _rows(summary: Summary, graded: pd.DataFrame, licence: Mapping[str, str]) ->
     )
     lacking = f"Sets that fell short of what was asked for: {short}."
     said = lacking if short else "Every set is full."
-    return Section("Rows", "rows", (Prose(counts), Prose(said), *tables))
+    told = (Prose(f"{remark}.", "bad") for remark in remarks)
+    return Section("Rows", "rows", (Prose(counts), Prose(said), *told, *tables))
 
 
 def _placed(

@@ -1,6 +1,6 @@
 """The curated data's datasheet, beside the run's report and in the Prefect UI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def write_datasheet(
     recipe: Mapping[str, Any],
     folder: Path,
     names: TopicNames | None = None,
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Renders a curation's datasheet.
 
@@ -31,11 +32,12 @@ def write_datasheet(
         recipe: The resolved recipe, as JSON.
         folder: Receives datasheet.html and datasheet.md; made if it is missing.
         names: What a model calls the topics; None if the recipe asks none.
+        remarks: What a reader should know of how it was made.
 
     Returns:
         The page.
     """
-    html, markdown = datasheet(name, made, recipe, names)
+    html, markdown = datasheet(name, made, recipe, names, remarks)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TEXT).write_text(markdown, encoding="utf-8")
     page = folder / PAGE
@@ -43,7 +45,7 @@ def write_datasheet(
     return page
 
 
-def show_datasheet(run: Run, artifact: Artifact) -> None:
+def show_datasheet(run: Run, artifact: Artifact, remarks: Sequence[str]) -> None:
     """Writes the datasheet as soon as the data are curated, and shows it in the UI.
 
     Raises:
@@ -63,7 +65,8 @@ def show_datasheet(run: Run, artifact: Artifact) -> None:
             names = make_names(store, artifact, naming, questions, seed, warn)
         else:
             warn("The curation has no questions of topics, as older ones: its topics get no names.")
-    page = write_datasheet(run.name, made, resolved_toml_values(run.recipe), folder, names)
+    recipe = resolved_toml_values(run.recipe)
+    page = write_datasheet(run.name, made, recipe, folder, names, remarks)
     get_run_logger().info("Datasheet: %s", page)
     with unless_the_server_is_away():
         create_markdown_artifact(

@@ -8,7 +8,7 @@ known by its parameters; its code is in the stages' keys.
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from contracts.secrets import masks_secrets
 from infra.digests import content_digest
 from infra.inputs.folder import digest_files, list_files, local_folder
 from infra.inputs.hub import UnreachableHub, repo_type
-from infra.inputs.wanted import Listing, Wanted
+from infra.inputs.wanted import Listing, Wanted, unread_remark
 from infra.settings import Settings
 from infra.store import Store
 from tasks.assets import emit_asset
@@ -51,12 +51,14 @@ class Inputs:
         sources: By the names that stages know them by, `source:<name>`.
         benchmarks: By the names that stages know them by, `benchmark:<name>`.
         models: Curation's other models, by the names that it knows them by.
+        remarks: What a reader should know of the places where sources and benchmarks lie.
     """
 
     base: Artifact
     sources: dict[str, Artifact]
     benchmarks: dict[str, Artifact]
     models: dict[str, Artifact] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def all(self) -> dict[str, Artifact]:
@@ -98,7 +100,7 @@ def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
         warn: Told what a person should know.
     """
     resolver, recipe = Resolver(run, tell, warn), run.recipe
-    return Inputs(
+    inputs = Inputs(
         base=resolver.located("base", wanted_model(recipe.model)),
         sources={
             source.input_name: resolver.located(source.input_name, wanted)
@@ -112,6 +114,7 @@ def resolve(run: Run, tell: Tell, warn: Callable[[str], None]) -> Inputs:
             for name, wanted in curation_models(recipe.curation).items()
         },
     )
+    return replace(inputs, remarks=tuple(resolver.remarks))
 
 
 def list_inputs(recipe: Recipe, settings: Settings) -> int:
@@ -255,10 +258,14 @@ class Resolver:
         run: The run that asks.
         tell: Told of each input, and whether an earlier run has resolved it to the same.
         warn: Told what a person should know.
+
+    Attributes:
+        remarks: What a reader should know of what was resolved so far.
     """
 
     def __init__(self, run: Run, tell: Tell, warn: Callable[[str], None]) -> None:
         self._run, self._tell, self._warn = run, tell, warn
+        self.remarks: list[str] = []
         self._store = run.store()
         self._commits = _Commits(run.work / "commits.json")
 
@@ -290,6 +297,9 @@ class Resolver:
             listing = list_files(wanted, revision, self._run.settings.home)
         except UnreachableHub as error:
             listing = self._listed_before(wanted, revision, error)
+        if remark := unread_remark(wanted, listing):
+            self._warn(f"{remark}.")
+            self.remarks.append(remark)
         self._commits.note(wanted, listing.place)
         found = listing.state and self._store.find(_key(wanted, listing.place, listing.state))
         artifact, reused = (found, True) if found else self._refer(name, wanted, listing)

@@ -156,5 +156,5 @@ def _kind(path: str) -> FileKind:
     names = [path]
     if Path(path).is_dir():
         names = sorted(str(one) for one in Path(path).iterdir())
-    found = next((name for name in names if name.endswith(ALL_ROW_SUFFIXES)), ".parquet")
-    return next(kind for kind, suffixes in ROW_SUFFIXES.items() if found.endswith(suffixes))
+    found = next((name for name in names if name.lower().endswith(ALL_ROW_SUFFIXES)), ".parquet")
+    return next(kind for kind, ends in ROW_SUFFIXES.items() if found.lower().endswith(ends))

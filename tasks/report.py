@@ -72,9 +72,9 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     folder = reports / record.name
     folder.mkdir(parents=True, exist_ok=True)
     if made := datasheet_folder(record, fetched):
-        curated = next(one.artifact for one in record.stages if one.kind == "curate")
-        names = kept_names(store, curated, record.recipe)
-        write_datasheet(record.name, made, record.recipe, folder, names)
+        curated = next(one for one in record.stages if one.kind == "curate")
+        names = kept_names(store, curated.artifact, record.recipe)
+        write_datasheet(record.name, made, record.recipe, folder, names, curated.remarks)
     write_items(record, evidence, folder)
     (folder / PAGE).write_text(html, encoding="utf-8")
     (folder / "report.md").write_text(markdown, encoding="utf-8")

@@ -1,7 +1,7 @@
 """The stages as tasks: a reference in, a reference out."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -41,8 +41,8 @@ from training.recipe.stages import Stage, validates
 def curate(run: Run, inputs: Inputs) -> Artifact:
     """Stage 0: verifiable, hard enough, levelled and balanced problems."""
     given = {"policy": inputs.base, **inputs.models, **inputs.sources, **inputs.benchmarks}
-    artifact = run_stage(run, "curate", "curate", given)
-    show_datasheet(run, artifact)
+    artifact = run_stage(run, "curate", "curate", given, inputs.remarks)
+    show_datasheet(run, artifact, inputs.remarks)
     return artifact
 
 
@@ -66,8 +66,21 @@ def evaluate(run: Run, policies: Mapping[str, Artifact], inputs: Inputs) -> Arti
     return artifact
 
 
-def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact]) -> Artifact:
+def run_stage(
+    run: Run,
+    name: str,
+    kind: StageKind,
+    inputs: dict[str, Artifact],
+    about_inputs: Sequence[str] = (),
+) -> Artifact:
     """Finds the stage's artifact by its key, or makes it.
+
+    Args:
+        run: The run that asks.
+        name: The stage's name.
+        kind: Which of the four kinds it is.
+        inputs: What it reads, by the names that it knows them by.
+        about_inputs: What a reader should know of these.
 
     Raises:
         StageError: Its processes failed.
@@ -105,7 +118,7 @@ def run_stage(run: Run, name: str, kind: StageKind, inputs: dict[str, Artifact])
         reused=found is not None,
         artifact=artifact,
         inputs=list(inputs.values()),
-        remarks=said,
+        remarks=[*about_inputs, *said],
     )
     display.finish(artifact, inputs, reused=found is not None)
     emit_asset(store, artifact, reused=found is not None)

@@ -15,6 +15,7 @@ from infra.inputs.wanted import (
     Listing,
     Wanted,
     image_files,
+    unread_files,
     wanted_files,
 )
 
@@ -26,11 +27,11 @@ def list_files(wanted: Wanted) -> Listing:
     """The files under a prefix, of a pattern, or one object.
 
     Raises:
-        InputError: The bucket cannot be read, or holds none.
+        InputError: The bucket cannot be read, holds none, or others that look like them.
     """
     bucket, *parts = wanted.path.removeprefix("s3://").rstrip("/").split("/")
     patterns = [index for index, part in enumerate(parts) if "*" in part]
-    is_object = parts[-1].endswith(ALL_ROW_SUFFIXES)
+    is_object = parts[-1].lower().endswith(ALL_ROW_SUFFIXES)
     fixed = parts[: patterns[0]] if patterns else parts[:-1] if is_object else parts
     if not fixed:
         raise wanted.about.error("lies at the top of its bucket.", rule=RULE, fix="add a prefix")
@@ -44,13 +45,17 @@ def list_files(wanted: Wanted) -> Listing:
     pattern = parts[len(fixed) :]
     named = [name for name in sizes.keys() & states.keys() if _matches(name, pattern)]
     names = wanted_files(named, wanted.files)
+    names = sorted({*names, *(image_files(sizes.keys() & states.keys(), wanted) if names else ())})
+    unread = unread_files(named if pattern else sizes, names, wanted)
     if not names:
         raise wanted.about.error("names no file in its bucket.", rule=RULE, fix=FIX)
-    names = sorted({*names, *image_files(sizes.keys() & states.keys(), wanted)})
     files = {name: ListedFile(sizes[name]) for name in names}
     written = [f"{name} {states[name]}" for name in names]
     return Listing(
-        place, files, state="\n".join([os.environ.get("AWS_ENDPOINT_URL", ""), *written])
+        place,
+        files,
+        state="\n".join([os.environ.get("AWS_ENDPOINT_URL", ""), *written]),
+        unread=unread,
     )
 
 

@@ -12,6 +12,7 @@ from infra.inputs.wanted import (
     Listing,
     Wanted,
     image_files,
+    unread_files,
     wanted_files,
 )
 
@@ -25,15 +26,19 @@ def list_files(wanted: Wanted) -> Listing:
     configuration and split that are wanted, as of a hub.
 
     Images are those at any depth below the folder; a link that leads out of it is none of them.
+    Of a folder, files at any depth that are not read are named.
 
     Raises:
-        InputError: There are none, or they cannot be read.
+        InputError: There are none, they cannot be read, or others look like them.
     """
     try:
         folder, found = _find(Path(wanted.path))
-        names = wanted_files((path.relative_to(folder).as_posix() for path in found), wanted.files)
-        if not names and wanted.files != "model" and Path(wanted.path).is_dir():
-            names = _split_files(folder, wanted)
+        named = [path.relative_to(folder).as_posix() for path in found]
+        names = wanted_files(named, wanted.files)
+        if wanted.files != "model" and Path(wanted.path).is_dir():
+            names = names or _split_files(folder, wanted)
+            below = (path for path in folder.rglob("*") if path.is_file())
+            named = [path.relative_to(folder).as_posix() for path in below]
         images = image_files(_inner_files(folder), wanted) if wanted.images and names else []
         sizes = [(name, (folder / name).stat().st_size) for name in sorted({*names, *images})]
         files = {name: ListedFile(size) for name, size in sizes}
@@ -45,6 +50,7 @@ def list_files(wanted: Wanted) -> Listing:
             rule=RULE,
             fix="correct the pattern: `**` stands for folders, alone between two slashes",
         ) from error
+    unread = unread_files(named, files, wanted)
     if not files:
         what = "model" if wanted.files == "model" else f"{TITLES[wanted.files]} file"
         raise wanted.about.error(
@@ -52,7 +58,7 @@ def list_files(wanted: Wanted) -> Listing:
             rule=RULE,
             fix="correct the path; one that begins with ./ or ../ starts at the recipe's folder",
         )
-    return Listing(LocalPlace(folder=str(folder)), files)
+    return Listing(LocalPlace(folder=str(folder)), files, unread=unread)
 
 
 def paths(place: LocalPlace, names: Iterable[str], about: About) -> dict[str, Path]:

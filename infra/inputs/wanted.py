@@ -1,16 +1,18 @@
 """What a recipe asks for, and what is said when it cannot be had."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 from contracts.errors import InputError
-from contracts.formats import IMAGE_SUFFIXES, ROW_SUFFIXES, FileKind
+from contracts.formats import IMAGE_SUFFIXES, ROW_SUFFIXES, TITLES, UNREAD_SUFFIXES, FileKind
 from contracts.paths import MAX_PART_BYTES, MAX_PATH_BYTES, is_file_of_artifact
 from contracts.places import Place, PlaceKind, place_kind
 
 Files = Literal["model"] | FileKind
+_ABOUT_THE_PLACE = ("README", "LICENSE", "LICENCE")  # how files begin that nobody misses
+MAX_SHOWN_FILES = 10
 # Weights are safetensors; nothing that would have to be unpickled or run is fetched.
 _MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja", ".model")
 
@@ -90,11 +92,13 @@ class Listing:
         place: Where it lies.
         files: By name, relative to the place.
         state: What changes whenever a file changes; None where only the bytes tell.
+        unread: Names of other files that are there.
     """
 
     place: Place
     files: dict[str, ListedFile]
     state: str | None = None
+    unread: tuple[str, ...] = ()
 
     @property
     def num_bytes(self) -> int:
@@ -124,6 +128,54 @@ def wanted_files(names: Iterable[str], files: Files) -> list[str]:
     return sorted(name for name in names if is_inner_name(name) and _is_wanted(name, files))
 
 
+def unread_files(names: Iterable[str], files: Collection[str], wanted: Wanted) -> tuple[str, ...]:
+    """Those of a place's files that are not read, sorted; hidden ones and a README aside.
+
+    Args:
+        names: Relative to the place, as far as its path names them.
+        files: Those that are read.
+        wanted: What is read of the place; beside a model lies much that is not.
+
+    Raises:
+        InputError: One beside the rows looks like rows of the same kind.
+    """
+    if wanted.files == "model":
+        return ()
+    unread = sorted(name for name in names if name not in files and not _is_aside(name))
+    ends, folders = UNREAD_SUFFIXES[wanted.files], {_folder(name) for name in files or [""]}
+    beside = [one for one in unread if one.lower().endswith(ends) and _folder(one) in folders]
+    if beside:
+        raise wanted.about.error(
+            f"has files that look like rows and are not read: {_shown(beside)}.",
+            rule=f"{TITLES[wanted.files]} files end in {' or '.join(ROW_SUFFIXES[wanted.files])}, "
+            "and nothing is unpacked",
+            fix="unpack or convert them, or let the path name the others: `*.jsonl`, say",
+        )
+    return tuple(unread)
+
+
+def unread_remark(wanted: Wanted, listing: Listing) -> str | None:
+    """What a person should know of files that nobody reads."""
+    if not listing.unread:
+        return None
+    return f"{wanted.name} does not read {len(listing.unread)} file(s): {_shown(listing.unread)}"
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_SHOWN_FILES} more" if names[MAX_SHOWN_FILES:] else ""
+    return ", ".join(ascii(name[:200]) for name in names[:MAX_SHOWN_FILES]) + more
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _is_aside(name: str) -> bool:
+    parts = name.split("/")
+    is_hidden = any(part == "" or part[0] == "." for part in parts)
+    return is_hidden or parts[-1].upper().startswith(_ABOUT_THE_PLACE)
+
+
 def is_inner_name(name: str) -> bool:
     """Whether a name, which somebody else may have chosen, leads down and is not hidden."""
     return name.isprintable() and not any(p in ("", "..") or p[0] == "." for p in name.split("/"))
@@ -149,4 +201,4 @@ def _is_wanted(name: str, files: Files) -> bool:
     path = PurePosixPath(name)
     if files == "model":
         return path.suffix in _MODEL_SUFFIXES and path.name == name
-    return path.suffix in ROW_SUFFIXES[files]
+    return path.suffix.lower() in ROW_SUFFIXES[files]

@@ -130,6 +130,12 @@ def test_figures_known_by_hand(curated):
     assert "http://" not in html.replace("http-equiv", "")
 
 
+def test_what_is_to_be_known_of_the_sources_is_told_with_the_rows(curated):
+    remark = "The source math does not read 1 file(s): 'b.txt'"
+    html, markdown = datasheet("pocket-1", curated(), RECIPE, remarks=[remark])
+    assert f"{remark}." in markdown and "does not read 1 file(s)" in html
+
+
 def test_a_models_names_stand_beside_the_topics_and_what_is_missing_is_told(curated):
     names = TopicNames(model="namer", names={"hens, cows": "Farm"}, faults={"trains": "status 503"})
     _, markdown = datasheet("pocket-1", curated(), RECIPE, names)

@@ -314,6 +314,17 @@ def test_copies_of_inputs_that_nobody_used_lately_may_go(machine, hub, tmp_path)
     assert kept == []
 
 
+def test_files_beside_a_source_that_are_not_read_are_told(machine, tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/a.parquet").write_bytes(parquet("q"))
+    one = machine()
+    assert one.resolve(recipe(tmp_path / "rows")).remarks == () and one.warned == []
+    (tmp_path / "rows/b.csv").touch()
+    remark = "The source words does not read 1 file(s): 'b.csv'"
+    assert one.resolve(recipe(tmp_path / "rows")).remarks == (remark,)
+    assert one.warned == [f"{remark}."]
+
+
 def test_json_lines_and_the_images_beside_them_reach_a_stage(machine, tmp_path):
     (tmp_path / "rows/figures").mkdir(parents=True)
     lines = [{"question": "How many?", "answer": "1", "images": f"figures/{n}.png"} for n in (1, 2)]

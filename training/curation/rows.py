@@ -73,7 +73,7 @@ def _unreadable(source: SourceRecipe, error: Exception) -> DataError:
 
 def _batches(kind: str, folder: Path, wanted: Set[str] | None) -> Iterator[RowBatch]:
     suffixes = next(found for name, found in ROW_SUFFIXES.items() if name == kind)
-    files = sorted((one for one in folder.rglob("*") if one.suffix in suffixes), key=str)
+    files = sorted((one for one in folder.rglob("*") if one.suffix.lower() in suffixes), key=str)
     if not files:
         raise ValueError(f"there is no {' or '.join(suffixes)} file")
     if kind in ("parquet", "arrow"):

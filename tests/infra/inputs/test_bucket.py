@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,9 @@ def put(seaweed, tmp_path):
         folder = tmp_path / uuid.uuid4().hex
         folder.mkdir()
         for name, data in files.items():
-            (folder / f"{name}.parquet").write_bytes(data)
+            path = folder / f"{name}.parquet"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
         backend = S3Backend(prefix)
         backend.upload(folder, [f"{name}.parquet" for name in files], "rows")
         return f"s3://{prefix}/rows"
@@ -42,6 +45,16 @@ def test_a_prefix_a_pattern_and_an_object_name_files(put, wanted, tmp_path):
         assert listing.place == BucketPlace(prefix=rows)
     (entry,) = digest_files(wanted(f"{rows}/b.parquet"), listing, tmp_path)
     assert (entry.size, entry.sha256) == (3, hashlib.sha256(b"333").hexdigest())
+
+
+def test_objects_below_a_prefix_that_are_not_read_are_named(put, wanted, tmp_path):
+    rows = put(**{"a": b"1", "b": b"2", "deep/c": b"3", ".d": b"4"})
+    listing = list_files(wanted(rows), "main", tmp_path)
+    assert list(listing.files) == ["a.parquet", "b.parquet"]
+    assert listing.unread == ("deep/c.parquet",)
+    assert list_files(wanted(f"{rows}/a*"), "main", tmp_path).unread == ()
+    with pytest.raises(InputError, match="names no file in its bucket"):
+        list_files(replace(wanted(rows), files="csv"), "main", tmp_path)
 
 
 def test_an_object_that_is_written_again_has_another_state(put, wanted, tmp_path):

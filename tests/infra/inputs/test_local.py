@@ -10,7 +10,7 @@ from contracts.errors import InputError
 from infra.inputs import known_digests
 from infra.inputs.folder import digest_files, list_files
 from infra.inputs.known_digests import KnownDigests
-from infra.inputs.wanted import Wanted
+from infra.inputs.wanted import Wanted, unread_remark
 
 
 @pytest.fixture
@@ -42,6 +42,49 @@ def test_a_file_a_folder_and_patterns_name_parquet_files(rows, path, names, want
     assert [entry.sha256 for entry in entries] == [
         hashlib.sha256(name.encode()).hexdigest() for name in names
     ]
+
+
+def test_files_of_a_folder_that_are_not_read_are_named(rows, wanted, tmp_path):
+    for name in ("README.md", "LICENSE", "licence.txt", "B.PARQUET", "a\x1b.parquet"):
+        (rows / name).write_bytes(b"x")
+    (rows / "figures").mkdir()
+    for number in range(20):
+        (rows / f"figures/{number:02}.png").touch()
+    listing = list_files(wanted(rows), "main", tmp_path)
+    assert list(listing.files) == ["B.PARQUET", "a.parquet", "b.parquet"]
+    pictures = [f"figures/{number:02}.png" for number in range(20)]
+    assert listing.unread == ("a\x1b.parquet", *pictures, "notes.txt", "sub/c.parquet")
+    remark = unread_remark(wanted(rows), listing)
+    assert remark.startswith("The source s does not read 23 file(s): 'a\\x1b.parquet', 'figures/00")
+    assert remark.endswith("'figures/08.png' and 13 more")
+    (rows / "n.parquet").touch()
+    named = {"*.parquet": ("a\x1b.parquet",), "a.parquet": (), "n*": ("notes.txt",)}
+    for path, unread in named.items():
+        assert list_files(wanted(rows / path), "main", tmp_path).unread == unread
+    quiet = list_files(wanted(rows / "a.parquet"), "main", tmp_path)
+    assert unread_remark(wanted(rows / "a.parquet"), quiet) is None
+
+
+@pytest.mark.parametrize("name", ["b.jsonl.gz", "b.JSONL.ZST", "b.ndjson.xz", "b.json"])
+def test_files_that_look_like_rows_are_refused_beside_others_and_alone(name, tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+
+    def listed(path):
+        asked = Wanted("The source s", "sources.s", str(path), "jsonl")
+        return list_files(asked, "main", tmp_path)
+
+    (folder / name).touch()
+    with pytest.raises(InputError, match="look like rows and are not read") as caught:
+        listed(folder)
+    (folder / "a.jsonl").touch()
+    with pytest.raises(InputError, match="look like rows and are not read") as caught:
+        listed(folder)
+    assert name in caught.value.what and "`*.jsonl`" in caught.value.fix
+    assert list(listed(folder / "*.jsonl").files) == ["a.jsonl"]
+    (folder / "old").mkdir()
+    (folder / name).rename(folder / "old" / name)
+    assert listed(folder).unread == (f"old/{name}",)
 
 
 @pytest.mark.parametrize("path", ["nowhere.parquet", "notes.txt", "*.csv", "nowhere/*.parquet"])

@@ -140,9 +140,9 @@ def curate(
                     job.ask([], open_grader)
                 engines.close()
                 return
-            asked = grade(recipe, read.sifted.usable, job, open_base, open_grader)
+            graded = grade(recipe, read.sifted.usable, job, open_base, open_grader)
             engines.close()
-        write(recipe, inputs, base, read, asked, output)
+        write(recipe, inputs, base, read, graded, output)
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,21 @@ class Read:
     counts: SourceCounts
     benchmarks: dict[str, list[Problem]]
     sifted: Sifted
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What came of the sampling.
+
+    Attributes:
+        problems: Those with pass rate and level.
+        reasons: Row of a problem without them -> why, where that is known.
+        verification: The verdicts on the base model's answers.
+    """
+
+    problems: Outlines
+    reasons: dict[int, str]
+    verification: dict[Outcome, int]
 
 
 def gather(
@@ -214,12 +229,8 @@ def grade(
     job: SamplingJob,
     open_base: Callable[[], RolloutEngine],
     open_grader: Callable[[], RolloutEngine],
-) -> tuple[Outlines, dict[Outcome, int]]:
-    """Asks the base model, and the grader if there is one; on the first process.
-
-    Returns:
-        The problems with pass rate and level, and the verdicts on the base model's answers.
-    """
+) -> Graded:
+    """Asks the base model, and the grader if there is one; on the first process."""
     curation, problems = recipe.curation, outlined(usable)
     requests = difficulty.pass_rate_requests(
         read_usable(usable), sampling_settings(recipe, curation.samples_per_problem)
@@ -232,7 +243,7 @@ def grade(
         unknown = Counter({difficulty.NOT_VERIFIED: int(np.isnan(rates).sum())})
         told += [progress.counts(len(problems), +unknown), f"{len(requests)} asked"]
     del requests  # with questions and pictures, which the grader's have as well
-    grades = dict[int, int | None]()
+    grades = dict[int, int | str]()
     if curation.grader is not None:
         num_samples = curation.grader.samples_per_problem
         settings = sampling_settings(recipe, num_samples)
@@ -242,10 +253,13 @@ def grade(
             job.ask(list(asked.values()), open_grader)
             grades = difficulty.grades_of(list(asked), job.measures(asked.values()), num_samples)
             num_rated = len(problems) - unknown.total()
-            unknown = Counter({difficulty.NOT_VERIFIED: [*grades.values()].count(None)})
-            told += [progress.counts(num_rated, +unknown), f"{len(asked)} asked"]
-    graded = difficulty.assign_difficulty(problems, rates, grades)
-    return graded, count_outcomes(chain.from_iterable(outcomes))
+            unknown = Counter(level for level in grades.values() if isinstance(level, str))
+            told += [progress.counts(num_rated, unknown), f"{len(asked)} asked"]
+    return Graded(
+        difficulty.assign_difficulty(problems, rates, grades),
+        {place: reason for place, reason in grades.items() if isinstance(reason, str)},
+        count_outcomes(chain.from_iterable(outcomes)),
+    )
 
 
 def write(
@@ -253,11 +267,11 @@ def write(
     inputs: Mapping[str, Path],
     base: Policy,
     read: Read,
-    asked: tuple[Outlines, dict[Outcome, int]],
+    asked: Graded,
     output: Path,
 ) -> None:
     """Finds topics, fills the sets and writes them with their account."""
-    (graded, verification), curation = asked, recipe.curation
+    graded, curation = asked.problems, recipe.curation
     num_graded, usable, rows = len(graded), read.sifted.usable, graded["row"].to_numpy()
     with progress.step(progress.TRACES) as told:
         faults = traces.faults(
@@ -278,7 +292,7 @@ def write(
         told.append(progress.counts(num_graded, Counter(chosen.reasons)))
     with progress.step(progress.SETS) as told:
         counts = account.RejectCounts()
-        rejects = counts.passing(all_rejects(read.sifted, graded, chosen))
+        rejects = counts.passing(all_rejects(read.sifted, asked, chosen))
         write_rejects(rejects, output / "rejects.parquet")
         account.require_account(read.sifted.num_rows, chosen, counts.total)
         for name, places in chosen.sets.items():
@@ -297,7 +311,7 @@ def write(
             "topic_questions": account.topic_questions(questions, found, recipe.seed),
             "converted_traces": dict(sorted(read.counts.conversions.items())),
             "number_variants": read.sifted.variants,
-            "verification": verification,
+            "verification": asked.verification,
             "system_turns_left_out": dict(read.counts.system_turns),
         }
         text = json.dumps(summary, indent=2)
@@ -305,19 +319,20 @@ def write(
         told.append(f"{counts.total} rejects; {read.sifted.num_rows} rows came in")
 
 
-def all_rejects(sifted: Sifted, graded: Outlines, chosen: Selection) -> Iterator[Reject]:
+def all_rejects(sifted: Sifted, graded: Graded, chosen: Selection) -> Iterator[Reject]:
     """Every row that is in no set, step by step.
 
     Args:
         sifted: What came in.
-        graded: The usable rows that have a level.
+        graded: Of the usable rows.
         chosen: Tells of these which no set took, and why.
     """
     yield from read_rejects(sifted.rejects)
-    ungraded = np.setdiff1d(np.arange(sifted.num_usable), graded["row"].to_numpy())
-    for row in rows_at(sifted.usable, ungraded):
-        yield Reject(row, difficulty.STEP, difficulty.NOT_VERIFIED)
-    left = whole(graded.take(pa.array(chosen.left)), sifted.usable)
+    ungraded = np.setdiff1d(np.arange(sifted.num_usable), graded.problems["row"].to_numpy())
+    for place, row in zip(ungraded.tolist(), rows_at(sifted.usable, ungraded), strict=True):
+        reason = graded.reasons.get(place, difficulty.NOT_VERIFIED)
+        yield Reject(row, difficulty.STEP, reason)
+    left = whole(graded.problems.take(pa.array(chosen.left)), sifted.usable)
     for row, reason in zip(left, chosen.reasons, strict=True):
         yield Reject(row, selection.STEP, reason)
 

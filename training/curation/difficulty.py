@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from contracts.failures import is_final
 from training.answers import Outcome
 from training.curation.outlines import OUTLINE, Outlines, column_of
 from training.recipe import curation as steps
@@ -29,6 +30,7 @@ STEP = steps.DIFFICULTY
 GRADER = "grader/"  # how the ids of its requests begin: the base is asked the same questions
 NUM_LEVELS = 10
 NOT_VERIFIED = "no answer was verified"
+TOO_LONG_TO_GRADE = "prompt too long for the grader"
 
 Rates = npt.NDArray[np.float64]  # NaN where no answer was verified
 
@@ -124,22 +126,21 @@ def graded_levels(
 
 
 def assign_difficulty(
-    problems: Outlines, rates: Rates, grades: Mapping[int, int | None] | None = None
+    problems: Outlines, rates: Rates, grades: Mapping[int, int | str] | None = None
 ) -> Outlines:
     """The problems with pass rate and level; a level that the source gave stays.
 
-    Those of which the answers were not verified are left out.
+    Those that have none are left out.
 
     Args:
         problems: The problems.
         rates: The base model's pass rate on each.
-        grades: Place of a problem without a level -> the larger model's, None where it got none;
-            problems that are not named here are levelled by their rate.
+        grades: See `grades_of`; problems that are not named here are levelled by their rate.
     """
     levels = column_of(problems, "level")
     levels = np.where(np.isnan(levels), levels_of(rates), levels)
     for place, level in (grades or {}).items():
-        levels[place] = nan if level is None else level
+        levels[place] = nan if isinstance(level, str) else level
     found = {"level": levels, "pass_rate": rates}
     for name, values in found.items():
         number, field = problems.column_names.index(name), OUTLINE.field(name)
@@ -150,13 +151,16 @@ def assign_difficulty(
 
 def grades_of(
     places: Sequence[int], answers: Sequence[Sequence[Measure]], num_samples: int
-) -> dict[int, int | None]:
-    """Levels by the larger model's answers; None where there is none, or none was verified.
+) -> dict[int, int | str]:
+    """Levels by the larger model's answers.
 
     Args:
-        places: The problems'.
+        places: The problems', all without a level.
         answers: Those to each of them.
         num_samples: To each problem.
+
+    Returns:
+        The level of each place, or why it has none.
     """
     # A prompt may be too long for the larger model alone: that says nothing of how hard it is.
     rates = [
@@ -169,6 +173,10 @@ def grades_of(
         [lengths[number] for number in known],
         num_samples,
     )
-    return dict.fromkeys(places) | {
-        places[number]: level for number, level in zip(known, levels, strict=True)
+    unknown = {
+        place: TOO_LONG_TO_GRADE
+        if all(is_final(one["failure"]) for one in several)
+        else NOT_VERIFIED
+        for place, several in zip(places, answers, strict=True)
     }
+    return unknown | {places[number]: level for number, level in zip(known, levels, strict=True)}

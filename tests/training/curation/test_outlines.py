@@ -6,8 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.curation import outlines
+from training.curation.curate import Graded, all_rejects
 from training.curation.outlines import Questions, numbered, outlined, rows_at, traces_at, whole
+from training.curation.selection import Selection
 from training.curation.shards import PROBLEM_COLUMNS, SHARD_SCHEMA, write_shard
+from training.curation.sift import Sifted
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,19 @@ def test_outlines_have_what_is_small(rows, files):
             "solution_characters": None if row["solution"] is None else len(row["solution"]),
             "num_bytes": sum(len(text.encode()) for text in texts) + sum(sizes),
         }
+
+
+def test_rows_without_a_level_are_rejects_for_what_is_known_of_them(rows, files):
+    none = np.zeros(0, dtype=np.int64)
+    found, places = outlined(files), [n for n in range(40) if n not in (3, 17, 20)]
+    graded = Graded(found.take(pa.array(places)), {3: "too long", 20: "not verified"}, {})
+    sifted = Sifted(num_rows=40, num_usable=40, usable=files, rejects=[], variants={})
+    rejects = list(all_rejects(sifted, graded, Selection({}, {}, none, [])))
+    assert [(one.problem["id"], one.step, one.reason) for one in rejects] == [
+        (rows[3]["id"], "difficulty", "too long"),
+        (rows[17]["id"], "difficulty", "no answer was verified"),
+        (rows[20]["id"], "difficulty", "not verified"),
+    ]
 
 
 def test_of_no_files_there_are_no_outlines():

@@ -176,17 +176,8 @@ class EvaluationGate(GateRecipe):
 
     BUILT_IN: ClassVar[tuple[str, ...]] = (
         *("policy, benchmark, problem", "outcome", "num_tokens", f"num_tokens{KNOWN}"),
-        *(
-            "scores",
-            "policy, benchmark",
-            "policy",
-            "benchmark",
-            "low",
-            "value",
-            "high",
-            "value and low",
-            "high and value",
-        ),
+        *("scores", "policy, benchmark", "policy", "benchmark"),
+        *("low", "value", "high", "value and low", "high and value"),
         *(f"{column}{KNOWN}" for column in ("low", "value", "high")),
         *("num_problems", "predictions", "predictions of each score", "value and predictions"),
         "questions without a response",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from contracts.artifact import Artifact, Count, Record, Text
+from contracts.artifact import Artifact, Count, Record, Sha256, Text
 from contracts.paths import FileName
 
 StageKind = Literal["curate", "sft", "rl", "evaluate"]
@@ -66,11 +66,13 @@ class GateDecision(Record):
         verdict: Whether the run went on.
         reason: In the person's words.
         decided: When it took effect.
+        sha256: Digest of the artifact that it is about; older records do not say.
     """
 
     verdict: Literal["released", "refused"]
     reason: Text
     decided: AwareDatetime
+    sha256: Sha256 | None = None
 
 
 class GateRecord(Record):

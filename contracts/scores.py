@@ -44,9 +44,10 @@ class Score(Record):
         value: The metric, in [0, 1].
         low: Lower bound of its 95 % interval.
         high: Upper bound.
-        num_problems: How many problems it is over.
-        samples_per_problem: How many answers there are to each; evaluations of older versions do
-            not say, nor the next.
+        num_problems: How many problems were asked.
+        num_scored: Of how many of them, or groups of them, `value` is the mean; evaluations of
+            older versions do not say, nor the next two.
+        samples_per_problem: How many answers there are to each.
         kind: Whether the benchmark is the shipped one of this name, or a file of the user's own.
         accuracy: Share of right responses, where `value` is something else; else None.
         outcomes: How many responses were right, wrong, unparseable, timed out.
@@ -70,6 +71,7 @@ class Score(Record):
     low: Number | None = None
     high: Number | None = None
     num_problems: Count
+    num_scored: Count | None = None
     samples_per_problem: Count | None = None
     kind: Literal["shipped", "file"] | None = None
     accuracy: Number | None = None
@@ -84,6 +86,16 @@ class Score(Record):
     failures: dict[str, Count] = Field(default_factory=dict)
     findings: dict[str, Count] = Field(default_factory=dict)
     judge: str | None = None
+
+    @property
+    def n(self) -> str:
+        """`num_scored` as a table shows it, or a dash.
+
+        Of older versions it is known where `value` is the plain mean of all answers.
+        """
+        known = self.num_problems if self.accuracy is None else None
+        number = known if self.num_scored is None else self.num_scored
+        return "–" if number is None else str(number)
 
     @property
     def num_failed(self) -> int:

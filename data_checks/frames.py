@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import nan
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -113,16 +114,18 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
 def predictions_frame(folder: Path) -> pd.DataFrame:
     """Every prediction, with `id` = policy/benchmark/problem and `right`, `unparseable` as 0/1.
 
-    An answer after a problem's first has its number behind the id: `#1`.
+    `failed` says that there is no response, which older versions do not know. An answer after a
+    problem's first has its number behind the id: `#1`.
     """
     columns = {"policy", "benchmark", "problem_id", "sample", "outcome", "num_tokens"}
     file = _open(folder / "predictions.parquet", columns)
-    found = columns | ({"cluster"} & set(file.schema_arrow.names))
+    found = columns | ({"cluster", "failure"} & set(file.schema_arrow.names))
     frame: pd.DataFrame = file.read(sorted(found)).to_pandas()
     frame["id"] = frame["policy"] + "/" + frame["benchmark"] + "/" + frame["problem_id"]
     later = frame["sample"] > 0
     frame.loc[later, "id"] += "#" + frame.loc[later, "sample"].astype(str)
     frame["right"] = (frame["outcome"] == "right").astype(float)
+    frame["failed"] = frame["failure"].notna() if "failure" in frame.columns else False
     frame["unparseable"] = (frame["outcome"] == "unparseable").astype(float)
     return frame
 
@@ -176,25 +179,52 @@ def _num_failed(score: dict[str, Any]) -> int:
 
 
 def final_frame(
-    scores: pd.DataFrame, predictions: pd.DataFrame, benchmarks: Sequence[str], final: str
+    folder: Path,
+    scores: pd.DataFrame,
+    predictions: pd.DataFrame,
+    benchmarks: Sequence[str],
+    final: str,
 ) -> pd.DataFrame:
     """The final checkpoint on each benchmark.
 
     Returns:
-        `id` = final/benchmark, `gain_points` over the base (NaN if a score is missing), and the
-        share of responses that was `unparseable`.
+        `id` = final/benchmark, `gain_points` over the base (NaN if a score is missing), with
+        `low_points` and `high_points`, the evaluation's own interval of it (NaN if it gave none);
+        `possible_points`, the upper end that holds of all benchmarks together, by Bonferroni as of
+        a normal distribution, or the gain itself where it has no interval; and the share of
+        responses that was `unparseable`.
     """
     values: dict[str, float] = dict(zip(scores["id"], scores["value"].astype(float), strict=True))
     last = predictions[predictions["policy"] == final].groupby("benchmark")["unparseable"].mean()
-    return pd.DataFrame(
+    intervals = {
+        gain["benchmark"]: (gain["low_points"], gain["high_points"])
+        for gain in _json(folder / "scores.json").get("gains", [])
+        if gain["policy"] == final and gain["over"] == "base"
+    }
+    bounds = [intervals.get(each, (nan, nan)) for each in benchmarks]
+    frame = pd.DataFrame(
         {
             "id": [f"{final}/{benchmark}" for benchmark in benchmarks],
             "gain_points": [
                 100.0 * (values.get(f"{final}/{each}", nan) - values.get(f"base/{each}", nan))
                 for each in benchmarks
             ],
+            "low_points": [float(low) for low, _ in bounds],
+            "high_points": [float(high) for _, high in bounds],
             "unparseable": [float(last.get(each, nan)) for each in benchmarks],
         }
+    )
+    normal = NormalDist()
+    wider = normal.inv_cdf(1 - 0.025 / len(benchmarks)) / normal.inv_cdf(1 - 0.025)
+    margin = wider * (frame["high_points"] - frame["gain_points"])
+    return frame.assign(possible_points=frame["gain_points"] + margin.fillna(0.0))
+
+
+def gains_seen(final: pd.DataFrame) -> str:
+    """The gains of `final_frame` in a line, each with its interval."""
+    return "; ".join(
+        f"{row.id} {row.gain_points:+.1f} [{row.low_points:+.1f}, {row.high_points:+.1f}]"
+        for row in final.itertuples()
     )
 
 

@@ -152,9 +152,15 @@ def check_steps(
         GateError: A check failed whose severity is `error`.
     """
     gate = recipe.gates.rollouts
-    suite = load_suites().steps_suite(gate, stage.num_steps)
+    suites, frame = load_suites(), steps_frame(steps)
+    # A step without an update has no figure of it; whoever does not say so has made one.
+    updates = frame[frame["skipped_update"] != 1.0]
+    tables = [
+        (suites.steps_suite(gate, stage.num_steps), frame),
+        (suites.updates_suite(gate, has_reference=stage.kl is not None), updates),
+    ]
     return _demand(
-        validate(f"rollouts-{stage.name}", gate, [(suite, steps_frame(steps))]),
+        validate(f"rollouts-{stage.name}", gate, tables),
         where=where,
         fix=f"look at the curves of {stage.name}, then correct its rewards, lengths or data, or "
         "gates.rollouts",
@@ -189,14 +195,16 @@ def check_evaluation(
     scores = frames.scores_frame(folder, predictions, samples)
     suites = load_suites()
     tables = [
-        (suites.predictions_suite(recipe.evaluation.max_response_tokens), predictions),
+        (suites.predictions_suite(), predictions),
         (suites.scores_suite(policies or own, benchmarks), scores),
     ]
-    if policies is None:
-        final = frames.final_frame(scores, predictions, benchmarks, final=own[-1])
+    if policies is None:  # else they may be behind an endpoint, which counts tokens in its own way
+        answers = suites.answers_suite(recipe.evaluation.max_response_tokens)
+        final = frames.final_frame(folder, scores, predictions, benchmarks, final=own[-1])
         drops = frames.drops_frame(scores, predictions, own)
         tables += [
-            (suites.final_suite(gate), final),
+            (answers, predictions[~predictions["failed"]]),
+            (suites.final_suite(gate, frames.gains_seen(final)), final),
             (suites.drops_suite(gate), drops),
             *((suites.drop_suite(one), frames.rows_of_drop(drops, one)) for one in gate.drops),
         ]

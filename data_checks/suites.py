@@ -17,6 +17,7 @@ from data_checks.weights import EXPONENTS
 from training.recipe.gates import (
     EVERY_SET,
     EVERY_SOURCE,
+    KNOWN,
     CurationGate,
     DropRecipe,
     EvaluationGate,
@@ -41,7 +42,7 @@ def set_suite(
         gate.min_rows_per_set, ceil(curated.num_problems * (1 - gate.max_missing_rows) - 1e-9)
     )
     most = max(least, curated.num_problems)
-    images = {"min_value": 1} if curated.modality == "multimodal" else {"max_value": 0}
+    images = (1, None) if curated.modality == "multimodal" else (None, 0)
     expectations = [
         gxe.ExpectTableRowCountToBeBetween(
             min_value=least,
@@ -69,11 +70,7 @@ def set_suite(
             name="pass_rate range",
             words=f"{curated.min_pass_rate} to {curated.max_pass_rate}",
         ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="num_images",
-            **images,
-            meta=_meta("images", "at least 1" if curated.modality == "multimodal" else "none"),
-        ),
+        _between("num_images", *images, name="images", words="at least 1" if images[0] else "none"),
         _between("num_empty_images", 0, 0, name="images without bytes", words="none"),
         gxe.ExpectColumnValuesToNotBeInSet(
             column="question_key",
@@ -107,24 +104,18 @@ def disjoint_suite(gate: CurationGate) -> gx.ExpectationSuite:
 
 def accounting_suite(gate: CurationGate) -> gx.ExpectationSuite:
     """The raw rows: there are some, they can be read, and each is in a set or among the rejects."""
-    return gx.ExpectationSuite(
-        name=EVERY_SOURCE,
-        expectations=[
-            gxe.ExpectColumnPairValuesToBeEqual(
-                column_A="rows_in",
-                column_B="rows_out",
-                meta=_meta("rows in", "equal to rows in sets and rejects"),
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="rows_in", min_value=1, meta=_meta("rows read", "at least 1 of a source")
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="refused_share",
-                max_value=gate.max_refused,
-                meta=_meta("rows refused", f"at most {gate.max_refused:.0%} of a source"),
-            ),
-        ],
-    )
+    expectations: list[Expectation] = [
+        gxe.ExpectColumnPairValuesToBeEqual(
+            column_A="rows_in",
+            column_B="rows_out",
+            meta=_meta("rows in", "equal to rows in sets and rejects"),
+        ),
+        _between("rows_in", 1, None, name="rows read", words="at least 1 of a source"),
+    ]
+    if (most := gate.max_refused) is not None:
+        words = f"at most {most:.0%} of a source"
+        expectations.append(_between("refused_share", None, most, name="rows refused", words=words))
+    return gx.ExpectationSuite(name=EVERY_SOURCE, expectations=expectations)
 
 
 def tensors_suite() -> gx.ExpectationSuite:
@@ -163,84 +154,93 @@ def files_suite() -> gx.ExpectationSuite:
 
 def steps_suite(gate: RolloutsGate, num_steps: int) -> gx.ExpectationSuite:
     """What the rollouts of an RL stage must look like, step by step."""
-
-    def bounded(column: str, name: str, low: float | None, high: float | None) -> Expectation:
-        bounds = [f"at least {low:g}"] if low is not None else []
-        bounds += [f"at most {high:g}"] if high is not None else []
-        words = f"{' and '.join(bounds)}, in {gate.share_of_steps:.0%} of the steps"
-        return gxe.ExpectColumnValuesToBeBetween(
-            column=column,
-            min_value=low,
-            max_value=high,
-            mostly=gate.share_of_steps,
-            meta=_meta(name, words),
-        )
-
-    return gx.ExpectationSuite(
-        name="steps",
-        expectations=[
-            gxe.ExpectTableRowCountToBeBetween(
-                min_value=1, max_value=num_steps, meta=_meta("steps", f"1 to {num_steps}")
-            ),
-            gxe.ExpectColumnValuesToBeUnique(column="step", meta=_meta("step", "unique")),
-            _not_null("reward", "reward"),
-            bounded("reward_std", "reward spread", gate.min_reward_spread, None),
-            bounded("truncated_fraction", "truncated", None, gate.max_truncated),
-            bounded("zero_variance_fraction", "zero variance", None, gate.max_zero_variance),
-            bounded(
-                *("response_length_tokens", "response length"),
-                *(gate.min_response_tokens, gate.max_response_tokens),
-            ),
-            bounded("length_growth", "length growth", None, gate.max_length_growth),
-            # Rounding may leave a collapsed policy a hair below 0: 0 is no bound.
-            bounded("entropy", "entropy", gate.min_entropy or None, gate.max_entropy),
-            bounded("sampler_kl", "sampler KL", None, gate.max_sampler_kl),
-            bounded("kl_reference", "reference KL", None, gate.max_reference_kl),
-            bounded("duplicate_fraction", "duplicates", None, gate.max_duplicates),
-            bounded("timeout_fraction", "time-outs", None, gate.max_timeouts),
+    lengths = (gate.min_response_tokens, gate.max_response_tokens)
+    expectations = [
+        gxe.ExpectTableRowCountToBeBetween(
+            min_value=1, max_value=num_steps, meta=_meta("steps", f"1 to {num_steps}")
+        ),
+        gxe.ExpectColumnValuesToBeUnique(column="step", meta=_meta("step", "unique")),
+        _not_null("reward", "reward"),
+        *_bounded(gate, "reward_std", "reward spread", gate.min_reward_spread, None),
+        *_bounded(gate, "truncated_fraction", "truncated", None, gate.max_truncated),
+        *_bounded(gate, "zero_variance_fraction", "zero variance", None, gate.max_zero_variance),
+        *_bounded(gate, "response_length_tokens", "response length", *lengths),
+        *_bounded(gate, "length_growth", "length growth", None, gate.max_length_growth),
+        *_bounded(gate, "duplicate_fraction", "duplicates", None, gate.max_duplicates),
+        *_bounded(gate, "timeout_fraction", "time-outs", None, gate.max_timeouts),
+    ]
+    if gate.max_idle_steps is not None:
+        words, mostly = f"at most {gate.max_idle_steps:.0%}", _rest(gate.max_idle_steps)
+        expectations += [
             gxe.ExpectColumnValuesToBeBetween(
                 column="zero_variance_fraction",
                 max_value=1.0,
                 strict_max=True,
-                mostly=_rest(gate.max_idle_steps),
-                meta=_meta(
-                    "idle steps", f"at most {gate.max_idle_steps:.0%}: no group's rewards differ"
-                ),
+                mostly=mostly,
+                meta=_meta("idle steps", f"{words}: no group's rewards differ"),
             ),
-        ],
-    )
+            _not_null(
+                "zero_variance_fraction",
+                f"idle steps{KNOWN}",
+                f"null in {words} of the steps",
+                mostly=mostly,
+            ),
+        ]
+    return gx.ExpectationSuite(name="steps", expectations=expectations)
+
+
+def updates_suite(gate: RolloutsGate, *, has_reference: bool) -> gx.ExpectationSuite:
+    """What the updates of an RL stage must look like; asked of the steps that made one."""
+    # Rounding may leave a collapsed policy a hair below 0: 0 is no bound.
+    entropy = (gate.min_entropy or None, gate.max_entropy)
+    expectations = [
+        *_bounded(gate, "entropy", "entropy", *entropy),
+        *_bounded(gate, "sampler_kl", "sampler KL", None, gate.max_sampler_kl),
+    ]
+    if has_reference:
+        expectations += _bounded(gate, "kl_reference", "reference KL", None, gate.max_reference_kl)
+    return gx.ExpectationSuite(name="updates", expectations=expectations)
+
+
+def _bounded(
+    gate: RolloutsGate, column: str, name: str, low: float | None, high: float | None
+) -> list[Expectation]:
+    """That a figure keeps to its bounds, and that it is there; nothing where no bound is given."""
+    if low is None and high is None:
+        return []
+    bounds = [f"at least {low:g}"] if low is not None else []
+    bounds += [f"at most {high:g}"] if high is not None else []
+    steps = f"in {gate.share_of_steps:.0%} of the steps"
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column=column,
+            min_value=low,
+            max_value=high,
+            mostly=gate.share_of_steps,
+            meta=_meta(name, f"{' and '.join(bounds)}, {steps}"),
+        ),
+        _not_null(column, f"{name}{KNOWN}", f"a number {steps}", mostly=gate.share_of_steps),
+    ]
 
 
 def drops_suite(gate: EvaluationGate) -> gx.ExpectationSuite:
     """How far any stage may fall behind the one before it."""
-    return gx.ExpectationSuite(
-        name="drops",
-        expectations=[
-            gxe.ExpectColumnValuesToBeBetween(
-                column="drop_points",
-                max_value=gate.max_drop_points + _SCORE_ERROR,
-                meta=_meta("drop after a stage", f"at most {gate.max_drop_points:g} points"),
-            )
-        ],
-    )
+    if gate.max_drop_points is None:
+        return gx.ExpectationSuite(name="drops")
+    most, words = gate.max_drop_points + _SCORE_ERROR, f"at most {gate.max_drop_points:g} points"
+    bound = _between("drop_points", None, most, name="drop after a stage", words=words)
+    return gx.ExpectationSuite(name="drops", expectations=[bound])
 
 
 def drop_suite(drop: DropRecipe) -> gx.ExpectationSuite:
     """A drop that the recipe names; asked of the rows that it is about."""
     proof = "" if drop.alpha == 1.0 else f", where p is at most {drop.alpha:g}"
-    return gx.ExpectationSuite(
-        name=f"drops, {drop.stage}",
-        expectations=[
-            gxe.ExpectColumnValuesToBeBetween(
-                column="drop_points",
-                max_value=drop.max_points + _SCORE_ERROR,
-                meta=_meta(drop.name, f"at most {drop.max_points:g} points{proof}"),
-            )
-        ],
-    )
+    most, words = drop.max_points + _SCORE_ERROR, f"at most {drop.max_points:g} points{proof}"
+    bound = _between("drop_points", None, most, name=drop.name, words=words)
+    return gx.ExpectationSuite(name=f"drops, {drop.stage}", expectations=[bound])
 
 
-def predictions_suite(max_response_tokens: int) -> gx.ExpectationSuite:
+def predictions_suite() -> gx.ExpectationSuite:
     """What every prediction must satisfy."""
     return gx.ExpectationSuite(
         name="predictions",
@@ -249,6 +249,16 @@ def predictions_suite(max_response_tokens: int) -> gx.ExpectationSuite:
                 column="id", meta=_meta("policy, benchmark, problem", "unique")
             ),
             _members("outcome", OUTCOMES),
+        ],
+    )
+
+
+def answers_suite(max_response_tokens: int) -> gx.ExpectationSuite:
+    """What every answer must satisfy that an engine of ours drew."""
+    return gx.ExpectationSuite(
+        name="answers",
+        expectations=[
+            _not_null("num_tokens", f"num_tokens{KNOWN}"),
             _between("num_tokens", 1, max_response_tokens),
         ],
     )
@@ -269,6 +279,7 @@ def scores_suite(policies: Sequence[str], benchmarks: Sequence[str]) -> gx.Expec
             ),
             _members("policy", policies),
             _members("benchmark", benchmarks),
+            *(_not_null(column, f"{column}{KNOWN}") for column in ("low", "value", "high")),
             *(_between(column, 0.0, 1.0) for column in ("low", "value", "high")),
             *(
                 gxe.ExpectColumnPairValuesAToBeGreaterThanB(
@@ -302,30 +313,35 @@ def scores_suite(policies: Sequence[str], benchmarks: Sequence[str]) -> gx.Expec
     )
 
 
-def final_suite(gate: EvaluationGate) -> gx.ExpectationSuite:
-    """What the final checkpoint must reach on every benchmark."""
-    return gx.ExpectationSuite(
-        name="final checkpoint",
-        expectations=[
-            *(
-                _not_null(column, f"{words} known")
-                for column, words in (
-                    ("gain_points", "gain over base"),
-                    ("unparseable", "unparseable responses"),
-                )
+def final_suite(gate: EvaluationGate, gains: str) -> gx.ExpectationSuite:
+    """What the final checkpoint must reach on every benchmark.
+
+    Args:
+        gate: The bounds.
+        gains: What was seen, in words: the intervals are no part of a row that keeps the bound.
+    """
+    least = gate.min_gain_points
+    expectations = [
+        _not_null("gain_points", f"gain over base{KNOWN}"),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="possible_points",
+            min_value=least - _SCORE_ERROR,
+            meta=_meta("gain over base", f"not shown to be below {least:g} points")
+            | {"observed": gains},
+        ),
+    ]
+    if gate.max_unparseable is not None:
+        expectations += [
+            _not_null("unparseable", f"unparseable responses{KNOWN}"),
+            _between(
+                "unparseable",
+                None,
+                gate.max_unparseable + _SCORE_ERROR,
+                name="unparseable responses",
+                words=f"at most {gate.max_unparseable:.0%}",
             ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="gain_points",
-                min_value=gate.min_gain_points - _SCORE_ERROR,
-                meta=_meta("gain over base", f"at least {gate.min_gain_points} points"),
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="unparseable",
-                max_value=gate.max_unparseable + _SCORE_ERROR,
-                meta=_meta("unparseable responses", f"at most {gate.max_unparseable:.0%}"),
-            ),
-        ],
-    )
+        ]
+    return gx.ExpectationSuite(name="final checkpoint", expectations=expectations)
 
 
 def _rest(share: float) -> float:
@@ -337,8 +353,10 @@ def _meta(name: str, expected: str) -> dict[str, str]:
     return {"name": name, "expected": expected}
 
 
-def _not_null(column: str, name: str, words: str = "never null") -> Expectation:
-    return gxe.ExpectColumnValuesToNotBeNull(column=column, meta=_meta(name, words))
+def _not_null(
+    column: str, name: str, words: str = "never null", *, mostly: float = 1.0
+) -> Expectation:
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=mostly, meta=_meta(name, words))
 
 
 def _members(column: str, values: Sequence[Any], *, name: str | None = None) -> Expectation:
@@ -350,7 +368,12 @@ def _members(column: str, values: Sequence[Any], *, name: str | None = None) -> 
 
 
 def _between(
-    column: str, low: float, high: float, *, name: str | None = None, words: str | None = None
+    column: str,
+    low: float | None,
+    high: float | None,
+    *,
+    name: str | None = None,
+    words: str | None = None,
 ) -> Expectation:
     return gxe.ExpectColumnValuesToBeBetween(
         column=column,

@@ -61,6 +61,8 @@ def validate(name: str, gate: GateRecipe, tables: Sequence[tuple[Any, pd.DataFra
     for number, (suite, frame) in enumerate(tables):
         # `add_expectation` would pass over one that differs from another in its name alone.
         suite.expectations.extend(own_expectations(gate.expectations, suite.name))
+        if not suite.expectations:
+            continue
         result = _validated(source, suite, frame.reset_index(drop=True), number)
         results.append(result)
         for one in result.results:
@@ -194,6 +196,8 @@ def _check(suite: str, validated: Any, gate: GateRecipe, ids: pd.Series) -> Gate
     num_broken = result.get("unexpected_count")
     if fault := _fault(validated.exception_info):
         observed = f"not checked: {fault}"
+    elif "observed" in meta:
+        observed = meta["observed"]
     elif "observed_value" in result:
         observed = result["observed_value"]
     else:

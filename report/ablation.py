@@ -240,7 +240,7 @@ def _accuracies(
         ]
         clusters = [value.cluster for value in values]
         over_items = None
-        if len(set(clusters)) > 1:
+        if values:
             generator = np.random.default_rng(SEED)
             numbers = [value.value for value in values]
             over_items = cluster_bootstrap(numbers, clusters, generator)
@@ -284,13 +284,12 @@ def _compare(
                 tuple(cluster for one in changes for cluster in one.clusters),
                 changes[0].num_steps,
             )
-        is_known = pooled is not None and len(set(pooled.clusters)) > 1
         yield Comparison(
             arm=arm,
             over=over,
             benchmark=benchmark,
-            mean=mean_of(gains, pooled.interval() if pooled and is_known else None),
-            p=pooled.p() if pooled and is_known else None,
+            mean=mean_of(gains, pooled.interval() if pooled else None),
+            p=pooled.p() if pooled else None,
             extra=extra,
         )
 

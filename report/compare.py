@@ -201,7 +201,7 @@ def _scores(runs: Sequence[Compared]) -> Section:
             for score in run.evidence.scores:
                 if score.benchmark == benchmark:
                     share = interval(score.low, score.high)
-                    number = str(score.num_problems)
+                    number = score.n
                     value = percent(score.value)
                     rows.append(
                         (benchmark, run.name, score.policy, score.metric, value, share, number)
@@ -214,7 +214,7 @@ def _scores(runs: Sequence[Compared]) -> Section:
         svg = dot_chart(title, told, dots, write=percent_tick)
         figures.append(Figure(title, told, svg, wide=False))
         finals[benchmark] = dots
-    columns = ("benchmark", "run", "policy", "metric", "value", "95 % interval", "problems")
+    columns = ("benchmark", "run", "policy", "metric", "value", "95 % interval", "n")
     table = Table("Every policy of every run", columns, "llllrrr", tuple(rows))
     return Section("Scores", "scores", (*overview(finals), *figures, table))
 

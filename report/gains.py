@@ -142,7 +142,7 @@ def difference(
     """
     one = Difference(before.benchmark, before.policy, after.policy, after.value - before.value)
     found = changes_of(before, after, answers_before, answers_after)
-    if found is None or len(set(found.clusters)) < 2:
+    if found is None:
         return one
     low, high = found.interval()
     return replace(one, low=low, high=high, p=found.p())
@@ -163,8 +163,9 @@ class Changes:
     num_steps: int
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % bootstrap interval of their mean, whole clusters drawn."""
-        return cluster_bootstrap(self.values, self.clusters, np.random.default_rng(SEED))
+        """The 95 % interval of their mean, over whole clusters."""
+        generator = np.random.default_rng(SEED)
+        return cluster_bootstrap(self.values, self.clusters, generator, least=-1.0)
 
     def p(self) -> float:
         """Two-sided, by the exact sign-flip test over clusters; not corrected."""

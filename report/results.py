@@ -19,6 +19,7 @@ from report.numbers import (
 from report.svg import Estimate, Series, change_chart, dot_chart, group_chart, line_chart
 
 OUTCOMES = ("right", "wrong", "unparseable", "timeout")
+SCORES = "Scores; n items or groups count for each; “reading” is perception scored alone"
 TONES: dict[str, Tone] = {"up": "good", "down": "bad"}
 
 
@@ -193,7 +194,7 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
             one.metric,
             percent(one.value),
             interval(one.low, one.high),
-            str(one.num_problems),
+            one.n,
             percent(one.reading) if one.reading is not None else "–",
         )
         for one in ordered
@@ -210,10 +211,10 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
         for one in ordered
     )
     names = ("benchmark", "policy")
-    first = (*names, "metric", "value", "95 % interval", "problems", "reading")
+    first = (*names, "metric", "value", "95 % interval", "n", "reading")
     second = (*names, *OUTCOMES, "truncated", "mean tokens", "no response")
     return (
-        Table("Scores; “reading” is perception scored alone", first, "lllrrrr", scores),
+        Table(SCORES, first, "lllrrrr", scores),
         Table("What became of the answers", second, "llrrrrrrr", answers),
     )
 

@@ -22,14 +22,14 @@ def score_page(scores: Sequence[Score]) -> str:
     tables = tuple(
         Table(
             f"{benchmark}: {', '.join(dict.fromkeys(one.metric for one in mine))}",
-            ("policy", "score", "95 % interval", "items", "0 to 100 %"),
+            ("policy", "score", "95 % interval", "n", "0 to 100 %"),
             "lrrrl",
             tuple(
                 (
                     one.policy,
                     percent(one.value) + (" *" if one.num_failed else ""),
                     interval(one.low, one.high),
-                    str(one.num_problems),
+                    one.n,
                     plot(one.value, one.low, one.high),
                 )
                 for one in mine

@@ -124,7 +124,7 @@ def _pass(
         return artifact
     if not isinstance(found, GateError) or recipe.on_failure == "fail":
         raise found
-    decision = _kept(before, found.record) or _asked(found, artifact, recipe.pause_hours)
+    decision = _kept(before, found.record, artifact) or _asked(found, artifact, recipe.pause_hours)
     checked = _with(found.checked, decision)
     run.note_gate(checked.record)
     said = f"The gate {name} was {decision.verdict}: {decision.reason}"
@@ -171,11 +171,12 @@ def show_gate(run: Run, checked: Checked) -> None:
         get_run_logger().warning("Gate %s failed: %s", name, failed)
 
 
-def _kept(before: GateRecord | None, now: GateRecord) -> GateDecision | None:
+def _kept(before: GateRecord | None, now: GateRecord, artifact: Artifact) -> GateDecision | None:
     """The release of an earlier attempt of this run, if the gate sees the very same again."""
     if before is None or before.decision is None or before.checks != now.checks:
         return None
-    return before.decision if before.decision.verdict == "released" else None
+    is_same = before.decision.sha256 == artifact.sha256
+    return before.decision if is_same and before.decision.verdict == "released" else None
 
 
 def _asked(error: GateError, artifact: Artifact, hours: float) -> GateDecision:
@@ -201,6 +202,7 @@ def _asked(error: GateError, artifact: Artifact, hours: float) -> GateDecision:
         verdict=VERDICTS[answer.decision],
         reason=marked(without_secrets(answer.reason)),
         decided=datetime.now(UTC),
+        sha256=artifact.sha256,
     )
 
 

@@ -134,7 +134,7 @@ def _scores(path: Path) -> Iterator[str]:
         bounds = [
             "unknown" if bound is None else f"{bound:.4f}" for bound in (score.low, score.high)
         ]
-        yield f"{about}: {score.value:.4f} [{', '.join(bounds)}], {score.num_problems} problems"
+        yield f"{about}: {score.value:.4f} [{', '.join(bounds)}], n = {score.n}"
 
 
 def _rows(path: Path) -> Iterator[str]:

@@ -85,8 +85,13 @@ def recipe_values():
                 "min_families": 2,
                 "max_missing_rows": 0.2,
                 "max_near_duplicates": 0.5,
+                "max_refused": 0.5,
             },
-            "evaluation": {"min_gain_points": 15.0, "max_unparseable": 0.25},
+            "evaluation": {
+                "min_gain_points": 15.0,
+                "max_unparseable": 0.25,
+                "max_drop_points": 50.0,
+            },
         },
     }
 
@@ -137,6 +142,7 @@ def prediction(policy, benchmark, number, outcome, **changes):
         "sample": 0,
         "outcome": outcome,
         "num_tokens": 12,
+        "failure": None,
     }
     return row | changes
 
@@ -171,10 +177,10 @@ def sound_evaluation():
 
 @pytest.fixture
 def write_evaluation(tmp_path):
-    def write(predictions, scores) -> Path:
+    def write(predictions, scores, gains=()) -> Path:
         columns = {name: [row[name] for row in predictions] for name in predictions[0]}
         Dataset.from_dict(columns).to_parquet(str(tmp_path / "predictions.parquet"))
-        (tmp_path / "scores.json").write_text(json.dumps({"scores": scores}))
+        (tmp_path / "scores.json").write_text(json.dumps({"scores": scores, "gains": list(gains)}))
         return tmp_path
 
     return write

@@ -21,6 +21,7 @@ RL = {
     "group_size": 2,
     "max_response_tokens": 32,
     "rewards": [{"kind": "accuracy"}],
+    "kl": {"coefficient": 1e-3, "estimator": "k3"},
 }
 
 
@@ -32,6 +33,7 @@ def rl_values(recipe_values):
         **{"min_response_tokens": 4.0, "max_response_tokens": 40.0, "max_length_growth": 1.5},
         **{"min_entropy": 0.25, "max_entropy": 2.0, "max_sampler_kl": 0.125},
         **{"max_reference_kl": 0.5, "max_duplicates": 0.25, "max_timeouts": 0.125},
+        "max_idle_steps": 0.5,
     }
     return recipe_values
 
@@ -43,16 +45,16 @@ def steps(**changes):
         **{"zero_variance_fraction": 0.75, "response_length_tokens": 20.0, "entropy": 2.0},
         **{"sampler_kl": 0.125, "kl_reference": 0.5, "duplicate_fraction": 0.25},
         **{"verification_right": 3, "verification_wrong": 3, "verification_unparseable": 1},
-        "verification_timeout": 1,
+        **{"verification_timeout": 1, "skipped_update": 0},
     }
     return [sound | {"step": n} | (changes if n == 3 else {}) for n in range(1, 5)]
 
 
 @pytest.fixture
 def look(rl_values, tmp_path):
-    def looked(lines, **gate):
+    def looked(lines, stage=RL, **gate):
         rl_values["gates"]["rollouts"] |= gate
-        rl_values["stages"][1] = RL | {"num_steps": max(4, len(lines))}
+        rl_values["stages"][1] = stage | {"num_steps": max(4, len(lines))}
         recipe = parse_recipe(rl_values, where="test")
         (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
         return check_rollouts(recipe, recipe.stages[1], tmp_path)
@@ -62,20 +64,76 @@ def look(rl_values, tmp_path):
 
 def test_rollouts_at_the_very_limits_pass(look):
     record = look(steps()).record
-    assert record.passed and record.name == "rollouts-rl" and len(record.checks) == 14
-    names = {check.name.removeprefix("steps: ") for check in record.checks}
+    assert record.passed and record.name == "rollouts-rl" and len(record.checks) == 25
+    names = {check.name.split(": ")[1] for check in record.checks}
     assert names == set(RolloutsGate.BUILT_IN)
     assert look(steps(response_length_tokens=30.0)).record.passed  # half more than the first
     assert look(steps(response_length_tokens=40.0), max_length_growth=2.0).record.passed
     assert look(steps(entropy=0.25)).record.passed
 
 
-def test_a_step_without_a_figure_breaks_no_bound_of_it(look):
-    """No update was made in the third; no KL term is in any."""
-    missing = steps(entropy=None, sampler_kl=None)
-    for line in missing:
-        del line["kl_reference"], line["verification_timeout"]
-    assert look(missing).record.passed
+def test_a_step_that_made_no_update_has_no_figures_of_it(look):
+    idle = steps(skipped_update=1, entropy=None, sampler_kl=None, kl_reference=None)
+    assert look(idle).record.passed
+    with pytest.raises(GateError) as caught:
+        look([one | {"skipped_update": 0} for one in idle])
+    names = ("entropy", "sampler KL", "reference KL")
+    assert caught.value.broken_rows == {f"updates: {name} known": ["step 3"] for name in names}
+
+
+def test_a_stage_without_a_reference_is_asked_for_no_distance_to_it(look):
+    record = look(steps(kl_reference=None), {**RL, "kl": None}).record
+    assert record.passed and not [one for one in record.checks if "reference" in one.name]
+
+
+# Figure -> the expectations that need it.
+FIGURES = {
+    "reward": ["steps: reward"],
+    "reward_std": ["steps: reward spread known"],
+    "truncated_fraction": ["steps: truncated known"],
+    "zero_variance_fraction": ["steps: zero variance known", "steps: idle steps known"],
+    "response_length_tokens": ["steps: response length known", "steps: length growth known"],
+    "duplicate_fraction": ["steps: duplicates known"],
+    "verification_timeout": ["steps: time-outs known"],
+    "entropy": ["updates: entropy known"],
+    "sampler_kl": ["updates: sampler KL known"],
+    "kl_reference": ["updates: reference KL known"],
+}
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("fault", ["not a number", "by another name"])
+def test_a_bound_of_a_figure_that_is_not_there_is_broken(figure, fault, look):
+    lines = steps()
+    for line in lines:
+        if fault == "by another name":
+            line[f"{figure}_new"] = line.pop(figure)
+        else:
+            line[figure] = float("nan")
+    with pytest.raises(GateError) as caught:
+        look(lines)
+    every = [f"step {n}" for n in range(1, 5)]
+    assert caught.value.broken_rows == dict.fromkeys(FIGURES[figure], every)
+
+
+def test_a_figure_that_no_bound_is_about_may_be_missing(rl_values, look):
+    rl_values["gates"]["rollouts"] = {"max_truncated": 0.5}
+    record = look([{"step": 1, "reward": 0.5, "truncated_fraction": 0.5}]).record
+    assert record.passed
+    assert [check.name for check in record.checks] == [
+        *("steps: steps", "steps: step", "steps: reward"),
+        *("steps: truncated", "steps: truncated known"),
+    ]
+
+
+def test_that_a_figure_is_known_counts_as_much_as_its_bound(look):
+    lines = steps(truncated_fraction=None, entropy=None)
+    severities = {"truncated": "error", "entropy known": "error"}
+    with pytest.raises(GateError) as caught:
+        look(lines, severity="warning", severities=severities)
+    stopping = [check.name for check in caught.value.record.stopping]
+    assert stopping == ["steps: truncated known", "updates: entropy known"]
+    assert look(lines, severities={}).record.verdict == "warned"
 
 
 FAULTS = {
@@ -100,7 +158,8 @@ def test_each_step_that_breaks_a_bound_is_named_and_no_other(look):
     for changes, names in FAULTS.values():
         lines.append(lines[0] | {"step": len(lines) + 1} | changes)
         for name in names:
-            expected.setdefault(f"steps: {name}", []).append(f"step {len(lines)}")
+            table = "updates" if name in ("entropy", "sampler KL", "reference KL") else "steps"
+            expected.setdefault(f"{table}: {name}", []).append(f"step {len(lines)}")
     with pytest.raises(GateError) as caught:
         look(lines)
     assert caught.value.broken_rows == expected

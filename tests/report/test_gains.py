@@ -113,6 +113,17 @@ def test_a_gain_is_of_the_score_with_interval_and_p(evaluated, name) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_a_score_stands_beside_the_number_of_what_counts_for_it(evaluated, name) -> None:
+    """Eight items or groups in each case, of 10 that were asked, or of 16 or more with parts."""
+    run, folders, _ = evaluated(name)
+    evidence = gather(run, folders)
+    assert {one.n for one in evidence.scores} == {"8"}
+    page = render(run, evidence).markdown.split("reading” is perception scored alone")[1]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith(f"| {name} | ")][:2]
+    assert [row[-2] for row in rows] == ["8", "8"]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_predictions_without_groups_have_the_gain_of_a_plain_accuracy_alone(
     evaluated, name
 ) -> None:

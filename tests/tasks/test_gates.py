@@ -5,10 +5,15 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from contracts.artifact import Artifact
 from contracts.run_record import GateCheck, GateDecision, GateRecord
 from data_checks.gate import GateError
 from data_checks.validate import Checked
 from tasks.gates import Decision, _kept, _question
+
+
+def artifact(digest="a"):
+    return Artifact(uri=f"file:///store/{digest}", sha256=digest * 64, kind="dataset")
 
 
 def gate(verdict=None, observed=3):
@@ -16,18 +21,28 @@ def gate(verdict=None, observed=3):
         name="cold: rows", observed=observed, expected="5", passed=False, severity="error"
     )
     decided = datetime(2026, 11, 28, tzinfo=UTC)
-    decision = verdict and GateDecision(verdict=verdict, reason="known", decided=decided)
+    decision = verdict and GateDecision(
+        verdict=verdict, reason="known", decided=decided, sha256=artifact().sha256
+    )
     return GateRecord(
         name="curation", severity="error", passed=False, checks=(check,), decision=decision
     )
 
 
 def test_a_release_is_kept_for_the_very_same_findings_only():
-    assert _kept(gate("released"), gate()).reason == "known"
-    assert _kept(gate("released"), gate(observed=2)) is None
-    assert _kept(gate("refused"), gate()) is None
-    assert _kept(gate(), gate()) is None
-    assert _kept(None, gate()) is None
+    assert _kept(gate("released"), gate(), artifact()).reason == "known"
+    assert _kept(gate("released"), gate(observed=2), artifact()) is None
+    assert _kept(gate("refused"), gate(), artifact()) is None
+    assert _kept(gate(), gate(), artifact()) is None
+    assert _kept(None, gate(), artifact()) is None
+
+
+def test_a_release_is_kept_for_the_very_same_artifact_only():
+    """Another one may break the same expectations by the same figures."""
+    assert _kept(gate("released"), gate(), artifact("b")) is None
+    older = gate("released")
+    unknown = older.decision.model_copy(update={"sha256": None})
+    assert _kept(older.model_copy(update={"decision": unknown}), gate(), artifact()) is None
 
 
 def test_a_reason_has_to_be_given():

@@ -6,10 +6,11 @@ another, are the same for all: whole clusters are drawn again.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import prod
 from typing import TypeVar
 
@@ -55,8 +56,8 @@ class Metric:
 def measure(name: str, values: Sequence[Value], generator: np.random.Generator) -> Measure:
     """The mean of values with its 95 % interval; no value where there are none.
 
-    Wilson's interval where every value is 0 or 1 and a cluster of its own, else a bootstrap over
-    clusters, drawn by the generator.
+    Wilson's interval where every value is 0 or 1 and a cluster of its own, else that of
+    `cluster_bootstrap`, drawn by the generator.
     """
     if not values:
         return Measure(metric=name, n=0)
@@ -168,46 +169,116 @@ def _vote(answer: str, rule: RuleKind) -> str | Fraction:
     return text.casefold() if is_choice else text
 
 
-def of_samples(predictions: Sequence[Prediction], generator: np.random.Generator) -> list[Measure]:
-    """pass@2, pass@4, ... up to pass@k, and maj@k, where there are k > 1 answers to each item.
+@dataclass(frozen=True)
+class Unit:
+    """What is right or wrong as a whole: an item, or a group of items that must all be right.
 
-    Where items are left out because no answer can be right, also the accuracy with them as wrong.
+    Attributes:
+        cluster: What it belongs to.
+        attempts: Whether each of its k attempts was right.
+        voted: Whether its majority answers are right, or the chance of it where votes are equal.
+    """
+
+    cluster: str
+    attempts: Sequence[bool]
+    voted: float
+
+
+def items_of(predictions: Sequence[Prediction]) -> list[Unit]:
+    """Each item by itself."""
+    by_item: dict[str, list[Prediction]] = defaultdict(list)
+    for row in predictions:
+        by_item[row["problem_id"]].append(row)
+    return [
+        Unit(rows[0]["cluster"], [is_right(row) for row in rows], _voted(rows))
+        for rows in by_item.values()
+    ]
+
+
+def groups_of(predictions: Sequence[Prediction]) -> list[Unit]:
+    """Each cluster as a whole; the k-th answers to all of its items are one attempt."""
+    attempts: dict[str, list[bool]] = defaultdict(list)
+    for cluster, rows in _attempts(predictions):
+        attempts[cluster].append(all(map(is_right, rows)))
+    votes: dict[str, list[float]] = defaultdict(list)
+    for item in items_of(predictions):
+        votes[item.cluster].append(item.voted)
+    return [Unit(name, rights, prod(votes[name])) for name, rights in attempts.items()]
+
+
+def _voted(rows: Sequence[Prediction]) -> float:
+    return majority_right([(row["extracted"], is_right(row)) for row in rows], rows[0]["rule"])
+
+
+def pass_and_majority(
+    predictions: Sequence[Prediction],
+    units_of: Callable[[Sequence[Prediction]], list[Unit]],
+    generator: np.random.Generator,
+    of: str = "",
+) -> list[Measure]:
+    """pass@2, pass@4, ... up to pass@k, and maj@k; nothing where there is one answer to each item.
+
+    Args:
+        predictions: As many answers to every item.
+        units_of: What of them is right or wrong.
+        generator: Draws the bootstrap's resamples.
+        of: Of which score they are, behind their names.
+    """
+    num_samples = min(Counter(row["problem_id"] for row in predictions).values(), default=1)
+    if num_samples == 1:
+        return []
+    units = units_of(predictions)
+    powers = [2**n for n in range(1, num_samples.bit_length()) if 2**n < num_samples]
+    found = []
+    for k in [*powers, num_samples]:
+        values = [
+            Value(unit.cluster, pass_at(len(unit.attempts), sum(unit.attempts), k))
+            for unit in units
+        ]
+        found.append(measure(f"pass@{k}{of}", values, generator))
+    votes = [Value(unit.cluster, unit.voted) for unit in units]
+    return [*found, measure(f"maj@{num_samples}{of}", votes, generator)]
+
+
+def _of_answers(predictions: Sequence[Prediction], generator: np.random.Generator) -> list[Measure]:
+    """pass@k and maj@k; where items are left out because no answer can be right to them, also the
+    accuracy with them as wrong.
     """
     found = []
     kept = scored(predictions)
     if len(kept) < len(predictions):
         values = [Value(row["cluster"], float(is_right(row))) for row in predictions]
         found.append(measure("accuracy, unscorable items as wrong", values, generator))
-    by_item: dict[str, list[Prediction]] = defaultdict(list)
-    for row in kept:
-        by_item[row["problem_id"]].append(row)
-    num_samples = min(map(len, by_item.values()), default=1)
-    powers = [2**n for n in range(1, num_samples.bit_length()) if 2**n < num_samples]
-    for k in [*powers, num_samples] if num_samples > 1 else []:
-        values = [
-            Value(rows[0]["cluster"], pass_at(len(rows), sum(map(is_right, rows)), k))
-            for rows in by_item.values()
-        ]
-        found.append(measure(f"pass@{k}", values, generator))
-    if num_samples > 1:
-        values = [
-            Value(
-                rows[0]["cluster"],
-                majority_right(
-                    [(row["extracted"], is_right(row)) for row in rows], rows[0]["rule"]
-                ),
-            )
-            for rows in by_item.values()
-        ]
-        found.append(measure(f"maj@{num_samples}", values, generator))
-    return found
+    return found + pass_and_majority(kept, items_of, generator)
 
 
-def _with_accuracy(
+def _of_versions(
     predictions: Sequence[Prediction], generator: np.random.Generator
 ) -> list[Measure]:
-    """The accuracy over all items, beside a metric of groups."""
-    return [measure("average accuracy", accuracy(predictions), generator)]
+    """pass@k and maj@k of the version that counts, and the same of all of them."""
+    own = [row for row in scored(predictions) if row["part"] == VISION_ONLY]
+    return [
+        *pass_and_majority(own, items_of, generator, f", {VISION_ONLY}"),
+        *_average(predictions, generator),
+    ]
+
+
+def _of_groups(
+    predictions: Sequence[Prediction], generator: np.random.Generator, *, of: str
+) -> list[Measure]:
+    """pass@k and maj@k of groups that must be right as a whole, and the same of their items."""
+    return [
+        *pass_and_majority(predictions, groups_of, generator, f", {of}"),
+        *_average(predictions, generator),
+    ]
+
+
+def _average(predictions: Sequence[Prediction], generator: np.random.Generator) -> list[Measure]:
+    """The accuracy over all items, with pass@k and maj@k."""
+    return [
+        measure("average accuracy", accuracy(predictions), generator),
+        *pass_and_majority(scored(predictions), items_of, generator, ", average"),
+    ]
 
 
 def _of_masteries(
@@ -252,11 +323,15 @@ def _steps(cluster: str, rows: Sequence[Judged]) -> dict[str, bool]:
     return parts
 
 
+def _whole_groups(name: str) -> Metric:
+    return Metric(name, all_right, partial(_of_groups, of=name))
+
+
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("accuracy", accuracy, of_samples),
-    "vision_only": Metric("accuracy, Vision Only", vision_only, _with_accuracy),
-    "all_right": Metric("groups all right", all_right, _with_accuracy),
-    "worst_case": Metric("worst case", all_right, _with_accuracy),
+    "accuracy": Metric("accuracy", accuracy, _of_answers),
+    "vision_only": Metric(f"accuracy, {VISION_ONLY}", vision_only, _of_versions),
+    "all_right": _whole_groups("groups all right"),
+    "worst_case": _whole_groups("worst case"),
     "four_way": Metric("score, strict", four_way, _of_masteries, num_steps=2),
 }
 _MEAN_AT = re.compile(r"mean@\d+")

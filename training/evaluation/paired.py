@@ -39,10 +39,12 @@ def sign_flip_p(changes: Sequence[int], clusters: Sequence[str]) -> float:
 
 def _fair_flips(count: int) -> NDArray[np.float64]:
     """Probability of 0 to `count` heads in as many flips of a fair coin [count + 1], exact."""
-    ways = [1]  # a row of Pascal's triangle, in integers: p-values are compared with bounds
-    for heads in range(count):
-        ways.append(ways[-1] * (count - heads) // (heads + 1))
-    return np.array([way / 2**count for way in ways])
+    all_ways, ways = 2**count, 1  # in integers: p-values are compared with bounds
+    shares = np.empty(count + 1)
+    for heads in range(count + 1):
+        shares[heads] = ways / all_ways
+        ways = ways * (count - heads) // (heads + 1)
+    return shares
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -59,6 +59,7 @@ def score_of(
         low=main.low,
         high=main.high,
         num_problems=num_problems,
+        num_scored=main.n // num_samples,
         samples_per_problem=num_samples,
         kind=kind,
         accuracy=None if is_mean and main.n == len(predictions) else share,
@@ -142,15 +143,16 @@ def paired_gain(
     """
     values = METRICS[metric].values
     pairs = list(zip(values(policy), values(over), strict=True))
-    differences = [100.0 * (one.value - other.value) for one, other in pairs]
-    low, high = cluster_bootstrap(differences, [one.cluster for one, _ in pairs], generator)
+    differences = [one.value - other.value for one, other in pairs]
+    clusters = [one.cluster for one, _ in pairs]
+    low, high = cluster_bootstrap(differences, clusters, generator, least=-1.0)
     return Gain(
         policy=policy[0]["policy"],
         over=over[0]["policy"],
         benchmark=policy[0]["benchmark"],
-        points=_mean(differences),
-        low_points=low,
-        high_points=high,
+        points=100.0 * _mean(differences),
+        low_points=100.0 * low,
+        high_points=100.0 * high,
     )
 
 

@@ -17,13 +17,14 @@ Predictions = Mapping[Pair, Sequence[Prediction]]
 
 def write_scores(predictions: Predictions, recipe: Recipe, output: Path) -> None:
     """Writes the results, of predictions by policy and benchmark, the base first."""
-    generator = np.random.default_rng([recipe.seed, 1])  # not the one of the gains
     metrics = {each.name: metric_of(each) for each in recipe.evaluation.benchmarks}
     kinds = {each.name: each.kind for each in recipe.evaluation.benchmarks}
     judge = recipe.evaluation.judge
     name = None if judge is None else f"{judge.model}, prompt {judge.prompt}"
     scores = [
-        score_of(rows, metrics[benchmark], generator, name, kinds[benchmark])
+        score_of(
+            rows, metrics[benchmark], generator_of(recipe.seed, benchmark), name, kinds[benchmark]
+        )
         for (_, benchmark), rows in predictions.items()
     ]
     gains = gains_over_base(predictions, metrics, recipe.seed)
@@ -36,9 +37,21 @@ def write_scores(predictions: Predictions, recipe: Recipe, output: Path) -> None
 def gains_over_base(predictions: Predictions, metrics: Mapping[str, str], seed: int) -> list[Gain]:
     """Every later policy against the first one, on every benchmark."""
     base = next(iter(predictions))[0]
-    generator = np.random.default_rng(seed)
     return [
-        paired_gain(rows, predictions[base, benchmark], metrics[benchmark], generator)
+        paired_gain(
+            rows,
+            predictions[base, benchmark],
+            metrics[benchmark],
+            generator_of(seed, benchmark),
+        )
         for (policy, benchmark), rows in predictions.items()
         if policy != base
     ]
+
+
+def generator_of(seed: int, benchmark: str) -> np.random.Generator:
+    """A generator of its own for each score and gain, whatever else is evaluated beside it.
+
+    The policy's name is not in it: the same answers have the same interval by any name.
+    """
+    return np.random.default_rng([seed, *benchmark.encode()])

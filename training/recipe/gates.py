@@ -22,6 +22,7 @@ PROBLEM_COLUMNS: Columns = {
 }
 # The table of all curated rows, beside each set's by its own name; no set's name has a space.
 EVERY_SET, EVERY_SOURCE = "all sets", "all sources"
+KNOWN = " known"  # ends the name of an expectation that the figure of another one is there
 
 
 class GateRecipe(Strict):
@@ -38,9 +39,10 @@ class GateRecipe(Strict):
     expectations: Annotated[tuple[OwnExpectation, ...], Field(max_length=200)] = ()
 
     def severity_of(self, expectation: str) -> Severity:
-        """How bad it is when this expectation is broken."""
+        """How bad it is when this expectation is broken: `X known` counts as X does."""
         own = {one.name: one.severity for one in self.expectations if one.severity is not None}
-        return self.severities.get(expectation, own.get(expectation, self.severity))
+        given = own | self.severities
+        return given.get(expectation, given.get(expectation.removesuffix(KNOWN), self.severity))
 
     def names(self) -> list[str]:
         """Of all its expectations."""
@@ -94,7 +96,7 @@ class CurationGate(GateRecipe):
     min_rows_per_set: PositiveInt = 1
     min_families: PositiveInt = 1
     max_missing_rows: Fraction = 0.0  # share of a set's `num_problems` that may be missing
-    max_refused: Fraction = 1.0  # share of a source's rows that cannot be read as problems
+    max_refused: Fraction | None = None  # share of a source's rows that cannot be read as problems
     max_near_duplicates: Fraction = 1.0  # share of all rows that repeat one in other words
 
 
@@ -117,10 +119,13 @@ class CheckpointGate(GateRecipe):
 class RolloutsGate(GateRecipe):
     """After each RL stage, and while it trains: what its steps sampled; one row a step."""
 
+    BOUNDED: ClassVar[tuple[str, ...]] = (
+        *("reward spread", "truncated", "zero variance", "idle steps", "response length"),
+        *("length growth", "entropy", "sampler KL", "reference KL", "duplicates", "time-outs"),
+    )
     BUILT_IN: ClassVar[tuple[str, ...]] = (
-        *("steps", "step", "reward", "reward spread", "truncated", "zero variance"),
-        *("idle steps", "response length", "length growth", "entropy", "sampler KL"),
-        *("reference KL", "duplicates", "time-outs"),
+        *("steps", "step", "reward", *BOUNDED),
+        *(f"{name}{KNOWN}" for name in BOUNDED),
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         "steps": {
@@ -130,26 +135,28 @@ class RolloutsGate(GateRecipe):
             **dict.fromkeys(("zero_variance_fraction", "effective_fraction"), "number"),
             **dict.fromkeys(("selected_sequences", "sampler_kl", "grad_norm", "loss"), "number"),
             **dict.fromkeys(("kl_reference", "duplicate_fraction", "timeout_fraction"), "number"),
-            "length_growth": "number",
+            **dict.fromkeys(("length_growth", "skipped_update"), "number"),
         }
     }
 
     # While a stage trains, its steps so far are looked at so often; 0 for once it is done only.
     every_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    min_reward_spread: NonNegative = 0.0  # standard deviation of a step's rewards
-    max_truncated: Fraction = 1.0  # share of a step's responses without an end
-    max_zero_variance: Fraction = 1.0  # share of a step's groups with equal rewards
-    min_response_tokens: NonNegative = 0.0  # a step's mean
-    max_response_tokens: NonNegative = 1e9
-    max_length_growth: Positive = 1e9  # a step's mean length over that of the first tenth of steps
-    min_entropy: NonNegative = 0.0  # a step's mean of a token, nats; a collapsed policy's is 0
-    max_entropy: NonNegative = 1e9
-    max_sampler_kl: NonNegative = 1e9  # a step's mean of a token, nats: sampler to policy
-    max_reference_kl: NonNegative = 1e9  # the same, to the model that the stage began with
-    max_duplicates: Fraction = 1.0  # share of a step's responses that repeat one of their group
-    max_timeouts: Fraction = 1.0  # share of a step's responses that nobody could verify in time
+    min_reward_spread: NonNegative | None = None  # standard deviation of a step's rewards
+    max_truncated: Fraction | None = None  # share of a step's responses without an end
+    max_zero_variance: Fraction | None = None  # share of a step's groups with equal rewards
+    min_response_tokens: NonNegative | None = None  # a step's mean
+    max_response_tokens: NonNegative | None = None
+    max_length_growth: Positive | None = None  # a step's mean length over the first tenth's
+    min_entropy: NonNegative | None = None  # a step's mean of a token, nats; 0 of a collapsed one
+    max_entropy: NonNegative | None = None
+    max_sampler_kl: NonNegative | None = None  # a step's mean of a token, nats: sampler to policy
+    max_reference_kl: NonNegative | None = None  # the same, to the model that the stage began with
+    max_duplicates: Fraction | None = None  # share of responses that repeat one of their group
+    max_timeouts: Fraction | None = None  # share of responses that nobody could verify in time
     share_of_steps: Fraction = 1.0  # so many of the steps have to keep to those above
-    max_idle_steps: Fraction = 1.0  # share of steps of which no group has rewards that differ
+    max_idle_steps: Fraction | None = (
+        None  # share of steps of which no group has rewards that differ
+    )
 
 
 class DropRecipe(Strict):
@@ -165,15 +172,18 @@ class DropRecipe(Strict):
 
 
 class EvaluationGate(GateRecipe):
-    """After the evaluation; gains are in points of accuracy, final checkpoint minus base."""
+    """After the evaluation; gains are in points of the score, final checkpoint minus base."""
 
     BUILT_IN: ClassVar[tuple[str, ...]] = (
-        *("policy, benchmark, problem", "outcome", "num_tokens", "scores", "policy, benchmark"),
-        *("policy", "benchmark", "low", "value", "high", "value and low", "high and value"),
+        *("policy, benchmark, problem", "outcome", "num_tokens", f"num_tokens{KNOWN}"),
+        *("scores", "policy, benchmark", "policy", "benchmark"),
+        *("low", "value", "high", "value and low", "high and value"),
+        *(f"{column}{KNOWN}" for column in ("low", "value", "high")),
         *("num_problems", "predictions", "predictions of each score", "value and predictions"),
         "questions without a response",
-        *("gain over base known", "unparseable responses known", "gain over base"),
-        *("unparseable responses", "drop after a stage"),
+        *("gain over base", f"gain over base{KNOWN}"),
+        *("unparseable responses", f"unparseable responses{KNOWN}"),
+        "drop after a stage",
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         "predictions": {
@@ -190,9 +200,9 @@ class EvaluationGate(GateRecipe):
         },
     }
 
-    min_gain_points: Real = 0.0
-    max_unparseable: Fraction = 1.0
-    max_drop_points: Points = 100.0  # of any stage's score against the stage before
+    min_gain_points: Real = 0.0  # broken by a gain that is shown to be less
+    max_unparseable: Fraction | None = None  # share of the final checkpoint's responses
+    max_drop_points: Points | None = None  # of any stage's score against the stage before
     drops: Annotated[tuple[DropRecipe, ...], Field(max_length=200)] = ()
 
     def severity_of(self, expectation: str) -> Severity:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,3 +74,64 @@ def test_the_same_generator_gives_the_same_interval():
     assert once == again
     assert once[0] <= 0.6 <= once[1]
     assert other[0] <= 0.6 <= other[1]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("num_answers", [1, 32])
+def test_where_nothing_or_everything_is_right_clusters_are_a_proportion(value, num_answers):
+    """AIME: 30 problems of 32 answers each; the answers to a problem are no further evidence."""
+    names = [str(n) for n in range(30) for _ in range(num_answers)]
+    found = cluster_bootstrap([value] * len(names), names, np.random.default_rng(0))
+    expected = stats.binomtest(round(30 * value), 30).proportion_ci(0.95, method="wilson")
+    assert found == pytest.approx(tuple(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "low", "high"),
+    # By hand: of 10 clusters none differs, so that up to z2 / (10 + z2) = 0.2775 of all do. These
+    # may have any value from `least` to 1; the others have the one that was seen.
+    [
+        (0.5, 0.0, 0.5 - 0.2775 * 0.5, 0.5 + 0.2775 * 0.5),
+        (0.0, -1.0, -0.2775, 0.2775),
+        (1.0, -1.0, 1.0 - 2 * 0.2775, 1.0),
+        (-0.25, -1.0, -0.25 - 0.2775 * 0.75, -0.25 + 0.2775 * 1.25),
+    ],
+)
+def test_equal_values_worked_by_hand(value, least, low, high):
+    names = [str(n) for n in range(10) for _ in range(4)]
+    found = cluster_bootstrap([value] * 40, names, np.random.default_rng(0), least=least)
+    assert found == pytest.approx((low, high), abs=1e-4)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.25, 1 / 3, 1.0]), st.sampled_from("abcde")), min_size=1
+    )
+)
+def test_no_interval_is_without_width_or_beyond_what_a_mean_can_be(rows):
+    values, names = zip(*rows, strict=True)
+    low, high = cluster_bootstrap(values, names, np.random.default_rng(0), num_resamples=200)
+    assert 0.0 <= low < high <= 1.0
+
+
+def test_what_is_held_at_once_changes_no_draw():
+    """The whole table of draws, made here at once; there it takes several parts."""
+    generator = np.random.default_rng(4)
+    values, clusters = generator.random(7000), generator.integers(0, 3000, size=7000)
+    clusters[:3000] = np.arange(3000)
+    found = cluster_bootstrap(values, [f"{n:04}" for n in clusters], np.random.default_rng(5))
+    drawn = np.random.default_rng(5).integers(3000, size=(2000, 3000))
+    sums, counts = np.bincount(clusters, values), np.bincount(clusters)
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    assert found == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), rel=1e-12)
+
+
+def test_memory_does_not_grow_with_the_resamples():
+    """2000 resamples of 20,000 clusters are 320 MB of draws."""
+    values = np.random.default_rng(6).integers(0, 2, size=20_000).tolist()
+    names = [str(n) for n in range(20_000)]
+    tracemalloc.start()
+    cluster_bootstrap(values, names, np.random.default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6

@@ -55,6 +55,7 @@ def test_we_math_worked_by_hand():
         "RM rate, loose": (1 / 4, 4),
     }
     assert score.low < score.value < score.high
+    assert (score.num_scored, score.num_problems) == (8, len(rows))
     right = sum(pattern.count("1") for pattern in PATTERNS)
     assert score.accuracy == pytest.approx(right / len(rows))
 
@@ -118,7 +119,8 @@ def test_dynamath_worked_by_hand():
     average = score.measures[0]
     assert average.low < 0.1 and average.high > 0.9
     assert score.by_part["10"].model_dump() == {"value": 1 / 3, "n": 3}
-    assert (score.num_problems, score.accuracy) == (30, pytest.approx(19 / 30))
+    assert (score.num_problems, score.num_scored) == (30, 3)
+    assert score.accuracy == pytest.approx(19 / 30)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -157,6 +159,7 @@ def test_mathverse_reports_vision_only_and_all_versions():
     score = score_of(rows, "vision_only", generator())
     assert (score.metric, score.value) == ("accuracy, Vision Only", 0.25)
     assert (score.low, score.high) == pytest.approx((0.0456, 0.6994), abs=1e-4)  # Wilson, 1 of 4
+    assert (score.num_scored, score.num_problems) == (4, 12)
     assert measures(score) == {"average accuracy": (8 / 12, 12)}
     assert {part: share.value for part, share in score.by_part.items()} == {
         "Text Dominant": 1.0,
@@ -173,7 +176,7 @@ def test_unscorable_items_are_left_out_and_said():
         prediction(3, "unparseable", rule="none"),
     ]
     score = score_of(rows, "accuracy", generator())
-    assert (score.value, score.num_problems) == (0.5, 4)
+    assert (score.value, score.num_problems, score.num_scored) == (0.5, 4, 2)
     assert measures(score) == {"accuracy, unscorable items as wrong": (0.25, 4)}
     assert score.accuracy == 0.25
     assert {name: one.n for name, one in score.by_family.items()} == {"sums": 2}
@@ -194,12 +197,56 @@ def test_aime_worked_by_hand():
         for k, one in enumerate(given_answers)
     ]
     score = score_of(rows, "accuracy", generator())
-    assert (score.metric, score.value) == ("mean@4", 0.5)
+    assert (score.metric, score.value, score.num_scored) == ("mean@4", 0.5, 2)
     # pass@2: of the 6 pairs of the first all hold a right one; of the second, 3 do.
     assert measures(score) == {
         "pass@2": (pytest.approx((1 + 0.5) / 2), 2),
         "pass@4": (1.0, 2),
         "maj@4": (0.75, 2),  # 5 and 6 have a vote each: half
+    }
+
+
+def answers(cluster, part, marks):
+    """An item's answers: `1` if right, else `2`."""
+    return [
+        row(f"{cluster}/{part}", mark == "1", cluster, part, sample=k, extracted="12"[mark == "0"])
+        for k, mark in enumerate(marks)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [("worst_case", "worst case"), ("all_right", "groups all right")]
+)
+def test_groups_of_several_answers_worked_by_hand(metric, name):
+    """Two groups of two items, four answers each. The first one's attempts: 1 0 0 0; votes tie."""
+    rows = [*answers("a", "1", "1100"), *answers("a", "2", "1010")]
+    rows += [*answers("b", "1", "1111"), *answers("b", "2", "0000")]
+    score = score_of(rows, metric, generator())
+    assert (score.value, score.num_scored, score.num_problems) == (1 / 8, 2, 4)
+    assert measures(score) == {
+        # One attempt of four: 3 of its 6 pairs hold it. The second group is never right.
+        f"pass@2, {name}": (0.25, 2),
+        f"pass@4, {name}": (0.5, 2),
+        f"maj@4, {name}": (0.5 * 0.5 / 2, 2),  # both of its votes are tied
+        "average accuracy": (8 / 16, 16),
+        # Of two right answers in four, 5 of the 6 pairs hold one.
+        "pass@2, average": (pytest.approx((5 / 6 + 5 / 6 + 1 + 0) / 4), 4),
+        "pass@4, average": (3 / 4, 4),
+        "maj@4, average": ((0.5 + 0.5 + 1 + 0) / 4, 4),
+    }
+
+
+def test_mathverse_of_several_answers_worked_by_hand():
+    rows = [*answers("a", "Vision Only", "10"), *answers("a", "Text Lite", "11")]
+    rows += [*answers("b", "Vision Only", "00"), *answers("b", "Text Lite", "00")]
+    score = score_of(rows, "vision_only", generator())
+    assert (score.value, score.num_scored) == (1 / 4, 2)
+    assert measures(score) == {
+        "pass@2, Vision Only": (1 / 2, 2),
+        "maj@2, Vision Only": (1 / 4, 2),
+        "average accuracy": (3 / 8, 8),
+        "pass@2, average": (2 / 4, 4),
+        "maj@2, average": (1.5 / 4, 4),
     }
 
 

@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import product
 from math import comb
 
@@ -85,3 +86,15 @@ def test_holm_rejects_what_his_procedure_rejects(p_values, alpha):
             break
         rejected.add(int(index))
     assert {n for n, p in enumerate(holm(p_values)) if p <= alpha} == rejected
+
+
+def test_many_changes_take_little_memory():
+    """Of 8000 flips the ways of all numbers of heads, held at once, are eight million bytes."""
+    changes = [1] * 4100 + [-1] * 3900
+    expected = stats.binomtest(4100, 8000).pvalue
+    tracemalloc.start()
+    found = sign_flip_p(changes, names(8000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert peak < 4e6

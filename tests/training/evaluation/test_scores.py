@@ -56,6 +56,7 @@ def test_a_score_worked_by_hand():
         "metric": "accuracy",
         "value": 0.25,
         "num_problems": 4,
+        "num_scored": 4,
         "outcomes": {"right": 1, "wrong": 1, "unparseable": 1, "timeout": 1},
         "truncated": 0.25,
         "mean_tokens": 5.0,
@@ -85,12 +86,14 @@ def test_several_answers_to_a_problem_are_one_cluster():
     assert score.by_level["1"].model_dump() == {"value": 3 / 5, "n": 5}
     # A binomial share of ten problems: 95 % of its draws lie within 0.2 to 0.8; of forty, 0.35.
     assert score.low == pytest.approx(0.2, abs=0.05) and score.high == pytest.approx(0.8, abs=0.05)
-    # Every problem with the same share: nothing is left to vary over problems.
+    # Every problem with the same share: nothing varies over problems, but there are ten of them
+    # only. Up to 3.8415 / 13.8415 of all may be different ones, with any share.
     mixed = [
         prediction(n, "right" if k < 2 else "wrong", sample=k) for n in range(10) for k in range(4)
     ]
     score = score_of(mixed, "accuracy", np.random.default_rng(0))
-    assert (score.value, score.low, score.high) == (0.5, 0.5, 0.5)
+    found = (score.value, score.low, score.high)
+    assert found == pytest.approx((0.5, 0.5 - 0.2775 / 2, 0.5 + 0.2775 / 2), abs=1e-4)
 
 
 def test_no_reading_score_without_readings():
@@ -106,6 +109,15 @@ def test_a_gain_is_paired():
     # 6 of 40 differ by 100 points: a binomial share, 95 % about 2.5 to 10 of 40... never below 0.
     assert 0.0 < gain.low_points < 8.0
     assert 22.0 < gain.high_points < 32.0
+
+
+def test_nothing_changed_is_no_proof_that_nothing_changes():
+    """By hand: 0 of 40 problems differ, so that up to 3.8415 / 43.8415 = 8.76 % of all may."""
+    base = [prediction(n, "right" if n < 10 else "wrong") for n in range(40)]
+    after = [row | {"policy": "rl"} for row in base]
+    gain = paired_gain(after, base, "accuracy", np.random.default_rng(0))
+    found = (gain.points, gain.low_points, gain.high_points)
+    assert found == pytest.approx((0.0, -8.762, 8.762), abs=1e-3)
 
 
 def test_a_gain_needs_the_same_problems():

@@ -7,9 +7,10 @@ import pytest
 
 from contracts.errors import RecipeError
 from training.recipe.gates import CurationGate, EvaluationGate
-from training.recipe.recipe import parse_recipe
+from training.recipe.recipe import load_recipe, parse_recipe
 
-POCKET = Path(__file__).parents[3] / "infra" / "recipes" / "pocket.toml"
+RECIPES = Path(__file__).parents[3] / "infra" / "recipes"
+POCKET = RECIPES / "pocket.toml"
 SHORT = {
     "name": "short",
     "table": "text_rl",
@@ -47,6 +48,33 @@ def test_severities_come_from_the_expectation_then_the_names_then_the_gate():
     )
     names = ("decay", "scores", "value")
     assert [lenient.severity_of(name) for name in names] == ["error", "error", "warning"]
+
+
+def test_that_a_figure_is_known_is_as_bad_as_its_bound_unless_it_is_said():
+    gate = EvaluationGate.model_validate({"severities": {"gain over base": "warning"}})
+    assert gate.severity_of("gain over base known") == "warning"
+    own = {"gain over base": "warning", "gain over base known": "error"}
+    gate = EvaluationGate.model_validate({"severities": own})
+    assert gate.severity_of("gain over base known") == "error"
+
+
+# Beside `max_length_growth`, an upper bound on the length itself says nothing more.
+NOT_GIVEN = {"max_response_tokens"}
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_each_shipped_recipe_has_bounds_that_can_be_broken(path):
+    gates = load_recipe(path).gates
+    for gate in (gates.curation, gates.rollouts, gates.evaluation):
+        bounds = {name: one for name, one in gate if name.startswith(("min_", "max_"))}
+        assert {name for name, one in bounds.items() if one is None} <= NOT_GIVEN
+    shares = (
+        *(gates.curation.max_refused, gates.rollouts.max_truncated),
+        *(gates.rollouts.max_zero_variance, gates.rollouts.max_idle_steps),
+        *(gates.rollouts.max_duplicates, gates.rollouts.max_timeouts),
+        *(gates.evaluation.max_unparseable, gates.evaluation.max_drop_points / 100),
+    )
+    assert all(0.0 < share < 1.0 for share in shares)
 
 
 BROKEN = {

@@ -55,7 +55,7 @@ _RATES = frozenset(
 )
 _OF_ANGLES = frozenset({"angle", "arc", "pi", "radian", "rotation", "sector", "triangle"})
 _SAY_NOTHING = frozenset({"total", "possible", "different", "distinct", "correct", "whole"})
-_DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
+DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Asked:
             return wanted == actual.dimension.replace("unit", "length") or "unit" in self.nouns
         if self.unit is not None:
             dimensions = {self.unit.dimension, actual.dimension}
-            if "angle" in dimensions and dimensions <= _DEGREES:
+            if "angle" in dimensions and dimensions <= DEGREES:
                 return len(dimensions) == 1 or not self.said & _OF_ANGLES
             return (self.unit.dimension, self.unit.factor) == (actual.dimension, actual.factor)
         return self._counts(actual)

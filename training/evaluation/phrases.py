@@ -13,12 +13,14 @@ from training.answers import MAX_ANSWER_CHARS
 # What is left of the line after `The final answer is: `, `Answer: ` and the like, if it says
 # anything. Nothing is tried twice (`*+`): a long run of spaces takes as long as it is.
 _PHRASE = re.compile(
-    r"(?:\banswer\s*+(?:\*\*)?+\s*+(?:is\b|:|=)|\bcorrect\s++(?:option|choice)\s*+(?:is\b|:))"
-    r"[ \t:*]*+((?=[^\n]*[^\W_]|[^\n]*[∞∅])[^\n]++)",
+    r"(?:\banswer\s*+(?:\*\*)?+\s*+(?:is\b|(?:should|must)\s++be\b|:|=)"
+    r"|\bcorrect\s++(?:option|choice)\s*+(?:is\b|:))"
+    r"[ \t:*]*+(?:(?:therefore|thus|hence|then|clearly|simply|indeed)\b[ \t:*,]*+)?+"
+    r"((?=[^\n]*[^\W_]|[^\n]*[∞∅])[^\n]++)",
     re.IGNORECASE,
 )
 # A choice's letter, behind which its text may follow, or a sentence that begins like one.
-_LABEL = re.compile(r"[(\[]?[A-Z](?:[)\]][.:]?|[.:])(?=\s)")
+_LABEL = re.compile(r"(?:[(\[][A-Z][)\]]|[A-Z][.:)])(?=\s)")
 _SENTENCE = re.compile(
     r"[\s*]*(?:This|That|It|These|Because|Since|As|We|Thus|Hence|Therefore|So|Note|Here)\b"
 )

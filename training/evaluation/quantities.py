@@ -6,14 +6,14 @@ from fractions import Fraction
 from functools import lru_cache
 
 from training.answers import numeric
-from training.answers.asked import DEGREES
+from training.answers.asked import DEGREES, NO_THINGS, Asked
 from training.answers.expressions import TooLargeError
 from training.answers.normal import normalize, split_name
 from training.answers.nouns import ANY_THING
 from training.answers.numbers import Number, parse_number
 from training.answers.questions import read_asked
 from training.answers.reading import parse
-from training.answers.units import Unit, noun_of
+from training.answers.units import Unit, noun_of, singular
 from training.answers.values import Expression, Words
 from training.evaluation.choices import LETTERS, nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule
@@ -90,16 +90,26 @@ def value_in(given: Quantity, wanted: Quantity, unit: str, question: str) -> Fra
             return given.value  # `20 degrees` for `20 °C`
         return given.value * actual.factor / expected.factor if len(dimensions) == 1 else None
     if not actual.parts:
-        noun = noun_of(actual)
-        is_named = (
-            len(actual.dimension.split()) <= _MAX_NAME_WORDS
-            if noun is None
-            else bool(asked.nouns) or noun in asked.said | ANY_THING
-        )
-        return given.value if is_named and asked.allows(actual) else None
+        return given.value if _is_named(actual, asked) else None
     is_open = asked.unit is None and not asked.nouns
     is_plain = actual.known or actual.dimension not in _SCALES
     return given.value if (is_open and is_plain) or asked.allows(actual) else None
+
+
+def _is_named(counted: Unit, asked: Asked) -> bool:
+    """Whether a noun behind a number, known or not, is one that the question names."""
+    noun = noun_of(counted)
+    if noun is not None:
+        is_named = bool(asked.nouns) or noun in asked.said | ANY_THING
+        return is_named and asked.allows(counted)
+    words = counted.dimension.split()
+    if len(words) > _MAX_NAME_WORDS:
+        return False
+    things = {singular(word) for word in words}
+    is_plural = singular(words[-1]) != words[-1]
+    is_open = asked.unit is None and not asked.nouns
+    is_said = things <= asked.said and not NO_THINGS & (things | set(words))
+    return asked.allows(counted) or (is_open and is_plural and is_said)
 
 
 def _unit(name: str) -> Unit | None:

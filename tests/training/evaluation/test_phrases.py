@@ -3,9 +3,11 @@
 import pytest
 
 from training.answers import Verifier
-from training.evaluation.items import Rule
+from training.evaluation.asking import Answered
+from training.evaluation.items import Rule, make_item
 from training.evaluation.phrases import _END, _PHRASE, _TAKEN_BACK, _WITHDRAWN, answer_said
 from training.evaluation.verdicts import extract, judge
+from training.rollout.protocol import Prompt, Request, SamplingSettings
 
 LETTER = Rule("letter", "B", ("3 cm", "4 cm", "5 cm"))
 RULES = {
@@ -20,7 +22,7 @@ RULES = {
 # What stands behind the answer says why, or goes on.
 REASONS = (
     "The answer is {} because the triangle is isosceles.",
-    "The answer is {}, because AB = AC or so.".replace(" or so", ""),
+    "The answer is {}, because AB = AC.",
     "The answer is {}. This follows from the Pythagorean theorem.",
     "The answer is {} since the angles are equal.",
     "The answer is {}, as the angles are equal.",
@@ -93,7 +95,7 @@ def test_a_hedge_is_wrong_and_no_question_for_a_judge(hedge, verifier):
         ("The answer is the longest of the sides.", LETTER),
         ("The answer is as follows.", LETTER),
         ("The answer is what we found above.", Rule("number", "5")),
-        ("The answer is clearly five.", Rule("math", "5")),
+        ("The answer is a nice number.", Rule("math", "5")),
         ("The answer is in the second line.", Rule("list", "[1, 2]")),
         ("The answer is somewhere there", Rule("letters", "B, D")),
         ("The answer is B. 5 cm", LETTER),  # the text of another choice
@@ -101,6 +103,26 @@ def test_a_hedge_is_wrong_and_no_question_for_a_judge(hedge, verifier):
 )
 def test_what_is_no_answer_of_the_kind_is_left_to_a_judge(response, rule, verifier):
     assert judge([rule], [response], ["Which?"], verifier) == ["unparseable"]
+
+
+@pytest.mark.parametrize(
+    ("response", "is_asked"),
+    [
+        ("The answer is the longest of the sides.", True),
+        ("It is the longest.", True),
+        ("The answer is B because it is long.", False),
+        ("The answer is A.", False),
+        ("The answer is B or C.", False),
+        (r"\boxed{the longest one}", False),
+        (r"\boxed{", True),
+    ],
+)
+def test_the_judge_is_asked_where_no_answer_can_be_read(response, is_asked, verifier):
+    item = make_item("own", "1", question="Which?", rule=LETTER)
+    request = Request("1", Prompt("Which?"), SamplingSettings(8), reference="", judge="own")
+    (outcome,) = judge([LETTER], [response], ["Which?"], verifier)
+    answer = {"text": response, "outcome": outcome, "failure": ""}
+    assert Answered(item, request, answer).needs_judge is is_asked
 
 
 def test_in_a_box_it_is_wrong(verifier):
@@ -114,6 +136,9 @@ def test_in_a_box_it_is_wrong(verifier):
     [
         ("Answer: B. 4 cm. It is long.", LETTER, "B. 4 cm"),
         ("Answer: B. Because it is long", LETTER, "B"),
+        ("The answer is (B). The angle A is not right.", LETTER, "(B)"),
+        ("The answer is therefore (B).", LETTER, "(B)"),
+        ("The answer should be B.", LETTER, "B"),
         ("The answer is 5 sq. cm because", Rule("number", "5"), "5 sq. cm"),
         ("The answer is 3.5. This is so.", Rule("number", "3.5"), "3.5"),
         ("The answer is $x = 5$. Thus x is odd.", Rule("math", "5"), "$x = 5$"),

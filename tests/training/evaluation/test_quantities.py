@@ -66,6 +66,8 @@ def test_words_that_are_no_unit_may_not(rule, question, answer):
         ),
         ("How many gizmos are shown?", ["5 gizmos", "5 gizmo"], ["5 gadgets", "5 kg"]),
         ("How many red gizmos are shown?", ["5 red gizmos"], ["5 blue gizmos"]),
+        ("What is the energy in calories?", ["5 calories"], ["5 pixels", "5 calorie counts"]),
+        ("What is twice the radius, squared?", ["5"], ["5 twice", "5 squared", "5 radius squared"]),
         ("How many minutes does it take?", ["5 minutes", "5 min"], ["5 hours", "5 h", "5 apples"]),
         ("What is the length in cm?", ["5 cm"], ["5 mm", "5 m", "5 cm^2"]),
         ("How old is she?", ["5 years", "5 years old"], ["5 months", "5 years ago"]),

@@ -196,16 +196,16 @@ def _choices(value: object) -> list[object] | None:
     """The choices of a cell, as they are; None if they are in no form that is known."""
     if value is None:
         return []
-    if isinstance(value, list) and not any(isinstance(one, dict) for one in value):
-        return value
-    if isinstance(value, list) and all(
-        isinstance(one, dict) and {"label", "text"} <= set(one) for one in value
-    ):
-        labels, texts = ([one[field] for one in value] for field in ("label", "text"))
-    elif isinstance(value, dict):
-        labels, texts = value.get("label"), value.get("text")
-    else:
+    if isinstance(value, list):
+        structs = [one for one in value if isinstance(one, dict)]
+        if not structs:
+            return value
+        if len(structs) < len(value):
+            return None
+        value = {field: [one.get(field) for one in structs] for field in ("label", "text")}
+    if not isinstance(value, dict):
         return None
+    labels, texts = value.get("label"), value.get("text")
     if not isinstance(labels, list) or not isinstance(texts, list):
         return None
     return texts if labels == list(LETTERS[: len(texts)]) else None

@@ -84,7 +84,9 @@ def rule_of(row: Row, question: str) -> Rule:
 def _choices(question: str) -> tuple[str, ...]:
     """The texts of the choices that stand below a question; empty if they cannot be told apart."""
     heading = _HEADING.match(question)
-    for form in (_LINE, _INLINE) if heading else ():
+    if heading is None:
+        return ()
+    for form in (_LINE, _INLINE):
         found = form.findall(question, heading.end())
         if len(found) > 1 and [letter for letter, _ in found] == list(LETTERS[: len(found)]):
             return tuple(text for _, text in found)

@@ -24,7 +24,7 @@ JOINS = frozenset(
 # Groups that are counted as such: `dozens of eggs` and `dozen eggs` are no eggs.
 GROUPS = frozenset({"dozen", "hundred", "thousand", "million", "couple", "pair", "score", "gross"})
 # Words that make another number of the one before, whatever the question says.
-_NO_THINGS = GROUPS | {
+NO_THINGS = GROUPS | {
     *("half", "third", "quarter", "fourth", "fifth", "square", "squared", "cube", "cubed"),
     *("minus", "plus", "times", "over", "by", "more", "less", "than", "to", "out", "factorial"),
     *("percent", "negative", "root", "power", "wrong", "no", "mod", "divided", "multiplied"),
@@ -55,7 +55,7 @@ _RATES = frozenset(
 )
 _OF_ANGLES = frozenset({"angle", "arc", "pi", "radian", "rotation", "sector", "triangle"})
 _SAY_NOTHING = frozenset({"total", "possible", "different", "distinct", "correct", "whole"})
-_DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
+DEGREES = frozenset({"angle", "temperature C", "temperature F"})  # named alike
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Asked:
             return wanted == actual.dimension.replace("unit", "length") or "unit" in self.nouns
         if self.unit is not None:
             dimensions = {self.unit.dimension, actual.dimension}
-            if "angle" in dimensions and dimensions <= _DEGREES:
+            if "angle" in dimensions and dimensions <= DEGREES:
                 return len(dimensions) == 1 or not self.said & _OF_ANGLES
             return (self.unit.dimension, self.unit.factor) == (actual.dimension, actual.factor)
         return self._counts(actual)
@@ -222,7 +222,7 @@ class Asked:
     def _counts_words(self, words: str) -> bool:
         """Whether words that are no unit of ours stand behind a number of the question, too."""
         listed = [singular(word) for word in words.split()]
-        return listed[0] not in _NO_THINGS and " ".join(listed) in self.counted
+        return listed[0] not in NO_THINGS and " ".join(listed) in self.counted
 
 
 def _quantity(dimension: str) -> str:

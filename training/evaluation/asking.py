@@ -9,7 +9,7 @@ from training.evaluation.items import Item, Rule
 from training.evaluation.judge import Opinion, compared, judge_request
 from training.evaluation.prediction import Prediction
 from training.evaluation.scores import reads_right
-from training.evaluation.verdicts import extract
+from training.evaluation.verdicts import extract, is_boxed
 from training.evaluation.verdicts import judge as judge_by_rules
 from training.recipe.endpoint import JudgeRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
@@ -37,13 +37,19 @@ class Answered:
     @cached_property
     def extracted(self) -> str | None:
         """The answer that the rules find in the response."""
-        return extract(self.answer["text"], self.item.rule.kind)
+        return extract(self.answer["text"], self.item.rule)
 
     @property
     def needs_judge(self) -> bool:
-        """Whether there is a response in which the rules find no answer, and one could be right."""
-        is_scored = self.item.rule.kind != "none" and not self.answer["failure"]
-        return is_scored and self.extracted is None
+        """Whether there is a response in which the rules read no answer, and one could be right.
+
+        What stands in a box is the answer, even if it cannot be read.
+        """
+        rule, text = self.item.rule, self.answer["text"]
+        if rule.kind == "none" or self.answer["failure"]:
+            return False
+        is_open = self.extracted is None or not is_boxed(text, rule.kind)
+        return is_open and self.answer["outcome"] == "unparseable"
 
 
 def requests_of(

@@ -20,7 +20,13 @@ _SEVERAL = re.compile(
 )
 _TOGETHER = re.compile(r"[A-Z]{2,8}")
 # What follows a label names another choice, or takes the first one back.
-_FURTHER = re.compile(r"\b[A-Z]\b|\b(?:or|not|and|but|rather|maybe|perhaps|possibly|instead)\b")
+_FURTHER = re.compile(
+    r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
+    r"|is (?:wrong|incorrect)))\b"
+)
+# Words that deny what stands beside them, and beginnings of a word that deny the word.
+_DENIAL = re.compile(r"\b(?:no|not|non|cannot|never|neither|nor|none|without)\b|n['’]t\b")
+_DENYING = ("un", "in", "im", "ir", "il", "non", "dis", "a")
 _HEDGED = re.compile(r"\b[A-Z]\b\W+(?:or|and|,|/)\W*\b[A-Z]\b")
 MAX_COMPARED_CHARACTERS = 1000
 
@@ -76,11 +82,14 @@ def read_letters(answer: str) -> str | None:
 def nearest_letter(answer: str, choices: Sequence[str]) -> str | None:
     """As `read_letter`, or the letter of the text with the smallest edit distance.
 
-    A number is near to nothing but itself; nor is an answer near that differs from the text in
-    more than half of the text's characters, or that is as near to another one.
+    Of choices with the same text, which is the answer's, it is the first. A number is near to
+    nothing but itself; nor is an answer near that differs from the text in more than half of the
+    text's characters, that is as near to another one, or that denies it or is denied by it.
     """
     if (letter := read_letter(answer, choices)) is not None:
         return letter
+    if letters := _text_letters(_plain(answer), choices):
+        return letters[0]
     text = _plain(answer)[:MAX_COMPARED_CHARACTERS].casefold()
     if not text or parse_number(normalize(text)) or _HEDGED.search(_plain(answer)):
         return None
@@ -90,9 +99,30 @@ def nearest_letter(answer: str, choices: Sequence[str]) -> str | None:
         return None
     best = min(distances)
     index = distances.index(best)
-    if distances.count(best) > 1 or 2 * best > len(texts[index]):
+    if distances.count(best) > 1 or 2 * best > len(texts[index]) or _denies(text, texts[index]):
         return None
     return LETTERS[index]
+
+
+def same_choice(given: str | None, wanted: str, choices: Sequence[str]) -> bool:
+    """Whether a letter is the wanted one, or of a choice with the same text."""
+    if given is None or given == wanted or not choices:
+        return given == wanted
+    mine, theirs = (_key(choices[LETTERS.index(letter)]) for letter in (given, wanted))
+    return mine == theirs != ""
+
+
+def _denies(text: str, choice: str) -> bool:
+    """Whether one of two texts denies the other: `not congruent` or `incongruent`, `congruent`."""
+    if bool(_DENIAL.search(text)) != bool(_DENIAL.search(choice)):
+        return True
+    mine, theirs = (set(re.findall(r"\w+", one)) for one in (text, choice))
+    return any(
+        f"{beginning}{word}" in others
+        for words, others in ((mine, theirs), (theirs, mine))
+        for word in words - others
+        for beginning in _DENYING
+    )
 
 
 def edit_distance(first: str, second: str) -> int:

@@ -1,57 +1,149 @@
 """Reading an answer as a number or as a list of numbers, and what a reference has to be."""
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from training.answers import numeric
+from training.answers.asked import DEGREES, NO_THINGS, Asked
 from training.answers.expressions import TooLargeError
 from training.answers.normal import normalize, split_name
+from training.answers.nouns import ANY_THING
 from training.answers.numbers import Number, parse_number
+from training.answers.questions import read_asked
 from training.answers.reading import parse
-from training.answers.units import Unit
-from training.answers.values import Expression
-from training.evaluation.choices import LETTERS, read_letters
+from training.answers.units import Unit, noun_of, singular
+from training.answers.values import Expression, Words
+from training.evaluation.choices import LETTERS, nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule
 
 _MAX_LIST_ITEMS = 1000
+_MAX_NAME_WORDS = 2  # `gold bars` may be what is counted, `times the radius` says another number
+_SCALES = ("temperature K", "molarity")  # `5k` and `5 M` may be thousands and millions
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number, and what stands behind it.
+
+    Attributes:
+        value: As it is written; of roots and pi to 50 digits.
+        unit: What it is in; None where nothing is written. Words that are no unit are one, too.
+    """
+
+    value: Fraction
+    unit: Unit | None = None
+
+    @property
+    def is_counted_or_measured(self) -> bool:
+        """Whether it has no unit, or one that is known, or a known noun."""
+        unit = self.unit
+        return unit is None or bool(unit.parts) or noun_of(unit) is not None
 
 
 @lru_cache(maxsize=4096)  # references come up with every policy and sample
-def read_number(answer: str, unit: str = "") -> Fraction | None:
-    r"""The value of an answer that is one number; None for anything else.
+def read_quantity(answer: str) -> Quantity | None:
+    r"""An answer that is one number; None for anything else.
 
     Args:
-        answer: Such as `1{,}250`, `x = \frac{1}{2}`, `2\pi` (to 50 digits) or `3.5 cm`.
-        unit: What it has to be in if it names a unit; any is taken where none is given.
+        answer: Such as `1{,}250`, `x = \frac{1}{2}`, `2\pi` or `3.5 cm`.
     """
     found = parse(split_name(normalize(answer))[1])
     if isinstance(found, Number):
-        return _in_unit(found.value, found.unit, unit)
+        return Quantity(found.value, found.unit)
     if not isinstance(found, Expression):
         return None
     try:
         value = numeric.value(found.tree)
     except TooLargeError:
         return None
-    return None if value is None else _in_unit(value, found.unit, unit)
+    return None if value is None else Quantity(value, found.unit)
 
 
-def _in_unit(value: Fraction, given: Unit | None, unit: str) -> Fraction | None:
-    wanted = parse_number(f"1 {normalize(unit)}") if unit else None
-    if given is None or wanted is None or wanted.unit is None:
-        return value
-    same = given.dimension == wanted.unit.dimension
-    return value * given.factor / wanted.unit.factor if same else None
+def read_number(answer: str) -> Fraction | None:
+    """The value of an answer that is one number, alone or with a known unit or noun; else None."""
+    found = read_quantity(answer)
+    return found.value if found is not None and found.is_counted_or_measured else None
 
 
-def read_list(answer: str) -> list[Fraction] | None:
+def value_in(given: Quantity, wanted: Quantity, unit: str, question: str) -> Fraction | None:
+    """The value of an answer in the unit of its reference.
+
+    Args:
+        given: The answer.
+        wanted: The reference.
+        unit: What the reference is in if it has no unit itself; may be empty.
+        question: What was asked. Where neither says a unit, it says which ones may follow.
+
+    Returns:
+        None if what stands behind the answer's number is of another kind, or no unit.
+    """
+    if given.unit is None:
+        return given.value
+    asked = read_asked(question)
+    actual = asked.without_tail(given.unit)
+    expected = wanted.unit or _unit(unit)
+    if expected is not None:
+        dimensions = {actual.dimension, expected.dimension}
+        if len(dimensions) > 1 and "angle" in dimensions and dimensions <= DEGREES:
+            return given.value  # `20 degrees` for `20 °C`
+        return given.value * actual.factor / expected.factor if len(dimensions) == 1 else None
+    if not actual.parts:
+        return given.value if _is_named(actual, asked) else None
+    is_open = asked.unit is None and not asked.nouns
+    is_plain = actual.known or actual.dimension not in _SCALES
+    return given.value if (is_open and is_plain) or asked.allows(actual) else None
+
+
+def _is_named(counted: Unit, asked: Asked) -> bool:
+    """Whether a noun behind a number, known or not, is one that the question names."""
+    noun = noun_of(counted)
+    if noun is not None:
+        is_named = bool(asked.nouns) or noun in asked.said | ANY_THING
+        return is_named and asked.allows(counted)
+    words = counted.dimension.split()
+    if len(words) > _MAX_NAME_WORDS:
+        return False
+    things = {singular(word) for word in words}
+    is_plural = singular(words[-1]) != words[-1]
+    is_open = asked.unit is None and not asked.nouns
+    is_said = things <= asked.said and not NO_THINGS & (things | set(words))
+    return asked.allows(counted) or (is_open and is_plural and is_said)
+
+
+def _unit(name: str) -> Unit | None:
+    found = parse_number(f"1 {normalize(name)}") if name else None
+    return found.unit if found is not None else None
+
+
+def read_list(answer: str) -> list[Quantity] | None:
     """The numbers of a list, with or without brackets; None for anything else."""
     text = normalize(answer).strip("[]()⟨⟩ ")
     parts = re.split(r"[,;]", text)
-    numbers = [read_number(part.strip()) for part in parts[: _MAX_LIST_ITEMS + 1]]
+    numbers = [read_quantity(part.strip()) for part in parts[: _MAX_LIST_ITEMS + 1]]
     known = [number for number in numbers if number is not None]
     return known if len(known) == len(parts) <= _MAX_LIST_ITEMS else None
+
+
+def reads(rule: Rule, answer: str) -> bool:
+    """Whether an answer is of the kind that its rule compares, right or not."""
+    if rule.kind == "letter":
+        return read_letter(answer, rule.choices) is not None
+    if rule.kind == "nearest":
+        return nearest_letter(answer, rule.choices) is not None
+    if rule.kind == "letters":
+        return read_letters(answer) is not None
+    if rule.kind in ("number", "integer"):
+        return read_number(answer) is not None
+    if rule.kind == "list":
+        return read_list(answer) is not None
+    return rule.kind == "text" or _is_value(answer) or not _is_value(rule.answer)
+
+
+def _is_value(answer: str) -> bool:
+    """Whether it is a number, a list, an expression or the like, and no words."""
+    return not isinstance(parse(split_name(normalize(answer))[1]), Words | None)
 
 
 def readable(rule: Rule) -> bool:
@@ -62,7 +154,7 @@ def readable(rule: Rule) -> bool:
     if rule.kind == "letters":
         return read_letters(rule.answer) is not None
     if rule.kind in ("number", "integer"):
-        return read_number(rule.answer) is not None
+        return read_quantity(rule.answer) is not None
     if rule.kind == "list":
         return read_list(rule.answer) is not None
     return rule.kind == "none" or normalize(rule.answer) != ""

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from contracts.errors import DataError
 from contracts.texts import marked
+from training.evaluation.choices import LETTERS
 from training.records import EncodedImage
 from training.tables import cells, parquet_batches
 
@@ -33,15 +34,33 @@ class Row:
         self.number, self.file = number, file
 
     def text(self, column: str) -> str:
-        """A cell as text, a list's with commas; `metadata.subject` is a field of a struct."""
+        """A cell as text, a list's with commas; `metadata.subject` is a field of a struct.
+
+        Raises:
+            DataError: It holds structs, or lists of lists.
+        """
         value = self._value(column)
         parts = value if isinstance(value, list) else [value]
-        return ", ".join(_text(part) or "" for part in parts)
+        return ", ".join(self._one_text(column, part) for part in parts)
 
     def texts(self, column: str) -> tuple[str, ...]:
-        """A list of texts; empty where there is none."""
-        value = self._value(column)
-        return tuple(_text(one) or "" for one in value) if isinstance(value, list) else ()
+        """The texts of choices: a list of them, or of structs with `label` and `text`, as ARC's.
+
+        Returns:
+            Empty where the cell is.
+
+        Raises:
+            DataError: It is something else, or the labels are not A, B, C in their order.
+        """
+        found = _choices(self._value(column))
+        if found is None:
+            raise self.error(
+                f"has no list of texts in the column {column}: {str(self._value(column))[:100]!r}.",
+                rule="choices are a list of texts, or have a `text` each and the `label`s A, B, C"
+                " in their order",
+                fix="write each row's choices as a list of texts, without their letters",
+            )
+        return tuple(self._one_text(column, one) for one in found)
 
     def whole(self, column: str) -> int:
         """A whole number from 0 to 100.
@@ -65,19 +84,41 @@ class Row:
         """The encoded images of a cell; paths in it are not followed."""
         return _images(self._value(column))
 
-    def error(self, what: str, *, rule: str) -> DataError:
+    def error(
+        self,
+        what: str,
+        *,
+        rule: str,
+        fix: str = "write the file again as it was published, or correct the row",
+    ) -> DataError:
         """An error about this row; `what` goes on after its number."""
         return DataError(
             f"Row {self.number} of the benchmark {self._benchmark} {what}",
             where=f"recipe, evaluation.benchmarks, {self._benchmark}; file {self.file}",
             rule=rule,
-            fix="write the file again as it was published, or correct the row",
+            fix=fix,
         )
+
+    def _one_text(self, column: str, value: object) -> str:
+        if isinstance(value, dict | list):
+            raise self.error(
+                f"has a {'struct' if isinstance(value, dict) else 'list'} where the column {column}"
+                " should have a text.",
+                rule="a cell holds a text, a number or a list of these",
+            )
+        return _text(value) or ""
 
     def _value(self, column: str) -> object:
         name, _, field = column.partition(".")
         value = self._values.get(name)
-        return value if not field else value.get(field) if isinstance(value, dict) else None
+        if not field or value is None:
+            return value
+        if not isinstance(value, dict) or field not in value:
+            raise self.error(
+                f"has no field {field} in the column {name}.",
+                rule=f"{name} is a struct with this field",
+            )
+        return value[field]
 
 
 def read_rows(benchmark: str, folder: Path, columns: Sequence[str]) -> Iterator[Row]:
@@ -149,6 +190,25 @@ def _text(value: object) -> str | None:
         value = value.decode("utf-8", "replace")
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     return None if missing or not str(value).strip() else str(value).strip()
+
+
+def _choices(value: object) -> list[object] | None:
+    """The choices of a cell, as they are; None if they are in no form that is known."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        structs = [one for one in value if isinstance(one, dict)]
+        if not structs:
+            return value
+        if len(structs) < len(value):
+            return None
+        value = {field: [one.get(field) for one in structs] for field in ("label", "text")}
+    if not isinstance(value, dict):
+        return None
+    labels, texts = value.get("label"), value.get("text")
+    if not isinstance(labels, list) or not isinstance(texts, list):
+        return None
+    return texts if labels == list(LETTERS[: len(texts)]) else None
 
 
 def _images(value: object) -> list[EncodedImage]:

@@ -97,8 +97,8 @@ def _failures(predictions: Sequence[Prediction]) -> dict[str, int]:
 
 
 def _asked_for_want(row: Prediction) -> bool:
-    """Whether the judge was asked because the rules found no answer, and not to compare them."""
-    return row["judged_by"] == "judge" or row["extracted"] is None
+    """Whether the judge was asked because the rules read no answer, and not to compare them."""
+    return row["judged_by"] == "judge" or row["outcome"] == "unparseable"
 
 
 def _of_judge(

@@ -1,7 +1,8 @@
 r"""From a response to a verdict: the answer in it, and whether the item's rule takes it.
 
 The answer is the content of the last `\boxed{}`; where no box was written, what follows the last
-`the answer is` or `Answer:`. Nothing is guessed from the rest of a response.
+`the answer is` or `Answer:`, up to a reason or a further sentence. Nothing is guessed from the rest
+of a response.
 """
 
 import json
@@ -11,37 +12,31 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import trunc
 
-from training.answers import MAX_ANSWER_CHARS, Outcome, Verifier, extract_boxed
+from training.answers import Outcome, Verifier, extract_boxed
 from training.answers.boxed import extract_labelled
 from training.answers.normal import normalize
-from training.evaluation.choices import nearest_letter, read_letter, read_letters
+from training.answers.reading import is_enumeration
+from training.evaluation.choices import nearest_letter, read_letter, read_letters, same_choice
 from training.evaluation.items import Rule, RuleKind
-from training.evaluation.quantities import read_list, read_number
+from training.evaluation.phrases import answer_said
+from training.evaluation.quantities import read_list, read_quantity, reads, value_in
 
-# What is left of the line after `The final answer is: `, `Answer: ` and the like, if it says
-# anything. Nothing is tried twice (`*+`): a long run of spaces takes as long as it is.
-_PHRASE = re.compile(
-    r"(?:\banswer\s*+(?:\*\*)?+\s*+(?:is\b|:|=)|\bcorrect\s++(?:option|choice)\s*+(?:is\b|:))"
-    r"[ \t:*]*+((?=[^\n]*[^\W_]|[^\n]*[∞∅])[^\n]++)",
-    re.IGNORECASE,
-)
 ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
 MAX_BINARY = Fraction(sys.float_info.max)
-_TRAILING = re.compile(r"[\s*.]+$")
+# A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
+_HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
 
 
-def extract(response: str, kind: RuleKind) -> str | None:
+def extract(response: str, rule: Rule) -> str | None:
     """The answer in a response, or None if there is none; by algebra's rules with its name."""
-    if kind == "boxed" or "\\boxed" in response:
-        return extract_labelled(response) if kind in ALGEBRA else extract_boxed(response)
-    return _behind_phrase(response)
+    if is_boxed(response, rule.kind):
+        return extract_labelled(response) if rule.kind in ALGEBRA else extract_boxed(response)
+    return answer_said(response, (*rule.choices, rule.answer))
 
 
-def _behind_phrase(response: str) -> str | None:
-    found = _PHRASE.findall(response[-20 * MAX_ANSWER_CHARS :])
-    if not found or len(found[-1]) > MAX_ANSWER_CHARS:
-        return None
-    return _TRAILING.sub("", found[-1]) or None
+def is_boxed(response: str, kind: RuleKind) -> bool:
+    """Whether a box alone can hold the answer: where there is one, what is said does not count."""
+    return kind == "boxed" or "\\boxed" in response
 
 
 def judge(
@@ -56,65 +51,95 @@ def judge(
         verifier: Decides what is equal in mathematics.
 
     Returns:
-        `right`, `wrong`, `unparseable` (there is no answer), or `timeout`, as the verifier's.
+        `right`, `wrong`, `unparseable` (there is no answer, or what a phrase announces is none of
+        the rule's kind, and no hedge), or `timeout`, as the verifier's.
     """
     verdicts: dict[int, Outcome] = {}
     algebra: dict[int, str] = {}
+    said: dict[int, str] = {}
     for index, (rule, response) in enumerate(zip(rules, responses, strict=True)):
+        boxed = is_boxed(response, rule.kind)
+        if boxed and rule.kind in ALGEBRA:
+            algebra[index] = response
+            continue
+        answer = extract(response, rule)
+        if answer is not None and not boxed:
+            said[index] = answer
         if rule.kind in ALGEBRA:
-            algebra[index] = _boxed(response, rule.kind)
+            algebra[index] = _in_a_box(answer)
         else:
-            verdicts[index] = verdict(rule, extract(response, rule.kind))
+            verdicts[index] = verdict(rule, answer, questions[index])
     found = verifier.verify(
         list(algebra.values()),
         [rules[index].answer for index in algebra],
         [questions[index] for index in algebra],
     )
     verdicts.update(zip(algebra, found, strict=True))
+    for index, answer in said.items():
+        verdicts[index] = _of_said(verdicts[index], rules[index], answer)
     return [verdicts[index] for index in range(len(rules))]
 
 
-def _boxed(response: str, kind: RuleKind) -> str:
-    """A response as the verifier takes it: as a reward does, or an answer without a box in one."""
-    if kind == "boxed" or "\\boxed" in response:
-        return response
-    answer = _behind_phrase(response)
+def _in_a_box(answer: str | None) -> str:
+    """An answer without a box as the verifier takes it."""
     # With a space: an answer may end with a backslash, which would escape the brace.
     return "" if answer is None else f"\\boxed{{{answer} }}"
 
 
-def verdict(rule: Rule, answer: str | None) -> Outcome:
+def _of_said(found: Outcome, rule: Rule, answer: str) -> Outcome:
+    """The verdict on what a phrase announces: a hedge is wrong, what is no answer unparseable."""
+    if found not in ("wrong", "unparseable"):
+        return found
+    if _HEDGE.search(answer) or is_enumeration(normalize(answer)):
+        return "wrong"
+    return found if reads(rule, answer) else "unparseable"
+
+
+def verdict(rule: Rule, answer: str | None, question: str = "") -> Outcome:
     """The verdict on an answer, by a rule that needs no algebra."""
     if answer is None or not answer.strip() or rule.kind == "none":
         return "unparseable"
-    return "right" if _MATCHES[rule.kind](rule, answer) else "wrong"
+    return "right" if _MATCHES[rule.kind](rule, answer, question) else "wrong"
 
 
-def _letters(rule: Rule, answer: str) -> bool:
+def _letter(rule: Rule, answer: str, _: str) -> bool:
+    return read_letter(answer, rule.choices) == rule.answer
+
+
+def _nearest(rule: Rule, answer: str, _: str) -> bool:
+    return same_choice(nearest_letter(answer, rule.choices), rule.answer, rule.choices)
+
+
+def _letters(rule: Rule, answer: str, _: str) -> bool:
     given = read_letters(answer)
     return given is not None and given == read_letters(rule.answer)
 
 
-def _number(rule: Rule, answer: str) -> bool:
-    given, wanted = read_number(answer, rule.unit), read_number(rule.answer)
+def _number(rule: Rule, answer: str, question: str) -> bool:
+    given, wanted = read_quantity(answer), read_quantity(rule.answer)
     if given is None or wanted is None:
         return False
-    return _near(given, wanted, rule)
+    value = value_in(given, wanted, rule.unit, question)
+    return value is not None and _near(value, wanted.value, rule)
 
 
-def _integer(rule: Rule, answer: str) -> bool:
-    given, wanted = read_number(answer, rule.unit), read_number(rule.answer)
-    return given is not None and wanted is not None and trunc(given) == trunc(wanted)
-
-
-def _list(rule: Rule, answer: str) -> bool:
+def _list(rule: Rule, answer: str, question: str) -> bool:
     given, wanted = read_list(answer), read_list(rule.answer)
     if given is None or wanted is None or len(given) != len(wanted):
         return False
-    return all(_near(mine, theirs, rule) for mine, theirs in zip(given, wanted, strict=True))
+    values = [
+        value_in(mine, theirs, rule.unit, question)
+        for mine, theirs in zip(given, wanted, strict=True)
+    ]
+    return all(
+        value is not None and _near(value, theirs.value, rule)
+        for value, theirs in zip(values, wanted, strict=True)
+    )
 
 
 def _near(given: Fraction, wanted: Fraction, rule: Rule) -> bool:
+    if rule.kind == "integer":
+        return trunc(given) == trunc(wanted)
     if rule.decimals is not None:
         return _rounded(given, rule.decimals) == _rounded(wanted, rule.decimals)
     # As written: 0.001 is a thousandth here, and not the nearest binary fraction.
@@ -128,17 +153,17 @@ def _rounded(value: Fraction, decimals: int) -> Fraction:
     return Fraction(round(float(value), decimals))
 
 
-def _text(rule: Rule, answer: str) -> bool:
+def _text(rule: Rule, answer: str, _: str) -> bool:
     given, wanted = (" ".join(normalize(text).casefold().split()) for text in (answer, rule.answer))
     return given == wanted != ""
 
 
-_MATCHES: Mapping[RuleKind, Callable[[Rule, str], bool]] = {
-    "letter": lambda rule, answer: read_letter(answer, rule.choices) == rule.answer,
-    "nearest": lambda rule, answer: nearest_letter(answer, rule.choices) == rule.answer,
+_MATCHES: Mapping[RuleKind, Callable[[Rule, str, str], bool]] = {
+    "letter": _letter,
+    "nearest": _nearest,
     "letters": _letters,
     "number": _number,
-    "integer": _integer,
+    "integer": _number,
     "list": _list,
     "text": _text,
 }

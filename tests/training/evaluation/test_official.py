@@ -235,6 +235,94 @@ def test_a_reference_that_its_rule_cannot_read(tmp_path):
         load(published.write(tmp_path / "a", [row]), "aime25")
 
 
+# The forms in which MathVerse publishes the key of a question with choices, and the choices.
+LINES = "\nChoices:\nA:30°\nB:60°\nC:90°"
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer", "rule"),
+    [
+        (LINES, "B", ("letter", "B", ("30°", "60°", "90°"))),
+        (LINES, "(B)", ("letter", "B", ("30°", "60°", "90°"))),
+        (LINES, "A\nC", ("letters", "A, C", ())),
+        ("\nChoice:\nA. 090^\\circ T\nB. 180^\\circ T", "180^\\circ T", ("letter", "B", None)),
+        ("\nChoice:\nA. False\nB. True", "False", ("letter", "A", ("False", "True"))),
+        ("\nChoices:\nA:one\nB:\nC:two", "C", ("letter", "C", ("one", "", "two"))),
+        ("\nChoices: A:1 B:2", "B", ("letter", "B", ("1", "2"))),
+        ("\nChoices:\nA:1 B:2\nC:3 D:4", "D", ("letter", "D", ("1", "2", "3", "4"))),
+        ("\nChoices:\nA, B or C in the figure", "B", ("letter", "B", ())),
+        ("", "B", ("letter", "B", ())),
+        ("\nChoices:\nA:1\nB:2\nD:4", "D", ("letter", "D", ())),
+    ],
+)
+def test_keys_and_choices_of_mathverse(choices, answer, rule, tmp_path):
+    """One row of another form ended the whole benchmark: ten problems of 788 have one."""
+    folder = with_first_row(WRITERS["mathverse"](tmp_path), "multi-choice", answer, choices)
+    found = load(folder, "mathverse")[0].rule
+    kind, key, texts = rule
+    assert (found.kind, found.answer) == (kind, key)
+    assert texts is None or found.choices == texts
+
+
+def with_first_row(folder, question_type, answer, choices=""):
+    def change(table):
+        rows = table.to_pylist()
+        rows[0] |= {"question_type": question_type, "answer": answer}
+        rows[0]["question_for_eval"] += choices
+        return pa.Table.from_pylist(rows, table.schema)
+
+    return rewritten(folder, change)
+
+
+@pytest.mark.parametrize(
+    ("question_type", "answer", "words"),
+    [
+        ("multi-choice", "none of them", "has the key 'none of them'"),
+        ("multi_choice", "B", "has the question type 'multi_choice'"),
+    ],
+)
+def test_rows_of_mathverse_that_cannot_be_scored(question_type, answer, words, tmp_path):
+    with pytest.raises(DataError, match=words):
+        load(with_first_row(WRITERS["mathverse"](tmp_path), question_type, answer), "mathverse")
+
+
+@pytest.mark.parametrize(
+    ("published_answer", "reference"),
+    [
+        ("Surface Area $=9.86 \\mathrm{~m}^{2}$", "9.86 \\mathrm{~m}^{2}"),
+        ("S.A. of rectangular prism $=4371.46$", "4371.46"),
+        ("$\\mathrm{SA}=3298.67 \\mathrm{~cm}^{2}$", "3298.67 \\mathrm{~cm}^{2}"),
+        ("Volume $=452.389$ cubic units", "452.389 cubic units"),
+        ("Center $=(20,10)$", "(20,10)"),
+        ("$h=58$", "$h=58$"),  # a letter, a function and points name the unknown
+        ("f(x)=|x-3|", "f(x)=|x-3|"),
+        ("AB=5", "AB=5"),
+        ("y=\\sin x", "y=\\sin x"),
+        ("domain: [-4,4] and range: [0,2]", "domain: [-4,4] and range: [0,2]"),
+    ],
+)
+def test_the_name_of_a_quantity_is_no_part_of_a_key(published_answer, reference, tmp_path):
+    """No number alone was right to these: 'surface area' is no name that the verifier knows."""
+    row = with_first_row(WRITERS["mathverse"](tmp_path), "free-form", published_answer)
+    assert load(row, "mathverse")[0].rule.answer == reference
+
+
+def test_a_degree_that_was_read_in_another_encoding(tmp_path):
+    folder = with_first_row(WRITERS["mathverse"](tmp_path), "free-form", "118掳T")
+    assert load(folder, "mathverse")[0].rule.answer == "118°T"
+
+
+@pytest.mark.parametrize(("column", "name"), [("metadata", "mathverse"), ("choices", "mathvista")])
+def test_a_column_of_another_type_is_not_taken_for_empty(column, name, tmp_path):
+    def change(table):
+        texts = pa.array(["A. 1; B. 2"] * len(table))
+        return table.set_column(table.column_names.index(column), column, texts)
+
+    folder = rewritten(WRITERS[name](tmp_path), change)
+    with pytest.raises(DataError, match=f"column {column}"):
+        load(folder, name)
+
+
 def test_places(tmp_path):
     published_at = place_of(BenchmarkRecipe(name="dynamath"))
     assert published_at.path == "DynaMath/DynaMath_Sample"

@@ -12,6 +12,14 @@ from fractions import Fraction
 
 import pytest
 
+from tests.training.evaluation.official_cases import (
+    CASES,
+    OURS,
+    THEIRS,
+    differing,
+    drawn_form,
+    judged,
+)
 from training.answers import Verifier
 from training.evaluation.items import Rule
 from training.evaluation.verdicts import judge
@@ -30,14 +38,6 @@ def drawn_numbers(seed, num_cases):
         wanted = round(draws.uniform(-50, 50), draws.randint(0, 4))
         near = draws.choice([0, 0.0004, 0.0009, 0.0011, 0.004, 0.006, 0.04, 0.06, 0.5, 1, 7])
         yield f"{round(wanted + draws.choice([-1, 1]) * near, 6)}", f"{wanted}"
-
-
-CASES = 250
-
-
-def judged(rules, answers, verifier):
-    responses = [f"It is \\boxed{{{answer}}}." for answer in answers]
-    return [one == "right" for one in judge(rules, responses, ["?"] * len(rules), verifier)]
 
 
 def test_dynamath_floats_by_its_own_rule(verifier):
@@ -148,47 +148,6 @@ def plain_or_fast(first, second):
                 table[i - 1, j] + 1, table[i, j - 1] + 1, table[i - 1, j - 1] + (one != other)
             )
     return table[len(first), len(second)]
-
-
-def test_mathematics_and_aime_by_exact_values(verifier):
-    """Numbers in several spellings, as the fractions that they are."""
-    draws = random.Random(7)
-    rules, answers, expected = [], [], []
-    for _ in range(CASES):
-        top, bottom = draws.randint(-20, 20), draws.choice([1, 1, 2, 4, 5, 7, 9])
-        divisor = math.gcd(top, bottom)
-        top, bottom = top // divisor, bottom // divisor
-        other = top + draws.choice([0, 0, 1, -1, 10])
-        common = math.gcd(other, bottom)
-        up, down = other // common, bottom // common
-        forms = [f"{up}" if down == 1 else f"\\frac{{{up}}}{{{down}}}"]
-        forms.append(f"{up}" if down == 1 else f"{up}/{down}")
-        answers.append(draws.choice(forms))
-        rules.append(Rule("math", f"{top}" if bottom == 1 else f"\\frac{{{top}}}{{{bottom}}}"))
-        expected.append(up * bottom == top * down)
-    assert judged(rules, answers, verifier) == expected and 50 < sum(expected) < 200
-
-
-def differing(cases, verifier):
-    """By form of answer, our verdict and the official one wherever they are not the same.
-
-    Args:
-        cases: Form, rule, answer and whether the official scorer takes it.
-    """
-    found = defaultdict(set)
-    ours = judged([rule for _, rule, _, _ in cases], [text for _, _, text, _ in cases], verifier)
-    for (form, _, _, official), mine in zip(cases, ours, strict=True):
-        if mine != official:
-            found[form].add((mine, official))
-    assert len(cases) >= 200 and 50 < sum(official for *_, official in cases) < 200
-    return dict(found)
-
-
-OURS, THEIRS = {(True, False)}, {(False, True)}  # right by ours alone; by the official one alone
-
-
-def drawn_form(draws, forms):
-    return draws.choice([name for name, (weight, _) in forms.items() for _ in range(weight)])
 
 
 def with_a_decimal_more(number):

@@ -91,12 +91,87 @@ def test_pictures_are_checked(tmp_path):
         ([ROWS[0], ROWS[0]], {}, "the id of another"),
         ([ROWS[0] | {"key": "5 cm"}], {}, "its rule cannot read"),
         ([ROWS[0] | {"key": "many"}], {"metric": "number"}, "its rule cannot read"),
-        ([ROWS[0] | {"prompt": " "}], {"columns": COLUMNS | {"choices": "prompt"}}, "a question"),
+        (
+            [ROWS[0] | {"prompt": " "}],
+            {"columns": {"question": "prompt", "answer": "key"}, "metric": "text"},
+            "a question",
+        ),
     ],
 )
 def test_what_cannot_be_asked_or_scored(rows, settings, words, tmp_path):
     with pytest.raises(DataError, match=words):
         load(write(tmp_path, rows), **settings)
+
+
+CHOICES = {"question": "question", "answer": "key", "choices": "choices"}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"text": ["3 cm", "4 cm"], "label": ["A", "B"]},  # as ARC's
+        [{"label": "A", "text": "3 cm"}, {"label": "B", "text": "4 cm"}],
+        ["3 cm", "4 cm"],
+    ],
+)
+def test_choices_are_read_in_the_forms_that_say_which_is_which(choices, tmp_path):
+    rows = [{"question": "How long?", "key": "B", "choices": choices}]
+    (item,) = load(write(tmp_path, rows), columns=CHOICES)
+    assert item.rule.choices == ("3 cm", "4 cm")
+    assert item.prompt == "How long?\nA. 3 cm\nB. 4 cm"
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        "A. 3 cm; B. 4 cm",
+        '["3 cm", "4 cm"]',
+        {"text": ["3 cm", "4 cm"], "label": ["1", "2"]},
+        {"text": ["3 cm", "4 cm"], "label": ["B", "A"]},
+        {"text": ["3 cm", "4 cm"], "label": ["A"]},
+        {"A": "3 cm", "B": "4 cm"},
+        [{"value": "3 cm"}],
+        [["3 cm", "4 cm"]],
+        5,
+    ],
+)
+@pytest.mark.parametrize("metric", ["letter", "math"])
+def test_choices_of_another_form_are_refused(choices, metric, tmp_path):
+    """They were taken for none: the question was asked without them, and scored."""
+    rows = [{"question": "How long?", "key": "B", "choices": choices}]
+    with pytest.raises(DataError, match="column choices") as caught:
+        load(write(tmp_path, rows), columns=CHOICES, metric=metric)
+    assert "Row 0" in caught.value.what and caught.value.rule and caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "words"),
+    [
+        ({"options": None}, {}, "lacks a choice in the column options"),
+        ({"options": []}, {}, "lacks a choice in the column options"),
+        ({"options": ["3 cm", None]}, {"metric": "text"}, "lacks a choice in the column options"),
+        ({"options": ["3 cm", " "]}, {}, "lacks a choice in the column options"),
+        ({"key": "A, E"}, {"metric": "letters"}, "but 2 choices"),
+        ({"story": None}, {}, "nothing in the column story, which is mapped to `group`"),
+        ({"n": " "}, {}, "nothing in the column n, which is mapped to `id`"),
+        ({"prompt": {"text": "Which?"}}, {}, "struct where the column prompt"),
+        ({"key": [["A"]]}, {}, "list where the column key"),
+    ],
+)
+def test_a_cell_that_is_mapped_is_never_taken_for_empty(row, settings, words, tmp_path):
+    changed = [dict(ROWS[0]) | row, dict(ROWS[1]) | row]
+    changed[1]["n"] = row.get("n", "y")
+    with pytest.raises(DataError, match=words):
+        load(write(tmp_path, changed), **settings)
+
+
+def test_a_row_without_choices_is_asked_where_the_answer_is_no_choice(tmp_path):
+    rows = [
+        {"question": "How long?", "key": "4 cm", "choices": ["3 cm", "4 cm"]},
+        {"question": "How wide?", "key": "5 cm", "choices": []},
+    ]
+    first, second = load(write(tmp_path, rows), columns=CHOICES, metric="math")
+    assert first.prompt.endswith("B. 4 cm") and second.prompt == "How wide?"
 
 
 @pytest.mark.parametrize(

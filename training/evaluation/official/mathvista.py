@@ -45,11 +45,13 @@ def rule_of(row: Row) -> Rule:
         DataError: Its answer is none of its choices, or of a type that is not known.
     """
     answer, unit = row.text("answer"), row.text("unit")
-    if row.text("question_type") == "multi_choice":
+    if (asked := row.text("question_type")) == "multi_choice":
         choices = row.texts("choices")
         if answer not in choices:
             raise row.error("has an answer that is none of its choices.", rule="it is one of them")
         return Rule("nearest", letter_at(choices.index(answer)), choices)
+    if asked != "free_form":
+        raise row.error(f"has the question type {asked!r}.", rule="multi_choice or free_form")
     kind = row.text("answer_type")
     if kind == "integer":
         return Rule("integer", answer, unit=unit)

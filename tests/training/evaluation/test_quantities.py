@@ -1,0 +1,113 @@
+"""Numbers and what may stand behind them: a unit, a noun of the question, and nothing else."""
+
+import pytest
+
+from training.evaluation.items import Rule
+from training.evaluation.metrics import majority_right
+from training.evaluation.quantities import read_number
+from training.evaluation.verdicts import verdict
+
+NUMBERS = (Rule("number", "5"), Rule("number", "5", decimals=1), Rule("integer", "5"))
+
+
+@pytest.mark.parametrize("rule", NUMBERS, ids=lambda rule: rule.kind)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("5", "5.0", "10/2", "$5$", "x = 5", "5.", "\\text{5}"),
+        *(
+            "5 cm",
+            "5\\text{ cm}",
+            "5 cm^2",
+            "5\\text{ cm}^2",
+            "5 square metres",
+            "5 km/h",
+            "5 m/s^2",
+        ),
+        *("5°", "5^\\circ", "5 degrees", "5\\%", "5 percent", "\\$5", "5 dollars", "5 units"),
+        *("5 years", "5 kg", "5 L", "5 N", "5m", "5 square units"),
+    ],
+)
+def test_a_unit_may_follow(rule, answer):
+    assert verdict(rule, answer, "What is it?") == "right"
+
+
+@pytest.mark.parametrize("rule", NUMBERS, ids=lambda rule: rule.kind)
+@pytest.mark.parametrize(
+    "question", ["What is it?", "How long is side AB?", "How many apples?", ""]
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("5 times the radius", "5 is wrong", "5 maybe six", "5 times", "5 squared", "5 thousand"),
+        *(
+            "5 is not the answer",
+            "5 more than that",
+            "5 or 6",
+            "5 out of ten",
+            "5 dozen",
+            "5 to six",
+        ),
+        *("5 minus one", "5 hundred", "5 radii", "5 factorial", "5k", "5 M", "5x", "5 choose two"),
+    ],
+)
+def test_words_that_are_no_unit_may_not(rule, question, answer):
+    """Up to five words were taken for a unit, and any unit where the rule names none."""
+    assert verdict(rule, answer, question) == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("question", "right", "wrong"),
+    [
+        (
+            "How many apples are there?",
+            ["5 apples", "5 objects"],
+            ["5 pears", "5 cm", "5 apple pies"],
+        ),
+        ("How many gizmos are shown?", ["5 gizmos", "5 gizmo"], ["5 gadgets", "5 kg"]),
+        ("How many red gizmos are shown?", ["5 red gizmos"], ["5 blue gizmos"]),
+        ("What is the energy in calories?", ["5 calories"], ["5 pixels", "5 calorie counts"]),
+        ("What is twice the radius, squared?", ["5"], ["5 twice", "5 squared", "5 radius squared"]),
+        ("How many minutes does it take?", ["5 minutes", "5 min"], ["5 hours", "5 h", "5 apples"]),
+        ("What is the length in cm?", ["5 cm"], ["5 mm", "5 m", "5 cm^2"]),
+        ("How old is she?", ["5 years", "5 years old"], ["5 months", "5 years ago"]),
+    ],
+)
+def test_what_the_question_asks_for_may_follow(question, right, wrong):
+    for answers, expected in ((right, "right"), (wrong, "wrong")):
+        for answer in answers:
+            assert verdict(Rule("number", "5"), answer, question) == expected, answer
+
+
+@pytest.mark.parametrize(
+    ("reference", "right", "wrong"),
+    [
+        ("12 cm", ["12 cm", "120 mm", "0.12 m", "12"], ["12 mm", "12 kg", "12 cm^2", "12 apples"]),
+        ("2 hours", ["120 min", "2", "2 h"], ["2 min", "120"]),
+        ("20 °C", ["20°", "20 degrees", "20 °C"], ["20 °F", "20 cm"]),
+        ("50\\%", ["50", "50 %"], ["50 cm", "0.5"]),
+        ("\\$3", ["3 dollars", "300 cents", "3"], ["3 cents", "3 euros"]),
+        ("3 km/h", ["3 km/h", "3"], ["3 m/s", "3 km"]),
+        ("7 apples", ["7", "7 apples"], ["7 pears"]),
+        ("\\frac{1}{2} m", ["50 cm", "0.5 m"], ["50 m", "5 cm"]),
+    ],
+)
+def test_the_unit_of_the_reference_counts(reference, right, wrong):
+    """It was not looked at: 12 mm were right for 12 cm."""
+    for answers, expected in ((right, "right"), (wrong, "wrong")):
+        for answer in answers:
+            assert verdict(Rule("number", reference), answer, "What is it?") == expected, answer
+
+
+def test_a_list_is_compared_with_its_units():
+    rule = Rule("list", "[1 cm, 2 cm]")
+    for answer, expected in (("1 cm, 20 mm", "right"), ("1, 2", "right"), ("1 mm, 2 mm", "wrong")):
+        assert verdict(rule, answer, "Which?") == expected
+    for answer in ("[1 is wrong, 2]", "[1, 2 maybe six]"):
+        assert verdict(Rule("list", "[1, 2]"), answer, "Which?") == "wrong"
+
+
+def test_words_that_are_no_unit_are_no_vote_for_a_number():
+    assert read_number("5 is wrong") is None and read_number("5 cm") == 5
+    votes = [("5", True), ("5 cm", True), ("5 is wrong", False), ("6", False)]
+    assert majority_right(votes, "number") == 1.0

@@ -22,6 +22,11 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
 
+    @property
+    def is_limit(self) -> bool:
+        """Whether a limit of size, time or memory was met: nothing is known of the answer."""
+        return self.reason.startswith("unverifiable")
+
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
     """How often each outcome occurs, absent ones included."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from training.answers.outcome import Outcome
+from training.answers.outcome import Outcome, Verdict
 
 
 class AnswerVerifier(Protocol):
@@ -24,4 +24,13 @@ class AnswerVerifier(Protocol):
         questions: Sequence[str] | None = None,
     ) -> list[Outcome]:
         """One outcome for each response."""
+        ...
+
+    def judge(
+        self,
+        responses: Sequence[str],
+        references: Sequence[str],
+        questions: Sequence[str] | None = None,
+    ) -> list[Verdict]:
+        """The same with the reasons."""
         ...

@@ -170,7 +170,7 @@ class Verifier:
         with self._lock:
             decided = self._compare(undecided)
         verdicts = [decided[item] if isinstance(item, tuple) else item for item in found]
-        reasons = Counter(one.reason for one in verdicts if one.reason.startswith("unverifiable"))
+        reasons = Counter(one.reason for one in verdicts if one.is_limit)
         for reason, count in reasons.most_common():
             _LOGGER.warning("%d of %d answers are %s", count, len(verdicts), reason)
         return verdicts

@@ -5,7 +5,7 @@ of the question's word 8-grams, all that decides its answer, and no word in anot
 one shared n-gram would flag most clean rows of a shared template. Both are compared a second time
 without choices at their ends. Of a question with pictures, the row must show the same ones: equal
 pixels beside such a text, or equal files beside a text that is merely similar. Rows that differ
-from a question in their numbers alone are a class of their own, `number variants`.
+from a question in their numbers alone are a class of their own, `number variants`: no leaks of it.
 """
 
 import hashlib
@@ -182,7 +182,9 @@ class BenchmarkIndex:
         for place, row in enumerate(rows):
             files = files_digest(row.problem["images"])
             for item in self._files.get(files, []) if row.problem["images"] else []:
-                if row.is_similar(self._items[item]):
+                # Equal texts are found above: with the same mask, this is a number variant.
+                differs = row.masked != self._items[item].masked
+                if differs and row.is_similar(self._items[item]):
                     yield place, item
 
     def _variants(self, rows: Sequence[Asked]) -> Iterable[tuple[int, int]]:

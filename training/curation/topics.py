@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.curation.wording import ASKING
+from training.curation.words import ASKING
 from training.recipe.curation import TopicsRecipe
 from training.records import IMAGE_MARK
 

@@ -1,7 +1,8 @@
 r"""Reasoning traces for the cold start: written in one format, whole, and worth imitating.
 
 A trace is never cut. One whose answer stands in `<answer>` tags or behind `####` is rewritten by
-rule to end in `\boxed{}`; which rule it was is counted. A problem whose trace has a fault loses its
+rule to end in `\boxed{}`; which rule it was is counted. One that gives several answers that way, or
+another one in a box, keeps its marks and has a fault. A problem whose trace has a fault loses its
 place in sets that need one, and no other.
 """
 
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from training.answers import extract_boxed
+from training.curation.verifiability import told_alike
 from training.recipe.curation import TracesRecipe
 from training.records import Problem
 
@@ -20,8 +22,9 @@ LOOP_WORDS = 60  # a block that repeats over so many words at the end is a loop
 LOOP_TIMES = 4
 MAX_LOOP_BLOCK_WORDS = 200
 
-_TAGS = re.compile(r"<answer>\s*(.+?)\s*</answer>", re.DOTALL)
-_HASHES = re.compile(r"^####[ \t]*(\S[^\n]*?)[ \t]*\Z", re.MULTILINE)
+_TAG = re.compile(r"</?answer>", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>\s*+(?!</answer>)(.*)</answer>", re.DOTALL | re.IGNORECASE)
+_HASHES = re.compile(r"^####[ \t]*+(\S[^\n]*+)\s*+\Z", re.MULTILINE)
 _SPACES = re.compile(r"\s+")
 
 
@@ -29,19 +32,19 @@ def convert(problem: Problem) -> tuple[Problem, str | None]:
     r"""A problem whose trace ends in `\boxed{}`, where a rule can make it do so.
 
     Returns:
-        The problem, and the rule's name or None where nothing was changed. A trace that has a box
-        stays as it is, and so does one with several `<answer>` blocks.
+        The problem, and the rule's name or None where nothing was changed: there is no such
+        answer, there are several, or a box elsewhere has another one.
     """
     trace = problem["solution"]
-    if trace is None or "\\boxed" in trace:
+    if trace is None:
         return problem, None
-    tagged, hashed = _TAGS.findall(trace), _HASHES.search(trace.rstrip())
-    if len(tagged) == 1:
-        rule, written = "<answer> tags", _TAGS.sub(lambda found: _boxed(found[1]), trace)
-    elif not tagged and hashed:
-        text = trace.rstrip()
-        rule, written = "####", text[: hashed.start()] + _boxed(hashed[1])
-    else:
+    rule, found = _marked(trace)
+    if found is None:
+        return problem, None
+    before, said, after = trace[: found.start()], found[1].strip(), trace[found.end() :]
+    answer = said if "\\boxed" in said else f"\\boxed{{{_SPACES.sub(' ', said)}}}"
+    written, elsewhere = before + answer + after, before + after
+    if "\\boxed" in elsewhere and not _have_one_answer(answer, elsewhere, written):
         return problem, None
     return {**problem, "solution": written}, rule
 
@@ -107,6 +110,9 @@ def other_script_share(question: str, trace: str) -> float:
 
 
 def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -> str | None:
+    rule, found = _marked(trace)
+    if found is not None or _TAG.search(trace):
+        return f"trace that keeps its {rule}"
     if extract_boxed(trace) is None:
         return "trace without a boxed answer"
     if num_tokens < settings.min_tokens:
@@ -122,8 +128,18 @@ def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -
     return None
 
 
-def _boxed(answer: str) -> str:
-    return f"\\boxed{{{_SPACES.sub(' ', answer)}}}"
+def _marked(trace: str) -> tuple[str, re.Match[str] | None]:
+    """The rule for a trace's answer that is marked otherwise than by a box, and where it stands."""
+    tags = _TAG.findall(trace)
+    if tags:
+        return "<answer> tags", _TAGGED.search(trace) if len(tags) == 2 else None
+    return "####", _HASHES.search(trace)
+
+
+def _have_one_answer(*texts: str) -> bool:
+    """Whether the last boxes of all texts have the same answer."""
+    answers = [extract_boxed(text) for text in texts]
+    return None not in answers and len({told_alike(one) for one in answers if one is not None}) == 1
 
 
 def _script(letter: str) -> str:

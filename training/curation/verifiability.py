@@ -103,26 +103,30 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
     The verifier knows numbers, choices, words, sets and the like by itself, and leaves the rest to
     math-verify: what neither can read is dropped. A trace must not end in another answer than the
     reference: one of them is wrong. One without an answer is left to `traces.faults`. A comparison
-    that was killed shows neither: such rows go for a reason of their own.
+    that was killed, died or is beyond the verifier's limits shows neither: such rows go for the
+    verifier's own reason.
     """
     reasons = [_broken_rule(problem) for problem in problems]
     unknown = [i for i in _kept(reasons) if parse(normalize(problems[i]["answer"])) is None]
     boxed = [f"\\boxed{{{problems[i]['answer']}}}" for i in unknown]
-    outcomes = verifier.verify(boxed, [_ANY_EXPRESSION] * len(boxed))
-    for i, outcome in zip(unknown, outcomes, strict=True):
-        if outcome == "timeout":
-            reasons[i] = "answer not parsed in time"
-        elif outcome == "unparseable":
+    verdicts = verifier.judge(boxed, [_ANY_EXPRESSION] * len(boxed))
+    for i, verdict in zip(unknown, verdicts, strict=True):
+        if verdict.is_limit:
+            reasons[i] = f"answer {verdict.reason}"
+        elif verdict.outcome == "unparseable":
             reasons[i] = "answer that cannot be parsed"
 
     traced = [i for i in _kept(reasons) if problems[i]["solution"] is not None]
     traces = [problems[i]["solution"] or "" for i in traced]
-    outcomes = verifier.verify(traces, [problems[i]["answer"] for i in traced])
-    for i, outcome in zip(traced, outcomes, strict=True):
-        if outcome == "timeout":
-            reasons[i] = "solution not compared with the answer in time"
-        elif outcome != "right" and extract_boxed(problems[i]["solution"] or "") is not None:
+    answers = [problems[i]["answer"] for i in traced]
+    verdicts = verifier.judge(traces, answers, [problems[i]["question"] for i in traced])
+    for i, trace, verdict in zip(traced, traces, verdicts, strict=True):
+        if verdict.is_limit:
+            reasons[i] = f"solution {verdict.reason}"
+        elif verdict.outcome == "wrong":
             reasons[i] = "solution contradicts the answer"
+        elif verdict.outcome == "unparseable" and extract_boxed(trace) is not None:
+            reasons[i] = "solution whose answer cannot be parsed"
     return reasons
 
 

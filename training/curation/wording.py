@@ -1,9 +1,10 @@
 r"""How a question is read when it is compared with others: its words, and what decides its answer.
 
 Two questions are read alike where only dressing differs: case, spaces, punctuation, `$...$`,
-`\text{}`, `\left(`, `\dfrac` for `\frac`, `\times` for `*`. Numbers, operators and the words that
-turn a problem around are kept in their order as its key: problems that differ there are different
-problems, however much text they share.
+`\text{}`, `\left(`, `\dfrac` for `\frac`, `\times` for `*`. Numbers, operators, primes, brackets
+that decide (`_tokens`) and the words that turn a problem around (`words.DECIDING`) are kept in
+their order as its key: problems that differ there are different problems, however much text they
+share.
 """
 
 import re
@@ -14,15 +15,25 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 
 from contracts.texts import UNSEEN, is_blank
+from training.curation.words import ASKING, DECIDING, FILLING, OWN
 
 _SIGNS = str.maketrans(
     {"×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "⁄": "/", "∕": "/", "−": "-", "–": "-"}
     | {"—": "-", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "√": r"\sqrt "}
     | {"π": r"\pi ", "∠": r"\angle ", "△": r"\triangle ", "°": r"\circ ", "∞": r"\infty "}
-    | {"'": None, "’": None, "`": None, "$": None, "_": None}
+    | {"'": None, "’": None, "`": None, "$": None, "_": " "}  # 10_2 is no 102
 )
+# A prime, as in f'(2) and A'B'C', is no apostrophe: it stands behind a sign, or a letter by itself
+# that no quotation begins with, and no word goes on behind it.
+_PRIMES = re.compile(
+    r"((?<![^\W\d_])(?<!(?<![^\W\d_])['’‘])[^\W\d_]|_\w|[)\]}])(['’]+)(?![^\W\d_](?!['’]))"
+)
+_PRIME = r"(?:\\prime(?![a-z])|['’′])"
+_RAISED_PRIMES = re.compile(rf"\^\s*+(?:{_PRIME}|\{{\s*+(?:{_PRIME}\s*+)+\}})")
+_ONE_PRIME = re.compile(_PRIME)
 _COMPARED = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne "}
-_RAISED = re.compile(r"([⁰¹²³⁴-⁹]+)")  # NFKC would read x² as x2
+# NFKC would read x² as x2, and 10₂ as 102.
+_RAISED, _LOWERED = re.compile(r"([⁰¹²³⁴-⁹]+)"), re.compile(r"([₀-₉]+)")
 _SAME_COMMAND = {
     **dict.fromkeys(("dfrac", "tfrac", "cfrac"), r"\frac "),
     **dict.fromkeys(("times", "cdot", "ast"), " * "),
@@ -37,7 +48,8 @@ _SAME_COMMAND = {
     **dict.fromkeys(("quad", "qquad", "textstyle", "rm", "bf", "it", "mathstrut"), " "),
 }
 _COMMAND = re.compile(r"\\([a-z]+)")
-_SPACING = re.compile(r"\\(?:[,;:! \\()\[\]]|\n)|~")  # `\,` and `\ `; `\(` and `\[` open formulas
+# `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
+_SPACING = re.compile(r"\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")
 _WRAPPERS = (
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|emph|operatorname|mbox|boxed"
     r"|underline)"
@@ -50,7 +62,13 @@ _CHOOSE = re.compile(r"\{([^{}\\]*)\\choose ([^{}]*)\}|([a-z]|\d+) ?\\choose +([
 _GROUP = re.compile(r"\{([^{}]*)\}")
 _OPERATOR = re.compile(r"[-+*/^=<>|]|\\(?:le|ge|ne|pm)")
 _BETWEEN = re.compile(rf"\S\s*(?:{_OPERATOR.pattern})\s*\S")
-_THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))")
+_COEFFICIENT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z])")
+# What a product in brackets is one with: `(2x)^2` is not `2x^2`, and `1/(2x)` not `1/2x`.
+_BIND_BEFORE, _BIND_BEHIND = frozenset({"^", "/", r"\sqrt", "sqrt"}), frozenset({"^", "!", "′"})
+_BRACKETS = frozenset("()[]")
+# A comma that no space follows, LaTeX's `{,}`, `,\!` and `\,`, and spaces that break no line.
+_THOUSANDS = re.compile(r"(?<=\d)(?:,(?:\\!)?|\{,\}|\\,|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))")
+_SQUEEZED = re.compile(r"(?<!\d) | (?!\d)| (?=\d{3}(?!\d))")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2}) ?- ?(?=[^\W\d_]{2})")
 _SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
@@ -70,44 +88,14 @@ _PROMPT = re.compile(
 _HOW_TO_ANSWER = re.compile(r"^(?:give|write|express|put|state|enter|provide)\b.*\banswer\b")
 _TOKEN = re.compile(
     r"\\[a-z]+|\d+(?:\.\d+)?|(?<![\d\w])\.\d+|[^\W\d_]+|(?<=[\w)])!"
-    # Signs such as a sum's or a union's; of brackets, only those that may hold an operator.
-    r"|[^\w\s.,;:?!\[\]{}\\\"“”„«»‹›…。、¿¡&~]"
+    # Signs such as a sum's or a union's; of brackets, those that may decide.
+    r"|[^\w\s.,;:?!{}\\\"“”„«»‹›…。、¿¡&~]"
 )
 _NUMBER = re.compile(r"\.?\d")
 
-# Words that change what is asked, and words for numbers and operations.
-_DECIDING_WORDS = (
-    "not no never none neither nor without cannot isnt arent dont doesnt didnt wasnt cant except "
-    "largest smallest greatest least biggest most fewest highest lowest longest shortest "
-    "maximum minimum max min maximal minimal maximize minimize maximise minimise larger smaller "
-    "greater bigger less lesser more fewer higher lower longer shorter above below over under "
-    "before after earlier later first last next previous even odd prime composite positive "
-    "negative increase increases increased decrease decreases decreased rise rises fall falls gain "
-    "gains lose loses lost wins won true false inside outside interior exterior left right up down "
-    "clockwise counterclockwise north south east west add adds added subtract subtracts subtracted "
-    "plus minus times divided multiplied sum difference product quotient remainder ratio square "
-    "cube squared cubed root half quarter third thirds quarters halves double triple twice thrice "
-    "dozen zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty "
-    "ninety hundred thousand million billion second fourth fifth sixth seventh eighth ninth tenth "
-    "sin cos tan cot sec csc arcsin arccos arctan log ln exp area perimeter volume circumference "
-    "diameter radius mean median mode range convex concave horizontal vertical width height length "
-    "any all some every each only exactly both either or different distinct inclusive exclusive "
-    "buys sells bought sold gives takes gave took off"
-)
-# Words in which two ways to ask the same may differ.
-_ASKING_WORDS = (
-    "a an the of is are be was were what which whats find determine compute calculate evaluate "
-    "please give solve state work value answer result question problem following here now then so "
-    "to for and that this these your its it as do does can could you me us tell need know want "
-    "let have has we there if will would"
-)
-_DECIDING = frozenset(_DECIDING_WORDS.split())
-_FILLING_WORDS = "on in at by with from into towards and while when who her his their they"
-ASKING = frozenset(_ASKING_WORDS.split())
-_FILLING = ASKING | frozenset(_FILLING_WORDS.split())  # may come and go in any text
 _MIN_TYPO_LENGTH = 5  # in shorter words one letter makes another word
-_LONG_DECIDING = sorted(word for word in _DECIDING if len(word) >= _MIN_TYPO_LENGTH)
+# Of deciding words those are known when misspelt that have few neighbours: `there` is no `three`.
+_LONG_DECIDING = sorted(word for word in DECIDING if len(word) > _MIN_TYPO_LENGTH)
 
 
 @dataclass(frozen=True)
@@ -150,8 +138,11 @@ class Wording:
 
     @property
     def squeezed(self) -> str:
-        """The tokens without spaces: no way to set spaces makes a difference."""
-        return "".join(self.tokens)
+        """The tokens without spaces: no way to set them makes a difference, but 1, 23 is no 12, 3.
+
+        Before three digits there may be none: 12, 345 may be twelve thousand or two numbers.
+        """
+        return _SQUEEZED.sub("", self.text)
 
 
 def read(question: str) -> Wording:
@@ -201,10 +192,17 @@ def _undressed(question: str) -> str:
     """
     text = question
     if not (text.isascii() and text.isprintable()):
+        text = _THOUSANDS.sub("", text)
         text = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", text)
-        text = _RAISED.sub(r"^\1", text)
+        text = _LOWERED.sub(r"_\1", _RAISED.sub(r"^\1", text))
         text = unicodedata.normalize("NFKC", text)
-    text = text.casefold().translate(_SIGNS)
+    text = text.casefold()
+    if "'" in text or "’" in text or "prime" in text:
+        text = _RAISED_PRIMES.sub(lambda found: "′" * len(_ONE_PRIME.findall(found[0])), text)
+        text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
+    text = text.translate(_SIGNS)
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
     if "\\" in text or "~" in text:
         text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
         text = text.replace("\\}", "}")
@@ -212,8 +210,6 @@ def _undressed(question: str) -> str:
         text = text.replace(sign, command)
     if "\\" in text:
         text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
-    if "," in text:
-        text = _THOUSANDS.sub("", text)
     if "\\" in text or "{" in text:
         text = _opened(text)
     return _HYPHEN.sub(" ", _LABEL.sub("", _SPACES.sub(" ", text)))
@@ -243,25 +239,49 @@ def _divided(found: re.Match[str]) -> str:
 
 
 def _bracketed(content: str) -> str:
-    return f" ({content}) " if _BETWEEN.search(content) else f" {content} "
+    holds = _BETWEEN.search(content) or _COEFFICIENT.search(content)
+    return f" ({content}) " if holds else f" {content} "
 
 
 def _tokens(text: str) -> tuple[str, ...]:
-    """Brackets stay where they hold an operator: `(a+b)c` is not `a+bc`."""
+    """Without the brackets that decide nothing.
+
+    Round ones stay where they hold an operator, `(a+b)c` is not `a+bc`, or a product that binds;
+    square ones where they hold no prose: `[1, 30]` is neither `(1, 30)` nor `[1, 30)`.
+    """
     tokens = list(map(_canonical, _TOKEN.findall(text)))
-    if "(" not in tokens and ")" not in tokens:
+    if _BRACKETS.isdisjoint(tokens):
         return tuple(tokens)
-    num_operators = list(accumulate(bool(_OPERATOR.fullmatch(one)) for one in tokens))
+    before, behind = ["", *tokens], [*tokens[1:], ""]
+    operators = list(accumulate(bool(_OPERATOR.fullmatch(one)) for one in tokens))
+    products = list(accumulate(map(_is_coefficient, tokens, behind)))
+    prose = list(accumulate(map(_is_prose, tokens)))
     kept, open_ = [True] * len(tokens), list[int]()
     for place, sign in enumerate(tokens):
-        if sign == "(":
+        if sign in ("(", "["):
             open_.append(place)
-        elif sign == ")":
+        elif sign in (")", "]"):
             start = open_.pop() if open_ else place
-            kept[start] = kept[place] = num_operators[place] > num_operators[start]
+            if sign == "]" or tokens[start] == "[":
+                stays = place > start + 1 and prose[place] == prose[start]
+            else:
+                binds = before[start] in _BIND_BEFORE or behind[place] in _BIND_BEHIND
+                stays = operators[place] > operators[start] or (
+                    binds and products[place] > products[start]
+                )
+            kept[start] = kept[place] = stays
     for place in open_:
         kept[place] = False
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)
+
+
+def _is_coefficient(token: str, behind: str) -> bool:
+    """Whether a token is a number that multiplies the next one, `2x`."""
+    return is_number(token) and (behind.isalpha() or behind.startswith("\\"))
+
+
+def _is_prose(token: str) -> bool:
+    return len(token) > 2 and token.isalpha() and token not in DECIDING
 
 
 @lru_cache(maxsize=2**16)
@@ -288,7 +308,7 @@ def _deciding(word: str) -> str | None:
 @lru_cache(maxsize=2**16)
 def _spelt(word: str) -> str:
     """The deciding word that a word misspells, or the word itself."""
-    if word in _DECIDING or len(word) < _MIN_TYPO_LENGTH or not word.isascii():
+    if word in DECIDING or word in OWN or len(word) < _MIN_TYPO_LENGTH or not word.isascii():
         return word
     meant = (one for one in _LONG_DECIDING if abs(len(one) - len(word)) <= 1)
     return next((one for one in meant if _one_slip(word, one)), word)
@@ -297,7 +317,7 @@ def _spelt(word: str) -> str:
 def _decides(word: str) -> bool:
     if len(word) == 1:
         return word != "a"  # a variable, a choice or a sign; `a` is an article as well
-    return word in _DECIDING or not word.isascii() or not word.isalpha()
+    return word in DECIDING or not word.isascii() or not word.isalpha()
 
 
 def _same_words(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
@@ -353,7 +373,7 @@ def _moved_words(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     spelt = list[str]()
     for _, i, j, k, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         spelt += left[i:j] if _same_words(left[i:j], right[k:m]) else right[k:m]
-    both = (set(left) & set(spelt)) - _FILLING
+    both = (set(left) & set(spelt)) - FILLING
     shorter, longer = sorted(
         ([each for each in words if each in both] for words in (left, spelt)), key=len
     )

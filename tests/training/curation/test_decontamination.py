@@ -108,6 +108,36 @@ def test_a_question_about_a_picture_needs_the_picture(make, make_seen):
     assert [one.problem["id"] for one in found.result.rejects] == ["p7", "edited"]
 
 
+def test_another_number_beside_the_same_file_makes_a_variant(make_seen):
+    text = "How many of the bars are higher than 3?"
+    index = BenchmarkIndex({"charts": [make_seen(7, id="b", question=text)]})
+    found = decontaminate([make_seen(7, question=text.replace("3", "5"))], index, 0.5)
+    assert (found.result.rejects, found.variants) == ([], {"charts": 1})
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "is_variant"),
+    [
+        ("What is the sum of 12, 3 and 4?", "What is the sum of 1, 23 and 4?", True),
+        ("How many integers are in [1, 30]?", "How many integers are in (1, 30)?", False),
+        ("Find f'(2) for f(x) = x^3.", "Find f(2) for f(x) = x^3.", False),
+        ("Convert 101_2 to base 10.", "Convert 1012 to base 10.", False),
+        ("Simplify (2x)^2 + 3x for all x.", "Simplify 2x^2 + 3x for all x.", False),
+    ],
+)
+def test_signs_that_decide_make_another_problem(asked, other, is_variant, make):
+    for left, right in ((asked, other), (other, asked)):
+        found = judged(make, one_benchmark(make, left), right)
+        assert (found.result.rejects, bool(found.variants)) == ([], is_variant)
+        assert len(judged(make, one_benchmark(make, left), left.upper()).result.rejects) == 1
+
+
+def test_a_word_that_only_looks_like_a_number_hides_no_leak(make):
+    asked = "Ann has 12 apples and Bob has 7 apples. How many apples are there in all for both?"
+    found = judged(make, one_benchmark(make, asked), asked.replace(" there", ""))
+    assert len(found.result.rejects) == 1
+
+
 def test_without_benchmarks_everything_stays(make):
     rows = [make(1), make(2)]
     assert decontaminate(rows, BenchmarkIndex({}), 0.5).result.kept == rows

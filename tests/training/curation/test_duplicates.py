@@ -94,6 +94,18 @@ def test_bands_agree_as_often_as_the_similarity_says():
     assert share == pytest.approx(0.75**8, abs=0.015)  # of 6400 bands, correlated by pairs
 
 
+def test_signs_that_decide_keep_problems_apart_whatever_their_answers(make, verifier):
+    text = "Let f(x) = e^x for every real number x on the whole line. Find {}."
+    rows = questions(make, text.format("f'(0)"), text.format("f(0)"), answer="1")
+    assert drop_near_duplicates(rows, SIMILARITY, verifier).rejects == []
+
+
+def test_a_word_that_only_looks_like_a_number_makes_no_other_problem(make):
+    text = "Ann has 12 apples and Bob has 7 apples in the yard. How many apples are{} in all?"
+    rows = questions(make, text.format(" there"), text.format(""))
+    assert near_duplicates(rows, SIMILARITY) == [[0, 1]]
+
+
 numbers = st.tuples(*[st.integers(2, 60)] * 3)
 
 

@@ -348,7 +348,7 @@ def test_what_a_clock_decided_counts_for_no_later_run(
     with Verifier(timeout_seconds=0.001) as hasty:
         _, rejects, _ = sifted([rows], replace(new_steps(), verifier=hasty), save=tmp_path)
         assert hasty.num_timeouts == 1
-    reason = "solution not compared with the answer in time"
+    reason = "solution unverifiable: not within 0.001 s"
     assert [(one.problem["id"], one.reason) for one in rejects] == [("p4", reason)]
     steps = new_steps(Watched)
     assert sifted([rows], steps, resume=tmp_path) == sifted([rows], new_steps())

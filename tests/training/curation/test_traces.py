@@ -26,8 +26,23 @@ def fault_of(trace, question="What is 2 + 2?", **bounds):
         ("So <answer> 1/2 </answer>.", "So \\boxed{1/2}.", "<answer> tags"),
         ("<answer>\\frac{1}{2}\n</answer>", "\\boxed{\\frac{1}{2}}", "<answer> tags"),
         (SOUND, SOUND, None),
-        ("\\boxed{4} <answer>5</answer>", "\\boxed{4} <answer>5</answer>", None),
+        ("<Answer>4</Answer>", "\\boxed{4}", "<answer> tags"),
+        ("<answer>\\boxed{4}</answer>", "\\boxed{4}", "<answer> tags"),
+        ("<answer>It is \\boxed{4}.</answer>", "It is \\boxed{4}.", "<answer> tags"),
+        (
+            "\\boxed{4}</think>\n<answer>4</answer>",
+            "\\boxed{4}</think>\n\\boxed{4}",
+            "<answer> tags",
+        ),
+        ("It is \\boxed{4}.\n#### 4\n", "It is \\boxed{4}.\n\\boxed{4}", "####"),
+        ("\\boxed{4} <answer>5</answer>",) * 2 + (None,),
+        ("\\boxed{4} <answer>\\boxed{5}</answer>",) * 2 + (None,),
+        ("\\boxed{4}\n#### 5",) * 2 + (None,),
+        ("\\boxed{1/2} <answer>0.5</answer>",) * 2 + (None,),  # two boxes side by side are two
+        ("In <answer> tags: <answer>4</answer>",) * 2 + (None,),
         ("<answer>4</answer> or <answer>5</answer>",) * 2 + (None,),
+        ("<answer> </answer>",) * 2 + (None,),
+        ("</answer>4<answer>",) * 2 + (None,),
         ("#### 7\nand so on", "#### 7\nand so on", None),
         (None, None, None),
     ],
@@ -42,6 +57,21 @@ def test_conversions_are_counted_by_rule(make):
     problems, counts = traces.convert_all(rows)
     assert [row["solution"] for row in problems] == ["\\boxed{1}", SOUND, "a\n\\boxed{2}"]
     assert counts == {"####": 2}
+
+
+@pytest.mark.parametrize(
+    ("trace", "fault"),
+    [
+        ("\\boxed{4} <answer>5</answer>", "trace that keeps its <answer> tags"),
+        ("<answer>4</answer> or <answer>5</answer>", "trace that keeps its <answer> tags"),
+        ("So \\boxed{4}. <answer>", "trace that keeps its <answer> tags"),
+        ("\\boxed{4}\n#### 5", "trace that keeps its ####"),
+        ("<answer>4</answer>\n#### 5", "trace that keeps its ####"),
+    ],
+)
+def test_a_trace_of_several_final_answers_is_refused_by_name(trace, fault, make):
+    problem, _ = traces.convert(make(1, solution=trace))
+    assert fault_of(problem["solution"]) == fault
 
 
 @pytest.mark.parametrize(

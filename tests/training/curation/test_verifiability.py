@@ -1,10 +1,12 @@
 import io
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from training.answers import Verifier
 from training.curation.verifiability import (
     drop_duplicates,
     drop_long_prompts,
@@ -12,6 +14,7 @@ from training.curation.verifiability import (
 )
 from training.records import question_key
 
+FLOOR = "\\lfloor x \\rfloor"  # beyond our own grammar
 FAULTS = {
     "no question": {"question": "  "},
     "no reference answer": {"answer": ""},
@@ -30,6 +33,12 @@ FAULTS = {
     "damaged characters in the text": {"family": "sum\ufffds"},
     "text too long": {"solution": "x" * 300_000},
     "solution contradicts the answer": {"answer": "2", "solution": "1 + 1 = \\boxed{3}"},
+    "solution whose answer cannot be parsed": {"answer": "2", "solution": "\\boxed{\\frac{2}{}}"},
+    "answer unverifiable: it is nested deeper than 12": {"answer": "(" * 20 + "x" + ")" * 20},
+    "solution unverifiable: it has more than 400 characters": {
+        "answer": f"x, {FLOOR}",
+        "solution": f"\\boxed{{x, {FLOOR} + {'+'.join('y' * 200)}}}",
+    },
 }
 
 
@@ -43,6 +52,36 @@ def test_each_fault_is_dropped_for_its_reason(reason, make, png, verifier):
     assert [(each.problem["id"], each.step, each.reason) for each in result.rejects] == [
         ("p2", "verifiability", reason)
     ]
+
+
+def test_a_comparison_that_died_says_nothing_of_its_row(make):
+    doomed = list[psutil.Process]()
+
+    def on_wait():
+        while doomed:
+            doomed.pop().kill()
+
+    with Verifier(num_processes=1, timeout_seconds=60, on_wait=on_wait) as verifier:
+        row = make(1, answer=f"{FLOOR}, x", solution=f"\\boxed{{x, {FLOOR}}}")
+        assert keep_verifiable([row], verifier).rejects == []
+        worker = psutil.Process(verifier._workers[0]._process.pid)
+        worker.children()[0].suspend()  # what compares: it is killed before it answers
+        doomed.append(worker)
+        (reject,) = keep_verifiable([row], verifier).rejects
+        assert reject.reason == "solution unverifiable: the comparison's process died"
+        assert keep_verifiable([row], verifier).rejects == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "box"), [("12", "B"), ("B", "(B) 12"), ("x = 3", "3"), ("40 km", "40")]
+)
+def test_a_trace_is_compared_as_a_response_is(answer, box, make, verifier):
+    """With the question: it lists the choices, and says what is asked for in which unit."""
+    question = "How many km is it? (A) 10 (B) 12"
+    rows = [make(1, question=question, answer=answer, solution=f"So \\boxed{{{box}}}.")]
+    rows.append(make(2, question=question, answer="12", solution="So \\boxed{A}."))
+    (reject,) = keep_verifiable(rows, verifier).rejects
+    assert (reject.problem["id"], reject.reason) == ("p2", "solution contradicts the answer")
 
 
 @pytest.mark.parametrize(

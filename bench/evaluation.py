@@ -45,7 +45,7 @@ from training.rollout.protocol import Finished, Request, Sample
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob
-from training.sampling.verdicts import Judge
+from training.sampling.verdicts import Judge, finished_again, judged
 
 SHARES = {"base": 0.3, "later": 0.7}  # of right answers, by policy
 SAMPLES = {"aime24": 32, "aime25": 32}  # mean@32; the others are answered once
@@ -224,7 +224,7 @@ def answered(
     texts: Mapping[str, Sequence[str]],
     verdict_seconds: list[float],
 ) -> tuple[dict[Pair, list[Answered]], float]:
-    """Both policies' answers with their verdicts, through the sampling job of an evaluation.
+    """Both policies' answers through the sampling job of an evaluation, and their verdicts.
 
     What the verdicts took is added to `verdict_seconds`; what the process for algebra took to start
     is returned with the answers.
@@ -237,21 +237,19 @@ def answered(
     every = [request for requests in asked.values() for request in requests]
     with (
         Verifier(num_processes=1) as verifier,
-        SamplingJob(
-            seed=0,
-            judges={benchmark.name: timed(judge_of(verifier), verdict_seconds)},
-            log=MetricsLog(None),
-        ) as job,
+        SamplingJob(seed=0, judges=None, log=MetricsLog(None)) as job,
     ):
         started = started_seconds(verifier)
         job.start(every)
         job.ask(every, partial(Script, texts))
-        found = iter(job.answers(every))
+        finished = list(map(finished_again, every, job.answers(every)))
+        judge = timed(judge_of(verifier), verdict_seconds)
+        found = iter(judged(finished, {benchmark.name: judge}))
         rows = {
             pair: [
-                Answered(item, request, answer)
+                Answered(item, request, next(found))
                 for item, request in zip(items, requests, strict=True)
-                for answer in next(found)
+                for _ in request.numbers
             ]
             for pair, requests in asked.items()
         }

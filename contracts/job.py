@@ -5,7 +5,8 @@ from typing import Literal
 
 from contracts.artifact import Record
 
-PART = "part:"  # how an evaluation knows what is answered already
+# How an evaluation knows what is answered already, and what a judge replied to it.
+PART, REPLIES = "part:", "replies:"
 STAGE_MODULE = "training.stage"  # run as `python -m training.stage JOB.json`
 PREEMPTED_EXIT_CODE = 75  # sysexits.h, EX_TEMPFAIL: the same job may be tried again
 
@@ -18,7 +19,8 @@ class Job(Record):
         recipe: The resolved recipe, a JSON file.
         inputs: Local folders by name. curate: `policy`, `source:<name>` and `benchmark:<name>`;
             training: `policy`, `data`; evaluate: policies by their names, `benchmark:<name>`, and
-            `part:<policy>/<benchmark>` for what is answered already.
+            `part:<policy>/<benchmark>` and `replies:<policy>/<benchmark>` for what is answered
+            already.
         output: The folder to fill; empty at the start.
         outcome: Where to write how it ended, an `Outcome`.
         checkpoints: Folder for step checkpoints, or chunks of responses; None saves none.

@@ -9,7 +9,7 @@ artifact's address is known when it ends.
 from prefect.events import emit_event
 
 from contracts.artifact import Artifact
-from contracts.job import PART
+from contracts.job import PART, REPLIES
 from infra.store import Store
 
 MATERIALIZED = "prefect.asset.materialization.succeeded"
@@ -38,7 +38,7 @@ def emit_asset(store: Store, artifact: Artifact, *, reused: bool) -> None:
         related=[
             {"prefect.resource.id": source.uri, "prefect.resource.role": "asset"}
             for name, source in manifest.inputs.items()
-            if not name.startswith(PART)  # an evaluation's own, dozens of them
+            if not name.startswith((PART, REPLIES))  # an evaluation's own, dozens of them
         ],
         payload={
             "kind": artifact.kind,

@@ -41,6 +41,7 @@ from tasks.inputs import (
     wanted_model,
 )
 from tasks.keys import Reuse, name_key
+from tasks.parts import ENDPOINT_FILE
 from tasks.plan import check_machine
 from tasks.pools import check_pools, check_store_is_shared, pools_of
 from tasks.prepare import check_endpoint, check_judge, read_recipe
@@ -52,7 +53,6 @@ from training.recipe.endpoint import EndpointRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 from training.recipe.recipe import ModelRecipe, Recipe, load_recipe
 
-ENDPOINT_FILE = "endpoint.json"  # as `training.evaluation.run` reads it
 MODEL_RULE = (
     "a model is RUN or RUN/STAGE of this store, an artifact's URI, a folder (`/...`, `./...`), "
     "s3://bucket/prefix, a hub's owner/name, or an endpoint with its model, http://host/v1#MODEL"

@@ -17,10 +17,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from contracts.errors import DamagedError, StoreError
-from contracts.provenance import Provenance
+from contracts.provenance import Ingredients, Provenance
 from infra.names import chunks_key
 from infra.store import Store
+from tasks.keys import counts_verdicts
 from tasks.uploads import Say, Uploads
+from training.sampling.schema import UNVERIFIED
 
 # Fewer and larger uploads are read sooner; what lies between two of them may be lost.
 UPLOAD_SECONDS = 8.0
@@ -90,16 +92,20 @@ class ChunkUploads(Uploads):
         shutil.rmtree(taken)
 
 
-def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> Path | None:
+def stored_chunks(
+    store: Store, keys: Sequence[str], folder: Path, say: Say, *, made_of: Ingredients
+) -> Path | None:
     """Fetches the responses that a stage has collected so far, and what it found in shards.
 
-    A damaged file is left out: its requests are asked again, and answered the same.
+    A damaged file is left out: its requests are asked again, and answered the same. Verdicts of
+    other code, or by other rules, do not count: such responses are verified again.
 
     Args:
         store: Where they lie.
         keys: Under which they lie.
         folder: Receives the verified copies, a folder each; must not exist.
         say: Told of each one that is left out, and of how many responses there are.
+        made_of: The ingredients of the stage.
 
     Returns:
         The folder; None if there is nothing.
@@ -107,7 +113,7 @@ def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> 
     Raises:
         StoreError: The store cannot be reached.
     """
-    copies = list(_verified(store, keys, folder, say))
+    copies = list(_intact(store, keys, folder, say, made_of))
     if not copies:
         return None
     chunks = [path for copy in copies for path in copy.glob(f"{RESPONSES}*")]
@@ -119,11 +125,15 @@ def stored_chunks(store: Store, keys: Sequence[str], folder: Path, say: Say) -> 
     return folder
 
 
-def _verified(store: Store, keys: Sequence[str], folder: Path, say: Say) -> Iterator[Path]:
+def _intact(
+    store: Store, keys: Sequence[str], folder: Path, say: Say, made_of: Ingredients
+) -> Iterator[Path]:
     stored = chain.from_iterable(store.history(chunks_key(key)) for key in keys)
     for number, artifact in enumerate(stored):
         copy = folder / f"{number:06d}"
         try:
+            if not counts_verdicts(store.manifest(artifact).ingredients, made_of):
+                copy = folder / UNVERIFIED / f"{number:06d}"
             store.copy(artifact, copy)
         except DamagedError as error:
             shutil.rmtree(copy, ignore_errors=True)

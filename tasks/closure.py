@@ -25,13 +25,14 @@ ENTRIES: Mapping[str, str] = {
     "rl": "training.grpo.train",
     "evaluate": "training.evaluation.run",
 }
-# What answers problems and verifies the answers.
-SAMPLING = (
-    "training.sampling.job",
-    "training.sampling.problems",
-    "training.rollout.engine",
-    "training.answers",
-)
+# What answers, and nothing of what verifies: an engine of ours, whose lots decide the last bits, or
+# an endpoint; and how it is written down.
+ANSWERING = ("training.rollout.engine", "training.sampling.lots", "training.sampling.schema")
+ASKING_AN_ENDPOINT = ("training.rollout.http_engine", "training.sampling.schema")
+# What compares answers with references.
+VERIFYING = ("training.answers", "training.sampling.verdicts")
+# What makes an evaluation's prompts of the benchmarks' rows.
+PROMPTS = ("training.evaluation.registry",)
 # What looks through a shard of rows.
 SHARDS = ("training.curation.row_steps", "training.curation.prompt_lengths")
 # An engine that a recipe may choose, and that is not even imported otherwise.
@@ -54,9 +55,21 @@ def stage_modules(kind: str, engine: str, root: Path = PROJECT_ROOT) -> dict[str
     return module_closure([ENTRIES[kind]], root, without=_unused(engine))
 
 
-def sampling_modules(engine: str, root: Path = PROJECT_ROOT) -> dict[str, str]:
-    """As `stage_modules`, of sampling alone: with the same ones, responses and verdicts are."""
-    return module_closure(SAMPLING, root, without=_unused(engine))
+def answering_modules(engine: str | None, root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of what decides an answer to a prompt; None is an endpoint."""
+    if engine is None:
+        return module_closure(ASKING_AN_ENDPOINT, root, without=set(CHOSEN_ENGINES.values()))
+    return module_closure(ANSWERING, root, without=_unused(engine))
+
+
+def verifying_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of what decides curation's verdicts."""
+    return module_closure(VERIFYING, root, without=set(CHOSEN_ENGINES.values()))
+
+
+def prompt_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of what decides an evaluation's prompts, and holds rules, too."""
+    return module_closure(PROMPTS, root, without=set(CHOSEN_ENGINES.values()))
 
 
 def shard_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:

@@ -236,7 +236,8 @@ def _has_served(store: Store, artifact: Artifact) -> bool:
     made_of = manifest.ingredients
     # By their files: an older version stored shards as `chunks`, too.
     holds_responses = any(file.path.startswith(RESPONSES) for file in manifest.files)
-    if made_of is None or (holds_responses and not made_of.salt):
+    stays = holds_responses and made_of is not None and made_of.stage == "curate"
+    if made_of is None or (stays and not made_of.salt):
         return False
     return store.find(stage_key(made_of)) is not None
 

@@ -17,9 +17,16 @@ from typing import Any, Literal
 from contracts.artifact import Artifact
 from contracts.provenance import Ingredients
 from infra.store import Store
-from tasks.closure import outside_modules, sampling_modules, shard_modules, stage_modules
+from tasks.closure import (
+    answering_modules,
+    outside_modules,
+    shard_modules,
+    stage_modules,
+    verifying_modules,
+)
 from training.recipe.curation import GRADER, own_steps
-from training.recipe.effects import result_fields
+from training.recipe.effects import QUESTIONS, result_fields
+from training.recipe.evaluation import BenchmarkRecipe
 from training.recipe.recipe import Recipe
 from training.recipe.stages import custom_rewards, sets_of
 
@@ -33,8 +40,10 @@ LIBRARIES = (
     *("math-verify", "latex2sympy2-extended", "sympy", "mpmath"),
 )
 
-# The recipe's fields that decide how a model answers and what is right, settings of sampling apart.
-ASKING_FIELDS = ("seed", "system_prompt", "model", "rollout", "answers")
+# The recipe's fields that decide how a model answers, settings of sampling apart: an endpoint, an
+# engine of ours.
+ENDPOINT_FIELDS = ("seed", "system_prompt")
+ANSWERING_FIELDS = (*ENDPOINT_FIELDS, "model", "rollout")
 # Those that decide what is found in a shard of rows, settings of the steps apart.
 SHARD_FIELDS = ("system_prompt", "model", "answers", "benchmarks")
 
@@ -76,31 +85,60 @@ def recipe_key(made_of: Ingredients) -> str:
 def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
     """The keys of the responses that a stage goes on with, those that it adds to first.
 
-    Evaluation's are its own, and go when it is finished. Curation's stay, for other curations: a
-    response and its verdict depend on the model, how it is asked and judged, the seed and the code
-    of all that, and each request has a key of its own, of its prompt and the sampling settings. A
+    Evaluation's count for whoever asks the same models the same, whatever the judge and the rules,
+    and go when it is finished. Curation's stay, for other curations: a response depends on the
+    model, how it is asked, the seed and the code of all that, and each request is found by its
+    prompt and the sampling settings. Whether its verdict counts, too, `counts_verdicts` says. A
     grader's lie with the base model's, and those of the base model alone count with any grader.
 
     Args:
         recipe: The resolved recipe.
         made_of: The ingredients of a stage of it that samples.
     """
-    if made_of.stage != "curate":
-        return [stage_key(made_of)]
+    if made_of.stage == "evaluate":
+        engine = recipe.rollout.engine
+        whole: dict[str, Any] = {
+            "recipe": {name: made_of.recipe[name] for name in ANSWERING_FIELDS},
+            "asked": [asked_fields(recipe, one) for one in recipe.evaluation.benchmarks],
+            "inputs": list(made_of.inputs.items()),
+            "modules": answering_modules(engine) | answering_modules(None),
+            "salt": made_of.salt,
+        }
+        return [name_key("responses", json.dumps(whole, sort_keys=True))]
     alone: dict[str, Any] = {
-        "recipe": {name: made_of.recipe[name] for name in ASKING_FIELDS},
+        "recipe": {name: made_of.recipe[name] for name in ANSWERING_FIELDS},
         "policy": made_of.inputs["policy"],
-        "modules": sampling_modules(recipe.rollout.engine),
+        "modules": answering_modules(recipe.rollout.engine),
         "salt": made_of.salt,
     }
     asked = [alone]
     if recipe.curation.grader is not None:
         fields = result_fields(recipe, "curate")["curation"]["grader"]
         by = {name: fields[name] for name in ("model", "rollout")}
-        modules = sampling_modules(recipe.grader_rollout.engine)
+        modules = answering_modules(recipe.grader_rollout.engine)
         # Beside the base's modules: its responses lie under this key, too.
         asked.insert(0, alone | {"grader": [made_of.inputs[GRADER], by, modules]})
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
+
+
+def counts_verdicts(before: Ingredients | None, now: Ingredients) -> bool:
+    """Whether responses of a curation were verified as another one would verify them."""
+    if before is None or before.recipe.get("answers") != now.recipe["answers"]:
+        return False
+    verifying = verifying_modules()
+    return {name: before.modules.get(name) for name in verifying} == verifying
+
+
+def asked_fields(recipe: Recipe, benchmark: BenchmarkRecipe) -> dict[str, Any]:
+    """What the recipe says of how a benchmark is asked, and nothing of how it is scored."""
+    evaluation = recipe.evaluation
+    return {
+        **{name: getattr(benchmark, name) for name in QUESTIONS},
+        "max_response_tokens": evaluation.max_response_tokens,
+        "samples_per_problem": evaluation.samples_of(benchmark),
+        "temperature": evaluation.temperature_of(benchmark),
+        "top_p": evaluation.top_p_of(benchmark),
+    }
 
 
 def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:

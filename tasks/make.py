@@ -16,14 +16,14 @@ from contracts.run_record import StageKind
 from infra.cluster.executor import RayExecutor
 from infra.inputs.folder import stage_folder
 from infra.launcher import CHECKPOINTS, Executor, Metrics, Resources, new_job
+from infra.names import chunks_key
 from infra.sinks.choose import openers
 from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.keys import responses_keys, shards_key, stage_key
-from tasks.parts import FOLDER as PARTS
-from tasks.parts import Parts, find_parts, publish_parts
+from tasks.parts import PARTS_FOLDER, REPLIES_FOLDER, Parts, find_parts, publish_parts
 from tasks.placement import executor_of
 from tasks.rollouts import RolloutsWatch
 from tasks.run import Run
@@ -174,7 +174,8 @@ def make_once(
     if parts is not None:
         answers, is_whole = publish_parts(run, store, parts, inputs, job.output)
         made |= answers
-        shutil.rmtree(job.output / PARTS, ignore_errors=True)  # there may be none
+        for folder in (PARTS_FOLDER, REPLIES_FOLDER):
+            shutil.rmtree(job.output / folder, ignore_errors=True)  # there may be none
     makes, provenance = MAKES[kind], run.provenance(name, made, made_of)
     artifact = store.publish(
         job.output,
@@ -185,6 +186,8 @@ def make_once(
     )
     if is_whole:
         drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
+        if parts is not None:
+            store.drop(chunks_key(responses_keys(run.recipe, made_of)[0]))
     shutil.rmtree(work)
     return artifact
 
@@ -208,7 +211,7 @@ def _attempt(
     if kind in ("curate", "evaluate"):
         keys = responses_keys(run.recipe, made_of)
         shards = shards_key(run.recipe, made_of)
-        uploads, start = _saving_responses(store, provenance, keys, shards, work, display)
+        uploads, start = _saving_responses(store, provenance, made_of, keys, shards, work, display)
     else:
         uploads, start = _saving_steps(run, store, provenance, stage_key(made_of), work, display)
     needed = inputs if parts is None else parts.needed(inputs)
@@ -268,6 +271,7 @@ def _sinks(
 def _saving_responses(
     store: Store,
     provenance: Provenance,
+    made_of: Ingredients,
     keys: Sequence[str],
     shards: str | None,
     work: Path,
@@ -281,7 +285,8 @@ def _saving_responses(
         shards_key=shards,
     )
     found = [*keys, *([shards] if shards else [])]
-    folder = stored_chunks(store, found, work / "resume-chunks", display.say)
+    place = work / "resume-chunks"
+    folder = stored_chunks(store, found, place, display.say, made_of=made_of)
     return uploads, ResumePoint(folder=folder)
 
 

@@ -17,7 +17,15 @@ from infra.names import chunks_key
 from infra.settings import Settings
 from infra.store import Store
 from tasks.inputs import Inputs, resolve
-from tasks.keys import Reuse, find_finished, history_key, ingredients, input_digests, stage_key
+from tasks.keys import (
+    Reuse,
+    find_finished,
+    history_key,
+    ingredients,
+    input_digests,
+    responses_keys,
+    stage_key,
+)
 from tasks.parts import find_parts
 from tasks.run import Run
 from training.recipe.recipe import Recipe
@@ -141,7 +149,7 @@ def _stage_status(
         yield StageStatus(stage, "runs", "nothing is reused")
     elif steps := store.steps(stage_key(made_of)):
         yield StageStatus(stage, "resumes", f"after step {steps[-1]}", assumes)
-    elif store.has_entries(chunks_key(stage_key(made_of))):
+    elif kind == "evaluate" and store.has_entries(chunks_key(responses_keys(recipe, made_of)[0])):
         yield StageStatus(stage, "resumes", "with the responses that are in the store", assumes)
     elif kind == "evaluate" and (parts := find_parts(store, recipe, given, reuse)).found:
         yield StageStatus(stage, "runs", f"{parts} are in the store", assumes)

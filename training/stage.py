@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contracts.errors import Preempted, RecipeError, RevisualError
-from contracts.job import PART, PREEMPTED_EXIT_CODE, Job, Outcome
+from contracts.job import PART, PREEMPTED_EXIT_CODE, REPLIES, Job, Outcome
 from contracts.secrets import mask_logs_and_tracebacks
 from training.recipe.recipe import Recipe, parse_recipe
 
@@ -36,13 +36,21 @@ def run(job: Job) -> None:
         pairs = [
             (policy, one.name) for policy in job.policies for one in recipe.evaluation.benchmarks
         ]
-        names = {pair: PART + "/".join(pair) for pair in pairs}
+        kept = {
+            kind: {
+                pair: job.inputs[name]
+                for pair in pairs
+                if (name := kind + "/".join(pair)) in job.inputs
+            }
+            for kind in (PART, REPLIES)
+        }
         evaluate(
             recipe,
             {policy: job.inputs.get(policy) for policy in job.policies},
             job.output,
             folders=job.inputs,
-            parts={pair: job.inputs[name] for pair, name in names.items() if name in job.inputs},
+            parts=kept[PART],
+            replies=kept[REPLIES],
             save=job.checkpoints,
             resume=job.resume,
         )

@@ -55,7 +55,7 @@ def num_prompts(services, evaluation: dict) -> int:
     """How many prompts an evaluation asked that no other had asked before, by its log."""
     artifact = Artifact.model_validate(evaluation["artifact"])
     log = services.settings.store().fetch(artifact, only=["log.txt"]) / "log.txt"
-    (found,) = re.findall(r"(\d+) prompts, \d+ responses to draw", log.read_text())
+    (found,) = re.findall(r"(\d+) requests, \d+ responses to draw", log.read_text())
     return int(found)
 
 

@@ -8,11 +8,13 @@ from infra.names import chunks_key
 from infra.store import Store
 from tasks.chunks import ChunkUploads, stored_chunks
 from tasks.garbage import find_garbage, remove
-from tasks.keys import name_key, stage_key
+from tasks.keys import ingredients, name_key, stage_key
 from tasks.uploads import Retention
-from training.sampling.chunks import write_chunk
+from tests.tasks.machine import recipe
+from training.sampling.chunks import read_chunks, write_chunk
 
 KEY = "c" * 64
+MADE_OF = ingredients(recipe(), "curate", "curate", {"policy": "a" * 64})
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def store_chunks(store, folder, numbers):
 def stored(store, folder):
     """The names of the chunks that come back, and what was said of the others."""
     said = []
-    found = stored_chunks(store, [KEY], folder, said.append)
+    found = stored_chunks(store, [KEY], folder, said.append, made_of=MADE_OF)
     names = [] if found is None else sorted(path.name for path in found.rglob("*.parquet"))
     return names, said
 
@@ -74,6 +76,20 @@ def test_what_was_saved_comes_back_and_half_a_chunk_does_not(store, saved, tmp_p
     assert names == ["chunk-1.parquet", "chunk-2.parquet", "chunk-7.parquet"]
     assert said == ["Going on with 10 responses"]
     assert store.steps(KEY) == [] and store.find(KEY) is None
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_verdicts_of_other_code_do_not_count(is_edited, store, saved, tmp_path):
+    modules = MADE_OF.modules | ({"training.answers.verifier": "0" * 64} if is_edited else {})
+    before = Provenance(ingredients=MADE_OF.model_copy(update={"modules": modules}))
+    save(saved, 2)
+    with ChunkUploads(store, KEY, saved, provenance=before, say=str):
+        pass
+    folder = stored_chunks(store, [KEY], tmp_path / "back", str, made_of=MADE_OF)
+    (rows,) = read_chunks([folder])
+    assert [(row["text"], row["outcome"]) for row in rows] == [
+        ("5", None if is_edited else "right")
+    ] * 2
 
 
 @pytest.mark.fault(
@@ -130,23 +146,24 @@ def test_chunks_stay_until_their_stage_is_finished(store, saved, tmp_path):
 
 @pytest.mark.parametrize("is_finished", [True, False])
 @pytest.mark.parametrize(
-    ("kind", "files", "salt"),
+    ("stage", "kind", "files", "salt"),
     [
-        ("chunks", "chunk-", ""),
-        ("chunks", "chunk-", "run"),
-        ("shards", "shard-", ""),
-        ("chunks", "shard-", ""),
+        ("curate", "chunks", "chunk-", ""),
+        ("curate", "chunks", "chunk-", "run"),
+        ("curate", "shards", "shard-", ""),
+        ("curate", "chunks", "shard-", ""),
+        ("evaluate", "chunks", "chunk-", ""),
     ],
 )
-def test_what_a_curation_leaves_goes_when_nobody_goes_on_with_it(
-    kind, files, salt, is_finished, store, saved
+def test_what_a_stage_leaves_goes_when_nobody_goes_on_with_it(
+    stage, kind, files, salt, is_finished, store, saved
 ):
-    """Its responses count for other curations, unless they are those of a run by itself.
+    """A curation's responses count for others, unless they are those of a run by itself.
 
     Before shards had a kind of their own, they were stored as `chunks`.
     """
     inputs = {"policy": "b" * 64, "source:words": "a" * 64}
-    made_of = Ingredients(stage="curate", recipe={"seed": 1}, inputs=inputs, modules={}, salt=salt)
+    made_of = Ingredients(stage=stage, recipe={"seed": 1}, inputs=inputs, modules={}, salt=salt)
     save(saved, 1)
     (saved / "chunk-1.parquet").rename(saved / f"{files}1.parquet")
     left = store.publish(saved, kind, Provenance(ingredients=made_of))
@@ -156,7 +173,7 @@ def test_what_a_curation_leaves_goes_when_nobody_goes_on_with_it(
         made = store.publish(saved, "dataset", Provenance(), key=stage_key(made_of))
         store.publish(saved, "run", Provenance(inputs={"data": made}), key="7" * 64)
     garbage = find_garbage(store, retention=Retention(1), min_age_seconds=0.0)
-    goes = is_finished and (files, salt) != ("chunk-", "")
+    goes = is_finished and (stage, files, salt) != ("curate", "chunk-", "")
     assert (left.uri in {one.uri for one in garbage}) is goes
     remove(store, garbage)
     assert store.has_entries(key) is not goes

@@ -9,7 +9,16 @@ from functools import cache
 import pytest
 
 from infra.settings import PROJECT_ROOT
-from tasks.closure import ENTRIES, PACKAGES, SCHEMA, module_closure, stage_modules, syntax_digest
+from tasks.closure import (
+    ENTRIES,
+    PACKAGES,
+    SCHEMA,
+    answering_modules,
+    module_closure,
+    prompt_modules,
+    stage_modules,
+    syntax_digest,
+)
 
 INSIDE = {
     "curate": "training.curation.selection",
@@ -52,6 +61,16 @@ def test_another_line_of_code_inside_changes_that_modules_digest_alone(copy, kin
     append(copy, INSIDE[kind], "\nCHANGED = 1\n")
     before, after = stage_modules(kind, "transformers"), stage_modules(kind, "transformers", copy)
     assert {name for name in before if before[name] != after[name]} == {INSIDE[kind]}
+
+
+@pytest.mark.parametrize("engine", ["transformers", "vllm", None])
+def test_no_rule_is_among_what_decides_an_answer(engine):
+    found = answering_modules(engine)
+    rules = ("training.answers", "training.evaluation", "training.sampling.verdicts")
+    assert not [name for name in found if name.startswith(rules)]
+    asks = "http_engine" if engine is None else f"{engine}_engine"
+    assert {"training.rollout.draw", f"training.rollout.{asks}"} <= found.keys()
+    assert "training.evaluation.official.aime24" in prompt_modules()
 
 
 def test_code_that_is_edited_in_the_life_of_a_process_is_noticed(copy, monkeypatch):

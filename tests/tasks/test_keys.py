@@ -8,8 +8,9 @@ from contracts.provenance import Provenance
 from infra.settings import PROJECT_ROOT
 from infra.store import Store
 from tasks import keys
-from tasks.closure import sampling_modules
+from tasks.closure import answering_modules
 from tasks.keys import (
+    counts_verdicts,
     ingredients,
     input_digests,
     library_versions,
@@ -183,7 +184,7 @@ def responses(of=None, salt="", **inputs):
     return responses_keys(of or recipe(), made_of("curate", of=of, salt=salt, **given))
 
 
-def test_responses_are_kept_for_every_curation_that_asks_and_judges_alike():
+def test_responses_are_kept_for_every_curation_that_asks_alike():
     (kept,) = responses()
     other_sets = [one | {"max_pass_rate": 0.3} for one in recipe().model_dump()["curation"]["sets"]]
     for same in (
@@ -191,20 +192,68 @@ def test_responses_are_kept_for_every_curation_that_asks_and_judges_alike():
         responses(of=changed("curation", max_response_tokens=32)),  # each request tells it
         responses(of=recipe(gates={})),
         responses(**{"source:words": "b" * 64}),
+        responses(of=recipe(answers={"accept_rounded": True})),  # they are verified again
     ):
         assert same == [kept]
     for other in (
         responses(of=recipe(seed=1)),
         responses(of=recipe(system_prompt="Other.")),
         responses(of=changed("model", dtype="bfloat16")),
-        responses(of=recipe(answers={"accept_rounded": True})),
         responses(of=recipe(rollout={"engine": "vllm"})),
         responses(policy="c" * 64),
         responses(salt="this-run-only"),
     ):
         assert other != [kept]
     assert kept != key("curate", policy="a" * 64)
-    assert responses_keys(recipe(), made_of("evaluate")) == [key("evaluate")]
+
+
+def test_verdicts_count_for_whoever_verifies_alike():
+    def curation(of=None):
+        return made_of("curate", of=of, policy="a" * 64)
+
+    def edited(module):
+        before = curation()
+        return before.model_copy(update={"modules": before.modules | {module: "0" * 64}})
+
+    assert counts_verdicts(curation(), curation(of=changed("curation", max_response_tokens=9)))
+    assert counts_verdicts(edited("training.curation.selection"), curation())
+    for module in ("training.answers.verifier", "training.sampling.verdicts"):
+        assert module in curation().modules and not counts_verdicts(edited(module), curation())
+    assert not counts_verdicts(curation(), curation(of=recipe(answers={"accept_rounded": True})))
+    assert not counts_verdicts(None, curation())
+
+
+def test_an_evaluations_responses_count_whatever_the_rules_and_the_judge(monkeypatch):
+    def kept(salt="", of=None, **inputs):
+        given = {"base": "a" * 64} | inputs
+        return responses_keys(of or recipe(), made_of("evaluate", of=of, salt=salt, **given))
+
+    def evaluation(**changes):
+        return changed("evaluation", **changes)
+
+    judge = {"address": "http://127.0.0.1:1/v1", "model": "judge"}
+    sources = [one | {"num_planted": 0} for one in recipe().model_dump()["sources"]]
+    fewer = recipe().evaluation.model_dump() | {"benchmarks": [{"name": "pocket_text"}]}
+    before = kept()
+    for same in (
+        kept(of=evaluation(judge=judge)),
+        kept(of=recipe(answers={"accept_rounded": True})),
+        kept(of=recipe(hardware={"num_processes": 2})),
+    ):
+        assert same == before
+    for other in (
+        kept(of=evaluation(max_response_tokens=9)),
+        kept(of=recipe(sources=sources, evaluation=fewer)),
+        kept(of=recipe(system_prompt="Other.")),
+        kept(of=recipe(rollout={"engine": "vllm"})),
+        kept(base="b" * 64),
+        kept(later="b" * 64),
+        kept(salt="this-run-only"),
+    ):
+        assert other != before
+    code = keys.stage_modules
+    monkeypatch.setattr(keys, "stage_modules", lambda *names: code(*names) | {"a rule": "0" * 64})
+    assert kept() == before != [key("evaluate", base="a" * 64)]
 
 
 def test_a_graders_responses_lie_apart_and_the_base_models_count_with_any():
@@ -224,9 +273,9 @@ def test_the_bases_engine_counts_where_the_grader_has_another(monkeypatch):
     before = responses(of=read, **{"model:grader": "b" * 64})
 
     def changed_vllm(engine):
-        return sampling_modules(engine) | ({"its": "code"} if engine == "vllm" else {})
+        return answering_modules(engine) | ({"its": "code"} if engine == "vllm" else {})
 
-    monkeypatch.setattr(keys, "sampling_modules", changed_vllm)
+    monkeypatch.setattr(keys, "answering_modules", changed_vllm)
     after = responses(of=read, **{"model:grader": "b" * 64})
     assert not {*before} & {*after}
 

@@ -27,7 +27,7 @@ from training.sampling.chunks import Measure
 from training.sampling.problems import request_of
 
 STEP = steps.DIFFICULTY
-GRADER = "grader/"  # how the ids of its requests begin: the base is asked the same questions
+GRADER = "grader/"  # who is asked, and how the ids begin: the base is asked the same questions
 NUM_LEVELS = 10
 NOT_VERIFIED = "no answer was verified"
 TOO_LONG_TO_GRADE = "prompt too long for the grader"
@@ -86,7 +86,7 @@ def grade_requests(
         The request by the problem's place.
     """
     return {
-        place: replace(asked, id=f"{GRADER}{row['id']}")
+        place: replace(asked, id=f"{GRADER}{row['id']}", asked=GRADER)
         for place, (row, rate) in enumerate(zip(problems, rates.tolist(), strict=True))
         if row["level"] is None
         and any(  # none does where the rate is NaN

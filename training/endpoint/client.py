@@ -30,6 +30,10 @@ LIST_SECONDS = 30.0
 MAX_QUOTED_CHARACTERS = 200
 # Another try may go well, as it may after any 5xx. 425 is `too early`.
 _AGAIN = {408, 409, 425, 429}
+# How much longer each wait is than the one before. A limit of so much a minute does not say when
+# the minute is over: by default the four waits, of 1, 5, 25 and 125 s, half as long at least, last
+# longer than that.
+_GROWTH, _LIMITED_GROWTH = 2.0, 5.0
 _REFUSED = {401, 403}
 # No other address is ever followed: the key would go there, too.
 _MOVED = range(300, 400)
@@ -46,9 +50,11 @@ class Refused(Unanswered):
 class _Again(Exception):
     """A try failed, and another may not."""
 
-    def __init__(self, why: str, after_seconds: float | None = None) -> None:
+    def __init__(
+        self, why: str, after_seconds: float | None = None, growth: float = _GROWTH
+    ) -> None:
         super().__init__(why)
-        self.after_seconds = after_seconds
+        self.after_seconds, self.growth = after_seconds, growth
 
 
 class EndpointClient:
@@ -146,7 +152,7 @@ class EndpointClient:
             except _Again as trouble:
                 if attempt == self._connection.retries:
                     raise Unanswered(str(trouble)) from trouble
-                await asyncio.sleep(self._delay_seconds(attempt, trouble.after_seconds))
+                await asyncio.sleep(self._delay_seconds(attempt, trouble))
         raise AssertionError("the last attempt returns or raises")
 
     async def _once(
@@ -186,7 +192,9 @@ class EndpointClient:
         text = " ".join(data[: 8 * MAX_QUOTED_CHARACTERS].decode("utf-8", "replace").split())
         said = marked(without_secrets(text))[:MAX_QUOTED_CHARACTERS]
         if code in _AGAIN or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _Again(f"status {code}", _retry_after(response.headers.get("retry-after")))
+            growth = _LIMITED_GROWTH if code == HTTPStatus.TOO_MANY_REQUESTS else _GROWTH
+            after_seconds = _retry_after(response.headers.get("retry-after"))
+            return _Again(f"status {code}", after_seconds, growth)
         if code in _REFUSED:
             name = self._connection.key_variable
             return self._error(
@@ -203,11 +211,11 @@ class EndpointClient:
             )
         return Refused(f"status {code}: {said}")
 
-    def _delay_seconds(self, attempt: int, asked_seconds: float | None) -> float:
-        """What the endpoint asks for, else twice as long each time; with jitter, up to a bound."""
-        doubled = self._connection.backoff_seconds * 2.0**attempt
-        delay = doubled * float(self._generator.uniform(0.5, 1.0))
-        return min(MAX_DELAY_SECONDS, max(delay, asked_seconds or 0.0))
+    def _delay_seconds(self, attempt: int, trouble: _Again) -> float:
+        """What the endpoint asks for, else longer each time; with jitter, up to a bound."""
+        grown = self._connection.backoff_seconds * trouble.growth**attempt
+        delay = grown * float(self._generator.uniform(0.5, 1.0))
+        return min(MAX_DELAY_SECONDS, max(delay, trouble.after_seconds or 0.0))
 
     def _error(self, what: str, *, rule: str, fix: str) -> InputError:
         return InputError(

@@ -68,6 +68,7 @@ def requests_of(
             settings=settings,
             reference=item.rule.to_json(),
             judge=benchmark.name,
+            asked=policy,
         )
         for item in items
     ]

@@ -6,7 +6,6 @@ itself, or that is talked into a verdict by the response, gains nothing. What it
 is counted and not guessed.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,10 @@ from typing import Literal
 import numpy as np
 
 from training.answers import MAX_ANSWER_CHARS, Outcome, Verifier
-from training.evaluation.items import Item, Rule
+from training.evaluation.items import Item
 from training.evaluation.verdicts import judge as judge_by_rules
 from training.recipe.endpoint import JudgeRecipe
-from training.rollout.protocol import Prompt, Request, SamplingSettings
-from training.sampling.chunks import Answer
-from training.sampling.verdicts import Judge
+from training.rollout.protocol import Prompt, Request, Sample, SamplingSettings
 
 NAME = "judge:"  # among the judges of a sampling job; no benchmark has such a name
 MAX_SHOWN_CHARACTERS = 8000  # of a response; its end counts
@@ -108,44 +105,44 @@ def judge_request(recipe: JudgeRecipe, item: Item, response: str, asked_by: Requ
         asked_by: The request that it answers.
     """
     shown = response[-MAX_SHOWN_CHARACTERS:]
+    name = f"{recipe.model}/{recipe.prompt}"
     # No `format`: question and response may hold braces of their own.
     before, _, rest = PROMPTS[recipe.prompt].partition("{question}")
     between, _, after = rest.partition("{response}")
-    reference = {"rule": item.rule.to_json(), "question": item.prompt, "response": response}
     return Request(
-        id=f"{asked_by.id}/{recipe.model}/{recipe.prompt}",
+        id=f"{asked_by.id}/{name}",
         prompt=Prompt(f"{before}{item.prompt}{between}{shown}{after}"),
         settings=SamplingSettings(recipe.max_response_tokens, temperature=0.0),
-        reference=json.dumps(reference, ensure_ascii=False),
+        reference="",  # the reply is read, not compared
         judge=NAME,
+        asked=f"{NAME}{name}",
     )
 
 
-def judge_of_replies(verifier: Verifier) -> Judge:
-    """Verdicts on the answers that the judge found, by the rules of their items."""
+def opinions(
+    items: Sequence[Item], responses: Sequence[str], replies: Sequence[Sample], verifier: Verifier
+) -> list[Opinion]:
+    """What the judge's replies say of the responses, what it found scored by the items' rules.
 
-    def judge(requests: Sequence[Request], replies: Sequence[str]) -> list[Outcome]:
-        references = [json.loads(request.reference) for request in requests]
-        answers = [
-            read_reply(reply, reference["response"])[1]
-            for reply, reference in zip(replies, references, strict=True)
-        ]
-        return judge_by_rules(
-            [Rule.from_json(reference["rule"]) for reference in references],
-            ["" if answer is None else f"\\boxed{{{answer}}}" for answer in answers],
-            [reference["question"] for reference in references],
-            verifier,
-        )
-
-    return judge
-
-
-def opinion(answer: Answer, response: str) -> Opinion:
-    """What the judge's answer to a `judge_request` says of the response."""
-    if answer["failure"]:
-        return Opinion("failed", "", None, "unparseable", answer["failure"])
-    finding, found = read_reply(answer["text"], response)
-    return Opinion(finding, answer["text"], found, answer["outcome"])
+    Args:
+        items: What was asked [N].
+        responses: The responses to it [N].
+        replies: The judge's to the `judge_request` of each [N].
+        verifier: Decides what is equal in mathematics.
+    """
+    read = [read_reply(reply.text, text) for reply, text in zip(replies, responses, strict=True)]
+    outcomes = judge_by_rules(
+        [item.rule for item in items],
+        ["" if answer is None else f"\\boxed{{{answer}}}" for _, answer in read],
+        [item.prompt for item in items],
+        verifier,
+    )
+    return [
+        Opinion("failed", "", None, "unparseable", reply.failure)
+        if reply.failure
+        else Opinion(finding, reply.text, answer, outcome)
+        for reply, (finding, answer), outcome in zip(replies, read, outcomes, strict=True)
+    ]
 
 
 def compared(candidates: Sequence[int], num_samples: int, seed: int) -> list[int]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Literal, TypedDict
 
-import pyarrow.parquet as pq
 from datasets import Features, Value
 
 from training.answers import Outcome
@@ -115,14 +114,6 @@ PREDICTION_FEATURES = Features(
 def write_predictions(predictions: Iterable[Prediction], path: Path) -> None:
     """Writes predictions as one Parquet file; parent folders are created."""
     write_rows(predictions, PREDICTION_FEATURES, path)
-
-
-def read_predictions(path: Path, policy: str) -> list[Prediction]:
-    """The rows of a file that `write_predictions` wrote, under a policy's name of this run."""
-    rows = pq.read_table(path).to_pylist()
-    # Answers that a run takes whatever code drew them may be from before these were kept.
-    lacking = {"prompt": None, "num_prompt_tokens": None}
-    return [cast(Prediction, {**lacking, **row, "policy": policy}) for row in rows]
 
 
 def is_right(prediction: Judged) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from training.evaluation.asking import (
     requests_of,
 )
 from training.evaluation.items import Item
-from training.evaluation.judge import NAME, Opinion, judge_of_replies, opinion
-from training.evaluation.prediction import Prediction, read_predictions, write_predictions
+from training.evaluation.judge import Opinion, opinions
+from training.evaluation.parts import ANSWERS, REPLIES, Place, Questions, read_part, write_part
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.summary import write_scores
 from training.model.policy import load_policy
@@ -26,17 +27,19 @@ from training.recipe.recipe import Recipe
 from training.records import write_problems
 from training.rollout.engine import open_engine
 from training.rollout.http_engine import HttpEngine
-from training.rollout.protocol import Answerer, Request, RolloutEngine
+from training.rollout.protocol import Answerer, Finished, RolloutEngine, Sample
 from training.rollout.room import refuse_crowded, room_tokens
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
 from training.sampling.job import SamplingJob
+from training.sampling.verdicts import judged
 
 Benchmarks = Mapping[str, Sequence[Item]]
 # A policy that is not here but behind an endpoint: its folder holds this, an `EndpointRecipe`.
 ENDPOINT_FILE = "endpoint.json"
-PARTS, ANSWERS = "parts", "answers.parquet"
+# Below the output: what was asked this time, POLICY/BENCHMARK each.
+PARTS_FOLDER, REPLIES_FOLDER = "parts", "replies"
 
 
 def evaluate(
@@ -46,17 +49,20 @@ def evaluate(
     *,
     folders: Mapping[str, Path] | None = None,
     parts: Mapping[Pair, Path] | None = None,
+    replies: Mapping[Pair, Path] | None = None,
     save: Path | None = None,
     resume: Path | None = None,
 ) -> None:
     """Writes `predictions.parquet`, `scores.json`, `problems.parquet`, and `metrics.jsonl`.
 
     `scores.json` holds `scores`, one Score for each policy and benchmark, and `gains`, one Gain
-    for each policy after the base. What was asked this time lies in `parts/POLICY/BENCHMARK` as
-    well, each for itself: another evaluation takes it as one of its `parts`.
+    for each policy after the base. Where something was asked this time, all answers of the policy
+    to the benchmark lie in `parts/POLICY/BENCHMARK` as they came, and the judge's replies in
+    `replies/POLICY/BENCHMARK`: another evaluation takes them as its `parts` and `replies`. Verdicts
+    are made here, of all answers alike, by the rules as they are.
 
     All processes of a stage take part in the sampling; the first one asks and writes. A policy
-    that earlier attempts have asked everything is not loaded again.
+    that has been asked everything is not loaded again.
 
     Args:
         recipe: The run's recipe; `recipe.evaluation` names the benchmarks and the decoding.
@@ -67,6 +73,7 @@ def evaluate(
             that are generated.
         parts: What earlier evaluations have asked: folders with `answers.parquet`, by the names of
             policy and benchmark.
+        replies: What a judge said of these: folders with `replies.parquet`.
         save: Where chunks of responses are left while it runs; None saves none.
         resume: A folder with the chunks of earlier attempts.
 
@@ -77,16 +84,19 @@ def evaluate(
         InputError: An endpoint will not do, or has stopped answering.
         Preempted: The stage was told to stop.
     """
-    hardware, known = recipe.hardware, parts or {}
+    hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     is_writer = device.rank() == 0
     benchmarks = load_benchmarks(recipe.evaluation, folders or {}) if is_writer else {}
     # In the order of policies, then of the recipe's benchmarks.
     asked = {
-        (policy, one.name): requests_of(policy, one, benchmarks[one.name], recipe.evaluation)
-        for policy in policies
+        (policy, one.name): Questions(
+            requests_of(policy, one, benchmarks[one.name], recipe.evaluation),
+            _kept(parts or {}, (policy, one.name), ANSWERS),
+            singly=_is_endpoint(folder),
+        )
+        for policy, folder in policies.items()
         for one in (recipe.evaluation.benchmarks if is_writer else ())
-        if (policy, one.name) not in known
     }
     notice = Notice()
     with (
@@ -98,40 +108,55 @@ def evaluate(
         ) as verifier,
         SamplingJob(
             seed=recipe.seed,
-            judges={
-                **{each.name: judge_of(verifier) for each in recipe.evaluation.benchmarks},
-                NAME: judge_of_replies(verifier),
-            },
+            judges=None,
             log=MetricsLog(output / "metrics.jsonl" if is_writer else None),
             save=save,
             resume=resume,
             notice=notice,
         ) as job,
     ):
-        _ask_policies(recipe, policies, asked, job, is_writer=is_writer)
-        rows = _answered(benchmarks, asked, job)
-        opinions = _ask_judge(recipe, rows, job, is_writer=is_writer)
+        finished = _ask_policies(recipe, policies, asked, job, is_writer=is_writer)
+        for (policy, benchmark), questions in asked.items():
+            if questions.left:
+                path = output / PARTS_FOLDER / policy / benchmark / ANSWERS
+                write_part(finished[policy, benchmark], questions.kept, path)
+        with notice if save is not None else nullcontext():
+            rows = _judged(recipe, benchmarks, finished, verifier)
+        said = _ask_judge(recipe, rows, replies or {}, output, job, is_writer=is_writer)
         if is_writer:
-            fresh = {pair: predictions_of(pair, rows[pair], opinions[pair]) for pair in asked}
-            _write(recipe, list(policies), fresh, known, output)
+            with notice if save is not None else nullcontext():
+                found = _opinions(rows, said, verifier)
+            predictions = {pair: predictions_of(pair, rows[pair], found[pair]) for pair in asked}
+            write_scores(predictions, recipe, output)
             every = [item.problem for items in benchmarks.values() for item in items]
             write_problems(every, output / "problems.parquet")  # for the report
+
+
+def _is_endpoint(folder: Path | None) -> bool:
+    return folder is not None and (folder / ENDPOINT_FILE).is_file()
+
+
+def _kept(folders: Mapping[Pair, Path], pair: Pair, name: str) -> dict[Place, Sample]:
+    return read_part(folders[pair] / name) if pair in folders else {}
 
 
 def _ask_policies(
     recipe: Recipe,
     policies: Mapping[str, Path | None],
-    asked: Mapping[Pair, Sequence[Request]],
+    asked: Mapping[Pair, Questions],
     job: SamplingJob,
     *,
     is_writer: bool,
-) -> None:
+) -> dict[Pair, list[Finished]]:
+    """All answers of each policy to each benchmark, item by item; on the first process."""
     engine: RolloutEngine | None = None
-    sees = any(one.prompt.images for requests in asked.values() for one in requests)
+    left = {pair: questions.left for pair, questions in asked.items()}
+    every = [request for requests in left.values() for request in requests]
+    sees = any(request.prompt.images for request in every)
 
     def open_policy(folder: Path) -> Answerer:
         nonlocal engine
-        if (folder / ENDPOINT_FILE).is_file():
+        if _is_endpoint(folder):
             return _open_endpoint(folder, recipe, sees=sees)
         loaded = load_policy(folder, recipe.model, system_prompt=recipe.system_prompt)
         room = room_tokens(loaded, recipe.rollout)
@@ -140,11 +165,13 @@ def _ask_policies(
         return engine
 
     if is_writer:
-        job.start([request for requests in asked.values() for request in requests])
+        job.start(every)
     for policy, folder in policies.items():
         if folder is not None:
-            own = [one for pair, requests in asked.items() if pair[0] == policy for one in requests]
+            own = [one for pair, requests in left.items() if pair[0] == policy for one in requests]
             job.ask(own, partial(open_policy, folder))
+    drawn = {rows[0]["request"]: rows for rows in job.answers(every)}
+    return {pair: questions.finished(drawn) for pair, questions in asked.items()}
 
 
 def _open_endpoint(folder: Path, recipe: Recipe, *, sees: bool) -> HttpEngine:
@@ -158,43 +185,61 @@ def _open_endpoint(folder: Path, recipe: Recipe, *, sees: bool) -> HttpEngine:
     return engine
 
 
-def _answered(
-    benchmarks: Benchmarks, asked: Mapping[Pair, Sequence[Request]], job: SamplingJob
+def _judged(
+    recipe: Recipe,
+    benchmarks: Benchmarks,
+    finished: Mapping[Pair, Sequence[Finished]],
+    verifier: Verifier,
 ) -> dict[Pair, list[Answered]]:
-    """All responses of each policy to each benchmark, item by item."""
-    left = iter(job.answers([one for requests in asked.values() for one in requests]))
+    """Every answer with the rules' verdict."""
+    judges = {each.name: judge_of(verifier) for each in recipe.evaluation.benchmarks}
+    verdicts = iter(judged([one for own in finished.values() for one in own], judges))
     return {
         (policy, benchmark): [
-            Answered(item, request, answer)
-            for item, request in zip(benchmarks[benchmark], requests, strict=True)
-            for answer in next(left)
+            Answered(item, request, next(verdicts))
+            for item, (request, samples) in zip(benchmarks[benchmark], own, strict=True)
+            for _ in samples
         ]
-        for (policy, benchmark), requests in asked.items()
+        for (policy, benchmark), own in finished.items()
     }
 
 
+Said = Mapping[Pair, Mapping[int, Sample]]  # a judge's replies, by the responses' numbers
+
+
 def _ask_judge(
-    recipe: Recipe, rows: Mapping[Pair, Sequence[Answered]], job: SamplingJob, *, is_writer: bool
-) -> dict[Pair, dict[int, Opinion]]:
-    """The judge's opinions by pair and number of the response; none where there is no judge."""
+    recipe: Recipe,
+    rows: Mapping[Pair, Sequence[Answered]],
+    replies: Mapping[Pair, Path],
+    output: Path,
+    job: SamplingJob,
+    *,
+    is_writer: bool,
+) -> Said:
+    """The judge's replies by pair and number of the response; none where there is no judge."""
     judge = recipe.evaluation.judge
     if judge is None:
         return {pair: {} for pair in rows}
     asked = {pair: doubts(answered, judge, recipe.seed) for pair, answered in rows.items()}
-    # Equal requests are one.
-    requests = list({one.key: one for own in asked.values() for one in own.values()}.values())
+    kept = {pair: _kept(replies, pair, REPLIES) for pair in rows}
+    # Equal questions are one, whoever gave the response.
+    every = {one.prompt.digest: one for own in asked.values() for one in own.values()}
+    known = {place: reply for own in kept.values() for place, reply in own.items()}
+    questions = Questions([*every.values()], known, singly=True)
+    left = questions.left
     if is_writer:
-        job.start(requests)
-    job.ask(requests, partial(_open_judge, judge))
-    answers = {
-        request.key: found[0]
-        for request, found in zip(requests, job.answers(requests), strict=True)
-    }
+        job.start(left)
+    job.ask(left, partial(_open_judge, judge))
+    drawn = {found[0]["request"]: found for found in job.answers(left)}
+    said = {request.prompt.digest: one for request, (one,) in questions.finished(drawn)}
+    for (policy, benchmark), own in asked.items():
+        digests = dict.fromkeys(request.prompt.digest for request in own.values())
+        if any((digest, 0, 0) not in kept[policy, benchmark] for digest in digests):
+            found = [(every[digest], [said[digest]]) for digest in digests]
+            path = output / REPLIES_FOLDER / policy / benchmark / REPLIES
+            write_part(found, kept[policy, benchmark], path)
     return {
-        pair: {
-            number: opinion(answers[request.key], rows[pair][number].answer["text"])
-            for number, request in own.items()
-        }
+        pair: {number: said[request.prompt.digest] for number, request in own.items()}
         for pair, own in asked.items()
     }
 
@@ -205,22 +250,19 @@ def _open_judge(judge: JudgeRecipe) -> HttpEngine:
     return engine
 
 
-def _write(
-    recipe: Recipe,
-    policies: Sequence[str],
-    fresh: Mapping[Pair, Sequence[Prediction]],
-    known: Mapping[Pair, Path],
-    output: Path,
-) -> None:
-    for (policy, benchmark), rows in fresh.items():
-        # By whatever name another run knows the policy: the same answers, the same bytes.
-        nameless: list[Prediction] = [{**row, "policy": ""} for row in rows]
-        write_predictions(nameless, output / PARTS / policy / benchmark / ANSWERS)
-    predictions = {
-        (policy, one.name): fresh[policy, one.name]
-        if (policy, one.name) in fresh
-        else read_predictions(known[policy, one.name] / ANSWERS, policy)
-        for policy in policies
-        for one in recipe.evaluation.benchmarks
-    }
-    write_scores(predictions, recipe, output)
+def _opinions(
+    rows: Mapping[Pair, Sequence[Answered]], said: Said, verifier: Verifier
+) -> dict[Pair, dict[int, Opinion]]:
+    """What the judge's replies come to, by pair and number of the response."""
+    looked_at = [(pair, number) for pair, own in said.items() for number in own]
+    answered = [rows[pair][number] for pair, number in looked_at]
+    found = opinions(
+        [row.item for row in answered],
+        [row.answer["text"] for row in answered],
+        [said[pair][number] for pair, number in looked_at],
+        verifier,
+    )
+    by_pair: dict[Pair, dict[int, Opinion]] = {pair: {} for pair in said}
+    for (pair, number), opinion in zip(looked_at, found, strict=True):
+        by_pair[pair][number] = opinion
+    return by_pair

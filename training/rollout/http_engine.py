@@ -19,6 +19,9 @@ from training.runtime import device
 
 # So many questions in a row without an answer, each tried several times, are no accident.
 MAX_FAILURES_IN_A_ROW = 16
+# So many refusals with nothing answered in between may be of every question: a short one tells.
+MAX_REFUSED = 16
+SHORT_QUESTION = "What is 1 + 1?"
 POLL_SECONDS = 1.0  # in which a job hears that it was told to stop
 PROBE_SIDE = 32  # pixels
 
@@ -26,7 +29,9 @@ PROBE_SIDE = 32  # pixels
 class HttpEngine:
     """An `Answerer` that asks an endpoint, several questions at a time.
 
-    A question that stays without an answer is a sample with its `failure`; the job goes on.
+    A question that stays without an answer is a sample with its `failure`; the job goes on. That it
+    was refused is handed on when another question with the same settings is answered: only then is
+    it known to be the question's own affair, for which nobody asks it again.
 
     Args:
         endpoint: Where, and which model.
@@ -83,7 +88,8 @@ class HttpEngine:
         """
         client = EndpointClient(self._endpoint, self._connection, seed)
         waiting = (request for lot in lots for request in lot)
-        running: set[asyncio.Task[Finished]] = set()
+        running: set[asyncio.Task[tuple[Finished, bool]]] = set()
+        held: dict[SamplingSettings, list[Finished]] = {}  # what was refused
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             try:
@@ -94,6 +100,9 @@ class HttpEngine:
                         for request in islice(waiting, room)
                     }
                     if not running:
+                        for settings in [*held]:
+                            runner.run(self._require_answers(client, settings))
+                            yield held.pop(settings)
                         return
                     done, running = runner.run(
                         asyncio.wait(
@@ -103,27 +112,55 @@ class HttpEngine:
                     # Of each, or asyncio complains of those that nobody looked at.
                     if errors := [error for task in done if (error := task.exception())]:
                         raise errors[0]
-                    yield [task.result() for task in done]
+                    yield _known([task.result() for task in done], held)
+                    for settings in [one for one, own in held.items() if len(own) >= MAX_REFUSED]:
+                        runner.run(self._require_answers(client, settings))
+                        yield held.pop(settings)
             finally:
                 for task in running:
                     task.cancel()
                 runner.run(client.close())
 
-    async def _answer(self, client: EndpointClient, request: Request, seed: int) -> Finished:
-        """One request's samples, one after the other."""
-        settings = request.settings
-        return request, [
-            await self._sample(client, request, settings, _sample_seed(seed, request, number))
-            for number in range(settings.samples_per_prompt)
-        ]
+    async def _answer(
+        self, client: EndpointClient, request: Request, seed: int
+    ) -> tuple[Finished, bool]:
+        """One request's samples, one after the other, and whether one of them was refused."""
+        samples, is_refused = list[Sample](), False
+        for number in request.numbers:
+            body = self._body(request.prompt, request.settings, _sample_seed(seed, request, number))
+            try:
+                samples.append(await self._sample(client, body))
+            except Refused as error:
+                samples.append(Sample("", 0, truncated=False, failure=str(error)))
+                is_refused = True
+        return (request, samples), is_refused
 
-    async def _sample(
-        self, client: EndpointClient, request: Request, settings: SamplingSettings, seed: int
-    ) -> Sample:
+    async def _require_answers(self, client: EndpointClient, settings: SamplingSettings) -> None:
+        """Asks a short question.
+
+        Raises:
+            InputError: That has no answer either.
+        """
         try:
-            reply = await client.ask(self._body(request.prompt, settings, seed))
+            await client.ask(self._body(Prompt(SHORT_QUESTION), settings, seed=0))
         except Unanswered as error:
-            self._num_failed_in_a_row += not isinstance(error, Refused)
+            raise InputError(
+                f"The endpoint {self._endpoint.address} refuses every question, a short one too: "
+                f"{error}",
+                where=f"{self._endpoint.address}, model {self._endpoint.model}",
+                rule="an endpoint takes `max_tokens`, `temperature`, `top_p` and `seed`, and has "
+                f"room for answers of {settings.max_response_tokens} tokens",
+                fix="do as it says: lower `max_response_tokens`, say, or ask a server that takes "
+                "these; the next run asks for what is missing",
+            ) from error
+
+    async def _sample(self, client: EndpointClient, body: dict[str, object]) -> Sample:
+        try:
+            reply = await client.ask(body)
+        except Refused:
+            raise
+        except Unanswered as error:
+            self._num_failed_in_a_row += 1
             if self._num_failed_in_a_row >= MAX_FAILURES_IN_A_ROW:
                 raise InputError(
                     f"The endpoint {self._endpoint.address} has left "
@@ -161,6 +198,22 @@ class HttpEngine:
             top_p=settings.top_p,
             seed=seed,
         )
+
+
+def _known(
+    answered: Sequence[tuple[Finished, bool]], held: dict[SamplingSettings, list[Finished]]
+) -> list[Finished]:
+    """What can be handed on; what was refused waits in `held` for an answer with its settings."""
+    known: list[Finished] = []
+    for finished, is_refused in answered:
+        request, samples = finished
+        if is_refused:
+            held.setdefault(request.settings, []).append(finished)
+            continue
+        known.append(finished)
+        if not any(sample.failure for sample in samples):
+            known += held.pop(request.settings, [])
+    return known
 
 
 def _white_square() -> EncodedImage:

@@ -72,6 +72,9 @@ class Request:
         settings: How its responses are drawn, and how many.
         reference: What a judge compares them with.
         judge: Name of the judge; see `training.sampling.verdicts`.
+        asked: Which of the job's models is asked; a job of one model need not say so.
+        first_sample: Number of the first of its samples: an endpoint, which is asked for each by
+            itself, is told another than 0.
     """
 
     id: str
@@ -79,11 +82,24 @@ class Request:
     settings: SamplingSettings
     reference: str
     judge: str
+    asked: str = ""
+    first_sample: int = 0
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its samples."""
+        return range(self.first_sample, self.first_sample + self.settings.samples_per_prompt)
+
+    @cached_property
+    def draw(self) -> str:
+        """SHA-256, in hex, of what the model is asked: with the job's seed it decides the draws."""
+        parts = (self.asked, self.prompt.digest, self.settings, self.first_sample)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @cached_property
     def key(self) -> str:
-        """SHA-256, in hex, of all that it is."""
-        parts = (self.id, self.prompt.digest, self.settings, self.reference, self.judge)
+        """SHA-256, in hex, of all that it is: with it a response's verdict counts, too."""
+        parts = (self.draw, self.id, self.reference, self.judge)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 A stage that is told to stop leaves responses that nobody has verified yet, too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 
 from contracts.failures import is_final
 from training.answers import Outcome
-
-CHUNK = "chunk-"  # how their names begin
+from training.sampling.schema import CHUNK, SCHEMA, UNVERIFIED
 
 
 class Measure(TypedDict):
@@ -36,7 +35,8 @@ class Drawn(TypedDict):
 
     Fields:
         request: Key of the request.
-        sample: Which of the request's responses it is, from 0.
+        draw: Of the request: equal ones are asked the same, whatever their ids and references.
+        sample: Which of the responses to the prompt it is, from 0.
         text: The response without special tokens.
         num_tokens: Its length, the end token included.
         truncated: True if it ran out of tokens.
@@ -45,6 +45,7 @@ class Drawn(TypedDict):
     """
 
     request: str
+    draw: str
     sample: int
     text: str
     num_tokens: int
@@ -63,20 +64,6 @@ class Answer(Drawn):
     outcome: Outcome
 
 
-_SCHEMA = pa.schema(
-    {
-        "request": pa.string(),
-        "sample": pa.int32(),
-        "text": pa.string(),
-        "num_tokens": pa.int32(),
-        "truncated": pa.bool_(),
-        "outcome": pa.string(),  # null: not verified yet
-        "failure": pa.string(),
-        "num_prompt_tokens": pa.int32(),
-    }
-)
-
-
 def write_chunk(answers: Sequence[Drawn], folder: Path, name: str) -> Path:
     """Writes one file.
 
@@ -87,44 +74,69 @@ def write_chunk(answers: Sequence[Drawn], folder: Path, name: str) -> Path:
     """
     path = folder / f"{CHUNK}{name}.parquet"
     partial = path.with_name(f".{path.name}")
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in answers], _SCHEMA), partial)
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in answers], SCHEMA), partial)
     return partial.rename(path)
 
 
-def read_chunks(
-    folders: Iterable[Path],
-    columns: Sequence[str] | None = None,
-    requests: Sequence[str] | None = None,
-) -> list[list[Any]]:
+def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -> list[list[Any]]:
     """Reads every chunk below some folders.
 
     Where two attempts have answered the same request, the first of their files counts in which
-    nothing failed, and rather one that is verified.
+    nothing failed, and rather one that is verified. No verdict counts of a folder `UNVERIFIED`.
 
     Args:
         folders: Where they lie.
         columns: Those that are needed beside `request`, `sample`, `failure` and `outcome`; all by
             default.
-        requests: Keys of those that are wanted, of the others no row is kept; all by default.
 
     Returns:
         For each request, in no particular order, its answers by sample.
     """
     wanted = None if columns is None else ["request", "sample", "failure", "outcome", *columns]
-    keys = None if requests is None else pa.array(requests, pa.string())
     found: dict[str, list[Any]] = {}
-    for path in sorted(path for folder in folders for path in folder.rglob(f"{CHUNK}*.parquet")):
-        own: dict[str, list[Any]] = {}
-        table = pq.read_table(path, columns=wanted)
-        if keys is not None:
-            table = table.filter(pc.is_in(table["request"], keys))
-        for row in table.to_pylist():
-            own.setdefault(row["request"], []).append(row)
-        for request, rows in own.items():
+    for path in _paths(folders):
+        is_verified = UNVERIFIED not in path.parts
+        for request, own in _by_request(pq.read_table(path, columns=wanted)).items():
+            rows = own if is_verified else [{**row, "outcome": None} for row in own]
             before = found.get(request)
             if before is None or has_failed(before) or not (is_judged(before) or has_failed(rows)):
                 found[request] = rows
-    return [sorted(rows, key=lambda row: int(row["sample"])) for rows in found.values()]
+    return list(found.values())
+
+
+def stream_chunks(folders: Iterable[Path], requests: Collection[str]) -> Iterator[list[Any]]:
+    """Reads the responses to some requests, a file at a time, and no text of the others.
+
+    Args:
+        folders: Where the chunks lie.
+        requests: Keys of those that are wanted.
+
+    Returns:
+        For each that has been answered its rows by sample, of the first file in which nothing
+        failed.
+    """
+    left = set(requests)
+    for path in _paths(folders):
+        wanted = pa.array(sorted(left), pa.string())
+        table = pq.read_table(path, filters=pc.is_in(pc.field("request"), wanted))
+        for request, rows in _by_request(table).items():
+            if not has_failed(rows):
+                left.remove(request)
+                yield rows
+
+
+def _paths(folders: Iterable[Path]) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob(f"{CHUNK}*.parquet"))
+
+
+def _by_request(table: pa.Table) -> dict[str, list[Any]]:
+    """A file's rows by request, and of a request by sample."""
+    found: dict[str, list[Any]] = {}
+    for row in table.to_pylist():
+        found.setdefault(row["request"], []).append(row)
+    return {
+        request: sorted(rows, key=lambda row: int(row["sample"])) for request, rows in found.items()
+    }
 
 
 def has_failed(rows: Iterable[Any]) -> bool:

@@ -5,12 +5,16 @@ file of lots, from which every process takes one lot after the other as its engi
 verifies what it has answered and writes it in chunks. In the end they are read together: in which
 order they were answered, and by whom, is forgotten.
 
+What was asked before under another id, or with another reference, is not asked again: the responses
+are taken, and verified anew.
+
 Every node has a disk of its own: lots are sent to the others' when they are written, and answers
 when all have finished.
 """
 
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,14 +30,23 @@ from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.preemption import Notice
 from training.runtime.scratch import shared_folder
-from training.sampling.chunks import CHUNK, Answer, Measure, has_failed, is_judged, read_chunks
+from training.sampling.chunks import (
+    Answer,
+    Measure,
+    has_failed,
+    is_judged,
+    read_chunks,
+    stream_chunks,
+)
 from training.sampling.lots import Lot, LotFile, write_lots
 from training.sampling.nodes import share
 from training.sampling.progress import Progress
+from training.sampling.schema import CHUNK
 from training.sampling.verdicts import Judge, finished_again
 from training.sampling.writer import Writer
 
 POLL_SECONDS = 0.05
+MAX_WAITING = 1024  # requests that were answered before, in memory until they are verified
 
 
 class SamplingJob:
@@ -43,7 +56,8 @@ class SamplingJob:
 
     Args:
         seed: Of all draws.
-        judges: Who verifies the responses, by the names that the requests give.
+        judges: Who verifies the responses, by the names that the requests give; None for nobody:
+            they are kept as they were drawn.
         log: The stage's metrics.
         save: Where chunks are left for whoever uploads them; None saves nothing.
         resume: A folder with the chunks of earlier attempts.
@@ -54,7 +68,7 @@ class SamplingJob:
         self,
         *,
         seed: int,
-        judges: Mapping[str, Judge],
+        judges: Mapping[str, Judge] | None,
         log: MetricsLog,
         save: Path | None = None,
         resume: Path | None = None,
@@ -64,10 +78,10 @@ class SamplingJob:
         self._folder, self._name = shared_folder(save, "sampling")
         self._shared: set[str] = set()
         self._chunks = [self._folder] + ([resume] if resume is not None else [])
-        self._progress = Progress(self._name, log)
+        self._progress = Progress(self._name, log, verifies=judges is not None)
         self._num_runs = 0
         self._answered: set[str] = set()
-        self._unjudged: set[str] = set()  # of these
+        self._unwritten: dict[str, str] = {}  # of these -> under which key the responses lie
         self._notice = notice or Notice()
 
     def __enter__(self) -> "SamplingJob":
@@ -87,21 +101,37 @@ class SamplingJob:
     def start(self, requests: Sequence[Request]) -> None:
         """Counts what earlier attempts have answered; for the first process, before it asks.
 
-        Where a part failed of what a request wants, it is asked again.
+        Where a part failed of what a request wants, it is asked again. Two requests of this job
+        that ask the same are each asked: what they are answered with may change the last bits.
 
         Args:
             requests: What will be asked, in one `ask` or several. What depends on the answers is
                 told in another call, before it is asked.
         """
         known = {request.key for request in requests}
-        answered = read_chunks(self._chunks, ["num_tokens"])
-        kept = [rows for rows in answered if rows[0]["request"] in known and not has_failed(rows)]
-        self._answered |= {rows[0]["request"] for rows in kept}
-        self._unjudged |= {rows[0]["request"] for rows in kept if not is_judged(rows)}
+        own, others = dict[str, list[Any]](), dict[str, list[Any]]()
+        for rows in read_chunks(self._chunks, ["num_tokens", "draw"]):
+            if has_failed(rows):
+                continue
+            if rows[0]["request"] in known:
+                own[rows[0]["request"]] = rows
+            else:
+                others.setdefault(rows[0]["draw"], rows)
+        kept: list[list[Any]] = []
+        for request in requests:
+            key, verifies = request.key, self._judges is not None
+            rows = own.get(key) or others.get(request.draw) or []
+            if not rows:
+                continue
+            self._answered.add(key)
+            if (lies := rows[0]["request"]) != key or (verifies and not is_judged(rows)):
+                self._unwritten[key] = lies
+                rows = [{**row, "request": key, "outcome": None} for row in rows]
+            kept.append(rows)
         num_expected = sum(request.settings.samples_per_prompt for request in requests)
         say(
-            f"{len(requests)} prompts, {num_expected} responses to draw; earlier attempts have "
-            f"answered {len(self._answered)} prompts"
+            f"{len(requests)} requests, {num_expected} responses to draw; earlier attempts have "
+            f"answered {len(self._answered)} requests"
         )
         self._progress.start(num_expected, [row for rows in kept for row in rows])
 
@@ -123,9 +153,9 @@ class SamplingJob:
         with self._notice if self._save is not None else nullcontext():
             self._wait_for(path)
             lots = LotFile(path)
-            unjudged = self._left_unjudged(requests)
-            if len(lots) or unjudged:
-                self._answer(lots, path, unjudged, open_engine if len(lots) else None)
+            left = [request for request in requests if request.key in self._unwritten]
+            if len(lots) or left:
+                self._answer(lots, path, left, open_engine if len(lots) else None)
             finished = f"{self._name}/{path.name}/finished"
             device.add_to_count(finished, 1)
             # Not a barrier: another process's longest lot may outlast a collective's time-out.
@@ -171,23 +201,23 @@ class SamplingJob:
             self._shared.update(share(new, sender, self._folder))
         device.barrier()
 
-    def _left_unjudged(self, requests: Sequence[Request]) -> list[Finished]:
-        """What an earlier attempt has answered and had no time to verify."""
-        left = [request for request in requests if request.key in self._unjudged]
-        self._unjudged -= {request.key for request in left}
-        if not left:
-            return []
-        keys = [request.key for request in left]
-        # Of a few: the texts of all that is verified may not fit into the memory of one process.
-        found = {rows[0]["request"]: rows for rows in read_chunks(self._chunks, requests=keys)}
-        answered = [found[key] for key in keys]
-        return [finished_again(*each) for each in zip(left, answered, strict=True)]
+    def _answered_before(self, requests: Sequence[Request]) -> Iterator[Finished]:
+        """What an earlier attempt has answered and not verified, or not for these requests.
+
+        A file at a time: the texts of all may not fit into the memory of one process.
+        """
+        wanted: dict[str, list[Request]] = defaultdict(list)
+        for request in requests:
+            wanted[self._unwritten.pop(request.key)].append(request)
+        for rows in stream_chunks(self._chunks, wanted):
+            for request in wanted[rows[0]["request"]]:
+                yield finished_again(request, rows)
 
     def _answer(
         self,
         lots: LotFile,
         path: Path,
-        unjudged: Sequence[Finished],
+        left: Sequence[Request],
         open_engine: Callable[[], Answerer] | None,
     ) -> None:
         engine = open_engine() if open_engine is not None else None
@@ -195,8 +225,6 @@ class SamplingJob:
         with Writer(
             self._folder, self._save, name, self._judges, self._progress, self._notice
         ) as writer:
-            for each in unjudged:
-                writer.put([each])
             for finished in engine.stream(self._taken(lots, path), self._seed) if engine else ():
                 writer.put(finished)
                 failed += [
@@ -207,6 +235,9 @@ class SamplingJob:
                 ]
                 if self._notice.came_here:
                     break
+            for each in self._answered_before(left):
+                self._wait_until(lambda: writer.num_waiting < MAX_WAITING)
+                writer.put([each])
         if failed:
             say(f"{len(failed)} answer(s) did not come; the first, to {failed[0]}")
         self._stop_if_told()

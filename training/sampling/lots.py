@@ -35,6 +35,8 @@ _SCHEMA = pa.schema(
         "reference": pa.string(),
         "judge": pa.string(),
         "settings": pa.string(),  # JSON
+        "asked": pa.string(),
+        "first_sample": pa.int32(),
     }
 )
 
@@ -120,6 +122,8 @@ def _row(request: Request) -> dict[str, Any]:
         "reference": request.reference,
         "judge": request.judge,
         "settings": _settings(request.settings),
+        "asked": request.asked,
+        "first_sample": request.first_sample,
     }
 
 
@@ -136,4 +140,6 @@ def _request(row: dict[str, Any]) -> Request:
         settings=SamplingSettings(**settings | {"stop": tuple(settings["stop"])}),
         reference=row["reference"],
         judge=row["judge"],
+        asked=row["asked"],
+        first_sample=row["first_sample"],
     )

@@ -16,10 +16,12 @@ class Progress:
     Args:
         name: Unique to the job.
         log: The stage's metrics.
+        verifies: Whether the job has judges: else no verdict is counted.
     """
 
-    def __init__(self, name: str, log: MetricsLog) -> None:
+    def __init__(self, name: str, log: MetricsLog, *, verifies: bool) -> None:
         self._name, self._log = name, log
+        self._outcomes = OUTCOMES if verifies else ()
         self._num_expected = 0
         self._start_seconds = time.monotonic()
         self._start_responses = self._start_tokens = 0
@@ -65,7 +67,7 @@ class Progress:
             num_steps=self._num_expected,
             responses_per_second=(responses - self._start_responses) / seconds,
             tokens_per_second=(tokens - self._start_tokens) / seconds,
-            **{f"verification_{outcome}": self._count(outcome, 0) for outcome in OUTCOMES},
+            **{f"verification_{outcome}": self._count(outcome, 0) for outcome in self._outcomes},
         )
 
     def _add(self, written: Sequence[Drawn], verdicts: Sequence[Outcome]) -> None:

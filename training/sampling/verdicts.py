@@ -28,6 +28,7 @@ def drawn(finished: Sequence[Finished]) -> list[Drawn]:
     return [
         {
             "request": request.key,
+            "draw": request.draw,
             "sample": number,
             "text": sample.text,
             "num_tokens": sample.num_tokens,
@@ -36,7 +37,7 @@ def drawn(finished: Sequence[Finished]) -> list[Drawn]:
             "num_prompt_tokens": sample.num_prompt_tokens,
         }
         for request, samples in finished
-        for number, sample in enumerate(samples)
+        for number, sample in zip(request.numbers, samples, strict=True)
     ]
 
 

@@ -33,7 +33,7 @@ class Writer:
         folder: Where the chunks stay.
         save: Where each of them is left for whoever uploads them, too; None for nowhere.
         name: Tells this writer's chunks from those of others.
-        judges: By name.
+        judges: By name; None has nothing verified.
         progress: Told of every chunk.
         notice: Whether the stage is told to stop.
     """
@@ -43,7 +43,7 @@ class Writer:
         folder: Path,
         save: Path | None,
         name: str,
-        judges: Mapping[str, Judge],
+        judges: Mapping[str, Judge] | None,
         progress: Progress,
         notice: Notice,
     ) -> None:
@@ -72,15 +72,28 @@ class Writer:
         if error is None:
             self._running.result()  # raises what went wrong
 
+    @property
+    def num_waiting(self) -> int:
+        """How often `put` has been called for what is not looked at yet.
+
+        Raises:
+            Exception: Whatever ended the thread.
+        """
+        self._raise_if_ended()
+        return self._queue.qsize()
+
     def put(self, finished: Sequence[Finished]) -> None:
         """Takes what was answered; all of it goes into one chunk.
 
         Raises:
             Exception: Whatever ended the thread.
         """
+        self._raise_if_ended()
+        self._queue.put(finished)
+
+    def _raise_if_ended(self) -> None:
         if self._running.done():
             self._running.result()
-        self._queue.put(finished)
 
     def _run(self) -> None:
         while not self._closing.wait(FLUSH_SECONDS):
@@ -99,6 +112,9 @@ class Writer:
             self._keep(finished)
 
     def _keep(self, finished: Sequence[Finished]) -> None:
+        if self._judges is None:
+            self._write(drawn(finished), [])
+            return
         try:
             self._notice.check()
             answers = judged(finished, self._judges)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from itertools import count
+from threading import Barrier
 
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from training.answers import Verifier
 from training.evaluation.judge import PROMPTS, compared, read_reply, stands_in
 from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.recipe.recipe import parse_recipe
+from training.rollout.http_engine import SHORT_QUESTION
 
 SAID = "The sum is forty-two, I mean 42."
 
@@ -97,7 +100,7 @@ JUDGE = {
     6: "Right!",
     7: "ANSWER: none",  # where the rules can read an answer
     8: "ANSWER: 8",
-    9: Raw(b"", 400),
+    9: Raw(b"", 503),
 }
 
 
@@ -116,8 +119,19 @@ def run(endpoint, own, tmp_path):
     endpoint.models = ["policy", "judge"]
     endpoint.answer = _play
 
-    def evaluated(name, *, judge=True, resume=None, parts=None, benchmarks=("sums",)):
+    def evaluated(
+        name,
+        *,
+        judge=True,
+        resume=None,
+        parts=None,
+        replies=None,
+        benchmarks=("sums",),
+        has_policy=False,
+        **changes,
+    ):
         values = _recipe(endpoint, own, benchmarks)
+        values["evaluation"] |= changes
         if not judge:
             del values["evaluation"]["judge"]
         policy, output, save = (tmp_path / name / one for one in ("policy", "output", "save"))
@@ -128,10 +142,11 @@ def run(endpoint, own, tmp_path):
         )
         evaluate(
             parse_recipe(values, where="test"),
-            {"policy": None if parts else policy},
+            {"policy": policy if has_policy or not parts else None},
             output,
             folders={f"benchmark:{one}": own for one in benchmarks},
             parts=parts,
+            replies=replies,
             save=save,
             resume=resume,
         )
@@ -143,6 +158,8 @@ def run(endpoint, own, tmp_path):
 
 def _play(body):
     text = question_of(body)
+    if text == SHORT_QUESTION:
+        return completion("2", model=body["model"])
     number = int(text.partition("sum ")[2].partition("?")[0])
     reply = (POLICY if body["model"] == "policy" else JUDGE)[number]
     return reply if isinstance(reply, Raw) else completion(reply, model=body["model"])
@@ -226,14 +243,71 @@ def test_no_question_is_asked_twice_of_policy_or_judge(run, endpoint, tmp_path):
         assert (first / name).read_bytes() == (again / name).read_bytes()
 
 
-def test_a_part_is_taken_as_it_is_and_a_new_benchmark_alone_is_asked(run, endpoint):
+def test_what_is_kept_is_not_asked_again_and_comes_to_the_same(run, endpoint):
     first, *_ = run("first")
-    part = first / "parts" / "policy" / "sums"
+    parts, replies = (
+        {("policy", "sums"): first / kind / "policy" / "sums"} for kind in ("parts", "replies")
+    )
     endpoint.asked.clear()
-    again, *_ = run("again", parts={("policy", "sums"): part})
-    assert endpoint.asked == []
+    again, *_ = run("again", parts=parts, replies=replies)
+    # The judge's reply that did not come; of the policy there is no folder at all.
+    assert [(one["model"], "sum 9?" in question_of(one)) for one in endpoint.asked] == [
+        ("judge", True)
+    ]
     for name in ("predictions.parquet", "scores.json"):
         assert (first / name).read_bytes() == (again / name).read_bytes()
+    assert not (again / "parts").exists()  # nothing new
+
+
+def test_verdicts_are_made_by_the_rules_as_they_are(run, endpoint, monkeypatch):
+    """Of what was answered before, too: two codes' verdicts in one table would be no comparison."""
+    first, *_ = run("first", judge=False)
+    monkeypatch.setattr(
+        "training.evaluation.asking.judge_by_rules", lambda rules, *_: ["wrong"] * len(rules)
+    )
+    endpoint.asked.clear()
+    _, rows, score = run(
+        "again", judge=False, parts={("policy", "sums"): first / "parts" / "policy" / "sums"}
+    )
+    assert endpoint.asked == []
+    assert set(rows["outcome"]) == {"wrong"} and score["value"] == 0.0
+
+
+@pytest.mark.parametrize("place", ["chunks", "parts"])
+def test_of_several_answers_to_an_item_each_is_kept_for_itself(place, run, endpoint, tmp_path):
+    """One of six has no answer at first: it alone is asked again."""
+    several, numbers = {"samples_per_problem": 6, "temperature": 1.0}, count(1)
+
+    def answer(body):
+        number = next(numbers)
+        return Raw(b"", 503) if number == 17 else completion(f"\\boxed{{{number}}}", model="policy")
+
+    endpoint.answer = answer
+    first, rows, score = run("first", judge=False, **several)
+    assert len(endpoint.asked) == 60 and score["failures"] == {"status 503": 1}
+    endpoint.asked.clear()
+    part = {("policy", "sums"): first / "parts" / "policy" / "sums"}
+    kept = {"resume": tmp_path / "first" / "save"} if place == "chunks" else {"parts": part}
+    _, again, score = run("again", judge=False, has_policy=True, **kept, **several)
+    assert len(endpoint.asked) == 1 and score["failures"] == {}
+    came = rows["failure"].isna()
+    assert (again["response"] == rows["response"]).tolist() == came.tolist()
+
+
+def test_the_answers_to_one_item_are_under_way_at_once(run, endpoint, own):
+    pd.DataFrame([{"id": "1", "question": "sum 1?", "answer": "1"}]).to_parquet(
+        own / "sums.parquet"
+    )
+    together = Barrier(6, timeout=60)
+
+    def answer(body):
+        together.wait()  # for the others: asked one after the other, nobody would ever come
+        return completion("\\boxed{1}", model="policy")
+
+    endpoint.answer = answer
+    _, rows, _ = run("several", judge=False, samples_per_problem=6, temperature=1.0)
+    assert set(rows["outcome"]) == {"right"} and sorted(rows["sample"]) == [*range(6)]
+    assert len({one["seed"] for one in endpoint.asked}) == 6
 
 
 def test_questions_without_a_response_are_counted_by_why(run, endpoint):

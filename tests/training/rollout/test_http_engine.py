@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import InputError, RecipeError, SettingsError
+from contracts.failures import is_final
 from tests.endpoint import MODEL, Raw, completion, question_of
 from training.endpoint.wire import (
     GarbledError,
@@ -22,7 +23,12 @@ from training.endpoint.wire import (
     read_reply,
 )
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
-from training.rollout.http_engine import MAX_FAILURES_IN_A_ROW, HttpEngine
+from training.rollout.http_engine import (
+    MAX_FAILURES_IN_A_ROW,
+    MAX_REFUSED,
+    SHORT_QUESTION,
+    HttpEngine,
+)
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 
 SETTINGS = SamplingSettings(16, temperature=0.7, top_p=0.9, samples_per_prompt=2)
@@ -192,6 +198,59 @@ def test_an_endpoint_that_answers_nothing_ends_the_job(endpoint, engine):
     assert len(endpoint.asked) <= MAX_FAILURES_IN_A_ROW + QUICK["concurrency"]
 
 
+@pytest.mark.parametrize("number", [1, 3, 60])
+def test_an_endpoint_that_refuses_every_question_ends_the_job(number, endpoint, engine):
+    """As one that takes no `max_tokens`: nothing of it may count as an answer."""
+    endpoint.answer = lambda body: Raw(b"unsupported parameter: max_tokens", 400)
+    handed_on = []
+    with pytest.raises(InputError, match="a short one too: status 400: unsupported") as refused:
+        asked = requests(number, SamplingSettings(4000))
+        handed_on += [one for some in engine().stream(iter([asked]), 0) for one in some]
+    assert handed_on == []
+    assert len(endpoint.asked) <= MAX_REFUSED + 2 * QUICK["concurrency"]
+    assert "4000 tokens" in refused.value.rule
+
+
+def test_settings_that_are_refused_end_the_job_though_others_are_taken(endpoint, engine):
+    endpoint.answer = lambda body: (
+        Raw(b"no temperature", 400) if body["temperature"] else completion("1")
+    )
+    taken, refused = requests(2, SamplingSettings(16, temperature=0.0)), requests(2)
+    with pytest.raises(InputError, match="no temperature"):
+        list(engine(concurrency=1).stream(iter([[refused[0], *taken, refused[1]]]), 0))
+
+
+def test_many_questions_that_are_too_long_are_each_refused_for_good(endpoint, engine):
+    """They come first, since the longest do."""
+
+    def answer(body):
+        question = question_of(body)
+        is_long = question != SHORT_QUESTION and int(question.split()[0]) < 2 * MAX_REFUSED
+        return Raw(b"too long", 400) if is_long else completion("1")
+
+    endpoint.answer = answer
+    found = answered(engine(), requests(2 * MAX_REFUSED + 3, SamplingSettings(16)))
+    failed = {int(n) for n, (sample,) in found.items() if sample.failure}
+    assert failed == set(range(2 * MAX_REFUSED))
+    assert all(is_final(sample.failure) for n in failed for sample in found[str(n)])
+
+
+def test_a_limit_of_so_much_a_minute_is_waited_out(endpoint):
+    """By default, at a hundredth of the time: without a word of how long, 0.6 s of refusals."""
+    times = []
+
+    def answer(body):
+        times.append(time.monotonic())
+        return Raw(b"", 429) if times[-1] - times[0] < 0.6 else completion("1")
+
+    endpoint.answer = answer
+    hurried = ConnectionRecipe(backoff_seconds=ConnectionRecipe().backoff_seconds / 100)
+    place = EndpointRecipe(address=endpoint.address, model=MODEL)
+    limited = HttpEngine(place, hurried, system_prompt=None)
+    ((sample,),) = answered(limited, requests(1, SamplingSettings(16))).values()
+    assert sample.text == "1"
+
+
 @pytest.mark.parametrize("name", ["other", "tiny-chat", ""])
 def test_another_model_that_answers_ends_the_job(endpoint, engine, name):
     endpoint.answer = lambda body: completion("1", model=name)
@@ -241,8 +300,9 @@ def test_a_key_comes_from_the_variable_that_the_recipe_names(endpoint, engine, m
     monkeypatch.setenv("TINY_API_KEY", endpoint.key)
     engine(key_variable="TINY_API_KEY").check(sees=False)
     # Whatever an endpoint says of the key is shown to nobody.
-    endpoint.answer = lambda body: Raw(f"{endpoint.key} is too long".encode(), 400)
-    found = answered(engine(key_variable="TINY_API_KEY"), requests(1))
+    refusal = Raw(f"{endpoint.key} is too long".encode(), 400)
+    endpoint.answer = lambda body: refusal if question_of(body)[0] == "0" else completion("1")
+    found = answered(engine(key_variable="TINY_API_KEY"), requests(2))
     assert "too long" in found["0"][0].failure and endpoint.key not in found["0"][0].failure
 
 

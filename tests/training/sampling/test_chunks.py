@@ -7,7 +7,7 @@ import pytest
 
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.runtime.metrics import MetricsLog
-from training.sampling.chunks import read_chunks, write_chunk
+from training.sampling.chunks import read_chunks, stream_chunks, write_chunk
 from training.sampling.job import SamplingJob
 
 
@@ -38,10 +38,21 @@ def test_only_the_requests_that_are_wanted_are_kept(tmp_path):
         write_chunk([{**row, "request": name} for name in names], tmp_path, str(number))
 
     def found(requests):
-        return sorted(rows[0]["request"] for rows in read_chunks([tmp_path], requests=requests))
+        return sorted(rows[0]["request"] for rows in stream_chunks([tmp_path], requests))
 
     assert found(["b1", "a2", "elsewhere"]) == ["a2", "b1"]
-    assert found([]) == [] and len(found(None)) == 6
+    assert found([]) == [] and len(read_chunks([tmp_path])) == 6
+
+
+def test_a_request_is_streamed_once_from_the_first_file_in_which_it_did_not_fail(tmp_path):
+    row = {"request": "a", "num_tokens": 1, "truncated": False, "failure": ""}
+    for number, failure in enumerate(("no answer", "", "")):
+        rows = [
+            {**row, "sample": sample, "text": f"{number}", "failure": failure} for sample in (1, 0)
+        ]
+        write_chunk(rows, tmp_path, str(number))
+    (found,) = stream_chunks([tmp_path], {"a"})
+    assert [(one["sample"], one["text"]) for one in found] == [(0, "1"), (1, "1")]
 
 
 def test_verdicts_are_of_responses_that_came(tmp_path):

@@ -281,12 +281,16 @@ def test_of_what_is_verified_no_text_is_read_to_verify_the_rest(
         path.rename(tmp_path / "told" / f"chunk-rest-{path.name}")
     texts = []
 
-    def read(*arguments, **options):
-        found = read_chunks(*arguments, **options)
-        texts.append({rows[0]["request"] for rows in found if "text" in rows[0]})
-        return found
+    def noting(read):
+        def noted(*arguments):
+            found = list(read(*arguments))
+            texts.append({rows[0]["request"] for rows in found if "text" in rows[0]})
+            return found
 
-    monkeypatch.setattr(job, "read_chunks", read)
+        return noted
+
+    for name in ("read_chunks", "stream_chunks"):
+        monkeypatch.setattr(job, name, noting(getattr(job, name)))
     asked = [*one_lot, *requests[3:]]
     sample(None, "later", tmp_path / "told", asked=asked)
     everything = {one.key for one in asked}

@@ -1,5 +1,7 @@
 """How requests are parted, and the file from which processes take them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,12 @@ def test_the_order_of_equally_long_requests_alone_decides_between_them(asked, ra
 
 @pytest.mark.parametrize("answered", [set(), {0, 5, 6, 7}, set(range(300))])
 def test_what_is_answered_leaves_its_lot_and_changes_no_other(answered, images, tmp_path):
-    asked = [request(n, SETTINGS[0], "?" * (n % 50), images[: n % 3]) for n in range(300)]
+    asked = [
+        replace(
+            request(n, SETTINGS[0], "?" * (n % 50), images[: n % 3]), asked="a", first_sample=n % 2
+        )
+        for n in range(300)
+    ]
     whole = plan_lots(asked)
     keys = {asked[number].key for number in answered}
     write_lots(asked, keys, tmp_path / "lots.parquet")
@@ -70,6 +77,11 @@ def test_a_requests_key_is_all_of_it(images):
         request(1, SETTINGS[0], "2+3?", images[:2]),
         Request("1", same.prompt, SETTINGS[0], "6", "reference"),
         Request("1", same.prompt, SETTINGS[0], "5", "another"),
+        replace(same, asked="another"),
+        replace(same, first_sample=1),
     ]
     assert request(1, SETTINGS[0], "2+3?", images[:1]).key == same.key
     assert len({same.key, *(one.key for one in others)}) == 1 + len(others)
+    # What the model is asked is neither the id nor what is right.
+    alike = [one for one in others if one.draw == same.draw]
+    assert alike == [others[0], others[4], others[5]]

@@ -37,9 +37,18 @@ _FORMULA = (
     r"(?:[\d+*/^()=!.,|\s_&·×÷√π-]"
     r"|(?:[dt]?frac|sqrt|times|cdot|div|pi|log|ln|binom|[pb]?mod)(?![a-z]))++"
 )
+# The word that a pattern of `_ASKS` cannot do without: `force` of `(?:net )?force\b`.
+_NEEDED = re.compile(re.escape(_ASKS) + r"(?:\(\?:[^()]*\)\?)*([a-z ]+)(?:\\b[^|]*)?")
+
+
+def _needed(pattern: str) -> str:
+    found = _NEEDED.fullmatch(pattern)
+    return found[1] if found else ""
+
+
 # The first that fits decides.
 _KINDS = tuple(
-    (re.compile(pattern, re.IGNORECASE), dimensions)
+    (_needed(pattern), re.compile(pattern, re.IGNORECASE), dimensions)
     for pattern, dimensions in (
         (rf"{_ASKS}(?:{_NUMBER_NAMES})\b|\b(?:by )?what factor\b", NUMBER),
         (
@@ -117,4 +126,7 @@ _KINDS = tuple(
 
 def kind_of(sentence: str) -> frozenset[str] | None:
     """The dimensions that an answer may have by the sentence that asks; None if it is open."""
-    return next((kind for pattern, kind in _KINDS if pattern.search(sentence)), None)
+    text = sentence.casefold()
+    return next(
+        (kind for word, pattern, kind in _KINDS if word in text and pattern.search(sentence)), None
+    )

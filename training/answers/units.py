@@ -246,6 +246,7 @@ _IRREGULAR = {
 }
 
 
+@lru_cache(maxsize=4096)  # questions say the same words again and again
 def singular(name: str) -> str:
     """One of what a plural counts."""
     if name in _IRREGULAR:

@@ -42,8 +42,8 @@ class Machine:
         num_nodes: Of this kind.
         host_memory: Of one node, bytes.
         disk: Free for scratch and store together, bytes.
-        shared_memory: Of one node (/dev/shm), bytes.
         gpu: Kind, for the times alone.
+        shared_memory: Of one node (/dev/shm), bytes.
     """
 
     num_gpus: int
@@ -51,8 +51,8 @@ class Machine:
     num_nodes: int = 1
     host_memory: int | None = None
     disk: int | None = None
-    shared_memory: int | None = None
     gpu: GpuKind = "h100"
+    shared_memory: int | None = None
 
     @property
     def usable_gpu_memory(self) -> int:

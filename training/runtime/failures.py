@@ -97,7 +97,7 @@ def measured() -> str:
     """What this process holds of the host and of its GPU, in words."""
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / GIB
     host = f"{held:.1f} GiB of the host at most in this process"
-    if not torch.cuda.is_initialized():
+    if torch.cuda.device_count() == 0:
         return host
     free, total = torch.cuda.mem_get_info()
     parts = {

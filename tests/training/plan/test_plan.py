@@ -56,7 +56,8 @@ def test_shipped_recipes_save_as_often_as_a_kill_costs_and_have_time_to(name, ma
         assert one.work.save_seconds == pytest.approx(seconds)
         assert (60 * one.work.every_minutes) ** 2 == pytest.approx(2 * seconds * 86_400)
     best = max(work.every_minutes for work in works)
-    assert 0.8 < recipe.checkpoints.every_minutes / best < 1.25
+    # The optimum is flat: a third off costs a thirtieth of what is lost; 3B has 7B's.
+    assert 1 / 1.3 < recipe.checkpoints.every_minutes / best < 1.3
     # Of RL on eight GPUs, too; one takes most of an hour for a step.
     in_time = works if machine.num_gpus == 8 else works[:1]
     slowest = max(work.step_seconds + work.save_seconds for work in in_time)

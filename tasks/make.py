@@ -137,7 +137,7 @@ def with_retries(
     Raises:
         StageLost: Once more than that.
     """
-    attempt, most = 0, saved()
+    attempt, most = 0, -1
     while True:
         try:
             return make()

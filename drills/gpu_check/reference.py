@@ -44,8 +44,11 @@ def moved(dtype: str) -> Figures:
     if not all(after[row].log_probs.equal(one.log_probs) for row, one in before.items()):
         raise Failed("the reference computes something else once it has been moved", figures)
     weights = sum(one.nbytes for one in frozen.model.parameters())
-    if where.type == "cuda" and held - _allocated(where) < weights:
-        raise Failed(f"{weights / MEGABYTE:.1f} MB of weights stay on the GPU", figures)
+    left = held - _allocated(where)  # once more, less what has just been computed
+    if where.type == "cuda" and left < 0.9 * weights:
+        raise Failed(
+            f"of {weights / MEGABYTE:.1f} MB of weights {left / MEGABYTE:.1f} left the GPU", figures
+        )
     return figures
 
 

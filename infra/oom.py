@@ -1,5 +1,6 @@
-"""How often the kernel's OOM killer has struck, as near to this process as can be read."""
+"""What a control group may take of memory, and how often the kernel's OOM killer has struck."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
@@ -28,16 +29,45 @@ def num_oom_kills(root: Path = ROOT) -> int | None:
     return None
 
 
+def memory_limit(root: Path = ROOT) -> int | None:
+    """Bytes that this process's control group and those above it leave it; None for no bound.
+
+    `memory.max` (cgroup v2) and `memory.limit_in_bytes` (v1, where no bound is a number beyond any
+    memory). A container may see its own group as the root, or the host's name of it.
+
+    Args:
+        root: Of the file system.
+    """
+    limits = []
+    for mount, name, is_newer in _groups(root):
+        file = "memory.max" if is_newer else "memory.limit_in_bytes"
+        for group in (Path(name), *Path(name).parents):
+            try:
+                text = (mount / group / file).read_text(encoding="utf-8").strip()
+            except OSError:
+                continue
+            if text != "max":
+                limits.append(int(text))
+    return min(limits, default=None)
+
+
 def _counters(root: Path) -> list[Path]:
-    groups, machine = root / "proc/self/cgroup", root / "proc/vmstat"
+    files = (
+        mount / name / ("memory.events" if is_newer else "memory.oom_control")
+        for mount, name, is_newer in _groups(root)
+    )
+    return [*files, root / "proc/vmstat"]
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Of this process, those that count memory: where they are, the name, and whether of v2."""
+    groups = root / "proc/self/cgroup"
     if not groups.is_file():
-        return [machine]
-    found = []
+        return
     for line in groups.read_text(encoding="utf-8").splitlines():
         number, controllers, group = line.split(":", 2)
         name = group.lstrip("/")
         if number == "0":
-            found.append(root / "sys/fs/cgroup" / name / "memory.events")
+            yield root / "sys/fs/cgroup", name, True
         elif "memory" in controllers.split(","):
-            found.append(root / "sys/fs/cgroup/memory" / name / "memory.oom_control")
-    return [*found, machine]
+            yield root / "sys/fs/cgroup/memory", name, False

@@ -50,8 +50,9 @@ HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 ASK_SECONDS = 60
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
-# From SIGTERM to SIGKILL of another pool's worker: a stage of its may store a large checkpoint.
-POOL_GRACE_SECONDS = 90.0
+# From SIGTERM to SIGKILL of another pool's worker: the shipped recipes' longest grace twice, for a
+# step and what is left of its processes, and the upload of a large checkpoint.
+POOL_GRACE_SECONDS = 2700.0
 # Of every worker and its runs, on whichever machine.
 WORKER_VARIABLES = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",

@@ -110,22 +110,50 @@ def make_artifact(
         made_of.stage,
         display,
         lambda: make_once(run, store, kind, made_of, inputs, display, execute),
+        lambda: num_saved(run, store, kind, made_of),
     )
 
 
 def with_retries(
-    num_retries: int, stage: str, display: Display, make: Callable[[], Artifact]
+    num_retries: int,
+    stage: str,
+    display: Display,
+    make: Callable[[], Artifact],
+    saved: Callable[[], int],
 ) -> Artifact:
-    """What `make` returns; called again, so many times at most, when it raises `StageLost`."""
-    attempt = 0
+    """What `make` returns; called again when it raises `StageLost`.
+
+    An attempt that has saved more than those before it begins a new count: a node that is lent for
+    a day may end a long stage any number of times, and one that fails at the same place does not.
+
+    Args:
+        num_retries: How often in a row, without anything more being saved.
+        stage: Its name.
+        display: Told of each.
+        make: Makes the artifact.
+        saved: How much is saved, such as the newest step.
+
+    Raises:
+        StageLost: Once more than that.
+    """
+    attempt, most = 0, -1
     while True:
         try:
             return make()
         except StageLost as error:
-            attempt += 1
+            now = saved()
+            attempt, most = (1, now) if now > most else (attempt + 1, most)
             if attempt > num_retries:
                 raise
             display.show_retry(f"Retry {attempt} of {num_retries} of {stage}", str(error))
+
+
+def num_saved(run: Run, store: Store, kind: StageKind, made_of: Ingredients) -> int:
+    """The newest step of a stage in the store; of one that samples, its uploads of responses."""
+    if kind in ("sft", "rl"):
+        return max(store.steps(stage_key(made_of)), default=0)
+    keys = [*responses_keys(run.recipe, made_of), shards_key(run.recipe, made_of)]
+    return sum(len(list(store.history(chunks_key(key)))) for key in keys if key is not None)
 
 
 def make_once(

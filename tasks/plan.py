@@ -1,19 +1,24 @@
 """The plan of a recipe on the machine at hand, before a run starts."""
 
 import logging
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 import psutil
 
 from contracts.errors import PlanError
+from infra.oom import memory_limit
+from infra.preflight import check_disk
+from infra.requirements.choose import driver_version, too_old
 from infra.settings import load_settings
 from tasks.placement import check_clusters, on_clusters
-from training.plan.machine import USABLE, Machine
+from training.plan.machine import Machine, machine_here
 from training.recipe.recipe import Recipe
 
 # Where Linux (and Windows' Linux) shows an NVIDIA GPU: without one, torch need not be loaded.
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - its size is read, nothing is written
 
 
 def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = True) -> None:
@@ -30,9 +35,12 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
 
     Raises:
         PlanError: It names the stage, the figure, the limit and the setting.
-        PreflightError: A cluster lacks nodes, or these do not share the store.
+        PreflightError: A cluster lacks nodes, or these do not share the store; or the disk has no
+            room for a stage's scratch. What the store needs is not asked for: a run that goes on
+            has filled a part of it.
     """
-    check_clusters(recipe, stages, load_settings())
+    settings = load_settings()
+    check_clusters(recipe, stages, settings)
     there = on_clusters(recipe, stages)
     stages = [stage for stage in stages if stage not in there]
     is_for_gpus = recipe.model.dtype == "bfloat16"
@@ -48,33 +56,36 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
         graded = [grader.model] if grader is not None and "curate" in stages else []
         unknown = [one.path for one in [recipe.model, *graded] if not is_planned(one.path)]
         if is_sized and recipe.model.path not in unknown:
-            require_fits(make_plan(recipe, machine_here(), stages))
+            plan = make_plan(recipe, machine_of_run(), stages)
+            require_fits(plan)
+            check_disk(settings.home, max((one.work.scratch for one in plan.stages), default=0))
         for path in unknown:
             logging.getLogger(__name__).warning(
                 "%s: memory is not planned, as the model's sizes are not known here", path
             )
     elif is_for_gpus:
         raise PlanError(
-            "The recipe computes in bfloat16, and torch finds no CUDA GPU on this machine.",
+            "The recipe computes in bfloat16, and torch finds no CUDA GPU on this machine"
+            f"{_why_none(driver_version(), torch.version.cuda)}.",
             where='model.dtype = "bfloat16"',
             rule="a bfloat16 recipe runs on GPUs: a CPU would take weeks, in silence",
             fix='run it where `nvidia-smi` lists GPUs; a small model may take dtype = "float32"',
         )
 
 
-def machine_here() -> Machine:
-    """This machine's GPUs and memory; for CUDA machines only.
-
-    Not its disk: a run that goes on has filled a part of what the plan asks for.
-    """
-    import torch
-
-    memories = [
-        torch.cuda.get_device_properties(index).total_memory
-        for index in range(torch.cuda.device_count())
-    ]
-    return Machine(
-        num_gpus=len(memories),
-        gpu_memory=int(min(memories) / USABLE),  # torch states what is usable
-        host_memory=psutil.virtual_memory().total,
+def machine_of_run() -> Machine:
+    """This machine's GPUs, and what this process's control group may take of its memory."""
+    limits = [psutil.virtual_memory().total, memory_limit()]
+    return machine_here(
+        host_memory=min(one for one in limits if one is not None),
+        shared_memory=shutil.disk_usage(SHARED_MEMORY).total if SHARED_MEMORY.is_dir() else None,
     )
+
+
+def _why_none(driver: str | None, cuda: str | None) -> str:
+    """What keeps torch from the GPUs of a driver that answers; empty where none does."""
+    if driver is None:
+        return ""
+    if cuda is None:
+        return f": a driver {driver} answers, but torch was built without CUDA"
+    return f": {too_old(driver, cuda) or f'a driver {driver} answers all the same'}"

@@ -43,7 +43,7 @@ from infra.stopping import stop_if_told
 from infra.store import Store
 from tasks.display import StageDisplay, unless_the_server_is_away
 from tasks.keys import name_key, stage_key
-from tasks.make import Display, with_retries
+from tasks.make import Display, num_saved, with_retries
 from tasks.run import Run
 from tasks.steps import end_left_behind
 from tasks.stopped import find_stop
@@ -168,7 +168,10 @@ def make_elsewhere(
             )
         return artifact
 
-    return with_retries(hardware.retries, made_of.stage, display, make)
+    return with_retries(
+        *(hardware.retries, made_of.stage, display, make),
+        lambda: num_saved(run, store, kind, made_of),
+    )
 
 
 def incomplete_key(request: StageRequest) -> str:

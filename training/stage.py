@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from contracts.errors import Preempted, RecipeError, RevisualError
+from contracts.errors import OutOfMemoryError, Preempted, RecipeError, RevisualError
 from contracts.job import PART, PREEMPTED_EXIT_CODE, REPLIES, Job, Outcome
 from contracts.secrets import mask_logs_and_tracebacks
 from training.recipe.recipe import Recipe, parse_recipe
@@ -23,8 +23,7 @@ def run(job: Job) -> None:
         RecipeError: The recipe has no stage of that name.
         RevisualError: Whatever rule the stage's inputs break.
     """
-    values = json.loads(job.recipe.read_text(encoding="utf-8"))
-    recipe = parse_recipe(values, where=str(job.recipe)).for_stage(job.stage)
+    recipe = _recipe(job)
     # Each stage imports only what it needs: process start is a good part of a pocket run's time.
     if job.stage == "curate":
         from training.curation.curate import curate
@@ -93,23 +92,43 @@ def main() -> int:
     try:
         run(job)
     except RevisualError as error:
-        message = f"{type(error).__name__}: {error}"
-        sys.stderr.write(f"{message}\n")
-        _say(job, Outcome(status="refused", message=message))
-        return 2
+        return _refused(job, error)
     except Preempted as notice:
         sys.stderr.write(f"stage {job.stage}: {notice}\n")
         _say(job, Outcome(status="preempted", message=str(notice)))
         return PREEMPTED_EXIT_CODE
     except Exception as error:
         # Before this process ends and the others miss it: theirs is the consequence.
-        from training.runtime.failures import is_lost_rank
+        from training.runtime.failures import is_lost_rank, is_out_of_memory, out_of_memory
 
+        if is_out_of_memory(error):  # first: NCCL runs out of memory, too
+            return _refused(job, out_of_memory(error, None))
         lost = is_lost_rank(error)  # of anything else the log holds the traceback
         _say(job, Outcome(status="lost" if lost else "crashed"))
         raise
     _say(job, Outcome(status="done"))
     return 0
+
+
+def _refused(job: Job, error: RevisualError) -> int:
+    """Leaves what an error says, with the plan's figures where memory ran out."""
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, OutOfMemoryError):
+        from training.plan.beside import figures_here
+
+        recipe = _recipe(job)
+        if "policy" in job.inputs:  # a folder, whose sizes can be read
+            model = recipe.model.model_copy(update={"path": str(job.inputs["policy"])})
+            recipe = recipe.model_copy(update={"model": model})
+        message += f"\n  plan:  {figures_here(recipe, job.stage)}"
+    sys.stderr.write(f"{message}\n")
+    _say(job, Outcome(status="refused", message=message))
+    return 2
+
+
+def _recipe(job: Job) -> Recipe:
+    values = json.loads(job.recipe.read_text(encoding="utf-8"))
+    return parse_recipe(values, where=str(job.recipe)).for_stage(job.stage)
 
 
 def _say(job: Job, outcome: Outcome) -> None:

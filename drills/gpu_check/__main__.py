@@ -18,11 +18,12 @@ from drills.gpu_check.collectives import nccl
 from drills.gpu_check.install import install
 from drills.gpu_check.learning import bfloat16, zero
 from drills.gpu_check.machine import Machine
-from drills.gpu_check.memory import memory
+from drills.gpu_check.memory import memory, sharded_memory
 from drills.gpu_check.outcome import Failed, Figures, Outcome, Skipped
 from drills.gpu_check.pocket import pocket
+from drills.gpu_check.reference import reference
 from drills.gpu_check.report import markdown
-from drills.gpu_check.sampling import vllm
+from drills.gpu_check.sampling import sharded_vllm, vllm
 from drills.gpu_check.speed import speed
 from tasks.run import code_version
 
@@ -33,9 +34,12 @@ PARTS: Mapping[str, Part] = {
     "attention": attention,
     "learner": bfloat16,
     "zero": zero,
+    "reference": reference,
     "nccl": nccl,
     "vllm": vllm,
+    "vllm-sharded": sharded_vllm,
     "memory": memory,
+    "memory-sharded": sharded_memory,
     "speed": speed,
     "pocket": pocket,
 }

@@ -40,7 +40,10 @@ def bfloat16(machine: Machine) -> Figures:
 
 
 def zero(machine: Machine) -> Figures:
-    """ZeRO 0 to 3 over all GPUs (on a CPU: two processes) against one process without."""
+    """ZeRO 0 to 3 over all GPUs (on a CPU: two processes) against one process without.
+
+    ZeRO 2 and 3 once more with the optimizer in host memory (`hardware.offload_optimizer`).
+    """
     expected = machine.measure(updates, limit_seconds=300, dtype="float32", zero_stage=0)
     found = machine.measure(
         updates_of_every_zero, limit_seconds=400, num_ranks=machine.num_ranks, dtype="float32"
@@ -52,14 +55,14 @@ def zero(machine: Machine) -> Figures:
     return figures
 
 
-def updates(dtype: str, zero_stage: int) -> Figures:
+def updates(dtype: str, zero_stage: int, *, offload: bool = False) -> Figures:
     """A few updates in this process, or all ranks together."""
     device.start(1)
     policy = new_policy(dtype)
     batch = new_batch(policy, BATCH_SIZE)
     # Copies: an update changes the weights in place.
     before = {name: weight.detach().cpu().float().clone() for name, weight in policy.weights()}
-    learner = new_learner(policy, zero_stage)
+    learner = new_learner(policy, zero_stage, offload=offload)
     figures: Figures = {}
     for number in range(1, NUM_UPDATES + 1):
         result = learner.update(batch, token_mean_loss(batch), ForwardSettings())
@@ -76,11 +79,12 @@ def updates(dtype: str, zero_stage: int) -> Figures:
 
 
 def updates_of_every_zero(dtype: str) -> Figures:
-    """`updates` at ZeRO 0, 1, 2 and 3, one after the other in the same processes."""
+    """`updates` at every ZeRO stage, one after the other in the same processes."""
     found: Figures = {}
-    for zero_stage in range(4):
-        measured = updates(dtype, zero_stage)
-        found |= {f"ZeRO {zero_stage}: {name}": value for name, value in measured.items()}
+    for zero_stage, offload in (*((stage, False) for stage in range(4)), (2, True), (3, True)):
+        measured = updates(dtype, zero_stage, offload=offload)
+        kind = f"ZeRO {zero_stage}{', offloaded' * offload}"
+        found |= {f"{kind}: {name}": value for name, value in measured.items()}
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     return found

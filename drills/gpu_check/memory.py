@@ -52,13 +52,36 @@ def memory(machine: Machine) -> Figures:
     return machine.measure(update_peak, limit_seconds=300, size="small", dtype="float32")
 
 
-def update_peak(size: str, dtype: str) -> Figures:
+def sharded_memory(machine: Machine) -> Figures:
+    """The same at ZeRO 2 and 3 over all GPUs, and at ZeRO 2 with the optimizer in host memory.
+
+    On a CPU it would show nothing: DeepSpeed's buckets, of 500 M numbers, are larger than all the
+    rest of a model that a CPU learns (tests/training/plan/test_two_ranks.py has smaller ones).
+    """
+    machine.require_gpus(1, "memory under ZeRO")
+    found: Figures = {}
+    for zero_stage, offload in ((2, False), (3, False), (2, True)):
+        measured = machine.measure(
+            update_peak,
+            limit_seconds=120,
+            num_ranks=machine.num_gpus,
+            size="large",
+            dtype="bfloat16",
+            zero_stage=zero_stage,
+            offload=offload,
+        )
+        kind = f"ZeRO {zero_stage}{', offloaded' * offload}"
+        found |= {f"{kind}: {name}": value for name, value in measured.items()}
+    return found
+
+
+def update_peak(size: str, dtype: str, zero_stage: int = 0, *, offload: bool = False) -> Figures:
     """Peak of an update above what the learner holds, measured and planned (MB)."""
     where = device.start(1)
     sizes = LARGE if size == "large" else SMALL
     policy, shape = _new_policy(sizes, dtype)
-    learner = new_learner(policy, tokens_per_micro_batch=sizes.tokens)
-    batch = _sequences(policy, sizes.tokens // 2)
+    learner = new_learner(policy, zero_stage, sizes.tokens, offload=offload)
+    batch = _sequences(policy, sizes.tokens // 2, 4 * device.world_size())
     settings = ForwardSettings(with_entropy=True)
     learner.update(batch, token_mean_loss(batch), settings)
     measure = gpu_allocations if where.type == "cuda" else allocations
@@ -70,12 +93,14 @@ def update_peak(size: str, dtype: str) -> Figures:
         peaks.append(live.peak)
     figures: Figures = {"parameters": shape.total, "format": dtype}
     figures["update, measured, MB"] = min(peaks) / MEGABYTE
-    figures["update, planned, MB"] = planned = _planned(shape, sizes, dtype) / MEGABYTE
+    planned = _planned(shape, sizes, dtype, zero_stage, offload=offload) / MEGABYTE
+    figures["update, planned, MB"] = planned
     require_close("the update's peak", min(peaks) / MEGABYTE, planned, TOLERANCE, figures)
     return figures
 
 
-def _planned(shape: ModelShape, size: Size, dtype: str) -> int:
+def _planned(shape: ModelShape, size: Size, dtype: str, zero_stage: int, *, offload: bool) -> int:
+    """By the plan; what stays between updates was there before, and is not measured."""
     stage = SftStage.model_validate(
         {
             "kind": "sft",
@@ -87,9 +112,15 @@ def _planned(shape: ModelShape, size: Size, dtype: str) -> int:
             "optimizer": {"learning_rate": 1e-4},
         }
     )
-    parts = held(learned(shape, stage), dtype=dtype, zero_stage=0, num_ranks=1)
+    parts = held(
+        learned(shape, stage),
+        dtype=dtype,
+        zero_stage=zero_stage,
+        num_ranks=device.world_size(),
+        offload=offload,
+    )
     needed = activations(shape, stage, MicroBatch(size.tokens), dtype=dtype, checkpointing=False)
-    return update_bytes(parts, needed)
+    return update_bytes(parts, needed) - parts.standing
 
 
 def _new_policy(size: Size, dtype: str) -> tuple[Policy, ModelShape]:
@@ -110,9 +141,10 @@ def _new_policy(size: Size, dtype: str) -> tuple[Policy, ModelShape]:
     return Policy(model.to(device.current_device()), processor, "Be brief."), model_shape(config)
 
 
-def _sequences(policy: Policy, length: int) -> list[TokenSequence]:
-    """Two micro-batches of two sequences, of exactly this length."""
+def _sequences(policy: Policy, length: int, count: int) -> list[TokenSequence]:
+    """So many of exactly this length: two micro-batches of two for each process."""
     prompt = encode_prompt(policy, Prompt("?", []))
     generator = torch.Generator().manual_seed(0)
-    responses = torch.randint(0, 200, (4, length - len(prompt.token_ids)), generator=generator)
+    shape = (count, length - len(prompt.token_ids))
+    responses = torch.randint(0, 200, shape, generator=generator)
     return [TokenSequence(prompt, response) for response in responses]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain
 
 import torch
 
@@ -35,13 +36,26 @@ def vllm(machine: Machine) -> Figures:
     return machine.measure(two_rounds, limit_seconds=300, dtype=dtype)
 
 
-def two_rounds(dtype: str) -> Figures:
+def sharded_vllm(machine: Machine) -> Figures:
+    """The same of two processes: vLLM's weights on both, the learner's sharded by ZeRO-3."""
+    if find_spec("vllm") is None:
+        raise Skipped("vLLM is not installed")
+    if machine.num_gpus:
+        machine.require_gpus(2, "tensor parallelism")
+    dtype = "bfloat16" if machine.num_gpus else "float32"
+    return machine.measure(
+        two_rounds, limit_seconds=300, num_ranks=2, dtype=dtype, zero_stage=3, tensor_parallel=2
+    )
+
+
+def two_rounds(dtype: str, zero_stage: int = 0, tensor_parallel: int = 1) -> Figures:
     """Sampler and learner agree, part with an update, agree again; then another engine starts."""
     device.start(1)
     policy = new_policy(dtype)
     prompts = [prompt_of(problem) for problem in new_problems(NUM_PROMPTS)]
-    engine = open_engine(ROLLOUT, policy)
-    learner = new_learner(policy)
+    rollout = ROLLOUT.model_copy(update={"tensor_parallel": tensor_parallel})
+    engine = open_engine(rollout, policy)
+    learner = new_learner(policy, zero_stage)
     figures: Figures = {"format": dtype} | _free("asleep")
     first = _sample(engine, prompts)
     batch = _sequences(policy, prompts, first)
@@ -73,7 +87,9 @@ def _require_agreement(figures: Figures, bound: float) -> None:
 
 
 def _sample(engine: RolloutEngine, prompts: Sequence[Prompt]) -> list[Response]:
-    return engine.generate(prompts, SAMPLING, torch.Generator().manual_seed(0))
+    """The first process's responses, on all of them: a learner's batch is one."""
+    responses = engine.generate(prompts, SAMPLING, torch.Generator().manual_seed(0))
+    return device.send_to_all_ranks(responses, 0)
 
 
 def _sequences(
@@ -89,9 +105,9 @@ def _mean_gap(
     """Mean distance of the sampler's log-probabilities from the learner's."""
     computed = learner.log_probs(batch, ForwardSettings(bans_placeholders=True))
     gaps = [
-        (computed[row].log_probs.cpu() - one.log_probs).abs() for row, one in enumerate(responses)
-    ]
-    return float(torch.cat(gaps).mean())
+        (one.log_probs.cpu() - responses[row].log_probs).abs() for row, one in computed.items()
+    ]  # of this process's rows
+    return float(torch.cat([*chain.from_iterable(device.gather_from_all_ranks(gaps))]).mean())
 
 
 def _free(when: str) -> Figures:

@@ -5,10 +5,12 @@ NVIDIA driver answers. It ends with an error where the driver is too old for the
 where the environment in FOLDER holds the other lock and nobody asked for this one by its name.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -26,6 +28,28 @@ def driver_version() -> str | None:
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     lines = done.stdout.split()
     return lines[0] if done.returncode == 0 and lines else None
+
+
+def too_old(driver: str, cuda: str) -> str:
+    """Why a driver cannot run a CUDA release, such as 13.0; empty where it can."""
+    first = FIRST_DRIVER[cuda.partition(".")[0]]
+    if int(driver.partition(".")[0]) >= first:
+        return ""
+    return f"the driver {driver} is too old for CUDA {cuda}: install {first} or newer"
+
+
+def missing_for_triton() -> list[str]:
+    """Debian's packages of what Triton compiles kernels with, where it would not find it.
+
+    See triton's `runtime/build.py`: a C compiler, by `CC` or by its name, and Python's headers.
+    """
+    packages = []
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        packages += ["gcc", "libc6-dev"]
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
+    if not Path(sysconfig.get_paths(scheme)["include"], "Python.h").is_file():
+        packages.append(f"python{sys.version_info.major}.{sys.version_info.minor}-dev")
+    return packages
 
 
 def choose(
@@ -48,13 +72,9 @@ def choose(
     found = f"an NVIDIA driver {driver} answers" if driver else "no NVIDIA driver answers"
     why = f"DEVICE={wanted}, {found}" if wanted != "auto" else found
     runtime = re.search(r"^nvidia-cuda-runtime==(\d+)\.(\d+)", gpu_lock, re.MULTILINE)
-    if device == "cuda" and driver and runtime:
-        first = FIRST_DRIVER[runtime[1]]
-        if int(driver.split(".")[0]) < first:
-            raise ValueError(
-                f"the driver {driver} is too old for CUDA {runtime[1]}.{runtime[2]} of the lock: "
-                f"install {first} or newer, or make install DEVICE=cpu"
-            )
+    fault = too_old(driver, f"{runtime[1]}.{runtime[2]}") if driver and runtime else ""
+    if device == "cuda" and fault:
+        raise ValueError(f"{fault}, or make install DEVICE=cpu")
     if installed not in (None, device):
         if wanted == "auto":
             raise ValueError(
@@ -77,6 +97,11 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"make install: {error}")
     sys.stderr.write(f"Installing infra/requirements/{LOCKS[device]}: {why}.\n")
+    if device == "cuda" and (missing := missing_for_triton()):
+        sys.stderr.write(
+            "Triton compiles its kernels where they run, and finds no compiler or no headers here: "
+            f"apt-get install {' '.join(missing)}\n"
+        )
     sys.stdout.write(device + "\n")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.requirements.choose import choose
+from infra.requirements import choose as choosing
+from infra.requirements.choose import choose, missing_for_triton
 
 CHOOSE = Path(__file__).parents[2] / "infra" / "requirements" / "choose.py"
 LOCK = "nvidia-cuda-runtime==13.0.96 \\\n"
@@ -77,3 +78,20 @@ def test_a_folder_that_holds_the_other_packages_is_left_alone(text, tmp_path):
     )
     assert (done.returncode == 0) is (text == "cpu")
     assert (done.stdout == "cpu\n") is (text == "cpu")
+
+
+def test_what_triton_compiles_with_is_looked_for(tmp_path, monkeypatch):
+    """Nothing of it is on a bare machine; a compiler may be named by CC, too."""
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(choosing.sysconfig, "get_paths", lambda _: {"include": str(tmp_path)})
+    header = f"python3.{sys.version_info.minor}-dev"
+    assert missing_for_triton() == ["gcc", "libc6-dev", header]
+    (tmp_path / "Python.h").touch()
+    assert missing_for_triton() == ["gcc", "libc6-dev"]
+    monkeypatch.setenv("CC", "tcc")
+    assert missing_for_triton() == []
+    monkeypatch.delenv("CC")
+    (tmp_path / "clang").touch()
+    (tmp_path / "clang").chmod(0o755)
+    assert missing_for_triton() == []

@@ -8,6 +8,7 @@ from the documentation of `batch/v1`.
 import json
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from prefect.utilities.templating import apply_values
 
 from infra.services import HEARTBEAT_SECONDS, POOL_GRACE_SECONDS
-from training.recipe.recipe import CheckpointsRecipe
+from training.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "infra" / "templates"
@@ -27,7 +28,11 @@ SLURM = (TEMPLATES / "revisual.sbatch").read_text(encoding="utf-8")
 SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views"
 # What ending a stage may take: one grace to save, one for what is left, and a margin
 # (`infra.launcher`).
-ENDING_SECONDS = 2 * CheckpointsRecipe().grace_seconds + 15
+GRACE_SECONDS = [
+    load_recipe(path).checkpoints.grace_seconds
+    for path in sorted((ROOT / "infra" / "recipes").glob("*.toml"))
+]
+ENDING_SECONDS = 2 * max(GRACE_SECONDS) + 15
 
 
 def prefects_own() -> dict[str, Any]:
@@ -97,7 +102,7 @@ def test_a_job_has_gpus_shared_memory_and_time_to_save() -> None:
     assert (job["spec"]["backoffLimit"], pod["restartPolicy"]) == (0, "Never")
     grace = KUBERNETES["variables"]["properties"]["termination_grace_seconds"]
     assert grace["default"] >= POOL_GRACE_SECONDS >= ENDING_SECONDS
-    assert grace["minimum"] >= ENDING_SECONDS
+    assert grace["minimum"] >= 2 * min(GRACE_SECONDS) + 15
 
 
 def test_the_job_fits_the_worker_s_image() -> None:
@@ -133,7 +138,7 @@ def test_the_slurm_script_is_one_and_its_options_come_before_its_commands() -> N
 
 
 def test_slurm_tells_the_worker_early_enough() -> None:
-    found = re.fullmatch(r"B:TERM@(\d+)", directives()["signal"])
+    found = re.fullmatch(r"B:USR1@(\d+)", directives()["signal"])
     assert found is not None and int(found[1]) >= POOL_GRACE_SECONDS + ENDING_SECONDS
     assert directives()["nodes"] == directives()["ntasks"] == "1"  # a stage is on one node
 
@@ -163,15 +168,38 @@ GIVEN = {
 }
 
 
-def test_a_worker_that_is_told_by_slurm_ends_and_its_job_is_queued_again(slurm, tmp_path) -> None:
+# The end of its time is told by USR1 (`--signal`), and scancel by TERM.
+ENDS = [(signal.SIGUSR1, ["scontrol requeue 7"], 0), (signal.SIGTERM, [], 143)]
+
+
+@pytest.mark.parametrize(("number", "then", "code"), ENDS)
+def test_a_worker_that_is_told_ends_and_only_slurms_end_of_time_queues_its_job_again(
+    number: signal.Signals, then: list[str], code: int, slurm: dict[str, str], tmp_path: Path
+) -> None:
     script = ["bash", str(TEMPLATES / "revisual.sbatch")]
     with subprocess.Popen(script, cwd=tmp_path, env=slurm | GIVEN) as job:
         while not (tmp_path / "up").exists():
             assert job.poll() is None
-        job.terminate()
-        assert job.wait(timeout=60) == 0
+        job.send_signal(number)
+        assert job.wait(timeout=60) == code
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked == ["revisual worker gpu", "told", "scontrol requeue 7"]
+    assert asked == ["revisual worker gpu", "told", *then]
+
+
+@pytest.mark.parametrize(("number", "then", "code"), ENDS)
+def test_a_job_may_be_told_before_its_worker_has_started(
+    number: signal.Signals, then: list[str], code: int, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    """The signal comes at the line that would start it."""
+    head, start, tail = SLURM.partition('.venv/bin/revisual worker "$POOL" &')
+    script = tmp_path / "told.sbatch"
+    script.write_text(f"{head}kill -{number} $$\n{start}{tail}")
+    done = subprocess.run(
+        ["bash", str(script)], cwd=tmp_path, env=slurm | GIVEN, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, b"")
+    asked = tmp_path / "asked"
+    assert (asked.read_text().splitlines() if asked.exists() else []) == then
 
 
 @pytest.mark.parametrize("missing", GIVEN)

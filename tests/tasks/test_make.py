@@ -27,6 +27,7 @@ from infra.names import chunks_key
 from infra.seaweed import seaweed_server
 from infra.store import Store
 from tasks.keys import responses_keys
+from tasks.make import with_retries
 from training.recipe.recipe import Recipe
 from training.stage import run
 
@@ -189,6 +190,21 @@ def test_a_stage_is_tried_again_as_often_as_the_recipe_says(num_retries, new_sta
     with pytest.raises(StageError, match="a rule is broken"):
         new_stage("two").make(recipe=new_recipe(retries=num_retries), execute=refused)
     assert len(attempts) == 1
+
+
+def test_an_attempt_that_has_saved_more_begins_a_new_count():
+    """Ends of a node's time are many in a long stage; one that gets no further is given up."""
+    saved, attempts, display = [0, 10, 20, 20, 20, 30], list[int](), Watcher()
+
+    def make() -> Artifact:
+        attempts.append(len(attempts))
+        raise StageLost("the node's time is over")
+
+    with pytest.raises(StageLost):
+        with_retries(1, "rl", display, make, lambda: saved[len(attempts)])
+    # Twice more was saved, and each time one vain try is allowed.
+    assert len(attempts) == 3
+    assert [said[:18] for said in display.said] == ["Retry 1 of 1 of rl"] * 2
 
 
 @pytest.mark.fault(

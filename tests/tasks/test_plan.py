@@ -1,12 +1,15 @@
 """What a run asks of this machine before it starts."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
-from contracts.errors import PlanError
-from tasks.plan import check_machine
+from contracts.errors import PlanError, PreflightError
+from tasks.plan import check_machine, machine_of_run
 from training.plan.machine import GIB, Machine
 from training.recipe.recipe import load_recipe
 
@@ -36,7 +39,8 @@ def test_an_evaluation_that_cannot_fit_is_refused_before_the_run_unless_its_mode
 ):
     """On a machine that is made up: eight GPUs, which this one has not."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("tasks.plan.machine_here", lambda: Machine(8, 80 * GIB))
+    monkeypatch.setattr("tasks.plan.machine_here", lambda **_: Machine(8, 80 * GIB))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=GIB, free=10**15))
     recipe = load_recipe(RECIPES / "revisual-7b.toml")
     check_machine(recipe, recipe.stage_names)
     rollout = recipe.rollout.model_copy(update={"memory_fraction": 0.9})
@@ -52,3 +56,44 @@ def test_an_evaluation_that_cannot_fit_is_refused_before_the_run_unless_its_mode
     curation = recipe.curation.model_copy(update=changes)
     check_machine(recipe.model_copy(update={"curation": curation}), ["curate"])
     assert "somebody/large: memory is not planned" in caplog.text
+
+
+def test_a_containers_bound_and_shared_memory_are_the_machines(monkeypatch):
+    """With GPUs that are made up."""
+    told = dict[str, int]()
+    monkeypatch.setattr("tasks.plan.machine_here", lambda **given: told.update(given))
+    machine_of_run()
+    assert told["host_memory"] <= psutil.virtual_memory().total
+    assert told["shared_memory"] == shutil.disk_usage("/dev/shm").total
+    monkeypatch.setattr("tasks.plan.memory_limit", lambda: 8 * GIB)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GIB))
+    machine_of_run()
+    assert told["host_memory"] == 8 * GIB
+
+
+def test_a_disk_without_room_for_scratch_is_refused_before_the_run(monkeypatch):
+    """7B writes checkpoints of 99.5 GB; five may be there at a time."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("tasks.plan.machine_here", lambda **_: Machine(8, 80 * GIB))
+    recipe, usage = load_recipe(RECIPES / "revisual-7b.toml"), SimpleNamespace(total=GIB, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    usage.free = 500 * 10**9
+    with pytest.raises(PreflightError, match="free"):
+        check_machine(recipe, ["cold_start"])
+    usage.free = 540 * 10**9
+    check_machine(recipe, ["cold_start"])
+
+
+@without_cuda
+@pytest.mark.parametrize(
+    ("cuda", "driver", "told"),
+    [
+        (None, "580.1", "torch was built without CUDA"),
+        ("13.0", "535.183", "the driver 535.183 is too old for CUDA 13.0: install 580 or newer"),
+    ],
+)
+def test_a_driver_that_torch_cannot_use_is_told(cuda, driver, told, monkeypatch):
+    monkeypatch.setattr("tasks.plan.driver_version", lambda: driver)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    with pytest.raises(PlanError, match=told):
+        check_machine(load_recipe(RECIPES / "revisual-7b.toml"), ["curate"])

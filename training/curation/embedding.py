@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from contracts.errors import ModelError
 from contracts.texts import marked
 from training.runtime import device
+from training.runtime.failures import is_out_of_memory
 
 BATCH = 64
 
@@ -63,9 +64,9 @@ def _refused() -> Iterator[None]:
     """Says of whatever a model raises that it is none of those that can be used."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:  # a stranger's files may provoke any
+        if is_out_of_memory(error):
+            raise
         reason = marked(str(error).strip().partition("\n")[0])[:300]
         raise ModelError(
             f"The embedding model cannot be used: {type(error).__name__}: {reason}",

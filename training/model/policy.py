@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from training.model.family import PretrainedModel, Processor, Tokenizer, compone
 from training.recipe.recipe import ModelRecipe
 from training.recipe.stages import Component
 from training.runtime import device
-from training.runtime.failures import phase
+from training.runtime.failures import is_out_of_memory, phase
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,14 @@ class Policy:
             remove_duplicate=False
         )
         return parameters
+
+    def without_weights(self) -> "Policy":
+        """The same to read prompts with; its model has names and shapes, and takes no memory."""
+        # What a copy takes in the place of each: the weights themselves are never copied.
+        empty = {id(one): torch.empty_like(one, device="meta") for one in self.model.buffers()}
+        for one in self.model.parameters():
+            empty[id(one)] = nn.Parameter(torch.empty_like(one, device="meta"), one.requires_grad)
+        return replace(self, model=deepcopy(self.model, empty))
 
     def save(self, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:
         """Writes a model folder (safetensors, processor) that the stock classes load.
@@ -166,9 +175,9 @@ def _refusing(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (RevisualError, MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:  # the tokenizers' own errors have no class of their own
+        if isinstance(error, RevisualError) or is_out_of_memory(error):
+            raise
         reason = marked(str(error).strip().partition("\n")[0])[:300]
         raise ModelError(
             f"{folder} cannot be loaded: {type(error).__name__}: {reason}",

@@ -43,6 +43,7 @@ class Machine:
         host_memory: Of one node, bytes.
         disk: Free for scratch and store together, bytes.
         gpu: Kind, for the times alone.
+        shared_memory: Of one node (/dev/shm), bytes.
     """
 
     num_gpus: int
@@ -51,8 +52,32 @@ class Machine:
     host_memory: int | None = None
     disk: int | None = None
     gpu: GpuKind = "h100"
+    shared_memory: int | None = None
 
     @property
     def usable_gpu_memory(self) -> int:
         """Of one GPU, bytes."""
         return int(self.gpu_memory * USABLE)
+
+
+def machine_here(host_memory: int | None = None, shared_memory: int | None = None) -> Machine:
+    """This machine's GPUs; for CUDA machines only.
+
+    Not its disk: a run that goes on has filled a part of what the plan asks for.
+
+    Args:
+        host_memory: What its processes may take, bytes.
+        shared_memory: What they may exchange through, bytes.
+    """
+    import torch  # seconds, which other commands need not pay
+
+    memories = [
+        torch.cuda.get_device_properties(index).total_memory
+        for index in range(torch.cuda.device_count())
+    ]
+    return Machine(
+        num_gpus=len(memories),
+        gpu_memory=int(min(memories) / USABLE),  # torch states what is usable
+        host_memory=host_memory,
+        shared_memory=shared_memory,
+    )

@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 
 from training.plan.activations import Activations, MicroBatch, activations
-from training.plan.learned import BYTES, Held, checkpoint_bytes, held, learned
+from training.plan.learned import BYTES, FLOAT32, Held, checkpoint_bytes, held, learned
 from training.plan.machine import GIB, Machine
 from training.plan.rows import data_bytes
 from training.plan.shape import ModelShape
-from training.plan.sleeping import sleeping_bytes
-from training.recipe.recipe import Recipe, RolloutRecipe
+from training.plan.sleeping import batch_bounds, counted_bytes, sleeping_bytes
+from training.recipe.recipe import Recipe, RolloutRecipe, VllmRollout
 from training.recipe.stages import RlStage, Stage, sets_of
 
-# Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; what vLLM keeps
-# beside weights and KV cache, awake (its own activations and CUDA graphs) and asleep; a process's
-# libraries in the host's memory.
-CONTEXT, SAMPLER_WORK, SAMPLER_ASLEEP, PROCESS = 2 * GIB, 2 * GIB, 1 * GIB, 4 * GIB
+# Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; vLLM's CUDA graphs; a
+# process's libraries in the host's memory.
+CONTEXT, GRAPHS, PROCESS = 2 * GIB, 1 * GIB, 4 * GIB
+# vLLM asleep: its graphs, which stay on the GPU (`sleep_mode_offload_cudagraph` is off), with as
+# much for input buffers, kernels' workspaces and what its allocator cannot give back.
+SAMPLER_ASLEEP = 2 * GRAPHS
 # Pixels of an image that is as large as Qwen2.5-VL's own processor lets it be.
 MAX_PIXELS = 12_845_056
 
@@ -91,7 +93,9 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
     checkpoint = checkpoint_bytes(of)
     sleeping = 0
     if recipe.rollout.engine == "vllm" and isinstance(stage, RlStage):
-        sleeping = sleeping_bytes(recipe.rollout, recipe.model.dtype, shape)
+        sleeping = sleeping_bytes(
+            recipe.rollout, recipe.model.dtype, shape, machine.usable_gpu_memory
+        )
     # Each process reads the weights into the host's memory first; later a checkpoint is copied.
     copied = checkpoint * local // hardware.num_ranks
     host = local * (PROCESS + waits + parts.host) + max(local * whole, local * sleeping + copied)
@@ -145,6 +149,21 @@ def sampler_weights(rollout: RolloutRecipe, dtype: str, shape: ModelShape) -> in
     return (shape.total - text + -(-text // shared)) * BYTES[dtype]
 
 
+def sampler_work(rollout: VllmRollout, dtype: str, shape: ModelShape, gpu_memory: int) -> int:
+    """Bytes that vLLM takes of its share of one GPU beside weights and KV cache.
+
+    What it measures before it sizes the cache (`determine_available_memory`), as its profile run
+    has it: an MLP's two products and their outcome, and three hidden states, for every token of
+    the largest batch; or the float32 logits of the most sequences, thrice, whichever is more. The
+    counts of sampled tokens (`v1/worker/gpu/sample/penalties.py`) and the CUDA graphs are added.
+    """
+    text, size = shape.text, BYTES[dtype]
+    num_tokens, num_sequences = batch_bounds(gpu_memory)
+    of_a_token = (3 * text.intermediate // rollout.tensor_parallel + 3 * text.hidden) * size
+    logits = num_sequences * text.vocabulary * FLOAT32
+    return max(num_tokens * of_a_token, 3 * logits) + counted_bytes(shape, gpu_memory) + GRAPHS
+
+
 @dataclass(frozen=True)
 class Sampler:
     """A rollout engine on one GPU, beside the policy that it was made from.
@@ -179,7 +198,8 @@ def sampler_of(
     of_a_token = 2 * text.num_layers * text.num_kv_heads * text.head_width * BYTES[dtype]
     if rollout.engine == "vllm":
         awake = int(rollout.memory_fraction * machine.usable_gpu_memory)
-        cache = awake - sampler_weights(rollout, dtype, shape) - SAMPLER_WORK
+        work = sampler_work(rollout, dtype, shape, machine.usable_gpu_memory)
+        cache = awake - sampler_weights(rollout, dtype, shape) - work
         shared = min(rollout.tensor_parallel, text.num_kv_heads)
         return Sampler(awake, max(cache, 0) * shared // of_a_token, SAMPLER_ASLEEP)
     cache = machine.usable_gpu_memory // 4  # training.runtime.device.kv_cache_bytes

@@ -14,6 +14,10 @@ from training.recipe.hardware import HardwareRecipe
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage
 
+# What NVIDIA asks containers to have where several processes of NCCL exchange tensors through the
+# host (NCCL's user guide, "Troubleshooting"); Docker gives 64 MiB.
+SHARED_MEMORY = GIB
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -98,7 +102,7 @@ def require_fits(plan: Plan) -> None:
     """
     for one in plan.stages:
         name, memory = one.stage.name, one.memory
-        _require_gpus(plan.machine, name, one.hardware)
+        _require_machine(plan.machine, name, one.hardware)
         _require_gpu_memory(plan, one)
         if isinstance(one.stage, RlStage):
             _require_cache(name, memory.cache_tokens, memory.longest)
@@ -123,7 +127,7 @@ def require_fits(plan: Plan) -> None:
 
 def _require_sampling(machine: Machine, one: SamplingPlan) -> None:
     name, section, is_vllm = one.of.name, one.of.section, one.of.rollout.engine == "vllm"
-    _require_gpus(machine, name, one.hardware)
+    _require_machine(machine, name, one.hardware)
     fix = f'take a GPU with more memory, a smaller model, or {section}.engine = "vllm"'
     if is_vllm:
         fix = f"lower {section}.memory_fraction, or take a GPU with more memory"
@@ -135,7 +139,8 @@ def _require_sampling(machine: Machine, one: SamplingPlan) -> None:
     _require(name, "host memory", one.host, machine.host_memory, fix)
 
 
-def _require_gpus(machine: Machine, stage: str, hardware: HardwareRecipe) -> None:
+def _require_machine(machine: Machine, stage: str, hardware: HardwareRecipe) -> None:
+    """GPUs and nodes for all processes, and shared memory between several."""
     if hardware.num_processes > machine.num_gpus:
         raise PlanError(
             f"Stage {stage} asks for {hardware.num_processes} processes on a node, and "
@@ -150,6 +155,15 @@ def _require_gpus(machine: Machine, stage: str, hardware: HardwareRecipe) -> Non
             where=f"hardware.nodes = {hardware.nodes}",
             rule="each node is a machine of its own",
             fix="lower hardware.nodes, or give more machines (revisual plan --nodes)",
+        )
+    if hardware.num_processes > 1:
+        _require(
+            stage,
+            "shared memory (/dev/shm)",
+            SHARED_MEMORY,
+            machine.shared_memory,
+            "start the container with more: --shm-size of docker run, shm_size of a Compose file, "
+            "or shared_memory of the Kubernetes template",
         )
 
 

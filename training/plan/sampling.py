@@ -70,8 +70,14 @@ class SamplingPlan:
 
     @property
     def peak(self) -> int:
-        """Bytes of one GPU while it samples."""
-        return self.weights + self.sampler.awake + CONTEXT
+        """Bytes of one GPU while it samples, or has the next policy loaded.
+
+        A vLLM engine keeps no policy; what the transformers engine samples from is there until the
+        next one has taken its place.
+        """
+        is_replaced = self.of.goes_on and self.of.rollout.engine == "transformers"
+        beside = max(self.sampler.awake, self.weights if is_replaced else 0)
+        return self.weights + beside + CONTEXT
 
 
 def sampling_plans(
@@ -137,7 +143,7 @@ def _planned(
     host, bound = weights, None
     if rollout.engine == "vllm":
         bound = rollout.max_length_tokens
-        sleeping = sleeping_bytes(rollout, of.dtype, of.shape)
+        sleeping = sleeping_bytes(rollout, of.dtype, of.shape, machine.usable_gpu_memory)
         # Each process reads a policy into the host's memory first; an engine that goes on with the
         # next one sleeps meanwhile.
         host = weights + sleeping if of.goes_on else max(weights, sleeping)

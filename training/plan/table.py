@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 
 from training.plan.machine import GIB, USABLE
-from training.plan.memory import CONTEXT, SAMPLER_ASLEEP
+from training.plan.memory import CONTEXT, GRAPHS, SAMPLER_ASLEEP
 from training.plan.plan import Plan, StagePlan
 from training.plan.rows import IMAGE_BYTES, PROMPT_TOKENS, RL_LENGTH, ROW_BYTES, SFT_LENGTH
 from training.plan.shape import is_planned
-from training.plan.work import LEARNER_SHARE, SAMPLER_SHARE, Range
+from training.plan.work import (
+    BETWEEN_KILLS_SECONDS,
+    LEARNER_SHARE,
+    SAMPLER_SHARE,
+    SAVED_A_SECOND,
+    Range,
+)
 
 HOUR = 3600.0
 GIGA = 1e9
@@ -37,13 +43,16 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
         _row("---", ["---:"] * len(names)),
         *(
             _row(label, [_gib(value) for value in values])
-            for label, values in _gpu_rows(plan.stages)
+            for label, values in gpu_rows(plan.stages)
         ),
         _row("share of the GPU", [f"{one.memory.peak / GIB / limit:.0%}" for one in plan.stages]),
         _row("KV cache, tokens", [_count(one.memory.cache_tokens) for one in plan.stages]),
         _row("host of a node, GiB", [_gib(one.memory.host) for one in plan.stages]),
         _row("of it rows, GiB", [_gib(one.memory.data) for one in plan.stages]),
         _row("a step checkpoint, GB", [_gb(one.memory.checkpoint) for one in plan.stages]),
+        _row("to write it, seconds", [f"{one.work.save_seconds:,.0f}" for one in plan.stages]),
+        _row("save every, minutes", [f"{one.work.every_minutes:,.0f}" for one in plan.stages]),
+        _row("a step, seconds at most", [f"{one.work.step_seconds:,.0f}" for one in plan.stages]),
         _row("step checkpoints, at most", [str(one.work.num_saves) for one in plan.stages]),
         _row("scratch, GB", [_gb(one.work.scratch) for one in plan.stages]),
         _row("in the store meanwhile, GB", [_gb(one.work.stored) for one in plan.stages]),
@@ -102,7 +111,8 @@ def _placement(stages: Sequence[StagePlan]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in placed.items())
 
 
-def _gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
+def gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
+    """What each stage takes of a GPU, bytes, row by row."""
     memories = [one.memory for one in stages]
     return [
         ("weights", [one.held.weights for one in memories]),
@@ -133,12 +143,15 @@ def _assumptions(plan: Plan) -> list[str]:
         f"Not counted: {unknown}benchmarks of files without num_problems, and a judge, which "
         "answers behind an endpoint.",
         f"Assumed: usable memory {USABLE:.1%} of the nominal; {CONTEXT / GIB:.0f} GiB for CUDA and "
-        f"NCCL; {SAMPLER_ASLEEP / GIB:.0f} GiB for vLLM asleep; every micro-batch full, and of the "
+        f"NCCL; {GRAPHS / GIB:.0f} for vLLM's CUDA graphs, {SAMPLER_ASLEEP / GIB:.0f} for vLLM "
+        "asleep; every micro-batch full, and of the "
         "largest images;",
         f"sequences of {SFT_LENGTH[0]:.0%} to {SFT_LENGTH[1]:.0%} (SFT) and responses of "
         f"{RL_LENGTH[0]:.0%} to {RL_LENGTH[1]:.0%} (RL) of the longest, prompts of "
         f"{PROMPT_TOKENS} tokens; of a row {ROW_BYTES / KIB:.0f} KiB in host memory beside its "
         f"tokens, and {IMAGE_BYTES / KIB:.0f} of an image;",
+        f"a node writes {SAVED_A_SECOND / GIGA:.0f} GB a second, and is wanted back every "
+        f"{BETWEEN_KILLS_SECONDS / HOUR:.0f} hours;",
         f"on {machine.gpu} {LEARNER_SHARE[0]:.0%} to {LEARNER_SHARE[1]:.0%} of peak FLOP/s,",
         f"and {SAMPLER_SHARE[0]:.0%} to {SAMPLER_SHARE[1]:.0%} of the sampler's assumed rate. "
         "No GPU has confirmed any of this.",

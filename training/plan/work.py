@@ -17,6 +17,9 @@ LEARNER_SHARE, SAMPLER_SHARE = (0.45, 0.25), (1.0, 0.5)
 SAMPLER_MODEL = 8.3e9  # parameters of the model whose sampling rate is assumed
 # On a machine's disk at most: being written, waiting, being uploaded, the best, one to resume from.
 MAX_SCRATCH_CHECKPOINTS = 5
+# Assumptions: bytes a second that a node brings to its disk, and as many to the store; how long a
+# machine stays before it is wanted back (a Slurm job's day).
+SAVED_A_SECOND, BETWEEN_KILLS_SECONDS = 1e9, 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class StageWork:
         num_saves: Step checkpoints written at most, at the slowest rates.
         sampled_tokens: By the sampler.
         learned_tokens: Through the learner, prompts included.
+        save_seconds: That a node takes to write its share of a step checkpoint.
+        every_minutes: After which a save costs as much time as a kill loses.
+        step_seconds: Of one step, after which it can be saved, at the slowest rates.
         learner_seconds: Of its passes.
         sampler_seconds: Of sampling.
         scratch: Bytes on the machine's own disk.
@@ -46,6 +52,9 @@ class StageWork:
 
     num_updates: int
     num_saves: int
+    save_seconds: float
+    every_minutes: float
+    step_seconds: float
     sampled_tokens: Range
     learned_tokens: Range
     learner_seconds: Range
@@ -80,10 +89,14 @@ def stage_work(
     sampler = _seconds(sampled, 1 / rate, SAMPLER_SHARE)
     saves = _num_saves(recipe, stage, num_steps, learner.high + sampler.high)
     model = shape.total * BYTES[recipe.model.dtype]
+    save_seconds = memory.checkpoint / recipe.hardware.nodes / SAVED_A_SECOND
     kept = min(saves, recipe.checkpoints.keep_last + 1)  # and the one with the best score
     return StageWork(
         num_updates,
         saves,
+        save_seconds,
+        best_minutes(save_seconds, BETWEEN_KILLS_SECONDS),
+        (learner.high + sampler.high) / num_steps,
         sampled,
         learned,
         learner,
@@ -93,6 +106,14 @@ def stage_work(
         model=model,
         written=saves * memory.checkpoint + model,
     )
+
+
+def best_minutes(save_seconds: float, between_kills_seconds: float) -> float:
+    """How far apart checkpoints lose the least time (Young, CACM 17(9), 1974).
+
+    The first order: a save every t costs save / t of the time, and a kill loses t / 2.
+    """
+    return math.sqrt(2 * save_seconds * between_kills_seconds) / 60.0
 
 
 def _num_saves(recipe: Recipe, stage: Stage, num_steps: int, seconds: float) -> int:

@@ -60,7 +60,8 @@ class HardwareRecipe(Strict):
     share_images: bool = False
     # The reference of a KL term is on the GPU for its passes alone.
     reference_in_host: bool = False
-    # How often a stage that the machine has killed is tried again by itself.
+    # How often in a row a stage that the machine has killed, and that has saved nothing more since
+    # it was killed before, is tried again by itself.
     retries: Retries = 1
     # How long the processes wait for one another in a collective before they give up.
     collective_timeout_minutes: Minutes = 30.0

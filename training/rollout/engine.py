@@ -11,9 +11,11 @@ from training.recipe.recipe import ModelRecipe, Recipe, RolloutRecipe
 from training.rollout.protocol import RolloutEngine
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
+from training.runtime.failures import phase
 from training.runtime.log import say
 
 
+@phase("sampling")
 def open_engine(
     rollout: RolloutRecipe,
     policy: Policy,
@@ -34,12 +36,14 @@ def open_engine(
     Raises:
         RecipeError: The recipe asks for vLLM, and it is not installed.
         ModelError: See `training.model.probe.probe`.
+        OutOfMemoryError: vLLM finds less memory than its share, or its probe runs out of it.
     """
     engine, figures = _open_probed(rollout, policy, previous, copy)
     say(f"Probe: {figures}")
     return engine
 
 
+@phase("sampling")
 def open_sampler(
     rollout: RolloutRecipe, folder: Path, model: ModelRecipe, *, system_prompt: str
 ) -> RolloutEngine:

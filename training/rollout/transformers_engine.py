@@ -28,17 +28,11 @@ from training.model.forward import image_arguments
 from training.model.policy import Policy
 from training.recipe.recipe import TransformersRollout
 from training.rollout.draw import Uniforms, draw_tokens, uniforms_of_prompts
-from training.rollout.protocol import (
-    Finished,
-    Prompt,
-    Request,
-    Response,
-    Sample,
-    SamplingSettings,
-)
+from training.rollout.protocol import Finished, Prompt, Request, Response, Sample, SamplingSettings
 from training.rollout.room import check_room, parted, room_tokens
 from training.runtime import device
 from training.runtime.ahead import ahead
+from training.runtime.failures import phase
 
 
 class TransformersEngine:
@@ -105,6 +99,7 @@ class TransformersEngine:
             groups = [samples[start : start + count] for start in range(0, len(samples), count)]
             yield [*zip((request for request, _ in lot), groups, strict=True), *refused]
 
+    @phase("sampling")
     def _respond(
         self,
         encoded: Sequence[EncodedPrompt],
@@ -141,6 +136,7 @@ class TransformersEngine:
         width = max(len(prompt.token_ids) for prompt in prompts)
         return image_inputs(self._reader, prompts, width)
 
+    @phase("refreshing the sampler")
     @torch.no_grad()
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Copies new weights into the policy; needless where a learner trains that very policy."""

@@ -25,17 +25,11 @@ from training.model.encoding import encode_prompt, template_ids
 from training.model.policy import Policy
 from training.recipe.recipe import VllmRollout
 from training.rollout.draw import prompt_seed
-from training.rollout.protocol import (
-    Finished,
-    Prompt,
-    Request,
-    Response,
-    Sample,
-    SamplingSettings,
-)
+from training.rollout.protocol import Finished, Prompt, Request, Response, Sample, SamplingSettings
 from training.rollout.room import check_room, parted, room_tokens
 from training.runtime import device
 from training.runtime.ahead import ahead
+from training.runtime.failures import phase
 from training.runtime.log import say
 
 # Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
@@ -60,6 +54,7 @@ class VllmEngine:
 
     Args:
         policy: Its files are sampled from until `load_weights`; its processor prepares the prompts.
+            Its weights are not kept: whoever loaded them may let go of them.
         rollout: The recipe's section.
     """
 
@@ -69,7 +64,7 @@ class VllmEngine:
     idle_share: float = 0.0
 
     def __init__(self, policy: Policy, rollout: VllmRollout) -> None:
-        self._policy = policy
+        self._policy = policy.without_weights()
         self._group_size = rollout.tensor_parallel
         with device.vllm_in_this_process():
             self._llm = _start(policy, rollout)
@@ -79,6 +74,7 @@ class VllmEngine:
         self._asleep: set[str] = set()
         self._sleep()
 
+    @phase("sampling")
     def generate(
         self,
         prompts: Sequence[Prompt],
@@ -129,6 +125,7 @@ class VllmEngine:
             yield refused.get()
         say(f"vLLM was idle for {self.idle_share:.1%} of this sampling")
 
+    @phase("refreshing the sampler")
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """See `RolloutEngine.load_weights`; every process gives the whole weights."""
         model = self._policy.model

@@ -1,5 +1,6 @@
 """Failures of the machine as a process sees them: no memory is left, a rank is gone."""
 
+import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
@@ -9,22 +10,53 @@ import torch.distributed as dist
 
 from contracts.errors import OutOfMemoryError
 
-Phase = Literal["loading", "sampling", "update", "saving"]
+GIB, KIB = 2**30, 2**10
+Phase = Literal["loading", "sampling", "refreshing the sampler", "update", "saving"]
 # What can be changed without losing a step: none of it is in a stage's key.
 SETTINGS: Mapping[Phase, str] = {
     "loading": "raise hardware.zero_stage (3 shards the weights themselves), set "
     "hardware.offload_optimizer = true (ZeRO 1 to 3), or take more processes",
     "sampling": "change rollout.memory_fraction (vLLM's share; the learner needs the rest), or "
     "raise hardware.zero_stage to leave the sampler more",
+    "refreshing the sampler": "lower rollout.memory_fraction, set hardware.reference_in_host = "
+    "true, or raise hardware.zero_stage: the sampler's weights wake up beside the learner's",
     "update": "lower the stage's tokens_per_micro_batch, set hardware.activation_checkpointing = "
     "true, raise hardware.zero_stage, set hardware.offload_optimizer = true (ZeRO 1 to 3), or "
     "lower rollout.memory_fraction",
     "saving": "raise hardware.zero_stage, set hardware.offload_optimizer = false, or start fewer "
     "processes on this host: each copies its share of weights and moments to host memory",
 }
-# torch's allocator of host memory has no error class of its own.
-HOST_ALLOCATOR = "can't allocate memory"
+# Where memory runs out without a class of its own. In the order of the lines: torch's allocator of
+# host memory; the driver's words, which vLLM's allocator raises when it wakes up
+# (`csrc/cumem_allocator.cpp`), torch where host memory is to be page-locked, and NCCL ("Cuda
+# failure 2 'out of memory'"); cuBLAS, cuDNN and their like; vLLM at its start
+# (`v1/worker/utils.py`), and of its cache (`v1/core/kv_cache_utils.py`).
+NO_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "_STATUS_ALLOC_FAILED",
+    "on startup is less than",
+    "No available memory for the cache blocks",
+    "larger than the available KV cache memory",
+)
+# NCCL's processes exchange tensors through files of /dev/shm, whose size a container bounds.
+NO_SHARED_MEMORY = "Error while creating shared memory segment"
+SHARED_MEMORY = (
+    "give the processes more shared memory (/dev/shm): --shm-size of docker run, shm_size of a "
+    "Compose file, or shared_memory of the Kubernetes template"
+)
 COLLECTIVE_LIBRARIES = ("gloo", "NCCL")
+# CUDA's words (cudaGetErrorString) for what is the card's fault, the link's or the driver's.
+BROKEN_GPU = (
+    "uncorrectable ECC error",
+    "uncorrectable NVLink error",
+    "hardware stack error",
+    "hardware error",
+    "all CUDA-capable devices are busy or unavailable",
+    "CUDA-capable device(s) is/are busy or unavailable",
+    "no CUDA-capable device is detected",
+    "CUDA error: unknown error",
+)
 
 
 @contextmanager
@@ -36,28 +68,61 @@ def phase(name: Phase) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ValueError) as error:
         if not is_out_of_memory(error):
             raise
-        asked = " ".join(str(error).split()) or "the system did not say how much was asked for"
-        raise OutOfMemoryError(
-            f"No memory is left, while {name}: {asked}",
-            where=f"phase {name}",
-            rule="weights, gradients, moments, activations and the sampler's cache fit into memory",
-            fix=f"{SETTINGS[name]}; the next run goes on from the newest checkpoint all the same",
-        ) from error
+        raise out_of_memory(error, name) from error
+
+
+def out_of_memory(error: BaseException, name: Phase | None) -> OutOfMemoryError:
+    """What an error says that `is_out_of_memory`, with what was measured and what to change.
+
+    Args:
+        error: A library's.
+        name: None where it came between the phases.
+    """
+    asked = " ".join(str(error).split()) or "the system did not say how much was asked for"
+    fix = SETTINGS[name or "update"]
+    if NO_SHARED_MEMORY in asked:
+        fix = SHARED_MEMORY
+    return OutOfMemoryError(
+        f"No memory is left, while {name or 'between its phases'}: {asked}; measured: {measured()}",
+        where=f"phase {name or 'unknown'}",
+        rule="weights, gradients, moments, activations and the sampler's cache fit into memory",
+        fix=f"{fix}; the next run goes on from the newest checkpoint all the same",
+    )
+
+
+def measured() -> str:
+    """What this process holds of the host and of its GPU, in words."""
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / GIB
+    host = f"{held:.1f} GiB of the host at most in this process"
+    if torch.cuda.device_count() == 0:
+        return host
+    free, total = torch.cuda.mem_get_info()
+    parts = {
+        "in torch's tensors": torch.cuda.memory_allocated(),
+        "at most": torch.cuda.max_memory_allocated(),
+        "reserved by torch": torch.cuda.memory_reserved(),
+        f"free of {total / GIB:.1f} on the GPU": free,
+    }
+    return ", ".join([*(f"{size / GIB:.1f} GiB {what}" for what, size in parts.items()), host])
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU's or the host's memory ran out."""
+    """Whether a GPU's or the host's memory ran out, or a container's shared memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and HOST_ALLOCATOR in str(error)
+    text = str(error)
+    return isinstance(error, RuntimeError | ValueError) and any(
+        words in text for words in (*NO_MEMORY, NO_SHARED_MEMORY)
+    )
 
 
 def is_lost_rank(error: BaseException) -> bool:
-    """Whether a collective failed: another rank is gone, or cannot be reached in time."""
+    """Whether the machine failed: a rank is gone or cannot be reached in time, or a GPU broke."""
     if isinstance(error, dist.DistError):
         return True
     text = str(error)
-    return isinstance(error, RuntimeError) and any(name in text for name in COLLECTIVE_LIBRARIES)
+    words = (*COLLECTIVE_LIBRARIES, *BROKEN_GPU)
+    return isinstance(error, RuntimeError) and any(one in text for one in words)

@@ -72,7 +72,8 @@ def test_weights_asleep_by_hand():
     """
     shared = 32 / 6
     by_hand = 28 * (32 + 32 + 512 + 256) + 2 * 2048 + 32 * (16 + shared + 32 + 16) + 128 + shared
-    asleep = sleeping_bytes(SEVEN_B.rollout, "bfloat16", SEVEN_B_SHAPE)
+    by_hand += 1024  # 594 of counts of sampled tokens: 1024 sequences, 152,064 ids, 32 bits
+    asleep = sleeping_bytes(SEVEN_B.rollout, "bfloat16", SEVEN_B_SHAPE, 79 * GIB)
     assert asleep / MIB == pytest.approx(by_hand, rel=1e-4) and asleep > 1.8 * WEIGHTS
 
 
@@ -95,9 +96,9 @@ def test_a_block_is_less_than_four_times_its_tensor(num_bytes):
 def test_memory_by_hand():
     """The policy, a third of the card for vLLM, 2 GiB; the host holds vLLM's sleeping weights.
 
-    An evaluation reads the next policy beside them.
+    An evaluation reads the next policy beside them; the engine keeps none of those before.
     """
-    asleep = sleeping_bytes(SEVEN_B.rollout, "bfloat16", SEVEN_B_SHAPE)
+    asleep = sleeping_bytes(SEVEN_B.rollout, "bfloat16", SEVEN_B_SHAPE, 79 * GIB)
     curate, _, evaluate = make_plan(SEVEN_B, EIGHT).sampling
     for one in (curate, evaluate):
         assert one.peak == WEIGHTS + int(0.33 * 79.1 * GIB) + 2 * GIB
@@ -116,22 +117,36 @@ def test_a_graders_memory_by_hand():
     quarter = 2 * ((GRADER - TOWER) // 4 + TOWER)
     assert grader.weights == 0
     assert grader.peak == int(0.85 * 79.1 * GIB) + 2 * GIB < 0.9 * EIGHT.usable_gpu_memory
-    cache = int(0.85 * 79.1 * GIB) - quarter - 2 * GIB
+    # Logits of 1024 sequences thrice, which are more than the MLP of 16,384 tokens on a quarter of
+    # the GPUs; as large once more the counts of sampled tokens; and a GiB of graphs.
+    assert 3 * 1024 * 152_064 * 4 > 16_384 * 2 * (3 * 27_648 // 4 + 3 * 5120)
+    work = 4 * 1024 * 152_064 * 4 + GIB
+    cache = int(0.85 * 79.1 * GIB) - quarter - work
     assert grader.sampler.cache_tokens == 4 * cache // (2 * 64 * 8 * 128 * 2)
     shared = 32 / 6
     tower = 32 * (16 + shared + 32 + 16) + 64 + 64 + shared
-    asleep = 64 * (32 + 16 + 256 + 128) + 2 * 512 + tower
+    asleep = 64 * (32 + 16 + 256 + 128) + 2 * 512 + tower + 1024
     assert grader.host / MIB == pytest.approx(8 * (4096 + asleep), rel=1e-3)
     assert grader.longest == 16_384
     one = load_recipe(ROOT / "infra/recipes/revisual-3b-1gpu.toml")
     alone = make_plan(one, Machine(1, 80 * GIB)).sampling[1]
-    assert alone.of.responses == 99_000
-    assert alone.sampler.cache_tokens == 28_178
+    assert alone.of.responses == 2 * 99_000
+    assert alone.of.shape == SEVEN_B_SHAPE
     in_place = graded().curation.grader.model_copy(update={"rollout": TransformersRollout()})
     curation = SEVEN_B.curation.model_copy(update={"grader": in_place})
     grader = make_plan(SEVEN_B.model_copy(update={"curation": curation}), EIGHT).sampling[1]
     assert grader.weights == 2 * GRADER
     assert grader.peak == 2 * GRADER + EIGHT.usable_gpu_memory // 4 + 2 * GIB
+
+
+def test_the_next_policy_is_loaded_beside_the_one_that_transformers_samples_from():
+    """On a card of 40 GiB a quarter, its KV cache, is less than 15.4 GiB of weights."""
+    small = Machine(8, 40 * GIB)
+    in_place = SEVEN_B.model_copy(update={"rollout": TransformersRollout()})
+    (evaluate,) = make_plan(in_place, small, ["evaluate"]).sampling
+    assert evaluate.peak == 2 * WEIGHTS + 2 * GIB
+    curate, _ = make_plan(in_place, small, ["curate"]).sampling
+    assert curate.peak == WEIGHTS + small.usable_gpu_memory // 4 + 2 * GIB
 
 
 def test_a_grader_of_unknown_sizes_is_named_and_not_counted():

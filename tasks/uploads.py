@@ -227,6 +227,8 @@ class StepUploads(Uploads):
     @property
     def saved(self) -> str:
         """See `Uploads.saved`."""
+        if not self.step:
+            return "no step is in the store; the next run begins with the first."
         return f"step {self.step} is in the store; the next run goes on after it."
 
     def upload(self) -> None:

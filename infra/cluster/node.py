@@ -160,7 +160,7 @@ class Node:
         self._kills_before = num_oom_kills()
         with (self._work / "log.txt").open("wb") as log:
             self._process = start_supervised(
-                stage_command(write_job(self._job), task.num_processes, seat),
+                stage_command(write_job(self._job), task.num_processes, task.grace_seconds, seat),
                 stage_environment(task.threads_per_process, task.variables, interface),
                 log,
                 grace_seconds=task.grace_seconds,

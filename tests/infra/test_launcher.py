@@ -15,6 +15,7 @@ from infra.launcher import (
     _failure,
     launch,
     new_job,
+    stage_command,
     stage_environment,
     supervise,
 )
@@ -138,6 +139,44 @@ def test_a_stage_that_is_killed_says_by_which_signal(tmp_path):
         poll=lambda: None,
     )
     assert code == 137
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_have_the_whole_grace(tmp_path, monkeypatch):
+    """Of itself torch gives them 30 s; here 1 s, of which saving takes more."""
+    monkeypatch.setenv("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "1")
+    program = tmp_path / "saving.py"
+    program.write_text(
+        """
+import os, pathlib, signal, sys, time
+
+def save(*_):
+    time.sleep(3)
+    (folder / f"saved-{rank}").touch()
+    sys.exit(75)
+
+folder, rank = pathlib.Path(sys.argv[1]), os.environ["RANK"]
+signal.signal(signal.SIGTERM, save)
+(folder / f"begun-{rank}").touch()
+time.sleep(600)
+"""
+    )
+
+    def stop_when_both_run() -> None:
+        if len(list(tmp_path.glob("begun-*"))) == 2:
+            raise KeyboardInterrupt
+
+    *command, _, _, _ = stage_command(tmp_path / "job.json", 2, 60.0)  # less the stage itself
+    with pytest.raises(KeyboardInterrupt):
+        supervise(
+            [*command, str(program), str(tmp_path)],
+            stage_environment(1),
+            tmp_path / "log.txt",
+            poll=stop_when_both_run,
+            grace_seconds=60.0,
+        )
+    saved = sorted(path.name for path in tmp_path.glob("saved-*"))
+    assert saved == ["saved-0", "saved-1"], (tmp_path / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.fault(
     "SIGTERM of a stage's processes, after a SIGKILL",
-    "the step is finished, saved and stored; the task fails as preempted; same bytes in the end",
+    "the last step is saved and stored; the task fails as preempted; same bytes in the end",
 )
 def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage, seaweed):
     undisturbed = new_stage("undisturbed")

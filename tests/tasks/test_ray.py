@@ -117,7 +117,7 @@ class Cancelled(BaseException):
 
 @pytest.mark.fault(
     "a run is cancelled whose stage is on two nodes",
-    "both nodes save the step that they are in, the checkpoint is stored, every process ends",
+    "both nodes save the last step, the checkpoint is stored, every process ends",
 )
 def test_rl_that_is_cancelled_on_two_nodes_goes_on_to_the_same_bytes(
     cluster, tmp_path, monkeypatch

@@ -346,3 +346,11 @@ def test_what_nodes_have_stored_in_vain_goes_from_the_store(store, saved):
     assert store.steps(KEY) == [5]
     assert store.backend.sizes(kept) and not store.backend.sizes(dropped)
     assert not list(saved.iterdir())
+
+
+def test_what_the_next_run_goes_on_from_is_said(store, tmp_path):
+    first = uploads(store, tmp_path, [])
+    assert first.saved == "no step is in the store; the next run begins with the first."
+    save(tmp_path, 4, 0.5)
+    first.upload()
+    assert first.saved == "step 4 is in the store; the next run goes on after it."

@@ -27,7 +27,7 @@ def main(timeout_seconds: float) -> None:
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    # Whoever is told to stop finishes its step first, and needs right answers until then. This
+    # Whoever is told to stop may finish its step first, and needs right answers until then. This
     # process ends with its input.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # A handler would only run between bytecodes; the default action kills at once.

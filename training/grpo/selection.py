@@ -49,6 +49,23 @@ def drawn_from(batch: Batch, stage: RlStage) -> torch.Tensor:
     return arms.population(batch, low=pad.low, high=pad.high, strategy=pad.strategy)
 
 
+def parts_of(num_selected: int, num_updates: int, generator: torch.Generator) -> list[torch.Tensor]:
+    """Deals a selection out to a step's updates, at random if there are several.
+
+    Args:
+        num_selected: K.
+        num_updates: At most so many parts; fewer where fewer are selected.
+        generator: In the same state on every rank.
+
+    Returns:
+        Indices of 0 to K - 1 for each update; none is empty.
+    """
+    num_parts = min(num_updates, num_selected)
+    if num_parts < 2:
+        return [torch.arange(num_selected)] * num_parts
+    return list(torch.randperm(num_selected, generator=generator).tensor_split(num_parts))
+
+
 def rows_with_gradient(advantages: torch.Tensor, stage: RlStage) -> torch.Tensor:
     """Which of an update's sequences need a forward pass, as indices; not empty.
 

@@ -21,11 +21,13 @@ from training.answers import Verifier
 from training.grpo.experience import Experience, append, collect
 from training.grpo.mini_batch import MiniBatch, entropy_coefficient, normalizer_of
 from training.grpo.problems import check_lengths, stage_problems
+from training.grpo.reference import Reference
 from training.grpo.selection import (
     batch_of,
     distill_batch,
     drawn_from,
     num_missing_prompts,
+    parts_of,
     rows_with_gradient,
 )
 from training.grpo.step_metrics import (
@@ -39,10 +41,8 @@ from training.grpo.validation import hold_out, is_due, validate
 from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import UpdateResult
 from training.learner.setup import new_learner, write_summary
-from training.model.adapters import without_adapters
-from training.model.encoding import EncodedPrompt, TokenSequence, encode_prompt
-from training.model.forward import ForwardPass, ForwardSettings, ResponseLogProbs
-from training.model.in_host import InHost
+from training.model.encoding import TokenSequence
+from training.model.forward import ForwardSettings, Scoring
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.recipe import Recipe
@@ -56,6 +56,7 @@ from training.rollout.protocol import Prompt, SamplingSettings
 from training.runtime import device
 from training.runtime.log import say
 from training.runtime.metrics import Metric, MetricsLog
+from training.runtime.preemption import NEVER, Stop
 from training.runtime.seeds import rows_at, seeded_generator
 
 # Problems whose greedy answers are kept from before and after the stage, for a reader.
@@ -121,17 +122,18 @@ def train(
             if checkpoints.resume():
                 grpo.refresh_sampler()
             else:
-                grpo.show_samples(output / "samples.jsonl")
+                grpo.show_samples(output / "samples.jsonl", checkpoints.stop)
             log = MetricsLog(output / "metrics.jsonl" if device.rank() == 0 else None)
             while not grpo.is_finished():
-                metrics = grpo.step() | grpo.validate(held_out)
+                metrics = grpo.step(checkpoints.stop) | grpo.validate(held_out)
                 log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
                 score = "validation_accuracy" if stage.validation else "reward"
                 checkpoints.after_step(
                     score=metrics[score], keeps_best=stage.validation is not None
                 )
-        grpo.show_samples(output / "samples.jsonl")
-    grpo.learner.save_model(output / "model")
+            grpo.show_samples(output / "samples.jsonl", checkpoints.stop)
+            checkpoints.wait()  # its copies of the weights are gone before the model is written
+            grpo.learner.save_model(output / "model")
     write_summary(
         output,
         stage=stage.name,
@@ -171,12 +173,11 @@ class Grpo:
 
         self.policy = load()
         check_lengths(self.policy, recipe, stage)
-        # Adapters leave the base as it was: it needs no second copy.
-        has_copy = stage.kl is not None and stage.lora is None
-        self._reference = reference = ForwardPass(load()).eval() if has_copy else None
-        waits = recipe.hardware.reference_in_host
-        self._reference_at_work = (
-            InHost(reference).at_work if reference is not None and waits else nullcontext
+        waits, has_adapters = recipe.hardware.reference_in_host, stage.lora is not None
+        self._reference = (
+            Reference(self.policy, load, has_adapters=has_adapters, waits_in_host=waits)
+            if stage.kl
+            else None
         )
         # Shards (ZeRO-3) cannot be sampled from.
         is_sharded = recipe.hardware.zero_stage == 3
@@ -184,10 +185,17 @@ class Grpo:
         num_updates = stage.num_steps * stage.updates_per_step
         self.learner = new_learner(recipe, stage, self.policy, num_updates=num_updates)
 
-    def step(self) -> dict[str, Metric]:
-        """One step of GRPO with PAD; returns its metrics."""
+    def step(self, stop: Stop = NEVER) -> dict[str, Metric]:
+        """One step of GRPO with PAD; returns its metrics.
+
+        Args:
+            stop: Looked at until the step's first update ends.
+
+        Raises:
+            Preempted: See `Stop`.
+        """
         stage, step = self._stage, self.state.step
-        experience, num_rounds = self._collect()
+        experience, num_rounds = self._collect(stop)
         start = time.monotonic()
         batch = batch_of(experience, stage)
         temperature = schedules.pad_temperature(
@@ -196,7 +204,7 @@ class Grpo:
         # Algorithm 1 on the batch of all ranks; every rank draws the same sequences.
         generator = seeded_generator(self._recipe.seed, stage.name, "selection", step)
         selection = distill_batch(batch, stage, temperature=temperature, generator=generator)
-        results = self._update(experience, batch, selection)
+        results = self._update(experience, batch, selection, stop)
         self.state.num_skipped_updates += not results
         self.state.step += 1
         return {
@@ -240,19 +248,19 @@ class Grpo:
             state.num_validations_since_best += 1
         return {**measured}
 
-    def _collect(self) -> tuple[Experience, int]:
+    def _collect(self, stop: Stop) -> tuple[Experience, int]:
         """Rollouts of one step, and how many rounds of further prompts refilled them."""
         stage, num_rounds = self._stage, 0
-        experience = self._sample(stage.prompts_per_step, num_rounds)
+        experience = self._sample(stage.prompts_per_step, num_rounds, stop)
         while num_rounds < stage.pad.refill_rounds:
             num_missing = num_missing_prompts(batch_of(experience, stage), stage)
             if num_missing == 0:
                 break
             num_rounds += 1
-            experience = append(experience, self._sample(num_missing, num_rounds))
+            experience = append(experience, self._sample(num_missing, num_rounds, stop))
         return experience, num_rounds
 
-    def _sample(self, num_prompts: int, refill_round: int) -> Experience:
+    def _sample(self, num_prompts: int, refill_round: int, stop: Stop) -> Experience:
         stage, state = self._stage, self.state
         rows = rows_at(
             state.data_position,
@@ -280,18 +288,23 @@ class Grpo:
             self._verifier,
             problems,
             settings,
+            policy=self.policy,
             rewards=stage.rewards,
             generator=generator,
+            stop=stop,
         )
 
     def _update(
-        self, experience: Experience, batch: Batch, selection: Selection
+        self, experience: Experience, batch: Batch, selection: Selection, stop: Stop
     ) -> list[UpdateResult]:
         """Optimizer steps on the selected sequences; none if nothing was selected."""
         stage = self._stage
-        parts = self._parts(len(selection.indices))
-        with self._reference_at_work() if parts else nullcontext():
-            mini_batches = [self._mini_batch(experience, batch, selection, part) for part in parts]
+        generator = seeded_generator(self._recipe.seed, stage.name, "parts", self.state.step)
+        parts = parts_of(len(selection.indices), stage.updates_per_step, generator)
+        with self._reference.at_work() if self._reference and parts else nullcontext():
+            mini_batches = [
+                self._mini_batch(experience, batch, selection, part, stop) for part in parts
+            ]
         settings = ForwardSettings(
             stage.temperature,
             # Old log-probabilities come with the sampler's nucleus; else it is computed here.
@@ -299,11 +312,12 @@ class Grpo:
             with_entropy=True,
             bans_placeholders=True,
         )
-        results = []
+        results: list[UpdateResult] = []
         for mini_batch in mini_batches:
             bonus = entropy_coefficient(stage, self.learner.state.num_updates)
             loss = mini_batch.loss_function(stage, bonus)
-            results.append(self.learner.update(mini_batch.sequences, loss, settings))
+            until = NEVER if results else stop  # then the weights are those of no step's end
+            results.append(self.learner.update(mini_batch.sequences, loss, settings, until))
         if results:
             self.refresh_sampler()
         return results
@@ -313,19 +327,13 @@ class Grpo:
         if self._engine.has_own_weights:
             self._engine.load_weights(self.learner.weights())
 
-    def _parts(self, num_selected: int) -> list[torch.Tensor]:
-        """Deals the selection out to this step's updates, at random if there are several."""
-        num_parts = min(self._stage.updates_per_step, num_selected)
-        order = torch.arange(num_selected)
-        if num_parts > 1:
-            generator = seeded_generator(
-                self._recipe.seed, self._stage.name, "parts", self.state.step
-            )
-            order = torch.randperm(num_selected, generator=generator)
-        return list(order.tensor_split(num_parts)) if num_parts else []
-
     def _mini_batch(
-        self, experience: Experience, batch: Batch, selection: Selection, part: torch.Tensor
+        self,
+        experience: Experience,
+        batch: Batch,
+        selection: Selection,
+        part: torch.Tensor,
+        stop: Stop,
     ) -> MiniBatch:
         """The `part` of a selection that is one update; made before the step's first update."""
         stage = self._stage
@@ -338,49 +346,41 @@ class Grpo:
         scored = rows_with_gradient(batch.advantages[selected], stage)
         rows = selected[scored]
         responses = [experience.responses[row] for row in rows.tolist()]
-        prompts = {
-            index: self._encode(experience.problems[index])
-            for index in {response.prompt_index for response in responses}
-        }
-        sequences = [TokenSequence(prompts[r.prompt_index], r.token_ids) for r in responses]
+        sequences = [
+            TokenSequence(experience.prompts[one.prompt_index], one.token_ids) for one in responses
+        ]
         plain = ForwardSettings(stage.temperature, bans_placeholders=True)
+        scorings: dict[str, Scoring] = {}
+        if stage.updates_per_step > 1:
+            scorings["old"] = Scoring(replace(plain, truncation=self._truncation))
+        if self._reference is not None:
+            scorings["reference"] = self._reference.scoring(plain)
+        found = self.learner.scores(sequences, [*scorings.values()], stop) if scorings else []
+        scores = dict(zip(scorings, found, strict=True))
         return MiniBatch(
             sequences,
             batch.advantages[rows],
             [response.log_probs for response in responses],
             normalizer * share if is_weighted else normalizer,
             weights=selection.weights[part][scored] if is_weighted else None,
-            old=(
-                self.learner.log_probs(sequences, replace(plain, truncation=self._truncation))
-                if stage.updates_per_step > 1
-                else None
-            ),
-            reference=self._reference_log_probs(sequences, plain) if stage.kl else None,
+            old=scores.get("old"),
+            reference=scores.get("reference"),
         )
 
-    def _reference_log_probs(
-        self, sequences: Sequence[TokenSequence], settings: ForwardSettings
-    ) -> dict[int, ResponseLogProbs]:
-        """Log-probabilities of the policy that the stage began with, of this rank's rows."""
-        if self._reference is not None:
-            return self.learner.log_probs(sequences, settings, self._reference)
-        with without_adapters(self.policy.model):
-            return self.learner.log_probs(sequences, settings)
+    def show_samples(self, path: Path, stop: Stop) -> None:
+        """Appends the policy's greedy answers to a few fixed problems.
 
-    def _encode(self, problem: Problem) -> EncodedPrompt:
-        return encode_prompt(self.policy, Prompt(problem["question"], problem["images"]))
-
-    def show_samples(self, path: Path) -> None:
-        """Appends the policy's greedy answers to a few fixed problems."""
+        Raises:
+            Preempted: See `Stop`; nothing is appended.
+        """
         num_shown = min(NUM_SHOWN_SAMPLES, len(self._problems)) if device.rank() == 0 else 0
         problems = [self._problems[i] for i in range(num_shown)]
-        responses = self._engine.generate(
-            [Prompt(problem["question"], problem["images"]) for problem in problems],
-            SamplingSettings(
-                self._stage.max_response_tokens, temperature=0.0, stop=self._stage.stop
-            ),
-            torch.Generator(),
+        settings = SamplingSettings(
+            self._stage.max_response_tokens, temperature=0.0, stop=self._stage.stop
         )
+        prompts = [Prompt(problem["question"], problem["images"]) for problem in problems]
+        with stop.agreed():
+            responses = self._engine.generate(prompts, settings, torch.Generator(), stop.is_told)
         if not problems:
             return
         outcomes = self._verifier.verify(

@@ -13,6 +13,9 @@ Data order, draws and schedules are functions of the seed and of these counts
 (`training.runtime.seeds`, `training.rl.schedules`), so counts, weights and moments are all there
 is to keep.
 
+Until a step's first update weights and moments are those of the step before: whatever the step has
+done by then is dropped when the stage is told to stop, and the state saved is that step's end.
+
 Saving copies to host memory and returns; a thread writes the files, one save at a time, and the
 folder gets its name last: what is called `step-...` is complete. Whoever keeps checkpoints renames
 such a folder to take it; of those not taken, only the newest stays, and in a stage that validates
@@ -29,7 +32,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,8 +44,8 @@ from training.recipe.recipe import CheckpointsRecipe
 from training.runtime import device
 from training.runtime.log import say
 from training.runtime.metrics import Metric
-from training.runtime.preemption import Notice
-from training.runtime.random_state import random_state, restore_random_state
+from training.runtime.preemption import Notice, Stop
+from training.runtime.random_state import Tensors, random_state, restore_random_state
 
 STATE = "state.json"
 HISTORY = "history"
@@ -67,6 +70,25 @@ class Places:
 
     save: Path | None = None
     resume: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Boundary:
+    """What a checkpoint holds of the end of a step, beside weights, moments and the history.
+
+    Attributes:
+        step: Which step's end it is.
+        values: The counts, as they are written into `STATE`.
+        generators: See `random_state`; so are the texts.
+        texts: Of the generators.
+        keeps_best: See `Checkpoints.after_step`.
+    """
+
+    step: int
+    values: dict[str, Any]
+    generators: Tensors
+    texts: dict[str, str]
+    keeps_best: bool
 
 
 class Checkpoints:
@@ -95,6 +117,9 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self._notice = Notice()
+        # The last step's end, where no checkpoint of it has been written or read.
+        self._unsaved: _Boundary | None = None
+        self._newest_step = 0  # of those that have been
         self._clock = clock
         self._saved_at = clock()
         self._stack = ExitStack()
@@ -137,10 +162,40 @@ class Checkpoints:
         vars(self._state).update(saved["loop"])
         vars(self._learner.state).update(saved["learner"])
         _read_tensors(folder, self._learner)
+        self._newest_step = self._state.step
         if device.rank() == 0:
             shutil.copytree(folder / HISTORY, self._output, dirs_exist_ok=True)
         say(f"Resumed after step {self._state.step}, saved by {saved['num_ranks']} rank(s)")
         return True
+
+    @property
+    def stop(self) -> Stop:
+        """What a step looks at until its first update; there it is stopped at once.
+
+        Its `agree` saves the end of the step before, if there is no checkpoint of that yet.
+        """
+        return Stop(lambda: self._notice.came_here, self._stop_before_update)
+
+    def _stop_before_update(self) -> None:
+        if self._places.save is None or not device.is_true_anywhere(self._notice.came_here):
+            return
+        self._leave(self._places.save, self._unsaved)
+
+    def _leave(self, folder: Path, unsaved: _Boundary | None) -> NoReturn:
+        """Ends the stage once its newest checkpoint is written; all ranks take part."""
+        if unsaved is not None:
+            self._save(folder, unsaved)
+        self.wait()
+        device.barrier()  # a rank that ends early would have the others ended, too
+        step = self._newest_step
+        raise Preempted(f"step {step} is saved" if step else "no step is finished")
+
+    def _save(self, folder: Path, boundary: _Boundary) -> None:
+        """Copies the state of a step's end, and has a thread write the copy."""
+        self.wait()
+        self._saved_at = self._clock()
+        self._writing = self._writer.submit(self._copied(folder, boundary))
+        self._unsaved, self._newest_step = None, boundary.step
 
     def after_step(self, *, score: Metric, keeps_best: bool = False) -> None:
         """Saves if it is time to; called by all ranks after every step.
@@ -165,14 +220,13 @@ class Checkpoints:
         # one's decides.
         asked = device.gather_from_all_ranks((self._notice.came_here, is_due))
         is_last = any(came for came, _ in asked)
-        if is_last or asked[0][1] or is_scheduled or is_validated:
-            self.wait()
-            self._saved_at = self._clock()
-            self._writing = self._writer.submit(self._copied(self._places.save, score, keeps_best))
+        boundary = self._boundary(score, keeps_best)
         if is_last:
-            self.wait()
-            device.barrier()  # a rank that ends early would have the others ended, too
-            raise Preempted(f"step {step} is saved")
+            self._leave(self._places.save, boundary)
+        if asked[0][1] or is_scheduled or is_validated:
+            self._save(self._places.save, boundary)
+        else:
+            self._unsaved = boundary
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written; raises what went wrong with it."""
@@ -180,17 +234,20 @@ class Checkpoints:
             self._writing.result()
             self._writing = None
 
-    def _copied(self, folder: Path, score: Metric, keeps_best: bool) -> Callable[[], None]:
-        """Copies the state to host memory; returns what writes the copy."""
-        generators, texts = random_state()
-        tensors = self._learner.export_state() | generators
+    def _boundary(self, score: Metric, keeps_best: bool) -> _Boundary:
+        """The end of the step that has just been done."""
         values = {
             "num_ranks": device.world_size(),
             "score": score,
             "loop": asdict(self._state),
             "learner": asdict(self._learner.state),
         }
-        name, rank = f"step-{self._state.step:08d}", device.rank()
+        return _Boundary(self._state.step, values, *random_state(), keeps_best)
+
+    def _copied(self, folder: Path, boundary: _Boundary) -> Callable[[], None]:
+        """Copies the state to host memory; returns what writes the copy."""
+        tensors = self._learner.export_state() | boundary.generators
+        name, rank = f"step-{boundary.step:08d}", device.rank()
         # Every node has a disk of its own, and on it a folder with the shares of its ranks.
         is_first, num_shares = device.is_first_of_node(), device.ranks_of_node()
         files = sorted(self._output.iterdir()) if is_first else []
@@ -201,11 +258,11 @@ class Checkpoints:
             with _clear_errors(folder, name):
                 partial.mkdir(parents=True, exist_ok=True)
                 unnamed = partial / f".learner-{rank}"
-                save_file(tensors, unnamed, texts)
+                save_file(tensors, unnamed, boundary.texts)
                 unnamed.rename(partial / f"learner-{rank}.safetensors")
                 if is_first:
-                    _commit(partial, folder / name, values, history, num_shares)
-                    _remove_older(folder / name, keeps_best=keeps_best)
+                    _commit(partial, folder / name, boundary.values, history, num_shares)
+                    _remove_older(folder / name, keeps_best=boundary.keeps_best)
 
         return write
 

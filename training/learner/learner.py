@@ -22,11 +22,12 @@ from training.learner.dealing import Size, Turn, in_step
 from training.learner.state import ShardedState
 from training.model import family
 from training.model.adapters import has_adapters, merged_weights
-from training.model.encoding import EncodedPrompt, TokenSequence
+from training.model.encoding import EncodedPrompt, MicroBatch, TokenSequence
 from training.model.forward import (
     ForwardPass,
     ForwardSettings,
     ResponseLogProbs,
+    Scoring,
     TokenLogProbs,
     collated,
     forward_without_gradient,
@@ -38,6 +39,7 @@ from training.rl.schedules import learning_rate_factor
 from training.runtime import device
 from training.runtime.failures import phase
 from training.runtime.log import say
+from training.runtime.preemption import NEVER, Stop
 
 # DeepSpeed would compile a shared-memory all-reduce with g++ on its first start (90 s, and a bare
 # machine has no compiler). gloo does the same work, and no other op of DeepSpeed is used here.
@@ -183,26 +185,46 @@ class Learner:
             "steps_per_print": None,
         }
 
-    @phase("update")
     def log_probs(
         self,
         sequences: Sequence[TokenSequence],
         settings: ForwardSettings,
         forward_pass: ForwardPass | None = None,
     ) -> dict[int, ResponseLogProbs]:
+        """The log-probabilities of one scoring alone: see `scores`."""
+        (scored,) = self.scores(sequences, [Scoring(settings, forward_pass)])
+        return scored
+
+    @phase("update")
+    def scores(
+        self,
+        sequences: Sequence[TokenSequence],
+        scorings: Sequence[Scoring],
+        stop: Stop = NEVER,
+    ) -> list[dict[int, ResponseLogProbs]]:
         """Log-probabilities of this rank's share of a global batch, without gradient.
+
+        All scorings share a micro-batch: its images are read and moved to the device once.
 
         Args:
             sequences: The global batch, as `update` will get it.
-            settings: What the forward pass computes.
-            forward_pass: Another policy, such as the reference; None for the one being trained.
+            scorings: Which policies' log-probabilities.
+            stop: Looked at before each micro-batch.
 
         Returns:
-            By index in `sequences`, for the rows that `update` deals out to this rank.
+            For each scoring, by index in `sequences`, the rows that `update` deals to this rank.
+
+        Raises:
+            Preempted: See `Stop`.
         """
-        rows = [turn.rows for turn in self._turns(sequences)]
-        batches = collated(self._policy, sequences, rows)
-        return forward_without_gradient(forward_pass or self._engine, batches, settings)
+        found: list[dict[int, ResponseLogProbs]] = [{} for _ in scorings]
+        for rows, batch in self._batches(sequences, self._turns(sequences), stop):
+            shared = [(rows, batch.to(self._policy.device))]
+            for scoring, by_row in zip(scorings, found, strict=True):
+                forward_pass = scoring.forward_pass or self._engine
+                with scoring.around():
+                    by_row.update(forward_without_gradient(forward_pass, shared, scoring.settings))
+        return found
 
     @phase("update")
     def update(
@@ -210,6 +232,7 @@ class Learner:
         sequences: Sequence[TokenSequence],
         loss_function: LossFunction,
         settings: ForwardSettings,
+        stop: Stop = NEVER,
     ) -> UpdateResult:
         """Takes one optimizer step, or none if the loss or its gradient is not finite.
 
@@ -219,15 +242,16 @@ class Learner:
                 `sequences` to a loss, already divided by the global batch's normaliser, and to sums
                 to report.
             settings: What the forward pass computes.
+            stop: Looked at before each micro-batch. Weights and moments change after the last.
 
         Raises:
             TrainingError: Too many updates in a row had a gradient that was not finite.
+            Preempted: See `Stop`.
         """
         learning_rate = self._set_learning_rate()
         loss_sum, sums = 0.0, dict[str, torch.Tensor]()
         turns = self._turns(sequences)
-        batches = collated(self._policy, sequences, [turn.rows for turn in turns])
-        for number, (rows, batch) in enumerate(batches):
+        for number, (rows, batch) in enumerate(self._batches(sequences, turns, stop)):
             if not self._is_offloaded:
                 self._engine.set_gradient_accumulation_boundary(number == len(turns) - 1)
             computed = self._engine(batch, settings)
@@ -248,6 +272,13 @@ class Learner:
         sums["loss"] = torch.tensor(loss_sum)
         sums = _sum_over_ranks(sums)
         return UpdateResult(float(sums.pop("loss")), grad_norm, learning_rate, sums)
+
+    def _batches(
+        self, sequences: Sequence[TokenSequence], turns: Sequence[Turn], stop: Stop
+    ) -> Iterator[tuple[list[int], MicroBatch]]:
+        for batch in collated(self._policy, sequences, [turn.rows for turn in turns]):
+            stop.agree()
+            yield batch
 
     def _turns(self, sequences: Sequence[TokenSequence]) -> list[Turn]:
         """This rank's micro-batches, and weightless ones.

@@ -1,6 +1,7 @@
 """Scoring: a policy as a function from sequences to log-probabilities of their responses."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -60,6 +61,21 @@ class ResponseLogProbs(NamedTuple):
 
     log_probs: torch.Tensor
     nucleus_log_mass: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A policy whose log-probabilities are wanted, and how.
+
+    Attributes:
+        settings: What the forward pass computes.
+        forward_pass: Another policy, such as the reference; None for the one being trained.
+        around: What has to hold around each forward pass.
+    """
+
+    settings: ForwardSettings
+    forward_pass: "ForwardPass | None" = None
+    around: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class ForwardPass(nn.Module):

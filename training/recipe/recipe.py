@@ -99,7 +99,7 @@ class CheckpointsRecipe(Strict):
     # A step that ends so long after the last checkpoint began is saved.
     every_minutes: Minutes = 30.0
     keep_last: PositiveInt = 2  # and the one with the best score
-    # From SIGTERM to the end: what a step, and saving it, may take when the machine is wanted back.
+    # From SIGTERM to the end: what saving the last step, or finishing one that updates, may take.
     grace_seconds: Positive = 20.0
 
 

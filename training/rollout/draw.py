@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from contracts.errors import Preempted
 from training.model.nucleus import Truncation, outside
 from training.rollout.protocol import Prompt
 
@@ -79,3 +80,22 @@ def _invert(log_probs: torch.Tensor, uniforms: torch.Tensor) -> tuple[torch.Tens
     last = torch.searchsorted(cumulative, total)
     drawn = torch.minimum(drawn, last)
     return drawn.squeeze(1), log_probs.gather(1, drawn).squeeze(1)
+
+
+def until_told(uniforms: Uniforms, is_told: Callable[[], bool]) -> Uniforms:
+    """The same draws, until the process is told to stop.
+
+    Args:
+        uniforms: Of a decoding.
+        is_told: Asked at each of its steps.
+
+    Returns:
+        What raises `Preempted` then.
+    """
+
+    def drawn(step: int) -> torch.Tensor:
+        if is_told():
+            raise Preempted("sampling was left off")
+        return uniforms(step)
+
+    return drawn

@@ -1,7 +1,7 @@
 """What every rollout engine does: sample responses to prompts, and take new weights."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias
@@ -10,6 +10,7 @@ import torch
 
 from training.model.nucleus import Truncation
 from training.records import EncodedImage
+from training.runtime.preemption import NEVER
 
 
 @dataclass(frozen=True)
@@ -186,10 +187,18 @@ class RolloutEngine(Answerer, Protocol):
         prompts: Sequence[Prompt],
         settings: SamplingSettings,
         generator: torch.Generator,
+        is_told: Callable[[], bool] = NEVER.is_told,
     ) -> list[Response]:
         """Samples `samples_per_prompt` responses to each prompt, grouped by prompt, in order.
 
+        Args:
+            prompts: Those of this process.
+            settings: How responses are drawn, and how many.
+            generator: Of the draws.
+            is_told: Asked at every token: whether this process is told to stop.
+
         Raises:
+            Preempted: It was, or another one that has to sample together with it.
             DataError: A prompt with its longest response exceeds `max_length_tokens`.
         """
         ...

@@ -10,7 +10,7 @@ on two cores that is most of a rollout's time.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -27,12 +27,13 @@ from training.model.encoding import (
 from training.model.forward import image_arguments
 from training.model.policy import Policy
 from training.recipe.recipe import TransformersRollout
-from training.rollout.draw import Uniforms, draw_tokens, uniforms_of_prompts
+from training.rollout.draw import Uniforms, draw_tokens, uniforms_of_prompts, until_told
 from training.rollout.protocol import Finished, Prompt, Request, Response, Sample, SamplingSettings
 from training.rollout.room import check_room, parted, room_tokens
 from training.runtime import device
 from training.runtime.ahead import ahead
 from training.runtime.failures import phase
+from training.runtime.preemption import NEVER
 
 
 class TransformersEngine:
@@ -60,6 +61,7 @@ class TransformersEngine:
         prompts: Sequence[Prompt],
         settings: SamplingSettings,
         generator: torch.Generator,
+        is_told: Callable[[], bool] = NEVER.is_told,
     ) -> list[Response]:
         """See `RolloutEngine.generate`."""
         named = (("a prompt", prompt) for prompt in prompts)
@@ -67,11 +69,11 @@ class TransformersEngine:
 
         def uniforms(batch: Sequence[int]) -> Uniforms:
             # One number for every response, ended or not: a draw does not depend on who is left.
-            shape = (len(batch) * settings.samples_per_prompt,)
-            return lambda _: torch.rand(shape, generator=generator, dtype=torch.float64)
+            num_rows = len(batch) * settings.samples_per_prompt
+            draw = partial(torch.rand, num_rows, generator=generator, dtype=torch.float64)
+            return until_told(lambda _: draw(), is_told)
 
-        encoded = [encode_prompt(self._policy, prompt) for prompt in prompts]
-        return self._respond(encoded, settings, uniforms)
+        return self._respond([encode_prompt(self._policy, p) for p in prompts], settings, uniforms)
 
     def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
         """See `RolloutEngine.stream`; a lot comes as a whole, since its rows are rounded together.

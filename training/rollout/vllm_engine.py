@@ -9,7 +9,7 @@ rollouts. With tensor parallelism neighbouring processes answer all their prompt
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
@@ -18,19 +18,21 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from contracts.errors import ModelError
+from contracts.errors import Preempted
 from training.images import decode_image
 from training.model import family
-from training.model.encoding import encode_prompt, template_ids
+from training.model.encoding import template_ids
 from training.model.policy import Policy
 from training.recipe.recipe import VllmRollout
 from training.rollout.draw import prompt_seed
 from training.rollout.protocol import Finished, Prompt, Request, Response, Sample, SamplingSettings
 from training.rollout.room import check_room, parted, room_tokens
+from training.rollout.tokens import check_tokens
 from training.runtime import device
 from training.runtime.ahead import ahead
 from training.runtime.failures import phase
 from training.runtime.log import say
+from training.runtime.preemption import NEVER
 
 # Both are read during the import. Nothing is reported to anyone, and a stage's log stays readable.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -59,8 +61,7 @@ class VllmEngine:
     """
 
     has_own_weights = True
-    # Share of the newest rollout or job in which vLLM did not compute, since something else was
-    # done between its steps: questions came in, answers went out.
+    # Share of the newest rollout or job between vLLM's steps: questions came in, answers went out.
     idle_share: float = 0.0
 
     def __init__(self, policy: Policy, rollout: VllmRollout) -> None:
@@ -80,6 +81,7 @@ class VllmEngine:
         prompts: Sequence[Prompt],
         settings: SamplingSettings,
         generator: torch.Generator,
+        is_told: Callable[[], bool] = NEVER.is_told,
     ) -> list[Response]:
         """See `RolloutEngine.generate`; a response depends on weights, prompts and seed alone.
 
@@ -97,12 +99,12 @@ class VllmEngine:
             (number, self._question(prompt, images, settings, seed))
             for number, ((prompt, seed), images) in enumerate(zip(pairs, decoded, strict=True))
         )
-        answered = dict(self._answers(questions))
-        outputs = [answered[number] for number in range(len(pairs))]
+        answered = dict(self._answers(questions, is_told))
         position = device.rank() % self._group_size
         start = sum(len(prompts) for prompts, _ in shares[:position])
-        own = outputs[start : start + len(prompts)]
-        self._check_tokens(prompts, own)
+        own = [answered[number] for number in range(start, start + len(prompts))]
+        for prompt, output in zip(prompts, own, strict=True):
+            check_tokens(self._policy, prompt, list(output.prompt_token_ids))
         return [
             self._response(index, sample, settings)
             for index, output in enumerate(own)
@@ -113,11 +115,12 @@ class VllmEngine:
         """See `RolloutEngine.stream`; each request comes when its responses have ended.
 
         Of processes that hold the weights together the first one takes the lots and hands them
-        round, and it alone hands on what is finished.
+        round, and it alone hands on what is finished. If it is left early, the others raise
+        `Preempted`.
         """
         is_first = device.rank() % self._group_size == 0
         refused: SimpleQueue[list[Finished]] = SimpleQueue()
-        for request, output in self._answers(self._asked(lots, seed, refused)):
+        for request, output in self._answers(self._asked(lots, seed, refused), NEVER.is_told):
             if is_first:
                 length = len(output.prompt_token_ids)
                 yield [(request, [self._sample(sample, length) for sample in output.outputs])]
@@ -156,21 +159,6 @@ class VllmEngine:
             gc.collect()
         device.release_cached_memory()
         device.release_pinned_memory()
-
-    def _check_tokens(self, prompts: Sequence[Prompt], outputs: Sequence[RequestOutput]) -> None:
-        for prompt, output in zip(prompts, outputs, strict=True):
-            ours = encode_prompt(self._policy, prompt).token_ids.tolist()
-            theirs = list(output.prompt_token_ids)
-            if ours != theirs:
-                pairs = enumerate(zip(ours, theirs, strict=False))
-                first = next((i for i, (one, other) in pairs if one != other), None)
-                raise ModelError(
-                    f"vLLM makes {len(theirs)} tokens of a prompt, the model's processor "
-                    f"{len(ours)}; the first that differs is token {first}.",
-                    where=repr(prompt.question[:200]),
-                    rule="sampler and learner see the same tokens",
-                    fix="choose the engine transformers, or a family of docs/models.md",
-                )
 
     def _shares_of_group(self, share: tuple[list[Prompt], list[int]]) -> list[Any]:
         """The prompts and seeds of all processes that hold one copy of the weights together."""
@@ -223,6 +211,14 @@ class VllmEngine:
         dist.broadcast_object_list(shared, src=group.ranks[0], group=group.cpu_group)
         return shared[0]
 
+    def _is_told_to_group(self, is_told: bool) -> bool:
+        """Whether one of those that hold the weights together is to stop; all ask in each step."""
+        if self._group_size == 1:
+            return is_told
+        flag = torch.tensor(int(is_told))
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=get_tp_group().cpu_group)
+        return bool(flag)
+
     def _question(
         self,
         prompt: Prompt,
@@ -253,7 +249,7 @@ class VllmEngine:
         )
 
     def _answers(
-        self, questions: Iterator[tuple[Asked, Question]]
+        self, questions: Iterator[tuple[Asked, Question]], is_told: Callable[[], bool]
     ) -> Iterator[tuple[Asked, RequestOutput]]:
         """Answers all questions; hands on each output, with what it was asked for, when it is done.
 
@@ -264,12 +260,16 @@ class VllmEngine:
         self._wake("weights")
         self._wake("kv_cache")
         self._forget()
-        with device.vllm_in_this_process():
-            yield from self._run(questions)
+        try:
+            with device.vllm_in_this_process():
+                yield from self._run(questions, is_told)
+        except Preempted:
+            self._sleep()  # a checkpoint may need the memory
+            raise
         self._sleep()
 
     def _run(
-        self, questions: Iterator[tuple[Asked, Question]]
+        self, questions: Iterator[tuple[Asked, Question]], is_told: Callable[[], bool]
     ) -> Iterator[tuple[Asked, RequestOutput]]:
         engine = self._llm.llm_engine
         # As many wait as are computed, prepared ones among them: no other process can answer them.
@@ -293,11 +293,18 @@ class VllmEngine:
             step_seconds = perf_counter()
             outputs = engine.step()
             busy_seconds += perf_counter() - step_seconds
-            for output in outputs:
-                if output.finished:
-                    given, num_samples = asked.pop(output.request_id)
-                    num_open -= num_samples
-                    yield given, output
+            try:
+                for output in outputs:
+                    if output.finished:
+                        given, num_samples = asked.pop(output.request_id)
+                        num_open -= num_samples
+                        yield given, output
+            except GeneratorExit:
+                self._is_told_to_group(is_told=True)  # else the others wait for the next step
+                raise
+            if self._is_told_to_group(is_told()):
+                engine.abort_request([*asked])
+                raise Preempted("sampling was left off")
         seconds = perf_counter() - start_seconds
         self.idle_share = 1.0 - busy_seconds / seconds if busy_seconds else 0.0
 

@@ -290,6 +290,15 @@ def collect(name: str) -> bytes | None:
     return data
 
 
+def is_true_anywhere(here: bool) -> bool:
+    """Whether something is so on one rank at least, on every rank; cheaper than gathering."""
+    if world_size() == 1:
+        return here
+    flag = torch.tensor(int(here), device=current_device())
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return bool(flag)
+
+
 def gather_from_all_ranks(value: Value) -> list[Value]:
     """Every rank's `value`, in order of rank, on every rank.
 

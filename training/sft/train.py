@@ -86,7 +86,9 @@ def train(
                 state.data_position, count, num_rows=len(rows), seed=recipe.seed, label=stage.name
             )
             batch = [rows[row] for row in order]
-            result = learner.update(batch, token_mean_loss(batch), ForwardSettings())
+            result = learner.update(
+                batch, token_mean_loss(batch), ForwardSettings(), checkpoints.stop
+            )
             state.step, state.data_position = state.step + 1, state.data_position + count
             if result.applied:
                 state.loss = result.loss
@@ -103,7 +105,8 @@ def train(
                 tokens_per_second=num_tokens / seconds_update,
             )
             checkpoints.after_step(score=-state.loss)
-    learner.save_model(output / "model")
+        checkpoints.wait()  # its copies of the weights are gone before the model is written
+        learner.save_model(output / "model")
     write_summary(
         output,
         stage=stage.name,

@@ -11,7 +11,7 @@ def test_only_a_repetition_within_its_group_is_a_duplicate():
     """Two of six: `a` a second and a third time to one problem, not once to another."""
     answers = [(0, "a"), (0, "a"), (0, "a"), (0, "b"), (1, "a"), (1, "A")]
     experience = Experience(
-        problems=[],
+        prompts=[],
         responses=[
             Response(index, torch.tensor([7]), torch.tensor([-0.5]), text, truncated=False)
             for index, text in answers

@@ -7,6 +7,9 @@ from pydantic import ValidationError
 
 from contracts.errors import DataError, RecipeError
 from training.grpo import train as grpo
+from training.learner.learner import Learner
+from training.model.forward import ForwardPass, Scoring
+from training.model.in_host import InHost
 from training.recipe.stages import RlStage
 from training.records import read_problems, write_problems
 
@@ -90,20 +93,20 @@ def test_two_sets_are_drawn_from_at_once(run, problem_sets):
 
 def test_adapters_need_no_second_model_for_the_reference(run, monkeypatch):
     loaded, differences = [], []
-    load, reference = grpo.load_policy, grpo.Grpo._reference_log_probs
+    load, scores = grpo.load_policy, Learner.scores
 
     def counting(*arguments, **options):
         loaded.append(load(*arguments, **options))
         return loaded[-1]
 
-    def compared(self, sequences, settings):
-        ours = reference(self, sequences, settings)
-        copy = grpo.ForwardPass(load(*where, **how)).eval()
-        theirs = self.learner.log_probs(sequences, settings, copy)
+    def compared(learner, sequences, scorings, stop):
+        (ours,) = found = scores(learner, sequences, scorings, stop)
+        copy = ForwardPass(load(*where, **how)).eval()
+        (theirs,) = scores(learner, sequences, [Scoring(scorings[0].settings, copy)])
         differences.extend(
             (ours[row].log_probs - theirs[row].log_probs).abs().max().item() for row in theirs
         )
-        return ours
+        return found
 
     def noting(*arguments, **options):
         nonlocal where, how
@@ -112,7 +115,7 @@ def test_adapters_need_no_second_model_for_the_reference(run, monkeypatch):
 
     where, how = (), {}
     monkeypatch.setattr(grpo, "load_policy", noting)
-    monkeypatch.setattr(grpo.Grpo, "_reference_log_probs", compared)
+    monkeypatch.setattr(Learner, "scores", compared)
     kl = {"coefficient": 0.05}
     output = run("adapted", kl=kl, lora={"rank": 4})
     assert len(loaded) == 1
@@ -139,8 +142,8 @@ def test_a_reference_in_host_memory_changes_nothing_and_works_for_its_passes_alo
 
         monkeypatch.setattr(owner, name, noting)
 
-    noted(grpo.InHost, "_put", "moved")
-    noted(grpo.Grpo, "_reference_log_probs", "reference")
+    noted(InHost, "_put", "moved")
+    noted(Learner, "scores", "scored")
     noted(grpo.Grpo, "refresh_sampler", "updated")
     hardware = tiny_recipe.hardware.model_copy(update={"reference_in_host": True})
     waiting = tiny_recipe.model_copy(update={"hardware": hardware})
@@ -151,7 +154,7 @@ def test_a_reference_in_host_memory_changes_nothing_and_works_for_its_passes_alo
     away = run("away", waiting, kl=kl, updates_per_step=2)
     assert (there / name).read_bytes() == (away / name).read_bytes()
     # It is put away first; a step brings it, scores two updates' sequences, puts it away, learns.
-    step = ["moved", "reference", "reference", "moved", "updated"]
+    step = ["moved", "scored", "scored", "moved", "updated"]
     assert happened == ["moved", *3 * step]
     # Adapters have no copy that could wait.
     happened.clear()
@@ -237,6 +240,7 @@ def test_every_two_arms_differ_and_the_metrics_count_what_each_takes(run):
     pads["released"] = {"strategy": "released", "high": 10.0}
     pads["dynamic"] = {"strategy": "dynamic", "refill_rounds": 3}
     pads["pad with refill"] = {"refill_rounds": 3}
+    pads["pad, weighted"] = {"importance_weight": True}
     lines, weights = {}, {}
     for name, pad in pads.items():
         changes = {"num_steps": 2, "prompts_per_step": 6, "rewards": [LETTERS]}
@@ -248,7 +252,7 @@ def test_every_two_arms_differ_and_the_metrics_count_what_each_takes(run):
     num_effective = round(24 * lines["none"]["effective_fraction"])
     assert 6 < num_effective < 24, "some groups are dead, and PAD has a choice"
     taken = {name: line["selected_sequences"] for name, line in lines.items()}
-    fixed = {"pad": 6, "random": 6, "pad with refill": 6}
+    fixed = {"pad": 6, "random": 6, "pad with refill": 6, "pad, weighted": 6}
     assert taken == fixed | {
         "filter": num_effective,
         "none": 24,
@@ -302,7 +306,7 @@ def test_an_empty_set_is_an_error(run, problem_sets):
 
 def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
     num_scored = []
-    forward = grpo.ForwardPass.forward
+    forward = ForwardPass.forward
 
     def counting(forward_pass, given, settings):
         num_scored.append(len(getattr(given, "token_ids", given)))  # as tensors, or sequences
@@ -310,11 +314,11 @@ def test_the_selection_alone_pays_for_forward_passes(run, monkeypatch):
 
     take_step = grpo.Grpo.step
 
-    def step(stage):
+    def step(*arguments):
         num_scored.clear()  # the start-up probe has forward passes of its own
-        return take_step(stage)
+        return take_step(*arguments)
 
-    monkeypatch.setattr(grpo.ForwardPass, "forward", counting)
+    monkeypatch.setattr(ForwardPass, "forward", counting)
     monkeypatch.setattr(grpo.Grpo, "step", step)
     output = run(num_steps=1, updates_per_step=2, kl={"coefficient": 0.01}, pad={"ratio": 0.25})
     # Old, reference and update: three passes over a quarter of 16 sequences, not over all.

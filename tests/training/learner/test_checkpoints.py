@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,10 +12,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from contracts.errors import DataError, Preempted
+from contracts.errors import DataError
 from training.grpo import train as grpo
 from training.learner.checkpoints import Places
-from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
 from training.recipe.stages import RlStage, SftStage
 from training.runtime.metrics import MetricsLog
@@ -268,27 +266,6 @@ def test_any_zero_stage_reads_what_another_wrote(zero_stage, interrupted, finish
     whole = finished(stage, "whole")
     assert_close_weights(to_sharded, whole)
     assert_close_weights(back, whole)
-
-
-def test_sigterm_saves_at_the_end_of_the_step_and_says_so(
-    finished, tiny_recipe, tmp_path, monkeypatch
-):
-    stage, recipe = STAGES["sft"], new_recipe(tiny_recipe, every_steps=100)
-    before = signal.getsignal(signal.SIGTERM)
-    update = Learner.update
-
-    def told_in_the_third(learner, *arguments):
-        if learner.state.num_updates == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return update(learner, *arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(Preempted, match="step 3 is saved"):
-        patch.setattr(Learner, "update", told_in_the_third)
-        finished(stage, "told", recipe=recipe, save=tmp_path / "saved")
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert names(tmp_path / "saved") == ["step-00000003"]
-    resumed = finished(stage, "resumed", tmp_path / "saved" / "step-00000003")
-    assert_equal_outputs(resumed, finished(stage, "whole"))
 
 
 def test_a_folder_that_is_taken_is_never_touched_again(

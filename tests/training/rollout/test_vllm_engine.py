@@ -391,6 +391,7 @@ def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
         assert after < TOLERANCE
         assert result["prompt_indices"] == [i for i in range(num_prompts) for _ in range(3)]
         assert result["repeats"]
+        assert result["left_off"] == ["stopped in step 3", "stopped" if rank else "left"]
         assert not result["left"]  # of the closed engine's weights
         assert result["grader_weights"] == ["meta"]
         # The grader is the base, and each draw depends on the prompt and the seed alone: both

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import torch
 
+from contracts.errors import Preempted
 from training.curation.curate import curate
 from training.learner.learner import Learner
 from training.model.forward import ForwardSettings
@@ -20,7 +21,7 @@ from training.model.policy import load_policy
 from training.recipe.recipe import HardwareRecipe, VllmRollout, parse_recipe
 from training.recipe.stages import OptimizerRecipe
 from training.rollout.engine import open_engine
-from training.rollout.protocol import Prompt
+from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
 from training.sampling.chunks import read_chunks
@@ -71,6 +72,34 @@ def curated(output, base, values):
     }
 
 
+def left_off(engine, prompts):
+    """How sampling ends: when the second process is told to stop, and the first takes no more."""
+    ends, asked = [], []
+
+    def is_told():
+        asked.append(True)
+        return device.rank() == 1 and len(asked) == 3
+
+    try:
+        engine.generate(prompts, SamplingSettings(64), torch.Generator(), is_told)
+        ends.append("answered")
+    except Preempted:
+        ends.append(f"stopped in step {len(asked)}")
+
+    def lot(number, max_tokens):
+        settings = SamplingSettings(max_tokens)
+        return [Request(str(number), Prompt(f"{number}+1?"), settings, "", "")]
+
+    end = "answered"
+    try:
+        for _ in engine.stream(iter([lot(0, 2), *(lot(n, 96) for n in range(1, 4))]), 0):
+            end = "left"
+            break
+    except Preempted:
+        end = "stopped"
+    return [*ends, end]
+
+
 def main(output):
     device.start(1)
     here = Path(__file__).parent
@@ -109,6 +138,7 @@ def main(output):
             torch.equal(one.token_ids, two.token_ids) for one, two in zip(first, again, strict=True)
         ),
     }
+    result["left_off"] = left_off(engine, prompts)
     core = engine._llm.llm_engine.engine_core.engine_core
     weights = weakref.ref(core.model_executor.driver_worker.worker.get_model())
     del core

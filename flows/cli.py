@@ -91,7 +91,7 @@ def evaluate(
     seed: Seed = None,
     reuse: Reused = "code",
 ) -> None:
-    """Scores one model on a recipe's benchmarks; a run's own recipe, if none is named."""
+    """Scores one model on a recipe's benchmarks: the shipped one by which a run asked, if none."""
     from flows.watch import start_run, watch
     from tasks.candidates import check_evaluation, narrowed, recipe_for
 

@@ -22,7 +22,7 @@ from infra.settings import Settings
 
 PREFIX = "/pages"
 # How paths of report.items end, whose pages name their script by digest. No name in a recipe has a
-# full stop, so no other page ends so.
+# full stop, and no comparison is written under such a name, so no other page ends so.
 WITH_SCRIPT = ("/items.html", ".items.html")
 POLICY = (
     "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; base-uri 'none'; "

@@ -180,7 +180,8 @@ def _gains(runs: Sequence[Compared], items: str | None) -> Section:
     note = (
         "Gains of the final policies in points, on the same problems with as many answers; their "
         "95 % interval is a paired bootstrap over problems, or over groups of them where a "
-        "benchmark has groups; p is the exact two-sided sign-flip test over the same, "
+        "benchmark has groups, and Wilson’s bound on what was not seen where none differs; p is "
+        "the exact two-sided sign-flip test over the same, "
         "with Holm’s correction over the benchmarks of a table. “not shown” means "
         "that the interval includes 0 or that p is above 0.05 or unknown. One run of a recipe "
         "says nothing of other seeds."
@@ -232,7 +233,8 @@ def _lengths(runs: Sequence[Compared]) -> Section:
             for policy, of in answers.groupby("policy", sort=False):
                 rows.append((benchmark, run.name, str(policy), *length_cells(of)))
             finals[run.name] = answers[answers["policy"] == run.final]
-        blocks.append(by_length(benchmark, finals))
+        if any(len(of) for of in finals.values()):
+            blocks.append(by_length(benchmark, finals))
     table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrr", tuple(rows))
     note = f"The pictures are of the final policies. {NOTE}"
     return Section("Length and correctness", "length", (table, *blocks, Prose(note, "muted")))

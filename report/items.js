@@ -156,7 +156,7 @@ function answers(policy, verdict, given) {
   const title = make("h3", {}, `${policy} `);
   box.append(title);
   if (!given) {
-    title.append(make("span", { className: "muted" }, "not asked"));
+    title.append(make("span", { className: "muted" }, "not asked this"));
     return box;
   }
   if (given.count > 1) {

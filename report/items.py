@@ -199,15 +199,16 @@ def collect(
 ) -> list[dict[str, Any]]:
     """One entry per benchmark and problem, in the order of the predictions, with whole texts.
 
-    A problem that was asked in two ways is two. Answers beyond `max_answers` of one policy are
-    counted and not shown; of those shown, half are right and half are not, as far as there are any.
+    A problem that was asked in two ways, or has two references, is two. Answers beyond
+    `max_answers` of one policy are counted and not shown; of those shown, half are right and half
+    are not, as far as there are any.
     """
     column = {name: index for index, name in enumerate(policies)}
     items: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in _rows(predictions):
         if row["policy"] not in column:
             continue
-        key = (row["benchmark"], row["problem_id"], row.get("prompt_digest", ""))
+        key = (row["benchmark"], row["problem_id"], row.get("prompt_digest", ""), row["answer"])
         item = items.setdefault(key, _new_item(row, len(policies)))
         index = column[row["policy"]]
         given = item["answers"][index] or {"right": 0, "count": 0, "shown": ([], [])}
@@ -283,6 +284,8 @@ def read_as(row: Mapping[Any, Any]) -> str:
         return ""
     if (found := row["extracted"]) is None or pd.isna(found):
         return "no answer found in it"
+    if row["outcome"] == "unparseable":
+        return f"found “{printable(cut(found, MAX_WORD))}” in it, which cannot be read"
     judge = "judge" if row.get("judged_by") == "judge" else "rule"
     return f"read as “{printable(cut(found, MAX_WORD))}” by the {judge}"
 

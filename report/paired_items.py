@@ -35,8 +35,8 @@ def paired_items(runs: Sequence[Compared], page: str) -> Browsed:
 def paired(answers: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
     """The answers, of several runs, to what at least two of them were asked alike.
 
-    What was asked is told by `prompt_digest`; where a run of an older version has none, by question
-    and reference answer.
+    What was asked is told by `prompt_digest`. A run of an older version, which has none, pairs with
+    no other, unless fewer than two have it: then question and reference answer tell.
 
     Args:
         answers: Of each run, under its name in `policy`.
@@ -46,10 +46,11 @@ def paired(answers: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
     """
     if not answers:
         return pd.DataFrame({"policy": []}), 0
-    rows = pd.concat(answers, ignore_index=True)
-    if not all("prompt_digest" in one for one in answers):
-        rows = rows.assign(prompt_digest=rows["question"] + "\n" + rows["answer"])
-    by_item = rows.groupby(["benchmark", "problem_id", "prompt_digest"])
+    told = [one for one in answers if "prompt_digest" in one]
+    rows = pd.concat(told if len(told) > 1 else answers, ignore_index=True)
+    if len(told) < 2:
+        rows = rows.assign(prompt_digest=rows["question"])
+    by_item = rows.groupby(["benchmark", "problem_id", "prompt_digest", "answer"])
     is_paired = by_item["policy"].transform("nunique") > 1
     return rows[is_paired], int((by_item["policy"].nunique() < 2).sum())
 

@@ -6,7 +6,7 @@ a folder, a bucket's prefix, a hub's id, or `http://host:port/v1#MODEL`.
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from contracts.artifact import Artifact
 from contracts.errors import InputError, RecipeError, StoreError
@@ -51,8 +51,9 @@ from tasks.scratch import note_inputs
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import EndpointRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
-from training.recipe.recipe import ModelRecipe, Recipe, load_recipe
+from training.recipe.recipe import ModelRecipe, Recipe, load_recipe, resolved_toml_values
 
+ASKING = ("system_prompt", "evaluation")  # fields of a recipe that say how a model is asked
 MODEL_RULE = (
     "a model is RUN or RUN/STAGE of this store, an artifact's URI, a folder (`/...`, `./...`), "
     "s3://bucket/prefix, a hub's owner/name, or an endpoint with its model, http://host/v1#MODEL"
@@ -184,7 +185,8 @@ def recipe_for(model: str, settings: Settings) -> str:
     shipped = shipped_recipes()
     store = settings.store()
     if run := _run_of(model, store):
-        recipes = {str(find_run(settings, store, run).recipe.get("name"))} & set(shipped)
+        made_by = find_run(settings, store, run).recipe
+        recipes = {one for one in shipped if _asks_as(recipe_path(one), made_by)}
     else:
         place = model.rstrip("/")
         recipes = {one for one in shipped if load_recipe(recipe_path(one)).model.path == place}
@@ -197,6 +199,12 @@ def recipe_for(model: str, settings: Settings) -> str:
             fix=f"name one with --recipe (or -p recipe=): {', '.join(shipped)}, or a file's path",
         )
     return recipes.pop()
+
+
+def _asks_as(shipped: Path, made_by: Mapping[str, JsonValue]) -> bool:
+    """Whether a run asked as a shipped recipe asks; a copy of that name may ask otherwise."""
+    values = resolved_toml_values(load_recipe(shipped))
+    return all(made_by.get(field) == values[field] for field in ("name", *ASKING))
 
 
 def _run_of(model: str, store: Store) -> str | None:

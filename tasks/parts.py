@@ -84,7 +84,9 @@ class Parts:
         return {pair: one.found for pair, one in self.parts.items() if one.found is not None}
 
     def __str__(self) -> str:
-        return f"{len(self.found)} of {len(self.parts)} sets of answers"
+        num_whole = sum(one.is_whole for one in self.parts.values())
+        begun = f", {len(self.found) - num_whole} of them begun," * (len(self.found) > num_whole)
+        return f"{len(self.found)} of {len(self.parts)} sets of answers{begun}"
 
     def needed(self, inputs: Mapping[str, Artifact]) -> dict[str, Artifact]:
         """What the stage has to read: no policy that has answered everything, and the parts."""

@@ -135,6 +135,13 @@ def compare_runs(settings: Settings, names: Sequence[str], output: Path) -> Path
         is_alone = [one.name for one in records].count(record.name) == 1
         name = record.name if is_alone else f"{record.name} ({len(runs) + 1})"
         runs.append(Compared(name, record, evidence))
+    if output.name.endswith(ITEMS):
+        raise DataError(
+            f"The comparison cannot be called {output.name}.",
+            where=str(output),
+            rule=f"{ITEMS} is how pages of items end, in which the server lets a script run",
+            fix="give --output another name",
+        )
     browsed, prefix = paired_items(runs, output.name), f"{output.stem}."
     html = compare(runs, None if browsed.predictions.empty else f"{prefix}{ITEMS}")
     try:

@@ -120,6 +120,10 @@ def test_items_of_older_runs_are_paired_by_question_and_answer(pair) -> None:
     left = {one["id"] for one in collect(browsed.predictions, browsed.policies, 4)}
     assert len(left) == 198 and not left & {"pocket_text/7", "pocket_multimodal/7"}
     shown = [one["answers"] for one in collect(browsed.predictions, browsed.policies, 4)]
+    # Of two that tell what they asked, the older run changes nothing.
+    told = [replace(_again(other, folder), name=name) for name in ("left", "right")]
+    both = paired_items([*told, first], "compare.html")
+    assert set(both.predictions["policy"]) == {"left", "right"} and len(both.predictions) == 400
     assert sum(one[0]["right"] for one in shown[:99]) == 89  # of 90; the seventh was one
     assert sum(one[1]["right"] for one in shown[:99]) == 71  # of the other run's 72
 

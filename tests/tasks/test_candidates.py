@@ -13,7 +13,7 @@ from infra.settings import Settings
 from tasks.candidates import Candidate, check_evaluation, find_candidate, narrowed, recipe_for
 from tasks.keys import name_key
 from tasks.report import find_run
-from tasks.run import recipe_path
+from tasks.run import recipe_path, shipped_recipes
 from tests.endpoint import MODEL
 from tests.tasks.machine import recipe
 from training.recipe.endpoint import EndpointRecipe
@@ -75,10 +75,14 @@ def test_without_a_recipe_a_model_has_that_of_its_run_or_its_own(settings, train
     store, folder = settings.store(), Path(settings.store_uri).parent / "named"
     record = find_run(settings, store, "able-ant")
     folder.mkdir()
-    named = record.model_copy(update={"name": "own-owl", "recipe": {"name": "pocket"}})
-    (folder / "run.json").write_text(named.model_dump_json())
-    store.claim(name_key("run", "own-owl"), store.publish(folder, "run", Provenance()))
+    pocket = resolved_toml_values(load_recipe(recipe_path("pocket"), seed=3))
+    for name, changes in (("own-owl", {}), ("odd-owl", {"system_prompt": "Be brief."})):
+        named = record.model_copy(update={"name": name, "recipe": pocket | changes})
+        (folder / "run.json").write_text(named.model_dump_json())
+        store.claim(name_key("run", name), store.publish(folder, "run", Provenance()))
     assert recipe_for("own-owl", settings) == recipe_for("own-owl/cold", settings) == "pocket"
+    with pytest.raises(RecipeError, match="of the shipped ones none is"):
+        recipe_for("odd-owl", settings)  # a copy of the pocket's recipe, which asks otherwise
     assert recipe_for(load_recipe(recipe_path("pocket")).model.path, settings) == "pocket"
     assert recipe_for("Qwen/Qwen2.5-VL-7B-Instruct", settings) == "revisual-7b"
     with pytest.raises(RecipeError, match="several: revisual-3b, revisual-3b-1gpu"):
@@ -139,7 +143,7 @@ def test_benchmarks_are_chosen_by_name_and_shipped_ones_added():
             narrowed(mine, names)
 
 
-@pytest.mark.parametrize("name", ["pocket", "revisual-3b", "revisual-3b-1gpu", "revisual-7b"])
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_a_stage_can_read_a_recipe_with_one_of_its_benchmarks(name):
     whole = load_recipe(recipe_path(name))
     for benchmark in whole.evaluation.benchmarks:

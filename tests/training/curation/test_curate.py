@@ -270,18 +270,18 @@ def test_a_curation_that_is_told_to_stop_waits_for_no_comparison(
     Dataset.from_dict(rows).to_parquet(str(path))
     values = recipe.model_dump(mode="json")
     values["sources"][2] |= {"path": str(path), "columns": {name: name for name in rows}}
-    verify, compared = Verifier.verify, []
+    judge, compared = Verifier.judge, []
 
     def told_meanwhile(verifier, responses, *others):
         if TURNED not in responses:
-            return verify(verifier, responses, *others)
+            return judge(verifier, responses, *others)
         compared.append("begun")
         signal.raise_signal(signal.SIGTERM)
-        outcomes = verify(verifier, responses, *others)
+        verdicts = judge(verifier, responses, *others)
         compared.append("ended")
-        return outcomes
+        return verdicts
 
-    monkeypatch.setattr(Verifier, "verify", told_meanwhile)
+    monkeypatch.setattr(Verifier, "judge", told_meanwhile)
     given = {**inputs, recipe.sources[2].input_name: path.parent}
     with pytest.raises(Preempted):
         curate(parse_recipe(values, where="test"), given, tmp_path, save=tmp_path / "saved")

@@ -396,6 +396,5 @@ def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
         assert result["grader_weights"] == ["meta"]
         # The grader is the base, and each draw depends on the prompt and the seed alone: both
         # answer each of the six sums alike, in groups of one process and of two.
-        texts = sorted(result["texts"])
-        assert len(texts) == 12 and texts[::2] == texts[1::2]
+        assert len(texts := sorted(result["texts"])) == 12 and texts[::2] == texts[1::2]
         assert len({text for pair in texts for text in pair}) > 6

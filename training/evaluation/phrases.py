@@ -32,13 +32,23 @@ _END = re.compile(
     r"|,\s*(?:which|by|using)\b",
     re.IGNORECASE,
 )
+# A number or a choice's letter; `or` and `might be` in a reason may stand before much else.
+_OTHER = (
+    r"(?:(?:the\s+)?(?:answer|option|choice)\s+)?(?:is\s+)?"
+    r"[$*(\[]{0,3}[-+−]?(?:[.\d]|\\?(?:[dt]?frac|sqrt|pi)\b|(?-i:[A-Z])\b)"
+)
 _TAKEN_BACK = re.compile(
-    r"\b(?:or|but|however|otherwise|unless|alternatively|instead|rather|maybe|perhaps|possibly"
-    r"|might|wait|actually|hmm+|sorry|correction|mistaken?|oops)\b"
+    r"\b(?:but|however|otherwise|unless|alternatively|instead(?!\s+of\b)|rather(?!\s+than\b)"
+    r"|maybe|perhaps|possibly|wait|actually|hmm+|sorry|correction|mistaken?|oops)\b"
+    rf"|\bor\s++{_OTHER}"
+    rf"|\bmight\s++(?:(?:also|well|even)\s+)?be\s++(?:{_OTHER}|wrong\b|incorrect\b)"
     r"|[.!?]\W{0,5}no\b"
-    r"|\b(?:it|this|that|which)(?:'s| is| was)(?:n't| not| wrong| incorrect| impossible)\b"
-    r"|\b(?:is|choose|pick|take)\s+\(?(?-i:[A-Z])\)?\s*(?:[.,;!]|$)",
+    r"|\b(?:it|this|that|which)(?:'s| is| was)(?:n't| not| wrong| incorrect| impossible)\b",
     re.IGNORECASE,
+)
+# Of choices alone: in other reasons the centre of a circle `is O.`
+_CHOSEN = re.compile(
+    r"\b(?:is|choose|pick|take)\s+\(?((?-i:[A-Z]))\)?\s*(?:[.,;!]|$)", re.IGNORECASE
 )
 # So a later line, or a later sentence of one, begins that takes the answer back.
 _WITHDRAWN = re.compile(
@@ -49,12 +59,15 @@ _WITHDRAWN = re.compile(
 _TRAILING = f"{string.whitespace}\u00a0*.,;:(–—"
 
 
-def answer_said(response: str, texts: Collection[str] = ()) -> str | None:
+def answer_said(
+    response: str, texts: Collection[str] = (), letters: Collection[str] = ()
+) -> str | None:
     """What stands behind the last phrase that announces the answer, to the end of the answer.
 
     Args:
         response: A whole response.
         texts: Answers that are whole sentences, perhaps; these are not cut.
+        letters: Those of the choices; nothing where an answer is no choice.
 
     Returns:
         None if there is no phrase, if nothing stands behind it or more than `MAX_ANSWER_CHARS`, or
@@ -67,6 +80,8 @@ def answer_said(response: str, texts: Collection[str] = ()) -> str | None:
     line, after = phrases[-1][1], phrases[-1].end()
     end = _end(line, frozenset(map(_plain, texts)))
     if _TAKEN_BACK.search(line, end) or _WITHDRAWN.search(response, after):
+        return None
+    if any(found[1] in letters for found in _CHOSEN.finditer(line, end)):
         return None
     answer = line[:end].rstrip(_TRAILING)
     return answer if 0 < len(answer) <= MAX_ANSWER_CHARS else None

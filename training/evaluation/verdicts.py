@@ -16,12 +16,19 @@ from training.answers import Outcome, Verifier, extract_boxed
 from training.answers.boxed import extract_labelled
 from training.answers.normal import normalize
 from training.answers.reading import is_enumeration
-from training.evaluation.choices import nearest_letter, read_letter, read_letters, same_choice
+from training.evaluation.choices import (
+    LETTERS,
+    nearest_letter,
+    read_letter,
+    read_letters,
+    same_choice,
+)
 from training.evaluation.items import Rule, RuleKind
 from training.evaluation.phrases import answer_said
 from training.evaluation.quantities import read_list, read_quantity, reads, value_in
 
 ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
+CHOOSING: tuple[RuleKind, ...] = ("letter", "nearest", "letters")
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
@@ -31,7 +38,8 @@ def extract(response: str, rule: Rule) -> str | None:
     """The answer in a response, or None if there is none; by algebra's rules with its name."""
     if is_boxed(response, rule.kind):
         return extract_labelled(response) if rule.kind in ALGEBRA else extract_boxed(response)
-    return answer_said(response, (*rule.choices, rule.answer))
+    letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
+    return answer_said(response, (*rule.choices, rule.answer), letters)
 
 
 def is_boxed(response: str, kind: RuleKind) -> bool:

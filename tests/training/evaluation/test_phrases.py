@@ -5,7 +5,14 @@ import pytest
 from training.answers import Verifier
 from training.evaluation.asking import Answered
 from training.evaluation.items import Rule, make_item
-from training.evaluation.phrases import _END, _PHRASE, _TAKEN_BACK, _WITHDRAWN, answer_said
+from training.evaluation.phrases import (
+    _CHOSEN,
+    _END,
+    _PHRASE,
+    _TAKEN_BACK,
+    _WITHDRAWN,
+    answer_said,
+)
 from training.evaluation.verdicts import extract, judge
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 
@@ -35,6 +42,10 @@ REASONS = (
     "The answer is ${}$. Let me know if you need more help!",
     "The correct option is {}.\n\nThis is because the others are too long.",
     "Answer: {}\nNo other length will do.",
+    "The answer is {} since x must be less than or equal to 7.",
+    "The answer is {} because the angle is obtuse rather than acute.",
+    "The answer is {} because a side, not a height or a median, is given instead of the area.",
+    "The answer is {} because the two might be equal.",
 )
 # What follows names another answer, or takes the first one back.
 DOUBTS = (
@@ -50,8 +61,12 @@ DOUBTS = (
     "The answer is {} as well as C.",
     "The answer is {} as long as x is positive.",
     "The answer is {}, which is not right.",
-    "The answer is {} because it fits. So it is C.",
+    "The answer is {} because it fits, or the answer is C.",
+    "The answer is {} because x = 5 or -6.",
+    "The answer is {} because it fits. It might also be 6.",
 )
+CHOSEN = "The answer is {} because it fits. So it is C."
+CENTRE = "The answer is {} because the centre of the circle is O."
 HEDGES = ("{} or C", "not {}", "either {} or 6", "{}, C", "maybe {}")
 
 
@@ -80,6 +95,16 @@ def test_a_reason_is_no_part_of_the_answer(response, verifier):
 def test_an_answer_that_is_taken_back_is_none(response, verifier):
     found = outcomes(response, verifier)
     assert "right" not in found.values(), found
+
+
+def test_a_letter_is_another_answer_where_it_is_a_choice(verifier):
+    # `nearest` has the choices A and B; of the others nobody knows how many there are.
+    free = {"nearest", *(rule.kind for rule in RULES["5"])}
+    for response in (CHOSEN, CENTRE):
+        found = outcomes(response, verifier)
+        assert {kind for kind, outcome in found.items() if outcome == "right"} == free
+    assert judge([LETTER], [CENTRE.format("B")], ["?"], verifier) == ["right"]  # of A, B and C
+    assert judge([LETTER], [CHOSEN.format("B")], ["?"], verifier) == ["unparseable"]
 
 
 @pytest.mark.parametrize("hedge", HEDGES)
@@ -165,6 +190,7 @@ def test_a_response_takes_as_many_steps_as_it_has_characters():
     """Tried again from each of its spaces, the first one would take hours."""
     for text in ("answer" + " " * 10**6, "answer is" + "* " * 10**6, "answer " * 10**5):
         assert _PHRASE.findall(text) == []
-    for text in (" " * 10**6, ". " * 10**6, ", " * 10**6, "." * 10**6, "is " * 10**6, "*" * 10**6):
-        for pattern in (_END, _TAKEN_BACK, _WITHDRAWN):
+    runs = (" ", ". ", ", ", ".", "is ", "*", "or ", "might be ", "or the answer ")
+    for text in (*(run * 10**6 for run in runs), "or" + " " * 10**6, "is" + " " * 10**6):
+        for pattern in (_CHOSEN, _END, _TAKEN_BACK, _WITHDRAWN):
             pattern.search(text)

@@ -153,8 +153,10 @@ def check_steps(
     """
     gate = recipe.gates.rollouts
     suites, frame = load_suites(), steps_frame(steps)
-    # A step without an update has no figure of it; whoever does not say so has made one.
-    updates = frame[frame["skipped_update"] != 1.0]
+    # A step without an update has no figure of it, nor has one whose updates were all left out;
+    # whoever does not say so has made one.
+    left_out = frame["loss"].isna() & (frame["nonfinite_updates"] > 0.0)
+    updates = frame[(frame["skipped_update"] != 1.0) & ~left_out]
     tables = [
         (suites.steps_suite(gate, stage.num_steps), frame),
         (suites.updates_suite(gate, has_reference=stage.kl is not None), updates),

@@ -81,6 +81,20 @@ def test_a_step_that_made_no_update_has_no_figures_of_it(look):
     assert caught.value.broken_rows == {f"updates: {name} known": ["step 3"] for name in names}
 
 
+def test_a_step_whose_updates_were_all_left_out_has_no_figures_of_them(look):
+    """Two overflows in ten steps; the step that made one of two updates has its figures."""
+    figures = {"loss": 0.5, "nonfinite_updates": 0}
+    sound = steps()[0] | figures
+    left_out = {"loss": None, "nonfinite_updates": 2}
+    left_out |= dict.fromkeys(("entropy", "sampler_kl", "kl_reference"))
+    changes = {2: left_out, 5: left_out, 7: {"nonfinite_updates": 1}}
+    lines = [sound | {"step": n} | changes.get(n, {}) for n in range(1, 11)]
+    assert look(lines).record.passed
+    with pytest.raises(GateError) as caught:
+        look([*lines[:6], lines[6] | {"entropy": None}, *lines[7:]])
+    assert caught.value.broken_rows == {"updates: entropy known": ["step 7"]}
+
+
 def test_a_stage_without_a_reference_is_asked_for_no_distance_to_it(look):
     record = look(steps(kl_reference=None), {**RL, "kl": None}).record
     assert record.passed and not [one for one in record.checks if "reference" in one.name]

@@ -135,7 +135,7 @@ class RolloutsGate(GateRecipe):
             **dict.fromkeys(("zero_variance_fraction", "effective_fraction"), "number"),
             **dict.fromkeys(("selected_sequences", "sampler_kl", "grad_norm", "loss"), "number"),
             **dict.fromkeys(("kl_reference", "duplicate_fraction", "timeout_fraction"), "number"),
-            **dict.fromkeys(("length_growth", "skipped_update"), "number"),
+            **dict.fromkeys(("length_growth", "skipped_update", "nonfinite_updates"), "number"),
         }
     }
 

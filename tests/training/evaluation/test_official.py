@@ -253,6 +253,7 @@ LINES = "\nChoices:\nA:30°\nB:60°\nC:90°"
         ("\nChoices:\nA, B or C in the figure", "B", ("letter", "B", ())),
         ("", "B", ("letter", "B", ())),
         ("\nChoices:\nA:1\nB:2\nD:4", "D", ("letter", "D", ())),
+        ("\nChoices:\nA:1\nB:2\nC 3\nD 4", "C", ("letter", "C", ())),
     ],
 )
 def test_keys_and_choices_of_mathverse(choices, answer, rule, tmp_path):

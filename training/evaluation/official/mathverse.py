@@ -78,7 +78,8 @@ def rule_of(row: Row, question: str) -> Rule:
     letters = read_letters(answer)
     if letters is None:
         raise row.error(f"has the key {answer!r}.", rule="a choice's letter or text, or letters")
-    return Rule("letters", letters)
+    # One letter is beyond the choices that could be told apart.
+    return Rule("letter" if len(letters) == 1 else "letters", letters)
 
 
 def _choices(question: str) -> tuple[str, ...]:

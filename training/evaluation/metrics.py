@@ -141,18 +141,19 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
 
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
-        rule: By which they were judged. Choices are counted by their letters, however written.
+        rule: By which they were judged. What it found right is one answer, however written. Of
+            what is wrong, choices are counted by their letters.
     """
-    votes: dict[str | Fraction, list[bool]] = defaultdict(list)
-    for answer, right in answers:
-        if answer is not None:
-            votes[_vote(answer, rule)].append(right)
-    if not votes:
-        return 0.0
-    most = max(len(rights) for rights in votes.values())
-    leaders = [rights for rights in votes.values() if len(rights) == most]
-    # Answers that count as the same may be judged differently: a letter with another one's text.
-    return sum(sum(rights) / len(rights) for rights in leaders) / len(leaders)
+    # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
+    # `12 cm`.
+    votes: Counter[tuple[bool, str | Fraction]] = Counter(
+        (right, "" if right else _vote(answer, rule))
+        for answer, right in answers
+        if answer is not None
+    )
+    most = max(votes.values(), default=0)
+    leaders = [right for (right, _), count in votes.items() if count == most]
+    return sum(leaders) / len(leaders) if leaders else 0.0
 
 
 def _vote(answer: str, rule: RuleKind) -> str | Fraction:

@@ -269,6 +269,10 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_answer(num_samples, data
         ([("1", True), ("2", False), ("2", False)], 0.0),
         ([("12", True), ("21", False), ("12", True)], 1.0),
         ([("073", True), ("73", True), ("5", False)], 1.0),
+        # What the rule takes for the same is, and what it tells apart is not.
+        ([("5", True), ("5 frogs", True), ("6", False)], 1.0),
+        ([("5", True), ("5 frogs", True), ("6", False), ("6", False)], 0.5),
+        ([("12 cm", True), ("12 mm", False), ("7", False), ("7", False)], 0.0),
     ],
 )
 def test_majority(answers, expected):
@@ -289,10 +293,10 @@ def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
 
 
 def test_a_vote_does_not_depend_on_the_order_of_the_samples():
-    """A letter with the text of another choice counts as its letter, and is wrong."""
+    """A letter with the text of another choice is wrong, and no vote for the right one."""
     answers = [("A. 13 cm", False), ("A", True), ("A", True), ("B", False)]
     for first in range(4):
-        assert majority_right(answers[first:] + answers[:first], "letter") == 2 / 3
+        assert majority_right(answers[first:] + answers[:first], "letter") == 1.0
     assert majority_right([("12", True), ("12.0", True), ("B", False)], "letter") == 1.0
 
 

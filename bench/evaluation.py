@@ -34,11 +34,10 @@ from training.evaluation.asking import (
     Pair,
     judge_of,
     predictions_of,
-    requests_of,
-    settings_of,
 )
 from training.evaluation.items import Item
 from training.evaluation.registry import find_benchmark, load_benchmarks
+from training.evaluation.requests import requests_of, settings_of
 from training.evaluation.summary import write_scores
 from training.recipe.recipe import Recipe
 from training.rollout.protocol import Finished, Request, Sample

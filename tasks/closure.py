@@ -31,8 +31,11 @@ ANSWERING = ("training.rollout.engine", "training.sampling.lots", "training.samp
 ASKING_AN_ENDPOINT = ("training.rollout.http_engine", "training.sampling.schema")
 # What compares answers with references.
 VERIFYING = ("training.answers", "training.sampling.verdicts")
-# What makes an evaluation's prompts of the benchmarks' rows.
-PROMPTS = ("training.evaluation.registry",)
+# What makes an evaluation's prompts of the benchmarks' rows,
+# and what finds the answers to them.
+PROMPTS = tuple(f"training.evaluation.{name}" for name in ("registry", "requests", "parts"))
+# How answers and replies are written down.
+WRITTEN = ("training.sampling.schema",)
 # What looks through a shard of rows.
 SHARDS = ("training.curation.row_steps", "training.curation.prompt_lengths")
 # An engine that a recipe may choose, and that is not even imported otherwise.
@@ -70,6 +73,11 @@ def verifying_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
 def prompt_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
     """As `stage_modules`, of what decides an evaluation's prompts, and holds rules, too."""
     return module_closure(PROMPTS, root, without=set(CHOSEN_ENGINES.values()))
+
+
+def written_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of how answers and replies are written down."""
+    return module_closure(WRITTEN, root)
 
 
 def shard_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:

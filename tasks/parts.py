@@ -21,7 +21,7 @@ from contracts.failures import is_final
 from contracts.job import PART, REPLIES
 from contracts.provenance import Ingredients
 from infra.store import Store
-from tasks.closure import answering_modules, prompt_modules
+from tasks.closure import answering_modules, prompt_modules, written_modules
 from tasks.keys import (
     ANSWERING_FIELDS,
     ENDPOINT_FIELDS,
@@ -197,7 +197,7 @@ def _judged(recipe: Recipe, made_of: Ingredients) -> Ingredients | None:
         update={
             "stage": REPLIES_KIND,
             "recipe": made_of.recipe | {"judge": fields},
-            "modules": {},
+            "modules": written_modules(),
         }
     )
 

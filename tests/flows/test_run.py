@@ -350,7 +350,8 @@ def short_automations(services):
 @fault("SIGKILL of the flow's process", CRASHED)
 @fault(
     "the run is cancelled",
-    "its stage saves the step it is in, the checkpoint is stored, every process ends",
+    "its stage saves its last step, or the one that has begun to update; the checkpoint is "
+    "stored, every process ends",
 )
 @fault(
     "SIGKILL of supervisor, worker and flow at once, then of the flow alone",

@@ -18,7 +18,10 @@ from tasks.closure import (
     prompt_modules,
     stage_modules,
     syntax_digest,
+    written_modules,
 )
+from training.evaluation.parts import Questions
+from training.evaluation.requests import requests_of
 
 INSIDE = {
     "curate": "training.curation.selection",
@@ -71,6 +74,24 @@ def test_no_rule_is_among_what_decides_an_answer(engine):
     asks = "http_engine" if engine is None else f"{engine}_engine"
     assert {"training.rollout.draw", f"training.rollout.{asks}"} <= found.keys()
     assert "training.evaluation.official.aime24" in prompt_modules()
+
+
+@pytest.mark.parametrize("function", [requests_of, Questions])
+def test_what_makes_prompts_and_finds_their_answers_is_among_what_decides_them(function, copy):
+    append(copy, function.__module__, "\nCHANGED = 1\n")
+    assert prompt_modules(copy) != prompt_modules()
+
+
+def test_how_answers_and_replies_are_written_down_is_in_their_keys(copy):
+    ((path, text),) = [
+        (path, text)
+        for path in (copy / "training").rglob("*.py")
+        if "PART_SCHEMA = " in (text := path.read_text())
+    ]
+    path.write_text(text.replace('"repeat"', '"number"'))
+    assert written_modules(copy) != written_modules()
+    for engine in ("transformers", None):
+        assert answering_modules(engine, copy) != answering_modules(engine)
 
 
 def test_code_that_is_edited_in_the_life_of_a_process_is_noticed(copy, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the models are asked, and what became of it: requests, verdicts, predictions."""
+"""What became of what the models were asked: verdicts, what a judge is asked, predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from training.evaluation.scores import reads_right
 from training.evaluation.verdicts import extract, is_boxed
 from training.evaluation.verdicts import judge as judge_by_rules
 from training.recipe.endpoint import JudgeRecipe
-from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
-from training.rollout.protocol import Prompt, Request, SamplingSettings
+from training.rollout.protocol import Request
 from training.sampling.chunks import Answer
 from training.sampling.verdicts import Judge
 
@@ -50,38 +49,6 @@ class Answered:
             return False
         is_open = self.extracted is None or not is_boxed(text, rule.kind)
         return is_open and self.answer["outcome"] == "unparseable"
-
-
-def requests_of(
-    policy: str, benchmark: BenchmarkRecipe, items: Sequence[Item], recipe: EvaluationRecipe
-) -> list[Request]:
-    """What one policy is asked of one benchmark: every item.
-
-    The draws do not depend on the policy: two policies are compared on the same random numbers.
-    Temperature 0 draws nothing.
-    """
-    settings = settings_of(benchmark, recipe)
-    return [
-        Request(
-            id=f"{policy}/{item.problem['id']}",
-            prompt=Prompt(item.prompt, item.problem["images"]),
-            settings=settings,
-            reference=item.rule.to_json(),
-            judge=benchmark.name,
-            asked=policy,
-        )
-        for item in items
-    ]
-
-
-def settings_of(benchmark: BenchmarkRecipe, recipe: EvaluationRecipe) -> SamplingSettings:
-    """How one benchmark's items are asked: by its own settings, or by those of all."""
-    return SamplingSettings(
-        recipe.max_response_tokens,
-        samples_per_prompt=recipe.samples_of(benchmark),
-        temperature=recipe.temperature_of(benchmark),
-        top_p=recipe.top_p_of(benchmark),
-    )
 
 
 def judge_of(verifier: Verifier) -> Judge:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from contracts.failures import is_final
 from training.rollout.protocol import Finished, Request, Sample
 from training.sampling.chunks import Drawn
+from training.sampling.schema import PART_SCHEMA
 from training.sampling.verdicts import finished_again
 
 ANSWERS, REPLIES = "answers.parquet", "replies.parquet"
@@ -26,18 +27,6 @@ Place = tuple[str, int, int]
 Kept = Mapping[Place, Sample]
 
 _PLACE = ("prompt", "repeat", "sample")
-_SCHEMA = pa.schema(
-    {
-        "prompt": pa.string(),
-        "repeat": pa.int32(),
-        "sample": pa.int32(),
-        "text": pa.string(),
-        "num_tokens": pa.int32(),
-        "truncated": pa.bool_(),
-        "failure": pa.string(),
-        "num_prompt_tokens": pa.int32(),
-    }
-)
 
 
 class Questions:
@@ -106,12 +95,12 @@ def write_part(finished: Sequence[Finished], kept: Kept, path: Path) -> None:
         dict(zip(_PLACE, place, strict=True)) | asdict(sample) for place, sample in answers.items()
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), path)
+    pq.write_table(pa.Table.from_pylist(rows, PART_SCHEMA), path)
 
 
 def read_part(path: Path) -> dict[Place, Sample]:
     """What `write_part` wrote, without the answers that may come if they are asked for again."""
-    rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+    rows = pq.read_table(path, schema=PART_SCHEMA).to_pylist()
     kept = [row for row in rows if not row["failure"] or is_final(row["failure"])]
     return {
         (row.pop("prompt"), row.pop("repeat"), row.pop("sample")): Sample(**row) for row in kept

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
+from contracts.errors import InputError
 from training.answers import Verifier
 from training.evaluation.asking import (
     Answered,
@@ -13,12 +14,12 @@ from training.evaluation.asking import (
     doubts,
     judge_of,
     predictions_of,
-    requests_of,
 )
 from training.evaluation.items import Item
 from training.evaluation.judge import Opinion, opinions
 from training.evaluation.parts import ANSWERS, REPLIES, Place, Questions, read_part, write_part
 from training.evaluation.registry import load_benchmarks
+from training.evaluation.requests import requests_of
 from training.evaluation.summary import write_scores
 from training.model.policy import load_policy
 from training.recipe.endpoint import EndpointRecipe, JudgeRecipe
@@ -81,7 +82,8 @@ def evaluate(
         RecipeError: A benchmark is unknown, or the responses leave no room for any prompt.
         DataError: A benchmark's files are not what was published, or one cannot be scored.
         ModelError: A folder holds no model, or the probe refuses it.
-        InputError: An endpoint will not do, or has stopped answering.
+        InputError: An endpoint will not do, or has stopped answering; or an answer is missing of a
+            policy that is None.
         Preempted: The stage was told to stop.
     """
     hardware = recipe.hardware
@@ -151,6 +153,15 @@ def _ask_policies(
     """All answers of each policy to each benchmark, item by item; on the first process."""
     engine: RolloutEngine | None = None
     left = {pair: questions.left for pair, questions in asked.items()}
+    for (policy, benchmark), requests in left.items():
+        if requests and policies[policy] is None:
+            raise InputError(
+                f"{len(requests)} questions of {benchmark} are not among the answers of {policy}, "
+                "whose model is not here.",
+                where=f"the stored answers of {policy} to {benchmark}",
+                rule="answers that are taken without their model are answers to every question",
+                fix="run again with `--reuse none`: the model is asked everything anew",
+            )
     every = [request for requests in left.values() for request in requests]
     sees = any(request.prompt.images for request in every)
 

@@ -17,3 +17,16 @@ SCHEMA = pa.schema(
         "num_prompt_tokens": pa.int32(),
     }
 )
+# Of an evaluation's answers to one benchmark, which other evaluations take.
+PART_SCHEMA = pa.schema(
+    {
+        "prompt": pa.string(),
+        "repeat": pa.int32(),
+        "sample": pa.int32(),
+        "text": pa.string(),
+        "num_tokens": pa.int32(),
+        "truncated": pa.bool_(),
+        "failure": pa.string(),
+        "num_prompt_tokens": pa.int32(),
+    }
+)

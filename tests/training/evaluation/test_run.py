@@ -8,7 +8,7 @@ import pytest
 from datasets import load_dataset
 from pydantic import ValidationError
 
-from contracts.errors import RecipeError
+from contracts.errors import InputError, RecipeError
 from data_checks.gate import check_evaluation
 from training.evaluation import pocket_multimodal, pocket_text
 from training.evaluation.registry import find_benchmark
@@ -195,6 +195,11 @@ def test_the_same_evaluation_writes_the_same_bytes(recipe, evaluated, tiny_model
     evaluate(recipe, {"base": tiny_model_folder, "after": tiny_model_folder}, tmp_path)
     for name in ("predictions.parquet", "scores.json"):
         assert (tmp_path / name).read_bytes() == (evaluated / name).read_bytes()
+
+
+def test_a_policy_that_is_not_here_needs_an_answer_to_every_question(recipe, tmp_path):
+    with pytest.raises(InputError, match=r"4 questions of pocket_text .* answers of base"):
+        evaluate(recipe, {"base": None}, tmp_path)
 
 
 def test_an_unknown_benchmark_is_named():

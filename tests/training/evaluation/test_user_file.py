@@ -6,8 +6,9 @@ from pydantic import ValidationError
 from contracts.errors import DataError
 from tests.training.evaluation.published import picture, write
 from training.answers import Verifier
-from training.evaluation.asking import Answered, prediction, requests_of, settings_of
+from training.evaluation.asking import Answered, prediction
 from training.evaluation.registry import load_benchmarks, metric_of, place_of
+from training.evaluation.requests import requests_of, settings_of
 from training.evaluation.verdicts import judge
 from training.recipe.effects import result_fields
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe

@@ -37,8 +37,7 @@ def list_files(wanted: Wanted) -> Listing:
         names = wanted_files(named, wanted.files)
         if wanted.files != "model" and Path(wanted.path).is_dir():
             names = names or _split_files(folder, wanted)
-            below = (path for path in folder.rglob("*") if path.is_file())
-            named = [path.relative_to(folder).as_posix() for path in below]
+            named = list(_files_below(folder))
         images = image_files(_inner_files(folder), wanted) if wanted.images and names else []
         sizes = [(name, (folder / name).stat().st_size) for name in sorted({*names, *images})]
         files = {name: ListedFile(size) for name, size in sizes}
@@ -90,9 +89,14 @@ def unreadable(about: About, error: OSError) -> InputError:
 
 def _inner_files(folder: Path) -> Iterator[str]:
     """The files at any depth whose bytes lie in the folder, too."""
-    for path in folder.rglob("*"):
-        if path.is_file() and path.resolve().is_relative_to(folder):
-            yield path.relative_to(folder).as_posix()
+    return (
+        name for name in _files_below(folder) if (folder / name).resolve().is_relative_to(folder)
+    )
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """The files at any depth, links to files among them."""
+    return (one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
 
 
 def _split_files(folder: Path, wanted: Wanted) -> list[str]:
@@ -103,7 +107,8 @@ def _split_files(folder: Path, wanted: Wanted) -> list[str]:
     """
     from infra.inputs.hub_splits import CARD, split_files
 
-    if not (names := wanted_files(_inner_files(folder), wanted.files)):
+    # Rows may be links that lead out, as at the top: a hub's cache keeps its bytes elsewhere.
+    if not (names := wanted_files(_files_below(folder), wanted.files)):
         return []
     card = folder / CARD
     return split_files(names, card.read_bytes() if card.is_file() else None, wanted)

@@ -12,6 +12,8 @@ from contracts.places import Place, PlaceKind, place_kind
 
 Files = Literal["model"] | FileKind
 _ABOUT_THE_PLACE = ("README", "LICENSE", "LICENCE")  # how files begin that nobody misses
+# What `datasets` and hubs write beside rows.
+_ABOUT_THE_ROWS = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json")
 MAX_SHOWN_FILES = 10
 # Weights are safetensors; nothing that would have to be unpickled or run is fetched.
 _MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja", ".model")
@@ -129,7 +131,7 @@ def wanted_files(names: Iterable[str], files: Files) -> list[str]:
 
 
 def unread_files(names: Iterable[str], files: Collection[str], wanted: Wanted) -> tuple[str, ...]:
-    """Those of a place's files that are not read, sorted; hidden ones and a README aside.
+    """Those of a place's files that are not read, sorted; hidden ones, a README and such aside.
 
     Args:
         names: Relative to the place, as far as its path names them.
@@ -173,7 +175,8 @@ def _folder(name: str) -> str:
 def _is_aside(name: str) -> bool:
     parts = name.split("/")
     is_hidden = any(part == "" or part[0] == "." for part in parts)
-    return is_hidden or parts[-1].upper().startswith(_ABOUT_THE_PLACE)
+    is_about = parts[-1] in _ABOUT_THE_ROWS or parts[-1].upper().startswith(_ABOUT_THE_PLACE)
+    return is_hidden or is_about
 
 
 def is_inner_name(name: str) -> bool:

@@ -11,11 +11,13 @@ from training.curation.lines import MAX_LINE_BYTES, SHOWN_BYTES, BrokenLine, Row
 
 MAX_FIELD_CHARACTERS = 2**20  # longer than any text that is used
 SURE_ROWS = 100  # so many behind one another are no text whose lines happen to look like rows
-_QUOTED = re.compile(r'"(?:[^"]|"")*+"')
-_FIELD = rf'(?:{_QUOTED.pattern}|[^",\r\n]*+)'
+# A quote opens a field only at its start; behind that it is a character, such as an inch mark.
+_QUOTED = re.compile(r'(?<![^,])"(?:[^"]|"")*+"')
+_FIELD = rf'(?:{_QUOTED.pattern}|(?:[^",\r\n][^,\r\n]*+)?+)'
 _FIELDS = re.compile(rf"{_FIELD}(?:,{_FIELD})*+[\r\n]*")
 # A line that opens a quoted field and does not close it; `",7` rather closes one.
 _OPENS = re.compile(rf'(?:{_FIELD},)*+"[^",\r\n](?:[^"]|"")*+')
+_CLOSES = re.compile(r'"[ \t]*+(?:[,\r\n]|\Z)')  # a quote at a field's end that opened none there
 
 
 def csv_rows(path: Path) -> Iterator[Sized]:
@@ -86,11 +88,12 @@ def _end_broken_record(lines: "_Lines", num_columns: int) -> None:
     is_row = _num_fields(lines.record[0]) == num_columns
     while is_open and lines.record_lines <= SURE_ROWS and (line := next(lines, None)) is not None:
         is_open = is_open != _is_odd(line)
-        is_next = _is_whole_row(line, num_columns) if is_open else _OPENS.fullmatch(line)
-        if not (is_row and is_next):
+        opens = _OPENS.fullmatch(line) is not None
+        if not (is_row and (opens or _is_whole_row(line, num_columns))):
             while is_open and (line := lines.pass_over()):
                 is_open = is_open != _is_odd(line)
             return
+        is_open = is_open and not opens
     lines.put_back()
 
 
@@ -100,12 +103,13 @@ def _is_odd(line: str) -> bool:
 
 
 def _is_whole_row(line: str, num_columns: int) -> bool:
-    """Whether a line by itself is a row; an empty one tells nothing."""
+    """Whether a line by itself is a row, and does not rather close a text; an empty one may be."""
     if line.isspace():
         return True
     if len(line) > MAX_FIELD_CHARACTERS or not _FIELDS.fullmatch(line):
         return False
-    return _num_fields(line) == num_columns
+    closes_text = _is_odd(line) and _CLOSES.search(_QUOTED.sub("", line))
+    return not closes_text and _num_fields(line) == num_columns
 
 
 def _num_fields(line: str) -> int:

@@ -131,13 +131,14 @@ def _problem(
     }
     if chat:
         texts.setdefault("question", clean(chat.question.strip()))
-        if source.columns.get("solution") is not False:
-            texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
+        texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
     question = place_images(texts.get("question") or "", len(images), source)
     options = _options(values.get(OPTIONS, []))
     in_solution = source.answer_rule in FROM_SOLUTION and "answer" not in values
     found = texts.get("solution") if in_solution else _one_answer(values.get("answer", [None])[0])
     answer = RULES[source.answer_rule](found or "", options)
+    if source.columns.get("solution") is False:  # a chat's may have held the answer
+        texts["solution"] = None
     if options:
         check_options(options)
         question = with_options(question, options)

@@ -111,7 +111,7 @@ def other_script_share(question: str, trace: str) -> float:
 
 def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -> str | None:
     rule, found = _marked(trace)
-    if found is not None or _TAG.search(trace):
+    if rule == "<answer> tags" or (found is not None and _is_value(found[1])):
         return f"trace that keeps its {rule}"
     if extract_boxed(trace) is None:
         return "trace without a boxed answer"
@@ -134,6 +134,11 @@ def _marked(trace: str) -> tuple[str, re.Match[str] | None]:
     if tags:
         return "<answer> tags", _TAGGED.search(trace) if len(tags) == 2 else None
     return "####", _HASHES.search(trace)
+
+
+def _is_value(said: str) -> bool:
+    """Whether what stands behind the hashes is an answer and no more: no words around a value."""
+    return "\\boxed" in said or len(said.split()) == 1
 
 
 def _have_one_answer(*texts: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from contracts.errors import DataError
+from contracts.formats import ROW_SUFFIXES
 from contracts.texts import marked
 from training.evaluation.choices import LETTERS
 from training.records import EncodedImage
@@ -153,7 +154,8 @@ def read_rows(benchmark: str, folder: Path, columns: Sequence[str]) -> Iterator[
 
 
 def _files(benchmark: str, folder: Path, where: str) -> list[Path]:
-    files = sorted(folder.rglob("*.parquet"), key=str)
+    suffixes = ROW_SUFFIXES["parquet"]
+    files = sorted((one for one in folder.rglob("*") if one.suffix.lower() in suffixes), key=str)
     if not files:
         raise _unreadable(benchmark, where, "there are no Parquet files")
     return files

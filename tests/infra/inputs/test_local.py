@@ -87,6 +87,14 @@ def test_files_that_look_like_rows_are_refused_beside_others_and_alone(name, tmp
     assert listed(folder).unread == (f"old/{name}",)
 
 
+def test_what_datasets_and_hubs_write_beside_rows_is_spared(tmp_path):
+    names = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json")
+    for name in ("a.jsonl", *names):
+        (tmp_path / name).touch()
+    listing = list_files(Wanted("The source s", "s", str(tmp_path), "jsonl"), "main", tmp_path)
+    assert (list(listing.files), listing.unread) == (["a.jsonl"], ())
+
+
 @pytest.mark.parametrize("path", ["nowhere.parquet", "notes.txt", "*.csv", "nowhere/*.parquet"])
 def test_a_path_without_parquet_files_is_named(rows, path, wanted, tmp_path):
     with pytest.raises(InputError, match="The source s names no Parquet file") as caught:
@@ -108,6 +116,19 @@ def test_a_repository_that_was_downloaded_gives_the_split_that_is_wanted(wanted,
     with pytest.raises(InputError, match="has no split 'train'") as caught:
         list_files(wanted(tmp_path / "copy"), "main", tmp_path)
     assert "pattern" in caught.value.fix
+
+
+def test_a_hubs_cache_whose_rows_are_links_is_a_repository(wanted, tmp_path):
+    blob = tmp_path / "hub/blobs/abc"
+    data = tmp_path / "hub/snapshots/1/data"
+    for folder in (blob.parent, data):
+        folder.mkdir(parents=True)
+    blob.write_bytes(b"rows")
+    (data / "train-00000-of-00001.parquet").symlink_to("../../../blobs/abc")
+    listing = list_files(wanted(data.parent), "main", tmp_path)
+    assert list(listing.files) == ["data/train-00000-of-00001.parquet"]
+    (entry,) = digest_files(wanted(data.parent), listing, tmp_path)
+    assert (entry.size, entry.sha256) == (4, hashlib.sha256(b"rows").hexdigest())
 
 
 def test_a_pattern_that_is_none_is_one_clear_error(rows, wanted, tmp_path):

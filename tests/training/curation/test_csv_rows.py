@@ -39,7 +39,7 @@ def written(rows, quoting=csv.QUOTE_MINIMAL):
     return file.getvalue()
 
 
-@given(ROWS, ROWS, st.sampled_from(['"open,1\n', 'x,"open\n']), st.booleans())
+@given(ROWS, ROWS, st.sampled_from(['"open,1\n', 'x,"open\n', '6" x,"open\n']), st.booleans())
 def test_a_quote_that_nothing_closes_costs_its_line_and_no_other(read, before, behind, open_, all_):
     """Also where rows behind it have texts over several lines, with commas and quotes."""
     quoting = csv.QUOTE_ALL if all_ else csv.QUOTE_MINIMAL
@@ -62,6 +62,7 @@ def test_well_formed_rows_are_what_was_written(read, rows):
         ('"say "hi" to\nher, please",1\n', "record of 2 lines that is no CSV"),
         ('"x"y,1\n', "line that is no CSV"),
         ('"a\nb"\n', "record of 2 lines with more or fewer fields than columns"),
+        ('"a, b\nhe said "go" and, left\nat 4",7\n', "record of 3 lines that is no CSV"),
         ("a,b,c\n", "line with more or fewer fields than columns"),
     ],
 )
@@ -70,6 +71,17 @@ def test_no_line_of_a_broken_text_is_a_row(record, reason, read):
     kept, broken = read(HEAD + "first,1\n" + record + "last,2\n")
     assert kept == [("first", "1"), ("last", "2")]
     assert broken == [(reason, "3", record)]
+
+
+@pytest.mark.parametrize("inch", [('6" wide', "8"), ('6" by 4"', "8"), ('6" x', '4" y')])
+@pytest.mark.parametrize("num_rows", [0, 50])
+def test_a_quote_inside_a_field_neither_opens_nor_closes_one(num_rows, inch, read):
+    """Python's csv reads such a line by itself as these two fields, too."""
+    line = ",".join(inch) + "\n"
+    assert list(csv.reader([line], strict=True)) == [list(inch)]
+    kept, broken = read(HEAD + '"open,1\n' + "q,7\n" * num_rows + line + "z,9\n")
+    assert kept == [("q", "7")] * num_rows + [inch, ("z", "9")]
+    assert broken == [("line that is no CSV", "2", '"open,1\n')]
 
 
 def test_two_quotes_that_nothing_closes(read):

@@ -106,6 +106,16 @@ def test_a_chats_answer_may_be_left_unread(parquet):
     assert (row["question"], row["solution"]) == ("1 + 1?", None)
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"), [("last_boxed", "\\boxed{2}"), ("after_hashes", "Two.\n#### 2")]
+)
+def test_a_chats_answer_that_is_left_unread_may_hold_the_reference(rule, said, parquet):
+    chat = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": said}]
+    mapping = {"columns": {"messages": "chat", "solution": False}, "answer_rule": rule}
+    (row,) = load_source(parquet({"chat": [chat]}, **mapping))
+    assert (row["answer"], row["solution"]) == ("2", None)
+
+
 @pytest.mark.parametrize("columns", [{"question": False}, {"answer": False}])
 def test_what_a_row_needs_cannot_be_left_unread(columns):
     with pytest.raises(ValidationError, match=r"cannot be false; \['id', .*'pass_rate'\] can"):

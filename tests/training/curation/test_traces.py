@@ -38,6 +38,7 @@ def fault_of(trace, question="What is 2 + 2?", **bounds):
         ("\\boxed{4} <answer>5</answer>",) * 2 + (None,),
         ("\\boxed{4} <answer>\\boxed{5}</answer>",) * 2 + (None,),
         ("\\boxed{4}\n#### 5",) * 2 + (None,),
+        ("\\boxed{7}\n#### 7 apples",) * 2 + (None,),
         ("\\boxed{1/2} <answer>0.5</answer>",) * 2 + (None,),  # two boxes side by side are two
         ("In <answer> tags: <answer>4</answer>",) * 2 + (None,),
         ("<answer>4</answer> or <answer>5</answer>",) * 2 + (None,),
@@ -66,12 +67,19 @@ def test_conversions_are_counted_by_rule(make):
         ("<answer>4</answer> or <answer>5</answer>", "trace that keeps its <answer> tags"),
         ("So \\boxed{4}. <answer>", "trace that keeps its <answer> tags"),
         ("\\boxed{4}\n#### 5", "trace that keeps its ####"),
+        ("\\boxed{4}\n#### It is \\boxed{5}", "trace that keeps its ####"),
         ("<answer>4</answer>\n#### 5", "trace that keeps its ####"),
     ],
 )
 def test_a_trace_of_several_final_answers_is_refused_by_name(trace, fault, make):
     problem, _ = traces.convert(make(1, solution=trace))
     assert fault_of(problem["solution"]) == fault
+
+
+@pytest.mark.parametrize("said", ["Answer: 7", "7 apples", "The answer is 7."])
+def test_words_around_the_answer_behind_the_hashes_are_no_other_answer(said, make):
+    problem, _ = traces.convert(make(1, solution=f"\\boxed{{7}}\n#### {said}"))
+    assert fault_of(problem["solution"]) is None
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,16 @@ def rewritten(folder, change):
     return folder
 
 
+def test_capitals_in_a_files_ending_cost_no_rows(tmp_path):
+    folder = WRITERS["math-500"](tmp_path)
+    whole = load(folder, "math-500")
+    (path,) = folder.glob("*.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, 1), path)
+    pq.write_table(table.slice(1), path.with_name("z.PARQUET"))
+    assert len(load(folder, "math-500")) == len(whole) == 4
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_missing_column_is_named(name, tmp_path):
     folder = WRITERS[name](tmp_path)

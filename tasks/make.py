@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.artifact import Artifact
-from contracts.errors import StageLost, StagePreempted
+from contracts.errors import StageLost, StagePreempted, StoreError
 from contracts.job import Job
 from contracts.provenance import Ingredients, Provenance
 from contracts.run_record import StageKind
@@ -131,7 +131,7 @@ def with_retries(
         stage: Its name.
         display: Told of each.
         make: Makes the artifact.
-        saved: How much is saved, such as the newest step.
+        saved: How much is saved, such as the newest step; no more where it raises `StoreError`.
 
     Raises:
         StageLost: Once more than that.
@@ -141,7 +141,11 @@ def with_retries(
         try:
             return make()
         except StageLost as error:
-            now = saved()
+            try:
+                now = saved()
+            except StoreError as unknown:
+                display.say(f"What {stage} has saved is not known: {unknown}")
+                now = most
             attempt, most = (1, now) if now > most else (attempt + 1, most)
             if attempt > num_retries:
                 raise

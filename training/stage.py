@@ -114,16 +114,24 @@ def _refused(job: Job, error: RevisualError) -> int:
     """Leaves what an error says, with the plan's figures where memory ran out."""
     message = f"{type(error).__name__}: {error}"
     if isinstance(error, OutOfMemoryError):
+        message += f"\n  plan:  {_planned(job)}"
+    sys.stderr.write(f"{message}\n")
+    _say(job, Outcome(status="refused", message=message))
+    return 2
+
+
+def _planned(job: Job) -> str:
+    """The plan's figures; or why there are none, which must not cost what they stand beside."""
+    try:
         from training.plan.beside import figures_here
 
         recipe = _recipe(job)
         if "policy" in job.inputs:  # a folder, whose sizes can be read
             model = recipe.model.model_copy(update={"path": str(job.inputs["policy"])})
             recipe = recipe.model_copy(update={"model": model})
-        message += f"\n  plan:  {figures_here(recipe, job.stage)}"
-    sys.stderr.write(f"{message}\n")
-    _say(job, Outcome(status="refused", message=message))
-    return 2
+        return figures_here(recipe, job.stage)
+    except Exception as error:  # noqa: BLE001 - with no memory left anything may fail; it is told
+        return f"none was made: {type(error).__name__}: {error}"
 
 
 def _recipe(job: Job) -> Recipe:

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ def slurm(tmp_path: Path) -> dict[str, str]:
         path.chmod(0o755)
     bash = shutil.which("bash") or ""
     path = f"{tmp_path}:{Path(bash).parent}"
-    return {"PATH": path, "SLURM_JOB_ID": "7", "REVISUAL_HOME": str(tmp_path / "home")}
+    end = {"SLURM_JOB_END_TIME": str(int(time.time()) + 24 * 3600)}
+    return {"PATH": path, "SLURM_JOB_ID": "7", "REVISUAL_HOME": str(tmp_path / "home"), **end}
 
 
 GIVEN = {
@@ -168,7 +170,7 @@ GIVEN = {
 }
 
 
-# The end of its time is told by USR1 (`--signal`), and scancel by TERM.
+# The end of its time and a preemption are told by USR1 (`--signal`), and scancel by TERM.
 ENDS = [(signal.SIGUSR1, ["scontrol requeue 7"], 0), (signal.SIGTERM, [], 143)]
 
 
@@ -200,6 +202,32 @@ def test_a_job_may_be_told_before_its_worker_has_started(
     assert (done.returncode, done.stderr) == (code, b"")
     asked = tmp_path / "asked"
     assert (asked.read_text().splitlines() if asked.exists() else []) == then
+
+
+# What bash counts from, and what is left of the job's time; None where Slurm does not say.
+TIMES = [
+    *((0, 5400, False), (500, 4900, False), (0, None, False)),
+    *((0, 86400, True), (600, 5400, True), (600, None, True)),
+]
+
+
+@pytest.mark.parametrize(("ran", "left", "again"), TIMES)
+def test_a_job_whose_time_limit_ends_it_at_its_start_is_not_queued_for_ever(
+    ran: int, left: int | None, again: bool, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    del slurm["SLURM_JOB_END_TIME"]
+    if left is not None:
+        slurm["SLURM_JOB_END_TIME"] = str(int(time.time()) + left)
+    script = ["bash", str(TEMPLATES / "revisual.sbatch")]
+    given = slurm | GIVEN | {"SECONDS": str(ran)}
+    with subprocess.Popen(script, cwd=tmp_path, env=given, stderr=subprocess.PIPE) as job:
+        while not (tmp_path / "up").exists():
+            assert job.poll() is None
+        job.send_signal(signal.SIGUSR1)
+        _, said = job.communicate(timeout=60)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["revisual worker gpu", "told", *(["scontrol requeue 7"] if again else [])]
+    assert (job.returncode, b"--time" in said) == ((0, False) if again else (1, True))
 
 
 @pytest.mark.parametrize("missing", GIVEN)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from contracts.artifact import Artifact
-from contracts.errors import StageError, StageLost, StagePreempted
+from contracts.errors import StageError, StageLost, StagePreempted, StoreError
 from contracts.job import Job
 from data_checks.gate import GateError
 from drills.disturbed import (
@@ -205,6 +205,21 @@ def test_an_attempt_that_has_saved_more_begins_a_new_count():
     # Twice more was saved, and each time one vain try is allowed.
     assert len(attempts) == 3
     assert [said[:18] for said in display.said] == ["Retry 1 of 1 of rl"] * 2
+
+
+def test_a_store_that_cannot_be_asked_does_not_hide_why_an_attempt_was_lost():
+    display = Watcher()
+
+    def make() -> Artifact:
+        raise StageLost("the node's time is over")
+
+    def saved() -> int:
+        raise StoreError("no answer", where="s3://b", rule="it answers", fix="start it")
+
+    with pytest.raises(StageLost, match="the node's time is over"):
+        with_retries(1, "rl", display, make, saved)
+    assert sum(said.startswith("Retry 1 of 1 of rl") for said in display.said) == 1
+    assert sum("no answer" in said for said in display.said) == 2  # after each
 
 
 @pytest.mark.fault(

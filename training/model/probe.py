@@ -32,6 +32,7 @@ from training.model.forward import ForwardPass, ForwardSettings
 from training.model.policy import Policy
 from training.records import EncodedImage
 from training.rollout.protocol import Prompt, RolloutEngine, SamplingSettings
+from training.runtime.failures import is_lost_rank, is_out_of_memory
 
 # What rounding may do to log-probabilities, nats: in float32 to any token, in bfloat16 to the
 # median token of a prompt. There a rounded number may choose another expert, which moves single
@@ -90,11 +91,8 @@ def probe(policy: Policy, engine: RolloutEngine | None = None) -> Figures:
     was_training = model.training
     model.eval()
     try:
-        figures = _compare(policy, engine)
-    except RevisualError:
-        raise
-    except _FAULTS as error:
-        raise _refusal(policy, f"{type(error).__name__}: {error}") from error
+        with _faults_refused(policy):
+            figures = _compare(policy, engine)
     finally:
         model.train(was_training)
     gaps = (figures.learner_nats, figures.sampler_nats or 0.0)
@@ -117,20 +115,29 @@ def probe_sampler(policy: Policy, engine: RolloutEngine) -> str:
         ModelError: A prompt's tokens are not the stock processor's, or a log-probability is no
             finite number.
     """
-    try:
+    with _faults_refused(policy):
         prompts = list(_prompts(policy, engine))
         for prompt in prompts:
             ours = encode_prompt(policy, prompt).token_ids
             _expect_equal(policy, "tokens", ours, _stock_inputs(policy, prompt)["input_ids"][0])
         _, responses, log_probs = _responses(policy, engine, prompts)
-    except RevisualError:
-        raise
-    except _FAULTS as error:
-        raise _refusal(policy, f"{type(error).__name__}: {error}") from error
     if not all(one.isfinite().all() for one in log_probs or ()):
         raise _refusal(policy, "the sampler's log-probabilities are not finite")
     num_tokens = sum(map(len, responses))
     return f"the stock processor's tokens; {num_tokens} sampled, compared with no other weights"
+
+
+@contextmanager
+def _faults_refused(policy: Policy) -> Iterator[None]:
+    """Refuses a model that cannot be computed; a machine that fails says nothing of it."""
+    try:
+        yield
+    except RevisualError:
+        raise
+    except _FAULTS as error:
+        if is_out_of_memory(error) or is_lost_rank(error):
+            raise
+        raise _refusal(policy, f"{type(error).__name__}: {error}") from error
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ from training.runtime.failures import phase
 from training.runtime.log import say
 
 
-@phase("sampling")
 def open_engine(
     rollout: RolloutRecipe,
     policy: Policy,
@@ -83,6 +82,7 @@ def prove(recipe: Recipe) -> Figures:
     return _open_probed(recipe.rollout, policy, None, None)[1]
 
 
+@phase("sampling")
 def _open_probed(
     rollout: RolloutRecipe,
     policy: Policy,

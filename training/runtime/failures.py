@@ -99,7 +99,10 @@ def measured() -> str:
     host = f"{held:.1f} GiB of the host at most in this process"
     if torch.cuda.device_count() == 0:
         return host
-    free, total = torch.cuda.mem_get_info()
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError as error:  # no memory for CUDA's own context, or a GPU that broke
+        return f"nothing of the GPU ({' '.join(str(error).split())}), {host}"
     parts = {
         "in torch's tensors": torch.cuda.memory_allocated(),
         "at most": torch.cuda.max_memory_allocated(),

@@ -20,6 +20,7 @@ from training.recipe.stages import SftStage
 from training.records import read_problems
 from training.rollout.protocol import Prompt
 from training.runtime import device
+from training.runtime.failures import phase
 from training.runtime.log import say
 from training.runtime.metrics import MetricsLog
 from training.runtime.seeds import rows_at
@@ -61,12 +62,15 @@ def train(
     Raises:
         DataError: The set is missing, or no row fits into `max_length_tokens`.
         ModelError: See `load_policy` and `probe`.
+        OutOfMemoryError: Of the GPU or of the host.
         Preempted: SIGTERM came; the state is saved.
     """
     hardware = recipe.hardware
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     model = load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
-    say(f"Probe: {probe(model)}")
+    with phase("loading"):
+        figures = probe(model)
+    say(f"Probe: {figures}")
     rows, num_too_long = _encode(model, data / f"{stage.data}.parquet", stage)
     num_samples = math.ceil(stage.epochs * len(rows))
     num_steps = math.ceil(num_samples / stage.batch_size)

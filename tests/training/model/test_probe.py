@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 from transformers import AutoConfig, Gemma3TextConfig, Llama4TextConfig, Qwen3_5TextConfig
 
 from contracts.errors import ModelError
@@ -106,6 +107,39 @@ def shortened(policy, prompt):
 def test_other_tokens_are_found(tiny_policy, monkeypatch):
     monkeypatch.setattr("training.model.probe.encode_prompt", shortened)
     with pytest.raises(ModelError, match="prompt tokens differ from the stock"):
+        probe(tiny_policy)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered"),
+        dist.DistBackendError("NCCL error in: ..."),
+    ],
+)
+def test_a_machine_that_fails_says_nothing_of_the_model(tiny_policy, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    engine = TransformersEngine(tiny_policy)
+    monkeypatch.setattr(engine, "generate", fail)
+    with pytest.raises(type(error)) as caught:
+        probe_sampler(tiny_policy, engine)
+    assert caught.value is error
+    tiny_policy.model.register_forward_pre_hook(fail)
+    with pytest.raises(type(error)) as caught:
+        probe(tiny_policy)
+    assert caught.value is error
+
+
+def test_a_model_that_cannot_be_computed_is_refused(tiny_policy):
+    def fail(*_):
+        raise RuntimeError("shapes do not fit")
+
+    tiny_policy.model.register_forward_pre_hook(fail)
+    with pytest.raises(ModelError, match="RuntimeError: shapes do not fit"):
         probe(tiny_policy)
 
 

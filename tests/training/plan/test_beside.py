@@ -38,21 +38,36 @@ def test_there_is_no_plan_without_a_gpu():
     assert "no CUDA GPU" in figures_here(SEVEN_B, "text_rl")
 
 
-def test_a_stage_whose_memory_ran_out_between_its_phases_is_refused_with_plan_and_measure(
-    tmp_path, monkeypatch
-):
-    """The device is made up: there is none here that could run out."""
-    job = new_job("text_rl", resolved_toml_values(SEVEN_B), {}, tmp_path)
+def out_of_memory(job, monkeypatch, machine_here) -> Outcome:
+    """A stage's own words; the device is made up: there is none here that could run out."""
 
     def run(_: object) -> None:
         raise RuntimeError(WAKING)
 
     monkeypatch.setattr(stage, "run", run)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("training.plan.beside.machine_here", lambda: EIGHT)
+    monkeypatch.setattr("training.plan.beside.machine_here", machine_here)
     monkeypatch.setattr(sys, "argv", ["stage", str(write_job(job))])
     assert stage.main() == 2
-    outcome = Outcome.model_validate(json.loads(job.outcome.read_text()))
+    return Outcome.model_validate(json.loads(job.outcome.read_text()))
+
+
+def test_a_stage_whose_memory_ran_out_between_its_phases_is_refused_with_plan_and_measure(
+    tmp_path, monkeypatch
+):
+    job = new_job("text_rl", resolved_toml_values(SEVEN_B), {}, tmp_path)
+    outcome = out_of_memory(job, monkeypatch, lambda: EIGHT)
     assert outcome.status == "refused"
     for part in (WAKING, "measured: ", "GiB of the host", "plan:  of 79.1 GiB a GPU weights 15.4"):
+        assert part in outcome.message
+
+
+def test_a_plan_that_cannot_be_made_does_not_cost_the_message(tmp_path, monkeypatch):
+    def machine_here() -> Machine:
+        raise torch.AcceleratorError("CUDA error: initialization error")
+
+    job = new_job("text_rl", resolved_toml_values(SEVEN_B), {}, tmp_path)
+    outcome = out_of_memory(job, monkeypatch, machine_here)
+    assert outcome.status == "refused"
+    for part in (WAKING, "plan:  none was made: AcceleratorError: CUDA error: initialization"):
         assert part in outcome.message

@@ -8,7 +8,7 @@ from contracts.errors import OutOfMemoryError, RecipeError
 from training.model.encoding import encode_prompt
 from training.model.policy import load_policy
 from training.recipe.recipe import ModelRecipe, TransformersRollout, VllmRollout
-from training.rollout.engine import open_engine
+from training.rollout.engine import open_engine, prove
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 
@@ -48,6 +48,18 @@ def test_an_engine_that_runs_out_of_memory_says_at_what(tiny_policy, monkeypatch
     monkeypatch.setattr("training.rollout.engine.probe", fail)
     with pytest.raises(OutOfMemoryError, match="while sampling"):
         open_engine(TransformersRollout(), tiny_policy)
+
+
+def test_a_probe_that_runs_out_of_memory_says_so(tiny_policy, tiny_recipe, monkeypatch):
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    tiny_policy.model.register_forward_pre_hook(fail)
+    with pytest.raises(OutOfMemoryError, match=r"while sampling: .* 2\.00 GiB"):
+        open_engine(TransformersRollout(), tiny_policy)
+    monkeypatch.setattr("training.rollout.engine.load_policy", lambda *_, **__: tiny_policy)
+    with pytest.raises(OutOfMemoryError, match=r"while sampling: .* 2\.00 GiB"):
+        prove(tiny_recipe)
 
 
 def test_a_policy_without_weights_reads_prompts_and_lets_go_of_them(tiny_model_folder, images):

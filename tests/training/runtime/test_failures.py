@@ -83,6 +83,19 @@ def test_what_this_process_held_is_named():
     assert held is not None and 0.1 < float(held[1]) < psutil.virtual_memory().total / 2**30
 
 
+def test_a_gpu_that_cannot_even_be_asked_does_not_cost_the_message(monkeypatch):
+    """CUDA's own context takes memory, too. The device is made up: there is none here."""
+
+    def fail() -> None:
+        raise torch.AcceleratorError(PINNED)
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", fail)
+    with pytest.raises(OutOfMemoryError, match="CUDA out of memory") as caught, phase("update"):
+        raise torch.OutOfMemoryError(CUDA)
+    assert re.search(r"nothing of the GPU \(CUDA error: .* GiB of the host", caught.value.what)
+
+
 @pytest.mark.parametrize(
     "error",
     [

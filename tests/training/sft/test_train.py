@@ -1,9 +1,10 @@
 import json
 
 import pytest
+import torch
 from transformers import AutoModelForImageTextToText
 
-from contracts.errors import DataError
+from contracts.errors import DataError, OutOfMemoryError
 from training.recipe.stages import SftStage
 from training.records import write_problems
 from training.sft import train as sft
@@ -36,6 +37,16 @@ def run(tiny_model_folder, tiny_recipe, problem_sets, tmp_path):
 
 def metrics_of(output):
     return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_probe_that_runs_out_of_memory_says_so(run, tiny_policy, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    tiny_policy.model.register_forward_pre_hook(fail)
+    monkeypatch.setattr(sft, "load_policy", lambda *_, **__: tiny_policy)
+    with pytest.raises(OutOfMemoryError, match=r"while loading: .* 2\.00 GiB"):
+        run("one")
 
 
 def test_it_learns_and_reports(run):

@@ -198,7 +198,7 @@ def test_the_same_evaluation_writes_the_same_bytes(recipe, evaluated, tiny_model
 
 
 def test_a_policy_that_is_not_here_needs_an_answer_to_every_question(recipe, tmp_path):
-    with pytest.raises(InputError, match=r"4 questions of pocket_text .* answers of base"):
+    with pytest.raises(InputError, match=r"10 questions of pocket_text .* answers of base"):
         evaluate(recipe, {"base": None}, tmp_path)
 
 

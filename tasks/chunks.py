@@ -11,6 +11,7 @@ own go; curation's stay for other curations. What curation finds in shards of ro
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from contracts.errors import DamagedError, StoreError
 from contracts.provenance import Ingredients, Provenance
 from infra.names import chunks_key
 from infra.store import Store
+from tasks.closure import verifying_modules
 from tasks.keys import counts_verdicts
 from tasks.uploads import Say, Uploads
 from training.sampling.schema import UNVERIFIED
@@ -125,14 +127,42 @@ def stored_chunks(
     return folder
 
 
+def drop_chunks(store: Store, key: str, made_of: Ingredients) -> None:
+    """Removes the responses that a finished stage has collected.
+
+    Those of another one stay: an evaluation with another judge may be adding to the same key.
+
+    Args:
+        store: Where they lie.
+        key: Under which they lie.
+        made_of: The ingredients of the stage.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    place = f"keys/{chunks_key(key)}"
+    for entry in [f"{place}/{name}" for name in store.backend.sizes(place)]:
+        artifact = store.entry(entry)
+        if artifact is None:
+            continue
+        with suppress(DamagedError):  # whose it was is not known any more
+            if store.manifest(artifact).ingredients == made_of:
+                store.backend.remove(entry)
+                store.backend.remove(store.location(artifact))
+
+
 def _intact(
     store: Store, keys: Sequence[str], folder: Path, say: Say, made_of: Ingredients
 ) -> Iterator[Path]:
+    # Evaluation stores no verdicts.
+    verifying = verifying_modules() if made_of.stage == "curate" else None
     stored = chain.from_iterable(store.history(chunks_key(key)) for key in keys)
     for number, artifact in enumerate(stored):
         copy = folder / f"{number:06d}"
         try:
-            if not counts_verdicts(store.manifest(artifact).ingredients, made_of):
+            if verifying is not None and not counts_verdicts(
+                store.manifest(artifact).ingredients, made_of, verifying
+            ):
                 copy = folder / UNVERIFIED / f"{number:06d}"
             store.copy(artifact, copy)
         except DamagedError as error:

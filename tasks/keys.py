@@ -22,7 +22,6 @@ from tasks.closure import (
     outside_modules,
     shard_modules,
     stage_modules,
-    verifying_modules,
 )
 from training.recipe.curation import GRADER, own_steps
 from training.recipe.effects import QUESTIONS, result_fields
@@ -121,11 +120,18 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
 
 
-def counts_verdicts(before: Ingredients | None, now: Ingredients) -> bool:
-    """Whether responses of a curation were verified as another one would verify them."""
+def counts_verdicts(
+    before: Ingredients | None, now: Ingredients, verifying: Mapping[str, str]
+) -> bool:
+    """Whether responses of a curation were verified as another one would verify them.
+
+    Args:
+        before: Of the one.
+        now: Of the other.
+        verifying: See `tasks.closure.verifying_modules`, as they are now.
+    """
     if before is None or before.recipe.get("answers") != now.recipe["answers"]:
         return False
-    verifying = verifying_modules()
     return {name: before.modules.get(name) for name in verifying} == verifying
 
 

@@ -21,7 +21,7 @@ from infra.sinks.choose import openers
 from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
 from infra.store import Store
-from tasks.chunks import ChunkUploads, stored_chunks
+from tasks.chunks import ChunkUploads, drop_chunks, stored_chunks
 from tasks.keys import responses_keys, shards_key, stage_key
 from tasks.parts import PARTS_FOLDER, REPLIES_FOLDER, Parts, find_parts, publish_parts
 from tasks.placement import executor_of
@@ -219,7 +219,7 @@ def make_once(
     if is_whole:
         drop_remains(store, key, keeps_best=validates(run.recipe.stages, name))
         if parts is not None:
-            store.drop(chunks_key(responses_keys(run.recipe, made_of)[0]))
+            drop_chunks(store, responses_keys(run.recipe, made_of)[0], made_of)
     shutil.rmtree(work)
     return artifact
 

@@ -6,7 +6,9 @@ from contracts.provenance import Ingredients, Provenance
 from infra.backends import open_backend
 from infra.names import chunks_key
 from infra.store import Store
-from tasks.chunks import ChunkUploads, stored_chunks
+from tasks import chunks
+from tasks.chunks import ChunkUploads, drop_chunks, stored_chunks
+from tasks.closure import verifying_modules
 from tasks.garbage import find_garbage, remove
 from tasks.keys import ingredients, name_key, stage_key
 from tasks.uploads import Retention
@@ -92,6 +94,18 @@ def test_verdicts_of_other_code_do_not_count(is_edited, store, saved, tmp_path):
     ] * 2
 
 
+@pytest.mark.parametrize(("stage", "num_read"), [("curate", 1), ("evaluate", 0)])
+def test_the_code_that_verifies_is_read_once_and_where_there_are_verdicts(
+    stage, num_read, store, saved, tmp_path, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(chunks, "verifying_modules", lambda: read.append(1) or verifying_modules())
+    store_chunks(store, saved, [1, 2, 3])
+    made_of = ingredients(recipe(), stage, stage, {"policy": "a" * 64})
+    assert stored_chunks(store, [KEY], tmp_path / "back", str, made_of=made_of)
+    assert len(read) == num_read
+
+
 @pytest.mark.fault(
     "a stored chunk of responses with changed bytes, or missing",
     "named in the log; its requests are asked again",
@@ -142,6 +156,29 @@ def test_chunks_stay_until_their_stage_is_finished(store, saved, tmp_path):
     assert found.keys() == uris | {finished.uri}  # no run refers to it
     remove(store, (found[uri] for uri in uris))
     assert not store.has_entries(chunks_key(KEY)) and store.find(KEY) == finished
+
+
+def test_what_a_finished_evaluation_drops_is_its_own(store, saved, tmp_path):
+    """Another one, with another judge, adds to the same key at the same time."""
+    both = [recipe(), recipe(answers={"accept_rounded": True})]
+    own, other = (ingredients(one, "evaluate", "evaluate", {"policy": "a" * 64}) for one in both)
+    uris = dict[str, set[str]]()
+    for name, made_of in (("own", own), ("other", other), ("own", own)):
+        before = set().union(*uris.values())
+        save(saved, 1)
+        with ChunkUploads(store, KEY, saved, provenance=Provenance(ingredients=made_of), say=str):
+            pass
+        left = {artifact.uri for artifact in store.history(chunks_key(KEY))}
+        uris[name] = uris.get(name, set()) | (left - before)
+    assert (len(uris["own"]), len(uris["other"])) == (2, 1)
+    drop_chunks(store, KEY, own)
+    assert {artifact.uri for artifact in store.history(chunks_key(KEY))} == uris["other"]
+    found = store.backend.sizes("artifacts/chunks")
+    assert {name.partition("/")[0] for name in found} == {
+        uri.rpartition("/")[2] for uri in uris["other"]
+    }
+    drop_chunks(store, KEY, other)
+    assert not store.has_entries(chunks_key(KEY))
 
 
 @pytest.mark.parametrize("is_finished", [True, False])

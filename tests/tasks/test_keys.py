@@ -8,7 +8,7 @@ from contracts.provenance import Provenance
 from infra.settings import PROJECT_ROOT
 from infra.store import Store
 from tasks import keys
-from tasks.closure import answering_modules
+from tasks.closure import answering_modules, verifying_modules
 from tasks.keys import (
     counts_verdicts,
     ingredients,
@@ -211,16 +211,19 @@ def test_verdicts_count_for_whoever_verifies_alike():
     def curation(of=None):
         return made_of("curate", of=of, policy="a" * 64)
 
+    def counts(before, now):
+        return counts_verdicts(before, now, verifying_modules())
+
     def edited(module):
         before = curation()
         return before.model_copy(update={"modules": before.modules | {module: "0" * 64}})
 
-    assert counts_verdicts(curation(), curation(of=changed("curation", max_response_tokens=9)))
-    assert counts_verdicts(edited("training.curation.selection"), curation())
+    assert counts(curation(), curation(of=changed("curation", max_response_tokens=9)))
+    assert counts(edited("training.curation.selection"), curation())
     for module in ("training.answers.verifier", "training.sampling.verdicts"):
-        assert module in curation().modules and not counts_verdicts(edited(module), curation())
-    assert not counts_verdicts(curation(), curation(of=recipe(answers={"accept_rounded": True})))
-    assert not counts_verdicts(None, curation())
+        assert module in curation().modules and not counts(edited(module), curation())
+    assert not counts(curation(), curation(of=recipe(answers={"accept_rounded": True})))
+    assert not counts(None, curation())
 
 
 def test_an_evaluations_responses_count_whatever_the_rules_and_the_judge(monkeypatch):

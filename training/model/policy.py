@@ -94,12 +94,17 @@ class Policy:
         return parameters
 
     def without_weights(self) -> "Policy":
-        """The same to read prompts with; its model has names and shapes, and takes no memory."""
+        """The same to read prompts with; its model has names and shapes, and takes no memory.
+
+        What one of the two has read of a prompt, the other one remembers.
+        """
         # What a copy takes in the place of each: the weights themselves are never copied.
         empty = {id(one): torch.empty_like(one, device="meta") for one in self.model.buffers()}
         for one in self.model.parameters():
             empty[id(one)] = nn.Parameter(torch.empty_like(one, device="meta"), one.requires_grad)
-        return replace(self, model=deepcopy(self.model, empty))
+        light = replace(self, model=deepcopy(self.model, empty))
+        vars(light)["encoded_prompts"] = self.encoded_prompts
+        return light
 
     def save(self, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:
         """Writes a model folder (safetensors, processor) that the stock classes load.

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from PIL import Image
@@ -101,8 +102,7 @@ class HttpEngine:
                     }
                     if not running:
                         for settings in [*held]:
-                            runner.run(self._require_answers(client, settings))
-                            yield held.pop(settings)
+                            yield runner.run(self._decided(client, settings, held.pop(settings)))
                         return
                     done, running = runner.run(
                         asyncio.wait(
@@ -114,8 +114,7 @@ class HttpEngine:
                         raise errors[0]
                     yield _known([task.result() for task in done], held)
                     for settings in [one for one, own in held.items() if len(own) >= MAX_REFUSED]:
-                        runner.run(self._require_answers(client, settings))
-                        yield held.pop(settings)
+                        yield runner.run(self._decided(client, settings, held.pop(settings)))
             finally:
                 for task in running:
                     task.cancel()
@@ -135,15 +134,23 @@ class HttpEngine:
                 is_refused = True
         return (request, samples), is_refused
 
-    async def _require_answers(self, client: EndpointClient, settings: SamplingSettings) -> None:
-        """Asks a short question.
+    async def _decided(
+        self, client: EndpointClient, settings: SamplingSettings, refused: list[Finished]
+    ) -> list[Finished]:
+        """Asks a short question: if it is answered, the others were refused for their own sake.
+
+        Also where these settings were answered before: an endpoint may begin to refuse everything,
+        as one does whose account is empty.
+
+        Returns:
+            What was refused; to be asked again, if the short question has no answer for now.
 
         Raises:
-            InputError: That has no answer either.
+            InputError: It is refused, too.
         """
         try:
             await client.ask(self._body(Prompt(SHORT_QUESTION), settings, seed=0))
-        except Unanswered as error:
+        except Refused as error:
             raise InputError(
                 f"The endpoint {self._endpoint.address} refuses every question, a short one too: "
                 f"{error}",
@@ -153,6 +160,12 @@ class HttpEngine:
                 fix="do as it says: lower `max_response_tokens`, say, or ask a server that takes "
                 "these; the next run asks for what is missing",
             ) from error
+        except Unanswered as error:
+            return [
+                (request, [_undecided(sample, error) for sample in samples])
+                for request, samples in refused
+            ]
+        return refused
 
     async def _sample(self, client: EndpointClient, body: dict[str, object]) -> Sample:
         try:
@@ -214,6 +227,14 @@ def _known(
         if not any(sample.failure for sample in samples):
             known += held.pop(request.settings, [])
     return known
+
+
+def _undecided(sample: Sample, why: Unanswered) -> Sample:
+    """A sample whose failure, if it has one, is not final: see `contracts.failures`."""
+    if not sample.failure:
+        return sample
+    failure = f"refused when a short question had no answer either ({why}): {sample.failure}"
+    return replace(sample, failure=failure)
 
 
 def _white_square() -> EncodedImage:

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -222,6 +223,7 @@ class SamplingJob:
     ) -> None:
         engine = open_engine() if open_engine is not None else None
         name, failed = f"{device.rank()}-{path.stem}", list[str]()
+        before = self._answered_before(left)
         with Writer(
             self._folder, self._save, name, self._judges, self._progress, self._notice
         ) as writer:
@@ -235,7 +237,11 @@ class SamplingJob:
                 ]
                 if self._notice.came_here:
                     break
-            for each in self._answered_before(left):
+                # While the engine computes, and only as many: a new response waits for few of them.
+                if writer.num_waiting < MAX_WAITING:
+                    for each in islice(before, len(finished)):
+                        writer.put([each])
+            while not self._notice.came_here and (each := next(before, None)) is not None:
                 self._wait_until(lambda: writer.num_waiting < MAX_WAITING)
                 writer.put([each])
         if failed:

@@ -235,6 +235,26 @@ def test_many_questions_that_are_too_long_are_each_refused_for_good(endpoint, en
     assert all(is_final(sample.failure) for n in failed for sample in found[str(n)])
 
 
+@pytest.mark.parametrize("num_refused", [1, MAX_REFUSED + 1])
+def test_a_refusal_is_not_final_while_a_short_question_has_no_answer(num_refused, endpoint, engine):
+    """Nobody knows whether it was the question's own affair, and a 503 refuses nothing."""
+
+    def answer(body):
+        question = question_of(body)
+        if question == SHORT_QUESTION:
+            return Raw(b"busy", 503)
+        return completion("1") if int(question.split()[0]) < 3 else Raw(b"too long", 400)
+
+    endpoint.answer = answer
+    asked = requests(3 + num_refused, SamplingSettings(16))
+    found = answered(engine(concurrency=1), asked)
+    failures = {int(n): sample.failure for n, (sample,) in found.items() if sample.failure}
+    assert failures.keys() == set(range(3, 3 + num_refused))
+    for failure in failures.values():
+        assert "status 503" in failure and "status 400: too long" in failure
+        assert not is_final(failure)
+
+
 def test_a_limit_of_so_much_a_minute_is_waited_out(endpoint):
     """By default, at a hundredth of the time: without a word of how long, 0.6 s of refusals."""
     times = []

@@ -1,11 +1,14 @@
 """What a sampling job takes of what was asked before, under whatever ids and references."""
 
 import json
+import signal
+import time
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from contracts.errors import Preempted
 from training.rollout.protocol import Prompt, Request, Sample, SamplingSettings
 from training.runtime import device
 from training.runtime.metrics import MetricsLog
@@ -47,9 +50,9 @@ def ask(tmp_path):
         judged.update(request.id for request in requests)
         return ["right" if one.reference == "5" else "wrong" for one in requests]
 
-    def run(requests, name, resume=None, judges=(("rule", judge), ("other", judge))):
+    def run(requests, name, resume=None, judges=(("rule", judge), ("other", judge)), engine=None):
         judged.clear()
-        engine, log = Scripted(), tmp_path / f"{name}.jsonl"
+        engine, log = engine or Scripted(), tmp_path / f"{name}.jsonl"
         with SamplingJob(
             seed=0,
             judges=dict(judges) if judges else None,
@@ -95,6 +98,42 @@ def test_where_a_reference_is_corrected_the_responses_are_verified_again(ask, tm
     assert asked == [] and ask.judged == {"0": 3}
     assert {row["outcome"] for row in found[0]} == {"wrong"}
     assert texts(found) == texts(before) and found[1:] == before[1:]
+
+
+def test_what_was_answered_before_is_verified_while_the_others_are_asked(ask):
+    ask(REQUESTS[:2], "before")
+    at_the_end = []
+
+    class Patient(Scripted):
+        def stream(self, lots, seed):
+            yield from super().stream(lots, seed)
+            deadline = time.monotonic() + 20.0
+            while "0" not in ask.judged and time.monotonic() < deadline:
+                time.sleep(0.01)
+            at_the_end.extend(ask.judged)
+
+    corrected = [replace(REQUESTS[0], reference="6"), *REQUESTS[1:]]
+    asked, found = ask(corrected, "corrected", "before", engine=Patient())
+    assert "0" not in asked and "0" in at_the_end
+    assert {row["outcome"] for row in found[0]} == {"wrong"}
+    assert ask.judged == {str(number): 3 for number in (0, *range(2, 9))}
+
+
+def test_a_stop_reads_nothing_more_of_what_was_answered_before(ask, tmp_path):
+    """It stays where it is; a stop has only so many seconds."""
+    ask(REQUESTS[:2], "before")
+
+    class Told(Scripted):
+        def stream(self, lots, seed):
+            for finished in super().stream(lots, seed):
+                signal.raise_signal(signal.SIGTERM)
+                yield finished
+
+    corrected = [replace(REQUESTS[0], reference="6"), *REQUESTS[1:]]
+    with pytest.raises(Preempted):
+        ask(corrected, "told", "before", engine=Told())
+    written = {rows[0]["request"] for rows in read_chunks([tmp_path / "told"])}
+    assert written and corrected[0].key not in written
 
 
 @pytest.mark.parametrize(

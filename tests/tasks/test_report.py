@@ -151,7 +151,9 @@ def test_runs_in_the_store_are_compared(finished, tmp_path):
         with pytest.raises(error, match=told):
             compare_runs(settings, names, tmp_path / "none.html")
     assert not (tmp_path / "none.html").exists()
-    with pytest.raises(DataError, match=r"cannot be called x\.items\.html"):  # scripts may run there
+    with pytest.raises(
+        DataError, match=r"cannot be called x\.items\.html"
+    ):  # scripts may run there
         compare_runs(settings, [record.name, "other"], tmp_path / "x.items.html")
     with pytest.raises(DataError, match="cannot be written: Is a directory"):
         compare_runs(settings, [record.name, "other"], tmp_path)

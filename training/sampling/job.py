@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -241,9 +241,9 @@ class SamplingJob:
                 if writer.num_waiting < MAX_WAITING:
                     for each in islice(before, len(finished)):
                         writer.put([each])
-            while not self._notice.came_here and (each := next(before, None)) is not None:
+            for old in takewhile(lambda _: not self._notice.came_here, before):
                 self._wait_until(lambda: writer.num_waiting < MAX_WAITING)
-                writer.put([each])
+                writer.put([old])
         if failed:
             say(f"{len(failed)} answer(s) did not come; the first, to {failed[0]}")
         self._stop_if_told()

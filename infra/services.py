@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -89,8 +88,8 @@ def up(settings: Settings) -> None:
         if not (is_running(settings, "worker") and _is_deployed(settings)):
             _deploy(settings)
         if not is_running(settings, "worker"):
-            _end_orphaned_runs(settings)
-            _start(settings, "worker", _python("infra.worker"))
+            # By the same name each time: the machine's own may change.
+            _start(settings, "worker", [*_python("infra.worker"), "--name", POOL])
 
 
 def down(settings: Settings) -> list[str]:
@@ -280,26 +279,6 @@ def _prepare_server(settings: Settings) -> None:
 
     with api_client(settings) as client:
         prepare_server(client)
-
-
-def _end_orphaned_runs(settings: Settings) -> None:
-    """Marks as crashed what still counts as running: with the worker, its runs have died.
-
-    A run whose worker was killed would stay `Running` for ever, and keep the next one waiting.
-    """
-    from prefect.client.schemas import filters
-    from prefect.client.schemas.objects import State, StateType
-    from prefect.states import Crashed
-
-    alive = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-    of_pool = filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[POOL]))
-    in_state = filters.FlowRunFilter(
-        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=alive))
-    )
-    with api_client(settings) as client:
-        for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
-            crashed: State[Any] = Crashed(message="The worker ended before the run did.")
-            client.set_flow_run_state(run.id, crashed, force=True)
 
 
 def _deploy(settings: Settings) -> None:

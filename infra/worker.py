@@ -1,6 +1,6 @@
 """The workers of this project's work pools. They run its flows, whatever the API was asked to run.
 
-    python -m infra.worker [--with-healthcheck]
+    python -m infra.worker [--with-healthcheck] [--name NAME]
 
 serves the pool of whole runs; `flows.pools` serves other pools, whose workers run single stages.
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
@@ -11,15 +11,18 @@ flows, their folder and its command are fixed, and a run of anything else ends w
 import argparse
 import asyncio
 import os
+import socket
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, ClassVar, Self
 
 from anyio.abc import TaskStatus
-from prefect.client.orchestration import PrefectClient, SyncPrefectClient
+from prefect.client.orchestration import PrefectClient, SyncPrefectClient, get_client
+from prefect.client.schemas import filters
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.states import Crashed
 from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
@@ -41,6 +44,7 @@ STAGE_FLOW = "flows.stage.stage"
 FLOW_VARIABLE = "PREFECT__FLOW_ENTRYPOINT"
 # As prefect.yaml has it: a worker asks them again for the hooks of a run that crashed.
 STEPS = [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
+WORKER_LABEL = "prefect.worker.name"  # of a run: whose it is, as Prefect's workers write it
 # What a pool offers to be set for a run: nothing.
 JOB_TEMPLATE = {
     "variables": {"type": "object", "properties": {}},
@@ -144,6 +148,23 @@ def entrypoint_of(
     return flow
 
 
+def end_orphaned_runs(client: SyncPrefectClient, name: str) -> None:
+    """Marks as crashed what a worker of this name left behind: with it, its runs have died.
+
+    A run whose worker was killed would stay `Running`, and keep the next one waiting, until its
+    heartbeats are missed; and these are not if the server lost sight of them in the same trouble.
+    """
+    alive = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    of_pool = filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[POOL]))
+    in_state = filters.FlowRunFilter(
+        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=alive))
+    )
+    for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
+        if run.labels.get(WORKER_LABEL, name) == name:  # without: killed as it took the run
+            crashed: State[Any] = Crashed(message="The worker ended before the run did.")
+            client.set_flow_run_state(run.id, crashed, force=True)
+
+
 def serve(worker: ProjectWorker, *, with_healthcheck: bool = False) -> None:
     """Works until it is told to stop."""
     os.umask(PRIVATE_UMASK)
@@ -157,8 +178,12 @@ def main() -> None:
     """Serves the pool of whole runs."""
     parser = argparse.ArgumentParser(prog="infra.worker", description=__doc__)
     parser.add_argument("--with-healthcheck", action="store_true", help="answer on port 8080")
+    parser.add_argument("--name", default=socket.gethostname(), help="the machine's, if not given")
     options = parser.parse_args()
-    serve(ProjectWorker(work_pool_name=POOL), with_healthcheck=options.with_healthcheck)
+    with get_client(sync_client=True) as client:
+        end_orphaned_runs(client, options.name)
+    worker = ProjectWorker(work_pool_name=POOL, name=options.name)
+    serve(worker, with_healthcheck=options.with_healthcheck)
 
 
 if __name__ == "__main__":

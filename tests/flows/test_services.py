@@ -7,13 +7,15 @@ import sys
 import httpx
 import psutil
 import pytest
-from prefect.states import Running
+from prefect.states import Cancelled, Running
 
 from contracts.errors import ServiceError
 from infra import services
 from infra.access import api_client
 from infra.settings import DEPLOYMENT, Settings
+from infra.worker import WORKER_LABEL
 from tests.flows.conftest import Services
+from tests.flows.observed import ended
 
 
 def state(settings: Settings, name: str) -> dict:
@@ -131,12 +133,18 @@ def require_a_new_worker(started: Services) -> None:
     psutil.Process(before["worker"]).children()[0].send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(tree, timeout=300)
     assert alive == []
-    # Nobody is left to tell how this one ended.
+    # Nobody is left to tell how this one ended; the other belongs to a worker elsewhere.
     with api_client(settings) as client:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
-        orphan = client.create_flow_run_from_deployment(deployment.id, state=Running())
+        orphan, other = (
+            client.create_flow_run_from_deployment(deployment.id, state=Running()).id
+            for _ in range(2)
+        )
+        client.update_flow_run_labels(other, {WORKER_LABEL: "elsewhere"})
         assert started.cli("up").returncode == 0
-        assert client.read_flow_run(orphan.id).state.is_crashed()
+        assert ended(started, orphan).is_crashed()
+        assert client.read_flow_run(other).state.is_running()
+        client.set_flow_run_state(other, Cancelled(), force=True)
     after = pids(settings)
     assert after["worker"] != before["worker"]
     assert after["server"] == before["server"]

@@ -19,7 +19,7 @@ import prefect
 import pytest
 from prefect.utilities.templating import apply_values
 
-from infra.services import HEARTBEAT_SECONDS, POOL_GRACE_SECONDS
+from infra.services import HEARTBEAT_SECONDS, WORKER_GRACE_SECONDS
 from training.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +102,7 @@ def test_a_job_has_gpus_shared_memory_and_time_to_save() -> None:
     # A pod that is preempted is not started again by Kubernetes: the run asks for a new one.
     assert (job["spec"]["backoffLimit"], pod["restartPolicy"]) == (0, "Never")
     grace = KUBERNETES["variables"]["properties"]["termination_grace_seconds"]
-    assert grace["default"] >= POOL_GRACE_SECONDS >= ENDING_SECONDS
+    assert grace["default"] >= WORKER_GRACE_SECONDS >= ENDING_SECONDS
     assert grace["minimum"] >= 2 * min(GRACE_SECONDS) + 15
 
 
@@ -140,7 +140,7 @@ def test_the_slurm_script_is_one_and_its_options_come_before_its_commands() -> N
 
 def test_slurm_tells_the_worker_early_enough() -> None:
     found = re.fullmatch(r"B:USR1@(\d+)", directives()["signal"])
-    assert found is not None and int(found[1]) >= POOL_GRACE_SECONDS + ENDING_SECONDS
+    assert found is not None and int(found[1]) >= WORKER_GRACE_SECONDS + ENDING_SECONDS
     assert directives()["nodes"] == directives()["ntasks"] == "1"  # a stage is on one node
 
 

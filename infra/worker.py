@@ -14,8 +14,11 @@ import argparse
 import asyncio
 import os
 import socket
+import sys
+import time
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 import psutil
@@ -48,6 +51,7 @@ FLOW_VARIABLE = "PREFECT__FLOW_ENTRYPOINT"
 # As prefect.yaml has it: a worker asks them again for the hooks of a run that crashed.
 STEPS = [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
 WORKER_LABEL = "prefect.worker.name"  # of a run: whose it is, as Prefect's workers write it
+LABELLED_WITHIN = timedelta(minutes=1)
 POLL_SECONDS = 0.2
 # A machine that goes down tells every process, and the supervisor tells its command: signals that
 # come within this time are one notice.
@@ -195,10 +199,35 @@ def end_orphaned_runs(client: SyncPrefectClient, name: str) -> None:
     in_state = filters.FlowRunFilter(
         state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=alive))
     )
-    for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
-        if run.labels.get(WORKER_LABEL, name) == name:  # without: killed as it took the run
-            crashed: State[Any] = Crashed(message="The worker ended before the run did.")
-            client.set_flow_run_state(run.id, crashed, force=True)
+    is_known = False
+    while not is_known:
+        is_known = True
+        for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
+            is_left = is_left_behind(run, name, datetime.now(UTC))
+            if is_left:
+                crashed: State[Any] = Crashed(message="The worker ended before the run did.")
+                client.set_flow_run_state(run.id, crashed, force=True)
+            elif is_left is None:
+                is_known = False
+        if not is_known:
+            time.sleep(1)
+
+
+def is_left_behind(run: FlowRun, name: str, now: datetime) -> bool | None:
+    """Whether a run that has not ended is what a worker of this name left behind.
+
+    Args:
+        run: It may have no label yet: a worker that takes a run makes it pending first.
+        name: Of the worker, which runs nothing at the moment.
+        now: With a time zone.
+
+    Returns:
+        None as long as nobody knows: another worker of the pool may be about to label it.
+    """
+    if WORKER_LABEL in run.labels:
+        return bool(run.labels[WORKER_LABEL] == name)
+    assert run.state is not None  # it was asked for by state
+    return True if now - run.state.timestamp > LABELLED_WITHIN else None
 
 
 def serve(worker: ProjectWorker, *, with_healthcheck: bool = False) -> None:
@@ -224,7 +253,7 @@ async def _serve(worker: ProjectWorker, with_healthcheck: bool) -> None:
     def on_notice() -> None:
         nonlocal ending, told_seconds
         if ending is None:
-            print("Told to stop: its runs are told, too, and may save and store.", flush=True)
+            sys.stderr.write("Told to stop: its runs are told, too, and may save and store.\n")
             ending, told_seconds = loop.create_task(end()), loop.time()
         elif loop.time() - told_seconds > ONE_NOTICE_SECONDS:
             working.cancel()

@@ -4,9 +4,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending, Running
+
+from infra.worker import WORKER_LABEL, is_left_behind
 
 # Its run is a process that takes a second to save; the loops that ask the server are left out.
 WORKER = """
@@ -66,3 +72,27 @@ def test_a_worker_that_is_told_to_stop_waits_for_what_its_run_saves(
             worker.send_signal(number)
         assert worker.wait(timeout=300) == 0
     assert {path.name for path in tmp_path.iterdir()} == left
+
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "label", "expected"),
+    [
+        (Running, 5, "mine", True),
+        (Pending, 5, "mine", True),
+        (Running, 5, "other", False),
+        (Pending, 3600, "other", False),
+        (Pending, 59, None, None),  # another worker may be taking it now
+        (Pending, 61, None, True),  # killed as it took the run
+    ],
+)
+def test_a_run_is_left_behind_by_the_worker_that_took_it(
+    state: type, seconds: int, label: str | None, expected: bool | None
+) -> None:
+    since = NOW - timedelta(seconds=seconds)
+    run = FlowRun(flow_id=uuid4(), state=state(timestamp=since))
+    if label is not None:
+        run.labels[WORKER_LABEL] = label
+    assert is_left_behind(run, "mine", NOW) is expected

@@ -6,10 +6,12 @@ from the documentation of `batch/v1`.
 """
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -112,9 +114,48 @@ def test_the_job_fits_the_worker_s_image() -> None:
     (container,) = pod["containers"]
     assert f"WORKDIR {container['workingDir']}\n" in dockerfile
     assert f"--uid {pod['securityContext']['runAsUser']} " in dockerfile
-    assert "ENTRYPOINT" not in dockerfile  # Prefect's command comes as `args`
+    assert "ENTRYPOINT" not in dockerfile
+    assert container["args"] == ["prefect", "flow-run"]  # Prefect's command, after ours
     beats = {one["name"]: one["value"] for one in container["env"]}
     assert beats["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+
+
+# In the place of `prefect flow-run execute`, which ends at once when it is told, and of the flow's
+# process, which saves. Told to ask for the run again, it would do that before the flow has saved.
+EXECUTE = """
+import os, pathlib, subprocess, sys
+folder, flow = sys.argv[1:]
+(pathlib.Path(folder) / "behavior").write_text(str(os.environ.get(%r)))
+subprocess.run([sys.executable, "-c", flow, folder])
+"""
+FLOW = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def save(*_):
+    time.sleep(1)
+    (folder / "saved").touch()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, save)
+(folder / "up").touch()
+time.sleep(600)
+"""
+
+
+def test_a_pod_that_is_told_waits_for_what_its_flow_saves(tmp_path: Path) -> None:
+    behavior = "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"
+    (container,) = rendered()["spec"]["template"]["spec"]["containers"]
+    at = container["command"].index("python")
+    ours = [*container["command"][:at], sys.executable, *container["command"][at + 1 :]]
+    execute = [sys.executable, "-c", EXECUTE % behavior, str(tmp_path), FLOW]
+    environment = os.environ | {behavior: "reschedule"}  # as Prefect's worker has it in the pod
+    with subprocess.Popen([*ours, *execute], cwd=ROOT, env=environment) as pod:
+        while not (tmp_path / "up").exists():
+            assert pod.poll() is None
+            time.sleep(0.02)
+        pod.send_signal(signal.SIGTERM)
+        assert pod.wait(timeout=60) == 128 + signal.SIGTERM
+    assert (tmp_path / "saved").exists()
+    assert (tmp_path / "behavior").read_text() == "None"
 
 
 def directives() -> dict[str, str]:

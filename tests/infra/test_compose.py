@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?])?([^}]*)\}")
 ONCE = {"migrate", "deploy"}
-WITHOUT_PROBE = {"services"}  # it serves no port; its process ending restarts it
 
 
 def _interpolated(text: str) -> str:
@@ -119,7 +118,29 @@ def test_a_command_writes_what_the_file_asks_for(tmp_path) -> None:
 def test_what_stays_up_restarts_and_says_whether_it_is_healthy(services) -> None:
     for name, service in services.items():
         assert ("restart" in service) == (name not in ONCE), name
-        assert ("healthcheck" in service) == (name not in ONCE | WITHOUT_PROBE), name
+        assert ("healthcheck" in service) == (name not in ONCE), name
+
+
+def test_nothing_runs_as_root(services) -> None:
+    """Images of others are told; where they drop root themselves, that is their entry point's."""
+    assert "\nUSER revisual\n" in (ROOT / "infra/images/worker.Dockerfile").read_text()
+    others = {name: one.get("user", "root") for name, one in services.items() if "build" not in one}
+    assert len(others) == 6
+    assert not [name for name, user in others.items() if user.partition(":")[0] in ("root", "0")]
+    for name in ("migrate", "server", "services"):  # a user without a home in the image
+        home, _, options = services[name]["tmpfs"][0].partition(":")
+        environment = services[name]["environment"]
+        assert home == environment["HOME"] == environment["PREFECT_HOME"]
+        assert environment["PREFECT_UI_STATIC_DIRECTORY"].startswith(f"{home}/")
+        assert f"uid={services[name]['user'].partition(':')[0]}," in options
+
+
+def test_what_is_mounted_from_the_project_is_there(compose, services) -> None:
+    files = {name: config["file"] for name, config in compose["configs"].items()}
+    assert all((ROOT / file).is_file() for file in files.values())
+    (mounted,) = services["services"]["configs"]
+    assert mounted["source"] in files
+    assert services["services"]["healthcheck"]["test"][-1] == mounted["target"]
 
 
 def test_dependencies_can_be_met(services) -> None:

@@ -40,8 +40,9 @@ async def unread(redis: Redis) -> list[str]:
         groups = {group["name"].decode(): group for group in await redis.xinfo_groups(stream)}
         for name in names:
             read = groups[name]["last-delivered-id"].decode() if name in groups else "0-0"
-            for entry, _ in await redis.xrange(stream, min=f"({read}", count=1):
-                waits_seconds = time.time() - int(entry.split(b"-")[0]) / 1000
+            left = [entry.decode() for entry, _ in await redis.xrange(stream, min=read, count=2)]
+            for entry in [entry for entry in left if entry != read][:1]:
+                waits_seconds = time.time() - int(entry.partition("-")[0]) / 1000
                 if waits_seconds > LATE_SECONDS:
                     found.append(f"{name} has left an entry of {stream} for {waits_seconds:.0f} s")
     return found

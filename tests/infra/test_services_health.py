@@ -8,7 +8,6 @@ from docket import Docket, Perpetual, Worker
 
 from infra.images.services_health import READERS, TASK, silent_task, unread
 
-
 EVERY_SECOND = Perpetual(automatic=True, every=timedelta(seconds=1))
 
 

@@ -364,7 +364,7 @@ def worker(
     if register:
         command = [*serve, "--register"]
     else:
-        grace = ["--grace", str(services.POOL_GRACE_SECONDS)]
+        grace = ["--grace", str(services.WORKER_GRACE_SECONDS)]
         command = [sys.executable, "-m", "infra.supervisor", *grace, "--", *serve]
     os.execve(command[0], command, environment)  # noqa: S606 - this process becomes the worker
 

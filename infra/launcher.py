@@ -29,7 +29,7 @@ from contracts.job import STAGE_MODULE, Job, Outcome
 from contracts.secrets import without_secret_variables
 from infra.oom import num_oom_kills
 from infra.settings import PROJECT_ROOT
-from infra.stopping import stop_if_told
+from infra.stopping import hear_no_more, stop_if_told
 from infra.supervisor import GRACE_SECONDS
 
 POLL_SECONDS = 0.25
@@ -234,6 +234,11 @@ def supervise(
                 poll()
                 stop_if_told()
                 time.sleep(POLL_SECONDS)
+        except Exception:
+            raise
+        except BaseException:  # a signal
+            hear_no_more()
+            raise
         finally:
             _stop(process, grace_seconds)
         poll()

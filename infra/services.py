@@ -49,9 +49,10 @@ HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 ASK_SECONDS = 60
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
-# From SIGTERM to SIGKILL of another pool's worker: the shipped recipes' longest grace twice, for a
-# step and what is left of its processes, and the upload of a large checkpoint.
-POOL_GRACE_SECONDS = 2700.0
+# From SIGTERM to SIGKILL of a worker, at most: the shipped recipes' longest grace twice, for a step
+# and what is left of its processes, and the upload of a large checkpoint.
+WORKER_GRACE_SECONDS = 2700.0
+GRACES = {"server": GRACE_SECONDS, "worker": WORKER_GRACE_SECONDS}
 # Of every worker and its runs, on whichever machine.
 WORKER_VARIABLES = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",
@@ -93,7 +94,10 @@ def up(settings: Settings) -> None:
 
 
 def down(settings: Settings) -> list[str]:
-    """Stops what `up` started; returns the names of what was running."""
+    """Stops what `up` started; returns the names of what was running.
+
+    Runs save and store first: seconds, or as long as their stages' grace and an upload.
+    """
     with _lock(settings):
         # The worker first: its runs still need the server to say how they ended.
         return [name for name in ("worker", "server") if _stop(settings, name)]
@@ -160,7 +164,7 @@ def _start(settings: Settings, name: str, command: list[str]) -> None:
     log = log_path(settings, name)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
-            [*_python("infra.supervisor"), "--", *command],
+            [*_python("infra.supervisor"), "--grace", str(GRACES[name]), "--", *command],
             cwd=PROJECT_ROOT,
             env=environment(settings),
             stdin=subprocess.DEVNULL,
@@ -178,7 +182,7 @@ def _stop(settings: Settings, name: str) -> bool:
     process = _process(settings, name)
     if process is not None:
         process.terminate()
-        process.wait(timeout=GRACE_SECONDS + 30)
+        process.wait(timeout=2 * GRACES[name] + 30)
     _state_path(settings, name).unlink(missing_ok=True)
     return process is not None
 

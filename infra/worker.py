@@ -3,6 +3,8 @@
     python -m infra.worker [--with-healthcheck] [--name NAME]
 
 serves the pool of whole runs; `flows.pools` serves other pools, whose workers run single stages.
+A worker that is told to stop tells its runs, and waits: their processes store what their stages
+save.
 A deployment can bring steps of its own to be run before its flow (shell scripts among them), a
 pool's template or a run's job variables can bring another command. Here none of them count: the
 flows, their folder and its command are fixed, and a run of anything else ends with a message.
@@ -12,10 +14,14 @@ import argparse
 import asyncio
 import os
 import socket
+import sys
+import time
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
+import psutil
 from anyio.abc import TaskStatus
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient, get_client
 from prefect.client.schemas import filters
@@ -23,13 +29,13 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Crashed
-from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from contracts.errors import ServiceError
 from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
 from infra.settings import POOL, PROJECT_ROOT
+from infra.supervisor import STOP_SIGNALS
 
 # By the deployments' names, of the pool of whole runs.
 FLOWS = {
@@ -45,6 +51,11 @@ FLOW_VARIABLE = "PREFECT__FLOW_ENTRYPOINT"
 # As prefect.yaml has it: a worker asks them again for the hooks of a run that crashed.
 STEPS = [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
 WORKER_LABEL = "prefect.worker.name"  # of a run: whose it is, as Prefect's workers write it
+LABELLED_WITHIN = timedelta(minutes=1)
+POLL_SECONDS = 0.2
+# A machine that goes down tells every process, and the supervisor tells its command: signals that
+# come within this time are one notice.
+ONE_NOTICE_SECONDS = 5.0
 # What a pool offers to be set for a run: nothing.
 JOB_TEMPLATE = {
     "variables": {"type": "object", "properties": {}},
@@ -72,6 +83,8 @@ class ProjectWorker(ProcessWorker):
     type = "revisual"  # as `process` it would take the place of Prefect's own worker
     job_configuration = ProjectJob
     flows: ClassVar[Collection[str]] = tuple(FLOWS.values())
+    _is_told = False
+    _num_runs = 0
 
     async def run(
         self,
@@ -84,9 +97,36 @@ class ProjectWorker(ProcessWorker):
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
-        allowed = await self._deployment(flow_run)
-        configuration.env[FLOW_VARIABLE] = entrypoint_of(allowed, flow_run, self.flows)
-        return await super().run(flow_run, configuration, task_status)
+        self._num_runs += 1
+        try:
+            allowed = await self._deployment(flow_run)
+            configuration.env[FLOW_VARIABLE] = entrypoint_of(allowed, flow_run, self.flows)
+            return await super().run(flow_run, configuration, task_status)
+        finally:
+            self._num_runs -= 1
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Takes what is due; nothing more once it has been told to stop."""
+        return [] if self._is_told else await super().get_and_submit_flow_runs()
+
+    async def sync_with_backend(self) -> None:
+        """Says that it takes runs. Once told to stop it does not, and may lose the server."""
+        if not self._is_told:
+            await super().sync_with_backend()
+
+    async def end_runs(self) -> None:
+        """Tells the processes of its runs to stop, and waits until all have.
+
+        Ended without that, the worker kills them, and what their stages save is stored by nobody.
+        """
+        self._is_told = True
+        told: set[psutil.Process] = set()
+        while self._num_runs or self._submitting_flow_run_ids:
+            for process in set(psutil.Process().children()) - told:
+                told.add(process)
+                with suppress(psutil.NoSuchProcess):
+                    process.terminate()
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         if flow_run.deployment_id is None:
@@ -159,19 +199,69 @@ def end_orphaned_runs(client: SyncPrefectClient, name: str) -> None:
     in_state = filters.FlowRunFilter(
         state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=alive))
     )
-    for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
-        if run.labels.get(WORKER_LABEL, name) == name:  # without: killed as it took the run
-            crashed: State[Any] = Crashed(message="The worker ended before the run did.")
-            client.set_flow_run_state(run.id, crashed, force=True)
+    is_known = False
+    while not is_known:
+        is_known = True
+        for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
+            is_left = is_left_behind(run, name, datetime.now(UTC))
+            if is_left:
+                crashed: State[Any] = Crashed(message="The worker ended before the run did.")
+                client.set_flow_run_state(run.id, crashed, force=True)
+            elif is_left is None:
+                is_known = False
+        if not is_known:
+            time.sleep(1)
+
+
+def is_left_behind(run: FlowRun, name: str, now: datetime) -> bool | None:
+    """Whether a run that has not ended is what a worker of this name left behind.
+
+    Args:
+        run: It may have no label yet: a worker that takes a run makes it pending first.
+        name: Of the worker, which runs nothing at the moment.
+        now: With a time zone.
+
+    Returns:
+        None as long as nobody knows: another worker of the pool may be about to label it.
+    """
+    if WORKER_LABEL in run.labels:
+        return bool(run.labels[WORKER_LABEL] == name)
+    assert run.state is not None  # it was asked for by state
+    return True if now - run.state.timestamp > LABELLED_WITHIN else None
 
 
 def serve(worker: ProjectWorker, *, with_healthcheck: bool = False) -> None:
-    """Works until it is told to stop."""
+    """Works until it is told to stop (SIGTERM, SIGINT or SIGHUP) and its runs have stopped.
+
+    Told once more, it ends at once, and so do they.
+    """
     os.umask(PRIVATE_UMASK)
     mask_logs_and_tracebacks()
-    setup_signal_handlers_worker(os.getpid(), "the worker", print)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(worker.start(with_healthcheck=with_healthcheck))
+    asyncio.run(_serve(worker, with_healthcheck))
+
+
+async def _serve(worker: ProjectWorker, with_healthcheck: bool) -> None:
+    loop = asyncio.get_running_loop()
+    working = loop.create_task(worker.start(with_healthcheck=with_healthcheck))
+    ending: asyncio.Task[None] | None = None
+    told_seconds = 0.0
+
+    async def end() -> None:
+        await worker.end_runs()
+        working.cancel()
+
+    def on_notice() -> None:
+        nonlocal ending, told_seconds
+        if ending is None:
+            sys.stderr.write("Told to stop: its runs are told, too, and may save and store.\n")
+            ending, told_seconds = loop.create_task(end()), loop.time()
+        elif loop.time() - told_seconds > ONE_NOTICE_SECONDS:
+            working.cancel()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, on_notice)
+    with suppress(asyncio.CancelledError):
+        await working
 
 
 def main() -> None:

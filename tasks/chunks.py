@@ -54,8 +54,8 @@ class ChunkUploads(Uploads):
         say: Say,
         shards_key: str | None = None,
     ) -> None:
-        super().__init__(UPLOAD_SECONDS)
-        self._store, self._folder, self._say = store, folder, say
+        super().__init__(UPLOAD_SECONDS, say)
+        self._store, self._folder = store, folder
         self._provenance = provenance
         self._keys = {RESPONSES: key} | ({SHARDS: shards_key} if shards_key else {})
 

@@ -157,10 +157,11 @@ class Uploads(ABC):
 
     Args:
         poll_seconds: How often it looks.
+        say: Told of what is stored, and of uploads that fail.
     """
 
-    def __init__(self, poll_seconds: float) -> None:
-        self._poll_seconds = poll_seconds
+    def __init__(self, poll_seconds: float, say: Say) -> None:
+        self._poll_seconds, self._tell = poll_seconds, say
         self._stopping = Event()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
 
@@ -182,6 +183,12 @@ class Uploads(ABC):
     def upload(self) -> None:
         """Uploads what is there now, if there is something."""
 
+    def _say(self, text: str) -> None:
+        # Once its worker is dead nobody reads what a flow's process prints, and rich, which Prefect
+        # logs with, ends whoever does so: the uploads go on.
+        with suppress(SystemExit):
+            self._tell(text)
+
     def _run(self) -> None:
         """Uploads until told to stop, and what is there then."""
         while not self._stopping.wait(self._poll_seconds):
@@ -199,7 +206,7 @@ class StepUploads(Uploads):
         retention: What stays.
         start: Where the stage goes on; what is distrusted there must give way to what is uploaded.
         provenance: For the manifests.
-        say: Told of uploads that fail.
+        say: See `Uploads`.
 
     Attributes:
         step: The newest step that was gone on from or uploaded; 0 if there is none.
@@ -216,9 +223,9 @@ class StepUploads(Uploads):
         provenance: Provenance,
         say: Say,
     ) -> None:
-        super().__init__(POLL_SECONDS)
+        super().__init__(POLL_SECONDS, say)
         self.step = start.step
-        self._store, self._key, self._folder, self._say = store, key, folder, say
+        self._store, self._key, self._folder = store, key, folder
         self._retention, self._distrusted = retention, start.distrusted
         self._provenance = provenance
         # Read once: on a small machine every request takes time from the training.

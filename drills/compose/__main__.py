@@ -1,10 +1,10 @@
 """Brings docker-compose.yml up and disturbs it: `python -m drills.compose [--prepare]`.
 
 On a Docker engine of its own, with stand-ins for the published images: the whole file comes up,
-the API refuses who has no credential, a run goes through PostgreSQL, Redis and S3 while every
-service is restarted in its middle, and ends with the weights of an undisturbed one; another is
-cancelled; and it all goes down. What stand-ins can't prove: that the published images hold what
-the file expects.
+the API refuses who has no credential, nothing runs as root, a run goes through PostgreSQL, Redis
+and S3 while every service is restarted in its middle, and ends with the weights of an undisturbed
+one; another is cancelled; and it all goes down. What stand-ins can't prove: that the published
+images hold what the file expects.
 """
 
 import argparse
@@ -100,9 +100,13 @@ class Drill:
     def is_training(self) -> bool:
         return TRAINING in self.compose("top", "worker")
 
+    def in_worker(self, module: str, *arguments: str) -> dict[str, Any]:
+        """What a module prints in the worker's container."""
+        command = ["exec", "-T", "worker", "python", "-m", module]
+        return dict(json.loads(self.compose(*command, *arguments)))
+
     def weights(self, run_id: str) -> dict[str, str]:
-        module = ["exec", "-T", "worker", "python", "-m", "drills.compose.weights"]
-        return dict(json.loads(self.compose(*module, str(self.run(run_id)["name"]))))
+        return self.in_worker("drills.compose.weights", str(self.run(run_id)["name"]))
 
 
 def refuses_strangers(drill: Drill) -> None:
@@ -119,6 +123,32 @@ def refuses_strangers(drill: Drill) -> None:
         raise RuntimeError("the API does not refuse strangers")
 
 
+def runs_without_root(drill: Drill) -> None:
+    """The first process of no container is root's."""
+    of_first = ["stat", "-c", "%u", "/proc/1"]
+    services = ("worker", *RESTARTED)
+    users = {one: drill.compose("exec", "-T", one, *of_first).strip() for one in services}
+    drill.say(f"users: {', '.join(f'{name} {user}' for name, user in users.items())}")
+    if "0" in users.values():
+        raise RuntimeError("a service runs as root")
+
+
+def stores_before_it_ends(drill: Drill) -> None:
+    """A worker that restarts has the last step of its stage saved and stored first."""
+    run_id, deadline = drill.start(), time.monotonic() + RUN_SECONDS
+    while not drill.in_worker("drills.compose.progress")["done"]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("no stage has done a step")
+        time.sleep(1)
+    drill.compose("restart", "worker")
+    state = drill.wait(run_id, lambda _: False, CANCEL_SECONDS)
+    progress = drill.in_worker("drills.compose.progress")
+    done, stored = progress["done"], progress["stored"]
+    drill.say(f"worker restarted: the run ends as {state}, step {done} done, step {stored} stored")
+    if state != "CRASHED" or not done == stored > 0:
+        raise RuntimeError("the last step was not stored")
+
+
 def survives_restarts(drill: Drill) -> str:
     """A run goes on while all but the worker restart; the worker is killed, and it is resumed."""
     run_id = drill.start()
@@ -129,7 +159,8 @@ def survives_restarts(drill: Drill) -> str:
         drill.say(f"{service} restarted: the run is {drill.run(run_id)['state_name']}")
     drill.wait_for_training(run_id)
     drill.compose("kill", "--signal", "KILL", "worker")
-    drill.compose("up", "--detach", "--no-build", "worker")
+    # Another container, as with a new image: it must know what the one before it left behind.
+    drill.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "worker")
     state = drill.wait(run_id, lambda _: False, RUN_SECONDS)
     drill.say(f"worker killed and started again: the run ends as {state}")
     if state != "CRASHED":
@@ -230,8 +261,10 @@ def main() -> int:
             drill.compose("up", "--detach", "--no-build", "--wait")
             drill.say(f"all services are healthy after {time.monotonic() - start:.0f} s")
             refuses_strangers(drill)
+            runs_without_root(drill)
             copy = ["exec", "-T", "worker", "sh", "-c", f"cat > {PATH}"]
             drill.compose(*copy, stdin=RECIPE.read_text())
+            stores_before_it_ends(drill)
             ends_with_the_same_weights(drill, survives_restarts(drill))
             cancels(drill)
         except BaseException:

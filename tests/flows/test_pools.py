@@ -4,6 +4,7 @@ The run's worker is that of `make up`; the pool `gpu` is served by `revisual wor
 on another machine, with the server's address and credential in its environment.
 """
 
+import json
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ from training.recipe.recipe import Recipe
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 fault = pytest.mark.fault
 THERE = {"cold_start": {"pool": "gpu"}}
+METRICS = "work/*/cold_start-*/output/metrics.jsonl"
 
 
 class Worker:
@@ -91,6 +93,7 @@ class Worker:
         self._process.wait(timeout=300)
 
     def stop(self) -> None:
+        """SIGTERM of its supervisor; what it runs is told, too."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=300)
@@ -181,7 +184,12 @@ def test_a_pool_that_nobody_has_registered_is_named_before_anything_starts(
     "SIGKILL of another pool's worker while it runs a stage",
     "the run says so and asks again; another worker goes on from the checkpoint; same bytes",
 )
-def test_a_stage_moves_on_when_its_worker_is_killed_and_ends_with_the_same_bytes(
+@fault(
+    "SIGTERM of another pool's worker while it runs a stage",
+    "the last step is saved and stored before the worker ends; the run asks again, and another "
+    "worker goes on from there; same bytes",
+)
+def test_a_stage_moves_on_when_its_worker_ends_and_ends_with_the_same_bytes(
     services, worker, asking, at_the_server, tmp_path
 ):
     here = Stage(tmp_path / "here", str(tmp_path / "store"))
@@ -191,23 +199,27 @@ def test_a_stage_moves_on_when_its_worker_is_killed_and_ends_with_the_same_bytes
     stage = Stage(tmp_path / "there", services.settings.store_uri)
     recipe = new_recipe(stages=THERE, retries=1)
     run = replace(stage.new_run(recipe), id=str(asking.id), name=asking.name)
-    killed_after = list[int]()
+    ends, ended_after = [worker.kill, worker.stop], [0]
 
-    def kill_once() -> None:
-        if not killed_after and (steps := stage.store.steps(stage.key)):
-            killed_after.append(steps[-1])
-            worker.kill()
+    def end_it() -> None:
+        if ends and max(stage.store.steps(stage.key), default=0) > ended_after[-1]:
+            ends.pop(0)()
+            ended_after.append(max(stage.store.steps(stage.key)))
             worker.start()
 
-    display = Follower(kill_once)
+    display = Follower(end_it)
     made = make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, display)
     assert made.sha256 == expected
-    lost, asked_again = children(services)
-    assert lost.state.is_crashed() and asked_again.state.is_completed()
+    killed, told, asked_again = children(services)
+    assert killed.state.is_crashed() and told.state.is_crashed()
+    assert asked_again.state.is_completed()
+    # What it had done when it was told was in the store before its worker ended.
+    _, metrics = sorted(worker.home.glob(METRICS), key=lambda path: path.stat().st_mtime)
+    assert json.loads(metrics.read_text().splitlines()[-1])["step"] == ended_after[-1]
     assert any("ended Crashed in the pool gpu" in said for said in display.said)
     assert any(said.startswith("Retry 1 of 1 of cold_start") for said in display.said)
     # Its own page has the log, and ours its address and its progress.
-    for child in (lost, asked_again):
+    for child in (killed, told, asked_again):
         assert any(f"/runs/flow-run/{child.id}" in said for said in display.said)
     assert any("step " in shown for shown in display.shown)
     there = logged(services, asked_again.id)

@@ -12,7 +12,7 @@ from prefect.states import Cancelled, Running
 from contracts.errors import ServiceError
 from infra import services
 from infra.access import api_client
-from infra.settings import DEPLOYMENT, Settings
+from infra.settings import DEPLOYMENT, POOL, Settings
 from infra.worker import WORKER_LABEL
 from tests.flows.conftest import Services
 from tests.flows.observed import ended
@@ -140,6 +140,7 @@ def require_a_new_worker(started: Services) -> None:
             client.create_flow_run_from_deployment(deployment.id, state=Running()).id
             for _ in range(2)
         )
+        client.update_flow_run_labels(orphan, {WORKER_LABEL: POOL})
         client.update_flow_run_labels(other, {WORKER_LABEL: "elsewhere"})
         assert started.cli("up").returncode == 0
         assert ended(started, orphan).is_crashed()

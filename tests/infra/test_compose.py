@@ -14,15 +14,15 @@ import pytest
 import yaml
 
 from contracts.errors import ServiceError
-from infra.services import HEARTBEAT_SECONDS
+from infra.services import HEARTBEAT_SECONDS, WORKER_GRACE_SECONDS
 from infra.settings import POOL
 from infra.write_env import write_env
+from training.recipe.recipe import CheckpointsRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?])?([^}]*)\}")
 ONCE = {"migrate", "deploy"}
-WITHOUT_PROBE = {"services"}  # it serves no port; its process ending restarts it
 
 
 def _interpolated(text: str) -> str:
@@ -118,7 +118,29 @@ def test_a_command_writes_what_the_file_asks_for(tmp_path) -> None:
 def test_what_stays_up_restarts_and_says_whether_it_is_healthy(services) -> None:
     for name, service in services.items():
         assert ("restart" in service) == (name not in ONCE), name
-        assert ("healthcheck" in service) == (name not in ONCE | WITHOUT_PROBE), name
+        assert ("healthcheck" in service) == (name not in ONCE), name
+
+
+def test_nothing_runs_as_root(services) -> None:
+    """Images of others are told; where they drop root themselves, that is their entry point's."""
+    assert "\nUSER revisual\n" in (ROOT / "infra/images/worker.Dockerfile").read_text()
+    others = {name: one.get("user", "root") for name, one in services.items() if "build" not in one}
+    assert len(others) == 6
+    assert not [name for name, user in others.items() if user.partition(":")[0] in ("root", "0")]
+    for name in ("migrate", "server", "services"):  # a user without a home in the image
+        home, _, options = services[name]["tmpfs"][0].partition(":")
+        environment = services[name]["environment"]
+        assert home == environment["HOME"]
+        assert environment["PREFECT_UI_STATIC_DIRECTORY"].startswith(f"{home}/")
+        assert f"uid={services[name]['user'].partition(':')[0]}," in options
+
+
+def test_what_is_mounted_from_the_project_is_there(compose, services) -> None:
+    files = {name: config["file"] for name, config in compose["configs"].items()}
+    assert all((ROOT / file).is_file() for file in files.values())
+    (mounted,) = services["services"]["configs"]
+    assert mounted["source"] in files
+    assert services["services"]["healthcheck"]["test"][-1] == mounted["target"]
 
 
 def test_dependencies_can_be_met(services) -> None:
@@ -152,7 +174,10 @@ def test_volumes_and_networks_are_declared(compose, services) -> None:
 
 
 def test_the_worker_serves_the_pool_that_the_deployment_names(services) -> None:
-    assert services["worker"]["command"][:3] == ["python", "-m", "infra.worker"]
+    command = services["worker"]["command"]
+    assert command[:3] == ["python", "-m", "infra.worker"]
+    # The machine's name is the container's: another one would not know what this one left behind.
+    assert "--name" in command or "hostname" in services["worker"]
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     assert {one["work_pool"]["name"] for one in deployments} == {POOL}
     deploy = (ROOT / "infra/images/deploy.sh").read_text()
@@ -166,6 +191,18 @@ def test_a_worker_in_a_container_sends_the_heartbeats_that_the_automations_wait_
 ) -> None:
     environment = services["worker"]["environment"]
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+
+
+def test_a_worker_in_a_container_has_time_to_save(services) -> None:
+    """At a `stop`, at an `up` with a new image, and when the machine goes down."""
+
+    def seconds(period: str) -> int:
+        return int(period[:-1]) * {"s": 1, "m": 60}[period[-1]]
+
+    on_gpus = yaml.safe_load((ROOT / "infra/images/gpu.yml").read_text())["services"]["worker"]
+    grace = CheckpointsRecipe().grace_seconds  # of a recipe that has none of its own
+    assert seconds(services["worker"]["stop_grace_period"]) >= 2 * grace + 15
+    assert seconds(on_gpus["stop_grace_period"]) >= WORKER_GRACE_SECONDS
 
 
 def test_the_api_answers_those_that_know_its_credential_only(services) -> None:

@@ -89,6 +89,48 @@ def test_an_exception_in_the_caller_ends_the_processes(tmp_path):
     assert not psutil.pid_exists(int(log.read_text()))
 
 
+def test_a_caller_that_is_told_again_still_waits_for_what_is_saved(tmp_path):
+    """As a flow is by a machine that goes down: by the machine, by its worker, by whoever else."""
+
+    class Told(BaseException):
+        pass
+
+    def tell(*_: object) -> None:
+        raise Told
+
+    def stop_when_it_runs() -> None:
+        if (tmp_path / "up").exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    program = f"""
+import os, pathlib, signal, sys, time
+
+def save(*_):
+    for _ in range(3):
+        os.kill({os.getpid()}, signal.SIGTERM)
+        time.sleep(0.2)
+    (folder / "saved").touch()
+    sys.exit(75)
+
+folder = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, save)
+(folder / "up").touch()
+time.sleep(600)
+"""
+    before = signal.signal(signal.SIGTERM, tell)
+    try:
+        with pytest.raises(Told):
+            supervise(
+                [sys.executable, "-c", program, str(tmp_path)],
+                stage_environment(1),
+                tmp_path / "log.txt",
+                poll=stop_when_it_runs,
+            )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (tmp_path / "saved").exists()
+
+
 def test_a_stage_has_a_quiet_environment_on_loopback(monkeypatch):
     monkeypatch.setenv("HOME_GROWN", "kept")
     # A worker that torchrun, or a job of several pods, has started: its rank is not the stage's.

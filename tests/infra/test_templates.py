@@ -6,10 +6,12 @@ from the documentation of `batch/v1`.
 """
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import prefect
 import pytest
 from prefect.utilities.templating import apply_values
 
-from infra.services import HEARTBEAT_SECONDS, POOL_GRACE_SECONDS
+from infra.services import HEARTBEAT_SECONDS, WORKER_GRACE_SECONDS
 from training.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +104,7 @@ def test_a_job_has_gpus_shared_memory_and_time_to_save() -> None:
     # A pod that is preempted is not started again by Kubernetes: the run asks for a new one.
     assert (job["spec"]["backoffLimit"], pod["restartPolicy"]) == (0, "Never")
     grace = KUBERNETES["variables"]["properties"]["termination_grace_seconds"]
-    assert grace["default"] >= POOL_GRACE_SECONDS >= ENDING_SECONDS
+    assert grace["default"] >= WORKER_GRACE_SECONDS >= ENDING_SECONDS
     assert grace["minimum"] >= 2 * min(GRACE_SECONDS) + 15
 
 
@@ -112,9 +114,48 @@ def test_the_job_fits_the_worker_s_image() -> None:
     (container,) = pod["containers"]
     assert f"WORKDIR {container['workingDir']}\n" in dockerfile
     assert f"--uid {pod['securityContext']['runAsUser']} " in dockerfile
-    assert "ENTRYPOINT" not in dockerfile  # Prefect's command comes as `args`
+    assert "ENTRYPOINT" not in dockerfile
+    assert container["args"] == ["prefect", "flow-run"]  # Prefect's command, after ours
     beats = {one["name"]: one["value"] for one in container["env"]}
     assert beats["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+
+
+# In the place of `prefect flow-run execute`, which ends at once when it is told, and of the flow's
+# process, which saves. Told to ask for the run again, it would do that before the flow has saved.
+EXECUTE = """
+import os, pathlib, subprocess, sys
+folder, flow = sys.argv[1:]
+(pathlib.Path(folder) / "behavior").write_text(str(os.environ.get(%r)))
+subprocess.run([sys.executable, "-c", flow, folder])
+"""
+FLOW = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def save(*_):
+    time.sleep(1)
+    (folder / "saved").touch()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, save)
+(folder / "up").touch()
+time.sleep(600)
+"""
+
+
+def test_a_pod_that_is_told_waits_for_what_its_flow_saves(tmp_path: Path) -> None:
+    behavior = "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"
+    (container,) = rendered()["spec"]["template"]["spec"]["containers"]
+    at = container["command"].index("python")
+    ours = [*container["command"][:at], sys.executable, *container["command"][at + 1 :]]
+    execute = [sys.executable, "-c", EXECUTE % behavior, str(tmp_path), FLOW]
+    environment = os.environ | {behavior: "reschedule"}  # as Prefect's worker has it in the pod
+    with subprocess.Popen([*ours, *execute], cwd=ROOT, env=environment) as pod:
+        while not (tmp_path / "up").exists():
+            assert pod.poll() is None
+            time.sleep(0.02)
+        pod.send_signal(signal.SIGTERM)
+        assert pod.wait(timeout=60) == 128 + signal.SIGTERM
+    assert (tmp_path / "saved").exists()
+    assert (tmp_path / "behavior").read_text() == "None"
 
 
 def directives() -> dict[str, str]:
@@ -140,7 +181,7 @@ def test_the_slurm_script_is_one_and_its_options_come_before_its_commands() -> N
 
 def test_slurm_tells_the_worker_early_enough() -> None:
     found = re.fullmatch(r"B:USR1@(\d+)", directives()["signal"])
-    assert found is not None and int(found[1]) >= POOL_GRACE_SECONDS + ENDING_SECONDS
+    assert found is not None and int(found[1]) >= WORKER_GRACE_SECONDS + ENDING_SECONDS
     assert directives()["nodes"] == directives()["ntasks"] == "1"  # a stage is on one node
 
 

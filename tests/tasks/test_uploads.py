@@ -154,6 +154,19 @@ def test_the_best_one_that_waits_is_stored_after_the_newest_if_it_is_still_the_b
     assert list(saved.iterdir()) == []
 
 
+def test_uploads_outlive_whoever_reads_what_is_said(store, saved):
+    """As rich does where a worker is dead, and its end of the pipe closed."""
+
+    def say(text: str) -> None:
+        raise SystemExit(1)
+
+    save(saved, 1, score=9.0)
+    save(saved, 2, score=0.0)
+    with uploads(store, saved, [], say=say):
+        pass
+    assert store.steps(KEY) == [1, 2]
+
+
 def test_the_last_ones_and_the_best_stay_and_the_others_files_go(store, uri, saved):
     scores = {10: 0.1, 20: 0.9, 30: None, 40: 0.3, 50: math.nan, 60: 0.2}
     store_steps(store, saved, scores)

@@ -14,7 +14,14 @@ from contracts.scores import Score
 from contracts.secrets import masked, without_secrets
 from report.blocks import Block, Cell, Document, Figure, Link, Prose, Section, Table
 from report.evidence import Evidence
-from report.gains import Difference, answers_of, corrected, difference, incomplete
+from report.gains import (
+    Difference,
+    answers_of,
+    corrected,
+    difference,
+    incomplete,
+    other_verdicts,
+)
 from report.lengths import COLUMNS, NOTE, by_length, length_cells
 from report.numbers import interval, p_value, percent, percent_tick, points
 from report.paper import beside_paper
@@ -105,11 +112,16 @@ def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
     for benchmark in benchmarks_of([first, other]):
         before = first.evidence.score(benchmark, first.final)
         after = other.evidence.score(benchmark, other.final)
-        if reason := incomplete({first.name: before, other.name: after}):
+        both = {first.name: before, other.name: after}
+        if reason := incomplete(both):
             found.append(Refused(benchmark, reason))
             continue
         assert before is not None and after is not None
-        if reason := _other_items(first, other, benchmark) or _other_metric(before, after):
+        if reason := (
+            _other_items(first, other, benchmark)
+            or other_verdicts(both)
+            or _other_metric(before, after)
+        ):
             found.append(Refused(benchmark, reason))
             continue
         answers = [

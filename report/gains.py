@@ -111,6 +111,26 @@ def incomplete(scores: Mapping[str, Score | None]) -> str | None:
     return f"answers that did not come: {', '.join(lacking)}" if lacking else None
 
 
+def other_verdicts(scores: Mapping[str, Score | None]) -> str | None:
+    """In words, by what the answers were judged where it was not the same for all; else None.
+
+    Args:
+        scores: On one benchmark, by whose they are.
+    """
+    known = {name: one for name, one in scores.items() if one is not None}
+    if len({one.judge for one in known.values()}) > 1:
+        told = [f"{name} by {one.judge or 'none'}" for name, one in known.items()]
+        return f"another judge: {', '.join(told)}"
+    found = {name: one.verdicts for name, one in known.items()}
+    if unknown := [name for name, one in found.items() if one is None or one.code is None]:
+        return f"by which code {' and '.join(unknown)} was judged is unknown: evaluate it again"
+    if len({one.code for one in found.values() if one}) > 1:
+        return f"judged by other code: evaluate {' and '.join(found)} again"
+    if len({one.rules for one in found.values() if one}) > 1:
+        return "judged by other rules: tolerance, decimals, unit, choices or `accept_rounded`"
+    return None
+
+
 def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:
     """One policy's rows on one benchmark, by problem; `sample` numbers a problem's answers."""
     if predictions is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,16 @@ class Difference:
         return verdict_of([(self.low, self.high)], self.p)
 
 
+class Refused(NamedTuple):
+    """Why there is no gain on a benchmark."""
+
+    benchmark: str
+    reason: str
+
+
+Found = Difference | Refused
+
+
 def verdict_of(intervals: Iterable[tuple[float, float]], p: float | None) -> str:
     """Whether a gain is shown: `up`, `down`, `not shown` or `no interval`.
 
@@ -72,15 +82,19 @@ def verdict_of(intervals: Iterable[tuple[float, float]], p: float | None) -> str
     return "down" if all(high < 0 for _, high in known) else "not shown"
 
 
-def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
+def gains(evidence: Evidence, before: str, after: str) -> list[Found]:
     """The gains between two policies of a run, one per benchmark that evaluated both.
 
-    The interval is the evaluation's own where it gave one, else the same paired bootstrap.
+    There is none where answers did not come: an endpoint that was away is no worse policy. The
+    interval is the evaluation's own where it gave one, else the same paired bootstrap.
     """
-    found = []
+    found: list[Found] = []
     for benchmark in evidence.benchmarks:
         first, second = evidence.score(benchmark, before), evidence.score(benchmark, after)
         if first is None or second is None:
+            continue
+        if reason := incomplete({before: first, after: second}):
+            found.append(Refused(benchmark, reason))
             continue
         one = difference(
             first,
@@ -88,12 +102,11 @@ def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
             answers_of(evidence.predictions, benchmark, before),
             answers_of(evidence.predictions, benchmark, after),
         )
-        is_whole = first.num_failed == second.num_failed == 0
-        found.append(_with_own_interval(one, evidence.gains) if is_whole else one)
+        found.append(_with_own_interval(one, evidence.gains))
     return corrected(found)
 
 
-def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
+def stage_gains(evidence: Evidence) -> dict[str, list[Found]]:
     """For each policy after the base: its gains over the policy before it, one per benchmark."""
     return {after: gains(evidence, before, after) for before, after in pairwise(evidence.policies)}
 
@@ -234,10 +247,14 @@ def values_of(score: Score, answers: pd.DataFrame) -> list[Value]:
     return values if abs(mean - score.value) <= MAX_ROUNDING else []
 
 
-def corrected(family: Sequence[Difference]) -> list[Difference]:
-    """The same differences, their p corrected over all of them that have one."""
-    adjusted = iter(holm([one.p for one in family if one.p is not None]))
-    return [one if one.p is None else replace(one, p=next(adjusted)) for one in family]
+def corrected(family: Sequence[Found]) -> list[Found]:
+    """The same, the differences' p corrected over all of them that have one."""
+    known = [one.p for one in family if isinstance(one, Difference) and one.p is not None]
+    adjusted = iter(holm(known))
+    return [
+        one if isinstance(one, Refused) or one.p is None else replace(one, p=next(adjusted))
+        for one in family
+    ]
 
 
 def _with_own_interval(one: Difference, own: Sequence[Gain]) -> Difference:

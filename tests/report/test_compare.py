@@ -232,6 +232,12 @@ def test_questions_without_a_response_are_refused_in_words(pair) -> None:
     other = _again(other, folder)
     reason = "answers that did not come: other lacks 3"
     assert run_gains(first, other) == [Refused(name, reason) for name in first.evidence.benchmarks]
+    html = compare([first, other])
+    for policy, value in (("multimodal_rl", "72.0 % *"), ("base", "20.0 % *")):
+        assert f">other</td><td class=\"plain\">{policy}</td>" in html and f">{value}</td>" in html
+    assert "first 90.0 %; other 72.0 % *" in html and ">72 % *</text>" in html
+    assert "<th scope=\"col\" class=\"number\">other *</th>" in html
+    assert "* other: base on pocket_text: 3 answer(s) did not come (" in html
 
 
 def test_splits_curves_gates_and_the_paper_stand_side_by_side(pair) -> None:

@@ -64,8 +64,8 @@ class Score(Record):
         kind: Whether the benchmark is the shipped one of this name, or a file of the user's own.
         accuracy: Share of right responses, where `value` is something else; else None.
         outcomes: How many responses were right, wrong, unparseable, timed out.
-        truncated: Share of responses that ran out of tokens.
-        mean_tokens: Mean length of the responses, tokens.
+        truncated: Share of the responses that came which ran out of tokens; None if none came.
+        mean_tokens: Mean length of the responses that came, tokens; None if none did.
         by_level: Accuracy at each level.
         by_family: Accuracy in each family.
         by_part: Accuracy of each version, variant or step, where problems come in groups.

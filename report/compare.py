@@ -22,7 +22,7 @@ from report.gains import (
     incomplete,
     other_verdicts,
 )
-from report.lengths import COLUMNS, NOTE, by_length, length_cells
+from report.lengths import COLUMNS, NOTE, by_length, length_cells, that_came
 from report.numbers import interval, percent, percent_tick, starred
 from report.paper import beside_paper
 from report.results import estimate, gain_cells, overview
@@ -231,13 +231,13 @@ def _lengths(runs: Sequence[Compared]) -> Section:
             if run.evidence.predictions is None:
                 continue
             answers = run.evidence.predictions
-            answers = answers[answers["benchmark"] == benchmark]
+            answers = that_came(answers[answers["benchmark"] == benchmark])
             for policy, of in answers.groupby("policy", sort=False):
                 rows.append((benchmark, run.name, str(policy), *length_cells(of)))
             finals[run.name] = answers[answers["policy"] == run.final]
         if any(len(of) for of in finals.values()):
             blocks.append(by_length(benchmark, finals))
-    table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrr", tuple(rows))
+    table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrrr", tuple(rows))
     note = f"The pictures are of the final policies. {NOTE}"
     return Section("Length and correctness", "length", (table, *blocks, Prose(note, "muted")))
 

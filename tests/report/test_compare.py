@@ -234,9 +234,9 @@ def test_questions_without_a_response_are_refused_in_words(pair) -> None:
     assert run_gains(first, other) == [Refused(name, reason) for name in first.evidence.benchmarks]
     html = compare([first, other])
     for policy, value in (("multimodal_rl", "72.0 % *"), ("base", "20.0 % *")):
-        assert f">other</td><td class=\"plain\">{policy}</td>" in html and f">{value}</td>" in html
+        assert f'>other</td><td class="plain">{policy}</td>' in html and f">{value}</td>" in html
     assert "first 90.0 %; other 72.0 % *" in html and ">72 % *</text>" in html
-    assert "<th scope=\"col\" class=\"number\">other *</th>" in html
+    assert '<th scope="col" class="number">other *</th>' in html
     assert "* other: base on pocket_text: 3 answer(s) did not come (" in html
 
 

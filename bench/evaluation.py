@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 from datasets import disable_progress_bars
 
+from contracts.scores import Verdicts
 from experiments.synthetic_benchmarks import answers
 from experiments.synthetic_benchmarks.files import REPOSITORIES, write_repository
 from experiments.synthetic_benchmarks.pictures import figure
@@ -39,6 +40,7 @@ from training.evaluation.items import Item
 from training.evaluation.registry import find_benchmark, load_benchmarks
 from training.evaluation.requests import requests_of, settings_of
 from training.evaluation.summary import write_scores
+from training.evaluation.verdicts import rules_digest
 from training.recipe.recipe import Recipe
 from training.rollout.protocol import Finished, Request, Sample
 from training.runtime import device
@@ -179,7 +181,9 @@ def measure(name: str, home: Path, num_clusters: int | None = None) -> Measured:
     rows, started = answered(items, wanted, texts, verdict_seconds)
     verdict_seconds.append(children_seconds() - children - started)  # algebra is theirs
     judged = processor_seconds()
-    write_scores({pair: predictions_of(pair, own, {}) for pair, own in rows.items()}, wanted, home)
+    by = {name: Verdicts(rules=rules_digest(items, accept_rounded=wanted.answers.accept_rounded))}
+    found = {pair: predictions_of(pair, own, {}) for pair, own in rows.items()}
+    write_scores(found, by, wanted, home)
     score_seconds = sum(verdict_seconds) + processor_seconds() - judged
     check(rows, is_right)
     check_scores(rows, is_right, home / "scores.json")

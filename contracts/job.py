@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from contracts.artifact import Record
+from contracts.artifact import Record, Sha256
 
 # How an evaluation knows what is answered already, and what a judge replied to it.
 PART, REPLIES = "part:", "replies:"
@@ -27,6 +27,7 @@ class Job(Record):
         resume: A step checkpoint to go on from, or a folder of chunks.
         policies: evaluate: all policies by name, the base first. One that is no input has all its
             answers in parts.
+        verdict_code: evaluate: digest of the code that judges; its scores name it.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class Job(Record):
     checkpoints: Path | None = None
     resume: Path | None = None
     policies: tuple[str, ...] = ()
+    verdict_code: Sha256 | None = None
 
 
 class Outcome(Record):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.artifact import Count, Record
+from contracts.artifact import Count, Record, Sha256
 
 # Whoever can write to a store can write scores: nothing that a page could not draw.
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
@@ -34,6 +34,19 @@ class Measure(Record):
     n: Count
 
 
+class Verdicts(Record):
+    """By what answers were judged: what is equal here judges equal answers alike.
+
+    Attributes:
+        code: Digest of the code; None where the evaluation was not told.
+        rules: Digest of every item's rule: kind, reference, choices, tolerance, decimals and unit,
+            and of whether algebra takes rounded numbers.
+    """
+
+    code: Sha256 | None = None
+    rules: Sha256
+
+
 class Score(Record):
     """One policy on one benchmark.
 
@@ -51,8 +64,8 @@ class Score(Record):
         kind: Whether the benchmark is the shipped one of this name, or a file of the user's own.
         accuracy: Share of right responses, where `value` is something else; else None.
         outcomes: How many responses were right, wrong, unparseable, timed out.
-        truncated: Share of responses that ran out of tokens.
-        mean_tokens: Mean length of the responses, tokens.
+        truncated: Share of the responses that came which ran out of tokens; None if none came.
+        mean_tokens: Mean length of the responses that came, tokens; None if none did.
         by_level: Accuracy at each level.
         by_family: Accuracy in each family.
         by_part: Accuracy of each version, variant or step, where problems come in groups.
@@ -62,6 +75,7 @@ class Score(Record):
         failures: How many answers did not come, by why; they count as not right.
         findings: What the judge came to, where it was asked because the rules found no answer.
         judge: Who it was, `model, prompt version`; None where there is none.
+        verdicts: By what the answers were judged, a judge apart; older versions do not say.
     """
 
     policy: str
@@ -86,6 +100,7 @@ class Score(Record):
     failures: dict[str, Count] = Field(default_factory=dict)
     findings: dict[str, Count] = Field(default_factory=dict)
     judge: str | None = None
+    verdicts: Verdicts | None = None
 
     @property
     def n(self) -> str:

@@ -14,7 +14,16 @@ from contracts.artifact import Count, Record
 from contracts.run_record import RunRecord
 from contracts.scores import Number, Score
 from report.evidence import Evidence
-from report.gains import SEED, Changes, answers_of, changes_of, incomplete, values_of, verdict_of
+from report.gains import (
+    SEED,
+    Changes,
+    answers_of,
+    changes_of,
+    incomplete,
+    other_verdicts,
+    values_of,
+    verdict_of,
+)
 from training.evaluation.intervals import cluster_bootstrap
 from training.evaluation.paired import holm
 from training.recipe.grid import ArmRecipe, Grid
@@ -111,7 +120,7 @@ class Incomplete(Record):
         arm: The arm.
         over: The other; None where it is the accuracy that is missing.
         benchmark: The benchmark.
-        reason: Whose evaluation of it is not whole, in words.
+        reason: Whose evaluation of it is not whole, or was judged otherwise, in words.
     """
 
     arm: str
@@ -229,7 +238,8 @@ def _accuracies(
     arm = next(iter(seeds.values())).arm.name
     for benchmark in benchmarks:
         scores = {seed: _score(one, benchmark) for seed, one in seeds.items()}
-        if reason := incomplete(_named(arm, scores)):
+        named = _named(arm, scores)
+        if reason := incomplete(named) or other_verdicts(named):
             yield Incomplete(arm=arm, benchmark=benchmark, reason=reason)
             continue
         known = {seed: found for seed, found in scores.items() if found is not None}
@@ -264,7 +274,8 @@ def _compare(
     for benchmark in benchmarks:
         first = {seed: _score(before[seed], benchmark) for seed in seeds}
         second = {seed: _score(after[seed], benchmark) for seed in seeds}
-        if reason := incomplete(_named(over, first) | _named(arm, second)):
+        named = _named(over, first) | _named(arm, second)
+        if reason := incomplete(named) or other_verdicts(named):
             yield Incomplete(arm=arm, over=over, benchmark=benchmark, reason=reason)
             continue
         gains: dict[int, float] = {}

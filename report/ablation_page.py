@@ -52,7 +52,7 @@ def _arms(result: AblationResult) -> Table:
     benchmarks = tuple(dict.fromkeys(names))
     cells: dict[tuple[str, str], str | Cell] = {
         **{(one.arm, one.benchmark): _accuracy(one.mean) for one in result.accuracies},
-        **{(one.arm, one.benchmark): Cell(f"not in full: {one.reason}", "bad") for one in lacking},
+        **{(one.arm, one.benchmark): Cell(f"no mean: {one.reason}", "bad") for one in lacking},
     }
     rows = tuple(
         (

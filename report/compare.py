@@ -3,22 +3,29 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
 from pydantic import JsonValue
 
 from contracts.run_record import RunRecord
-from contracts.scores import Score
+from contracts.scores import Score, unanswered
 from contracts.secrets import masked, without_secrets
 from report.blocks import Block, Cell, Document, Figure, Link, Prose, Section, Table
 from report.evidence import Evidence
-from report.gains import Difference, answers_of, corrected, difference, incomplete
-from report.lengths import COLUMNS, NOTE, by_length, length_cells
-from report.numbers import interval, p_value, percent, percent_tick, points
+from report.gains import (
+    Found,
+    Refused,
+    answers_of,
+    corrected,
+    difference,
+    incomplete,
+    other_verdicts,
+)
+from report.lengths import COLUMNS, NOTE, by_length, length_cells, that_came
+from report.numbers import interval, percent, percent_tick, starred
 from report.paper import beside_paper
-from report.results import TONES, bounds, overview
+from report.results import estimate, gain_cells, overview
 from report.side_by_side import breakdown, curves, gates
 from report.svg import Estimate, dot_chart
 from report.write_html import html_page
@@ -38,13 +45,6 @@ class Compared:
     def final(self) -> str:
         """The policy that the run ended with."""
         return self.evidence.policies[-1]
-
-
-class Refused(NamedTuple):
-    """Why two runs have no gain on a benchmark."""
-
-    benchmark: str
-    reason: str
 
 
 def compare(runs: Sequence[Compared], items: str | None = None) -> str:
@@ -96,28 +96,32 @@ def benchmarks_of(runs: Sequence[Compared]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for run in runs for name in run.evidence.benchmarks))
 
 
-def run_gains(first: Compared, other: Compared) -> list[Difference | Refused]:
+def run_gains(first: Compared, other: Compared) -> list[Found]:
     """The gains of one run's final policy over another's, or the reason why there is none.
 
     p is corrected over the benchmarks that have one.
     """
-    found: list[Difference | Refused] = []
+    found: list[Found] = []
     for benchmark in benchmarks_of([first, other]):
         before = first.evidence.score(benchmark, first.final)
         after = other.evidence.score(benchmark, other.final)
-        if reason := incomplete({first.name: before, other.name: after}):
+        both = {first.name: before, other.name: after}
+        if reason := incomplete(both):
             found.append(Refused(benchmark, reason))
             continue
         assert before is not None and after is not None
-        if reason := _other_items(first, other, benchmark) or _other_metric(before, after):
+        if reason := (
+            _other_items(first, other, benchmark)
+            or other_verdicts(both)
+            or _other_metric(before, after)
+        ):
             found.append(Refused(benchmark, reason))
             continue
         answers = [
             answers_of(run.evidence.predictions, benchmark, run.final) for run in (first, other)
         ]
         found.append(difference(before, after, *answers))
-    family = iter(corrected([one for one in found if isinstance(one, Difference)]))
-    return [next(family) if isinstance(one, Difference) else one for one in found]
+    return corrected(found)
 
 
 def _other_items(first: Compared, other: Compared, benchmark: str) -> str | None:
@@ -167,14 +171,7 @@ def _gains(runs: Sequence[Compared], items: str | None) -> Section:
     for other in runs[1:]:
         rows: list[tuple[str | Cell, ...]] = []
         for one in run_gains(runs[0], other):
-            if isinstance(one, Refused):
-                cell = Cell(f"not compared: {one.reason}", "bad")
-                rows.append((one.benchmark, ABSENT, ABSENT, ABSENT, cell))
-            else:
-                verdict = Cell(one.verdict, TONES.get(one.verdict, "muted"))
-                rows.append(
-                    (one.benchmark, points(one.value), bounds(one), p_value(one.p), verdict)
-                )
+            rows.append((one.benchmark, *gain_cells(one)))
         caption = f"{other.name} ({other.final}) over {runs[0].name} ({runs[0].final})"
         blocks.append(Table(caption, columns, "lrrrl", tuple(rows)))
     note = (
@@ -196,6 +193,11 @@ def _scores(runs: Sequence[Compared]) -> Section:
     figures: list[Block] = []
     rows: list[tuple[str, ...]] = []
     finals: dict[str, list[Estimate]] = {}
+    lacking = [
+        Prose(f"* {run.name}: {sentence}", "bad")
+        for run in runs
+        for sentence in unanswered(run.evidence.scores)
+    ]
     for benchmark in benchmarks_of(runs):
         dots = []
         for run in runs:
@@ -203,21 +205,21 @@ def _scores(runs: Sequence[Compared]) -> Section:
                 if score.benchmark == benchmark:
                     share = interval(score.low, score.high)
                     number = score.n
-                    value = percent(score.value)
+                    value = starred(percent(score.value), score)
                     rows.append(
                         (benchmark, run.name, score.policy, score.metric, value, share, number)
                     )
             final = run.evidence.score(benchmark, run.final)
             if final is not None:
-                dots.append(Estimate(run.name, final.value, final.low, final.high))
-        told = "; ".join(f"{one.name} {percent(one.value)}" for one in dots)
+                dots.append(estimate(run.name, final))
+        told = "; ".join(f"{one.name} {percent(one.value)}{one.mark}" for one in dots)
         title = f"{benchmark}: final policies"
         svg = dot_chart(title, told, dots, write=percent_tick)
         figures.append(Figure(title, told, svg, wide=False))
         finals[benchmark] = dots
     columns = ("benchmark", "run", "policy", "metric", "value", "95 % interval", "n")
     table = Table("Every policy of every run", columns, "llllrrr", tuple(rows))
-    return Section("Scores", "scores", (*overview(finals), *figures, table))
+    return Section("Scores", "scores", (*lacking, *overview(finals), *figures, table))
 
 
 def _lengths(runs: Sequence[Compared]) -> Section:
@@ -229,13 +231,13 @@ def _lengths(runs: Sequence[Compared]) -> Section:
             if run.evidence.predictions is None:
                 continue
             answers = run.evidence.predictions
-            answers = answers[answers["benchmark"] == benchmark]
+            answers = that_came(answers[answers["benchmark"] == benchmark])
             for policy, of in answers.groupby("policy", sort=False):
                 rows.append((benchmark, run.name, str(policy), *length_cells(of)))
             finals[run.name] = answers[answers["policy"] == run.final]
         if any(len(of) for of in finals.values()):
             blocks.append(by_length(benchmark, finals))
-    table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrr", tuple(rows))
+    table = Table("Answers", ("benchmark", "run", "policy", *COLUMNS), "lllrrrrrr", tuple(rows))
     note = f"The pictures are of the final policies. {NOTE}"
     return Section("Length and correctness", "length", (table, *blocks, Prose(note, "muted")))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,16 @@ class Difference:
         return verdict_of([(self.low, self.high)], self.p)
 
 
+class Refused(NamedTuple):
+    """Why there is no gain on a benchmark."""
+
+    benchmark: str
+    reason: str
+
+
+Found = Difference | Refused
+
+
 def verdict_of(intervals: Iterable[tuple[float, float]], p: float | None) -> str:
     """Whether a gain is shown: `up`, `down`, `not shown` or `no interval`.
 
@@ -72,15 +82,19 @@ def verdict_of(intervals: Iterable[tuple[float, float]], p: float | None) -> str
     return "down" if all(high < 0 for _, high in known) else "not shown"
 
 
-def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
+def gains(evidence: Evidence, before: str, after: str) -> list[Found]:
     """The gains between two policies of a run, one per benchmark that evaluated both.
 
-    The interval is the evaluation's own where it gave one, else the same paired bootstrap.
+    There is none where answers did not come: an endpoint that was away is no worse policy. The
+    interval is the evaluation's own where it gave one, else the same paired bootstrap.
     """
-    found = []
+    found: list[Found] = []
     for benchmark in evidence.benchmarks:
         first, second = evidence.score(benchmark, before), evidence.score(benchmark, after)
         if first is None or second is None:
+            continue
+        if reason := incomplete({before: first, after: second}):
+            found.append(Refused(benchmark, reason))
             continue
         one = difference(
             first,
@@ -88,12 +102,11 @@ def gains(evidence: Evidence, before: str, after: str) -> list[Difference]:
             answers_of(evidence.predictions, benchmark, before),
             answers_of(evidence.predictions, benchmark, after),
         )
-        is_whole = first.num_failed == second.num_failed == 0
-        found.append(_with_own_interval(one, evidence.gains) if is_whole else one)
+        found.append(_with_own_interval(one, evidence.gains))
     return corrected(found)
 
 
-def stage_gains(evidence: Evidence) -> dict[str, list[Difference]]:
+def stage_gains(evidence: Evidence) -> dict[str, list[Found]]:
     """For each policy after the base: its gains over the policy before it, one per benchmark."""
     return {after: gains(evidence, before, after) for before, after in pairwise(evidence.policies)}
 
@@ -109,6 +122,26 @@ def incomplete(scores: Mapping[str, Score | None]) -> str | None:
     known = {name: one.num_failed for name, one in scores.items() if one is not None}
     lacking = [f"{name} lacks {number}" for name, number in known.items() if number]
     return f"answers that did not come: {', '.join(lacking)}" if lacking else None
+
+
+def other_verdicts(scores: Mapping[str, Score | None]) -> str | None:
+    """In words, by what the answers were judged where it was not the same for all; else None.
+
+    Args:
+        scores: On one benchmark, by whose they are.
+    """
+    known = {name: one for name, one in scores.items() if one is not None}
+    if len({one.judge for one in known.values()}) > 1:
+        told = [f"{name} by {one.judge or 'none'}" for name, one in known.items()]
+        return f"another judge: {', '.join(told)}"
+    found = {name: one.verdicts for name, one in known.items()}
+    if unknown := [name for name, one in found.items() if one is None or one.code is None]:
+        return f"by which code {' and '.join(unknown)} was judged is unknown: evaluate it again"
+    if len({one.code for one in found.values() if one}) > 1:
+        return f"judged by other code: evaluate {' and '.join(found)} again"
+    if len({one.rules for one in found.values() if one}) > 1:
+        return "judged by other rules: tolerance, decimals, unit, choices or `accept_rounded`"
+    return None
 
 
 def answers_of(predictions: pd.DataFrame | None, benchmark: str, policy: str) -> pd.DataFrame:
@@ -214,10 +247,14 @@ def values_of(score: Score, answers: pd.DataFrame) -> list[Value]:
     return values if abs(mean - score.value) <= MAX_ROUNDING else []
 
 
-def corrected(family: Sequence[Difference]) -> list[Difference]:
-    """The same differences, their p corrected over all of them that have one."""
-    adjusted = iter(holm([one.p for one in family if one.p is not None]))
-    return [one if one.p is None else replace(one, p=next(adjusted)) for one in family]
+def corrected(family: Sequence[Found]) -> list[Found]:
+    """The same, the differences' p corrected over all of them that have one."""
+    known = [one.p for one in family if isinstance(one, Difference) and one.p is not None]
+    adjusted = iter(holm(known))
+    return [
+        one if isinstance(one, Refused) or one.p is None else replace(one, p=next(adjusted))
+        for one in family
+    ]
 
 
 def _with_own_interval(one: Difference, own: Sequence[Gain]) -> Difference:

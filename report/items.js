@@ -126,7 +126,14 @@ function row(item) {
 const tone = (verdict) => ({ right: "good", none: "muted", partly: "partly" })[verdict] ?? "bad";
 
 const nameOf = (item) => `${item.benchmark} ${item.id}`;
-const addressOf = (item) => new URLSearchParams({ item: nameOf(item) });
+// Which of the items of one name it is: one that was asked in two ways is two.
+const numAlike = new Map();
+for (const item of data.items) {
+  item.way = (numAlike.get(nameOf(item)) ?? 0) + 1;
+  numAlike.set(nameOf(item), item.way);
+}
+const addressOf = (item) => new URLSearchParams(
+  { item: nameOf(item), ...(item.way > 1 ? { way: item.way } : {}) });
 
 function showItem(item) {
   current = item;
@@ -181,7 +188,7 @@ function remember() {
   const state = new URLSearchParams();
   for (const { name, element } of controls) if (element.value) state.set(name, element.value);
   if (page) state.set("page", page + 1);
-  if (current) state.set("item", nameOf(current));
+  if (current) addressOf(current).forEach((value, name) => state.set(name, value));
   history.replaceState(null, "", `#${state}`);
 }
 
@@ -191,8 +198,8 @@ function recall() {
   filter();
   page = (Number.parseInt(state.get("page"), 10) || 1) - 1;
   showList();
-  const wanted = state.get("item");
-  showItem(data.items.find((item) => nameOf(item) === wanted) ?? matching[0]);
+  const [wanted, way] = [state.get("item"), Number(state.get("way") ?? 1)];
+  showItem(data.items.find((item) => nameOf(item) === wanted && item.way === way) ?? matching[0]);
 }
 
 function apply() {

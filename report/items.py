@@ -266,7 +266,7 @@ def _answer(row: Mapping[str, Any], number: int) -> dict[str, Any]:
         "number": number,
         "note": read_as(row),
         "outcome": printable(row["outcome"][:MAX_WORD]),
-        "tokens": None if pd.isna(row["num_tokens"]) else int(row["num_tokens"]),
+        "tokens": None if _failure(row) or pd.isna(row["num_tokens"]) else int(row["num_tokens"]),
         "truncated": bool(row["truncated"]),
         "text": row["response"],
         "length": row.get("length"),
@@ -278,7 +278,7 @@ def read_as(row: Mapping[Any, Any]) -> str:
 
     Empty where the evaluation, of an older version, does not say.
     """
-    if (failure := row.get("failure")) is not None and not pd.isna(failure):
+    if failure := _failure(row):
         return f"no response: {printable(failure[:MAX_WORD])}"
     if "extracted" not in row:
         return ""
@@ -288,6 +288,12 @@ def read_as(row: Mapping[Any, Any]) -> str:
         return f"found “{printable(cut(found, MAX_WORD))}” in it, which cannot be read"
     judge = "judge" if row.get("judged_by") == "judge" else "rule"
     return f"read as “{printable(cut(found, MAX_WORD))}” by the {judge}"
+
+
+def _failure(row: Mapping[Any, Any]) -> str:
+    """Why an answer did not come; empty where it did, or an older version does not say."""
+    why = row.get("failure")
+    return "" if why is None or pd.isna(why) else str(why)
 
 
 def _shown(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -13,18 +13,22 @@ from report.numbers import figure, percent, percent_tick
 from report.svg import Series, line_chart
 
 NUM_BINS = 5
-COLUMNS = ("mean tokens", "of right ones", "of the others", "truncated", "right if truncated")
+COLUMNS = (
+    *("answers", "mean tokens", "of right ones", "of the others", "truncated"),
+    "right if truncated",
+)
 
 NOTE = (
     "Each bin holds about a fifth of a benchmark’s answers, of all policies together. Hard "
-    "problems take long answers: a fall from bin to bin is no effect of the length alone."
+    "problems take long answers: a fall from bin to bin is no effect of the length alone. An "
+    "answer that did not come has no length, and is in none of these figures."
 )
 
 
 def lengths(evidence: Evidence) -> Section:
     """By benchmark: how long answers are, and the share of right ones by their length."""
     title, anchor = "Length and correctness", "length"
-    answers = evidence.predictions
+    answers = None if evidence.predictions is None else that_came(evidence.predictions)
     if answers is None or answers["num_tokens"].isna().all():
         text = "No predictions tell the length of their answers."
         return Section(title, anchor, (Prose(text, "bad"),))
@@ -35,9 +39,14 @@ def lengths(evidence: Evidence) -> Section:
         rows += [(benchmark, name, *length_cells(of)) for name, of in by_policy.items() if len(of)]
         blocks.append(by_length(benchmark, by_policy))
     table = Table(
-        "Answers by policy", ("benchmark", "policy", *COLUMNS), "llrrrrr", tuple(map(tuple, rows))
+        "Answers by policy", ("benchmark", "policy", *COLUMNS), "llrrrrrr", tuple(map(tuple, rows))
     )
     return Section(title, anchor, (table, *blocks, Prose(NOTE, "muted")))
+
+
+def that_came(answers: pd.DataFrame) -> pd.DataFrame:
+    """Without those that did not come; predictions of older versions do not tell them apart."""
+    return answers[answers["failure"].fillna("") == ""] if "failure" in answers else answers
 
 
 def length_cells(answers: pd.DataFrame) -> tuple[str, ...]:
@@ -46,6 +55,7 @@ def length_cells(answers: pd.DataFrame) -> tuple[str, ...]:
     cut = answers["truncated"]
     means = [answers["num_tokens"], answers["num_tokens"][right], answers["num_tokens"][~right]]
     return (
+        str(len(answers)),
         *(figure(None if of.isna().all() else float(of.mean())) for of in means),
         percent(float(cut.mean())),
         percent(float(right[cut].mean())) if cut.any() else "–",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contracts.scores import Measure, Score
 from report.blocks import Table
 from report.evidence import Evidence
-from report.numbers import interval, percent
+from report.numbers import interval, percent, starred
 
 ABSENT = "–"
 
@@ -15,7 +15,7 @@ def measure_tables(evidence: Evidence) -> tuple[Table, ...]:
     tables = []
     for benchmark in evidence.benchmarks:
         scores = [score for score in evidence.scores if score.benchmark == benchmark]
-        by_policy = {score.policy: _measures(score) for score in scores}
+        by_policy = {starred(score.policy, score): _measures(score) for score in scores}
         names = tuple(dict.fromkeys(name for found in by_policy.values() for name in found))
         if names:
             tables.append(_table(benchmark, names, by_policy))

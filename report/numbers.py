@@ -2,12 +2,19 @@
 
 import math
 
+from contracts.scores import Score
+
 MINUS = "\N{MINUS SIGN}"
 
 
 def percent(value: float) -> str:
     """0.8534 as `85.3 %`."""
     return f"{100 * value:.1f} %"
+
+
+def starred(text: str, *scores: Score) -> str:
+    """A text about scores with a star behind it, where answers to any of them did not come."""
+    return f"{text} *" if any(one.num_failed for one in scores) else text
 
 
 def percent_tick(value: float) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from report.compare import Compared
+from report.compare import Compared, benchmarks_of
+from report.gains import other_verdicts
 from report.items import Browsed
 
 
@@ -27,6 +28,10 @@ def paired_items(runs: Sequence[Compared], page: str) -> Browsed:
     )
     if left_out:
         note += f" Not here are {left_out} that one run alone was asked, or in its own way."
+    for benchmark in benchmarks_of(runs):
+        finals = {run.name: run.evidence.score(benchmark, run.final) for run in runs}
+        if reason := other_verdicts(finals):
+            note += f" The verdicts on {benchmark} cannot be compared: {reason}."
     names = tuple(run.name for run in runs)
     problems = tuple(run.evidence.problems for run in runs)
     return Browsed(f"Items of {len(runs)} runs", page, note, names, rows, problems)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from contracts.scores import Score, Share
+from contracts.scores import Score, Share, unanswered
 from report.blocks import Beside, Block, Cell, Figure, Prose, Section, Table, Tone
 from report.evidence import Evidence
-from report.gains import Difference, gains, stage_gains
+from report.gains import Difference, Found, Refused, gains, stage_gains
 from report.measures import measure_tables
 from report.numbers import (
     figure,
@@ -15,6 +15,7 @@ from report.numbers import (
     percent_tick,
     points,
     points_interval,
+    starred,
 )
 from report.svg import Estimate, Series, change_chart, dot_chart, group_chart, line_chart
 
@@ -37,7 +38,7 @@ def headline(evidence: Evidence) -> Section:
     blocks: tuple[Block, ...] = (
         Prose(_headline_text(found, base, final)),
         Prose(f"{verdict}: {', '.join(earned)}." if earned else f"{verdict}."),
-        _gain_table(f"From {base} to {final}", evidence, found),
+        _gain_table(evidence, found, base, final),
         Prose(
             "Gains are in points of each benchmark’s score on the same problems. Brackets hold the "
             "95 % interval of the mean difference (paired bootstrap over problems, or over groups "
@@ -51,37 +52,34 @@ def headline(evidence: Evidence) -> Section:
     return Section("What came out", "headline", blocks)
 
 
-def _headline_text(found: list[Difference], base: str, final: str) -> str:
-    parts = [
-        f"{one.benchmark} {points(one.value)}"
-        + (
-            f" ({points_interval(one.low, one.high)})"
-            if one.low is not None and one.high is not None
-            else ""
-        )
-        for one in found
-    ]
-    return f"From {base} to {final}, in points: {'; '.join(parts)}."
+def _headline_text(found: Sequence[Found], base: str, final: str) -> str:
+    said = "; ".join(f"{one.benchmark} {_in_words(one)}" for one in found)
+    return f"From {base} to {final}, in points: {said}."
 
 
-def _gain_table(caption: str, evidence: Evidence, found: list[Difference]) -> Table:
+def _in_words(one: Found) -> str:
+    if isinstance(one, Refused):
+        return f"not compared ({one.reason})"
+    has_bounds = one.low is not None and one.high is not None
+    return points(one.value) + (f" ({bounds(one)})" if has_bounds else "")
+
+
+def _gain_table(evidence: Evidence, found: Sequence[Found], base: str, final: str) -> Table:
     rows = []
     for one in found:
-        before = evidence.score(one.benchmark, one.before)
-        after = evidence.score(one.benchmark, one.after)
-        rows.append(
-            (
-                one.benchmark,
-                percent(before.value) if before else "–",
-                percent(after.value) if after else "–",
-                points(one.value),
-                bounds(one),
-                p_value(one.p),
-                Cell(one.verdict, TONES.get(one.verdict, "muted")),
-            )
-        )
+        scores = (evidence.score(one.benchmark, policy) for policy in (base, final))
+        values = (starred(percent(score.value), score) if score else "–" for score in scores)
+        rows.append((one.benchmark, *values, *gain_cells(one)))
     columns = ("benchmark", "before", "after", "gain", "95 % interval", "p (Holm)", "verdict")
-    return Table(caption, columns, "lrrrrrl", tuple(rows))
+    return Table(f"From {base} to {final}", columns, "lrrrrrl", tuple(rows))
+
+
+def gain_cells(one: Found) -> tuple[str | Cell, ...]:
+    """Gain, interval, p and verdict; or no figures, and why."""
+    if isinstance(one, Refused):
+        return ("–", "–", "–", Cell(f"not compared: {one.reason}", "bad"))
+    verdict = Cell(one.verdict, TONES.get(one.verdict, "muted"))
+    return (points(one.value), bounds(one), p_value(one.p), verdict)
 
 
 def bounds(one: Difference) -> str:
@@ -92,33 +90,40 @@ def bounds(one: Difference) -> str:
 
 
 def _stage_table(
-    benchmarks: tuple[str, ...], by_stage: dict[str, list[Difference]], places: dict[str, Cell]
+    benchmarks: tuple[str, ...], by_stage: Mapping[str, Sequence[Found]], places: dict[str, Cell]
 ) -> Table:
     rows = []
     for policy, family in by_stage.items():
         by_benchmark = {one.benchmark: one for one in family}
         cells: list[str | Cell] = [policy]
-        for benchmark in benchmarks:
-            one = by_benchmark.get(benchmark)
-            text = (
-                "–" if one is None else f"{points(one.value)} [{bounds(one)}], p {p_value(one.p)}"
-            )
-            cells.append(Cell(text, TONES.get(one.verdict, "plain") if one else "muted"))
+        cells += [_stage_cell(by_benchmark.get(benchmark)) for benchmark in benchmarks]
         rows.append((*cells, places[policy]))
     columns = ("stage", *benchmarks, "earned its place")
     caption = "Each stage against the policy evaluated before it"
     return Table(caption, columns, "l" + "r" * len(benchmarks) + "l", tuple(rows))
 
 
-def _place(family: list[Difference]) -> Cell:
-    up = [one.benchmark for one in family if one.verdict == "up"]
-    down = [one.benchmark for one in family if one.verdict == "down"]
+def _stage_cell(one: Found | None) -> Cell:
+    if one is None:
+        return Cell("–", "muted")
+    if isinstance(one, Refused):
+        return Cell("not compared", "bad")  # the section of the scores says why
+    text = f"{points(one.value)} [{bounds(one)}], p {p_value(one.p)}"
+    return Cell(text, TONES.get(one.verdict, "plain"))
+
+
+def _place(family: Sequence[Found]) -> Cell:
+    known = [one for one in family if isinstance(one, Difference)]
+    up = [one.benchmark for one in known if one.verdict == "up"]
+    down = [one.benchmark for one in known if one.verdict == "down"]
     loss = f", but lost on {', '.join(down)}" if down else ""
     if up:
         return Cell(f"yes, on {', '.join(up)}{loss}", "good")
     if down:
         return Cell(f"no, it lost on {', '.join(down)}", "bad")
-    if any(one.low is None for one in family) or not family:
+    if len(known) < len(family):
+        return Cell("cannot be told: answers did not come", "bad")
+    if any(one.low is None for one in known) or not known:
         return Cell("cannot be told: no intervals", "muted")
     return Cell("not shown", "muted")
 
@@ -129,9 +134,9 @@ def accuracy(evidence: Evidence) -> Section:
     by_benchmark: dict[str, list[Estimate]] = {}
     for benchmark in evidence.benchmarks:
         scores = [score for score in evidence.scores if score.benchmark == benchmark]
-        rows = [Estimate(one.policy, one.value, one.low, one.high) for one in scores]
+        rows = [estimate(one.policy, one) for one in scores]
         metric = ", ".join(dict.fromkeys(one.metric for one in scores))
-        told = "; ".join(f"{row.name} {percent(row.value)}" for row in rows)
+        told = "; ".join(f"{row.name} {percent(row.value)}{row.mark}" for row in rows)
         description = f"{metric} with 95 % intervals. {told}. The dashed line is the first policy."
         title = f"{benchmark}: {metric} after each stage"
         svg = dot_chart(title, description, rows, write=percent_tick)
@@ -141,6 +146,7 @@ def accuracy(evidence: Evidence) -> Section:
         text = "There are no scores."
         return Section("Accuracy after each stage", "accuracy", (Prose(text, "bad"),))
     blocks: list[Block] = [
+        *(Prose(f"* {sentence}", "bad") for sentence in unanswered(evidence.scores)),
         *overview(by_benchmark),
         *figures,
         *_score_tables(evidence),
@@ -150,20 +156,25 @@ def accuracy(evidence: Evidence) -> Section:
     return Section("Accuracy after each stage", "accuracy", tuple(blocks))
 
 
+def estimate(name: str, score: Score) -> Estimate:
+    """A score as the charts draw it, by any name."""
+    return Estimate(name, score.value, score.low, score.high, starred("", score))
+
+
 def overview(by_benchmark: Mapping[str, Sequence[Estimate]]) -> list[Block]:
     """One picture of all benchmarks with their intervals, where there is more than one."""
     if len(by_benchmark) < 2:
         return []
     title = "All benchmarks, with 95 % intervals"
     told = "; ".join(
-        f"{benchmark}: {', '.join(f'{row.name} {percent(row.value)}' for row in rows)}"
+        f"{benchmark}: {', '.join(f'{row.name} {percent(row.value)}{row.mark}' for row in rows)}"
         for benchmark, rows in by_benchmark.items()
     )
     svg = group_chart(title, told, list(by_benchmark.items()), write=percent_tick)
     names = dict.fromkeys(row.name for rows in by_benchmark.values() for row in rows)
     rows = []
     for benchmark, estimates in by_benchmark.items():
-        values = {one.name: percent(one.value) for one in estimates}
+        values = {one.name: f"{percent(one.value)}{one.mark}" for one in estimates}
         rows.append((benchmark, *(values.get(name, "–") for name in names)))
     table = Table("All benchmarks", ("benchmark", *names), "l" + "r" * len(names), tuple(rows))
     return [Beside(Figure(title, f"{told}.", svg), table)]
@@ -192,7 +203,7 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
             one.benchmark,
             one.policy,
             one.metric,
-            percent(one.value),
+            starred(percent(one.value), one),
             interval(one.low, one.high),
             one.n,
             percent(one.reading) if one.reading is not None else "–",
@@ -249,7 +260,7 @@ def _by_level(benchmark: str, scores: list[Score]) -> list[Block]:
     ends = list({one.policy: one for one in (scores[0], scores[-1])}.values())
     series = [
         Series(
-            one.policy,
+            starred(one.policy, one),
             tuple(
                 (float(key), one.by_level[key].value)
                 for key in keys
@@ -263,7 +274,7 @@ def _by_level(benchmark: str, scores: list[Score]) -> list[Block]:
     svg = line_chart(
         title, description, series, x_name="level", write=percent_tick, y_range=(0.0, 1.0)
     )
-    levels = {one.policy: one.by_level for one in scores}
+    levels = {starred(one.policy, one): one.by_level for one in scores}
     table = split_table(f"{benchmark} by level", "level", keys, levels)
     return [Beside(Figure(title, description, svg), table)]
 
@@ -272,7 +283,7 @@ def _by_family(benchmark: str, scores: list[Score]) -> list[Block]:
     keys = sorted({key for one in scores for key in one.by_family})
     if not keys:
         return [Prose(f"{benchmark}: no accuracies by family.", "muted")]
-    families = {one.policy: one.by_family for one in scores}
+    families = {starred(one.policy, one): one.by_family for one in scores}
     table = split_table(f"{benchmark} by family", "family", keys, families)
     first, last = scores[0], scores[-1]
     if first is last:
@@ -282,7 +293,8 @@ def _by_family(benchmark: str, scores: list[Score]) -> list[Block]:
         for key in keys
         if key in first.by_family and key in last.by_family
     ]
-    title = f"{benchmark}: accuracy by family, {first.policy} to {last.policy}"
+    names = [starred(one.policy, one) for one in (first, last)]
+    title = f"{benchmark}: accuracy by family, {' to '.join(names)}"
     description = f"Hollow dots are {first.policy}, filled dots and the figures {last.policy}."
     svg = change_chart(title, description, rows, write=percent_tick)
     return [Beside(Figure(title, description, svg), table)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from contracts.scores import Score, unanswered
 from report.blocks import Prose, Section, Table
-from report.numbers import interval, percent
+from report.numbers import interval, percent, starred
 from report.write_markdown import markdown_section
 
 PLOT_WIDTH = 41  # characters from 0 to 100 %
@@ -27,7 +27,7 @@ def score_page(scores: Sequence[Score]) -> str:
             tuple(
                 (
                     one.policy,
-                    percent(one.value) + (" *" if one.num_failed else ""),
+                    starred(percent(one.value), one),
                     interval(one.low, one.high),
                     one.n,
                     plot(one.value, one.low, one.high),

@@ -7,7 +7,7 @@ seeds: mean +- t(0.975, n - 1) s / sqrt(n), s being the sample standard deviatio
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
@@ -19,7 +19,7 @@ from contracts.errors import DataError
 from contracts.scores import Score, Scores
 from report.blocks import Block, Cell, Prose, Section, Table
 from report.evidence import read_scores
-from report.gains import incomplete
+from report.gains import incomplete, other_verdicts
 from report.numbers import percent, points
 from report.write_markdown import markdown_section
 
@@ -60,6 +60,8 @@ def seeds_table(folders: Sequence[Path]) -> str:
         if len(seeds) > 1
         else "One seed only: there is no interval over seeds."
     )
+    if not any(_say_who_judged(seed.values()) for seed in seeds):
+        note += " By which code and rules the answers were judged these files do not say."
     blocks: tuple[Block, ...] = (*(one for one in tables if one.rows), Prose(note))
     return markdown_section(Section(f"Over {len(seeds)} seed(s)", "seeds", blocks))
 
@@ -102,14 +104,20 @@ def _gains(seeds: list[Seed]) -> Table:
 
 
 def _lacking(seeds: list[Seed], benchmark: str, policies: Sequence[str]) -> Cell | None:
-    """What stands in place of a mean where a seed did not score a policy in full."""
+    """What stands in place of a mean of seeds that were not scored in full, or not alike."""
     names = {
         f"{policy} of folder {number}": seed[benchmark, policy]
         for number, seed in enumerate(seeds, start=1)
         for policy in policies
     }
-    reason = incomplete(names)
-    return Cell(f"not in full: {reason}", "bad") if reason else None
+    if reason := incomplete(names):
+        return Cell(f"no mean: {reason}", "bad")
+    reason = other_verdicts(names) if _say_who_judged(names.values()) else None
+    return Cell(f"no mean: {reason}", "bad") if reason else None
+
+
+def _say_who_judged(scores: Iterable[Score]) -> bool:
+    return any(one.verdicts or one.judge for one in scores)
 
 
 def _policies(seeds: list[Seed]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from contracts.scores import Score
 from report.blocks import Block, Cell, Prose, Section, Table
 from report.curves import RL_CURVES, SFT_CURVES, curve
 from report.evidence import Evidence
+from report.numbers import starred
 from report.provenance import TONES
 from report.results import level_order, split_table
 
@@ -24,7 +25,7 @@ def breakdown(finals: Mapping[str, Mapping[str, Score]]) -> Section:
     blocks: list[Block] = []
     for benchmark, scores in finals.items():
         for name, field in SPLITS.items():
-            splits = {run: getattr(score, field) for run, score in scores.items()}
+            splits = {starred(run, one): getattr(one, field) for run, one in scores.items()}
             keys = sorted({key for split in splits.values() for key in split}, key=level_order)
             if keys:
                 caption = f"{benchmark} by {name}: final policies"

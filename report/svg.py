@@ -27,12 +27,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One named value with its 95 % interval, in data units."""
+    """One named value with its 95 % interval, in data units, and a mark behind its figure."""
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
+    mark: str = ""
 
 
 def element(tag: str, *children: str, text: str | None = None, **attributes: object) -> str:
@@ -157,7 +158,7 @@ def dot_chart(
                 )
             )
         parts.append(element("circle", cx=across(row.value), cy=y, r=5, class_=f"dot {colour}"))
-        parts.append(label(right + 14, y + 4, write(row.value)))
+        parts.append(label(right + 14, y + 4, write(row.value) + row.mark))
     return drawing(width, height, title, description, *parts)
 
 
@@ -195,7 +196,7 @@ def group_chart(
                 low, high, class_ = across(row.low), across(row.high), f"whisker {colour}"
                 parts.append(element("line", x1=low, x2=high, y1=y, y2=y, class_=class_))
             parts.append(element("circle", cx=across(row.value), cy=y, r=4, class_=f"dot {colour}"))
-            parts.append(label(right + 14, y + 4, write(row.value), class_="tick"))
+            parts.append(label(right + 14, y + 4, write(row.value) + row.mark, class_="tick"))
             y += 14
         y += 12
     return drawing(width, height, title, description, *parts)

@@ -31,6 +31,9 @@ ANSWERING = ("training.rollout.engine", "training.sampling.lots", "training.samp
 ASKING_AN_ENDPOINT = ("training.rollout.http_engine", "training.sampling.schema")
 # What compares answers with references.
 VERIFYING = ("training.answers", "training.sampling.verdicts")
+# What makes an evaluation's verdicts, by rules and with a judge; how they are summed up is another
+# matter: who compares two evaluations sums both up anew.
+VERDICTS, SUMMED_UP = "training.evaluation.asking", "training.evaluation.scores"
 # What makes an evaluation's prompts of the benchmarks' rows,
 # and what finds the answers to them.
 PROMPTS = tuple(f"training.evaluation.{name}" for name in ("registry", "requests", "parts"))
@@ -68,6 +71,11 @@ def answering_modules(engine: str | None, root: Path = PROJECT_ROOT) -> dict[str
 def verifying_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
     """As `stage_modules`, of what decides curation's verdicts."""
     return module_closure(VERIFYING, root, without=set(CHOSEN_ENGINES.values()))
+
+
+def verdict_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """As `stage_modules`, of what decides an evaluation's verdicts, the items' rules apart."""
+    return module_closure([VERDICTS], root, without={SUMMED_UP})
 
 
 def prompt_modules(root: Path = PROJECT_ROOT) -> dict[str, str]:

@@ -22,6 +22,7 @@ from tasks.closure import (
     outside_modules,
     shard_modules,
     stage_modules,
+    verdict_modules,
 )
 from training.recipe.curation import GRADER, own_steps
 from training.recipe.effects import QUESTIONS, result_fields
@@ -133,6 +134,11 @@ def counts_verdicts(
     if before is None or before.recipe.get("answers") != now.recipe["answers"]:
         return False
     return {name: before.modules.get(name) for name in verifying} == verifying
+
+
+def verdicts_digest() -> str:
+    """Of the code that judges an evaluation's answers: its scores name it, for who compares."""
+    return _digest(verdict_modules())
 
 
 def asked_fields(recipe: Recipe, benchmark: BenchmarkRecipe) -> dict[str, Any]:

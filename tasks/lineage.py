@@ -15,11 +15,13 @@ from pydantic import BaseModel
 from contracts.artifact import Artifact
 from contracts.errors import StoreError
 from contracts.run_record import RunRecord
+from contracts.scores import unanswered
 from contracts.secrets import without_secrets
 from contracts.texts import one_line
 from infra.manifest import Manifest
 from infra.store import Store
 from report.evidence import read_scores
+from report.numbers import starred
 from tasks.keys import name_key
 from training.records import PROBLEM_FEATURES
 
@@ -129,12 +131,15 @@ def _remarks(path: Path) -> Iterator[str]:
 
 
 def _scores(path: Path) -> Iterator[str]:
-    for score in read_scores(path).scores:
+    scores = read_scores(path).scores
+    for score in scores:
         about = f"{score.benchmark}, {score.metric} of {score.policy}"
         bounds = [
             "unknown" if bound is None else f"{bound:.4f}" for bound in (score.low, score.high)
         ]
-        yield f"{about}: {score.value:.4f} [{', '.join(bounds)}], n = {score.n}"
+        value = starred(f"{score.value:.4f}", score)
+        yield f"{about}: {value} [{', '.join(bounds)}], n = {score.n}"
+    yield from (f"* {sentence}" for sentence in unanswered(scores))
 
 
 def _rows(path: Path) -> Iterator[str]:

@@ -52,6 +52,7 @@ def run(job: Job) -> None:
             replies=kept[REPLIES],
             save=job.checkpoints,
             resume=job.resume,
+            verdict_code=job.verdict_code,
         )
     else:
         _train(recipe, job)

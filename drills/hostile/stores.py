@@ -101,6 +101,7 @@ def _results() -> dict[str, Any]:
     """As the stages write them."""
     score = {"policy": "base", "benchmark": "b", "metric": "accuracy", "value": 0.5, "low": 0.4}
     score |= {"high": 0.6, "num_problems": 9, "by_level": {"1": {"value": 0.5, "n": 2}}}
+    score |= {"verdicts": {"code": "c" * 64, "rules": "d" * 64}}
     gain = {"policy": "rl", "over": "base", "benchmark": "b", "points": 1.0}
     gain |= {"low_points": 0.0, "high_points": 2.0}
     curated = {"num_problems": 3, "shortfall": 0, "by_family": {"a": 3}, "by_level": {"1": 3}}

@@ -51,7 +51,7 @@ def asked(tmp_path: Path, nodes: int = 1, **code: object) -> str:
     )
     return NodesTask(
         placement=placement,
-        job=new_job("cold_start", {}, {}, tmp_path / "driver"),
+        job=new_job("cold_start", {}, {}, tmp_path / "driver", verdict_code="c" * 64),
         recipe="{}",
         run="able-ant",
         inputs={},
@@ -88,6 +88,7 @@ def test_a_node_that_is_closed_leaves_nothing_however_often(home, tmp_path):
     node = Node(0, asked(tmp_path))
     assert [node.open(), node.prepare()] == ["", ""]
     assert list(home.glob("work/able-ant/cold_start-node-0-*/recipe.json"))
+    assert node._job.verdict_code == "c" * 64  # an evaluation there names its code, too
     for _ in range(2):
         node.close()
         assert not list(home.glob("work/able-ant/*-node-*"))

@@ -22,6 +22,7 @@ from training.tables import write_rows
 POLICIES = ("base", "cold_start", "multimodal_rl", "text_rl")
 BENCHMARKS = {"pocket_text": "chain", "pocket_multimodal": "bars"}
 NUM_PROBLEMS = 100
+VERDICTS = {"code": "c" * 64, "rules": "d" * 64}
 # Right answers of 100, per benchmark and policy: text 20 -> 70 -> 72 -> 90, multimodal 30 -> 55.
 RIGHT = {"pocket_text": (20, 70, 72, 90), "pocket_multimodal": (30, 28, 54, 55)}
 
@@ -270,5 +271,6 @@ def _score(benchmark: str, policy: str, rows: list[dict[str, Any]]) -> dict[str,
         "mean_tokens": 24.0,
         "by_level": split("level"),
         "by_family": split("family"),
+        "verdicts": VERDICTS,
         "reading": 0.93 if benchmark == "pocket_multimodal" else None,
     }

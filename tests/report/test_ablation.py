@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from contracts.run_record import RunRecord
-from contracts.scores import Score
+from contracts.scores import Score, Verdicts
 from report.ablation import Cost, Trained, cost_of, summarize
 from report.ablation_page import document
 from report.evidence import Evidence
@@ -59,6 +59,7 @@ def trained(grid: Grid, name: str, seed: int, right: int, of: int = 20) -> Train
         metric="accuracy",
         value=right / of,
         num_problems=of,
+        verdicts=Verdicts(code="c" * 64, rules="d" * 64),
     )
     steps = {
         "cold_start": ({"step": 1.0} | FINE_TUNING,),
@@ -150,7 +151,17 @@ def test_what_a_seed_did_not_score_in_full_is_named_and_in_no_mean(grid, runs):
         ("cs+rl", "cs", reason),
     ]
     page = markdown_page(document(result, title="Ablation", subtitle="Of a test."))
-    assert f"not in full: {reason}" in page and f"not compared: {reason}" in page
+    assert f"no mean: {reason}" in page and f"not compared: {reason}" in page
+
+
+def test_what_was_judged_by_other_code_is_in_no_mean_and_no_gain(grid, runs):
+    (score,) = runs[4].evidence.scores
+    other = score.model_copy(update={"verdicts": Verdicts(code="e" * 64, rules="d" * 64)})
+    runs[4] = replace(runs[4], evidence=replace(runs[4].evidence, scores=(other,)))
+    result = summarize(grid, runs, {})
+    assert [one.arm for one in result.accuracies] == ["cs"] and result.comparisons == ()
+    assert all(one.reason.startswith("judged by other code: ") for one in result.incomplete)
+    assert [one.over for one in result.incomplete] == [None, "cs"]
 
 
 def test_a_benchmark_that_one_seed_lacks_is_named_and_in_no_mean(grid, runs):

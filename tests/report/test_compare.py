@@ -188,6 +188,41 @@ def test_another_metric_is_refused_in_words(pair) -> None:
     assert Refused("pocket_text", reason) in run_gains(first, _again(other, folder))
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"judge": "q, prompt v1"}, "another judge: first by none, other by q, prompt v1"),
+        (
+            {"verdicts": {"code": "e" * 64, "rules": "d" * 64}},
+            "judged by other code: evaluate first and other again",
+        ),
+        (
+            {"verdicts": {"code": "c" * 64, "rules": "e" * 64}},
+            "judged by other rules: tolerance, decimals, unit, choices or `accept_rounded`",
+        ),
+        # Of older versions, and of an evaluation that nobody told.
+        (
+            {"verdicts": None},
+            "by which code other was judged is unknown: evaluate it again",
+        ),
+        (
+            {"verdicts": {"rules": "d" * 64}},
+            "by which code other was judged is unknown: evaluate it again",
+        ),
+    ],
+)
+def test_other_verdicts_are_refused_in_words(pair, change, reason) -> None:
+    """The same answers, but the second run's judge, its code or its rules found others right."""
+    first, other, folder = pair
+    scores = json.loads((folder / "scores.json").read_text())
+    scores["scores"] = [one | change for one in scores["scores"]]
+    (folder / "scores.json").write_text(json.dumps(scores))
+    runs = [first, _again(other, folder)]
+    assert run_gains(*runs) == [Refused(name, reason) for name in first.evidence.benchmarks]
+    assert f"not compared: {reason}" in compare(runs)
+    assert f"pocket_text cannot be compared: {reason}." in paired_items(runs, "x.html").note
+
+
 def test_questions_without_a_response_are_refused_in_words(pair) -> None:
     first, other, folder = pair
     scores = json.loads((folder / "scores.json").read_text())
@@ -197,6 +232,12 @@ def test_questions_without_a_response_are_refused_in_words(pair) -> None:
     other = _again(other, folder)
     reason = "answers that did not come: other lacks 3"
     assert run_gains(first, other) == [Refused(name, reason) for name in first.evidence.benchmarks]
+    html = compare([first, other])
+    for policy, value in (("multimodal_rl", "72.0 % *"), ("base", "20.0 % *")):
+        assert f'>other</td><td class="plain">{policy}</td>' in html and f">{value}</td>" in html
+    assert "first 90.0 %; other 72.0 % *" in html and ">72 % *</text>" in html
+    assert '<th scope="col" class="number">other *</th>' in html
+    assert "* other: base on pocket_text: 3 answer(s) did not come (" in html
 
 
 def test_splits_curves_gates_and_the_paper_stand_side_by_side(pair) -> None:

@@ -313,6 +313,16 @@ def test_the_browser_filters_and_shows_what_the_address_asks_for(
         ("benchmark=none", 200),
     ):
         assert part(opened(page, address), "count") == f"{count} of 200 items", address
+    # Asked in two ways, with two references, it is two items, each with an address.
+    alike = "pocket_text/7"
+    edit(made_up_run, lambda rows: pd.concat([rows, rows[rows["problem_id"] == alike]]))
+    edit(
+        made_up_run, lambda rows: rows.assign(answer=rows["answer"].where(~rows.duplicated(), "?"))
+    )
+    write(made_up_run)
+    document = opened(page, "item=pocket_text+pocket_text%2F7&way=2")
+    assert "<strong>?</strong>" in part(document, "item")
+    assert part(document, "count") == "201 of 201 items"
 
 
 @needs_chromium

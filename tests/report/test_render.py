@@ -16,7 +16,7 @@ from scipy.stats import binom
 from contracts.run_record import GateDecision
 from report import render as render_evidence
 from report.evidence import gather
-from report.gains import Difference, corrected, gains
+from report.gains import Difference, Refused, corrected, gains
 from report.samples import choose
 from tests.report.page import Page
 
@@ -197,7 +197,8 @@ def test_questions_without_a_response_are_no_loss(made_up_run, lacking) -> None:
     run, folders = made_up_run
     _edit_score(folders["evaluate"], "pocket_text", "text_rl", **lacking)
     texts, pictures = gains(gather(run, folders), "multimodal_rl", "text_rl")
-    assert (texts.verdict, texts.p) == ("no interval", None) and pictures.verdict == "not shown"
+    reason = "answers that did not come: text_rl lacks 3"
+    assert texts == Refused("pocket_text", reason) and pictures.verdict == "not shown"
     assert "text_rl on pocket_text: 3 answer(s) did not come" in render(run, folders).html
 
 

@@ -71,10 +71,24 @@ def test_what_a_seed_did_not_score_in_full_is_named_and_in_no_mean(tmp_path: Pat
     scores["scores"][1]["failures"] = {"time-out": 4}
     path.write_text(json.dumps(scores))
     table = seeds_table(folders)
-    said = "not in full: answers that did not come: cold_start of folder 2 lacks 4"
+    said = "no mean: answers that did not come: cold_start of folder 2 lacks 4"
     assert f"| pocket_text | 50.0 % ± 0.0 | {said} |" in table
     assert f"| pocket_text | {said} | {said} |" in table
     assert "70.0 %" not in table and "+20.0" not in table
+
+
+def test_seeds_that_were_judged_by_different_code_have_no_mean(tmp_path: Path) -> None:
+    folders = [_folder(tmp_path, name, {"base": 0.5, "cold_start": 0.7}) for name in "12"]
+    assert "these files do not say" in seeds_table(folders)  # of older versions
+    for folder, code in zip(folders, "ab", strict=True):
+        scores = json.loads((folder / "scores.json").read_text())
+        for one in scores["scores"]:
+            one["verdicts"] = {"code": code * 64, "rules": "d" * 64}
+        (folder / "scores.json").write_text(json.dumps(scores))
+    table = seeds_table(folders)
+    assert "no mean: judged by other code: evaluate base of folder 1 and" in table
+    assert "70.0 %" not in table and "+20.0" not in table and "do not say" not in table
+    assert "| 50.0 % | 70.0 % |" in seeds_table(folders[:1])
 
 
 def test_one_seed_claims_no_interval(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tasks.closure import (
     prompt_modules,
     stage_modules,
     syntax_digest,
+    verdict_modules,
     written_modules,
 )
 from training.evaluation.parts import Questions
@@ -80,6 +81,17 @@ def test_no_rule_is_among_what_decides_an_answer(engine):
 def test_what_makes_prompts_and_finds_their_answers_is_among_what_decides_them(function, copy):
     append(copy, function.__module__, "\nCHANGED = 1\n")
     assert prompt_modules(copy) != prompt_modules()
+
+
+def test_what_judges_answers_is_in_the_digest_of_verdicts_and_what_sums_them_up_is_not():
+    found = verdict_modules()
+    own = {f"training.evaluation.{name}" for name in ("verdicts", "choices", "phrases", "judge")}
+    assert own <= found.keys() and "training.evaluation.quantities" in found
+    assert [name for name in found if name.startswith("training.answers.")]
+    summed_up = ("scores", "metrics", "intervals", "paired", "summary")
+    assert not found.keys() & {f"training.evaluation.{name}" for name in summed_up}
+    # Whatever of it is edited makes an evaluation anew.
+    assert found.items() <= stage_modules("evaluate", "transformers").items()
 
 
 def test_how_answers_and_replies_are_written_down_is_in_their_keys(copy):

@@ -14,6 +14,7 @@ from prefect.states import Completed
 from contracts.artifact import Artifact
 from contracts.request import StageRequest
 from drills.disturbed import Watcher
+from report.evidence import read_scores
 from tasks import keys, parts, pools
 from tasks.keys import Reuse, ingredients, input_digests, stage_key
 from tasks.make import make_artifact
@@ -120,6 +121,9 @@ def test_another_benchmark_or_checkpoint_asks_only_what_is_new(machine, endpoint
     assert (
         machine.scores(both)["base", "pocket_text"] == machine.scores(first)["base", "pocket_text"]
     )
+    found = read_scores(machine.store.fetch(both) / "scores.json").scores
+    assert {one.verdicts.code for one in found} == {keys.verdicts_digest()}
+    assert len({one.verdicts.rules for one in found}) == 2
     assert set(machine.scores(all_four)) == {
         (policy, benchmark)
         for policy in ("base", "later")

@@ -66,7 +66,7 @@ class EndpointClient:
         seed: Of the jitter between tries; it changes no answer.
 
     Raises:
-        SettingsError: The variable of the key is not set.
+        SettingsError: The variable of the key is not set, or holds no key.
     """
 
     def __init__(self, endpoint: EndpointRecipe, connection: ConnectionRecipe, seed: int) -> None:
@@ -230,7 +230,7 @@ def require_key(connection: ConnectionRecipe) -> str | None:
     """The key of an endpoint; None where it needs none.
 
     Raises:
-        SettingsError: The variable that the recipe names is not set.
+        SettingsError: The variable that the recipe names is not set, or holds no key.
     """
     name = connection.key_variable
     if name is None:
@@ -241,6 +241,13 @@ def require_key(connection: ConnectionRecipe) -> str | None:
             where=f"environment variable {name}, named by `key_variable` in the recipe",
             rule="an endpoint's key comes from the environment of the process that runs the flow",
             fix=f"set {name} where `make up` is run, then make down and make up",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError(
+            f"The environment variable {name} holds what cannot be sent as a key.",
+            where=f"environment variable {name}, named by `key_variable` in the recipe",
+            rule="a key is of printable ASCII characters, on one line",
+            fix=f"set {name} to the key alone, then make down and make up",
         )
     return key
 
@@ -258,7 +265,7 @@ def _retry_after(value: str | None) -> float | None:
         return float(value.strip()[:9])
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year, an hour or a zone beyond all bounds
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - datetime.now(UTC)).total_seconds())

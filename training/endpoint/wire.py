@@ -18,6 +18,12 @@ _MEDIA_TYPES = (
     (b"RIFF", "image/webp"),
 )
 MAX_TOKENS = 2**24  # of an answer or a prompt; an endpoint may say anything
+_MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+# As versions of models are dated: 2026-11-28, 20261128, 261128, 1128 and 2611.
+_DATE = (
+    rf"(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|(?:20)?[0-9]{{2}}{_MONTH}{_DAY}|{_MONTH}{_DAY}"
+    rf"|[0-9]{{2}}{_MONTH})"
+)
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -148,9 +154,9 @@ def read_models(data: bytes) -> list[str]:
 def is_same_model(asked: str, answered: str) -> bool:
     """Whether the model that answered is the one that was asked, which may be an alias of a date.
 
-    `name-2026-11-28` answers for `name`.
+    `name-2026-11-28` answers for `name`; `name-72` is another model.
     """
-    return answered == asked or re.fullmatch(rf"{re.escape(asked)}-\d[\d-]*", answered) is not None
+    return answered == asked or re.fullmatch(rf"{re.escape(asked)}-{_DATE}", answered) is not None
 
 
 def _parsed(shape: type[Shape], data: bytes) -> Shape:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from contracts.errors import InputError
+from contracts.scores import Verdicts
 from training.answers import Verifier
 from training.evaluation.asking import (
     Answered,
@@ -21,6 +22,7 @@ from training.evaluation.parts import ANSWERS, REPLIES, Place, Questions, read_p
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.requests import requests_of
 from training.evaluation.summary import write_scores
+from training.evaluation.verdicts import rules_digest
 from training.model.policy import load_policy
 from training.recipe.endpoint import EndpointRecipe, JudgeRecipe
 from training.recipe.lengths import no_room
@@ -53,6 +55,7 @@ def evaluate(
     replies: Mapping[Pair, Path] | None = None,
     save: Path | None = None,
     resume: Path | None = None,
+    verdict_code: str | None = None,
 ) -> None:
     """Writes `predictions.parquet`, `scores.json`, `problems.parquet`, and `metrics.jsonl`.
 
@@ -77,6 +80,7 @@ def evaluate(
         replies: What a judge said of these: folders with `replies.parquet`.
         save: Where chunks of responses are left while it runs; None saves none.
         resume: A folder with the chunks of earlier attempts.
+        verdict_code: Digest of the code that judges, for the scores; None leaves it unknown.
 
     Raises:
         RecipeError: A benchmark is unknown, or the responses leave no room for any prompt.
@@ -129,7 +133,14 @@ def evaluate(
             with notice if save is not None else nullcontext():
                 found = _opinions(rows, said, verifier)
             predictions = {pair: predictions_of(pair, rows[pair], found[pair]) for pair in asked}
-            write_scores(predictions, recipe, output)
+            verdicts = {
+                name: Verdicts(
+                    code=verdict_code,
+                    rules=rules_digest(items, accept_rounded=recipe.answers.accept_rounded),
+                )
+                for name, items in benchmarks.items()
+            }
+            write_scores(predictions, verdicts, recipe, output)
             every = [item.problem for items in benchmarks.values() for item in items]
             write_problems(every, output / "problems.parquet")  # for the report
 

@@ -49,6 +49,7 @@ def score_of(
         )
     is_mean = how.values is accuracy
     kept = scored(predictions)
+    came = [row for row in predictions if not row["failure"]]  # what did not has no length
     share = _mean([is_right(row) for row in predictions])
     readings = [row["reading_right"] for row in predictions if row["reading_right"] is not None]
     return Score(
@@ -66,8 +67,8 @@ def score_of(
         outcomes={
             str(k): n for k, n in count_outcomes([row["outcome"] for row in predictions]).items()
         },
-        truncated=_mean([row["truncated"] for row in predictions]),
-        mean_tokens=_mean([row["num_tokens"] for row in predictions]),
+        truncated=_mean([row["truncated"] for row in came]) if came else None,
+        mean_tokens=_mean([row["num_tokens"] for row in came]) if came else None,
         by_level=_shares(kept, lambda row: row["level"]),
         by_family=_shares(kept, lambda row: row["family"]),
         by_part=_shares(kept, lambda row: row["part"]),

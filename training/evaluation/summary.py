@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contracts.scores import Gain, Scores
+from contracts.scores import Gain, Scores, Verdicts
 from training.evaluation.asking import Pair
 from training.evaluation.prediction import Prediction, write_predictions
 from training.evaluation.registry import metric_of
@@ -15,8 +15,17 @@ from training.recipe.recipe import Recipe
 Predictions = Mapping[Pair, Sequence[Prediction]]
 
 
-def write_scores(predictions: Predictions, recipe: Recipe, output: Path) -> None:
-    """Writes the results, of predictions by policy and benchmark, the base first."""
+def write_scores(
+    predictions: Predictions, verdicts: Mapping[str, Verdicts], recipe: Recipe, output: Path
+) -> None:
+    """Writes the results.
+
+    Args:
+        predictions: By policy and benchmark, the base first.
+        verdicts: How each benchmark's answers were judged.
+        recipe: The run's recipe.
+        output: The folder to write to.
+    """
     metrics = {each.name: metric_of(each) for each in recipe.evaluation.benchmarks}
     kinds = {each.name: each.kind for each in recipe.evaluation.benchmarks}
     judge = recipe.evaluation.judge
@@ -24,7 +33,7 @@ def write_scores(predictions: Predictions, recipe: Recipe, output: Path) -> None
     scores = [
         score_of(
             rows, metrics[benchmark], generator_of(recipe.seed, benchmark), name, kinds[benchmark]
-        )
+        ).model_copy(update={"verdicts": verdicts[benchmark]})
         for (_, benchmark), rows in predictions.items()
     ]
     gains = gains_over_base(predictions, metrics, recipe.seed)

@@ -5,6 +5,7 @@ The answer is the content of the last `\boxed{}`; where no box was written, what
 of a response.
 """
 
+import hashlib
 import json
 import re
 import sys
@@ -23,7 +24,7 @@ from training.evaluation.choices import (
     read_letters,
     same_choice,
 )
-from training.evaluation.items import Rule, RuleKind
+from training.evaluation.items import Item, Rule, RuleKind
 from training.evaluation.phrases import answer_said
 from training.evaluation.quantities import read_list, read_quantity, reads, value_in
 
@@ -40,6 +41,18 @@ def extract(response: str, rule: Rule) -> str | None:
         return extract_labelled(response) if rule.kind in ALGEBRA else extract_boxed(response)
     letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
     return answer_said(response, (*rule.choices, rule.answer), letters)
+
+
+def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
+    """SHA-256, in hex, of how each item is judged, whatever their order.
+
+    Args:
+        items: What a benchmark asks.
+        accept_rounded: What the recipe says of rounded numbers; only algebra heeds it.
+    """
+    rules = sorted((item.problem["id"], item.rule.to_json()) for item in items)
+    rounded = accept_rounded and any(item.rule.kind in ALGEBRA for item in items)
+    return hashlib.sha256(json.dumps([rules, rounded]).encode()).hexdigest()
 
 
 def is_boxed(response: str, kind: RuleKind) -> bool:

@@ -110,9 +110,11 @@ class HttpEngine:
                         )
                     )
                     # Of each, or asyncio complains of those that nobody looked at.
-                    if errors := [error for task in done if (error := task.exception())]:
-                        raise errors[0]
-                    yield _known([task.result() for task in done], held)
+                    errors = {task: error for task in done if (error := task.exception())}
+                    # First what was answered, which is kept.
+                    yield _known([task.result() for task in done if task not in errors], held)
+                    if errors:
+                        raise next(iter(errors.values()))
                     for settings in [one for one, own in held.items() if len(own) >= MAX_REFUSED]:
                         yield runner.run(self._decided(client, settings, held.pop(settings)))
             finally:

@@ -99,9 +99,14 @@ def read_chunks(folders: Iterable[Path], columns: Sequence[str] | None = None) -
         for request, own in _by_request(pq.read_table(path, columns=wanted)).items():
             rows = own if is_verified else [{**row, "outcome": None} for row in own]
             before = found.get(request)
-            if before is None or has_failed(before) or not (is_judged(before) or has_failed(rows)):
+            if before is None or has_failed(before) or _is_better(rows, before):
                 found[request] = rows
     return list(found.values())
+
+
+def _is_better(rows: Sequence[Any], before: Sequence[Any]) -> bool:
+    """Whether a later file counts rather than one in which nothing failed: it is verified."""
+    return is_judged(rows) and not is_judged(before) and not has_failed(rows)
 
 
 def stream_chunks(folders: Iterable[Path], requests: Collection[str]) -> Iterator[list[Any]]:

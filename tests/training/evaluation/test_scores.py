@@ -40,6 +40,17 @@ def prediction(number=0, outcome="right", **changes):
     return row | changes
 
 
+def test_an_answer_that_did_not_come_has_no_length_and_is_not_cut():
+    came = [prediction(0, num_tokens=100, truncated=True), prediction(1, num_tokens=50)]
+    failed = [
+        prediction(n, "unparseable", failure="time-out", num_tokens=0, response="") for n in (2, 3)
+    ]
+    score = score_of([*came, *failed], "accuracy", GENERATOR)
+    assert (score.value, score.mean_tokens, score.truncated) == (0.5, 75.0, 0.5)
+    nothing = score_of(failed, "accuracy", GENERATOR)
+    assert (nothing.mean_tokens, nothing.truncated) == (None, None)
+
+
 def test_a_score_worked_by_hand():
     rows = [
         prediction(0, "right", level=2, reading_right=True, num_tokens=2),
@@ -71,6 +82,7 @@ def test_a_score_worked_by_hand():
         "failures": {},
         "findings": {},
         "judge": None,
+        "verdicts": None,
     }
     assert list(score["by_level"]) == ["2", "10"]
 

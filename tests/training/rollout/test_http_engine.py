@@ -29,7 +29,7 @@ from training.rollout.http_engine import (
     SHORT_QUESTION,
     HttpEngine,
 )
-from training.rollout.protocol import Prompt, Request, SamplingSettings
+from training.rollout.protocol import Prompt, Request, Sample, SamplingSettings
 
 SETTINGS = SamplingSettings(16, temperature=0.7, top_p=0.9, samples_per_prompt=2)
 QUICK = {"backoff_seconds": 0.001, "timeout_seconds": 5.0, "retries": 2, "concurrency": 4}
@@ -137,6 +137,23 @@ def test_an_endpoint_that_asks_for_patience_gets_it(endpoint, engine, is_date):
     endpoint.answer = answer
     answered(engine(), requests(1, SamplingSettings(16)))
     assert times[1] - times[0] > 0.9
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "1 Jan 99999999999999999999 00:00:00 GMT",
+        "1 Jan 2030 00:00:00 +999999999999999999999",
+        "1 Jan 2030 99999999999999999999:00:00 GMT",
+        "-1",
+        "soon",
+    ],
+)
+def test_a_retry_after_that_says_nothing_is_none(endpoint, engine, garbage):
+    left = [Raw(b"busy", 503, {"Retry-After": garbage})]
+    endpoint.answer = lambda body: left.pop() if left else completion("1")
+    ((sample,),) = answered(engine(), requests(1, SamplingSettings(16))).values()
+    assert (sample.text, sample.failure) == ("1", "")
 
 
 @pytest.mark.parametrize(
@@ -288,8 +305,14 @@ def test_what_every_question_would_meet_ends_the_job(endpoint, engine, status):
 
 def test_a_dated_name_of_the_same_model_is_no_other_model():
     assert is_same_model("tiny", "tiny") and is_same_model("tiny", "tiny-2026-11-28")
-    for other in ("tiny-chat", "tiny2", "my-tiny", "", "tiny-"):
-        assert not is_same_model("tiny", other)
+    for date in ("20261128", "261128", "1128", "2611"):
+        assert is_same_model("tiny", f"tiny-{date}")
+    others = ("tiny-chat", "tiny2", "my-tiny", "", "tiny-", "tiny-2026-11-28-chat")
+    # Sizes and versions are no dates, nor is what only looks like one.
+    others += ("tiny-4", "tiny-72", "tiny-3-70", "tiny-1.5", "tiny-128", "tiny-2026-13-01")
+    others += ("tiny-4096", "tiny-20261340", "tiny-1-1", "tiny-2026-11-28-1", "tiny-١١٢٨")
+    for other in others:
+        assert not is_same_model("tiny", other), other
 
 
 def test_before_anything_is_asked(endpoint, engine):
@@ -324,6 +347,30 @@ def test_a_key_comes_from_the_variable_that_the_recipe_names(endpoint, engine, m
     endpoint.answer = lambda body: refusal if question_of(body)[0] == "0" else completion("1")
     found = answered(engine(key_variable="TINY_API_KEY"), requests(2))
     assert "too long" in found["0"][0].failure and endpoint.key not in found["0"][0].failure
+
+
+@pytest.mark.parametrize("key", ["ключ", "two\nlines", "bell\a"])
+def test_a_key_that_cannot_be_sent_is_refused_by_its_variable(engine, monkeypatch, key):
+    monkeypatch.setenv("TINY_API_KEY", key)
+    with pytest.raises(SettingsError, match="TINY_API_KEY holds what cannot be sent") as refused:
+        engine(key_variable="TINY_API_KEY").check(sees=False)
+    assert key not in str(refused.value)
+
+
+def test_what_was_answered_is_handed_on_before_an_error_ends_the_job(engine, monkeypatch):
+    """Both end in one turn of the loop, which no server can be made to do."""
+
+    async def answer(_, __, request, ___):
+        if request.id == "0":
+            raise InputError("gone", where="there", rule="it stays", fix="start it")
+        return (request, [Sample("1", 1, truncated=False)]), False
+
+    monkeypatch.setattr(HttpEngine, "_answer", answer)
+    handed_on = []
+    with pytest.raises(InputError, match="gone"):
+        for some in engine().stream(iter([requests(3)]), 0):
+            handed_on += some
+    assert [request.id for request, _ in handed_on] == ["1", "2"]
 
 
 def test_what_an_endpoint_cannot_be_told_is_refused(engine):

@@ -31,6 +31,14 @@ def test_of_several_chunks_the_first_verified_one_counts(order, tmp_path):
     assert found[0]["text"] == "unjudged"
 
 
+def test_of_several_unverified_chunks_the_first_counts_however_they_are_read(tmp_path):
+    row = {"request": "one", "sample": 0, "num_tokens": 1, "truncated": False, "failure": ""}
+    for number, text in enumerate(("first", "second")):
+        write_chunk([{**row, "text": text}], tmp_path, str(number))
+    found = [*read_chunks([tmp_path]), *stream_chunks([tmp_path], {"one"})]
+    assert [rows[0]["text"] for rows in found] == ["first", "first"]
+
+
 def test_only_the_requests_that_are_wanted_are_kept(tmp_path):
     row = {"sample": 0, "text": "", "num_tokens": 1, "truncated": False, "failure": ""}
     for number in range(3):

@@ -7,7 +7,8 @@ image placeholders from their features.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 
 from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
@@ -130,22 +131,28 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
     return reasons
 
 
-def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
+def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
     """Keeps one of each group of equal problems, and none where their answers differ.
 
     Equal are problems with the same question, apart from case and white space, and the same
     images. Ids must be unique as well: the first problem keeps a shared id.
     """
-    keys = (question_key(problem["question"], problem["images"]) for problem in problems)
-    answers = (told_alike(problem["answer"]) for problem in problems)
-    reasons = repeats(_numbered(keys), _numbered(answers), _numbered(row["id"] for row in problems))
-    return split(problems, reasons, DUPLICATES)
+    answers = [problem["answer"] for problem in problems]
+    asked = _numbered(question_key(problem["question"], problem["images"]) for problem in problems)
+    told = _numbered(map(told_alike, answers))
+    groups = told_otherwise(asked, told)
+    pairs = filter(None, (conflict(group, answers, verifier) for group in groups))
+    found = repeats(asked, told, _numbered(problem["id"] for problem in problems), list(pairs))
+    reasons = [found[place][0] if place in found else None for place in range(len(problems))]
+    details = {place: problems[other]["id"] for place, (_, other) in found.items()}
+    return split(problems, reasons, DUPLICATES, details)
 
 
 def told_alike(answer: str) -> str:
     r"""What answers share that are one number, choice or word, or the same but for dressing.
 
     `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way.
+    Others may still be the same: see `agree`.
     """
     text = normalize(answer)
     match parse(text):
@@ -156,36 +163,71 @@ def told_alike(answer: str) -> str:
     return " ".join(text.split())
 
 
-def repeats(
-    questions: Sequence[int], answers: Sequence[int], ids: Sequence[int]
-) -> list[str | None]:
-    """Why each row repeats an earlier one, or None.
+def told_otherwise(questions: Sequence[int], answers: Sequence[int]) -> list[list[int]]:
+    """Of each question whose answers are not all told alike, the first place of each answer.
 
     Args:
         questions: Numbers from 0 on, the same for equal questions [N].
-        answers: The same for equal answers [N].
-        ids: The same for equal ids [N].
+        answers: The same for answers that are told alike [N].
     """
-    first_answers = dict[int, int]()
-    conflicting = {
-        question
-        for question, answer in zip(questions, answers, strict=True)
-        if first_answers.setdefault(question, answer) != answer
-    }
-    seen_questions, seen_ids = set[int](), set[int]()
-    reasons: list[str | None] = []
-    for question, id_ in zip(questions, ids, strict=True):
+    first, groups = dict[int, int](), dict[int, dict[int, int]]()
+    for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+        start = first.setdefault(question, place)
+        if answers[start] != answer:
+            groups.setdefault(question, {answers[start]: start}).setdefault(answer, place)
+    return [list(group.values()) for group in groups.values()]
+
+
+def conflict(
+    places: Iterable[int], answers: Sequence[str] | Mapping[int, str], verifier: AnswerVerifier
+) -> tuple[int, int] | None:
+    """The first two places whose answers are not the same, or None.
+
+    Every two are compared: `5` is `5 cm` and `5 m`, which are not the same.
+    """
+    pairs = combinations(places, 2)
+    return next(((a, b) for a, b in pairs if not agree(answers[a], answers[b], verifier)), None)
+
+
+def agree(first: str, second: str, verifier: AnswerVerifier) -> bool:
+    """Whether of two answers each is right where the other one is the reference."""
+    boxed = [f"\\boxed{{{answer}}}" for answer in (first, second)]
+    return verifier.verify(boxed, [second, first]) == ["right", "right"]
+
+
+def repeats(
+    questions: Sequence[int],
+    answers: Sequence[int],
+    ids: Sequence[int],
+    conflicts: Iterable[tuple[int, int]],
+) -> dict[int, tuple[str, int]]:
+    """The rows that repeat an earlier one, or contradict another one.
+
+    Args:
+        questions: Numbers from 0 on, the same for equal questions [N].
+        answers: The same for answers that are told alike [N].
+        ids: The same for equal ids [N].
+        conflicts: Places of two rows with one question whose answers differ.
+
+    Returns:
+        A row's place -> why it goes, and the place of the row that stays; of one whose question has
+        conflicting answers, which all go, that of a row with another answer.
+    """
+    conflicting = {questions[first]: (first, second) for first, second in conflicts}
+    seen_questions, seen_ids = dict[int, int](), dict[int, int]()
+    found = dict[int, tuple[str, int]]()
+    for place, (question, id_) in enumerate(zip(questions, ids, strict=True)):
         if question in conflicting:
-            reasons.append("duplicates with conflicting answers")
+            first, second = conflicting[question]
+            other = second if answers[place] == answers[first] else first
+            found[place] = "duplicates with conflicting answers", other
         elif question in seen_questions:
-            reasons.append("duplicate question")
+            found[place] = "duplicate question", seen_questions[question]
         elif id_ in seen_ids:
-            reasons.append("duplicate id")
+            found[place] = "duplicate id", seen_ids[id_]
         else:
-            reasons.append(None)
-            seen_questions.add(question)
-            seen_ids.add(id_)
-    return reasons
+            seen_questions[question] = seen_ids[id_] = place
+    return found
 
 
 def _numbered(values: Iterable[str]) -> list[int]:

@@ -7,7 +7,7 @@ image placeholders from their features.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from training import images, texts
@@ -26,7 +26,8 @@ MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule comp
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
-_TOLD = r"(?:^[^\w\n]{0,20}|[.!?:;]\s{0,20}|\b(?:and|then|please)\s{1,20})"
+_BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
+_TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
 _PROVES = r"(?:prove|disprove|show that|proof of|demonstrate that)\b"
 # "The results, (see the table), show that ..." tells nobody; "If x > 1, prove ..." does.
 _TOLD_TO_PROVE = re.compile(
@@ -34,12 +35,17 @@ _TOLD_TO_PROVE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
-_OPEN = (
-    r"\b(?:explain|discuss|justify|give an example|in your own words|what do you think"
-    r"|write an essay)\b"
+_OPEN = re.compile(r"\b(?:explain|discuss|justify|give an example)\b", re.IGNORECASE)
+_ALWAYS_OPEN = r"\b(?:in your own words|what do you think|write an essay)\b"
+_MAY_BE_OPEN_ENDED = re.compile(
+    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE
 )
-_MAY_BE_OPEN_ENDED = re.compile(rf"{_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE)
-_OPEN_ENDED = re.compile(rf"{_OPEN}|{_TOLD}describe\b", re.IGNORECASE | re.MULTILINE)
+# "To justify the cost, she needs ..." and "friends who meet and discuss books" tell nobody.
+_OPEN_ENDED = re.compile(
+    rf"{_ALWAYS_OPEN}|{_TOLD}(?:describe|explain|justify|give an example)\b|(?:{_BEGINS})discuss\b"
+    r"|(?:[,()]\s{0,20}|\b(?:you|also)\s{1,20})(?:explain|justify)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _TOLD_TO_DRAW = re.compile(
     r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?(?:draw|sketch)\b"
     r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
@@ -48,11 +54,13 @@ _TOLD_TO_DRAW = re.compile(
 )
 _ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
 # `(a) ... (b) ...` or `(i) ... (ii) ...`; choices are labelled with capitals, parts are not, and
-# `f(a)` is no part.
+# `f(a)` is no part; nor is `(0, a)`: see `_marks`.
 _ALONE = r"(?<![\w'’})\](])"
 _FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
 _SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
-_SEVERAL_ANSWERS = re.compile(rf";|\n|{_ALONE}\(?[a-z]\)\s|\d\s+and\s+\S*\d")
+_ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
+_MAX_BRACKET = 200  # characters between a bracket and the one that closes it
+_SEVERAL_ANSWERS = re.compile(r";|\n|\d\s+and\s+\S*\d")
 
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 # Compared with this, the verifier says whether an answer can be parsed, right or not.
@@ -88,7 +96,7 @@ RULES: dict[str, Rule] = {
     "asks for a proof": lambda problem: _asks_for_a_proof(problem["question"]),
     "open-ended question": lambda problem: _is_open_ended(problem["question"]),
     "several questions in one": lambda problem: _has_parts(problem["question"]),
-    "several answers in one": lambda problem: bool(_SEVERAL_ANSWERS.search(problem["answer"])),
+    "several answers in one": lambda problem: _has_several_values(problem["answer"]),
     "answer in prose": lambda problem: _num_words(problem["answer"]) > MAX_ANSWER_WORDS,
 }
 
@@ -278,7 +286,9 @@ def _is_open_ended(question: str) -> bool:
     """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
     if _MAY_BE_OPEN_ENDED.search(question) is None:  # nearly all
         return False
-    return bool(_OPEN_ENDED.search(question)) or _ends_with(_TOLD_TO_DRAW, question)
+    return bool(_OPEN_ENDED.search(question)) or any(
+        _ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW)
+    )
 
 
 def _ends_with(task: re.Pattern[str], question: str) -> bool:
@@ -288,8 +298,33 @@ def _ends_with(task: re.Pattern[str], question: str) -> bool:
 
 
 def _has_parts(question: str) -> bool:
-    first = _FIRST_PART.search(question)
-    return first is not None and _SECOND_PART.search(question, first.end()) is not None
+    first = next(_marks(_FIRST_PART, question), None)
+    return first is not None and any(_marks(_SECOND_PART, question, first))
+
+
+def _has_several_values(answer: str) -> bool:
+    return bool(_SEVERAL_ANSWERS.search(answer)) or any(_marks(_ANY_PART, answer))
+
+
+def _marks(part: re.Pattern[str], text: str, start: int = 0) -> Iterator[int]:
+    """Where marks of parts end; `a)` is none where it closes a bracket, as in `(0, a)`."""
+    return (
+        found.end()
+        for found in part.finditer(text, start)
+        if not _is_in_brackets(text[max(found.start() - _MAX_BRACKET, 0) : found.start()])
+    )
+
+
+def _is_in_brackets(before: str) -> bool:
+    num_closed = 0
+    for character in reversed(before):
+        if character in ")]":
+            num_closed += 1
+        elif character in "([":
+            if num_closed == 0:
+                return True
+            num_closed -= 1
+    return False
 
 
 def _broken_rule(problem: Problem) -> str | None:

@@ -169,6 +169,15 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"question": "The motion that you describe has the period T. What is T at T + 1 = 3?"},
         {"question": "If f(a) = 3 and f(b) = 5 , what is f(a) + f(b) ?"},
         {"answer": "f(x) = 2x + 1"},
+        {"question": "The points (0, a) and (3, b) are 5 apart. Find a - b."},
+        {"question": "1) Let [0, a) and [0, b) be of one length. What is a - b?"},
+        {"question": "Let g(f(x), a) = 2 and lim (x -> b) f = 3. What is g(3, a) ?"},
+        {"question": "The roots of (x - a) (x - b) = 0 are 1 and 2. What is a + b?"},
+        {"answer": "(x - a) (x+ b)"},
+        {"question": "Two friends meet and discuss 12 books in 3 days. How many a day?"},
+        {"question": "To justify the cost of 50 dollars, she needs 3 a day. How many days?"},
+        {"question": "Which of these can explain why? (A) 1 (B) 2", "answer": "B"},
+        {"question": "He wants to give an example of 5 primes below 12. How many ways are there?"},
     ],
 )
 def test_verifiable_problems_stay(change, make, verifier):
@@ -189,6 +198,15 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("Using a ruler, draw the reflection in the mirror line.", "open-ended question"),
         ("If x > 1, prove that x^2 > x.", "asks for a proof"),
         ("Let x = 2.(i) Find 2x. (ii) Find 3x.", "several questions in one"),
+        ("For (0, 1), find a) its length b) its middle.", "several questions in one"),
+        ("1. (a) Find x.\n(b) Find y.", "several questions in one"),
+        ("Is 7 prime? Explain.", "open-ended question"),
+        ("Can you explain why 7 is prime?", "open-ended question"),
+        ("If x = 2, explain why x > 1.", "open-ended question"),
+        ("What is 3 + 4? Use words to explain it.", "open-ended question"),
+        ("Solve it and explain: what is 3 + 4?", "open-ended question"),
+        ("What is 3 + 4 (justify your answer)?", "open-ended question"),
+        ("Discuss the series. Where does it converge?", "open-ended question"),
     ],
 )
 def test_a_task_without_an_answer_is_dropped(question, reason, make, verifier):

@@ -134,8 +134,9 @@ def _problem(
         texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
     question = place_images(texts.get("question") or "", len(images), source)
     options = _options(values.get(OPTIONS, []))
-    in_solution = source.answer_rule in FROM_SOLUTION and "answer" not in values
-    found = texts.get("solution") if in_solution else _one_answer(values.get("answer", [None])[0])
+    found = _one_answer(values.get("answer", [None])[0])
+    if found is None and source.answer_rule in FROM_SOLUTION:
+        found = texts.get("solution")
     answer = RULES[source.answer_rule](found or "", options)
     if source.columns.get("solution") is False:  # a chat's may have held the answer
         texts["solution"] = None

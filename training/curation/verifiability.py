@@ -97,7 +97,7 @@ RULES: dict[str, Rule] = {
     "open-ended question": lambda problem: _is_open_ended(problem["question"]),
     "several questions in one": lambda problem: _has_parts(problem["question"]),
     "several answers in one": lambda problem: _has_several_values(problem["answer"]),
-    "answer in prose": lambda problem: _num_words(problem["answer"]) > MAX_ANSWER_WORDS,
+    "answer in prose": lambda problem: num_words(problem["answer"]) > MAX_ANSWER_WORDS,
 }
 
 
@@ -270,7 +270,7 @@ def _kept(reasons: Sequence[str | None]) -> list[int]:
     return [index for index, reason in enumerate(reasons) if reason is None]
 
 
-def _num_words(text: str) -> int:
+def num_words(text: str) -> int:
     """Words outside LaTeX commands."""
     return len(_WORD.findall(text))
 

@@ -155,6 +155,19 @@ def test_the_answer_in_the_last_box_of_the_solution(load):
     assert reasons(loaded) == [("sources", r"no answer in a last `\boxed{}`")] * 2
 
 
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_an_answer_column_with_nothing_in_it_is_as_none(nothing, load):
+    rows = [
+        {"question": "?", "answer": nothing, "solution": r"so \boxed{1}"},
+        {"question": "?!", "answer": r"\boxed{2}", "solution": r"so \boxed{1}"},
+        {"question": "!", "answer": "2", "solution": r"so \boxed{1}"},
+        {"question": "!!", "answer": nothing, "solution": None},
+    ]
+    loaded = load(rows, answer_rule="last_boxed")
+    assert [row["answer"] for row in loaded.kept] == ["1", "2"]
+    assert reasons(loaded) == [("sources", r"no answer in a last `\boxed{}`")] * 2
+
+
 def test_a_rule_without_answer_and_solution_names_the_columns(load):
     with pytest.raises(DataError, match="no column 'answer'"):
         load([{"question": "?", "text": "x"}], answer_rule="last_boxed")

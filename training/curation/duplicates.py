@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from training import images
 from training.answers import AnswerVerifier
+from training.curation.agreement import agree
 from training.curation.shingles import Hashes, bands, jaccard, shingles
 from training.curation.step import StepResult, split
-from training.curation.verifiability import agree
 from training.curation.wording import Wording, read, same_problem
 from training.recipe import curation as steps
 from training.records import EncodedImage, Problem

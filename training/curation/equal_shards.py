@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from training.answers import AnswerVerifier
 from training.curation import verifiability
+from training.curation.agreement import conflict
 from training.curation.fates import Fates, Places, numbered_rows
 from training.curation.shards import read_table
 
@@ -35,7 +36,7 @@ def drop_equal(
     groups = verifiability.told_otherwise(questions, answers)
     places = list(chain.from_iterable(groups))
     told = dict(zip(places, values_at(shards, "answer", rows[places]).to_pylist(), strict=True))
-    pairs = filter(None, (verifiability.conflict(group, told, verifier) for group in groups))
+    pairs = filter(None, (conflict(group, told, verifier) for group in groups))
     repeated = verifiability.repeats(questions, answers, ids, pairs)
     by_reason = defaultdict[str, list[int]](list)
     for place, (reason, _) in repeated.items():

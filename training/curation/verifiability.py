@@ -7,8 +7,7 @@ image placeholders from their features.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
@@ -16,6 +15,7 @@ from training.answers.normal import normalize
 from training.answers.numbers import Number
 from training.answers.reading import parse
 from training.answers.values import Words
+from training.curation.agreement import conflict
 from training.curation.step import StepResult, split
 from training.recipe import curation as steps
 from training.records import IMAGE_MARK, Problem, question_key
@@ -160,7 +160,7 @@ def told_alike(answer: str) -> str:
     r"""What answers share that are one number, choice or word, or the same but for dressing.
 
     `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way.
-    Others may still be the same: see `agree`.
+    Others may still be the same: see `training.curation.agreement`.
     """
     text = normalize(answer)
     match parse(text):
@@ -184,23 +184,6 @@ def told_otherwise(questions: Sequence[int], answers: Sequence[int]) -> list[lis
         if answers[start] != answer:
             groups.setdefault(question, {answers[start]: start}).setdefault(answer, place)
     return [list(group.values()) for group in groups.values()]
-
-
-def conflict(
-    places: Iterable[int], answers: Sequence[str] | Mapping[int, str], verifier: AnswerVerifier
-) -> tuple[int, int] | None:
-    """The first two places whose answers are not the same, or None.
-
-    Every two are compared: `5` is `5 cm` and `5 m`, which are not the same.
-    """
-    pairs = combinations(places, 2)
-    return next(((a, b) for a, b in pairs if not agree(answers[a], answers[b], verifier)), None)
-
-
-def agree(first: str, second: str, verifier: AnswerVerifier) -> bool:
-    """Whether of two answers each is right where the other one is the reference."""
-    boxed = [f"\\boxed{{{answer}}}" for answer in (first, second)]
-    return verifier.verify(boxed, [second, first]) == ["right", "right"]
 
 
 def repeats(

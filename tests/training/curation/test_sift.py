@@ -135,10 +135,8 @@ def at_once(rows, steps, number_variants):
     return rows, rejects, variants
 
 
-drawn_rows = st.lists(
-    st.tuples(st.sampled_from(TEXTS), st.sampled_from(ANSWERS), st.integers(0, 12)),
-    max_size=12,
-)
+drawn_row = st.tuples(st.sampled_from(TEXTS), st.sampled_from(ANSWERS), st.integers(0, 12))
+drawn_rows = st.lists(drawn_row, max_size=12)
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from training.answers import AnswerVerifier
+from training.answers.outcome import Verdict
+from training.answers.quick import judge
 
 
 def conflict(
@@ -21,3 +23,8 @@ def agree(first: str, second: str, verifier: AnswerVerifier) -> bool:
     """Whether of two answers each is right where the other one is the reference."""
     boxed = [f"\\boxed{{{answer}}}" for answer in (first, second)]
     return verifier.verify(boxed, [second, first]) == ["right", "right"]
+
+
+def agree_by_rule(first: str, second: str) -> bool:
+    """`agree`, as far as it is known without algebra."""
+    return judge(first, second) == judge(second, first) == Verdict("right")

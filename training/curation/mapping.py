@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from training.answers.boxed import extract_boxed
+from training.answers.boxed import extract_boxed, extract_listed
+from training.curation.agreement import agree_by_rule
 from training.curation.chats import Chat, read_chat
 from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
 from training.curation.lines import Row
@@ -213,7 +214,8 @@ def _last_boxed(text: str, options: Sequence[str]) -> str:
     answer = extract_boxed(text)
     if answer is None:
         raise Refused("no answer in a last `\\boxed{}`")
-    return answer
+    *others, last = extract_listed(text)  # one value in several writings is no list
+    return last if others and all(agree_by_rule(one, last) for one in others) else answer
 
 
 def _index(text: str, options: Sequence[str]) -> str:

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from training.answers import extract_boxed
-from training.answers.outcome import Verdict
-from training.answers.quick import judge
+from training.curation.agreement import agree_by_rule
 from training.curation.languages import language_of
 from training.curation.verifiability import MAX_ANSWER_WORDS, num_words
 from training.recipe.curation import TracesRecipe
@@ -202,9 +201,7 @@ def _is_value(said: str) -> bool:
 def _have_one_answer(first: str, second: str) -> bool:
     """Whether of the last boxes of two texts each is right, by rule, for the other one."""
     one, other = extract_boxed(first), extract_boxed(second)
-    if one is None or other is None:
-        return False
-    return judge(one, other) == judge(other, one) == Verdict("right")
+    return one is not None and other is not None and agree_by_rule(one, other)
 
 
 def _script(letter: str) -> str:

@@ -148,10 +148,12 @@ def test_the_answer_in_the_last_box_of_the_solution(load):
         r"so \boxed{1} is a first guess, which was wrong: $\boxed{\frac{1}{2}}$.",
         "none",
         r"\boxed{}",
+        "so \\boxed{5,000}\n\\boxed{5000}",
+        r"\boxed{3} or \boxed{4}",
     ]
     rows = [{"question": "?", "solution": text} for text in texts]
     loaded = load(rows, answer_rule="last_boxed")
-    assert [row["answer"] for row in loaded.kept] == [r"\frac{1}{2}"]
+    assert [row["answer"] for row in loaded.kept] == [r"\frac{1}{2}", "5000", "3 or 4"]
     assert reasons(loaded) == [("sources", r"no answer in a last `\boxed{}`")] * 2
 
 

@@ -29,7 +29,7 @@ from training.recipe.recipe import SetRecipe
 OUTCOMES = ("right", "wrong", "unparseable", "timeout")
 MAX_ANSWER_CHARACTERS = 100
 
-_FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision
+_FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision, and rounded
 _SHARE_ERROR = 1e-12
 _SCORE_ERROR = 1e-9  # 100 (0.35 - 0.20) is a little less than 15
 

@@ -128,7 +128,7 @@ def _rejects(rows: list[Problem], steps: Sequence[str]) -> list[Reject]:
             if step == VERIFIABILITY:
                 result = keep_verifiable(rows, verifier)
             elif step == DUPLICATES:
-                result = drop_duplicates(rows)
+                result = drop_duplicates(rows, verifier)
             elif step in own_steps(steps):
                 result = split(rows, [own_rules.reason_for(step, row) for row in rows], step)
             else:

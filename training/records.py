@@ -5,6 +5,7 @@ through `datasets`; images stay encoded (PNG or JPEG bytes) until the micro-batc
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -21,6 +22,12 @@ Modality = Literal["text", "multimodal"]
 IMAGE_MARK = "<image>"
 # Fields of a problem that a row of a file may lack.
 OPTIONAL_FIELDS = ("id", "family", "template", "level", "solution", "reading", "pass_rate")
+
+_LETTER = r"[^\W\d_]"
+# A command, or a letter alone: no `A box`, `I have`, `I'm`.
+_NAME = re.compile(
+    rf"\\[A-Za-z]+|(?<!{_LETTER})(?<!['’])(?![AaIi]\s+{_LETTER}{{2}}){_LETTER}(?!['’]?{_LETTER})"
+)
 
 
 class EncodedImage(TypedDict):
@@ -125,17 +132,27 @@ def read_problems(path: Path) -> Dataset:
 
 
 def question_key(question: str, images: Sequence[EncodedImage]) -> str:
-    """What two equal problems share: the question as it is read, and the images.
+    r"""What two equal problems share: the question as it is read, and the images.
 
-    Case, spaces, what no reader sees and where images stand make no difference.
-    Duplicates and questions of a benchmark are found by this key.
+    Spaces, what no reader sees and where images stand make no difference. Nor does case, but for
+    names that a question has in both: side `c` of a triangle with an angle `C`, `\delta` beside
+    `\Delta`. Duplicates and questions of a benchmark are found by this key.
 
     Returns:
         A SHA-256 in hex.
     """
     words = question.replace(IMAGE_MARK, " ")
-    seen = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", words).casefold()
-    digest = hashlib.sha256(" ".join(seen.split()).encode())
+    seen = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", words)
+    digest = hashlib.sha256(" ".join(_folded(seen).split()).encode())
     for image in images:
         digest.update(hashlib.sha256(image["bytes"]).digest())
     return digest.hexdigest()
+
+
+def _folded(text: str) -> str:
+    """A text in one case, a capital marked where it names something else than its small letter."""
+    names = set(_NAME.findall(text))
+    capitals = {name for name in names if name != name.casefold() and name.casefold() in names}
+    if capitals:
+        text = _NAME.sub(lambda name: name[0] + "\0" * (name[0] in capitals), text)
+    return text.casefold()

@@ -42,7 +42,7 @@ def table(draw: random.Random, folder: Path) -> None:
     )
     rows = loaded.kept
     usable = keep_verifiable(rows, _verifier())
-    rest = drop_duplicates(usable.kept)
+    rest = drop_duplicates(usable.kept, _verifier())
     rejects = [*loaded.rejects, *usable.rejects, *rest.rejects]
     assert len(rows) + len(loaded.rejects) == len(rest.kept) + len(rejects)
     write_rejects(rejects, folder / "rejects.parquet")

@@ -3,6 +3,7 @@
 import pytest
 
 from data_checks import validate
+from data_checks.frames import curated_frame
 from data_checks.gate import GateError, check_curation
 from training.recipe.recipe import parse_recipe
 
@@ -55,6 +56,14 @@ def checked(request, names, recipe_values, sound_sets, write_curated, monkeypatc
     with pytest.raises(GateError) as caught:
         check_curation(parse_recipe(recipe_values, where="test"), write_curated(sound_sets))
     return caught.value.checked
+
+
+def test_a_bound_on_pass_rates_is_compared_with_what_was_measured(write_curated, sound_sets):
+    """0.7 and 0.1 are less and more in the single precision in which they are stored."""
+    rates = [0.7, 0.1, 0.3, 1 / 3, 0.5, 1.0, 0.0, None]
+    rows = [row | {"pass_rate": rate} for row, rate in zip(sound_sets["cold"], rates, strict=True)]
+    frame = curated_frame(write_curated({"cold": rows}), ["cold"])
+    assert frame["pass_rate"].fillna(-1).tolist() == [0.7, 0.1, 0.3, 0.333333, 0.5, 1.0, 0.0, -1]
 
 
 def test_each_kind_breaks_for_its_rows_and_no_others(checked):

@@ -57,6 +57,21 @@ def test_what_no_reader_sees_makes_no_other_question():
         assert question_key(f"What is{blank}1?", []) == question_key("What is 1?", [])
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "are_equal"),
+    [
+        ("In ABC, a = 3 and C = 90. Find $c$.", "In ABC, a = 3 and C = 90. Find $C$.", False),
+        ("Side a = 3, A = 30. Find B.", "Side A = 3, a = 30. Find B.", False),
+        (r"$\Delta$ is 3, $\delta$ is 4", r"$\delta$ is 3, $\Delta$ is 4", False),
+        ("Find X + 1.", "find x + 1.", True),
+        ("A train leaves A. I'm in a box.", "A TRAIN LEAVES A. I'M IN A BOX.", True),
+        ("Don't add a to b, I think", "DON'T ADD A TO B, I THINK", True),
+    ],
+)
+def test_case_makes_another_question_only_of_names_in_both(one, other, are_equal):
+    assert (question_key(one, []) == question_key(other, [])) is are_equal
+
+
 def test_nobodys_text_passes_for_a_line_of_ours():
     assert one_line("a\n\tb\r\x1b[2Jc\u202ed é") == r"a\n\tb\r\x1b[2Jc\u202ed é"
 

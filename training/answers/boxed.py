@@ -1,6 +1,7 @@
 r"""Finding the answer of a response: the content of its last \boxed{}."""
 
 import re
+from typing import NamedTuple
 
 from training.answers.surroundings import belonging, follows_number, is_part, label
 
@@ -36,7 +37,13 @@ def extract_boxed(text: str) -> str | None:
         stands there, as in `-\boxed{5}`.
     """
     found = _last_answer(text)
-    return found[0] if found else None
+    return found.answer if found else None
+
+
+def extract_listed(text: str) -> list[str]:
+    """The contents of the boxes whose enumeration `extract_boxed` gives back; one or none else."""
+    found = _last_answer(text)
+    return found.parts if found else []
 
 
 def extract_labelled(text: str) -> str | None:
@@ -49,13 +56,19 @@ def extract_labelled(text: str) -> str | None:
     found = _last_answer(text)
     if found is None:
         return None
-    answer, before = found
-    name = label(before)
-    return f"{name} = {answer}" if name and "=" not in answer else answer
+    name = label(found.before)
+    return f"{name} = {found.answer}" if name and "=" not in found.answer else found.answer
 
 
-def _last_answer(text: str) -> tuple[str, str] | None:
-    """The answer of `extract_boxed`, and what stands before its box, if it is a single one."""
+class _Found(NamedTuple):
+    """An answer, what stands before its box, if it is a single one, and each box of a list."""
+
+    answer: str
+    before: str
+    parts: list[str]
+
+
+def _last_answer(text: str) -> _Found | None:
     last_start = text.rfind("\\boxed")
     # All that can belong to the answer lies in here, however long the response is.
     window = text[max(last_start - MAX_ANSWER_CHARS, 0) : last_start + MAX_ANSWER_CHARS + 16]
@@ -77,12 +90,12 @@ def _last_answer(text: str) -> tuple[str, str] | None:
         return None
     before, after = window[: first[0]], window[boxes[-1][1] :]
     if len(distinct) > 1:
-        return None if is_part(before, after) else (" or ".join(distinct), "")
+        return None if is_part(before, after) else _Found(" or ".join(distinct), "", distinct)
     answer = distinct[0]
     more, end = belonging(after)
     if is_part(before, after[end:]) or follows_number(before, answer):
         return None
-    return answer + more, before
+    return _Found(answer + more, before, [answer + more])
 
 
 def _outer_boxes(text: str) -> list[tuple[int, int]]:

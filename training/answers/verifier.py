@@ -17,7 +17,7 @@ from threading import Lock
 from typing import IO, cast
 
 from contracts.errors import RevisualError
-from training.answers.boxed import MAX_ANSWER_CHARS, extract_labelled
+from training.answers.boxed import MAX_ANSWER_CHARS, extract_labelled, extract_listed
 from training.answers.outcome import Outcome, Verdict
 from training.answers.quick import judge
 from training.answers.symbolic import compare, too_large
@@ -68,7 +68,14 @@ def _by_rule(
         return Verdict("unparseable", "no boxed answer")
     if len(reference) > MAX_ANSWER_CHARS:
         return Verdict("right" if answer == reference else "wrong")
-    verdict = judge(answer, reference, question, accept_rounded=accept_rounded)
+
+    def by_rule(one: str) -> Verdict | None:
+        return judge(one, reference, question, accept_rounded=accept_rounded)
+
+    verdict, parts = by_rule(answer), extract_listed(response)
+    # The same value in two writings is one answer.
+    if len(parts) > 1 and all(found == Verdict("right") for found in map(by_rule, parts)):
+        return Verdict("right")
     if verdict is not None:
         return verdict
     what = too_large(answer)

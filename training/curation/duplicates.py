@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from training import images
 from training.answers import AnswerVerifier
+from training.curation.agreement import agree
 from training.curation.shingles import Hashes, bands, jaccard, shingles
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, read, same_problem
@@ -73,9 +74,7 @@ def same_answers(
         left = list(group)
         while len(left) > 1:
             first, *others = left
-            boxed = [f"\\boxed{{{answers[other]}}}" for other in others]
-            outcomes = verifier.verify(boxed, [answers[first]] * len(others))
-            left = [one for one, found in zip(others, outcomes, strict=True) if found != "right"]
+            left = [one for one in others if not agree(answers[one], answers[first], verifier)]
             stays |= dict.fromkeys(set(others) - set(left), first)
     return stays
 

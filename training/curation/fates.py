@@ -105,17 +105,17 @@ def drop_by_themselves(fates: Fates, found: pa.Table) -> None:
         fates.drop(np.array(places), step_names[step], names[reason])
 
 
-def drop_equal(fates: Fates, found: pa.Table) -> None:
-    """Drops questions and ids that others have; see `training.curation.verifiability.repeats`."""
+def numbered_rows(fates: Fates, found: pa.Table) -> tuple[Places, list[int], list[int], list[int]]:
+    """The rows that are left, and of each what tells equal ones.
+
+    Returns:
+        Their places, in order, and numbers from 0 on, the same for equal questions, for answers
+        that are told alike, and for equal ids [N].
+    """
     left = fates.left
-    numbers = (_digests(found[name], left) for name in ("question", "answer", "id"))
-    reasons = verifiability.repeats(*(_numbered(digests).tolist() for digests in numbers))
-    by_reason = defaultdict[str, list[int]](list)
-    for place, reason in enumerate(reasons):
-        if reason is not None:
-            by_reason[reason].append(place)
-    for reason, places in by_reason.items():
-        fates.drop(left[places], verifiability.DUPLICATES, reason)
+    digests = (_digests(found[name], left) for name in ("question", "answer", "id"))
+    questions, answers, ids = (_numbered(each).tolist() for each in digests)
+    return left, questions, answers, ids
 
 
 def drop_long(fates: Fates, found: pa.Table, max_prompt_tokens: int) -> None:

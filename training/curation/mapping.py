@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from training.answers.boxed import extract_boxed
+from training.answers.boxed import extract_boxed, extract_listed
+from training.curation.agreement import agree_by_rule
 from training.curation.chats import Chat, read_chat
 from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
 from training.curation.lines import Row
@@ -134,8 +135,9 @@ def _problem(
         texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
     question = place_images(texts.get("question") or "", len(images), source)
     options = _options(values.get(OPTIONS, []))
-    in_solution = source.answer_rule in FROM_SOLUTION and "answer" not in values
-    found = texts.get("solution") if in_solution else _one_answer(values.get("answer", [None])[0])
+    found = _one_answer(values.get("answer", [None])[0])
+    if found is None and source.answer_rule in FROM_SOLUTION:
+        found = texts.get("solution")
     answer = RULES[source.answer_rule](found or "", options)
     if source.columns.get("solution") is False:  # a chat's may have held the answer
         texts["solution"] = None
@@ -212,7 +214,8 @@ def _last_boxed(text: str, options: Sequence[str]) -> str:
     answer = extract_boxed(text)
     if answer is None:
         raise Refused("no answer in a last `\\boxed{}`")
-    return answer
+    *others, last = extract_listed(text)  # one value in several writings is no list
+    return last if others and all(agree_by_rule(one, last) for one in others) else answer
 
 
 def _index(text: str, options: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
     rows       each shard by itself: rules, prompt length, benchmarks' questions, digests
     steps      in the recipe's order, over all shards: which rows each of them drops; equal ones
-               by digests, near ones in shards of their own, of rows that share a wording's key
+               by digests, and by their answers where these differ; near ones in shards of their
+               own, of rows that share a wording's key
     deal       every row goes into a file of usable rows or into one of rejects
 
 Memory holds one shard for each process, and some hundred bytes of every row.
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from training.curation import fates, progress, sources, traces
+from training.curation.equal_shards import drop_equal
 from training.curation.fates import Fates
 from training.curation.near_shards import drop_near, help_with_near
 from training.curation.row_steps import FOUND, RowSteps
@@ -172,7 +174,7 @@ def sift(
             progress.begin(step)
         match step:
             case shipped.DUPLICATES:
-                fates.drop_equal(row_fates, found)
+                drop_equal(row_fates, found, shards, steps.verifier)
             case shipped.PROMPT_LENGTH:
                 fates.drop_long(row_fates, found, steps.max_prompt_tokens)
             case shipped.NEAR_DUPLICATES:

@@ -1,19 +1,21 @@
 r"""Reasoning traces for the cold start: written in one format, whole, and worth imitating.
 
 A trace is never cut. One whose answer stands in `<answer>` tags or behind `####` is rewritten by
-rule to end in `\boxed{}`; which rule it was is counted. One that gives several answers that way, or
-another one in a box, keeps its marks and has a fault. A problem whose trace has a fault loses its
-place in sets that need one, and no other.
+rule to end in `\boxed{}`; which rule it was is counted. One that gives several answers that way, a
+sentence, or another answer in a box, keeps its marks and has a fault. A problem whose trace has a
+fault loses its place in sets that need one, and no other.
 """
 
 import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from training.answers import extract_boxed
-from training.curation.verifiability import told_alike
+from training.curation.agreement import agree_by_rule
+from training.curation.languages import language_of
+from training.curation.verifiability import MAX_ANSWER_WORDS, num_words
 from training.recipe.curation import TracesRecipe
 from training.records import Problem
 
@@ -26,6 +28,23 @@ _TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _TAGGED = re.compile(r"<answer>\s*+(?!</answer>)(.*)</answer>", re.DOTALL | re.IGNORECASE)
 _HASHES = re.compile(r"^####[ \t]*+(\S[^\n]*+)\s*+\Z", re.MULTILINE)
 _SPACES = re.compile(r"\s+")
+_SENTENCE = re.compile(
+    r"\b(?:is|are|was|were|equals|answer|result|so|therefore|thus|hence|we|it|get)\b", re.IGNORECASE
+)
+# Scripts that put no spaces between words: Thai to Myanmar, Khmer, Chinese and Japanese.
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+)
+_MAX_WORD = 40  # characters; a longer word is read in pieces
+# A box, with the marks around it; or one character of those scripts; or a piece.
+_PIECE = re.compile(
+    rf"[^\w\s]{{0,8}}\\boxed\S*|[{_UNSPACED}]|(?:(?!\\boxed)[^\s{_UNSPACED}]){{1,{_MAX_WORD}}}"
+)
+# A language is known by so many different small words.
+MIN_QUESTION_WORDS, MIN_TRACE_WORDS = 2, 5
+MAX_LANGUAGE_CHARACTERS = 2000  # of a trace, from its beginning
+TAGS, HASHES = "<answer> tags", "####"
 
 
 def convert(problem: Problem) -> tuple[Problem, str | None]:
@@ -33,20 +52,15 @@ def convert(problem: Problem) -> tuple[Problem, str | None]:
 
     Returns:
         The problem, and the rule's name or None where nothing was changed: there is no such
-        answer, there are several, or a box elsewhere has another one.
+        answer, there are several, it is a sentence, or a box elsewhere has another one.
     """
     trace = problem["solution"]
     if trace is None:
         return problem, None
-    rule, found = _marked(trace)
-    if found is None:
-        return problem, None
-    before, said, after = trace[: found.start()], found[1].strip(), trace[found.end() :]
-    answer = said if "\\boxed" in said else f"\\boxed{{{_SPACES.sub(' ', said)}}}"
-    written, elsewhere = before + answer + after, before + after
-    if "\\boxed" in elsewhere and not _have_one_answer(answer, elsewhere, written):
-        return problem, None
-    return {**problem, "solution": written}, rule
+    written, rule = _boxed(trace, problem["answer"])
+    if rule == TAGS:  # there may be hashes, too
+        written, _ = _boxed(written, problem["answer"])
+    return (problem, None) if rule is None else ({**problem, "solution": written}, rule)
 
 
 def convert_all(problems: Sequence[Problem]) -> tuple[list[Problem], dict[str, int]]:
@@ -82,7 +96,7 @@ def faults(
 
 def repeated_share(text: str) -> float:
     """Share of a text's 20-word runs that occurred before; 0 for a shorter text."""
-    words = text.split()
+    words = list(_words(text))
     runs = [tuple(words[i : i + NGRAM_WORDS]) for i in range(len(words) - NGRAM_WORDS + 1)]
     return 1.0 - len(set(runs)) / len(runs) if runs else 0.0
 
@@ -92,13 +106,22 @@ def ends_in_a_loop(text: str) -> bool:
 
     Words with an answer's box are left out.
     """
-    words = [word for word in text.split() if "\\boxed" not in word]
+    words = [word for word in _words(text) if "\\boxed" not in word]
     for block in range(1, min(MAX_LOOP_BLOCK_WORDS, len(words) // LOOP_TIMES) + 1):
         span = max(block * LOOP_TIMES, LOOP_WORDS)
         tail = words[-span:]
         if len(tail) == span and tail[block:] == tail[:-block]:
             return True
     return False
+
+
+def _words(text: str) -> Iterator[str]:
+    """What stands between spaces, and in scripts without spaces each character."""
+    for word in text.split():
+        if word.isascii() and len(word) <= _MAX_WORD:  # nearly all
+            yield word
+        else:
+            yield from _PIECE.findall(word)
 
 
 def other_script_share(question: str, trace: str) -> float:
@@ -111,7 +134,7 @@ def other_script_share(question: str, trace: str) -> float:
 
 def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -> str | None:
     rule, found = _marked(trace)
-    if rule == "<answer> tags" or (found is not None and _is_value(found[1])):
+    if rule == TAGS or (found is not None and _is_value(found[1])):
         return f"trace that keeps its {rule}"
     if extract_boxed(trace) is None:
         return "trace without a boxed answer"
@@ -125,6 +148,15 @@ def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -
         return "trace that repeats itself"
     if other_script_share(question, trace) > settings.max_other_script:
         return "trace in mixed scripts"
+    asked_in, thought_in = (
+        language_of(text, least)
+        for text, least in (
+            (question, MIN_QUESTION_WORDS),
+            (trace[:MAX_LANGUAGE_CHARACTERS], MIN_TRACE_WORDS),
+        )
+    )
+    if None not in (asked_in, thought_in) and asked_in != thought_in:
+        return "trace in another language than the question"
     return None
 
 
@@ -132,8 +164,33 @@ def _marked(trace: str) -> tuple[str, re.Match[str] | None]:
     """The rule for a trace's answer that is marked otherwise than by a box, and where it stands."""
     tags = _TAG.findall(trace)
     if tags:
-        return "<answer> tags", _TAGGED.search(trace) if len(tags) == 2 else None
-    return "####", _HASHES.search(trace)
+        return TAGS, _TAGGED.search(trace) if len(tags) == 2 else None
+    return HASHES, _HASHES.search(trace)
+
+
+def _boxed(trace: str, reference: str) -> tuple[str, str | None]:
+    """A trace with its marked answer in a box, and the rule, or None where nothing was changed.
+
+    Beside a box with the same answer in another writing the mark is taken out: two side by side
+    would be read as two answers.
+    """
+    rule, found = _marked(trace)
+    if found is None:
+        return trace, None
+    before, said, after = trace[: found.start()], found[1].strip(), trace[found.end() :]
+    if "\\boxed" not in said and said != reference and _is_sentence(said):
+        return trace, None
+    answer = said if "\\boxed" in said else f"\\boxed{{{_SPACES.sub(' ', said)}}}"
+    written, elsewhere = before + answer + after, before + after
+    if "\\boxed" not in elsewhere:
+        return written, rule
+    if not _have_one_answer(answer, elsewhere):
+        return trace, None
+    return written if _have_one_answer(answer, written) else before.rstrip() + after, rule
+
+
+def _is_sentence(said: str) -> bool:
+    return num_words(said) > MAX_ANSWER_WORDS or _SENTENCE.search(said) is not None
 
 
 def _is_value(said: str) -> bool:
@@ -141,10 +198,10 @@ def _is_value(said: str) -> bool:
     return "\\boxed" in said or len(said.split()) == 1
 
 
-def _have_one_answer(*texts: str) -> bool:
-    """Whether the last boxes of all texts have the same answer."""
-    answers = [extract_boxed(text) for text in texts]
-    return None not in answers and len({told_alike(one) for one in answers if one is not None}) == 1
+def _have_one_answer(first: str, second: str) -> bool:
+    """Whether of the last boxes of two texts each is right, by rule, for the other one."""
+    one, other = extract_boxed(first), extract_boxed(second)
+    return one is not None and other is not None and agree_by_rule(one, other)
 
 
 def _script(letter: str) -> str:

@@ -7,7 +7,7 @@ image placeholders from their features.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
@@ -15,6 +15,7 @@ from training.answers.normal import normalize
 from training.answers.numbers import Number
 from training.answers.reading import parse
 from training.answers.values import Words
+from training.curation.agreement import conflict
 from training.curation.step import StepResult, split
 from training.recipe import curation as steps
 from training.records import IMAGE_MARK, Problem, question_key
@@ -25,7 +26,8 @@ MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule comp
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
-_TOLD = r"(?:^[^\w\n]{0,20}|[.!?:;]\s{0,20}|\b(?:and|then|please)\s{1,20})"
+_BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
+_TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
 _PROVES = r"(?:prove|disprove|show that|proof of|demonstrate that)\b"
 # "The results, (see the table), show that ..." tells nobody; "If x > 1, prove ..." does.
 _TOLD_TO_PROVE = re.compile(
@@ -33,12 +35,17 @@ _TOLD_TO_PROVE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
-_OPEN = (
-    r"\b(?:explain|discuss|justify|give an example|in your own words|what do you think"
-    r"|write an essay)\b"
+_OPEN = re.compile(r"\b(?:explain|discuss|justify|give an example)\b", re.IGNORECASE)
+_ALWAYS_OPEN = r"\b(?:in your own words|what do you think|write an essay)\b"
+_MAY_BE_OPEN_ENDED = re.compile(
+    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE
 )
-_MAY_BE_OPEN_ENDED = re.compile(rf"{_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE)
-_OPEN_ENDED = re.compile(rf"{_OPEN}|{_TOLD}describe\b", re.IGNORECASE | re.MULTILINE)
+# "To justify the cost, she needs ..." and "friends who meet and discuss books" tell nobody.
+_OPEN_ENDED = re.compile(
+    rf"{_ALWAYS_OPEN}|{_TOLD}(?:describe|explain|justify|give an example)\b|(?:{_BEGINS})discuss\b"
+    r"|(?:[,()]\s{0,20}|\b(?:you|also)\s{1,20})(?:explain|justify)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _TOLD_TO_DRAW = re.compile(
     r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?(?:draw|sketch)\b"
     r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
@@ -47,11 +54,13 @@ _TOLD_TO_DRAW = re.compile(
 )
 _ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
 # `(a) ... (b) ...` or `(i) ... (ii) ...`; choices are labelled with capitals, parts are not, and
-# `f(a)` is no part.
+# `f(a)` is no part; nor is `(0, a)`: see `_marks`.
 _ALONE = r"(?<![\w'’})\](])"
 _FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
 _SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
-_SEVERAL_ANSWERS = re.compile(rf";|\n|{_ALONE}\(?[a-z]\)\s|\d\s+and\s+\S*\d")
+_ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
+_MAX_BRACKET = 200  # characters between a bracket and the one that closes it
+_SEVERAL_ANSWERS = re.compile(r";|\n|\d\s+and\s+\S*\d")
 
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 # Compared with this, the verifier says whether an answer can be parsed, right or not.
@@ -87,8 +96,8 @@ RULES: dict[str, Rule] = {
     "asks for a proof": lambda problem: _asks_for_a_proof(problem["question"]),
     "open-ended question": lambda problem: _is_open_ended(problem["question"]),
     "several questions in one": lambda problem: _has_parts(problem["question"]),
-    "several answers in one": lambda problem: bool(_SEVERAL_ANSWERS.search(problem["answer"])),
-    "answer in prose": lambda problem: _num_words(problem["answer"]) > MAX_ANSWER_WORDS,
+    "several answers in one": lambda problem: _has_several_values(problem["answer"]),
+    "answer in prose": lambda problem: num_words(problem["answer"]) > MAX_ANSWER_WORDS,
 }
 
 
@@ -130,22 +139,28 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
     return reasons
 
 
-def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
+def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
     """Keeps one of each group of equal problems, and none where their answers differ.
 
     Equal are problems with the same question, apart from case and white space, and the same
     images. Ids must be unique as well: the first problem keeps a shared id.
     """
-    keys = (question_key(problem["question"], problem["images"]) for problem in problems)
-    answers = (told_alike(problem["answer"]) for problem in problems)
-    reasons = repeats(_numbered(keys), _numbered(answers), _numbered(row["id"] for row in problems))
-    return split(problems, reasons, DUPLICATES)
+    answers = [problem["answer"] for problem in problems]
+    asked = _numbered(question_key(problem["question"], problem["images"]) for problem in problems)
+    told = _numbered(map(told_alike, answers))
+    groups = told_otherwise(asked, told)
+    pairs = filter(None, (conflict(group, answers, verifier) for group in groups))
+    found = repeats(asked, told, _numbered(problem["id"] for problem in problems), list(pairs))
+    reasons = [found[place][0] if place in found else None for place in range(len(problems))]
+    details = {place: problems[other]["id"] for place, (_, other) in found.items()}
+    return split(problems, reasons, DUPLICATES, details)
 
 
 def told_alike(answer: str) -> str:
     r"""What answers share that are one number, choice or word, or the same but for dressing.
 
     `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way.
+    Others may still be the same: see `training.curation.agreement`.
     """
     text = normalize(answer)
     match parse(text):
@@ -156,36 +171,54 @@ def told_alike(answer: str) -> str:
     return " ".join(text.split())
 
 
-def repeats(
-    questions: Sequence[int], answers: Sequence[int], ids: Sequence[int]
-) -> list[str | None]:
-    """Why each row repeats an earlier one, or None.
+def told_otherwise(questions: Sequence[int], answers: Sequence[int]) -> list[list[int]]:
+    """Of each question whose answers are not all told alike, the first place of each answer.
 
     Args:
         questions: Numbers from 0 on, the same for equal questions [N].
-        answers: The same for equal answers [N].
-        ids: The same for equal ids [N].
+        answers: The same for answers that are told alike [N].
     """
-    first_answers = dict[int, int]()
-    conflicting = {
-        question
-        for question, answer in zip(questions, answers, strict=True)
-        if first_answers.setdefault(question, answer) != answer
-    }
-    seen_questions, seen_ids = set[int](), set[int]()
-    reasons: list[str | None] = []
-    for question, id_ in zip(questions, ids, strict=True):
+    first, groups = dict[int, int](), dict[int, dict[int, int]]()
+    for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+        start = first.setdefault(question, place)
+        if answers[start] != answer:
+            groups.setdefault(question, {answers[start]: start}).setdefault(answer, place)
+    return [list(group.values()) for group in groups.values()]
+
+
+def repeats(
+    questions: Sequence[int],
+    answers: Sequence[int],
+    ids: Sequence[int],
+    conflicts: Iterable[tuple[int, int]],
+) -> dict[int, tuple[str, int]]:
+    """The rows that repeat an earlier one, or contradict another one.
+
+    Args:
+        questions: Numbers from 0 on, the same for equal questions [N].
+        answers: The same for answers that are told alike [N].
+        ids: The same for equal ids [N].
+        conflicts: Places of two rows with one question whose answers differ.
+
+    Returns:
+        A row's place -> why it goes, and the place of the row that stays; of one whose question has
+        conflicting answers, which all go, that of a row with another answer.
+    """
+    conflicting = {questions[first]: (first, second) for first, second in conflicts}
+    seen_questions, seen_ids = dict[int, int](), dict[int, int]()
+    found = dict[int, tuple[str, int]]()
+    for place, (question, id_) in enumerate(zip(questions, ids, strict=True)):
         if question in conflicting:
-            reasons.append("duplicates with conflicting answers")
+            first, second = conflicting[question]
+            other = second if answers[place] == answers[first] else first
+            found[place] = "duplicates with conflicting answers", other
         elif question in seen_questions:
-            reasons.append("duplicate question")
+            found[place] = "duplicate question", seen_questions[question]
         elif id_ in seen_ids:
-            reasons.append("duplicate id")
+            found[place] = "duplicate id", seen_ids[id_]
         else:
-            reasons.append(None)
-            seen_questions.add(question)
-            seen_ids.add(id_)
-    return reasons
+            seen_questions[question] = seen_ids[id_] = place
+    return found
 
 
 def _numbered(values: Iterable[str]) -> list[int]:
@@ -220,7 +253,7 @@ def _kept(reasons: Sequence[str | None]) -> list[int]:
     return [index for index, reason in enumerate(reasons) if reason is None]
 
 
-def _num_words(text: str) -> int:
+def num_words(text: str) -> int:
     """Words outside LaTeX commands."""
     return len(_WORD.findall(text))
 
@@ -236,7 +269,9 @@ def _is_open_ended(question: str) -> bool:
     """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
     if _MAY_BE_OPEN_ENDED.search(question) is None:  # nearly all
         return False
-    return bool(_OPEN_ENDED.search(question)) or _ends_with(_TOLD_TO_DRAW, question)
+    return bool(_OPEN_ENDED.search(question)) or any(
+        _ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW)
+    )
 
 
 def _ends_with(task: re.Pattern[str], question: str) -> bool:
@@ -246,8 +281,33 @@ def _ends_with(task: re.Pattern[str], question: str) -> bool:
 
 
 def _has_parts(question: str) -> bool:
-    first = _FIRST_PART.search(question)
-    return first is not None and _SECOND_PART.search(question, first.end()) is not None
+    first = next(_marks(_FIRST_PART, question), None)
+    return first is not None and any(_marks(_SECOND_PART, question, first))
+
+
+def _has_several_values(answer: str) -> bool:
+    return bool(_SEVERAL_ANSWERS.search(answer)) or any(_marks(_ANY_PART, answer))
+
+
+def _marks(part: re.Pattern[str], text: str, start: int = 0) -> Iterator[int]:
+    """Where marks of parts end; `a)` is none where it closes a bracket, as in `(0, a)`."""
+    return (
+        found.end()
+        for found in part.finditer(text, start)
+        if not _is_in_brackets(text[max(found.start() - _MAX_BRACKET, 0) : found.start()])
+    )
+
+
+def _is_in_brackets(before: str) -> bool:
+    num_closed = 0
+    for character in reversed(before):
+        if character in ")]":
+            num_closed += 1
+        elif character in "([":
+            if num_closed == 0:
+                return True
+            num_closed -= 1
+    return False
 
 
 def _broken_rule(problem: Problem) -> str | None:

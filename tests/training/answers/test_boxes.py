@@ -159,3 +159,21 @@ def test_the_name_before_a_box(text, answer):
 )
 def test_it_is_judged(question, text, right):
     assert (verify_in_process(text, "5", question) == "right") is right
+
+
+@pytest.mark.parametrize(
+    ("response", "reference", "outcome"),
+    [
+        ("so \\boxed{5,000}\n\\boxed{5000}", "5000", "right"),
+        (r"$\boxed{0.5}$ $$\boxed{\frac12}$$", r"\frac12", "right"),
+        (r"\boxed{x=2} or \boxed{2}", "2", "right"),
+        (r"\boxed{2\sqrt{2}}, \boxed{\sqrt{8}}", r"\sqrt{8}", "right"),
+        (r"\boxed{3} or \boxed{4}", "3 or 4", "right"),
+        (r"\boxed{5,000} \boxed{5001}", "5000", "wrong"),
+        (r"\boxed{0.67} \boxed{2/3}", r"\frac23", "wrong"),
+        (r"\boxed{2 + 3} \boxed{5}", "5", "wrong"),  # work left undone is no answer by itself
+        (r"\boxed{7} \boxed{7.0} \boxed{8}", "7", "wrong"),
+    ],
+)
+def test_boxes_side_by_side_are_right_if_each_is(response, reference, outcome):
+    assert verify_in_process(response, reference) == outcome

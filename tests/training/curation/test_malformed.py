@@ -73,7 +73,7 @@ def accounted(folder, kind, num_rows, verifier, **changes):
     values = {"name": "odd", "kind": kind, "modality": "text", "path": str(folder)} | changes
     loaded = load_source(SourceRecipe(**values), folder, 0)
     usable = keep_verifiable(loaded.kept, verifier)
-    rest = drop_duplicates(usable.kept)
+    rest = drop_duplicates(usable.kept, verifier)
     rejects = [*loaded.rejects, *usable.rejects, *rest.rejects]
     assert len(rest.kept) + len(rejects) == num_rows
     assert problem_dataset(rest.kept).features == PROBLEM_FEATURES

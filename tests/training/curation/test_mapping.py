@@ -148,10 +148,25 @@ def test_the_answer_in_the_last_box_of_the_solution(load):
         r"so \boxed{1} is a first guess, which was wrong: $\boxed{\frac{1}{2}}$.",
         "none",
         r"\boxed{}",
+        "so \\boxed{5,000}\n\\boxed{5000}",
+        r"\boxed{3} or \boxed{4}",
     ]
     rows = [{"question": "?", "solution": text} for text in texts]
     loaded = load(rows, answer_rule="last_boxed")
-    assert [row["answer"] for row in loaded.kept] == [r"\frac{1}{2}"]
+    assert [row["answer"] for row in loaded.kept] == [r"\frac{1}{2}", "5000", "3 or 4"]
+    assert reasons(loaded) == [("sources", r"no answer in a last `\boxed{}`")] * 2
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_an_answer_column_with_nothing_in_it_is_as_none(nothing, load):
+    rows = [
+        {"question": "?", "answer": nothing, "solution": r"so \boxed{1}"},
+        {"question": "?!", "answer": r"\boxed{2}", "solution": r"so \boxed{1}"},
+        {"question": "!", "answer": "2", "solution": r"so \boxed{1}"},
+        {"question": "!!", "answer": nothing, "solution": None},
+    ]
+    loaded = load(rows, answer_rule="last_boxed")
+    assert [row["answer"] for row in loaded.kept] == ["1", "2"]
     assert reasons(loaded) == [("sources", r"no answer in a last `\boxed{}`")] * 2
 
 

@@ -47,7 +47,7 @@ def test_a_level_of_a_column_of_floats_is_one(parquet):
     assert [row["level"] for row in load_source(source)] == [3, None, None]
 
 
-def test_sources_that_count_their_rows_alike_share_no_id(parquet, tmp_path):
+def test_sources_that_count_their_rows_alike_share_no_id(parquet, tmp_path, verifier):
     loaded = []
     for name in ("a", "b"):
         columns = {"question": [f"{name}{n}?" for n in range(3)], "answer": ["1"] * 3}
@@ -57,8 +57,9 @@ def test_sources_that_count_their_rows_alike_share_no_id(parquet, tmp_path):
         *("a/0", "a/1", "a/000000002"),
         *("b/0", "b/1", "b/000000002"),
     ]
-    assert drop_duplicates(loaded).rejects == []
-    assert len(drop_duplicates([*loaded, loaded[0] | {"question": "new?"}]).rejects) == 1
+    assert drop_duplicates(loaded, verifier).rejects == []
+    again = loaded[0] | {"question": "new?"}
+    assert len(drop_duplicates([*loaded, again], verifier).rejects) == 1
 
 
 def test_a_row_whose_pass_rate_is_no_share_is_a_reject_and_the_others_stay(parquet, tmp_path):

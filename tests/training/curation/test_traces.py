@@ -38,8 +38,18 @@ def fault_of(trace, question="What is 2 + 2?", **bounds):
         ("\\boxed{4} <answer>5</answer>",) * 2 + (None,),
         ("\\boxed{4} <answer>\\boxed{5}</answer>",) * 2 + (None,),
         ("\\boxed{4}\n#### 5",) * 2 + (None,),
-        ("\\boxed{7}\n#### 7 apples",) * 2 + (None,),
-        ("\\boxed{1/2} <answer>0.5</answer>",) * 2 + (None,),  # two boxes side by side are two
+        # Beside a box with the same answer a second one would be another: the mark goes.
+        ("So \\boxed{7}.\n#### 7 apples", "So \\boxed{7}.", "####"),
+        ("\\boxed{1/2} <answer>0.5</answer>.", "\\boxed{1/2}.", "<answer> tags"),
+        ("\\boxed{5,000}\n#### 5000", "\\boxed{5,000}", "####"),
+        ("\\boxed{2\\sqrt{2}}\n#### \\sqrt{8}", "\\boxed{2\\sqrt{2}}", "####"),
+        ("\\boxed{\\text{seven}}\n#### seven", "\\boxed{\\text{seven}}", "####"),
+        ("\\boxed{7\\%}\n#### 7%", "\\boxed{7\\%}", "####"),
+        ("\\boxed{x=7}</think>\n#### 7", "\\boxed{x=7}</think>\n\\boxed{7}", "####"),
+        ("<answer>7\n</answer>\n#### 7", "\\boxed{7}\n\\boxed{7}", "<answer> tags"),
+        ("<think>a</think><answer>The result is 7.</answer>",) * 2 + (None,),
+        ("#### We need twelve square meters",) * 2 + (None,),
+        ("<answer>12 square meters</answer>", "\\boxed{12 square meters}", "<answer> tags"),
         ("In <answer> tags: <answer>4</answer>",) * 2 + (None,),
         ("<answer>4</answer> or <answer>5</answer>",) * 2 + (None,),
         ("<answer> </answer>",) * 2 + (None,),
@@ -69,6 +79,8 @@ def test_conversions_are_counted_by_rule(make):
         ("\\boxed{4}\n#### 5", "trace that keeps its ####"),
         ("\\boxed{4}\n#### It is \\boxed{5}", "trace that keeps its ####"),
         ("<answer>4</answer>\n#### 5", "trace that keeps its ####"),
+        ("<answer>The result is 4.</answer>", "trace that keeps its <answer> tags"),
+        ("#### The result is 4.", "trace without a boxed answer"),
     ],
 )
 def test_a_trace_of_several_final_answers_is_refused_by_name(trace, fault, make):
@@ -94,10 +106,43 @@ def test_words_around_the_answer_behind_the_hashes_are_no_other_answer(said, mak
         ("We see. " + "wait let me check " * 14 + "\\boxed{4}", {"max_repeated": 1.0}, None),
         ("两 и два это четыре, so \\boxed{4}", {}, "trace in mixed scripts"),
         ("α + β = γ, so \\boxed{4}", {}, None),
+        (
+            "因此答案是七。" * 800 + "\\boxed{7}",
+            {"max_other_script": 1.0},
+            "trace that ends in a loop",
+        ),
+        ("7" * 20_000 + " $\\boxed{7}$", {}, "trace that ends in a loop"),
+        ("abc" * 200 + ", " + "so it is 4 now, " * 10 + SOUND, {}, "trace that repeats itself"),
+        (f"10^60 = 1{'0' * 60}, so \\boxed{{4}}", {}, None),
     ],
 )
 def test_each_fault_has_its_reason(trace, bounds, fault):
     assert fault_of(trace, **bounds) == fault
+
+
+ENGLISH = "We have two apples and there are two more, so the sum of both is what we need: "
+FRENCH = "Nous avons deux pommes et il y en a deux de plus, donc la somme est dans le panier: "
+SPANISH = "Tenemos dos manzanas y hay dos más, entonces la suma es lo que se pide por el total: "
+FORMULAS = " ".join(rf"Let $\de_{n} \le \des_{n} \par_{n}$ on die {n}." for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("question", "trace", "is_other"),
+    [
+        ("What is 2 + 2?", FRENCH * 2, True),
+        ("Combien font deux et deux, et pour qui est la somme?", ENGLISH * 2, True),
+        ("Combien font deux et deux, et pour qui est la somme?", FRENCH * 2, False),
+        ("Wie viele sind es?", SPANISH * 2, True),
+        ("What is 2 + 2?", ENGLISH * 2, False),
+        ("2 + 2 = ?", FRENCH * 2, False),  # in no language
+        ("What is 2 + 2?", ENGLISH + FRENCH, False),  # in two
+        ("What is 2 + 2?", FRENCH[:40], False),  # too short to tell
+        ("What is the sum?", FORMULAS, False),
+    ],
+)
+def test_a_trace_in_another_language_is_told_where_both_are_known(question, trace, is_other):
+    fault = fault_of(trace + " \\boxed{4}", question=question, max_repeated=1.0)
+    assert fault == ("trace in another language than the question" if is_other else None)
 
 
 def test_the_script_of_the_question_is_no_fault():

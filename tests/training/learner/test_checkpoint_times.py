@@ -1,4 +1,4 @@
-"""When a step checkpoint is due: by steps, or by the first rank's clock."""
+"""When a step checkpoint is due: by steps, by the first rank's clock, and after the last step."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def steps_saved(learner, folder, minutes, num_steps, **recipe):
         while state.step < num_steps:
             state.step += 1
             clock.tick()
-            checkpoints.after_step(score=0.0)
+            checkpoints.after_step(score=0.0, is_last=state.step == num_steps)
             checkpoints.wait()
             device.barrier()
             saved.extend(int(one.name[5:]) for one in places.save.glob("step-*"))
@@ -45,15 +45,16 @@ def steps_saved(learner, folder, minutes, num_steps, **recipe):
 @pytest.mark.parametrize(
     ("minutes", "every_minutes", "every_steps", "expected"),
     [
-        (1.0, 100.0, 4, [4, 8]),  # by steps
+        (1.0, 100.0, 4, [4, 8, 9]),  # by steps, and the last in any case
         (1.0, 3.0, None, [3, 6, 9]),  # by minutes alone
         (1.0, 3.0, 100, [3, 6, 9]),  # by minutes
-        (2.0, 3.0, 100, [2, 4, 6, 8]),
-        (1.0, 3.0, 4, [3, 4, 7, 8]),  # whichever comes first, and each counts for the other
+        (2.0, 3.0, 100, [2, 4, 6, 8, 9]),
+        (1.0, 3.0, 4, [3, 4, 7, 8, 9]),  # whichever comes first, and each counts for the other
+        (1.0, 100.0, None, [9]),
         (9.0, 3.0, 100, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
     ],
 )
-def test_a_checkpoint_is_due_by_steps_or_by_minutes(
+def test_a_checkpoint_is_due_by_steps_or_by_minutes_and_at_the_end(
     minutes, every_minutes, every_steps, expected, tiny_policy, tmp_path
 ):
     device.start(1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from contracts.errors import OutOfMemoryError
 from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
@@ -61,6 +62,39 @@ def test_a_checkpoint_is_due_by_steps_or_by_minutes_and_at_the_end(
     learner = new_learner(tiny_policy)
     due = {"every_minutes": every_minutes, "every_steps": every_steps}
     assert steps_saved(learner, tmp_path / "loop", minutes, 9, **due) == expected
+
+
+@pytest.mark.parametrize(
+    ("every_steps", "expected"),
+    [
+        (4, "3 finished steps, those since step 4;"),
+        (None, "7 finished steps, those since the start;"),
+    ],
+)
+def test_an_error_that_ends_the_stage_says_what_it_costs(
+    every_steps, expected, tiny_policy, tmp_path
+):
+    device.start(1)
+    (tmp_path / "output").mkdir()
+    rest = (tmp_path / "output", new_learner(tiny_policy), SftState())
+
+    def fails(places):
+        recipe = CheckpointsRecipe(every_steps=every_steps, every_minutes=60.0)
+        with (
+            pytest.raises(OutOfMemoryError) as caught,
+            Checkpoints(recipe, places, *rest) as checkpoints,
+        ):
+            for rest[-1].step in range(1, 8):
+                checkpoints.after_step(score=0.0, is_last=False)
+                checkpoints.wait()
+            raise OutOfMemoryError("none", where="update", rule="it fits", fix="lower it")
+        return getattr(caught.value, "__notes__", [])
+
+    (note,) = fails(Places(save=tmp_path / "saved"))
+    assert f"lost:  {expected}" in note
+    assert "checkpoints.every_minutes (60)" in note
+    assert f"checkpoints.every_steps ({every_steps or 'none'})" in note
+    assert fails(Places()) == []  # where nothing is to be saved, nothing would lower it
 
 
 def new_learner(policy):

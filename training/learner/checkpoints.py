@@ -259,7 +259,7 @@ class Checkpoints:
         rhythm = self._recipe
         return (
             f"lost:  {num_steps} finished steps, those since {saved}; saving more often, by "
-            f"checkpoints.every_minutes ({rhythm.every_minutes:g}) or checkpoints.every_steps "
+            f"checkpoints.every_minutes ({rhythm.every_minutes}) or checkpoints.every_steps "
             f"({rhythm.every_steps or 'none'}), would leave less to lose"
         )
 

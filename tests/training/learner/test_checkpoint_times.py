@@ -92,7 +92,7 @@ def test_an_error_that_ends_the_stage_says_what_it_costs(
 
     (note,) = fails(Places(save=tmp_path / "saved"))
     assert f"lost:  {expected}" in note
-    assert "checkpoints.every_minutes (60)" in note
+    assert "checkpoints.every_minutes (60.0)" in note
     assert f"checkpoints.every_steps ({every_steps or 'none'})" in note
     assert fails(Places()) == []  # where nothing is to be saved, nothing would lower it
 

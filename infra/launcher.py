@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from contracts.errors import OutOfMemoryError, StageError, StageLost, StagePreempted
-from contracts.job import STAGE_MODULE, Job, Outcome
+from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
+from infra.ends import is_finished, outcome_of, signal_of
 from infra.oom import num_oom_kills
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
@@ -202,7 +203,7 @@ def run_watched(
         poll=lambda: _poll(log, metrics),
         grace_seconds=grace_seconds,
     )
-    if code != 0:
+    if not is_finished(code, outcome_of(job)):
         kills = None if kills_before is None else (num_oom_kills() or 0) - kills_before
         raise _failure(job, code, log_path, num_killed_for_memory=kills or 0)
 
@@ -346,19 +347,9 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.wait(timeout=2 * grace_seconds + 15)
 
 
-def signal_of(code: int) -> signal.Signals | None:
-    """The signal that an exit code stands for, which is 128 and its number; None for any other."""
-    try:
-        return signal.Signals(code - 128)
-    except ValueError:  # 255 is no signal, but what a program may end with
-        return None
-
-
 def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> StageError:
     """What the stage itself says went wrong, else how it ended and the end of its log."""
-    outcome = None
-    if job.outcome.is_file():
-        outcome = Outcome.model_validate_json(job.outcome.read_text(encoding="utf-8"))
+    outcome = outcome_of(job)
     if outcome is not None and outcome.status == "refused":
         return StageError(f"stage {job.stage}: {outcome.message}\n  log:   {log}")
     ended_by = signal_of(code)

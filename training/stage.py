@@ -93,7 +93,7 @@ def main() -> int:
     try:
         run(job)
     except RevisualError as error:
-        return _refused(job, error)
+        return _refused(job, error, error)
     except Preempted as notice:
         sys.stderr.write(f"stage {job.stage}: {notice}\n")
         _say(job, Outcome(status="preempted", message=str(notice)))
@@ -103,17 +103,27 @@ def main() -> int:
         from training.runtime.failures import is_lost_rank, is_out_of_memory, out_of_memory
 
         if is_out_of_memory(error):  # first: NCCL runs out of memory, too
-            return _refused(job, out_of_memory(error, None))
+            return _refused(job, out_of_memory(error, None), error)
         lost = is_lost_rank(error)  # of anything else the log holds the traceback
         _say(job, Outcome(status="lost" if lost else "crashed"))
         raise
-    _say(job, Outcome(status="done"))
+    from training.runtime.device import is_first_of_node
+
+    if is_first_of_node():  # it writes the output: another one may be done before all of it is
+        _say(job, Outcome(status="done"))
     return 0
 
 
-def _refused(job: Job, error: RevisualError) -> int:
-    """Leaves what an error says, with the plan's figures where memory ran out."""
-    message = f"{type(error).__name__}: {error}"
+def _refused(job: Job, error: RevisualError, raised: Exception) -> int:
+    """Leaves what an error says, with the plan's figures where memory ran out.
+
+    Args:
+        job: That ends with it.
+        error: What is said.
+        raised: What it was made of, with what has been noted since (`Checkpoints`).
+    """
+    notes = getattr(raised, "__notes__", ())
+    message = "\n  ".join([f"{type(error).__name__}: {error}", *notes])
     if isinstance(error, OutOfMemoryError):
         message += f"\n  plan:  {_planned(job)}"
     sys.stderr.write(f"{message}\n")

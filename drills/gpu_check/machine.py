@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from drills.gpu_check.outcome import Failed, Figures, Skipped
-from infra.launcher import signal_of, stage_environment, supervise
+from infra.ends import signal_of
+from infra.launcher import stage_environment, supervise
 
 LOG_TAIL_LINES = 30
 GRACE_SECONDS = 5.0

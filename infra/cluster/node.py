@@ -23,13 +23,14 @@ from threading import Event, Thread
 import psutil
 
 from contracts.errors import PreflightError, RevisualError, StoreError
-from contracts.job import Job, Outcome
+from contracts.job import Outcome
 from contracts.paths import is_inner_path
 from infra.alive import hold
 from infra.cluster.reach import node_settings, reached_from_here
 from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
 from infra.cluster.sources import require_same_code
 from infra.digests import file_entries, file_names
+from infra.ends import is_finished, outcome_of
 from infra.inputs.folder import stage_folder
 from infra.launcher import (
     LOOPBACK_INTERFACE,
@@ -288,11 +289,12 @@ class Node:
     def _end(self) -> End | None:
         if self._process is None or self._process.poll() is None:
             return None
-        code, outcome = self._process.returncode, _outcome(self._job)
+        code, outcome = self._process.returncode, outcome_of(self._job)
         kills = (num_oom_kills() or 0) - (self._kills_before or 0)
         if code == KILLED_CODE and kills > 0 and self._kills_before is not None:
             message = f"OutOfMemoryError: {killed_for_memory(self._job)}"
             outcome = Outcome(status="refused", message=message)
+        code = 0 if is_finished(code, outcome) else code
         return End(code=code if code >= 0 else 128 - code, outcome=outcome)
 
     def _last_upload(self) -> Upload | None:
@@ -351,12 +353,6 @@ def _addresses() -> Mapping[str, str]:
 
 def _is_share(name: str) -> bool:
     return name.startswith("learner-")
-
-
-def _outcome(job: Job) -> Outcome | None:
-    if not job.outcome.is_file():
-        return None
-    return Outcome.model_validate_json(job.outcome.read_text(encoding="utf-8"))
 
 
 def _piece(path: Path, offset: int) -> bytes:

@@ -9,7 +9,7 @@ from signal import SIGINT, SIGTERM
 from contracts.artifact import Artifact, Record
 from contracts.job import Job, Outcome
 from infra.digests import FileEntry
-from infra.launcher import signal_of
+from infra.ends import signal_of
 
 KILLED_CODE = 128 + 9  # SIGKILL, of whatever ended a node
 

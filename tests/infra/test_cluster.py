@@ -27,7 +27,8 @@ from infra.cluster.records import (
     read_uploaded,
 )
 from infra.digests import FileEntry
-from infra.launcher import new_job, signal_of
+from infra.ends import signal_of
+from infra.launcher import new_job
 from infra.settings import Settings
 
 PLACEMENT = Placement(

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -9,12 +10,14 @@ import pytest
 
 from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import Job, Outcome
+from infra.ends import is_finished
 from infra.launcher import (
     LineTail,
     Resources,
     _failure,
     launch,
     new_job,
+    run_watched,
     stage_command,
     stage_environment,
     supervise,
@@ -219,6 +222,47 @@ time.sleep(600)
         )
     saved = sorted(path.name for path in tmp_path.glob("saved-*"))
     assert saved == ["saved-0", "saved-1"], (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_was_finished_when_the_stage_was_told_to_stop_is_used(is_done, tmp_path):
+    """The supervisor is told, and says so, whatever the stage makes of it."""
+    asked = job("cold_start", tmp_path / "work")
+    program = """
+import os, pathlib, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getppid(), signal.SIGTERM)
+signal.sigwait([signal.SIGTERM])
+if sys.argv[2:]:
+    pathlib.Path(sys.argv[1]).write_text(sys.argv[2])
+"""
+    words = [Outcome(status="done").model_dump_json()] if is_done else []
+    with nullcontext() if is_done else pytest.raises(StagePreempted):
+        run_watched(
+            asked,
+            [sys.executable, "-c", program, str(asked.outcome), *words],
+            stage_environment(1),
+            on_line=lambda line: None,
+            on_metrics=lambda metrics: None,
+            grace_seconds=60.0,
+        )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        (0, None, True),
+        (143, "done", True),  # the supervisor's, and torchrun's, when they are told
+        (130, "done", True),
+        (143, "preempted", False),
+        (143, None, False),
+        (137, "done", False),  # another process was killed
+        (1, "done", False),
+        (75, "preempted", False),
+    ],
+)
+def test_a_stage_is_finished_that_says_so_and_was_at_most_told_to_stop(code, status, expected):
+    assert is_finished(code, Outcome(status=status) if status else None) is expected
 
 
 @pytest.mark.parametrize(

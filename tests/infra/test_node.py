@@ -4,15 +4,18 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from contracts.job import Outcome
 from infra.alive import is_held
+from infra.cluster import node as node_module
 from infra.cluster.node import Node
 from infra.cluster.reach import reached_from_here
-from infra.cluster.records import NodesTask, Placement
+from infra.cluster.records import End, NodesTask, Placement
 from infra.cluster.sources import module_digests, sources_digest
 from infra.launcher import new_job
 
@@ -93,6 +96,26 @@ def test_a_node_that_is_closed_leaves_nothing_however_often(home, tmp_path):
         node.close()
         assert not list(home.glob("work/able-ant/*-node-*"))
     Node(1, asked(tmp_path / "other")).close()  # of a stage whose first node broke a rule
+
+
+def test_a_node_that_was_done_when_it_was_told_to_stop_is_done(home, tmp_path, monkeypatch):
+    program = """
+import os, pathlib, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getppid(), signal.SIGTERM)
+signal.sigwait([signal.SIGTERM])
+pathlib.Path(sys.argv[1]).with_name("outcome.json").write_text('{"status": "done"}')
+"""
+    command = [sys.executable, "-c", program]
+    monkeypatch.setattr(node_module, "stage_command", lambda job, *_: [*command, str(job)])
+    node = Node(0, asked(tmp_path))
+    assert [node.open(), node.prepare(), node.start("127.0.0.1")] == ["", "", ""]
+    deadline = time.monotonic() + 120
+    while (end := node.report(0, 0).end) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    node.close()
+    assert end == End(code=0, outcome=Outcome(status="done"))
 
 
 def test_what_is_wrong_on_a_node_is_told_as_a_rule_and_not_as_its_death(

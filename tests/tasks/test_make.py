@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -88,10 +89,12 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 @pytest.mark.fault(
-    "SIGTERM of a stage's processes, after a SIGKILL",
-    "the last step is saved and stored; the task fails as preempted; same bytes in the end",
+    "SIGTERM of a stage's processes, after a SIGKILL; then a store that does not take the model",
+    "the last step is saved and stored, and gone on from; same bytes in the end",
 )
-def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage, seaweed):
+def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(
+    new_stage, seaweed, monkeypatch
+):
     undisturbed = new_stage("undisturbed")
     expected = undisturbed.weights(undisturbed.make(execute=in_this_process))
 
@@ -111,14 +114,26 @@ def test_a_stage_that_is_killed_and_preempted_ends_with_the_same_bytes(new_stage
     assert f"Going on after step {killed_at}:" in told.said[0]
     assert told.steps == list(range(1, stopped_at + 1))  # the history is shown again
 
-    last = Watcher()
-    artifact = stage.make(last)
+    publish, last = stage.store.publish, Watcher()
+
+    def publish_no_model(folder: Path, kind: str, *arguments: Any, **options: Any) -> Artifact:
+        if kind == "model":
+            raise StoreError("no answer", where="s3://b", rule="it answers", fix="start it")
+        return publish(folder, kind, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="no answer"):
+        patch.setattr(stage.store, "publish", publish_no_model)
+        stage.make(last)
     assert f"Resumed after step {stopped_at}, saved by 1 rank(s)" in last.lines
-    assert stage.weights(artifact) == expected
     assert last.steps == list(range(1, num_steps + 1))
+    # What is left is to write the model and to publish it.
+    last = Watcher()
+    artifact = stage.make(last, execute=in_this_process)
+    assert f"Going on after step {num_steps}:" in last.said[0]
+    assert stage.weights(artifact) == expected
     assert stage.store.steps(stage.key) == []  # the remains of a finished stage go
     # Only the logs of the attempts that failed stay on this machine.
-    assert len(list(stage.folder.glob("home/work/*/*/log.txt"))) == 2
+    assert len(list(stage.folder.glob("home/work/*/*/log.txt"))) == 3
     assert not list(stage.folder.glob("home/work/*/*/*/*.safetensors"))
     assert not list(stage.folder.glob("home/work/*/*/checkpoints"))
 

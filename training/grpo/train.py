@@ -127,12 +127,12 @@ def train(
             while not grpo.is_finished():
                 metrics = grpo.step(checkpoints.stop) | grpo.validate(held_out)
                 log.write(step=grpo.state.step, num_steps=stage.num_steps, **metrics)
-                score = "validation_accuracy" if stage.validation else "reward"
+                score = metrics["validation_accuracy" if stage.validation else "reward"]
                 checkpoints.after_step(
-                    score=metrics[score], keeps_best=stage.validation is not None
+                    score=score, is_last=grpo.is_finished(), keeps_best=bool(stage.validation)
                 )
             grpo.show_samples(output / "samples.jsonl", checkpoints.stop)
-            checkpoints.wait()  # its copies of the weights are gone before the model is written
+            checkpoints.finish()
             grpo.learner.save_model(output / "model")
     write_summary(
         output,

@@ -142,6 +142,8 @@ class Checkpoints:
         with self._stack:
             if error is None:
                 self.wait()
+            elif self._places.save is not None and not isinstance(error, Preempted):
+                error.add_note(self._lost())
             # After an error another rank's file may never come: leave that thread behind.
             self._writer.shutdown(wait=error is None, cancel_futures=True)
 
@@ -197,11 +199,13 @@ class Checkpoints:
         self._writing = self._writer.submit(self._copied(folder, boundary))
         self._unsaved, self._newest_step = None, boundary.step
 
-    def after_step(self, *, score: Metric, keeps_best: bool = False) -> None:
+    def after_step(self, *, score: Metric, is_last: bool, keeps_best: bool = False) -> None:
         """Saves if it is time to; called by all ranks after every step.
 
         Args:
             score: How good the step was; the best step's checkpoint is kept longer.
+            is_last: Whether the stage's steps are done. That is saved in any case: writing the
+                model may fail, and publishing it.
             keeps_best: Whether the best one waits to be taken even when there is a newer one; then
                 every step that has a score is saved.
 
@@ -219,20 +223,45 @@ class Checkpoints:
         # One exchange for both. Clocks differ by a little, and a save takes all ranks: the first
         # one's decides.
         asked = device.gather_from_all_ranks((self._notice.came_here, is_due))
-        is_last = any(came for came, _ in asked)
+        is_told = any(came for came, _ in asked)
         boundary = self._boundary(score, keeps_best)
-        if is_last:
+        if is_told:
             self._leave(self._places.save, boundary)
-        if asked[0][1] or is_scheduled or is_validated:
+        if asked[0][1] or is_scheduled or is_validated or is_last:
             self._save(self._places.save, boundary)
         else:
             self._unsaved = boundary
+
+    def finish(self) -> None:
+        """Until the last step's checkpoint is written; called by all ranks before the model is.
+
+        Its copies of the weights are gone then.
+
+        Raises:
+            Preempted: The stage was told to stop; the next one has but the model to write.
+            DataError: The checkpoint could not be written.
+        """
+        self.wait()
+        self._stop_before_update()
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written; raises what went wrong with it."""
         if self._writing is not None:
             self._writing.result()
             self._writing = None
+
+    def _lost(self) -> str:
+        """What an error costs that ends the stage, and what would lower it."""
+        num_steps, saved = self._state.step - self._newest_step, "the start"
+        if self._newest_step:
+            is_written = self._writing is None or self._writing.done()
+            saved = f"step {self._newest_step}{'' if is_written else ' (still being written)'}"
+        rhythm = self._recipe
+        return (
+            f"lost:  {num_steps} finished steps, those since {saved}; saving more often, by "
+            f"checkpoints.every_minutes ({rhythm.every_minutes}) or checkpoints.every_steps "
+            f"({rhythm.every_steps or 'none'}), would leave less to lose"
+        )
 
     def _boundary(self, score: Metric, keeps_best: bool) -> _Boundary:
         """The end of the step that has just been done."""

@@ -118,12 +118,12 @@ def best_minutes(save_seconds: float, between_kills_seconds: float) -> float:
 
 def _num_saves(recipe: Recipe, stage: Stage, num_steps: int, seconds: float) -> int:
     """Step checkpoints of a stage that takes so long: at most this many."""
-    rhythm = recipe.checkpoints
-    saves = int(seconds // (60.0 * rhythm.every_minutes))
+    rhythm, before_last = recipe.checkpoints, num_steps - 1
+    saves = 1 + int(seconds // (60.0 * rhythm.every_minutes))
     if rhythm.every_steps is not None:
-        saves += num_steps // rhythm.every_steps
+        saves += before_last // rhythm.every_steps
     if isinstance(stage, RlStage) and stage.validation is not None:
-        saves += math.ceil(num_steps / stage.validation.every_steps)
+        saves += before_last // stage.validation.every_steps
     return min(saves, num_steps)
 
 

@@ -108,8 +108,8 @@ def train(
                 seconds_update=seconds_update,
                 tokens_per_second=num_tokens / seconds_update,
             )
-            checkpoints.after_step(score=-state.loss)
-        checkpoints.wait()  # its copies of the weights are gone before the model is written
+            checkpoints.after_step(score=-state.loss, is_last=state.step == num_steps)
+        checkpoints.finish()
         learner.save_model(output / "model")
     write_summary(
         output,

@@ -336,9 +336,9 @@ def test_validation_holds_problems_out_and_scores_the_checkpoints(run, monkeypat
         trained.update(problem["id"] for problem in problems)
         return sample(engine, verifier, problems, *arguments, **options)
 
-    def scored(checkpoints, *, score, keeps_best):
+    def scored(checkpoints, *, score, **options):
         scores.append(score)
-        return after_step(checkpoints, score=score, keeps_best=keeps_best)
+        return after_step(checkpoints, score=score, **options)
 
     monkeypatch.setattr(grpo, "collect", watched)
     monkeypatch.setattr(grpo.Checkpoints, "after_step", scored)

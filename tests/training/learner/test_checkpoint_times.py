@@ -1,7 +1,8 @@
-"""When a step checkpoint is due: by steps, or by the first rank's clock."""
+"""When a step checkpoint is due: by steps, by the first rank's clock, and after the last step."""
 
 import pytest
 
+from contracts.errors import OutOfMemoryError
 from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
@@ -34,7 +35,7 @@ def steps_saved(learner, folder, minutes, num_steps, **recipe):
         while state.step < num_steps:
             state.step += 1
             clock.tick()
-            checkpoints.after_step(score=0.0)
+            checkpoints.after_step(score=0.0, is_last=state.step == num_steps)
             checkpoints.wait()
             device.barrier()
             saved.extend(int(one.name[5:]) for one in places.save.glob("step-*"))
@@ -45,21 +46,55 @@ def steps_saved(learner, folder, minutes, num_steps, **recipe):
 @pytest.mark.parametrize(
     ("minutes", "every_minutes", "every_steps", "expected"),
     [
-        (1.0, 100.0, 4, [4, 8]),  # by steps
+        (1.0, 100.0, 4, [4, 8, 9]),  # by steps, and the last in any case
         (1.0, 3.0, None, [3, 6, 9]),  # by minutes alone
         (1.0, 3.0, 100, [3, 6, 9]),  # by minutes
-        (2.0, 3.0, 100, [2, 4, 6, 8]),
-        (1.0, 3.0, 4, [3, 4, 7, 8]),  # whichever comes first, and each counts for the other
+        (2.0, 3.0, 100, [2, 4, 6, 8, 9]),
+        (1.0, 3.0, 4, [3, 4, 7, 8, 9]),  # whichever comes first, and each counts for the other
+        (1.0, 100.0, None, [9]),
         (9.0, 3.0, 100, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
     ],
 )
-def test_a_checkpoint_is_due_by_steps_or_by_minutes(
+def test_a_checkpoint_is_due_by_steps_or_by_minutes_and_at_the_end(
     minutes, every_minutes, every_steps, expected, tiny_policy, tmp_path
 ):
     device.start(1)
     learner = new_learner(tiny_policy)
     due = {"every_minutes": every_minutes, "every_steps": every_steps}
     assert steps_saved(learner, tmp_path / "loop", minutes, 9, **due) == expected
+
+
+@pytest.mark.parametrize(
+    ("every_steps", "expected"),
+    [
+        (4, "3 finished steps, those since step 4;"),
+        (None, "7 finished steps, those since the start;"),
+    ],
+)
+def test_an_error_that_ends_the_stage_says_what_it_costs(
+    every_steps, expected, tiny_policy, tmp_path
+):
+    device.start(1)
+    (tmp_path / "output").mkdir()
+    rest = (tmp_path / "output", new_learner(tiny_policy), SftState())
+
+    def fails(places):
+        recipe = CheckpointsRecipe(every_steps=every_steps, every_minutes=60.0)
+        with (
+            pytest.raises(OutOfMemoryError) as caught,
+            Checkpoints(recipe, places, *rest) as checkpoints,
+        ):
+            for rest[-1].step in range(1, 8):
+                checkpoints.after_step(score=0.0, is_last=False)
+                checkpoints.wait()
+            raise OutOfMemoryError("none", where="update", rule="it fits", fix="lower it")
+        return getattr(caught.value, "__notes__", [])
+
+    (note,) = fails(Places(save=tmp_path / "saved"))
+    assert f"lost:  {expected}" in note
+    assert "checkpoints.every_minutes (60.0)" in note
+    assert f"checkpoints.every_steps ({every_steps or 'none'})" in note
+    assert fails(Places()) == []  # where nothing is to be saved, nothing would lower it
 
 
 def new_learner(policy):

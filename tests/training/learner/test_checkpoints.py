@@ -293,7 +293,7 @@ def test_what_a_crash_left_in_the_folder_does_not_count(finished, tiny_recipe, t
         (tmp_path / "saved" / name).mkdir(parents=True)
         (tmp_path / "saved" / name / "learner-1.safetensors").write_bytes(b"torn")
     finished(STAGES["sft"], "one", save=tmp_path / "saved")
-    assert names(tmp_path / "saved") == ["step-00000006"]
+    assert names(tmp_path / "saved") == ["step-00000007"]
 
 
 @pytest.mark.fault(

@@ -176,6 +176,45 @@ def test_a_stop_after_the_last_step_saves_it(run, tmp_path, monkeypatch):
     assert (resumed / "samples.jsonl").read_bytes() == (whole / "samples.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["sft", "text_rl"])
+def test_what_fails_after_the_last_step_costs_no_step(kind, run, tmp_path, monkeypatch):
+    """Memory that runs out, or a full disk: the next run has but the model to write."""
+    saved, stage = tmp_path / "saved", STAGES[kind]
+
+    def fail(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError) as caught:
+        patch.setattr(Learner, "save_model", fail)
+        run(stage, "failed", save=saved)
+    assert "lost:  0 finished steps" in caught.value.__notes__[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "update", fail)  # no step is done again
+        (newest,) = names(saved)
+        resumed = run(stage, "resumed", resume=complete(saved / newest))
+    whole = run(stage, "whole")
+    assert_equal_outputs(resumed, whole)
+    assert names(resumed) == names(whole)
+    if kind != "sft":
+        assert (resumed / "samples.jsonl").read_bytes() == (whole / "samples.jsonl").read_bytes()
+
+
+def test_a_stop_while_the_last_step_is_saved_leaves_the_model_to_the_next_run(
+    run, tmp_path, monkeypatch
+):
+    saved, export = tmp_path / "saved", Learner.export_state
+
+    def told(learner):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return export(learner)
+
+    monkeypatch.setattr(Learner, "export_state", told)
+    with pytest.raises(Preempted, match="step 7 is saved"):
+        run(STAGES["sft"], "told", save=saved)
+    assert names(saved) == ["step-00000007"]
+    assert not (tmp_path / "told" / "model").exists()
+
+
 @pytest.mark.slow
 def test_two_ranks_stop_together_where_one_is_told(tiny_model_folder, problem_sets, tmp_path):
     """`two_ranks_stop.py`: wherever it is, at every ZeRO stage."""

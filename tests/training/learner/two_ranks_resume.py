@@ -37,7 +37,7 @@ def main(model, sets, checkpoint_of_one, folder):
     for name, minutes in (("fast", (2.0, 0.0)), ("slow", (0.0, 2.0))):
         places = Path(folder) / name, minutes[device.rank()]
         saved = times.steps_saved(learner, *places, 3, every_minutes=1.0, every_steps=100)
-        assert saved == ([1, 2, 3] if name == "fast" else []), saved
+        assert saved == ([1, 2, 3] if name == "fast" else [3]), saved
     recipe = conftest.make_recipe(HardwareRecipe(threads_per_process=1))
 
     def train(stage, zero_stage, name, places):

@@ -42,7 +42,9 @@ def out_of_memory(job, monkeypatch, machine_here) -> Outcome:
     """A stage's own words; the device is made up: there is none here that could run out."""
 
     def run(_: object) -> None:
-        raise RuntimeError(WAKING)
+        error = RuntimeError(WAKING)
+        error.add_note("lost:  3 finished steps")
+        raise error
 
     monkeypatch.setattr(stage, "run", run)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -60,6 +62,7 @@ def test_a_stage_whose_memory_ran_out_between_its_phases_is_refused_with_plan_an
     assert outcome.status == "refused"
     for part in (WAKING, "measured: ", "GiB of the host", "plan:  of 79.1 GiB a GPU weights 15.4"):
         assert part in outcome.message
+    assert "\n  lost:  3 finished steps\n" in outcome.message
 
 
 def test_a_plan_that_cannot_be_made_does_not_cost_the_message(tmp_path, monkeypatch):

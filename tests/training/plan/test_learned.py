@@ -113,11 +113,10 @@ def test_checkpoint_files(tmp_path, zero_stage, changes):
     _, shape, learner = updated_learner(SIZES[1], stage, "bfloat16", zero_stage)
     (tmp_path / "output").mkdir()
     state = SftState(step=1)
-    recipe = CheckpointsRecipe(every_steps=1)
     with Checkpoints(
-        recipe, Places(save=tmp_path), tmp_path / "output", learner, state
+        CheckpointsRecipe(), Places(save=tmp_path), tmp_path / "output", learner, state
     ) as checkpoints:
-        checkpoints.after_step(score=1.0)
+        checkpoints.after_step(score=1.0, is_last=True)
     written = 0
     for file in tmp_path.glob("step-*/learner-*.safetensors"):
         with safe_open(file, framework="pt") as opened:

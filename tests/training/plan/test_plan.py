@@ -208,12 +208,12 @@ def test_checkpoints_and_updates_by_hand():
     plan = make_plan(shipped("revisual-7b"), EIGHT)
     cold_start, multimodal = plan.stages[0], plan.stages[1]
     assert cold_start.work.num_updates == 918
-    # 21.5 hours at the slowest, saved every hour.
-    assert cold_start.work.num_saves == 21
+    # 21.5 hours at the slowest, saved every hour, and at the end.
+    assert cold_start.work.num_saves == 21 + 1
     # 45.2 hours, and 20 validations in 200 steps.
     assert multimodal.work.num_saves == 45 + 20
     by_steps = shipped("revisual-7b", checkpoints={"every_steps": 10, "every_minutes": 10_000.0})
-    assert make_plan(by_steps, EIGHT).stages[0].work.num_saves == 91
+    assert make_plan(by_steps, EIGHT).stages[0].work.num_saves == 91 + 1
     assert cold_start.memory.checkpoint == pytest.approx(12 * 8_292_166_656, abs=10_000)
 
 

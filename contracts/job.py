@@ -27,6 +27,7 @@ class Job(Record):
         resume: A step checkpoint to go on from, or a folder of chunks.
         policies: evaluate: all policies by name, the base first. One that is no input has all its
             answers in parts.
+        namer: curate: digest of what decides the answers of the model that names topics.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class Job(Record):
     checkpoints: Path | None = None
     resume: Path | None = None
     policies: tuple[str, ...] = ()
+    namer: str = ""
 
 
 class Outcome(Record):

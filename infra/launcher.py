@@ -83,6 +83,7 @@ def new_job(
     work: Path,
     resume: Path | None = None,
     policies: tuple[str, ...] = (),
+    namer: str = "",
 ) -> Job:
     """Lays out a stage's scratch folder and writes down what is asked.
 
@@ -93,6 +94,7 @@ def new_job(
         work: The folder, of its own; created, must not hold an output.
         resume: A step checkpoint to go on from.
         policies: Of an evaluation: all policies by name, the base first.
+        namer: Of a curation: digest of what decides the answers of the model that names topics.
     """
     job = Job(
         stage=stage,
@@ -103,6 +105,7 @@ def new_job(
         checkpoints=work / CHECKPOINTS,
         resume=resume,
         policies=policies,
+        namer=namer,
     )
     job.output.mkdir(parents=True)
     job.recipe.write_text(json.dumps(recipe, indent=2))

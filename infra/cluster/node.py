@@ -126,6 +126,7 @@ class Node:
                 self._work,
                 resume if resume.is_dir() else None,
                 asked.policies,
+                asked.namer,
             )
         except (RevisualError, OSError) as error:
             return self._told(error)

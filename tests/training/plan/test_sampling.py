@@ -16,7 +16,8 @@ from training.plan.sleeping import MIB, page_locked, sleeping_bytes, weight_matr
 from training.plan.table import plan_lines
 from training.recipe.hardware import StageHardware
 from training.recipe.known_benchmarks import ITEMS
-from training.recipe.recipe import TransformersRollout, load_recipe
+from training.recipe.model import TransformersRollout
+from training.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).parents[3]
 SEVEN_B = load_recipe(ROOT / "infra/recipes/revisual-7b.toml")

@@ -29,7 +29,8 @@ from training.model.forward import (
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.evaluation import EvaluationRecipe
-from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
+from training.recipe.model import ModelRecipe, VllmRollout
+from training.recipe.recipe import HardwareRecipe
 from training.recipe.stages import OptimizerRecipe, RlStage
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, Request, SamplingSettings

@@ -117,7 +117,8 @@ NO_RESULTS: Mapping[str, str] = {
     "LoggingRecipe": "sinks project",
     "CheckpointGate": _GATE,
     "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused "
-    "max_near_duplicates",
+    "max_near_duplicates raw_share max_question_characters max_answer_characters max_images "
+    "max_rejects",
     "RolloutsGate": f"{_GATE} every_steps min_reward_spread max_truncated max_zero_variance "
     "min_response_tokens max_response_tokens max_length_growth min_entropy max_entropy "
     "max_sampler_kl max_reference_kl max_duplicates max_timeouts share_of_steps max_idle_steps",

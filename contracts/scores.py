@@ -50,7 +50,7 @@ class Score(Record):
         samples_per_problem: How many answers there are to each.
         kind: Whether the benchmark is the shipped one of this name, or a file of the user's own.
         accuracy: Share of right responses, where `value` is something else; else None.
-        outcomes: How many responses were right, wrong, unparseable, timed out.
+        outcomes: How many responses were right, wrong, unparseable, timed out, crashed.
         truncated: Share of responses that ran out of tokens.
         mean_tokens: Mean length of the responses, tokens.
         by_level: Accuracy at each level.

@@ -13,6 +13,7 @@ from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
 from training.answers.normal import normalize
 from training.answers.numbers import Number
+from training.answers.options import letter_of, read_options
 from training.answers.reading import parse
 from training.answers.values import Words
 from training.curation.step import StepResult, split
@@ -137,17 +138,20 @@ def drop_duplicates(problems: Sequence[Problem]) -> StepResult:
     images. Ids must be unique as well: the first problem keeps a shared id.
     """
     keys = (question_key(problem["question"], problem["images"]) for problem in problems)
-    answers = (told_alike(problem["answer"]) for problem in problems)
+    answers = (told_alike(problem["answer"], problem["question"]) for problem in problems)
     reasons = repeats(_numbered(keys), _numbered(answers), _numbered(row["id"] for row in problems))
     return split(problems, reasons, DUPLICATES)
 
 
-def told_alike(answer: str) -> str:
+def told_alike(answer: str, question: str = "") -> str:
     r"""What answers share that are one number, choice or word, or the same but for dressing.
 
-    `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way.
+    `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way. So
+    are `B` and `12` where the question says that `B` is 12.
     """
     text = normalize(answer)
+    options = read_options(question)
+    text = options.get(letter_of(text) or "") or text
     match parse(text):
         case Number(value=value, unit=None):
             return f"number {value}"

@@ -33,7 +33,8 @@ from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import ForwardPass, ForwardSettings
 from training.model.policy import Policy, load_policy
 from training.pocket.problems import generate
-from training.recipe.recipe import ModelRecipe, Recipe, load_recipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import Recipe, load_recipe
 from training.recipe.stages import OptimizerRecipe, RepetitionReward, RlStage
 from training.records import Modality, Problem
 from training.rl.rewards import total_rewards

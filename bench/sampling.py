@@ -26,7 +26,7 @@ from bench.table import Row
 from training.answers import Verifier
 from training.model.encoding import template_ids
 from training.pocket.problems import generate
-from training.recipe.recipe import ModelRecipe, VllmRollout
+from training.recipe.model import ModelRecipe, VllmRollout
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.runtime.metrics import MetricsLog
 from training.sampling.job import SamplingJob

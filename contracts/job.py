@@ -28,6 +28,7 @@ class Job(Record):
         policies: evaluate: all policies by name, the base first. One that is no input has all its
             answers in parts.
         verdict_code: evaluate: digest of the code that judges; its scores name it.
+        namer: curate: digest of what decides the answers of the model that names topics.
     """
 
     stage: str
@@ -39,6 +40,7 @@ class Job(Record):
     resume: Path | None = None
     policies: tuple[str, ...] = ()
     verdict_code: Sha256 | None = None
+    namer: str = ""
 
 
 class Outcome(Record):

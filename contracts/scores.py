@@ -63,7 +63,7 @@ class Score(Record):
         samples_per_problem: How many answers there are to each.
         kind: Whether the benchmark is the shipped one of this name, or a file of the user's own.
         accuracy: Share of right responses, where `value` is something else; else None.
-        outcomes: How many responses were right, wrong, unparseable, timed out.
+        outcomes: How many responses were right, wrong, unparseable, timed out, crashed.
         truncated: Share of the responses that came which ran out of tokens; None if none came.
         mean_tokens: Mean length of the responses that came, tokens; None if none did.
         by_level: Accuracy at each level.

@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from contracts.errors import DataError
 from training.evaluation.metrics import accuracy, metric_named
 from training.evaluation.paired import sign_flip_p
+from training.recipe.curation import SELECTION, SOURCES
 from training.recipe.gates import DropRecipe
 from training.records import PROBLEM_FEATURES, question_key
 
 _BATCH_ROWS = 1024  # images are read and forgotten batch by batch
-_READING = "sources"  # the step of curation that rejects what it cannot read as a problem
 
 
 def curated_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
     summary = _json(folder / "summary.json")
     rows_in: dict[str, int] = summary["sources"]
     refused = {
-        name: sum(steps.get(_READING, {}).values())
+        name: sum(steps.get(SOURCES, {}).values())
         for name, steps in summary.get("rejected", {}).items()
     }
     names = sorted(rows_in.keys() | sources.keys())
@@ -109,6 +109,28 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
         }
     )
     return frame.assign(refused_share=frame["rows_refused"] / frame["rows_in"].clip(lower=1))
+
+
+def rejects_frame(folder: Path) -> pd.DataFrame:
+    """For each source, step and reason how many rows went for it; without those left unselected.
+
+    Returns:
+        `id`, `source: step: reason`; these three by themselves; `rows`, and their `share` of the
+        source's rows.
+    """
+    summary = _json(folder / "summary.json")
+    rows_in: dict[str, int] = summary["sources"]
+    found = [
+        {"source": source, "step": step, "reason": reason, "rows": count}
+        for source, steps in summary.get("rejected", {}).items()
+        for step, reasons in steps.items()
+        if step != SELECTION
+        for reason, count in reasons.items()
+    ]
+    frame = pd.DataFrame(found, columns=["source", "step", "reason", "rows"])
+    all_rows = frame["source"].map(rows_in).fillna(0).clip(lower=1)
+    named = frame["source"] + ": " + frame["step"] + ": " + frame["reason"]
+    return frame.assign(id=named, share=frame["rows"] / all_rows)
 
 
 def predictions_frame(folder: Path) -> pd.DataFrame:

@@ -4,17 +4,22 @@ A gate reads an artifact, says what it saw of every expectation, and raises when
 severity in the recipe is `error`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from contracts.errors import RevisualError
 from contracts.run_record import GateCheck, GateRecord
 from data_checks import frames
 from data_checks.near import near_duplicates
+from data_checks.raw import raw_parts
 from data_checks.steps import read_steps, steps_frame
 from data_checks.validate import Checked, load_suites, validate
 from data_checks.weights import files_frame, tensors_frame
+from training.recipe.gates import RAW_ROWS
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage
 
@@ -77,6 +82,8 @@ def check_curation(recipe: Recipe, folder: Path) -> Checked:
         every["near_duplicate_of"] = near_duplicates(folder, names, every, similarity)
     keys = frames.benchmark_keys(folder)
     suites = load_suites()
+    from data_checks import raw_suites
+
     sources = [source.name for source in recipe.sources]
     tables = [
         (suites.set_suite(each, gate, sources, keys), every[every["set"] == each.name])
@@ -84,12 +91,31 @@ def check_curation(recipe: Recipe, folder: Path) -> Checked:
     ]
     tables.append((suites.disjoint_suite(gate), every))
     tables.append((suites.accounting_suite(gate), frames.accounting_frame(folder, names)))
+    tables.append((raw_suites.rejects_suite(gate), frames.rejects_frame(folder)))
     return _demand(
-        validate("curation", gate, tables),
+        validate("curation", gate, chain(tables, _raw_tables(recipe, folder))),
         where=str(folder),
         fix="look at summary.json and rejects.parquet, then correct the sources, "
         "curation.sets or gates.curation",
     )
+
+
+def _raw_tables(recipe: Recipe, folder: Path) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The raw rows of every source in parts, if somebody asks something of them."""
+    gate = recipe.gates.curation
+    if not gate.reads_raw_rows:
+        return
+    load_suites()
+    from data_checks.raw_suites import raw_suite
+
+    by_source = {source.name: raw_suite(source, gate) for source in recipe.sources}
+    own = {
+        one.column for one in gate.expectations if one.kind == "unique" and one.table == RAW_ROWS
+    }
+    sets = [each.name for each in recipe.curation.sets]
+    for source, part in raw_parts(folder, sets, sorted(own | {"id"})):
+        if source in by_source:  # of any other one "rows in" tells
+            yield by_source[source], part
 
 
 def check_checkpoint(

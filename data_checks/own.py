@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
+from data_checks.raw import SEEN_BEFORE
 from training.recipe.expectations import (
     BetweenExpectation,
     DistinctExpectation,
@@ -20,6 +21,7 @@ from training.recipe.expectations import (
     SetExpectation,
     UniqueExpectation,
 )
+from training.recipe.gates import RAW_ROWS
 
 _SHOWN_VALUES = 10
 
@@ -35,6 +37,10 @@ def _own(one: OwnExpectation) -> Expectation:
     match one:
         case NotNullExpectation():
             return gxe.ExpectColumnValuesToNotBeNull(column=one.column, mostly=one.share, meta=meta)
+        case UniqueExpectation() if one.table == RAW_ROWS:  # which come in parts
+            return gxe.ExpectColumnValuesToBeInSet(
+                column=f"{one.column}{SEEN_BEFORE}", value_set=[False], mostly=one.share, meta=meta
+            )
         case UniqueExpectation():
             return gxe.ExpectColumnValuesToBeUnique(column=one.column, mostly=one.share, meta=meta)
         case BetweenExpectation():

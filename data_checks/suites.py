@@ -26,7 +26,7 @@ from training.recipe.gates import (
 from training.recipe.recipe import SetRecipe
 
 # Stated here anew, not imported: a gate that shares the code it checks would share its faults.
-OUTCOMES = ("right", "wrong", "unparseable", "timeout")
+OUTCOMES = ("right", "wrong", "unparseable", "timeout", "crashed")
 MAX_ANSWER_CHARACTERS = 100
 
 _FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision, and rounded

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from contracts.run_record import GateCheck, GateRecord
 from contracts.texts import one_line
+from data_checks.merged import merged
 from training.recipe.gates import GateRecipe
 
 MAX_ROWS = 20  # of one expectation, that are named and shown
@@ -43,41 +44,69 @@ def load_suites() -> Any:  # noqa: ANN401  a module
     return suites
 
 
-def validate(name: str, gate: GateRecipe, tables: Sequence[tuple[Any, pd.DataFrame]]) -> Checked:
+def validate(name: str, gate: GateRecipe, tables: Iterable[tuple[Any, pd.DataFrame]]) -> Checked:
     """Asks each suite, and what the recipe adds to it, of its table.
 
     Args:
         name: The gate's, for the record.
         gate: The severities, and the user's own expectations.
-        tables: Suites of `data_checks.suites`, each with its table, which has a column `id`.
+        tables: Suites of `data_checks.suites`, each with its table, which has a column `id`. A
+            suite that comes again has a further part of its table; memory holds one part.
     """
     from data_checks.docs import docs_page
     from data_checks.own import own_expectations
 
-    source = _open_source()
-    checks: list[GateCheck] = []
-    rows: list[dict[str, str]] = []
-    results = []
-    for number, (suite, frame) in enumerate(tables):
-        # `add_expectation` would pass over one that differs from another in its name alone.
-        suite.expectations.extend(own_expectations(gate.expectations, suite.name))
-        if not suite.expectations:
-            continue
-        result = _validated(source, suite, frame.reset_index(drop=True), number)
-        results.append(result)
-        for one in result.results:
-            _make_plain(one.result)
-            places = _places(one)
-            check = _check(suite.name, one, gate, frame["id"].iloc[places])
-            checks.append(check)
-            rows += [{"expectation": check.name, **row} for row in _shown(frame.iloc[places])]
+    answers = dict[str, _Answer]()
+    for suite, frame in tables:
+        if suite.name not in answers:
+            # `add_expectation` would pass over one that differs from another in its name alone.
+            suite.expectations.extend(own_expectations(gate.expectations, suite.name))
+        if suite.expectations:
+            part = frame.reset_index(drop=True)
+            # A source keeps what it was given: one for all parts would hold the whole table.
+            result = _validated(_open_source(), suite, part)
+            answers.setdefault(suite.name, _Answer(suite.name)).add(result, part)
+    found = [pair for answer in answers.values() for pair in answer.checks(gate)]
     record = GateRecord(
         name=name,
         severity=gate.severity,
-        passed=all(check.passed for check in checks),
-        checks=tuple(checks),
+        passed=all(check.passed for check, _ in found),
+        checks=tuple(check for check, _ in found),
     )
-    return Checked(record, tuple(rows), docs_page(name, results))
+    rows = [{"expectation": check.name, **row} for check, rows in found for row in rows]
+    return Checked(record, tuple(rows), docs_page(name, [one.result for one in answers.values()]))
+
+
+class _Answer:
+    """What Great Expectations says of a suite and its table, of which parts may come one by one.
+
+    Args:
+        suite: The suite's name.
+
+    Attributes:
+        result: Of the parts so far.
+    """
+
+    def __init__(self, suite: str) -> None:
+        self.result: Any = None
+        self._suite = suite
+        # Expectation -> the first rows that break it: their ids, and they themselves as texts.
+        self._broken = defaultdict[str, list[tuple[object, dict[str, str]]]](list)
+
+    def add(self, result: Any, frame: pd.DataFrame) -> None:  # noqa: ANN401
+        """Takes what is said of a further part."""
+        for one in result.results:
+            _make_plain(one.result)
+            broken = self._broken[one.expectation_config.meta["name"]]
+            rows = frame.iloc[_places(one)[: MAX_ROWS - len(broken)]]
+            broken += zip(rows["id"], _shown(rows), strict=True)
+        self.result = result if self.result is None else merged(self.result, result, MAX_ROWS)
+
+    def checks(self, gate: GateRecipe) -> Iterator[tuple[GateCheck, list[dict[str, str]]]]:
+        """Each expectation as a check of the report, with the first rows that break it."""
+        for one in self.result.results:
+            broken = [] if one.success else self._broken[one.expectation_config.meta["name"]]
+            yield _check(self._suite, one, gate, [id_ for id_, _ in broken]), [r for _, r in broken]
 
 
 def _open_source() -> Any:  # noqa: ANN401
@@ -90,7 +119,7 @@ def _open_source() -> Any:  # noqa: ANN401
     return context.data_sources.add_pandas("tables")
 
 
-def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any:  # noqa: ANN401
+def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: ANN401
     """Asks each expectation of its own columns alone.
 
     The library copies the table that it is given several times for each expectation, whatever the
@@ -101,7 +130,6 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any
         source: A data source.
         suite: What is asked.
         frame: Its rows are known by their places: ids may be null, or occur twice.
-        number: Tells this table from the source's others.
     """
     by_columns = defaultdict[tuple[str, ...], list[Any]](list)
     for expectation in suite.expectations:
@@ -110,7 +138,7 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame, number: int) -> Any
         by_columns[columns].append(expectation)
     parts = [
         _validated_part(
-            *(source, f"{number} {suite.name} {place}", suite.name, expectations),
+            *(source, f"{suite.name} {place}", suite.name, expectations),
             frame[[name for name in columns if name in frame]],
         )
         for place, (columns, expectations) in enumerate(by_columns.items())
@@ -175,9 +203,7 @@ def _make_plain(result: dict[str, Any]) -> None:
 
 
 def _places(validated: Any) -> list[int]:  # noqa: ANN401
-    """Where the first rows stand that break an expectation; none of one that is met."""
-    if validated.success:
-        return []
+    """Where the first rows stand that break an expectation, though it may be met with others."""
     found = validated.result.get("partial_unexpected_index_list") or []
     return [int(one) for one in found[:MAX_ROWS]]
 
@@ -190,7 +216,7 @@ def _fault(info: dict[str, Any]) -> str | None:
     return None
 
 
-def _check(suite: str, validated: Any, gate: GateRecipe, ids: pd.Series) -> GateCheck:  # noqa: ANN401
+def _check(suite: str, validated: Any, gate: GateRecipe, ids: Sequence[Any]) -> GateCheck:  # noqa: ANN401
     """One validated expectation as a check of the report."""
     meta, result = validated.expectation_config.meta, validated.result
     num_broken = result.get("unexpected_count")

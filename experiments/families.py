@@ -17,7 +17,7 @@ from experiments.tiny_families import OTHERS, PROVEN, TinyFamily
 from infra.settings import PROJECT_ROOT
 from training.model.policy import Policy, load_policy
 from training.model.probe import probe
-from training.recipe.recipe import ModelRecipe, VllmRollout
+from training.recipe.model import ModelRecipe, VllmRollout
 from training.rollout.engine import open_engine
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device

@@ -85,6 +85,7 @@ def new_job(
     resume: Path | None = None,
     policies: tuple[str, ...] = (),
     verdict_code: str | None = None,
+    namer: str = "",
 ) -> Job:
     """Lays out a stage's scratch folder and writes down what is asked.
 
@@ -96,6 +97,7 @@ def new_job(
         resume: A step checkpoint to go on from.
         policies: Of an evaluation: all policies by name, the base first.
         verdict_code: Of an evaluation: digest of the code that judges.
+        namer: Of a curation: digest of what decides the answers of the model that names topics.
     """
     job = Job(
         stage=stage,
@@ -107,6 +109,7 @@ def new_job(
         resume=resume,
         policies=policies,
         verdict_code=verdict_code,
+        namer=namer,
     )
     job.output.mkdir(parents=True)
     job.recipe.write_text(json.dumps(recipe, indent=2))

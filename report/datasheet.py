@@ -57,7 +57,7 @@ class Summary(CurationSummary):
     sources: dict[str, Count]
     topics: TopicCounts
     # Older ones have none of these.
-    topic_questions: dict[str, list[str]] = Field(default_factory=dict)
+    topic_names: TopicNames | None = None
     benchmark_questions: dict[str, dict[str, Count]] = Field(default_factory=dict)
     number_variants: dict[str, Count] = Field(default_factory=dict)
 
@@ -66,7 +66,6 @@ def datasheet(
     name: str,
     folder: Path,
     recipe: Mapping[str, Any],
-    names: TopicNames | None = None,
     remarks: Sequence[str] = (),
 ) -> Report:
     """Renders the datasheet of a curation.
@@ -75,7 +74,6 @@ def datasheet(
         name: The run's.
         folder: With `FILES`, as curation writes them.
         recipe: The resolved recipe, as JSON.
-        names: What a model calls the topics; None if the recipe asks none.
         remarks: What a reader should know of how it was made.
 
     Returns:
@@ -88,19 +86,10 @@ def datasheet(
         what = f"The curation's files cannot be read ({reason})."
         sections: tuple[Section, ...] = (Section("Rows", "rows", (Prose(what, "bad"),)),)
     else:
-        sections = _sections(made, recipe, names, remarks)
+        sections = _sections(made, recipe, remarks)
     subtitle = f"What curation made of its sources for the run {name}."
     document = Document(f"Datasheet of {name}", subtitle, sections)
     return Report(html=html_page(document), markdown=markdown_page(document))
-
-
-def topic_questions(folder: Path) -> dict[str, list[str]]:
-    """A few questions of each topic, by which it may be named; none if nobody can read them."""
-    try:
-        text = (folder / SUMMARY).read_text(encoding="utf-8")
-        return Summary.model_validate_json(text).topic_questions
-    except (OSError, ValueError):  # which the datasheet tells
-        return {}
 
 
 @dataclass(frozen=True)
@@ -144,7 +133,7 @@ def _table(path: Path, features: Features, may_lack: Collection[str]) -> pd.Data
 
 
 def _sections(
-    made: _Made, recipe: Mapping[str, Any], names: TopicNames | None, remarks: Sequence[str]
+    made: _Made, recipe: Mapping[str, Any], remarks: Sequence[str]
 ) -> tuple[Section, ...]:
     summary, graded, examples = made.summary, made.graded, made.examples
     sets = [*summary.sets, NO_SET]
@@ -158,7 +147,7 @@ def _sections(
         ),
         _difficulty(graded, sets),
         _lengths(graded),
-        _topics(summary.topics, graded, sets, names),
+        _topics(summary.topics, graded, sets, summary.topic_names),
         _examples(examples, graded),
     )
 
@@ -322,7 +311,7 @@ def _topics(
     rows = tuple(
         (
             topic,
-            *([] if names is None else [names.names.get(topic, "")]),
+            *([] if names is None else [names.names.get(topic, topic)]),
             str(sizes[topic]),
             *(str(by_set[topic, name]) for name in sets),
             percent(float(means["pass_rate"][topic])),
@@ -365,9 +354,10 @@ def _naming(names: TopicNames, topics: Set[str]) -> list[Prose]:
     ]
     without = topics - names.names.keys()
     if without:
-        reasons = Counter(names.faults.get(topic, "no reply is kept") for topic in without)
+        reasons = Counter(names.faults.get(topic, "not asked") for topic in without)
         told = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common(5))
-        said.append(Prose(f"{len(without)} topics have no name. {told}.", "bad"))
+        what = "topics keep their keywords, since the reply to each was no name"
+        said.append(Prose(f"{len(without)} of {len(topics)} {what} ({told}).", "bad"))
     return said
 
 

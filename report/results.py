@@ -19,7 +19,7 @@ from report.numbers import (
 )
 from report.svg import Estimate, Series, change_chart, dot_chart, group_chart, line_chart
 
-OUTCOMES = ("right", "wrong", "unparseable", "timeout")
+OUTCOMES = ("right", "wrong", "unparseable", "timeout", "crashed")
 SCORES = "Scores; n items or groups count for each; “reading” is perception scored alone"
 TONES: dict[str, Tone] = {"up": "good", "down": "bad"}
 
@@ -226,7 +226,7 @@ def _score_tables(evidence: Evidence) -> tuple[Table, Table]:
     second = (*names, *OUTCOMES, "truncated", "mean tokens", "no response")
     return (
         Table(SCORES, first, "lllrrrr", scores),
-        Table("What became of the answers", second, "llrrrrrrr", answers),
+        Table("What became of the answers", second, "ll" + "r" * (len(second) - 2), answers),
     )
 
 

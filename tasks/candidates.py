@@ -51,7 +51,8 @@ from tasks.scratch import note_inputs
 from training.evaluation.registry import check_benchmark
 from training.recipe.endpoint import EndpointRecipe
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
-from training.recipe.recipe import ModelRecipe, Recipe, load_recipe, resolved_toml_values
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import Recipe, load_recipe, resolved_toml_values
 
 ASKING = ("system_prompt", "evaluation")  # fields of a recipe that say how a model is asked
 MODEL_RULE = (

@@ -8,11 +8,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from contracts.artifact import Artifact
-from report.datasheet import FILES, GRADED, PAGE, TEXT, datasheet, topic_questions
+from report.datasheet import FILES, GRADED, PAGE, TEXT, datasheet
 from tasks.display import artifact_key, show_page, unless_the_server_is_away
 from tasks.run import Run
-from tasks.topic_names import make_names
-from training.curation.topic_names import TopicNames
 from training.recipe.recipe import resolved_toml_values
 
 
@@ -21,7 +19,6 @@ def write_datasheet(
     made: Path,
     recipe: Mapping[str, Any],
     folder: Path,
-    names: TopicNames | None = None,
     remarks: Sequence[str] = (),
 ) -> Path:
     """Renders a curation's datasheet.
@@ -31,13 +28,12 @@ def write_datasheet(
         made: The curation's files.
         recipe: The resolved recipe, as JSON.
         folder: Receives datasheet.html and datasheet.md; made if it is missing.
-        names: What a model calls the topics; None if the recipe asks none.
         remarks: What a reader should know of how it was made.
 
     Returns:
         The page.
     """
-    html, markdown = datasheet(name, made, recipe, names, remarks)
+    html, markdown = datasheet(name, made, recipe, remarks)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TEXT).write_text(markdown, encoding="utf-8")
     page = folder / PAGE
@@ -57,16 +53,8 @@ def show_datasheet(run: Run, artifact: Artifact, remarks: Sequence[str]) -> None
         get_run_logger().info("The curated sets are of an older version and have no datasheet.")
         return
     folder = run.settings.reports / run.name
-    names, naming = None, run.recipe.curation.topics.names
-    if naming is not None:
-        questions, seed = topic_questions(made), run.recipe.seed
-        warn = get_run_logger().warning
-        if questions:
-            names = make_names(store, artifact, naming, questions, seed, warn)
-        else:
-            warn("The curation has no questions of topics, as older ones: its topics get no names.")
     recipe = resolved_toml_values(run.recipe)
-    page = write_datasheet(run.name, made, recipe, folder, names, remarks)
+    page = write_datasheet(run.name, made, recipe, folder, remarks)
     get_run_logger().info("Datasheet: %s", page)
     with unless_the_server_is_away():
         create_markdown_artifact(

@@ -33,12 +33,14 @@ from tasks.scratch import note_inputs
 from training.evaluation.registry import place_of
 from training.model.check import check_links, check_model
 from training.model.template import try_template
-from training.recipe.curation import EMBEDDING, GRADER, EmbeddingRecipe
+from training.recipe.curation import EMBEDDING, GRADER, NAMER, EmbeddingRecipe
 from training.recipe.evaluation import BenchmarkRecipe
-from training.recipe.recipe import CurationRecipe, ModelRecipe, Recipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import CurationRecipe, Recipe
 from training.recipe.sources import SourceRecipe
 
 KIND = "input"
+SAMPLED = {GRADER, NAMER}  # of curation's other models, those that an engine of ours samples from
 Tell = Callable[[str, Artifact, bool], None]
 
 
@@ -84,8 +86,8 @@ def resolve_inputs(run: Run) -> Inputs:
 
     inputs = resolve(run, tell, log.warning)
     check_files(local_folder(store, inputs.base, run.settings))
-    if GRADER in inputs.models:
-        check_files(local_folder(store, inputs.models[GRADER], run.settings))
+    for name in SAMPLED & inputs.models.keys():
+        check_files(local_folder(store, inputs.models[name], run.settings))
     note_inputs(run.work, inputs.all.values())
     create_markdown_artifact(table(store, inputs), key="inputs")
     return inputs
@@ -135,7 +137,7 @@ def list_inputs(recipe: Recipe, settings: Settings) -> int:
             list_files(wanted, wanted.revision, settings.home)
     for name, wanted in curation_models(recipe.curation).items():
         list_files(wanted, wanted.revision, settings.home)
-        if name == GRADER and wanted.kind == "local":
+        if name in SAMPLED and wanted.kind == "local":
             check_base(Path(wanted.path))
     model = wanted_model(recipe.model)
     num_bytes = list_files(model, model.revision, settings.home).num_bytes
@@ -172,9 +174,11 @@ def wanted_model(model: ModelRecipe) -> Wanted:
 def curation_models(curation: CurationRecipe) -> dict[str, Wanted]:
     """What curation's other models are read from, by the names that it knows them by."""
     grader = curation.grader.model if curation.grader is not None else None
+    namer = curation.topics.names.model if curation.topics.names is not None else None
     asked: dict[str, tuple[str, str, ModelRecipe | EmbeddingRecipe | None]] = {
         GRADER: ("The grader", "curation.grader.model", grader),
         EMBEDDING: ("The embedding model", "curation.topics.embedding", curation.topics.embedding),
+        NAMER: ("The model that names topics", "curation.topics.names.model", namer),
     }
     return {
         name: Wanted(title, section, model.path, "model", revision=model.revision or "main")

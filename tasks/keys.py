@@ -24,7 +24,7 @@ from tasks.closure import (
     stage_modules,
     verdict_modules,
 )
-from training.recipe.curation import GRADER, own_steps
+from training.recipe.curation import GRADER, NAMER, own_steps
 from training.recipe.effects import QUESTIONS, result_fields
 from training.recipe.evaluation import BenchmarkRecipe
 from training.recipe.recipe import Recipe
@@ -62,7 +62,8 @@ def ingredients(
     """
     modules = stage_modules(kind, recipe.rollout.engine) | own_modules(recipe, stage)
     if kind == "curate":
-        modules |= stage_modules(kind, recipe.grader_rollout.engine)
+        for rollout in (recipe.grader_rollout, recipe.names_rollout):
+            modules |= stage_modules(kind, rollout.engine)
     return Ingredients(
         stage=stage,
         recipe=result_fields(recipe, stage),
@@ -119,6 +120,21 @@ def responses_keys(recipe: Recipe, made_of: Ingredients) -> list[str]:
         # Beside the base's modules: its responses lie under this key, too.
         asked.insert(0, alone | {"grader": [made_of.inputs[GRADER], by, modules]})
     return [name_key("responses", json.dumps(one, sort_keys=True)) for one in asked]
+
+
+def namer_digest(recipe: Recipe, made_of: Ingredients) -> str:
+    """What decides the answers of the model that names topics, as a digest; empty without one.
+
+    It is a part of what that model is asked, so that its replies may lie with all others: another
+    model makes no response of the base's or the grader's unknown.
+    """
+    naming = recipe.curation.topics.names if made_of.stage == "curate" else None
+    if naming is None:
+        return ""
+    fields = result_fields(recipe, "curate")["curation"]["topics"]["names"]
+    engine = None if naming.model is None else recipe.names_rollout.engine
+    read = made_of.inputs.get(NAMER)
+    return name_key("namer", json.dumps([fields, read, answering_modules(engine)], sort_keys=True))
 
 
 def counts_verdicts(

@@ -22,7 +22,7 @@ from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
 from infra.store import Store
 from tasks.chunks import ChunkUploads, drop_chunks, stored_chunks
-from tasks.keys import responses_keys, shards_key, stage_key, verdicts_digest
+from tasks.keys import namer_digest, responses_keys, shards_key, stage_key, verdicts_digest
 from tasks.parts import PARTS_FOLDER, REPLIES_FOLDER, Parts, find_parts, publish_parts
 from tasks.placement import executor_of
 from tasks.rollouts import RolloutsWatch
@@ -255,20 +255,17 @@ def _attempt(
     }
     policies = () if parts is None else tuple(parts.policies)
     job = new_job(
-        name,
-        resolved_toml_values(run.recipe),
-        folders,
-        work,
-        start.folder,
-        policies,
-        verdicts_digest() if kind == "evaluate" else None,
+        *(name, resolved_toml_values(run.recipe), folders, work, start.folder),
+        policies=policies,
+        verdict_code=verdicts_digest() if kind == "evaluate" else None,
+        namer=namer_digest(run.recipe, made_of),
     )
     hardware = run.recipe.hardware.of(name)
     resources = Resources(
         hardware.num_processes,
         hardware.threads_per_process,
         run.recipe.checkpoints.grace_seconds,
-        run.recipe.evaluation.key_variables if kind == "evaluate" else (),
+        run.recipe.key_variables(name),
     )
 
     watches = [

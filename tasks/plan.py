@@ -52,9 +52,8 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
         from training.plan.plan import make_plan, require_fits
         from training.plan.shape import is_planned
 
-        grader = recipe.curation.grader
-        graded = [grader.model] if grader is not None and "curate" in stages else []
-        unknown = [one.path for one in [recipe.model, *graded] if not is_planned(one.path)]
+        others = recipe.curation.sampled_models if "curate" in stages else []
+        unknown = [one.path for one in [recipe.model, *others] if not is_planned(one.path)]
         if is_sized and recipe.model.path not in unknown:
             plan = make_plan(recipe, machine_of_run(), stages)
             require_fits(plan)

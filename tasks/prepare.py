@@ -147,8 +147,8 @@ def check(recipe: Recipe, stages: Collection[str] | None = None) -> None:
         check_sinks(recipe.logging.sinks, os.environ)
         check_rewards(recipe)
         check_judge(recipe)
-    if naming := recipe.curation.topics.names:
-        check_endpoint(naming, naming.connection)
+    if (naming := recipe.curation.topics.names) and naming.endpoint is not None:
+        check_endpoint(naming.endpoint, naming.connection)
     model_bytes = list_inputs(recipe, settings)
     check_store(settings.store())
     num_trained = sum(stage.name in made for stage in recipe.stages)

@@ -26,7 +26,6 @@ from tasks.datasheet import write_datasheet
 from tasks.display import artifact_key, show_page
 from tasks.keys import name_key
 from tasks.run import Run, code_version
-from tasks.topic_names import kept_names
 
 PAGE, RECORD = "report.html", "run.json"
 COMPARISON = "compare.html"
@@ -73,8 +72,7 @@ def write_report(record: RunRecord, store: Store, reports: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if made := datasheet_folder(record, fetched):
         curated = next(one for one in record.stages if one.kind == "curate")
-        names = kept_names(store, curated.artifact, record.recipe)
-        write_datasheet(record.name, made, record.recipe, folder, names, curated.remarks)
+        write_datasheet(record.name, made, record.recipe, folder, curated.remarks)
     write_items(record, evidence, folder)
     (folder / PAGE).write_text(html, encoding="utf-8")
     (folder / "report.md").write_text(markdown, encoding="utf-8")

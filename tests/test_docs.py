@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from training.recipe import curation, endpoint, evaluation, hardware, recipe
+from training.recipe import curation, endpoint, evaluation, hardware, model, recipe
 from training.recipe import gates as recipe_gates
 from training.recipe import loss as recipe_loss
 from training.recipe import stages as recipe_stages
@@ -71,7 +71,7 @@ def _rows(section: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("section", VALUES)
 def test_every_field_of_the_recipe_is_explained_and_no_other(section: str) -> None:
-    modules = (curation, endpoint, evaluation, hardware, recipe, recipe_stages, recipe_loss)
+    modules = (curation, endpoint, evaluation, hardware, model, recipe, recipe_stages, recipe_loss)
     owner = next(module for module in modules if hasattr(module, section))
     assert set(_rows(section)) == set(getattr(owner, section).model_fields)
 
@@ -121,8 +121,8 @@ def test_reward_and_gate_fields_are_explained() -> None:
         ],
     }.items():
         text = RECIPES.split(f"## {section}")[1].split("\n## ")[0]
-        for model in models:
-            for field in model.model_fields:
+        for one in models:
+            for field in one.model_fields:
                 assert f"`{field}" in text, (section, field)
 
 

@@ -28,7 +28,8 @@ def run(job: Job) -> None:
     if job.stage == "curate":
         from training.curation.curate import curate
 
-        curate(recipe, job.inputs, job.output, save=job.checkpoints, resume=job.resume)
+        places = {"save": job.checkpoints, "resume": job.resume}
+        curate(recipe, job.inputs, job.output, **places, namer=job.namer)
     elif job.stage == "evaluate":
         from training.evaluation.run import evaluate
 

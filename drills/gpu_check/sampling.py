@@ -14,7 +14,7 @@ from training.learner.learner import Learner
 from training.model.encoding import TokenSequence, encode_prompt
 from training.model.forward import ForwardSettings
 from training.model.policy import Policy
-from training.recipe.recipe import ModelRecipe, VllmRollout
+from training.recipe.model import ModelRecipe, VllmRollout
 from training.rollout.engine import open_engine, open_sampler
 from training.rollout.protocol import Prompt, Response, RolloutEngine, SamplingSettings
 from training.runtime import device

@@ -4,7 +4,7 @@ from infra.settings import PROJECT_ROOT
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.policy import Policy, load_policy
 from training.pocket.problems import generate
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.records import Modality, Problem
 from training.rollout.protocol import Prompt
 

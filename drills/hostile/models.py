@@ -10,7 +10,7 @@ from infra.settings import PROJECT_ROOT
 from training.model.check import check_links, check_model
 from training.model.policy import load_policy
 from training.model.template import template_of
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 
 MODEL = PROJECT_ROOT / "infra" / "models" / "pocket-base"
 _SHARE_LOADED = 0.1

@@ -128,6 +128,7 @@ class Node:
                 resume if resume.is_dir() else None,
                 asked.policies,
                 asked.verdict_code,
+                asked.namer,
             )
         except (RevisualError, OSError) as error:
             return self._told(error)

@@ -1,11 +1,13 @@
 import io
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 from PIL import Image
 
+from training.curation.step import Reject, write_rejects
 from training.recipe.recipe import parse_recipe
 from training.records import question_key, write_problems
 
@@ -114,20 +116,28 @@ def sound_sets():
 def write_curated(tmp_path):
     """Writes an artifact of curation; the accounting adds up unless `rows_in` says otherwise."""
 
-    def write(sets, rows_in=None, benchmark_questions=("what is asked only in the test?",)) -> Path:
+    def write(
+        sets,
+        rows_in=None,
+        benchmark_questions=("what is asked only in the test?",),
+        rejects=None,
+    ) -> Path:
         rows = [row for problems in sets.values() for row in problems]
+        rejects = rejects or [problem("cold", 900 + number) for number in range(3)]
         for name, problems in sets.items():
             write_problems(problems, tmp_path / f"{name}.parquet")
-        rejects = Dataset.from_dict({"source": ["text-source"] * 3, "reject_reason": ["x"] * 3})
-        rejects.to_parquet(str(tmp_path / "rejects.parquet"))
+        dropped = (Reject(row, "duplicates", "x") for row in rejects)
+        write_rejects(dropped, tmp_path / "rejects.parquet")
         keys = [question_key(question, []) for question in benchmark_questions]
         Dataset.from_dict({"question_key": keys}).to_parquet(
             str(tmp_path / "benchmark_questions.parquet")
         )
-        counted = {"text-source": 3}
-        for row in rows:
-            counted[row["source"]] = counted.get(row["source"], 0) + 1
-        summary = {"sources": counted if rows_in is None else rows_in}
+        counted = Counter(row["source"] for row in [*rows, *rejects])
+        rejected = Counter(row["source"] for row in rejects)
+        summary = {
+            "sources": counted if rows_in is None else rows_in,
+            "rejected": {name: {"duplicates": {"x": count}} for name, count in rejected.items()},
+        }
         (tmp_path / "summary.json").write_text(json.dumps(summary))
         return tmp_path
 

@@ -10,6 +10,7 @@ from contracts.errors import DataError, RevisualError
 from contracts.run_record import GateRecord
 from data_checks import frames
 from data_checks.gate import GateError, check_curation, check_evaluation
+from data_checks.raw import raw_parts
 from training.recipe.recipe import parse_recipe
 
 
@@ -184,9 +185,12 @@ def test_many_broken_rows_are_counted_and_the_first_named(recipe_values, sound_s
 
 
 def test_every_expectation_is_known_to_the_recipe_by_its_name(
-    recipe, sound_sets, write_curated, sound_evaluation, write_evaluation
+    recipe_values, sound_sets, write_curated, sound_evaluation, write_evaluation
 ):
     """And no other: a severity that is given by name finds its expectation."""
+    raw = {"raw_share": 0.5, "max_question_characters": 99, "max_answer_characters": 9}
+    recipe_values["gates"]["curation"] |= raw | {"max_images": 1, "max_rejects": 0.5}
+    recipe = parse_recipe(recipe_values, where="test")
     for gate, checked in (
         (recipe.gates.curation, check_curation(recipe, write_curated(sound_sets))),
         (recipe.gates.evaluation, check_evaluation(recipe, write_evaluation(*sound_evaluation))),
@@ -203,6 +207,9 @@ def test_the_columns_that_a_recipe_may_ask_of_are_there(
     curated = set(frames.curated_frame(folder, ["cold", "seeing"]))
     assert curated == set(tables["all sets"])
     assert set(frames.accounting_frame(folder, ["cold", "seeing"])) == set(tables["all sources"])
+    assert set(frames.rejects_frame(folder)) == set(tables["rejects"])
+    for _, part in raw_parts(folder, ["cold", "seeing"], []):
+        assert set(part) == set(tables["raw rows"])
     folder = write_evaluation(*sound_evaluation)
     predictions = frames.predictions_frame(folder)
     scores = frames.scores_frame(folder, predictions, {})

@@ -12,7 +12,7 @@ from experiments.pocket_base import SHIPPED, BaseSettings, Phase, curriculum, me
 from training.model.policy import load_policy
 from training.pocket.lessons import draw_lessons, reading_problems
 from training.pocket.problems import generate
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 
 FOLDER = Path(__file__).parents[2] / "infra" / "models" / "pocket-base"
 KEYS = tuple(SHIPPED.num_lessons)

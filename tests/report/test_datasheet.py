@@ -11,7 +11,6 @@ from PIL import Image
 from report.datasheet import datasheet, length_bins, licences
 from report.svg_counts import point_map
 from training.curation.account import GRADED_FEATURES
-from training.curation.topic_names import TopicNames
 from training.records import write_problems
 from training.tables import write_rows
 
@@ -136,18 +135,24 @@ def test_what_is_to_be_known_of_the_sources_is_told_with_the_rows(curated):
     assert f"{remark}." in markdown and "does not read 1 file(s)" in html
 
 
-def test_a_models_names_stand_beside_the_topics_and_what_is_missing_is_told(curated):
-    names = TopicNames(model="namer", names={"hens, cows": "Farm"}, faults={"trains": "status 503"})
-    _, markdown = datasheet("pocket-1", curated(), RECIPE, names)
-    assert "| hens, cows | Farm | 40 |" in markdown and "| trains |  | 40 |" in markdown
-    assert "1 topics have no name. 1: status 503." in markdown
-    _, markdown = datasheet("pocket-1", curated(), RECIPE, TopicNames(model="namer"))
-    assert "2 topics have no name. 2: no reply is kept." in markdown
+def named(folder, names):
+    """A curation whose topics a model was asked to name."""
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | {"topic_names": names}))
+    return folder
+
+
+def test_a_models_names_stand_beside_the_topics_and_what_keeps_its_keywords_is_told(curated):
+    given, faults = {"hens, cows": "Farm"}, {"trains": "several lines"}
+    names = {"model": "namer", "names": given, "faults": faults}
+    _, markdown = datasheet("pocket-1", named(curated(), names), RECIPE)
+    assert "| hens, cows | Farm | 40 |" in markdown and "| trains | trains | 40 |" in markdown
+    assert "1 of 2 topics keep their keywords" in markdown and "(1: several lines)" in markdown
 
 
 def test_nothing_that_others_wrote_is_markup(curated):
-    names = TopicNames(model=HOSTILE, names={"trains": HOSTILE}, faults={"hens": HOSTILE})
-    html, _ = datasheet("pocket-1", curated(HOSTILE), RECIPE, names)
+    names = {"model": HOSTILE, "names": {"trains": HOSTILE}, "faults": {"hens": HOSTILE}}
+    html, _ = datasheet("pocket-1", named(curated(HOSTILE), names), RECIPE)
     assert "<script" not in html and "<img src=http" not in html
 
 

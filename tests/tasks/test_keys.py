@@ -15,6 +15,7 @@ from tasks.keys import (
     input_digests,
     library_versions,
     name_key,
+    namer_digest,
     recipe_key,
     responses_keys,
     stage_key,
@@ -305,3 +306,34 @@ def test_what_of_a_graders_engine_changes_its_answers_is_in_the_keys_and_nothing
     assert "training.rollout.vllm_engine" in modules
     assert "training.rollout.vllm_engine" not in made_of("curate").modules
     assert "training.rollout.vllm_engine" not in made_of(of=of(vllm)).modules
+
+
+def test_who_names_topics_changes_curations_key_and_leaves_all_other_responses_known():
+    def of(names, **others):
+        topics = recipe().model_dump()["curation"]["topics"] | {"names": names}
+        return (
+            changed("curation", topics=topics)
+            if not others
+            else recipe(
+                curation=changed("curation", topics=topics).model_dump()["curation"], **others
+            )
+        )
+
+    def keys_of(names, digest="b" * 64, **others):
+        read, inputs = of(names, **others), {"policy": "a" * 64, "model:namer": digest}
+        made = made_of("curate", of=read, **inputs)
+        return stage_key(made), namer_digest(read, made), responses(of=read, **inputs)
+
+    model = {"model": {"path": "./namer"}}
+    stage, digest, kept = keys_of(model)
+    assert stage != key("curate", policy="a" * 64) and kept == responses()
+    assert keys_of({"model": {"path": "./moved"}}) == (stage, digest, kept)
+    assert keys_of(model | {"rollout": {"engine": "transformers"}}) == (stage, digest, kept)
+    for other in (
+        keys_of(model, digest="c" * 64),
+        keys_of({"model": {"path": "./namer", "dtype": "bfloat16"}}),
+        keys_of(model | {"rollout": {"engine": "vllm"}}),
+        keys_of({"endpoint": {"address": "http://localhost:1/v1", "model": "m"}}),
+    ):
+        assert other[0] != stage and other[1] not in ("", digest) and other[2] == kept
+    assert namer_digest(recipe(), made_of("curate", policy="a" * 64)) == ""

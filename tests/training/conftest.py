@@ -17,7 +17,8 @@ from transformers import (
 )
 
 from training.model.policy import Policy, load_policy
-from training.recipe.recipe import HardwareRecipe, ModelRecipe, Recipe, parse_recipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import HardwareRecipe, Recipe, parse_recipe
 from training.records import EncodedImage, Problem, write_problems
 
 # Two threads on two shared cores wait for each other: these models are too small for them.

@@ -7,13 +7,14 @@ and therefore runs in the killable processes of `verifier`.
 """
 
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_boxed
-from training.answers.outcome import OUTCOMES, Outcome, count_outcomes
+from training.answers.outcome import OUTCOMES, UNDECIDED, Outcome, count_outcomes
 from training.answers.protocol import AnswerVerifier
 from training.answers.verifier import Verifier, verify, verify_in_process
 
 __all__ = [
     "MAX_ANSWER_CHARS",
     "OUTCOMES",
+    "UNDECIDED",
     "AnswerVerifier",
     "Outcome",
     "Verifier",

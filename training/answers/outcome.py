@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-# `timeout` is its own outcome, never `wrong`: time-outs would else look like a bad policy.
-Outcome = Literal["right", "wrong", "unparseable", "timeout"]
+# `timeout`, and `crashed` where the comparison died, are never `wrong`: what this machine could not
+# find out would else look like a bad policy.
+Outcome = Literal["right", "wrong", "unparseable", "timeout", "crashed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+UNDECIDED: frozenset[Outcome] = frozenset({"timeout", "crashed"})  # nothing is known of the answer
 
 
 @dataclass(frozen=True)

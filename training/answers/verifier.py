@@ -160,9 +160,9 @@ class Verifier:
 
         Returns:
             `right`; `wrong` (also for several answers where one is asked for); `unparseable` (no
-            answer that can be read within the limits of size); or `timeout` (the comparison was
-            killed). Reasons that begin with `unverifiable` are limits that were met; each call
-            logs how many there were.
+            answer that can be read within the limits of size); `timeout` (the comparison was
+            killed); or `crashed` (it died). Reasons that begin with `unverifiable` are limits that
+            were met; each call logs how many there were.
 
         Raises:
             RevisualError: The worker processes can't start: math-verify is not installed.
@@ -223,7 +223,7 @@ class Verifier:
         """What a worker's reply, its death or its absence stands for."""
         if reply is None or reply == "crashed":
             self.num_crashes += 1
-            return Verdict("unparseable", "unverifiable: the comparison's process died")
+            return Verdict("crashed", "unverifiable: the comparison's process died")
         if reply == "late":
             self.num_timeouts += 1
             return Verdict("timeout", f"unverifiable: {self._batch_seconds:g} s a batch are spent")

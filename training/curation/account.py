@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from training.curation.outlines import OUTLINE, Outlines, Questions
 from training.curation.selection import Selection
 from training.curation.step import Reject
 from training.curation.topics import OTHER, Topics
-from training.tables import MAX_GROUP_ROWS
+from training.records import Problem, question_key
+from training.tables import MAX_GROUP_ROWS, write_rows
 
 NUM_EXAMPLES = 4  # of each set
 NUM_QUESTIONS, MAX_QUESTION_CHARACTERS = 5, 300  # of each topic, and of each question shown
@@ -176,6 +178,22 @@ def examples(chosen: Selection, topic_of: Sequence[str], seed: int) -> list[int]
         turns.sort(key=itemgetter(0))
         picked += [place for _, place in turns[:NUM_EXAMPLES]]
     return picked
+
+
+def write_questions(benchmarks: Mapping[str, Sequence[Problem]], path: Path) -> None:
+    """The benchmarks' questions by key, for the gate that looks for them in the curated sets."""
+    rows = (
+        {
+            "benchmark": name,
+            "problem_id": problem["id"],
+            "question": problem["question"],
+            "question_key": question_key(problem["question"], problem["images"]),
+        }
+        for name, problems in benchmarks.items()
+        for problem in problems
+    )
+    columns = ("benchmark", "problem_id", "question", "question_key")
+    write_rows(rows, Features({name: Value("string") for name in columns}), path)
 
 
 def _counted(values: Iterable[Any]) -> dict[str, int]:

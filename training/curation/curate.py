@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from datasets import Features, Value
 
 from training.answers import AnswerVerifier, Outcome, Verifier, count_outcomes
 from training.curation import account, difficulty, embedding, progress, selection, topics, traces
 from training.curation.decontamination import BenchmarkIndex
+from training.curation.naming import SYSTEM_PROMPT, Namer
 from training.curation.outlines import (
     Outlines,
     Questions,
@@ -39,10 +39,11 @@ from training.curation.sift import Sifted, SourceCounts, sift, source_rows
 from training.curation.step import Reject, write_rejects
 from training.evaluation.registry import load_benchmarks
 from training.model.policy import Policy, load_policy
-from training.recipe.curation import EMBEDDING, GRADER
+from training.recipe.curation import EMBEDDING, GRADER, NAMER
 from training.recipe.lengths import no_room
+from training.recipe.model import ModelRecipe, RolloutRecipe
 from training.recipe.recipe import Recipe
-from training.records import Problem, question_key, write_problems
+from training.records import Problem, write_problems
 from training.rollout.engine import open_engine, open_sampler
 from training.rollout.protocol import RolloutEngine, SamplingSettings
 from training.rollout.room import refuse_crowded, room_tokens
@@ -61,6 +62,7 @@ def curate(
     *,
     save: Path | None = None,
     resume: Path | None = None,
+    namer: str = "",
 ) -> None:
     """Writes the curated sets and an account of every row.
 
@@ -75,12 +77,13 @@ def curate(
     Args:
         recipe: The run's recipe.
         inputs: Folders: `policy`, the base model's, whose pass rate is the difficulty; those of a
-            grader and an embedding model, if the recipe names them; and the files of each source
-            and benchmark.
+            grader, an embedding model and one that names topics, if the recipe names them; and the
+            files of each source and benchmark.
         output: The folder to write to.
         save: Where chunks of responses, and what was found in shards of rows, are left while it
             runs; None saves none.
         resume: A folder with what earlier attempts have left.
+        namer: Digest of what decides how the model answers that names topics.
 
     Raises:
         DataError: A source or a benchmark is missing, unreadable or lacks a column.
@@ -88,7 +91,7 @@ def curate(
         ModelError: The folder holds no model, or the probe refuses it.
         Preempted: The stage was told to stop.
     """
-    hardware, grader = recipe.hardware, recipe.curation.grader
+    hardware, grader, names = recipe.hardware, recipe.curation.grader, recipe.curation.topics.names
     device.start(hardware.threads_per_process, hardware.collective_timeout_minutes)
     base = load_policy(inputs["policy"], recipe.model, system_prompt=recipe.system_prompt)
     room = room_tokens(base, recipe.rollout)
@@ -103,14 +106,23 @@ def curate(
     def open_base() -> RolloutEngine:
         return engines.enter_context(closing(open_engine(recipe.rollout, base)))
 
-    def open_grader() -> RolloutEngine:
-        assert grader is not None
+    def open_next(
+        name: str, model: ModelRecipe, rollout: RolloutRecipe, system_prompt: str
+    ) -> RolloutEngine:
         engines.close()
         base.model.to("meta")  # from here on only its tokenizer is needed
         device.release_cached_memory()
-        folder, prompt = inputs[GRADER], recipe.system_prompt
-        opened = open_sampler(recipe.grader_rollout, folder, grader.model, system_prompt=prompt)
+        opened = open_sampler(rollout, inputs[name], model, system_prompt=system_prompt)
         return engines.enter_context(closing(opened))
+
+    def open_grader() -> RolloutEngine:
+        assert grader is not None
+        return open_next(GRADER, grader.model, recipe.grader_rollout, recipe.system_prompt)
+
+    def open_namer() -> RolloutEngine:
+        assert names is not None
+        assert names.model is not None
+        return open_next(NAMER, names.model, recipe.names_rollout, SYSTEM_PROMPT)
 
     notice = Notice()
     with ShardWork(save, resume) as work:
@@ -138,11 +150,19 @@ def curate(
                 job.ask([], open_base)
                 if grader is not None:
                     job.ask([], open_grader)
-                engines.close()
-                return
-            graded = grade(recipe, read.sifted.usable, job, open_base, open_grader)
+                graded = None
+            else:
+                graded = grade(recipe, read.sifted.usable, job, open_base, open_grader)
             engines.close()
-        write(recipe, inputs, base, read, graded, output)
+        asked = None
+        if names is not None:
+            places = {"save": save, "resume": resume}
+            asked = Namer(names, open_namer, digest=namer, seed=recipe.seed, **places)
+        if read is not None and graded is not None:
+            write(recipe, inputs, base, read, graded, asked, output)
+        elif asked is not None:
+            asked.help()
+        engines.close()
 
 
 @dataclass(frozen=True)
@@ -268,9 +288,10 @@ def write(
     base: Policy,
     read: Read,
     asked: Graded,
+    namer: Namer | None,
     output: Path,
 ) -> None:
-    """Finds topics, fills the sets and writes them with their account."""
+    """Finds topics, has them named, fills the sets and writes them with their account."""
     graded, curation = asked.problems, recipe.curation
     num_graded, usable, rows = len(graded), read.sifted.usable, graded["row"].to_numpy()
     with progress.step(progress.TRACES) as told:
@@ -286,6 +307,9 @@ def write(
         told.append(f"of {num_traced} traces {progress.rejected(reasons)}")
     questions = Questions(usable, rows)
     found = find_topics(recipe, inputs, questions)
+    named = None
+    if namer is not None:
+        named = namer.name(account.topic_questions(questions, found, recipe.seed)).model_dump()
     with progress.step(selection.STEP) as told:
         balanced = found.names if curation.balance_by == "topic" else None
         chosen = selection.select(graded, curation.sets, recipe.seed, faults, balanced)
@@ -304,11 +328,11 @@ def write(
         picked = account.examples(chosen, found.names, recipe.seed)
         examples = whole(graded.take(pa.array(picked, pa.int64())), usable)
         write_problems(examples, output / "examples.parquet")
-        write_questions(read.benchmarks, output / "benchmark_questions.parquet")
+        account.write_questions(read.benchmarks, output / "benchmark_questions.parquet")
         summary = {
             **account.summarise(read.counts.rows, graded, found.names, chosen, counts),
             "topics": account.summarise_topics(found),
-            "topic_questions": account.topic_questions(questions, found, recipe.seed),
+            "topic_names": named,
             "converted_traces": dict(sorted(read.counts.conversions.items())),
             "number_variants": read.sifted.variants,
             "verification": asked.verification,
@@ -368,19 +392,3 @@ def embedder(recipe: Recipe, inputs: Mapping[str, Path]) -> topics.Embed | None:
     if asked is None:
         return None
     return embedding.encoder(inputs[EMBEDDING], asked.max_tokens)
-
-
-def write_questions(benchmarks: Mapping[str, Sequence[Problem]], path: Path) -> None:
-    """The benchmarks' questions by key, for the gate that looks for them in the curated sets."""
-    rows = (
-        {
-            "benchmark": name,
-            "problem_id": problem["id"],
-            "question": problem["question"],
-            "question_key": question_key(problem["question"], problem["images"]),
-        }
-        for name, problems in benchmarks.items()
-        for problem in problems
-    )
-    columns = ("benchmark", "problem_id", "question", "question_key")
-    write_rows(rows, Features({name: Value("string") for name in columns}), path)

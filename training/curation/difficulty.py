@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from contracts.failures import is_final
-from training.answers import Outcome
+from training.answers import UNDECIDED, Outcome
 from training.curation.outlines import OUTLINE, Outlines, column_of
 from training.recipe import curation as steps
 from training.recipe.recipe import SetRecipe
@@ -43,7 +43,7 @@ def pass_rate_requests(problems: Iterable[Problem], settings: SamplingSettings) 
 def pass_rates(problems: Outlines, outcomes: Sequence[Sequence[Outcome]]) -> Rates:
     """Right responses / verified responses of each problem [N].
 
-    A verification that timed out says nothing about the response and does not count.
+    A verification that timed out, or died, says nothing about the response and does not count.
 
     Args:
         problems: The problems; one that already has a pass rate keeps it.
@@ -59,7 +59,7 @@ def pass_rates(problems: Outlines, outcomes: Sequence[Sequence[Outcome]]) -> Rat
 
 def pass_rate(outcomes: Sequence[Outcome]) -> float | None:
     """Share of right answers among the verified ones; None if there are none."""
-    verified = [outcome for outcome in outcomes if outcome != "timeout"]
+    verified = [outcome for outcome in outcomes if outcome not in UNDECIDED]
     return verified.count("right") / len(verified) if verified else None
 
 

@@ -11,7 +11,8 @@ from contracts.steps import StepLine
 from training.runtime.log import say
 
 PASS_RATE, LEVEL = "pass rate by the base", "level by the larger model"
-TRACES, EMBEDDINGS, TOPICS, SETS = "traces", "embeddings", "topics", "sets"
+TRACES, EMBEDDINGS, TOPICS = "traces", "embeddings", "topics"
+NAMES, SETS = "topic names", "sets"
 MAX_REASONS = 12  # that are told; a rule of somebody's own may give each row another
 
 

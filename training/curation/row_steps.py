@@ -97,7 +97,10 @@ class RowSteps:
                 found.drop(step, verifiability.faults(problems, self.verifier))
             case shipped.DUPLICATES:
                 found.tell("question", map(_question_digest, problems))
-                found.tell("answer", (_digest(told_alike(one["answer"])) for one in problems))
+                found.tell(
+                    "answer",
+                    (_digest(told_alike(one["answer"], one["question"])) for one in problems),
+                )
                 found.tell("id", (_digest(one["id"]) for one in problems))
             case shipped.PROMPT_LENGTH:
                 prompts = [Prompt(problem["question"], problem["images"]) for problem in problems]

@@ -13,6 +13,7 @@ from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
 from training.answers.normal import normalize
 from training.answers.numbers import Number
+from training.answers.options import letter_of, read_options
 from training.answers.reading import parse
 from training.answers.values import Words
 from training.curation.agreement import conflict
@@ -147,7 +148,7 @@ def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     """
     answers = [problem["answer"] for problem in problems]
     asked = _numbered(question_key(problem["question"], problem["images"]) for problem in problems)
-    told = _numbered(map(told_alike, answers))
+    told = _numbered(told_alike(one["answer"], one["question"]) for one in problems)
     groups = told_otherwise(asked, told)
     pairs = filter(None, (conflict(group, answers, verifier) for group in groups))
     found = repeats(asked, told, _numbered(problem["id"] for problem in problems), list(pairs))
@@ -156,13 +157,16 @@ def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     return split(problems, reasons, DUPLICATES, details)
 
 
-def told_alike(answer: str) -> str:
+def told_alike(answer: str, question: str = "") -> str:
     r"""What answers share that are one number, choice or word, or the same but for dressing.
 
-    `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way.
-    Others may still be the same: see `training.curation.agreement`.
+    `0.5`, `$\frac{1}{2}$` and `1/2` are: two sources may have one problem, each in its own way. So
+    are `B` and `12` where the question says that `B` is 12. Others may still be the same: see
+    `training.curation.agreement`.
     """
     text = normalize(answer)
+    options = read_options(question)
+    text = options.get(letter_of(text) or "") or text
     match parse(text):
         case Number(value=value, unit=None):
             return f"number {value}"

@@ -73,7 +73,7 @@ def judge(
 
     Returns:
         `right`, `wrong`, `unparseable` (there is no answer, or what a phrase announces is none of
-        the rule's kind, and no hedge), or `timeout`, as the verifier's.
+        the rule's kind, and no hedge), `timeout` or `crashed`, as the verifier's.
     """
     verdicts: dict[int, Outcome] = {}
     algebra: dict[int, str] = {}

@@ -15,7 +15,7 @@ from contracts.texts import marked
 from training.model import family
 from training.model.check import check_model, require_all_weights
 from training.model.family import PretrainedModel, Processor, Tokenizer, component_of
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.recipe.stages import Component
 from training.runtime import device
 from training.runtime.failures import is_out_of_memory, phase

@@ -8,7 +8,8 @@ from training.plan.machine import GIB, Machine
 from training.plan.rows import data_bytes
 from training.plan.shape import ModelShape
 from training.plan.sleeping import batch_bounds, counted_bytes, sleeping_bytes
-from training.recipe.recipe import Recipe, RolloutRecipe, VllmRollout
+from training.recipe.model import RolloutRecipe, VllmRollout
+from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage, sets_of
 
 # Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; vLLM's CUDA graphs; a

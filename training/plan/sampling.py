@@ -9,9 +9,11 @@ from training.plan.rows import RL_LENGTH
 from training.plan.shape import ModelShape, is_planned, shape_at
 from training.plan.sleeping import sleeping_bytes
 from training.plan.work import SAMPLER_MODEL, SAMPLER_SHARE, Range
+from training.recipe.curation import MAX_NAME_TOKENS
 from training.recipe.hardware import HardwareRecipe
 from training.recipe.known_benchmarks import ITEMS
-from training.recipe.recipe import Recipe, RolloutRecipe
+from training.recipe.model import ModelRecipe, RolloutRecipe
+from training.recipe.recipe import Recipe
 
 SAMPLING = ("curate", "evaluate")
 
@@ -21,7 +23,7 @@ class Sampled:
     """A model that a stage samples from.
 
     Attributes:
-        name: `curate`, `curate (grader)` or `evaluate`.
+        name: `curate`, `curate (grader)`, `curate (names)` or `evaluate`.
         section: Of the recipe, where its engine's settings are, or would be.
         rollout: These settings.
         dtype: Its number format.
@@ -83,9 +85,9 @@ class SamplingPlan:
 def sampling_plans(
     recipe: Recipe, stage: str, shape: ModelShape, machine: Machine
 ) -> list[SamplingPlan]:
-    """Plans `curate` or `evaluate`, model by model: a grader begins when the base has left.
+    """Plans `curate` or `evaluate`, model by model: each begins when the one before has left.
 
-    A judge answers behind an endpoint, and is not counted; nor is a grader of unknown sizes.
+    A judge answers behind an endpoint, and is not counted; nor is a model of unknown sizes.
     """
     hardware = recipe.hardware.of(stage)
     models = _curation_models(recipe, shape)
@@ -95,7 +97,7 @@ def sampling_plans(
 
 
 def _curation_models(recipe: Recipe, shape: ModelShape) -> list[Sampled]:
-    curation, grader = recipe.curation, recipe.curation.grader
+    curation, grader, names = recipe.curation, recipe.curation.grader, recipe.curation.topics.names
     base = Sampled(
         "curate",
         "rollout",
@@ -106,19 +108,39 @@ def _curation_models(recipe: Recipe, shape: ModelShape) -> list[Sampled]:
         responses=curation_responses(recipe),
         max_response_tokens=curation.max_response_tokens,
     )
-    if grader is None or not is_planned(grader.model.path):
-        return [base]
-    graded = Sampled(
-        "curate (grader)",
-        "curation.grader.rollout",
-        recipe.grader_rollout,
-        grader.model.dtype,
-        shape_at(grader.model.path),
-        has_policy=recipe.grader_rollout.engine != "vllm",  # which reads the only weights
-        responses=curation_problems(recipe) * grader.samples_per_problem,
-        max_response_tokens=curation.max_response_tokens,
+    found = [base]
+    if grader is not None and is_planned(grader.model.path):
+        responses = curation_problems(recipe) * grader.samples_per_problem
+        longest = curation.max_response_tokens
+        section, rollout = "curation.grader.rollout", recipe.grader_rollout
+        found.append(_other("grader", section, rollout, grader.model, responses, longest))
+    if names is not None and names.model is not None and is_planned(names.model.path):
+        num_clustered = min(curation_problems(recipe), curation.topics.max_clustered)
+        topics = num_clustered // curation.topics.min_rows  # at most
+        section, rollout = "curation.topics.names.rollout", recipe.names_rollout
+        found.append(_other("names", section, rollout, names.model, topics, MAX_NAME_TOKENS))
+    return found
+
+
+def _other(
+    name: str,
+    section: str,
+    rollout: RolloutRecipe,
+    model: ModelRecipe,
+    responses: int,
+    max_response_tokens: int,
+) -> Sampled:
+    """A model of curation's beside the base."""
+    return Sampled(
+        f"curate ({name})",
+        section,
+        rollout,
+        model.dtype,
+        shape_at(model.path),
+        has_policy=rollout.engine != "vllm",  # which reads the only weights
+        responses=responses,
+        max_response_tokens=max_response_tokens,
     )
-    return [base, graded]
 
 
 def _evaluated(recipe: Recipe, shape: ModelShape) -> Sampled:

@@ -13,7 +13,7 @@ which vLLM takes where there is Triton, counts each sequence's sampled tokens by
 from training.plan.learned import BYTES, FLOAT32
 from training.plan.machine import GIB
 from training.plan.shape import ModelShape
-from training.recipe.recipe import VllmRollout
+from training.recipe.model import VllmRollout
 
 MIB = 2**20
 SMALL, LARGE, SEGMENT, STEP = MIB, 10 * MIB, 20 * MIB, 2 * MIB

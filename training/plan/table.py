@@ -132,10 +132,12 @@ def gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
 
 
 def _assumptions(plan: Plan) -> list[str]:
-    machine, grader = plan.machine, plan.recipe.curation.grader
-    unknown = ""
-    if grader is not None and not is_planned(grader.model.path):
-        unknown = f"the grader {grader.model.path}, whose sizes are not known here, "
+    machine, others = plan.machine, plan.recipe.curation.sampled_models
+    unknown = "".join(
+        f"curation's {one.path}, whose sizes are not known here, "
+        for one in others
+        if not is_planned(one.path)
+    )
     return [
         f"Disk in all, store on this machine: {_gb(plan.disk)} GB.",
         "Curation asks at least as many problems as its sets take, where a source has no "

@@ -15,10 +15,12 @@ from training.recipe.bounds import (
     Tokens,
 )
 from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
+from training.recipe.model import ModelRecipe, RolloutRecipe
 from training.recipe.places import check_place
 
 # The names by which curation knows its models beside the policy.
-GRADER, EMBEDDING = "model:grader", "model:embedding"
+GRADER, EMBEDDING, NAMER = "model:grader", "model:embedding", "model:namer"
+MAX_NAME_TOKENS = 512  # of a reply that names a topic; thoughts among it
 
 # The shipped steps between the sources and the sampling, in the order that a recipe has by default.
 VERIFIABILITY, DUPLICATES, PROMPT_LENGTH = "verifiability", "duplicates", "prompt length"
@@ -112,11 +114,30 @@ class EmbeddingRecipe(Strict):
         return self
 
 
-class TopicNamesRecipe(EndpointRecipe):
+class TopicNamesRecipe(Strict):
     """A language model that names the topics for readers of the datasheet; it changes no set."""
 
+    model: ModelRecipe | None = None  # one that an engine of ours samples from
+    rollout: RolloutRecipe | None = None  # how; None: the run's
+    endpoint: EndpointRecipe | None = None  # or one that answers elsewhere
+    connection: ConnectionRecipe = ConnectionRecipe()  # to the endpoint
     prompt: Literal["v1"] = "v1"  # a version of `training.curation.topic_names.PROMPTS`
-    connection: ConnectionRecipe = ConnectionRecipe()
+
+    @model_validator(mode="after")
+    def _one_is_asked(self) -> "TopicNamesRecipe":
+        if (self.model is None) == (self.endpoint is None):
+            raise ValueError("set `model` or `endpoint`: one of them names the topics")
+        if self.endpoint is not None and self.rollout is not None:
+            raise ValueError("`rollout` is how `model` is sampled from; an endpoint needs none")
+        return self
+
+    @property
+    def asked(self) -> str:
+        """Who names them, for readers."""
+        if self.model is not None:
+            return self.model.path
+        assert self.endpoint is not None
+        return self.endpoint.model
 
 
 class TopicsRecipe(Strict):

@@ -55,7 +55,9 @@ RESULTS: Mapping[str, str] = {
     "TracesRecipe": "min_tokens max_tokens max_repeated max_other_script",
     "GraderRecipe": "model samples_per_problem rollout",
     "EmbeddingRecipe": "max_tokens",
-    "TopicsRecipe": "embedding min_rows max_clustered",
+    "TopicsRecipe": "embedding min_rows max_clustered names",
+    "TopicNamesRecipe": "model rollout endpoint prompt",
+    "EndpointRecipe": "model",
     "AnswersRecipe": "accept_rounded",
     "BenchmarkRecipe": "name kind num_problems samples_per_problem temperature top_p columns "
     "metric tolerance",
@@ -94,8 +96,8 @@ _OF_ROWS = f"{_OF_COLUMN} share"
 NO_RESULTS: Mapping[str, str] = {
     "ModelRecipe": "path revision",  # the digest of what lies there counts
     "EmbeddingRecipe": "path revision",
-    "TopicsRecipe": "names",  # for readers of the datasheet
-    "TopicNamesRecipe": "address model prompt connection",
+    "TopicNamesRecipe": "connection",
+    "EndpointRecipe": "address",
     "HardwareRecipe": "num_processes threads_per_process zero_stage offload_optimizer "
     "activation_checkpointing share_images reference_in_host retries collective_timeout_minutes "
     "pool executor nodes address placement_timeout_minutes stages",
@@ -115,7 +117,8 @@ NO_RESULTS: Mapping[str, str] = {
     "LoggingRecipe": "sinks project",
     "CheckpointGate": _GATE,
     "CurationGate": f"{_GATE} min_rows_per_set min_families max_missing_rows max_refused "
-    "max_near_duplicates",
+    "max_near_duplicates raw_share max_question_characters max_answer_characters max_images "
+    "max_rejects",
     "RolloutsGate": f"{_GATE} every_steps min_reward_spread max_truncated max_zero_variance "
     "min_response_tokens max_response_tokens max_length_growth min_entropy max_entropy "
     "max_sampler_kl max_reference_kl max_duplicates max_timeouts share_of_steps max_idle_steps",
@@ -166,6 +169,9 @@ def result_fields(recipe: Recipe, stage: str) -> dict[str, Any]:
     if kind == "curate":
         if recipe.curation.grader is not None:  # a default that is written out changes nothing
             fields["curation"]["grader"]["rollout"] = _results_of(recipe.grader_rollout)
+        names = recipe.curation.topics.names
+        if names is not None and names.model is not None:
+            fields["curation"]["topics"]["names"]["rollout"] = _results_of(recipe.names_rollout)
         fields["benchmarks"] = [
             {name: _results_of(getattr(one, name)) for name in QUESTIONS}
             for one in recipe.evaluation.benchmarks

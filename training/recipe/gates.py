@@ -7,11 +7,18 @@ not beside the suites: a recipe is checked without Great Expectations, which tak
 from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.run_record import Severity
 from training.recipe.bounds import Fraction, Name, NonNegative, Positive, PositiveInt, Real, Strict
-from training.recipe.expectations import Columns, OwnExpectation, Words
+from training.recipe.expectations import (
+    Columns,
+    DistinctExpectation,
+    MeanExpectation,
+    OwnExpectation,
+    RowsExpectation,
+    Words,
+)
 
 Points = Annotated[float, Field(ge=0.0, le=100.0)]
 PROBLEM_COLUMNS: Columns = {
@@ -22,6 +29,13 @@ PROBLEM_COLUMNS: Columns = {
 }
 # The table of all curated rows, beside each set's by its own name; no set's name has a space.
 EVERY_SET, EVERY_SOURCE = "all sets", "all sources"
+# The rows of the sources as they were mapped, each source by itself; and why they are in no set.
+RAW_ROWS, REJECTS = "raw rows", "rejects"
+RAW_COLUMNS: Columns = {
+    **dict.fromkeys(("id", "source", "modality", "family", "template", "question"), "text"),
+    **dict.fromkeys(("answer", "reject_step", "reject_reason"), "text"),  # empty of a set's row
+    "num_images": "number",
+}
 KNOWN = " known"  # ends the name of an expectation that the figure of another one is there
 
 
@@ -83,13 +97,19 @@ class CurationGate(GateRecipe):
         *("pass_rate", "question length", "answer length", "modality", "source", "level range"),
         *("pass_rate range", "images", "images without bytes", "benchmark questions"),
         *("solutions", "ids", "questions", "near duplicates", "rows in", "rows read"),
-        "rows refused",
+        *("rows refused", "raw question", "raw answer", "raw ids", "raw modality", "raw images"),
+        *("raw question length", "raw answer length", "rejects by reason"),
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         EVERY_SET: PROBLEM_COLUMNS,
         EVERY_SOURCE: {
             "id": "text",
             **dict.fromkeys(("rows_in", "rows_out", "rows_refused", "refused_share"), "number"),
+        },
+        RAW_ROWS: RAW_COLUMNS,
+        REJECTS: {
+            **dict.fromkeys(("id", "source", "step", "reason"), "text"),
+            **dict.fromkeys(("rows", "share"), "number"),
         },
     }
 
@@ -98,6 +118,39 @@ class CurationGate(GateRecipe):
     max_missing_rows: Fraction = 0.0  # share of a set's `num_problems` that may be missing
     max_refused: Fraction | None = None  # share of a source's rows that cannot be read as problems
     max_near_duplicates: Fraction = 1.0  # share of all rows that repeat one in other words
+    # Share of each source's raw rows that has to meet each expectation of these; None: none does.
+    raw_share: Fraction | None = None
+    max_question_characters: PositiveInt | None = None  # of a raw row
+    max_answer_characters: PositiveInt | None = None
+    max_images: PositiveInt | None = None  # of a raw row with any
+    max_rejects: Fraction | None = None  # share of a source's rows that may go for one reason
+
+    @property
+    def reads_raw_rows(self) -> bool:
+        """Whether somebody asks something of the raw rows."""
+        return self.raw_share is not None or any(one.table == RAW_ROWS for one in self.expectations)
+
+    @model_validator(mode="after")
+    def _bounds_are_asked_for(self) -> "CurationGate":
+        bounds = (self.max_question_characters, self.max_answer_characters, self.max_images)
+        if self.raw_share is None and any(bound is not None for bound in bounds):
+            raise ValueError(
+                "max_question_characters, max_answer_characters and max_images are bounds of raw "
+                "rows: set `raw_share`, the share of them that has to keep to these"
+            )
+        return self
+
+    def check(self, gate: str, tables: Mapping[str, Columns]) -> None:
+        """See `GateRecipe.check`."""
+        super().check(gate, tables)
+        whole = MeanExpectation | DistinctExpectation | RowsExpectation
+        for one in self.expectations:
+            if one.table == RAW_ROWS and isinstance(one, whole):
+                raise ValueError(
+                    f"gates.{gate}: expectation {one.name!r}: {one.kind} is about all rows at "
+                    f"once, and raw rows come in parts: ask it of {EVERY_SET!r}, or of the counts "
+                    f"in {EVERY_SOURCE!r}"
+                )
 
 
 class CheckpointGate(GateRecipe):

@@ -18,12 +18,9 @@ from training.recipe.bounds import (
     Level,
     Minutes,
     Name,
-    PathText,
     Positive,
     PositiveInt,
     Problems,
-    Processes,
-    Revision,
     Samples,
     Strict,
     Tokens,
@@ -41,7 +38,7 @@ from training.recipe.gates import GatesRecipe
 from training.recipe.hardware import HardwareRecipe, misplaced, uneven
 from training.recipe.lengths import no_room
 from training.recipe.logs import LoggingRecipe
-from training.recipe.places import check_place
+from training.recipe.model import ModelRecipe, RolloutRecipe, TransformersRollout
 from training.recipe.read import check_texts, described, read_toml
 from training.recipe.sources import PLANTABLE, SourceRecipe
 from training.recipe.stages import Stage, sets_of
@@ -51,45 +48,6 @@ RESERVED_NAMES = ("base", "curate", "evaluate")  # of the base policy and the ot
 # Files that curation writes beside the sets, whose files have the sets' names.
 RESERVED_SETS = ("rejects", "benchmark_questions", "graded", "examples")
 MAX_SHOWN_FAULTS = 20
-
-
-class ModelRecipe(Strict):
-    """The base policy: an image-text-to-text model of transformers that the start-up probe passes.
-
-    docs/models.md says which families do. `path` is a folder (`/...`, or `./...` and `../...` from
-    the recipe's own folder), a prefix of a bucket (`s3://...`), or a model hub's id (`owner/name`),
-    at `revision`.
-    """
-
-    path: PathText
-    revision: Revision | None = None  # branch, tag or commit of a hub's repository; None is `main`
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    # Pixels an image may have after resizing; None keeps the processor's own bound.
-    max_pixels: PositiveInt | None = None
-
-    @model_validator(mode="after")
-    def _path_is_a_place(self) -> "ModelRecipe":
-        check_place(self.path, revision=self.revision)
-        return self
-
-
-class TransformersRollout(Strict):
-    """Sampling with the very model that learns, in its process."""
-
-    engine: Literal["transformers"] = "transformers"
-
-
-class VllmRollout(Strict):
-    """Sampling by vLLM in the processes that learn; on GPUs it sleeps while they do."""
-
-    engine: Literal["vllm"]
-    tensor_parallel: Processes = 1  # neighbours that share one copy of the sampler's weights
-    # vLLM's share of each GPU's memory while it is awake; a CPU's share is fixed.
-    memory_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
-    max_length_tokens: Tokens | None = None  # prompt and response; None for the model's own bound
-
-
-RolloutRecipe = Annotated[TransformersRollout | VllmRollout, Field(discriminator="engine")]
 
 
 class CheckpointsRecipe(Strict):
@@ -147,6 +105,12 @@ class CurationRecipe(Strict):
     balance_by: Literal["topic", "family"] = "topic"
     sets: Annotated[tuple[SetRecipe, ...], Field(min_length=1)]
 
+    @property
+    def sampled_models(self) -> list[ModelRecipe]:
+        """The models beside the base that are sampled from: a grader, one that names topics."""
+        sections = [one for one in (self.grader, self.topics.names) if one is not None]
+        return [one.model for one in sections if one.model is not None]
+
     def kept_prompt_tokens(self, room: int) -> int:
         """The longest prompt that stays where prompt and response have so many tokens."""
         return min(self.max_prompt_tokens, room - self.max_response_tokens)
@@ -195,16 +159,31 @@ class Recipe(Strict):
             raise ValueError(f"names must be unique, these are {names}")
         return parts
 
+    def key_variables(self, stage: str) -> tuple[str, ...]:
+        """Environment variables with endpoints' keys that a stage needs: no other gets there."""
+        if stage == "evaluate":
+            return self.evaluation.key_variables
+        names = self.curation.topics.names if stage == "curate" else None
+        variable = names.connection.key_variable if names and names.endpoint else None
+        return () if variable is None else (variable,)
+
     @property
     def grader_rollout(self) -> RolloutRecipe:
         """How the grader is sampled from; as every other model where its section does not say."""
         grader = self.curation.grader
         return grader.rollout if grader and grader.rollout else self.rollout
 
+    @property
+    def names_rollout(self) -> RolloutRecipe:
+        """As `grader_rollout`, of the model that names topics."""
+        names = self.curation.topics.names
+        return names.rollout if names and names.rollout else self.rollout
+
     @model_validator(mode="after")
     def _processes_form_whole_groups(self) -> "Recipe":
         sections = {"rollout": (self.rollout, self.stage_names)}
         sections["curation.grader.rollout"] = (self.grader_rollout, ("curate",))
+        sections["curation.topics.names.rollout"] = (self.names_rollout, ("curate",))
         for section, (rollout, stages) in sections.items():
             size = rollout.tensor_parallel if rollout.engine == "vllm" else 1
             if wrong := next(uneven(self.hardware, stages, size), None):
@@ -350,6 +329,9 @@ def _curation_from(curation: CurationRecipe, folder: Path) -> CurationRecipe:
         place = _from_folder(topics.embedding.path, folder)
         embedding = topics.embedding.model_copy(update={"path": place})
         topics = topics.model_copy(update={"embedding": embedding})
+    if topics.names is not None and topics.names.model is not None:
+        named_by = {"model": _model_from(topics.names.model, folder)}
+        topics = topics.model_copy(update={"names": topics.names.model_copy(update=named_by)})
     return curation.model_copy(update={"grader": grader, "topics": topics})
 
 

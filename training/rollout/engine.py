@@ -7,7 +7,8 @@ from pathlib import Path
 from contracts.errors import RecipeError
 from training.model.policy import Policy, load_policy
 from training.model.probe import Figures, probe, probe_sampler
-from training.recipe.recipe import ModelRecipe, Recipe, RolloutRecipe
+from training.recipe.model import ModelRecipe, RolloutRecipe
+from training.recipe.recipe import Recipe
 from training.rollout.protocol import RolloutEngine
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device

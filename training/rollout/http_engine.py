@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -78,7 +78,9 @@ class HttpEngine:
                     fix="serve a vision-language model, or name benchmarks without images",
                 ) from error
 
-    def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
+    def stream(
+        self, lots: Iterator[Sequence[Request]], seed: int
+    ) -> Generator[list[Finished], None, None]:
         """See `training.rollout.protocol.Answerer.stream`.
 
         The endpoint is told a seed for each answer. Whether it heeds it is its affair.

@@ -11,7 +11,7 @@ from contracts.errors import DataError, RecipeError
 from contracts.failures import TOO_LONG
 from training.model.encoding import EncodedPrompt, encode_prompt
 from training.model.policy import Policy
-from training.recipe.recipe import RolloutRecipe
+from training.recipe.model import RolloutRecipe
 from training.rollout.protocol import Finished, Prompt, Request, Sample
 
 

@@ -26,7 +26,7 @@ from training.model.encoding import (
 )
 from training.model.forward import image_arguments
 from training.model.policy import Policy
-from training.recipe.recipe import TransformersRollout
+from training.recipe.model import TransformersRollout
 from training.rollout.draw import Uniforms, draw_tokens, uniforms_of_prompts, until_told
 from training.rollout.protocol import Finished, Prompt, Request, Response, Sample, SamplingSettings
 from training.rollout.room import check_room, parted, room_tokens

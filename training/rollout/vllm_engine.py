@@ -23,7 +23,7 @@ from training.images import decode_image
 from training.model import family
 from training.model.encoding import template_ids
 from training.model.policy import Policy
-from training.recipe.recipe import VllmRollout
+from training.recipe.model import VllmRollout
 from training.rollout.draw import prompt_seed
 from training.rollout.protocol import Finished, Prompt, Request, Response, Sample, SamplingSettings
 from training.rollout.room import check_room, parted, room_tokens

@@ -63,6 +63,7 @@ class SamplingJob:
         save: Where chunks are left for whoever uploads them; None saves nothing.
         resume: A folder with the chunks of earlier attempts.
         notice: That the judges look at where they take long.
+        name: Tells its chunks from those of the stage's other jobs.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class SamplingJob:
         save: Path | None = None,
         resume: Path | None = None,
         notice: Notice | None = None,
+        name: str = "lots",
     ) -> None:
+        self._files = name
         self._seed, self._judges, self._save = seed, judges, save
         self._folder, self._name = shared_folder(save, "sampling")
         self._shared: set[str] = set()
@@ -147,7 +150,7 @@ class SamplingJob:
         Raises:
             Preempted: The stage was told to stop; what is finished is saved.
         """
-        path = self._folder / f"lots-{self._num_runs}.parquet"
+        path = self._folder / f"{self._files}-{self._num_runs}.parquet"
         self._num_runs += 1
         if device.rank() == 0:
             write_lots(requests, self._answered, path)

@@ -254,6 +254,7 @@ class TestProcesses:
             "wrong": 1,
             "unparseable": 0,
             "timeout": 0,
+            "crashed": 0,
         }
 
     def test_responses_and_references_must_pair(self, verifier):
@@ -349,7 +350,7 @@ class TestTimeouts:
                 [boxed(HANGS), boxed(f"{FLOOR} + 3"), boxed(f"{FLOOR} + 4")],
                 [FLOOR, f"3 + {FLOOR}", f"{FLOOR} + 5"],
             )
-            assert verifier.verify(answers, references) == ["unparseable", "right", "wrong"]
+            assert verifier.verify(answers, references) == ["crashed", "right", "wrong"]
             assert (verifier.num_crashes, verifier.num_timeouts) == (1, 0)
 
     def test_a_worker_that_never_replies_is_given_up(self, monkeypatch):

@@ -11,7 +11,8 @@ from contracts.errors import Preempted, RecipeError
 from data_checks.gate import check_curation
 from training.answers import Verifier
 from training.curation.curate import curate, row_steps
-from training.recipe.recipe import VllmRollout, parse_recipe
+from training.recipe.model import VllmRollout
+from training.recipe.recipe import parse_recipe
 from training.records import read_problems
 
 REAL = {
@@ -238,17 +239,27 @@ def test_every_graded_problem_is_told_with_its_topic_and_its_set(curated, sets, 
         of_set = Counter(row["topic"] for row in graded if row["set"] == name)
         assert counts["sets"][name]["by_topic"] == of_set
     assert sum(counts["topics"]["by_topic"].values()) == len(graded)
-    assert counts["topic_questions"].keys() == counts["topics"]["by_topic"].keys() - {"other"}
+    assert counts["topic_names"] is None
     examples = read_problems(curated / "examples.parquet")
     assert Counter(chosen[row["id"]] for row in examples) == dict.fromkeys(sets, 4)
 
 
-def test_a_grader_levels_what_has_no_level(recipe, inputs, curated, tmp_path):
+def test_a_grader_levels_what_has_no_level_and_another_model_names_the_topics(
+    recipe, inputs, curated, tmp_path
+):
     grader = {"model": {"path": "./other"}, "samples_per_problem": 3}
+    topics = {"min_rows": 5, "names": {"model": {"path": "./namer"}}}
     values = recipe.model_dump(mode="json")
-    values["curation"] |= {"grader": grader, "balance_by": "family"}
+    values["curation"] |= {"grader": grader, "balance_by": "family", "topics": topics}
     wider = parse_recipe(values, where="test")
-    curate(wider, {**inputs, "model:grader": inputs["policy"]}, tmp_path)
+    others = dict.fromkeys(("model:grader", "model:namer"), inputs["policy"])
+    curate(wider, inputs | others, tmp_path, save=tmp_path / "saved")
+    assert list(tmp_path.glob("saved/chunk-0-names-*")) != []
+    counts = json.loads((tmp_path / "summary.json").read_text())
+    # It was never taught to: each topic keeps its keywords, and says what was wrong.
+    named = counts["topic_names"]
+    assert named["model"] == "./namer" and named["names"] == {}
+    assert named["faults"].keys() == counts["topics"]["by_topic"].keys() - {"other"} != set()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     before = [json.loads(line) for line in (curated / "metrics.jsonl").read_text().splitlines()]
     # Two problems have no level of their own: the pocket world grades its problems.

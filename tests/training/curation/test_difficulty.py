@@ -32,7 +32,9 @@ def test_a_problem_with_a_pass_rate_is_not_asked_and_keeps_it(make, outlines_of)
         pass_rates(outlines_of(problems), outcomes[:1])
 
 
-def test_a_timeout_says_nothing_about_the_response():
+def test_a_timeout_and_a_crash_say_nothing_about_the_response():
+    assert pass_rate(["right", "crashed", "wrong", "crashed"]) == 0.5
+    assert pass_rate(["crashed", "timeout"]) is None
     assert pass_rate(["right", "timeout", "wrong", "timeout"]) == 0.5
     assert pass_rate(["right", "unparseable"]) == 0.5
     assert pass_rate(["timeout", "timeout"]) is None

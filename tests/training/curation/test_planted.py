@@ -13,7 +13,8 @@ from training.evaluation.registry import load_benchmarks
 from training.model.policy import load_policy
 from training.pocket.problems import generate
 from training.recipe.evaluation import EvaluationRecipe
-from training.recipe.recipe import ModelRecipe, parse_recipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import parse_recipe
 from training.recipe.sources import SourceRecipe
 
 SEED = 4

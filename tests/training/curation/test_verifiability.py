@@ -221,6 +221,20 @@ def test_equal_questions_with_equal_answers_leave_the_first(make, verifier):
     assert [each.reason for each in result.rejects] == ["duplicate question"]
 
 
+def test_a_letter_and_the_text_of_its_choice_are_one_answer(make, verifier):
+    question = "What is 7 + 5? (A) 11 (B) 12 (C) 13"
+    for answers, reason in (
+        (("B", "12"), "duplicate question"),
+        (("12", "(B)"), "duplicate question"),
+        (("B", "13"), "duplicates with conflicting answers"),
+        (("A", "B"), "duplicates with conflicting answers"),
+    ):
+        rows = [make(n, question=question, answer=one) for n, one in enumerate(answers)]
+        assert {each.reason for each in drop_duplicates(rows, verifier).rejects} == {reason}, (
+            answers
+        )
+
+
 def test_equal_questions_with_other_answers_all_go(make, verifier):
     rows = [make(1), make(2, question="What is 1 + 1?", answer="3"), make(3)]
     result = drop_duplicates(rows, verifier)

@@ -68,7 +68,7 @@ def test_a_score_worked_by_hand():
         "value": 0.25,
         "num_problems": 4,
         "num_scored": 4,
-        "outcomes": {"right": 1, "wrong": 1, "unparseable": 1, "timeout": 1},
+        "outcomes": {"right": 1, "wrong": 1, "unparseable": 1, "timeout": 1, "crashed": 0},
         "truncated": 0.25,
         "mean_tokens": 5.0,
         "by_level": {"2": {"value": 1.0, "n": 1}, "10": {"value": 0.0, "n": 2}},
@@ -94,7 +94,13 @@ def test_several_answers_to_a_problem_are_one_cluster():
     ]
     score = score_of(rows, "accuracy", np.random.default_rng(0))
     assert (score.metric, score.value, score.num_problems) == ("mean@4", 0.5, 10)
-    assert score.outcomes == {"right": 20, "wrong": 20, "unparseable": 0, "timeout": 0}
+    assert score.outcomes == {
+        "right": 20,
+        "wrong": 20,
+        "unparseable": 0,
+        "timeout": 0,
+        "crashed": 0,
+    }
     assert score.by_level["1"].model_dump() == {"value": 3 / 5, "n": 5}
     # A binomial share of ten problems: 95 % of its draws lie within 0.2 to 0.8; of forty, 0.35.
     assert score.low == pytest.approx(0.2, abs=0.05) and score.high == pytest.approx(0.8, abs=0.05)

@@ -17,7 +17,8 @@ from training.model import encoding, forward
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import ForwardSettings
 from training.model.policy import load_policy
-from training.recipe.recipe import HardwareRecipe, ModelRecipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import HardwareRecipe
 from training.recipe.stages import OptimizerRecipe
 from training.rollout.protocol import Prompt
 from training.rollout.transformers_engine import TransformersEngine

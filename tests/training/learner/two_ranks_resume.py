@@ -9,7 +9,8 @@ from _pytest.monkeypatch import MonkeyPatch
 
 from training.learner.checkpoints import Places
 from training.model.policy import load_policy
-from training.recipe.recipe import HardwareRecipe, ModelRecipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import HardwareRecipe
 from training.runtime import device
 
 HERE = Path(__file__).parent

@@ -13,7 +13,8 @@ from training.model.forward import (
     forward_without_gradient,
 )
 from training.model.policy import load_policy
-from training.recipe.recipe import HardwareRecipe, ModelRecipe, parse_recipe
+from training.recipe.model import ModelRecipe
+from training.recipe.recipe import HardwareRecipe, parse_recipe
 from training.recipe.stages import LoraRecipe, OptimizerRecipe, SftStage
 from training.rollout.protocol import Prompt
 from training.rollout.transformers_engine import TransformersEngine

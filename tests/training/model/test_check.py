@@ -18,7 +18,7 @@ from training.model.check import (
 from training.model.policy import load_policy
 from training.model.probe import probe
 from training.model.template import try_template
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 
 REQUIRED = ["config.json", "model.safetensors", "tokenizer_config.json", "processor_config.json"]
 

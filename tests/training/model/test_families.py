@@ -16,7 +16,7 @@ from training.model.encoding import TokenSequence, collate, decode_image, encode
 from training.model.forward import hidden_states
 from training.model.policy import component_of, load_policy
 from training.model.probe import probe
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.recipe.stages import RlStage
 from training.rollout.protocol import Prompt
 from training.rollout.transformers_engine import TransformersEngine

@@ -18,7 +18,7 @@ from transformers import (
 from contracts.errors import ModelError
 from training.model.encoding import encode_prompt
 from training.model.policy import component_of, freeze, load_policy
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.rollout.protocol import Prompt
 
 

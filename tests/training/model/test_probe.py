@@ -15,7 +15,7 @@ from training.model.encoding import EncodedPrompt
 from training.model.family import attention_windows
 from training.model.policy import load_policy
 from training.model.probe import probe, probe_sampler
-from training.recipe.recipe import ModelRecipe, VllmRollout
+from training.recipe.model import ModelRecipe, VllmRollout
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt
 from training.rollout.transformers_engine import TransformersEngine

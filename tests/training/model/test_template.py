@@ -10,7 +10,7 @@ from training.model.encoding import encode_prompt
 from training.model.policy import load_policy
 from training.model.probe import probe
 from training.model.template import render, template_of, try_template
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.rollout.protocol import Prompt
 
 

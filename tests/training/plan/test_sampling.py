@@ -14,9 +14,11 @@ from training.plan.sampling import curation_responses, evaluation_responses
 from training.plan.shape import shape_at
 from training.plan.sleeping import MIB, page_locked, sleeping_bytes, weight_matrices
 from training.plan.table import plan_lines
+from training.recipe.curation import TopicNamesRecipe
 from training.recipe.hardware import StageHardware
 from training.recipe.known_benchmarks import ITEMS
-from training.recipe.recipe import TransformersRollout, load_recipe
+from training.recipe.model import TransformersRollout
+from training.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).parents[3]
 SEVEN_B = load_recipe(ROOT / "infra/recipes/revisual-7b.toml")
@@ -152,10 +154,21 @@ def test_the_next_policy_is_loaded_beside_the_one_that_transformers_samples_from
 def test_a_grader_of_unknown_sizes_is_named_and_not_counted():
     plan = make_plan(graded(model="somebody/large"), EIGHT)
     assert [one.of.name for one in plan.sampling] == ["curate", "evaluate"]
-    assert any("the grader somebody/large, whose sizes" in line for line in plan_lines(plan))
+    assert any("curation's somebody/large, whose sizes" in line for line in plan_lines(plan))
     lines = plan_lines(make_plan(SEVEN_B, EIGHT))
     assert any("Not counted: benchmarks of files" in line for line in lines)
     assert any("curate (grader) |" in line for line in lines)
+
+
+def test_a_model_that_names_topics_is_asked_once_for_each_and_counted():
+    """Of 50,000 clustered problems 30 are a topic at least: 1,666 of them."""
+    names = TopicNamesRecipe(model=SEVEN_B.model)
+    topics = SEVEN_B.curation.topics.model_copy(update={"names": names})
+    curation = SEVEN_B.curation.model_copy(update={"topics": topics})
+    plan = make_plan(SEVEN_B.model_copy(update={"curation": curation}), EIGHT, ["curate"])
+    base, _, named = plan.sampling
+    assert (named.of.name, named.of.responses) == ("curate (names)", 1666)
+    assert named.sampler.awake == base.sampler.awake and named.weights == 0
 
 
 def test_items_are_those_of_the_documentation():

@@ -19,8 +19,8 @@ GOOD = r"<think> 1 + 1 is 2 </think> The answer is \boxed{2}"
 
 
 def test_accuracy_is_for_right_answers_only():
-    outcomes = ["right", "wrong", "unparseable", "timeout"]
-    assert [accuracy(outcome) for outcome in outcomes] == [1.0, 0.0, 0.0, 0.0]
+    outcomes = ["right", "wrong", "unparseable", "timeout", "crashed"]
+    assert [accuracy(outcome) for outcome in outcomes] == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("length_tokens, reward", [(0, 1.0), (150, 0.75), (200, 0.5), (280, 0.1)])

@@ -7,7 +7,7 @@ import torch
 from contracts.errors import OutOfMemoryError, RecipeError
 from training.model.encoding import encode_prompt
 from training.model.policy import load_policy
-from training.recipe.recipe import ModelRecipe, TransformersRollout, VllmRollout
+from training.recipe.model import ModelRecipe, TransformersRollout, VllmRollout
 from training.rollout.engine import open_engine, prove
 from training.rollout.protocol import Prompt, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine

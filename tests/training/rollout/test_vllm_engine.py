@@ -29,7 +29,8 @@ from training.model.forward import (
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
 from training.recipe.evaluation import EvaluationRecipe
-from training.recipe.recipe import HardwareRecipe, ModelRecipe, VllmRollout
+from training.recipe.model import ModelRecipe, VllmRollout
+from training.recipe.recipe import HardwareRecipe
 from training.recipe.stages import OptimizerRecipe, RlStage
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, Request, SamplingSettings
@@ -387,8 +388,7 @@ def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
     for rank, num_prompts in ((0, 2), (1, 1)):
         result = json.loads((tmp_path / f"rank{rank}.json").read_text())
         before, stale, after = result["gaps"]
-        assert before < TOLERANCE < stale
-        assert after < TOLERANCE
+        assert max(before, after) < TOLERANCE < stale
         assert result["prompt_indices"] == [i for i in range(num_prompts) for _ in range(3)]
         assert result["repeats"]
         assert result["left_off"] == ["stopped in step 3", "stopped" if rank else "left"]

@@ -18,7 +18,8 @@ from training.curation.curate import curate
 from training.learner.learner import Learner
 from training.model.forward import ForwardSettings
 from training.model.policy import load_policy
-from training.recipe.recipe import HardwareRecipe, VllmRollout, parse_recipe
+from training.recipe.model import VllmRollout
+from training.recipe.recipe import HardwareRecipe, parse_recipe
 from training.recipe.stages import OptimizerRecipe
 from training.rollout.engine import open_engine
 from training.rollout.protocol import Prompt, Request, SamplingSettings

@@ -18,7 +18,7 @@ from infra.launcher import stage_environment
 from infra.settings import PROJECT_ROOT
 from training.answers import Verifier
 from training.model.policy import load_policy
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device

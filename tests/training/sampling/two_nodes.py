@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from training.model.policy import load_policy
-from training.recipe.recipe import ModelRecipe
+from training.recipe.model import ModelRecipe
 from training.runtime import device
 
 

@@ -33,14 +33,14 @@ from infra.digests import file_entries, file_names
 from infra.inputs.folder import stage_folder
 from infra.launcher import (
     LOOPBACK_INTERFACE,
-    killed_for_memory,
     new_job,
     stage_command,
     stage_environment,
     start_supervised,
     write_job,
 )
-from infra.oom import num_oom_kills
+from infra.killed import Ranks, killed_for_memory
+from infra.oom import num_killed_since, num_oom_kills
 from infra.settings import Settings
 
 PIECE_BYTES = 8 * 2**20
@@ -157,7 +157,7 @@ class Node:
                 *("--address", address, "--meet", str(self._work / MEET)),
             )
         interface = interface_of(address) if nodes > 1 else LOOPBACK_INTERFACE
-        self._kills_before = num_oom_kills()
+        self._ranks, self._kills_before = Ranks(self._job), num_oom_kills()
         with (self._work / "log.txt").open("wb") as log:
             self._process = start_supervised(
                 stage_command(write_job(self._job), task.num_processes, task.grace_seconds, seat),
@@ -285,12 +285,14 @@ class Node:
         return _piece(self._job.output / "metrics.jsonl", offset) if self._number == 0 else b""
 
     def _end(self) -> End | None:
-        if self._process is None or self._process.poll() is None:
+        if self._process is None:
+            return None
+        self._ranks.look()
+        if self._process.poll() is None:
             return None
         code, outcome = self._process.returncode, _outcome(self._job)
-        kills = (num_oom_kills() or 0) - (self._kills_before or 0)
-        if code == KILLED_CODE and kills > 0 and self._kills_before is not None:
-            message = f"OutOfMemoryError: {killed_for_memory(self._job)}"
+        if code == KILLED_CODE and num_killed_since(self._kills_before):
+            message = f"OutOfMemoryError: {killed_for_memory(self._job, self._ranks)}"
             outcome = Outcome(status="refused", message=message)
         return End(code=code if code >= 0 else 128 - code, outcome=outcome)
 

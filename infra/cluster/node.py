@@ -31,6 +31,7 @@ from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
 from infra.cluster.sources import require_same_code
 from infra.digests import file_entries, file_names
 from infra.inputs.folder import stage_folder
+from infra.killed import Ranks, killed_for_memory
 from infra.launcher import (
     LOOPBACK_INTERFACE,
     new_job,
@@ -39,7 +40,6 @@ from infra.launcher import (
     start_supervised,
     write_job,
 )
-from infra.killed import Ranks, killed_for_memory
 from infra.oom import num_killed_since, num_oom_kills
 from infra.settings import Settings
 

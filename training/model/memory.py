@@ -15,8 +15,8 @@ from training.model.family import Processor
 
 # Prompts whose tokens are remembered: those of a step are asked for by sampler and learner.
 NUM_PROMPTS = 1024
-# Of pixels, in host memory: 80 images of a million pixels, as Qwen's processors hand them over.
-PIXEL_BYTES = 2 * 2**30
+# Of pixels, in host memory: 40 images of a million pixels, as Qwen's processors hand them over.
+PIXEL_BYTES = 2**30
 
 Key = tuple[object, ...]
 Pixels = Mapping[str, torch.Tensor]

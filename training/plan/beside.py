@@ -76,4 +76,5 @@ def _listed(parts: list[tuple[str, int]]) -> str:
 
 
 if __name__ == "__main__":
-    print(figures_of(Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    asked = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.stdout.write(f"{figures_of(asked)}\n")

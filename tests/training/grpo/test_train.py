@@ -1,6 +1,5 @@
 import itertools
 import json
-import threading
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from pydantic import ValidationError
 from contracts.errors import DataError, RecipeError
 from training.grpo import train as grpo
 from training.learner.learner import Learner
-from training.model import encoding
 from training.model.forward import ForwardPass, Scoring
 from training.model.in_host import InHost
 from training.recipe.stages import RlStage
@@ -81,31 +79,6 @@ def test_the_same_seed_gives_the_same_bytes(run, data):
     name = "model/model.safetensors"
     assert (first / name).read_bytes() == (second / name).read_bytes()
     assert (first / "samples.jsonl").read_bytes() == (second / "samples.jsonl").read_bytes()
-
-
-def test_a_step_reads_each_image_once_and_the_steps_after_the_first_ahead(run, monkeypatch):
-    """Sampler, reference, old pass and two updates; four prompts a step, one picture each."""
-    decode, read = encoding.decode_image, []
-
-    def noted(image):
-        read.append((image["bytes"], threading.current_thread().name.partition("_")[0]))
-        return decode(image)
-
-    opened = grpo.open_engine
-
-    def probed(*arguments, **options):
-        engine = opened(*arguments, **options)
-        read.clear()  # the probe's
-        return engine
-
-    monkeypatch.setattr(grpo, "NUM_SHOWN_SAMPLES", 0)
-    monkeypatch.setattr(grpo, "open_engine", probed)
-    monkeypatch.setattr(encoding, "decode_image", noted)
-    kl = {"coefficient": 0.05}
-    output = run(data="multimodal", kl=kl, updates_per_step=2, num_steps=2)
-    assert summary_of(output)["num_skipped_updates"] == 0
-    assert [where for _, where in read] == ["MainThread"] * 4 + ["ahead"] * 4
-    assert len({shown for shown, _ in read}) == 8
 
 
 def test_two_sets_are_drawn_from_at_once(run, problem_sets):

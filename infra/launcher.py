@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from contracts.errors import OutOfMemoryError, StageError, StageLost, StagePreempted
+from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
-from infra.oom import num_oom_kills
+from infra.killed import Ranks, killed_for_memory
+from infra.oom import num_killed_since, num_oom_kills
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
 from infra.supervisor import GRACE_SECONDS
@@ -198,17 +199,22 @@ def run_watched(
     log_path = job.output.parent / "log.txt"
     log = LineTail(log_path, on_line)
     metrics = LineTail(job.output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
-    kills_before = num_oom_kills()
+    ranks, kills_before = Ranks(job), num_oom_kills()
+
+    def poll() -> None:
+        log.read()
+        metrics.read()
+        ranks.look()
+
     code = supervise(
         command,
         environment,
         log_path,
-        poll=lambda: _poll(log, metrics),
+        poll=poll,
         grace_seconds=grace_seconds,
     )
     if not is_finished(code, outcome_of(job)):
-        kills = None if kills_before is None else (num_oom_kills() or 0) - kills_before
-        raise _failure(job, code, log_path, num_killed_for_memory=kills or 0)
+        raise _failure(job, code, log_path, ranks, num_killed_since(kills_before))
 
 
 def supervise(
@@ -337,11 +343,6 @@ def _of_torchrun(variable: str) -> bool:
     return variable in TORCHRUN_VARIABLES or variable.startswith("TORCHELASTIC_")
 
 
-def _poll(log: LineTail, metrics: LineTail) -> None:
-    log.read()
-    metrics.read()
-
-
 def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     """Ends the supervisor, which ends its descendants first: one grace to save, one to end."""
     if process.poll() is not None:
@@ -350,14 +351,24 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.wait(timeout=2 * grace_seconds + 15)
 
 
-def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> StageError:
-    """What the stage itself says went wrong, else how it ended and the end of its log."""
+def _failure(job: Job, code: int, log: Path, ranks: Ranks, num_killed: int | None) -> StageError:
+    """What the stage itself says went wrong, else how it ended and the end of its log.
+
+    Args:
+        job: What it was asked.
+        code: Its exit code.
+        log: Where its output went.
+        ranks: What was seen of its processes.
+        num_killed: By the kernel, for memory, meanwhile; None if nobody counts.
+    """
     outcome = outcome_of(job)
     if outcome is not None and outcome.status == "refused":
         return StageError(f"stage {job.stage}: {outcome.message}\n  log:   {log}")
     ended_by = signal_of(code)
-    if ended_by is signal.SIGKILL and num_killed_for_memory:
-        return StageError(f"stage {job.stage}: {killed_for_memory(job)}\n  log:   {log}")
+    # A process that lost the killed one may end in the same moment, and its code is the one told.
+    has_lost_another = outcome is not None and outcome.status == "lost"
+    if num_killed and (ended_by is signal.SIGKILL or has_lost_another):
+        return StageError(f"stage {job.stage}: {killed_for_memory(job, ranks)}\n  log:   {log}")
     # It saved its state and left; or torchrun was told to stop, and passed it on.
     is_killed = ended_by not in (None, signal.SIGTERM, signal.SIGINT)
     is_preempted = outcome is not None and outcome.status == "preempted"
@@ -365,20 +376,9 @@ def _failure(job: Job, code: int, log: Path, *, num_killed_for_memory: int) -> S
     if (is_preempted and not is_killed) or ended_by is signal.SIGTERM:
         return StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log}")
     how = f"with exit code {code}" if ended_by is None else f"by signal {ended_by.name}"
+    if ended_by is signal.SIGKILL:
+        maybe = ", maybe for memory: nobody counts the kernel's kills here" * (num_killed is None)
+        how = f"{how}{maybe} ({ranks.told or 'before a phase had begun'})"
     tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
     message = "\n".join([f"stage {job.stage} ended {how}; the end of {log}:", *tail])
-    is_lost = is_killed or (outcome is not None and outcome.status == "lost")
-    return StageLost(message) if is_lost else StageError(message)
-
-
-def killed_for_memory(job: Job) -> OutOfMemoryError:
-    """What a killed process cannot say itself; the phase that it was in is not known."""
-    return OutOfMemoryError(
-        "The kernel's OOM killer ended a process: host memory ran out.",
-        where=f"stage {job.stage}; its last log lines tell how far it was",
-        rule="all processes of this machine or container fit into its memory",
-        fix="lower the stage's tokens_per_micro_batch, raise hardware.zero_stage, set "
-        "hardware.activation_checkpointing = true or offload_optimizer = false, or start fewer "
-        "processes; the next run goes on "
-        "from the newest checkpoint all the same",
-    )
+    return StageLost(message) if is_killed or has_lost_another else StageError(message)

@@ -92,6 +92,9 @@ def main() -> int:
     mask_logs_and_tracebacks()  # an evaluation may hold an endpoint's key
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
+        from training.runtime.failures import leave_phases  # seconds, for torch
+
+        leave_phases(job)
         run(job)
     except RevisualError as error:
         return _refused(job, error, error)
@@ -126,24 +129,12 @@ def _refused(job: Job, error: RevisualError, raised: Exception) -> int:
     notes = getattr(raised, "__notes__", ())
     message = "\n  ".join([f"{type(error).__name__}: {error}", *notes])
     if isinstance(error, OutOfMemoryError):
-        message += f"\n  plan:  {_planned(job)}"
+        from training.plan.beside import figures_of
+
+        message += f"\n  plan:  {figures_of(job)}"
     sys.stderr.write(f"{message}\n")
     _say(job, Outcome(status="refused", message=message))
     return 2
-
-
-def _planned(job: Job) -> str:
-    """The plan's figures; or why there are none, which must not cost what they stand beside."""
-    try:
-        from training.plan.beside import figures_here
-
-        recipe = _recipe(job)
-        if "policy" in job.inputs:  # a folder, whose sizes can be read
-            model = recipe.model.model_copy(update={"path": str(job.inputs["policy"])})
-            recipe = recipe.model_copy(update={"model": model})
-        return figures_here(recipe, job.stage)
-    except Exception as error:  # noqa: BLE001 - with no memory left anything may fail; it is told
-        return f"none was made: {type(error).__name__}: {error}"
 
 
 def _recipe(job: Job) -> Recipe:

@@ -32,16 +32,16 @@ from infra.cluster.sources import require_same_code
 from infra.digests import file_entries, file_names
 from infra.ends import is_finished, outcome_of
 from infra.inputs.folder import stage_folder
+from infra.killed import Ranks, killed_for_memory
 from infra.launcher import (
     LOOPBACK_INTERFACE,
-    killed_for_memory,
     new_job,
     stage_command,
     stage_environment,
     start_supervised,
     write_job,
 )
-from infra.oom import num_oom_kills
+from infra.oom import num_killed_since, num_oom_kills
 from infra.settings import Settings
 
 PIECE_BYTES = 8 * 2**20
@@ -160,7 +160,7 @@ class Node:
                 *("--address", address, "--meet", str(self._work / MEET)),
             )
         interface = interface_of(address) if nodes > 1 else LOOPBACK_INTERFACE
-        self._kills_before = num_oom_kills()
+        self._ranks, self._kills_before = Ranks(self._job), num_oom_kills()
         with (self._work / "log.txt").open("wb") as log:
             self._process = start_supervised(
                 stage_command(write_job(self._job), task.num_processes, task.grace_seconds, seat),
@@ -288,12 +288,17 @@ class Node:
         return _piece(self._job.output / "metrics.jsonl", offset) if self._number == 0 else b""
 
     def _end(self) -> End | None:
-        if self._process is None or self._process.poll() is None:
+        if self._process is None:
+            return None
+        self._ranks.look()
+        if self._process.poll() is None:
             return None
         code, outcome = self._process.returncode, outcome_of(self._job)
-        kills = (num_oom_kills() or 0) - (self._kills_before or 0)
-        if code == KILLED_CODE and kills > 0 and self._kills_before is not None:
-            message = f"OutOfMemoryError: {killed_for_memory(self._job)}"
+        # A process that lost the killed one may end in the same moment, and its code is the one told.
+        has_lost_another = outcome is not None and outcome.status == "lost"
+        is_killed = code == KILLED_CODE or has_lost_another
+        if is_killed and num_killed_since(self._kills_before):
+            message = f"OutOfMemoryError: {killed_for_memory(self._job, self._ranks)}"
             outcome = Outcome(status="refused", message=message)
         code = 0 if is_finished(code, outcome) else code
         return End(code=code if code >= 0 else 128 - code, outcome=outcome)

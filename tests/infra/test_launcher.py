@@ -10,7 +10,9 @@ import pytest
 
 from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import Job, Outcome
+from contracts.phases import PhaseRecord, phase_file
 from infra.ends import is_finished
+from infra.killed import Ranks
 from infra.launcher import (
     LineTail,
     Resources,
@@ -21,8 +23,10 @@ from infra.launcher import (
     stage_command,
     stage_environment,
     supervise,
+    write_job,
 )
 from training.recipe.recipe import load_recipe, resolved_toml_values
+from training.runtime.failures import HOST_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -269,6 +273,7 @@ def test_a_stage_is_finished_that_says_so_and_was_at_most_told_to_stop(code, sta
     ("code", "status", "num_oom_kills", "expected"),
     [
         (137, None, 0, StageLost),  # SIGKILL
+        (137, None, None, StageLost),  # nobody counts what the kernel kills for memory
         (134, None, 0, StageLost),  # NCCL's watchdog aborts
         (137, "preempted", 0, StageLost),  # torchrun told the others, after a kill
         (1, "lost", 0, StageLost),  # the others missed it before torchrun did
@@ -289,18 +294,27 @@ def test_only_what_the_machine_did_is_a_loss(code, status, num_oom_kills, expect
     log.write_text("the end")
     if status:
         asked.outcome.write_text(Outcome(status=status, message="m").model_dump_json())
-    failure = _failure(asked, code, log, num_killed_for_memory=num_oom_kills)
+    ranks = Ranks(asked)
+    fix = HOST_SETTINGS["update"]
+    record = PhaseRecord(rank=0, pid=os.getpid(), phase="update", fix=fix)
+    phase_file(asked, 0).write_text(record.model_dump_json())
+    ranks.look()
+    write_job(asked)
+    failure = _failure(asked, code, log, ranks, num_oom_kills)
     assert type(failure) is expected
+    told = ("rank 0 in phase 'update' with ", "GiB of the host at most")
+    assert all(part in str(failure) for part in told) == (code == 137)
+    assert ("maybe for memory" in str(failure)) == (code == 137 and num_oom_kills is None)
     if num_oom_kills:
-        assert "OOM killer" in str(failure)
-        assert all(name in str(failure) for name in ("tokens_per_micro_batch", "zero_stage"))
+        assert "OOM killer" in str(failure) and fix in str(failure)
+        assert "planned: none was made: there is no CUDA GPU here" in str(failure)
 
 
 def test_every_exit_code_is_told_with_the_end_of_the_log(tmp_path):
     asked, log = job("cold_start", tmp_path / "work"), tmp_path / "log.txt"
     log.write_text("the end")
     for code in set(range(1, 256)) - {128 + signal.SIGTERM}:
-        told = str(_failure(asked, code, log, num_killed_for_memory=0))
+        told = str(_failure(asked, code, log, Ranks(asked), 0))
         assert told.endswith("\nthe end")
         is_signal = code - 128 in set(signal.Signals)
         assert (f"with exit code {code};" in told) != is_signal == ("by signal SIG" in told)

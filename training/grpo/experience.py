@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from training.answers import Outcome, Verifier
-from training.model.encoding import EncodedPrompt, encode_prompt
+from training.model.encoding import EncodedPrompt, encode_prompts
 from training.model.policy import Policy
 from training.recipe.stages import RewardRecipe
 from training.records import Problem
@@ -119,7 +119,7 @@ def collect(
         own = range(device.rank(), len(problems), device.world_size())
         start = time.monotonic()
         prompts = [Prompt(problems[i]["question"], problems[i]["images"]) for i in own]
-        encoded = [encode_prompt(policy, prompt) for prompt in prompts]
+        encoded = [*encode_prompts(policy, prompts)]
         responses = engine.generate(prompts, settings, generator, stop.is_told)
         responses = [replace(r, prompt_index=own[r.prompt_index]) for r in responses]
         sampled = time.monotonic()

@@ -36,6 +36,7 @@ from training.grpo.step_metrics import (
     update_metrics,
     update_speed,
 )
+from training.grpo.upcoming import Upcoming
 from training.grpo.validation import NAMES as VALIDATION_METRICS
 from training.grpo.validation import hold_out, is_due, validate
 from training.learner.checkpoints import Checkpoints, Places
@@ -57,7 +58,7 @@ from training.runtime import device
 from training.runtime.log import say
 from training.runtime.metrics import Metric, MetricsLog
 from training.runtime.preemption import NEVER, Stop
-from training.runtime.seeds import rows_at, seeded_generator
+from training.runtime.seeds import seeded_generator
 
 # Problems whose greedy answers are kept from before and after the stage, for a reader.
 NUM_SHOWN_SAMPLES = 4
@@ -172,6 +173,7 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self.policy = load()
+        self._upcoming = Upcoming(self.policy, problems, recipe.seed, stage.name)
         check_lengths(self.policy, recipe, stage)
         waits, has_adapters = recipe.hardware.reference_in_host, stage.lora is not None
         self._reference = (
@@ -196,6 +198,8 @@ class Grpo:
         """
         stage, step = self._stage, self.state.step
         experience, num_rounds = self._collect(stop)
+        if step + 1 < stage.num_steps:
+            self._upcoming.read(self.state.data_position, stage.prompts_per_step)
         start = time.monotonic()
         batch = batch_of(experience, stage)
         temperature = schedules.pad_temperature(
@@ -262,13 +266,7 @@ class Grpo:
 
     def _sample(self, num_prompts: int, refill_round: int, stop: Stop) -> Experience:
         stage, state = self._stage, self.state
-        rows = rows_at(
-            state.data_position,
-            num_prompts,
-            num_rows=len(self._problems),
-            seed=self._recipe.seed,
-            label=stage.name,
-        )
+        problems = self._upcoming.take(state.data_position, num_prompts)
         state.data_position += num_prompts
         settings = SamplingSettings(
             stage.max_response_tokens,
@@ -282,7 +280,6 @@ class Grpo:
         generator = seeded_generator(
             self._recipe.seed, stage.name, "sampling", state.step, refill_round, device.rank()
         )
-        problems = [self._problems[row] for row in rows]
         return collect(
             self._engine,
             self._verifier,

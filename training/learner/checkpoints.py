@@ -41,7 +41,7 @@ from safetensors.torch import save_file
 from contracts.errors import DataError, Preempted
 from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe
-from training.runtime import device
+from training.runtime import device, rhythm
 from training.runtime.log import say
 from training.runtime.metrics import Metric
 from training.runtime.preemption import Notice, Stop
@@ -120,6 +120,9 @@ class Checkpoints:
         # The last step's end, where no checkpoint of it has been written or read.
         self._unsaved: _Boundary | None = None
         self._newest_step = 0  # of those that have been
+        self._every_minutes = recipe.every_minutes or rhythm.planned_minutes(
+            rhythm.save_seconds(learner.state_bytes, device.num_nodes())
+        )
         self._clock = clock
         self._saved_at = clock()
         self._stack = ExitStack()
@@ -127,6 +130,8 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         if self._places.save is not None:
             self._stack.enter_context(self._notice)
+            said = "" if self._recipe.every_minutes else ", as the plan finds"
+            say(f"Saved every {self._every_minutes:.1f} minutes{said}")
             if device.is_first_of_node():
                 # A crashed attempt left them. No rank saves before all have taken part in a step.
                 for partial in self._places.save.glob(".*step-*"):
@@ -219,7 +224,7 @@ class Checkpoints:
         is_scheduled = every is not None and step % every == 0
         is_validated = keeps_best and score is not None
         minutes = (self._clock() - self._saved_at) / 60.0
-        is_due = minutes >= self._recipe.every_minutes
+        is_due = minutes >= self._every_minutes
         # One exchange for both. Clocks differ by a little, and a save takes all ranks: the first
         # one's decides.
         asked = device.gather_from_all_ranks((self._notice.came_here, is_due))
@@ -256,11 +261,10 @@ class Checkpoints:
         if self._newest_step:
             is_written = self._writing is None or self._writing.done()
             saved = f"step {self._newest_step}{'' if is_written else ' (still being written)'}"
-        rhythm = self._recipe
         return (
             f"lost:  {num_steps} finished steps, those since {saved}; saving more often, by "
-            f"checkpoints.every_minutes ({rhythm.every_minutes}) or checkpoints.every_steps "
-            f"({rhythm.every_steps or 'none'}), would leave less to lose"
+            f"checkpoints.every_minutes ({self._every_minutes:.1f}) or checkpoints.every_steps "
+            f"({self._recipe.every_steps or 'none'}), would leave less to lose"
         )
 
     def _boundary(self, score: Metric, keeps_best: bool) -> _Boundary:

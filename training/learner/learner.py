@@ -158,6 +158,11 @@ class Learner:
         """This rank's share of weights and moments, in host memory: see `ShardedState`."""
         return self._sharded.export()
 
+    @property
+    def state_bytes(self) -> int:
+        """Of a step checkpoint, all ranks' shares together."""
+        return self._sharded.num_bytes
+
     def restore_state(self, names: set[str], read: Callable[[str], torch.Tensor]) -> None:
         """Puts weights and moments in place: see `ShardedState`."""
         self._sharded.restore(names, read)
@@ -270,7 +275,7 @@ class Learner:
         self._sharded.forget_gradients()
         self._count(is_finite=math.isfinite(grad_norm))
         sums["loss"] = torch.tensor(loss_sum)
-        sums = _sum_over_ranks(sums)
+        sums = device.sum_over_ranks(sums)
         return UpdateResult(float(sums.pop("loss")), grad_norm, learning_rate, sums)
 
     def _batches(
@@ -387,12 +392,3 @@ class Learner:
             self._policy.save(folder, state)
         if device.world_size() > 1:
             dist.barrier()
-
-
-def _sum_over_ranks(sums: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Adds scalars up over the ranks, in float64."""
-    names = sorted(sums)
-    total = torch.stack([sums[name].double() for name in names]).to(device.current_device())
-    if device.world_size() > 1:
-        dist.all_reduce(total)
-    return dict(zip(names, total.cpu(), strict=True))

@@ -23,6 +23,7 @@ from torch import nn
 from training.learner.dealing import shares
 from training.recipe.hardware import HardwareRecipe
 from training.runtime import device
+from training.runtime.rhythm import state_bytes
 
 WEIGHT = "weight"  # the float32 master weight
 STEP = "step"  # AdamW's own count, for its bias correction
@@ -56,6 +57,11 @@ class ShardedState:
         self._engine, self._adamw, self._zero_stage = engine, adamw, hardware.zero_stage
         self._is_offloaded = hardware.offload_optimizer
         self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all that `export` copies on all ranks, once there are moments."""
+        return state_bytes(_num_elements(parameter) for parameter in self._trained.values())
 
     def export(self) -> Tensors:
         """Copies this rank's share of the state to host memory; all ranks take part.

@@ -1,12 +1,13 @@
 """From prompts and responses to tensors: chat template, image placeholders, padded micro-batches.
 
 Prompts are never truncated, and their tokens are those that the model's own processor makes.
-Images stay encoded until the micro-batch that needs them, and each distinct prompt's images pass
-the vision tower once in a micro-batch, however many responses share them.
+Images stay encoded in the sequences; what was made of them is remembered (`training.model.memory`).
+Each distinct prompt's images pass the vision tower once in a micro-batch, however many responses
+share them.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -16,13 +17,12 @@ import torch
 from contracts.errors import DataError
 from training.images import decode_image
 from training.model import family
+from training.model.memory import Key, Pixels, Tokens
 from training.model.policy import Policy
 from training.model.template import render_all
 from training.records import IMAGE_MARK, EncodedImage
 from training.rollout.protocol import Prompt
 
-# Prompts whose tokens a policy remembers: those of a step are asked for by sampler and learner.
-_NUM_REMEMBERED = 1024
 _NUM_RENDERED = 32  # conversations at once: the template's process has little memory
 
 
@@ -130,26 +130,70 @@ def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
     Raises:
         DataError: See `conversation`.
     """
-    digests = (hashlib.blake2b(image["bytes"]).digest() for image in prompt.images)
-    key = (prompt.question, *digests)
-    known = policy.encoded_prompts
-    if key not in known:
-        if len(known) >= _NUM_REMEMBERED:
-            known.pop(next(iter(known)))
-        known[key] = _processed(policy, prompt)
-    token_ids, token_types = known[key]
-    return EncodedPrompt(token_ids, prompt.images, token_types)
+    return next(encode_prompts(policy, [prompt]))
 
 
-def _processed(policy: Policy, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor | None]:
-    text = conversation(policy, prompt)
-    made = policy.processor(
+def encode_prompts(policy: Policy, prompts: Sequence[Prompt]) -> Iterator[EncodedPrompt]:
+    """See `encode_prompt`; conversations are rendered together, which takes a fraction of the time.
+
+    Any thread may ask for any prompt: what another one reads at this moment is waited for.
+
+    Raises:
+        DataError: See `conversation`.
+    """
+    known, keys = policy.memory.tokens, [_digests(prompt.images) for prompt in prompts]
+    new = [
+        prompt
+        for prompt, images in zip(prompts, keys, strict=True)
+        if known.get((prompt.question, *images)) is None
+    ]
+    texts = dict(zip(map(id, new), conversations(policy, new), strict=True))
+    for prompt, images in zip(prompts, keys, strict=True):
+        key = (prompt.question, *images)
+        with policy.memory.turn:
+            tokens = known.get(key)
+            if tokens is None:
+                text = texts.get(id(prompt)) or conversation(policy, prompt)
+                tokens = _read(policy, prompt.images, images, text)
+                known.keep(key, tokens, 1)
+        yield EncodedPrompt(tokens.token_ids, prompt.images, tokens.token_types)
+
+
+def _digests(images: Sequence[EncodedImage]) -> Key:
+    return tuple(hashlib.blake2b(image["bytes"]).digest() for image in images)
+
+
+def _read(policy: Policy, images: Sequence[EncodedImage], key: Key, text: str) -> Tokens:
+    """The tokens of a text; what the processor makes of its images on the way is remembered."""
+    made = policy.memory.processor(
         text=[text],
-        images=[[decode_image(image) for image in prompt.images]] if prompt.images else None,
-        **family.special_token_settings(policy.tokenizer, text),
+        images=[[decode_image(image) for image in images]] if images else None,
+        return_tensors="pt",
+        **family.special_token_settings(policy.memory.processor.tokenizer, text),
     )
-    types = [torch.tensor(made[name][0]) for name in family.TOKEN_TYPES if name in made]
-    return torch.tensor(made["input_ids"][0]), types[0] if types else None
+    if images:
+        pixels = family.vision_inputs(made)
+        policy.memory.pixels.keep(key, pixels, sum(one.nbytes for one in pixels.values()))
+    types = [made[name][0] for name in family.TOKEN_TYPES if name in made]
+    return Tokens(made["input_ids"][0], types[0] if types else None)
+
+
+def _pixels(policy: Policy, images: Sequence[EncodedImage]) -> Pixels:
+    """What the vision tower takes of a prompt's images; read again if it is not remembered."""
+    key = _digests(images)
+    with policy.memory.turn:
+        known = policy.memory.pixels.get(key)
+        if known is not None:
+            return known
+        # The family's settings for images come with a call of the whole processor, with any text.
+        made = policy.memory.processor(
+            text=[policy.processor.image_token * len(images)],
+            images=[[decode_image(image) for image in images]],
+            return_tensors="pt",
+        )
+        pixels = family.vision_inputs(made)
+        policy.memory.pixels.keep(key, pixels, sum(one.nbytes for one in pixels.values()))
+        return pixels
 
 
 def messages(policy: Policy, prompt: Prompt, images: Sequence[Any]) -> list[dict[str, Any]]:
@@ -237,7 +281,7 @@ def encode_response(policy: Policy, text: str) -> torch.Tensor:
 
 
 def collate(policy: Policy, sequences: Sequence[TokenSequence]) -> MicroBatch:
-    """Pads sequences to one micro-batch and decodes its distinct images, all on the host."""
+    """Pads sequences to one micro-batch and joins its distinct images, all on the host."""
     whole = [torch.cat([s.prompt.token_ids, s.response_ids]) for s in sequences]
     responses = [s.response_ids for s in sequences]
     lengths = torch.tensor([len(response) for response in responses])
@@ -255,26 +299,19 @@ def collate(policy: Policy, sequences: Sequence[TokenSequence]) -> MicroBatch:
 def image_inputs(
     policy: Policy, prompts: Sequence[EncodedPrompt], width: int
 ) -> ImageInputs | None:
-    """Decodes the images of some sequences' prompts; a shared prompt's only once.
+    """The images of some sequences' prompts; a shared prompt's only once.
 
     Args:
-        policy: Its processor cuts images into patches.
+        policy: Its processor cuts images into patches, where it does not remember them.
         prompts: The prompt of every sequence; sequences share one if it is the same object.
         width: T, tokens of the padded sequences.
     """
     distinct = list({id(prompt): prompt for prompt in prompts if prompt.images}.values())
     if not distinct:
         return None
-    # The family's settings for images come with a call of the whole processor, with any text.
-    made = policy.processor(
-        text=[policy.processor.image_token * len(prompt.images) for prompt in distinct],
-        images=[[decode_image(image) for image in prompt.images] for prompt in distinct],
-        padding=True,
-        return_tensors="pt",
-    )
     row_of = {id(prompt): row for row, prompt in enumerate(distinct)}
     return ImageInputs(
-        pixels=family.vision_inputs(made),
+        pixels=family.joined([_pixels(policy, prompt.images) for prompt in distinct]),
         num_visual_tokens=[policy.num_visual_tokens(prompt.token_ids) for prompt in distinct],
         num_images=[len(prompt.images) for prompt in distinct],
         rows=[row_of[id(prompt)] for prompt in prompts if prompt.images],

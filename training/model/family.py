@@ -210,6 +210,24 @@ def vision_inputs(processed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
     return {name: value for name, value in processed.items() if name not in _NO_PIXELS}
 
 
+def joined(parts: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """What a processor would make of several prompts' images at once: see `vision_inputs`.
+
+    Families whose pictures have sizes of their own pad the smaller ones with zeros.
+    """
+    return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    widest = [max(sizes) for sizes in zip(*(one.shape[1:] for one in tensors), strict=True)]
+    joined = tensors[0].new_zeros(sum(len(one) for one in tensors), *widest)
+    start = 0
+    for one in tensors:
+        joined[(slice(start, start + len(one)), *map(slice, one.shape[1:]))] = one
+        start += len(one)
+    return joined
+
+
 def image_features(
     model: PretrainedModel,
     pixels: Mapping[str, torch.Tensor],

@@ -161,10 +161,10 @@ def _spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def collated(
     policy: Policy, sequences: Sequence[TokenSequence], rows: Sequence[list[int]]
 ) -> Iterator[tuple[list[int], MicroBatch]]:
-    """Micro-batches with their rows; images are decoded and resized one micro-batch ahead.
+    """Micro-batches with their rows, made one ahead of use; so are images that are not remembered.
 
     Args:
-        policy: Its processor reads images, in a thread: nobody else may use it meanwhile.
+        policy: What it remembers of prompts.
         sequences: The global batch.
         rows: The micro-batches, as indices of `sequences`.
     """

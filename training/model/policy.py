@@ -15,6 +15,7 @@ from contracts.texts import marked
 from training.model import family
 from training.model.check import check_model, require_all_weights
 from training.model.family import PretrainedModel, Processor, Tokenizer, component_of
+from training.model.memory import Memory
 from training.recipe.model import ModelRecipe
 from training.recipe.stages import Component
 from training.runtime import device
@@ -75,9 +76,9 @@ class Policy:
         return [token for token in self.tokenizer.convert_ids_to_tokens(ids) if token]
 
     @cached_property
-    def encoded_prompts(self) -> dict[tuple[object, ...], tuple[torch.Tensor, torch.Tensor | None]]:
+    def memory(self) -> Memory:
         """What `training.model.encoding` remembers of the newest prompts."""
-        return {}
+        return Memory(deepcopy(self.processor))
 
     def num_visual_tokens(self, token_ids: torch.Tensor) -> int:
         """How many of a prompt's tokens are replaced by an image's features."""
@@ -103,7 +104,7 @@ class Policy:
         for one in self.model.parameters():
             empty[id(one)] = nn.Parameter(torch.empty_like(one, device="meta"), one.requires_grad)
         light = replace(self, model=deepcopy(self.model, empty))
-        vars(light)["encoded_prompts"] = self.encoded_prompts
+        vars(light)["memory"] = self.memory
         return light
 
     def save(self, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:

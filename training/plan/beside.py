@@ -1,11 +1,32 @@
-"""The plan's figures of one stage in a sentence, to stand beside those that were measured."""
+"""The plan's figures of one stage in a sentence, to stand beside those that were measured.
 
+python -m training.plan.beside JOB.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from contracts.job import Job
 from training.plan.machine import GIB, Machine, machine_here
 from training.plan.plan import StagePlan, make_plan
 from training.plan.sampling import SamplingPlan
 from training.plan.shape import is_planned
 from training.plan.table import gpu_rows
-from training.recipe.recipe import Recipe
+from training.recipe.recipe import Recipe, parse_recipe
+
+
+def figures_of(job: Job) -> str:
+    """The figures of a job here; or why there are none: that must cost nobody what they are for."""
+    try:
+        values = json.loads(job.recipe.read_text(encoding="utf-8"))
+        recipe = parse_recipe(values, where=str(job.recipe)).for_stage(job.stage)
+        if "policy" in job.inputs:  # a folder, whose sizes can be read
+            model = recipe.model.model_copy(update={"path": str(job.inputs["policy"])})
+            recipe = recipe.model_copy(update={"model": model})
+        return figures_here(recipe, job.stage)
+    except Exception as error:  # noqa: BLE001 - with no memory left anything may fail; it is told
+        return f"none was made: {type(error).__name__}: {error}"
 
 
 def figures_here(recipe: Recipe, stage: str) -> str:
@@ -52,3 +73,8 @@ def _sampling(one: SamplingPlan) -> str:
 
 def _listed(parts: list[tuple[str, int]]) -> str:
     return ", ".join(f"{label} {value / GIB:.1f}" for label, value in parts)
+
+
+if __name__ == "__main__":
+    asked = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.stdout.write(f"{figures_of(asked)}\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from training.plan.shape import ModelShape
 from training.recipe.stages import Stage
+from training.runtime.rhythm import state_bytes
 
 FLOAT32 = 4
 BYTES = {"float32": 4, "bfloat16": 2}
@@ -194,8 +195,5 @@ def _offloaded(kept: Held, of: Learned, num_ranks: int, size: int, zero_stage: i
 
 
 def checkpoint_bytes(of: Learned) -> int:
-    """Float32 weights, two moments and AdamW's count of each: all ranks' files of a step together.
-
-    File headers and random generators come on top: some kilobytes a rank.
-    """
-    return of.trained * 3 * FLOAT32 + len(of.sizes) * FLOAT32
+    """Of a step checkpoint: see `training.runtime.rhythm.state_bytes`."""
+    return state_bytes(of.sizes)

@@ -13,7 +13,8 @@ from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage, sets_of
 
 # Assumptions, which only a GPU can check: CUDA's context with NCCL's buffers; vLLM's CUDA graphs; a
-# process's libraries in the host's memory.
+# process's libraries in the host's memory, and the pixels that it remembers there (1 GiB at most:
+# `training.model.memory`).
 CONTEXT, GRAPHS, PROCESS = 2 * GIB, 1 * GIB, 4 * GIB
 # vLLM asleep: its graphs, which stay on the GPU (`sleep_mode_offload_cudagraph` is off), with as
 # much for input buffers, kernels' workspaces and what its allocator cannot give back.

@@ -7,13 +7,8 @@ from training.plan.memory import CONTEXT, GRAPHS, SAMPLER_ASLEEP
 from training.plan.plan import Plan, StagePlan
 from training.plan.rows import IMAGE_BYTES, PROMPT_TOKENS, RL_LENGTH, ROW_BYTES, SFT_LENGTH
 from training.plan.shape import is_planned
-from training.plan.work import (
-    BETWEEN_KILLS_SECONDS,
-    LEARNER_SHARE,
-    SAMPLER_SHARE,
-    SAVED_A_SECOND,
-    Range,
-)
+from training.plan.work import LEARNER_SHARE, SAMPLER_SHARE, Range
+from training.runtime.rhythm import BETWEEN_KILLS_SECONDS, SAVED_A_SECOND
 
 HOUR = 3600.0
 GIGA = 1e9

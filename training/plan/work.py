@@ -10,6 +10,7 @@ from training.plan.rows import PROMPT_TOKENS, RL_LENGTH, SFT_LENGTH, num_rows
 from training.plan.shape import ModelShape
 from training.recipe.recipe import Recipe
 from training.recipe.stages import RlStage, Stage
+from training.runtime.rhythm import planned_minutes, save_seconds
 
 # Assumptions: which share of a GPU's peak the learner gets, and which of its best rate the sampler
 # (batches end one by one).
@@ -17,9 +18,6 @@ LEARNER_SHARE, SAMPLER_SHARE = (0.45, 0.25), (1.0, 0.5)
 SAMPLER_MODEL = 8.3e9  # parameters of the model whose sampling rate is assumed
 # On a machine's disk at most: being written, waiting, being uploaded, the best, one to resume from.
 MAX_SCRATCH_CHECKPOINTS = 5
-# Assumptions: bytes a second that a node brings to its disk, and as many to the store; how long a
-# machine stays before it is wanted back (a Slurm job's day).
-SAVED_A_SECOND, BETWEEN_KILLS_SECONDS = 1e9, 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class StageWork:
         sampled_tokens: By the sampler.
         learned_tokens: Through the learner, prompts included.
         save_seconds: That a node takes to write its share of a step checkpoint.
-        every_minutes: After which a save costs as much time as a kill loses.
+        every_minutes: After which it saves where the recipe says no other number.
         step_seconds: Of one step, after which it can be saved, at the slowest rates.
         learner_seconds: Of its passes.
         sampler_seconds: Of sampling.
@@ -87,15 +85,16 @@ def stage_work(
     rate = gpu.sampled_tokens * num_ranks * SAMPLER_MODEL / shape.total
     learner = _seconds(learned, flops / peak, LEARNER_SHARE)
     sampler = _seconds(sampled, 1 / rate, SAMPLER_SHARE)
-    saves = _num_saves(recipe, stage, num_steps, learner.high + sampler.high)
+    seconds_of_save = save_seconds(memory.checkpoint, recipe.hardware.nodes)
+    every_minutes = planned_minutes(seconds_of_save)
+    saves = _num_saves(recipe, stage, num_steps, learner.high + sampler.high, every_minutes)
     model = shape.total * BYTES[recipe.model.dtype]
-    save_seconds = memory.checkpoint / recipe.hardware.nodes / SAVED_A_SECOND
     kept = min(saves, recipe.checkpoints.keep_last + 1)  # and the one with the best score
     return StageWork(
         num_updates,
         saves,
-        save_seconds,
-        best_minutes(save_seconds, BETWEEN_KILLS_SECONDS),
+        seconds_of_save,
+        every_minutes,
         (learner.high + sampler.high) / num_steps,
         sampled,
         learned,
@@ -108,18 +107,10 @@ def stage_work(
     )
 
 
-def best_minutes(save_seconds: float, between_kills_seconds: float) -> float:
-    """How far apart checkpoints lose the least time (Young, CACM 17(9), 1974).
-
-    The first order: a save every t costs save / t of the time, and a kill loses t / 2.
-    """
-    return math.sqrt(2 * save_seconds * between_kills_seconds) / 60.0
-
-
-def _num_saves(recipe: Recipe, stage: Stage, num_steps: int, seconds: float) -> int:
+def _num_saves(recipe: Recipe, stage: Stage, num_steps: int, seconds: float, planned: float) -> int:
     """Step checkpoints of a stage that takes so long: at most this many."""
     rhythm, before_last = recipe.checkpoints, num_steps - 1
-    saves = 1 + int(seconds // (60.0 * rhythm.every_minutes))
+    saves = 1 + int(seconds // (60.0 * (rhythm.every_minutes or planned)))
     if rhythm.every_steps is not None:
         saves += before_last // rhythm.every_steps
     if isinstance(stage, RlStage) and stage.validation is not None:

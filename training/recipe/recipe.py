@@ -54,8 +54,9 @@ class CheckpointsRecipe(Strict):
     """Step checkpoints inside a training stage; they change no result."""
 
     every_steps: PositiveInt | None = None  # None saves by minutes alone
-    # A step that ends so long after the last checkpoint began is saved.
-    every_minutes: Minutes = 30.0
+    # A step that ends so long after the last checkpoint began is saved; None for what the plan
+    # finds (`training.runtime.rhythm`).
+    every_minutes: Minutes | None = None
     keep_last: PositiveInt = 2  # and the one with the best score
     # From SIGTERM to the end: what saving the last step, or finishing one that updates, may take.
     grace_seconds: Positive = 20.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from contracts.errors import DataError, RecipeError
 from contracts.failures import TOO_LONG
-from training.model.encoding import EncodedPrompt, encode_prompt
+from training.model.encoding import EncodedPrompt, encode_prompt, encode_prompts
 from training.model.policy import Policy
 from training.recipe.model import RolloutRecipe
 from training.rollout.protocol import Finished, Prompt, Request, Sample
@@ -92,8 +92,10 @@ def check_room(
     Raises:
         DataError: One leaves no room for its response.
     """
-    for name, prompt in prompts:
-        num_tokens = len(encode_prompt(policy, prompt).token_ids)
+    named = [*prompts]
+    encoded = encode_prompts(policy, [prompt for _, prompt in named])
+    for (name, prompt), read in zip(named, encoded, strict=True):
+        num_tokens = len(read.token_ids)
         if reason := too_long(num_tokens, max_response_tokens, room):
             raise DataError(
                 f"P{reason[1:]}.",

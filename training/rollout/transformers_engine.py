@@ -8,9 +8,8 @@ on two cores that is most of a rollout's time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -19,7 +18,7 @@ from training.model import family
 from training.model.encoding import (
     EncodedPrompt,
     ImageInputs,
-    encode_prompt,
+    encode_prompts,
     image_inputs,
     pad_right,
     padding_id,
@@ -73,7 +72,7 @@ class TransformersEngine:
             draw = partial(torch.rand, num_rows, generator=generator, dtype=torch.float64)
             return until_told(lambda _: draw(), is_told)
 
-        return self._respond([encode_prompt(self._policy, p) for p in prompts], settings, uniforms)
+        return self._respond([*encode_prompts(self._policy, prompts)], settings, uniforms)
 
     def stream(self, lots: Iterator[Sequence[Request]], seed: int) -> Iterator[list[Finished]]:
         """See `RolloutEngine.stream`; a lot comes as a whole, since its rows are rounded together.
@@ -123,20 +122,12 @@ class TransformersEngine:
         # A batch holds whole groups, so a stable sort by prompt restores the caller's order.
         return sorted(responses, key=lambda response: response.prompt_index)
 
-    @cached_property
-    def _reader(self) -> Policy:
-        """The policy with a processor of its own.
-
-        A thread reads images while texts are decoded, and a tokenizer serves one thread at a time.
-        """
-        return replace(self._policy, processor=deepcopy(self._policy.processor))
-
     def _images(self, prompts: Sequence[EncodedPrompt]) -> ImageInputs | None:
-        """A batch's images, decoded and resized while the batch before is sampled."""
+        """A batch's images, joined while the batch before is sampled."""
         if not any(prompt.images for prompt in prompts):
             return None
         width = max(len(prompt.token_ids) for prompt in prompts)
-        return image_inputs(self._reader, prompts, width)
+        return image_inputs(self._policy, prompts, width)
 
     @phase("refreshing the sampler")
     @torch.no_grad()

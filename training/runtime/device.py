@@ -299,6 +299,15 @@ def is_true_anywhere(here: bool) -> bool:
     return bool(flag)
 
 
+def sum_over_ranks(sums: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Adds scalars up over the ranks, in float64."""
+    names = sorted(sums)
+    total = torch.stack([sums[name].double() for name in names]).to(current_device())
+    if world_size() > 1:
+        dist.all_reduce(total)
+    return dict(zip(names, total.cpu(), strict=True))
+
+
 def gather_from_all_ranks(value: Value) -> list[Value]:
     """Every rank's `value`, in order of rank, on every rank.
 

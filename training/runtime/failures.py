@@ -1,5 +1,6 @@
 """Failures of the machine as a process sees them: no memory is left, a rank is gone."""
 
+import os
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,8 +10,11 @@ import torch
 import torch.distributed as dist
 
 from contracts.errors import OutOfMemoryError
+from contracts.job import Job
+from contracts.phases import PhaseRecord, phase_file
 
 GIB, KIB = 2**30, 2**10
+BETWEEN = "between its phases"
 Phase = Literal["loading", "sampling", "refreshing the sampler", "update", "saving"]
 # What can be changed without losing a step: none of it is in a stage's key.
 SETTINGS: Mapping[Phase, str] = {
@@ -25,6 +29,19 @@ SETTINGS: Mapping[Phase, str] = {
     "lower rollout.memory_fraction",
     "saving": "raise hardware.zero_stage, set hardware.offload_optimizer = false, or start fewer "
     "processes on this host: each copies its share of weights and moments to host memory",
+}
+# The same where it is the host's memory that the kernel has found none of.
+HOST_SETTINGS: Mapping[Phase, str] = {
+    "loading": "start fewer processes on this host (each reads the weights into its memory "
+    "first), set hardware.reference_in_host = false, or train adapters (stages.lora)",
+    "sampling": "raise rollout.tensor_parallel, or start fewer processes on this host: sleeping "
+    "weights and, on a CPU, the KV cache are in its memory",
+    "refreshing the sampler": "raise rollout.tensor_parallel, or start fewer processes on this "
+    "host: sleeping weights are in its memory",
+    "update": "set hardware.offload_optimizer = false or reference_in_host = false, start fewer "
+    "processes on this host, or, on a CPU, lower the stage's tokens_per_micro_batch or set "
+    "hardware.activation_checkpointing = true",
+    "saving": SETTINGS["saving"],
 }
 # Where memory runs out without a class of its own. In the order of the lines: torch's allocator of
 # host memory; the driver's words, which vLLM's allocator raises when it wakes up
@@ -63,15 +80,53 @@ BROKEN_GPU = (
 def phase(name: Phase) -> Iterator[None]:
     """Names what a process was at when memory runs out meanwhile; also a decorator.
 
+    It is left in a file, too, for when the kernel kills the process: see `leave_phases`.
+
     Raises:
         OutOfMemoryError: Of the GPU or of the host.
     """
+    before = _LEFT.enter(name)
     try:
         yield
     except (MemoryError, RuntimeError, ValueError) as error:
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(error, name) from error
+    finally:
+        _LEFT.enter(before)
+
+
+class _Left:
+    """This process's phase, and the job beside which it is left; nowhere without one."""
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+        self._phase: Phase | None = None
+
+    def beside(self, job: Job) -> None:
+        self._job = job
+        self.enter(None)
+
+    def enter(self, name: Phase | None) -> Phase | None:
+        """Notes a phase; returns the one before."""
+        before, self._phase = self._phase, name
+        if self._job is not None:
+            rank = int(os.environ.get("RANK", "0"))
+            fix = HOST_SETTINGS[name or "update"]
+            record = PhaseRecord(rank=rank, pid=os.getpid(), phase=name or BETWEEN, fix=fix)
+            target = phase_file(self._job, rank)
+            partial = target.with_name(f".{target.name}")
+            partial.write_text(record.model_dump_json(), encoding="utf-8")
+            partial.rename(target)  # whoever looks finds all of it
+        return before
+
+
+_LEFT = _Left()
+
+
+def leave_phases(job: Job) -> None:
+    """From now on this process leaves the phase that it is in beside a job."""
+    _LEFT.beside(job)
 
 
 def out_of_memory(error: BaseException, name: Phase | None) -> OutOfMemoryError:
@@ -86,7 +141,7 @@ def out_of_memory(error: BaseException, name: Phase | None) -> OutOfMemoryError:
     if NO_SHARED_MEMORY in asked:
         fix = SHARED_MEMORY
     return OutOfMemoryError(
-        f"No memory is left, while {name or 'between its phases'}: {asked}; measured: {measured()}",
+        f"No memory is left, while {name or BETWEEN}: {asked}; measured: {measured()}",
         where=f"phase {name or 'unknown'}",
         rule="weights, gradients, moments, activations and the sampler's cache fit into memory",
         fix=f"{fix}; the next run goes on from the newest checkpoint all the same",

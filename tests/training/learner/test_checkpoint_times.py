@@ -7,7 +7,7 @@ from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
 from training.recipe.stages import OptimizerRecipe
-from training.runtime import device
+from training.runtime import device, rhythm
 from training.sft.train import SftState
 
 
@@ -95,6 +95,19 @@ def test_an_error_that_ends_the_stage_says_what_it_costs(
     assert "checkpoints.every_minutes (60.0)" in note
     assert f"checkpoints.every_steps ({every_steps or 'none'})" in note
     assert fails(Places()) == []  # where nothing is to be saved, nothing would lower it
+
+
+def test_without_minutes_the_plan_says_how_far_apart(tiny_policy, tmp_path, monkeypatch):
+    """Young's interval of the bytes that the learner writes; five minutes where that is less."""
+    device.start(1)
+    learner = new_learner(tiny_policy)
+    assert steps_saved(learner, tmp_path / "least", 2.0, 9) == [3, 6, 9]
+    sizes = [one.numel() for one in tiny_policy.model.parameters()]
+    num_bytes = 12 * sum(sizes) + 4 * len(sizes)
+    # So slow a disk that a save takes 3.375 s: the root of 2 * 3.375 * 86,400 is 763.7 s.
+    monkeypatch.setattr(rhythm, "SAVED_A_SECOND", num_bytes / 3.375)
+    assert steps_saved(learner, tmp_path / "planned", 6.4, 9) == [2, 4, 6, 8]
+    assert steps_saved(learner, tmp_path / "planned later", 6.3, 9) == [3, 6, 9]
 
 
 def new_learner(policy):

@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText
 
 from contracts.errors import TrainingError
 from training.learner.learner import Learner
-from training.model import encoding, forward
+from training.model import encoding, forward, memory
 from training.model.encoding import TokenSequence, encode_prompt, encode_response
 from training.model.forward import ForwardSettings
 from training.model.policy import load_policy
@@ -316,6 +316,10 @@ def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
         return decode(image)
 
     monkeypatch.setattr(encoding, "decode_image", noting)
+    remembered, _ = updated(tiny_model_folder, images, budget=100)
+    assert set(readers) == {"MainThread"}  # when the prompts' tokens were made
+    readers.clear()
+    monkeypatch.setattr(memory, "PIXEL_BYTES", 0)
     ahead, one = updated(tiny_model_folder, images, budget=100)
     # The prompts' tokens need sizes at first; then two updates read the images again.
     num_prompts = readers.index("ahead")
@@ -325,6 +329,7 @@ def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
     in_turn, other = updated(tiny_model_folder, images, budget=100)
     assert set(readers) == {"MainThread"}
     assert_same(ahead, in_turn, 0.0)
+    assert_same(ahead, remembered, 0.0)
     assert (one.loss, one.grad_norm) == (other.loss, other.grad_norm)
 
 

@@ -12,7 +12,14 @@ from contracts.errors import ModelError
 from experiments.tiny_families import PROVEN
 from training.grpo import train as grpo
 from training.model import family
-from training.model.encoding import TokenSequence, collate, decode_image, encode_prompt, messages
+from training.model.encoding import (
+    TokenSequence,
+    collate,
+    decode_image,
+    encode_prompt,
+    image_inputs,
+    messages,
+)
 from training.model.forward import hidden_states
 from training.model.policy import component_of, load_policy
 from training.model.probe import probe
@@ -53,6 +60,25 @@ def test_tokens_are_those_of_the_families_own_processor(policy, images, num_imag
         return_dict=True,
     )
     assert encode_prompt(policy, prompt).token_ids.tolist() == expected["input_ids"][0]
+
+
+def test_pixels_of_several_prompts_are_those_that_the_processor_makes_at_once(policy, images):
+    """Pictures of several sizes, and one or two of them to a prompt."""
+    groups = [images[:1], images[1:3], images[4:]]
+    prompts = [encode_prompt(policy, Prompt("What?", group)) for group in groups]
+    found = image_inputs(policy, prompts, max(len(one.token_ids) for one in prompts))
+    expected = family.vision_inputs(
+        policy.processor(
+            text=[policy.processor.image_token * len(group) for group in groups],
+            images=[[decode_image(image) for image in group] for group in groups],
+            padding=True,
+            return_tensors="pt",
+        )
+    )
+    assert found is not None and found.pixels.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found.pixels[name].dtype == values.dtype
+        assert torch.equal(found.pixels[name], values), name
 
 
 def test_a_visual_token_is_made_of_as_many_patches_as_pass_the_tower(policy, images):

@@ -67,7 +67,7 @@ def test_a_policy_without_weights_reads_prompts_and_lets_go_of_them(tiny_model_f
     light, pictured = policy.without_weights(), Prompt("What is it?", images[:1])
     read = encode_prompt(policy, pictured).token_ids
     assert encode_prompt(light, pictured).token_ids is read  # its images are decoded once
-    light.encoded_prompts.clear()
+    light.memory.tokens.clear()
     assert encode_prompt(light, pictured).token_ids.equal(read)
     assert light.end_token_ids.equal(policy.end_token_ids)
     named = {name: (weight.shape, weight.dtype) for name, weight in policy.weights()}

@@ -201,9 +201,11 @@ def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
     prompts = [Prompt(f"Image {i}?", [image]) for i, image in enumerate(images[:3])]
     settings = SamplingSettings(12, samples_per_prompt=2, stop=("never said",))
 
-    def sample():
+    def sample(*, remembers=False):
         for prompt in prompts:
             encode_prompt(tiny_policy, prompt)  # which reads them to count their tokens
+        if not remembers:
+            tiny_policy.memory.pixels.clear()
         readers.clear()
         engine = TransformersEngine(tiny_policy, cache_bytes=1)
         responses = engine.generate(prompts, settings, torch.Generator().manual_seed(0))
@@ -215,6 +217,8 @@ def test_images_are_read_in_a_thread_of_their_own_and_change_no_byte(
     monkeypatch.setattr(transformers_engine, "ahead", map)
     assert sample() == ahead
     assert readers == ["MainThread"] * 3
+    assert sample(remembers=True) == ahead
+    assert readers == []
 
 
 def test_a_prompt_without_room_is_refused_or_counted(tiny_policy, images):

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from docket import Docket
 from redis.asyncio import Redis
@@ -40,7 +41,8 @@ async def unread(redis: Redis) -> list[str]:
         groups = {group["name"].decode(): group for group in await redis.xinfo_groups(stream)}
         for name in names:
             read = groups[name]["last-delivered-id"].decode() if name in groups else "0-0"
-            left = [entry.decode() for entry, _ in await redis.xrange(stream, min=read, count=2)]
+            entries = await redis.xrange(stream, min=read, count=2)
+            left = [entry.decode() for entry, _ in cast("list[tuple[bytes, object]]", entries)]
             for entry in [entry for entry in left if entry != read][:1]:
                 waits_seconds = time.time() - int(entry.partition("-")[0]) / 1000
                 if waits_seconds > LATE_SECONDS:

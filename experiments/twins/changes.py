@@ -36,13 +36,17 @@ _FLIPS = (
 )
 
 
-def _typo(givens: Givens, rng: np.random.Generator) -> str:
-    places = [found.start() for found in re.finditer(r"[a-z]{6,}", givens.question)]
+def _slipped(text: str, rng: np.random.Generator) -> str:
+    """With one letter of a word left out, or two exchanged; LaTeX's commands are no words."""
+    places = [found.start() for found in re.finditer(r"(?<![\\a-z])[a-z]{6,}", text)]
     place = places[rng.integers(len(places))] + int(rng.integers(1, 4))
-    text = givens.question
     if rng.random() < 0.5:
         return text[:place] + text[place + 1 :]
     return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+
+
+def _typo(givens: Givens, rng: np.random.Generator) -> str:
+    return _slipped(givens.question, rng)
 
 
 def _synonym(givens: Givens, _: np.random.Generator) -> str | None:
@@ -59,8 +63,7 @@ def _how_to_answer(givens: Givens, _: np.random.Generator) -> str:
 
 
 def _two_typos(givens: Givens, rng: np.random.Generator) -> str:
-    whole = Givens(_typo(givens, rng), "", givens.numbers, givens.names)
-    return _typo(whole, rng).strip()
+    return _slipped(_slipped(givens.question, rng), rng)
 
 
 def _one_number(givens: Givens, rng: np.random.Generator) -> str | None:

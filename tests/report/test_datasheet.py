@@ -211,7 +211,6 @@ def test_no_reason_source_or_topic_is_missing_without_a_word(curated):
     assert "The table has the 200 largest of 240, graded.parquet all." in told
 
 
-
 def with_column(path, name, values):
     table = pq.read_table(path)
     column = pa.array(values * table.num_rows)

@@ -70,7 +70,9 @@ DRESSINGS: dict[str, Dressing] = {
         _each(r"triangle \$", "△ $", r"$\triangle "),
         _each(r"\\angle ", "∠", "∠ ", r"\measuredangle "),
     ),
-    "degrees": _each(r"\^\\circ", "°", r"^{{\circ}}", r"\degree", "º", r" ^{{ \circ }}"),
+    "degrees": _each(
+        r"\^\\circ", "°", " degrees", r"^{{\circ}}", r"\degree", "º", r" ^{{ \circ }}"
+    ),
     "Greek letters": _all(
         _each(r"\\theta", "θ", " theta", "ϑ", r"\vartheta"), _each(r"\\pi", "π", " pi")
     ),

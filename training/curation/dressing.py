@@ -54,7 +54,7 @@ _EMPHASIS = re.compile(
     r"|(\*)(?=[^\W\d_]{2})|(?<![\d)] )(?<!\W[^\W\d_] )(\*)(?=[^\W\d_]\*))"
     r"([^*\n]*[^\s*])(?(1)\1|\*)(?![^\s)\].,;:?!\"”’—-])"
 )
-_HEADING = re.compile(r"^#{1,6}\s+", re.MULTILINE)
+_MARKS = re.compile(r"^[ \t]*(?:#{1,6}|[*•])[ \t]+", re.MULTILINE)  # of headings and lists
 _POWER = re.compile(r"(?<=[\w)]) ?\*\* ?(?=[\w(])")
 _ELLIPSIS = re.compile(r"\.(?: ?\.)+")
 _RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
@@ -74,8 +74,8 @@ _LABEL = re.compile(
     r"(?: |$))+"
 )
 
-OPERATOR = re.compile(r"[-+*/^=<>|≤≥≠±∪∩∧∨∖∘]")
-_BETWEEN = re.compile(rf"\S\s*(?:{OPERATOR.pattern})\s*\S")
+OPERATORS = "-+*/^=<>|≤≥≠±∪∩∧∨∖∘"
+_BETWEEN = re.compile(rf"\S\s*[{OPERATORS}]\s*\S")
 _PRODUCT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z]|\()|[^\W\d_]\s*(?:[^\W\d_]|\\[a-z])")
 _COMMAND = re.compile(r"\\([a-z]+)")
 # `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
@@ -113,7 +113,15 @@ _SPELT = {
     **dict.fromkeys(("limits", "nolimits", "left", "right", "middle"), ""),
     **{big + side: "" for big in ("big", "bigg") for side in ("", "l", "r", "m")},
     **{"div": " / ", "neq": " ≠ ", "exists": " ∃ ", "partial": " ∂ ", "infty": " infinity "},
-    **{"land": " ∧ ", "lor": " ∨ ", "implies": " ⇒ ", "surd": " sqrt ", "angle": " angle "},
+    **{
+        "land": " ∧ ",
+        "lor": " ∨ ",
+        "implies": " ⇒ ",
+        "surd": " sqrt ",
+        "ell": " l ",
+        "backslash": " ∖ ",
+        "angle": " angle ",
+    },
     **{"triangle": " triangle ", "circ": " ∘ ", "degree": " ° ", "colon": " : ", "not": "\u0338"},
     **{name: f" {name} " for name in FUNCTIONS},
 }
@@ -131,16 +139,17 @@ def _signs() -> dict[str, str]:
         if (
             len(sign) == 1
             and name.islower()
-            and (unicodedata.category(sign) in ("Sm", "Ps", "Pe") or "α" <= sign <= "ω")
+            and (unicodedata.category(sign) in ("Sm", "So", "Ps", "Pe") or "α" <= sign <= "ω")
         ):
             found[name] = sign.translate(_SIGNS)
     return found
 
 
 _SIGN_OF = _signs()
-GREEK = {name: sign for name, sign in _SIGN_OF.items() if "α" <= sign <= "ω"}
+_GREEK = {name: sign for name, sign in _SIGN_OF.items() if "α" <= sign <= "ω"}
+SIGN_OF_WORD = _GREEK | {"degree": "°", "degrees": "°", "percent": "%"}
 _SAME_COMMAND = {name: f" {sign} " for name, sign in _SIGN_OF.items()} | _SPELT
-_NAMES = FUNCTIONS | frozenset(GREEK)
+_NAMES = FUNCTIONS | frozenset(_GREEK)
 
 
 def undressed(question: str) -> str:
@@ -156,23 +165,23 @@ def undressed(question: str) -> str:
         text = _LOWERED.sub(r"_\1", _RAISED.sub(_raised, text))
         text = unicodedata.normalize("NFKC", text)
     text = text.casefold()
+    if "#" in text or "*" in text or "•" in text:
+        text = _MARKS.sub("", text)
     if "*" in text:
         text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
-    if "#" in text:
-        text = _HEADING.sub("", text)
     if "'" in text or "’" in text or "prime" in text:
         text = _RAISED_PRIMES.sub(lambda found: "′" * len(_ONE_PRIME.findall(found[0])), text)
         text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
-    text = text.translate(_SIGNS)
     if "," in text:
         text = _THOUSANDS.sub("", text)
-    for sign, character in _COMPARED.items():
-        text = text.replace(sign, character)
     if "\\" in text or "~" in text:
         text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
         text = text.replace("\\}", "}")
-    if "\\" in text:
-        text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], found[0]), text)
+    if "\\" in text:  # before dollars go: `\circ$C` has the command `\circ`
+        text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
+    text = text.translate(_SIGNS)
+    for sign, character in _COMPARED.items():
+        text = text.replace(sign, character)
     if "∘" in text or "°" in text:
         text = _DEGREE.sub("°", text)
     if "\\" in text or "{" in text:
@@ -311,5 +320,7 @@ def _group(rest: list[str]) -> str:
 
 
 def _bracketed(content: str) -> str:
+    if len(content) == 1 or content.isdigit():  # most are
+        return f" {content} "
     holds = _BETWEEN.search(content) or _PRODUCT.search(content)
     return f" ({content}) " if holds else f" {content} "

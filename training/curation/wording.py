@@ -12,13 +12,13 @@ from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
-from training.curation.dressing import GREEK, OPERATOR, undressed
+from training.curation.dressing import OPERATORS, SIGN_OF_WORD, undressed
 from training.curation.words import ASKING, DECIDING, FILLING, OWN
 
 # What a product in brackets is one with: `(2x)^2` is not `2x^2`, and `1/(2x)` not `1/2x`.
 # `]` is of a root's degree: `sqrt[3](2x)`.
 _BIND_BEFORE, _BIND_BEHIND = frozenset({"^", "sqrt", "]"}), frozenset({"^", "!", "′"})
-_BRACKETS = frozenset("()[]")
+_BRACKETS, _BINARY = frozenset("()[]"), frozenset(OPERATORS) - {"^"}
 _SQUEEZED = re.compile(r"(?<!\d) | (?!\d)| (?=\d{3}(?!\d))")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
 # What a prompt puts behind a problem.
@@ -142,8 +142,8 @@ def _tokens(text: str) -> tuple[str, ...]:
     if _BRACKETS.isdisjoint(tokens):
         return tuple(tokens)
     before, behind = ["", *tokens], [*tokens[1:], ""]
-    is_operator = [one != "^" and bool(OPERATOR.fullmatch(one)) for one in tokens]
-    operators, powers = list(accumulate(is_operator)), list(accumulate(map("^".__eq__, tokens)))
+    operators = list(accumulate(one in _BINARY for one in tokens))
+    powers = list(accumulate(one == "^" for one in tokens))
     products = list(accumulate(map(_is_in_product, tokens, behind)))
     prose = list(accumulate(map(_is_prose, tokens)))
     kept, open_, closed = [True] * len(tokens), list[int](), (0, 0)
@@ -171,6 +171,7 @@ def _tokens(text: str) -> tuple[str, ...]:
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)
 
 
+@lru_cache(maxsize=2**16)
 def _is_in_product(token: str, behind: str) -> bool:
     """Whether a token and the next one are multiplied, `2x` and `2(x)`, or it is one: `xy`."""
     if is_number(token):
@@ -178,15 +179,16 @@ def _is_in_product(token: str, behind: str) -> bool:
     return token.isalpha() and (len(token) > 1 or behind.isalpha())
 
 
+@lru_cache(maxsize=2**16)
 def _is_prose(token: str) -> bool:
     return len(token) > 2 and token.isalpha() and token not in DECIDING
 
 
 @lru_cache(maxsize=2**16)
 def _canonical(token: str) -> str:
-    """A number without zeros that say nothing; `theta` as θ; anything else as it is."""
+    """A number without zeros that say nothing; `theta` as θ, `percent` as %."""
     if not _NUMBER.match(token):
-        return GREEK.get(token, token)
+        return SIGN_OF_WORD.get(token, token)
     whole, point, part = token.partition(".")
     part = part.rstrip("0")
     return (whole.lstrip("0") or "0") + (point + part if part else "")

@@ -12,6 +12,14 @@ from training.curation.decontamination import Asked, BenchmarkIndex
 from training.curation.wording import read
 
 ALIKE = [
+    (r"It has $30^\circ$C", "It has 30 °C"),
+    (r"An angle of $30^\circ$", "An angle of 30 degrees"),
+    (r"$12\%$ of it", "12 percent of it"),
+    (r"Sell $n$ for \$n", "Sell n for $n$"),
+    ("* red\n* blue", "• red\n• blue"),
+    (r"$\left\lfloor\frac{n}{2}\right\rfloor$", "⌊n/2⌋"),
+    (r"$\frac{1}{\sqrt{2}+1}$", "1/(√2+1)"),
+    (r"$A \setminus B$", r"$A \backslash B$"),
     (r"An angle is $30^\circ$ and the other twice.", "An angle is 30° and the other twice."),
     (r"An angle is $30^\circ$ and", r"An angle is $30\degree$ and"),
     (r"An angle is $30^{\circ}$ and", "An angle is 30º and"),

@@ -199,8 +199,7 @@ def _rows(
     short = ", ".join(
         f"{name} by {one.shortfall}" for name, one in summary.sets.items() if one.shortfall
     )
-    lacking = f"Sets that fell short of what was asked for: {short}."
-    said = lacking if short else "Every set is full."
+    said = f"Sets fell short of what was asked for: {short}." if short else "Every set is full."
     told = (Prose(f"{remark}.", "bad") for remark in remarks)
     return Section("Rows", "rows", (Prose(counts), Prose(said), *told, *tables))
 
@@ -326,10 +325,11 @@ def _topics(
         f"topic of their neighbours. {percent(share)} of all problems are in no topic: they are "
         f"“{OTHER}”, which is balanced like any other."
     )
+    if len(ordered) > MAX_ROWS:
+        said += f" The table has the {MAX_ROWS} largest of {len(ordered)}, {GRADED} all."
     words = ("topic",) if names is None else ("topic", "name")
     columns = (*words, "problems", *sets, "pass rate", "level")
-    aligned = "l" * len(words) + "r" * (len(columns) - len(words))
-    table = Table("Topics", columns, aligned, rows)
+    table = Table("Topics", columns, "l" * len(words) + "r" * (len(sets) + 3), rows)
     largest = [topic for topic in ordered if topic != OTHER][:MAX_COLOURS]
     colours = {topic: place for place, topic in enumerate(largest, start=1)}
     drawn = graded.iloc[:: max(1, -(-len(graded) // MAX_DRAWN))]

@@ -1,11 +1,12 @@
 """The datasheet's section about the rows that no set has: why, and which benchmark's question."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from report.blocks import Block, Prose, Section, Table
 
 MAX_ROWS = 200  # of a table
+MAX_REASONS = 50  # of a step: a rule of somebody's own may give each row another one
 Counts = Mapping[str, int]
 
 
@@ -25,14 +26,10 @@ def left_out(
             benchmark, whether they were left out or not.
         steps: Curation's, in the order in which rows pass through them; others are told last.
     """
-    by_reason: Counter[tuple[str, str]] = Counter()
+    of_step = defaultdict[str, Counter[str]](Counter)
     for several in rejected.values():
         for step, reasons in several.items():
-            for reason, count in reasons.items():
-                by_reason[step, reason] += count
-    of_step = Counter[str]()
-    for (step, _), count in by_reason.items():
-        of_step[step] += count
+            of_step[step].update(reasons)
     place_of = {step: place for place, step in enumerate(steps)}
 
     def place(step: str) -> int:
@@ -42,16 +39,16 @@ def left_out(
         "Rows left out by step",
         ("step", "rows"),
         "lr",
-        tuple((step, str(of_step[step])) for step in sorted(of_step, key=place)),
+        tuple((step, str(of_step[step].total())) for step in sorted(of_step, key=place)),
     )
-    most = by_reason.most_common(MAX_ROWS)
     reasons_table = Table(
         "Rows left out by step and reason",
         ("step", "reason", "rows"),
         "llr",
         tuple(
             (step, why, str(count))
-            for (step, why), count in sorted(most, key=lambda one: place(one[0][0]))
+            for step in sorted(of_step, key=place)
+            for why, count in _most(of_step[step])
         ),
     )
     by_source = Table(
@@ -62,8 +59,8 @@ def left_out(
             (source, step, why, str(count))
             for source, several in rejected.items()
             for step, reasons in several.items()
-            for why, count in reasons.items()
-        )[:MAX_ROWS],
+            for why, count in _most(reasons)
+        ),
         folded=True,
     )
     blocks = (
@@ -73,6 +70,16 @@ def left_out(
         *_benchmarks(benchmark_questions, number_variants),
     )
     return Section("Rows left out", "left-out", blocks)
+
+
+def _most(reasons: Counts) -> list[tuple[str, int]]:
+    """The reasons of most rows; the others in one line, so that no row is missing."""
+    ordered = Counter(reasons).most_common()
+    others = ordered[MAX_REASONS:]
+    if not others:
+        return ordered
+    told = f"{len(others)} other reasons; summary.json has all"
+    return [*ordered[:MAX_REASONS], (told, sum(count for _, count in others))]
 
 
 def _benchmarks(found: Mapping[str, Counts], number_variants: Counts) -> tuple[Block, ...]:

@@ -90,7 +90,7 @@ def leaks_table(num: int) -> str:
     """Rows that are flagged, by what was done to the benchmark's question."""
     rng = np.random.default_rng(_SEED + 1)
     items = distinct(num, rng)
-    asked = {(item.body, item.ask, item.numbers) for item in items}
+    asked = {(item.body, item.ask, item.numbers[:3]) for item in items}
     index = BenchmarkIndex(
         {"generated": [problem(str(n), item.question) for n, item in enumerate(items)]}
     )
@@ -116,7 +116,7 @@ def leaks_table(num: int) -> str:
     clean = list[str]()
     while len(clean) < _CLEAN_PER_ITEM * num:
         drawn = draw(rng)
-        if (drawn.body, drawn.ask, drawn.numbers) not in asked:
+        if (drawn.body, drawn.ask, drawn.numbers[:3]) not in asked:
             clean.append(drawn.question)
     lines.append(line("**clean, of the same templates**", clean))
     return "\n".join(lines)

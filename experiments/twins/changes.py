@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from experiments.twins import dressings
 from experiments.twins.corpus import Givens, draw_numbers
+from experiments.twins.dressings import Dressing
 
 Change = Callable[[Givens, np.random.Generator], str | None]  # None where it changes nothing
 
@@ -34,45 +36,17 @@ _FLIPS = (
 )
 
 
-def _case(givens: Givens, rng: np.random.Generator) -> str:
-    return givens.question.upper() if rng.random() < 0.5 else givens.question.lower()
-
-
-def _spaces(givens: Givens, rng: np.random.Generator) -> str:
-    gaps = ("  ", "\n", " \t", "   ")
-    return "".join(
-        gaps[rng.integers(len(gaps))] if sign == " " else sign for sign in givens.question
-    )
-
-
-def _punctuation(givens: Givens, rng: np.random.Generator) -> str:
-    return re.sub(
-        r"[,.?](?=\s|$)", lambda found: ";" if rng.random() < 0.5 else "", givens.question
-    )
-
-
-def _latex(givens: Givens, rng: np.random.Generator) -> str:
-    text = givens.question.replace("(x - ", r"\left( x - ").replace(")/2", r"\right)/2")
-    text = (
-        text.replace("*x", r" \cdot x") if rng.random() < 0.5 else text.replace("*x", r"\times x")
-    )
-    text = text.replace(" cm", r"\text{ cm}")
-    return re.sub(r"(?<!\w)\d+(?![\w)])", lambda found: f"${found[0]}$", text)
-
-
-def _fraction(givens: Givens, rng: np.random.Generator) -> str | None:
-    command = r"\dfrac" if rng.random() < 0.5 else r"\frac"
-    changed = re.sub(r"\((x - \d+)\)/2", rf"\{command}{{\1}}{{2}}", givens.question)
-    return changed if changed != givens.question else None
-
-
-def _typo(givens: Givens, rng: np.random.Generator) -> str:
-    places = [found.start() for found in re.finditer(r"[a-z]{6,}", givens.question)]
+def _slipped(text: str, rng: np.random.Generator) -> str:
+    """With one letter of a word left out, or two exchanged; LaTeX's commands are no words."""
+    places = [found.start() for found in re.finditer(r"(?<![\\a-z])[a-z]{6,}", text)]
     place = places[rng.integers(len(places))] + int(rng.integers(1, 4))
-    text = givens.question
     if rng.random() < 0.5:
         return text[:place] + text[place + 1 :]
     return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+
+
+def _typo(givens: Givens, rng: np.random.Generator) -> str:
+    return _slipped(givens.question, rng)
 
 
 def _synonym(givens: Givens, _: np.random.Generator) -> str | None:
@@ -89,8 +63,7 @@ def _how_to_answer(givens: Givens, _: np.random.Generator) -> str:
 
 
 def _two_typos(givens: Givens, rng: np.random.Generator) -> str:
-    whole = Givens(_typo(givens, rng), "", givens.numbers, givens.names)
-    return _typo(whole, rng).strip()
+    return _slipped(_slipped(givens.question, rng), rng)
 
 
 def _one_number(givens: Givens, rng: np.random.Generator) -> str | None:
@@ -125,13 +98,23 @@ def _negated(givens: Givens, _: np.random.Generator) -> str | None:
     return _replaced(givens.question, (("is any", "is not any"), (" does ", " does not ")))
 
 
+def _dressed(dressings: Iterable[Dressing]) -> Change:
+    """What puts dressings on a problem, one after the other."""
+    chosen = tuple(dressings)
+
+    def change(givens: Givens, rng: np.random.Generator) -> str | None:
+        text = givens.question
+        for dressing in chosen:
+            text = dressing(text, rng)
+        return text if text != givens.question else None
+
+    return change
+
+
 # The same problem in other dressing: what decontamination must always catch.
 DRESSINGS: dict[str, Change] = {
-    "case": _case,
-    "spaces": _spaces,
-    "punctuation": _punctuation,
-    "LaTeX around numbers, brackets and units": _latex,
-    "`\\frac` and `\\dfrac`": _fraction,
+    **{kind: _dressed([dressing]) for kind, dressing in dressings.DRESSINGS.items()},
+    "all of this at once": _dressed(dressings.DRESSINGS.values()),
 }
 EDITS: dict[str, Change] = {
     "a typing error": _typo,

@@ -48,6 +48,21 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "How many coins does {n} get back in the shop?",
         "How many pens could {n} buy with the change?",
     ),
+    r"In triangle $ABC$ let $\theta$ be the angle at $A$ with $\theta = {a}^\circ$, let "
+    r"$\angle B = {b}^\circ$, and draw a segment $\overline{{AC}}$ of length ${c}\pi$ below it.": (
+        r"Find $\sin \theta + \cos {b}^\circ$.",
+        r"Find the largest of $\frac{{\sqrt{{3}}}}{{2}}$ and $\log_2 {c}$ and $\tan \theta$.",
+    ),
+    r"For real numbers $a_1, a_2, \ldots, a_n \in \mathbb{{R}}$ we know that "
+    r"$\left| a_1 - {a} \right| \leq {b}$ and $a_2 \neq {c}$, and a table shows the others.": (
+        r"Find $\sum_{{k=1}}^{{3}} a_k + \sqrt[3]{{8}}$.",
+        r"Find the largest $x$ with $\lfloor x \rfloor = \left(\frac34\right)^2 + {b}$.",
+    ),
+    r"A positive integer $n$ leaves $n \equiv {a} \pmod{{{b}}}$, and the factor of $7!/3!$ is "
+    r"given, and a second integer $k$ is $\binom{{{c}}}{{2}}$ on the last page of the book.": (
+        r"Find $\gcd(n, {b}) + k$.",
+        r"How many more divisors than $n$ does $1 + 2 + \cdots + {c}$ have?",
+    ),
 }
 NAMES = ("Ann", "Bob", "Carla", "David", "Emine", "Farid", "Greta", "Hiro")
 

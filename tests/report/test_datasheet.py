@@ -105,7 +105,7 @@ def test_figures_known_by_hand(curated):
     html, markdown = datasheet("pocket-1", curated(), RECIPE)
     for told in (
         "200 rows came in: 40 went into sets, 160 were left out, each with its reason.",
-        "Sets that fell short of what was asked for: train by 10.",
+        "Sets fell short of what was asked for: train by 10.",
         "| math | apache-2.0 | 130 | 20 | 110 |",
         "| made | generated here | 60 | 20 | 40 |",
         "| mine | not known | 7 | 0 | 7 |",
@@ -190,6 +190,25 @@ def test_rows_left_out_are_told_in_the_order_of_the_recipes_steps(curated):
         "| selection | not selected | 9 |",
         "| older step | gone | 99 |",
     ]
+
+
+def test_no_reason_source_or_topic_is_missing_without_a_word(curated):
+    folder = curated()
+    summary = json.loads((folder / "summary.json").read_text())
+    own = {f"reason {n}": 1 for n in range(1000)}
+    summary["rejected"] = {
+        f"s{n}": {"rules:mine": own, "verifiability": {"asks for a proof": 1}} for n in range(250)
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    graded = pq.read_table(folder / "graded.parquet").to_pylist()
+    rows = [{**row, "id": f"p{n}", "topic": f"t{n}"} for n, row in enumerate([*graded, *graded])]
+    write_rows(rows, GRADED_FEATURES, folder / "graded.parquet")
+    told = datasheet("pocket-1", folder, RECIPE).markdown
+    assert "| verifiability | asks for a proof | 250 |" in told
+    assert "| rules:mine | 950 other reasons; summary.json has all | 237500 |" in told
+    assert "| s249 | verifiability | asks for a proof | 1 |" in told
+    assert "| s249 | rules:mine | 950 other reasons; summary.json has all | 950 |" in told
+    assert "The table has the 200 largest of 240, graded.parquet all." in told
 
 
 def with_column(path, name, values):

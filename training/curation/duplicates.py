@@ -10,7 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from training.records import EncodedImage, Problem
 STEP = steps.NEAR_DUPLICATES
 REASON = "near duplicate question"
 NUM_NEIGHBOURS = 16  # of a row among more that share a band
+# Wordings and shingles that are kept: of more rows, some are made anew where they are compared.
+NUM_KEPT = 2**14
+MAX_COMPARED = 2**18
 
 
 def drop_near_duplicates(
@@ -120,8 +123,12 @@ def near_questions(
         pictures: What rows with equal pictures share; asked only of rows that have pictures, and
             whose numbers and deciding words another row has.
     """
-    wordings = [read(question) for question in questions]
-    rows = _by(range(len(questions)), lambda row: compared_by(wordings[row], num_pictures[row]))
+
+    @lru_cache(maxsize=NUM_KEPT)
+    def wording(row: int) -> Wording:
+        return read(questions[row])
+
+    rows = _by(range(len(questions)), lambda row: compared_by(wording(row), num_pictures[row]))
     alike = (
         one
         for group in rows
@@ -132,7 +139,7 @@ def near_questions(
     groups = [
         group
         for rows_of_key in alike
-        for group in _groups(rows_of_key, wordings, similarity)
+        for group in _groups(rows_of_key, wording, similarity)
         if len(group) > 1
     ]
     return sorted(groups)
@@ -141,6 +148,11 @@ def near_questions(
 def compared_by(wording: Wording, num_pictures: int) -> tuple[int, tuple[str, ...]]:
     """What near duplicates share at least: how many pictures, and what decides the answer."""
     return num_pictures, wording.key
+
+
+def bands_of(questions: Sequence[str]) -> Hashes:
+    """The bands of each question: which share none are not compared, [len(questions), 16]."""
+    return bands([_keyed_shingles(read(question)) for question in questions])
 
 
 def pixels_digest(encoded: Sequence[EncodedImage]) -> bytes:
@@ -157,27 +169,40 @@ def pixels_digest(encoded: Sequence[EncodedImage]) -> bytes:
 
 
 def _groups(
-    rows: Sequence[int], wordings: Sequence[Wording], similarity: float
+    rows: Sequence[int], wording: Callable[[int], Wording], similarity: float
 ) -> Iterable[list[int]]:
     """Groups among rows with one key and the same pictures."""
     # In an order of their texts, so that whom a row is compared with does not depend on the rows'.
-    same_text = sorted(
-        _by(rows, lambda row: wordings[row].tokens), key=lambda group: wordings[group[0]].tokens
-    )
-    firsts = [wordings[group[0]] for group in same_text]
-    links = _Links(len(firsts))
-    sets = [_keyed_shingles(wording) for wording in firsts] if len(firsts) > 1 else []
-    backwards = sorted(range(len(firsts)), key=lambda place: firsts[place].tokens[::-1])
-    compared = set[tuple[int, int]]()
-    for left, right in _candidates(sets, np.argsort(backwards)):
-        if (left, right) in compared or links.root(left) == links.root(right):
+    of_text = defaultdict[tuple[str, ...], list[int]](list)
+    for row in rows:
+        of_text[wording(row).tokens].append(row)
+    texts = sorted(of_text)
+    same_text = [of_text[text] for text in texts]
+    if len(texts) == 1:
+        yield same_text[0]
+        return
+
+    @lru_cache(maxsize=NUM_KEPT)
+    def keyed(place: int) -> Hashes:
+        return _keyed_shingles(wording(same_text[place][0]))
+
+    places = range(len(texts))
+    parts = (places[start : start + NUM_KEPT] for start in places[::NUM_KEPT])
+    of_bands = np.concatenate([bands(list(map(keyed, part))) for part in parts])
+    backwards = sorted(places, key=lambda place: texts[place][::-1])
+    links, compared = _Links(len(texts)), set[int]()
+    for left, right in _candidates(of_bands, np.argsort(backwards)):
+        pair = left * len(texts) + right
+        if pair in compared or links.root(left) == links.root(right):
             continue
-        compared.add((left, right))
-        if jaccard(sets[left], sets[right]) >= similarity and same_problem(
-            firsts[left], firsts[right]
+        if len(compared) == MAX_COMPARED:
+            compared.clear()  # some are then compared once more
+        compared.add(pair)
+        if jaccard(keyed(left), keyed(right)) >= similarity and same_problem(
+            wording(same_text[left][0]), wording(same_text[right][0])
         ):
             links.join(left, right)
-    for part in _by(range(len(firsts)), links.root):
+    for part in _by(places, links.root):
         yield sorted(row for place in part for row in same_text[place])
 
 
@@ -187,7 +212,7 @@ def _keyed_shingles(wording: Wording) -> Hashes:
 
 
 def _candidates(
-    sets: Sequence[Hashes], backward_ranks: npt.NDArray[np.intp]
+    of_bands: Hashes, backward_ranks: npt.NDArray[np.intp]
 ) -> Iterable[tuple[int, int]]:
     """Pairs that share a band, possibly more than once, the smaller place first.
 
@@ -196,12 +221,10 @@ def _candidates(
     in one place stand close in one of them. All pairs would take quadratic time.
 
     Args:
-        sets: Shingles, in the order of the texts.
+        of_bands: The bands of each text, in the order of the texts.
         backward_ranks: Each text's rank by its tokens read backwards.
     """
-    if not sets:
-        return
-    for band in bands(sets).T:
+    for band in of_bands.T:
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order])) + 1
         for bucket in np.split(order, starts):

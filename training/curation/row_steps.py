@@ -17,6 +17,7 @@ from training.answers import AnswerVerifier
 from training.curation import duplicates, own_rules, sources, verifiability
 from training.curation.decontamination import Asked, BenchmarkIndex
 from training.curation.shards import Rows, read_shard, read_table
+from training.curation.shingles import NUM_BANDS
 from training.curation.verifiability import told_alike
 from training.recipe import curation as shipped
 from training.records import Problem, question_key
@@ -46,6 +47,7 @@ FOUND = pa.schema(
 # What near duplicates are told by: columns of a row, and the digest of its pictures.
 TEXTS = ("id", "question", "answer")
 COMPARED = pa.schema([*((name, pa.string()) for name in TEXTS), ("pictures", _DIGEST)])
+BANDS = pa.schema({f"band-{number}": pa.uint64() for number in range(NUM_BANDS)})
 REPEATS = pa.schema({"place": pa.int32(), "stays": pa.string()})
 
 
@@ -118,6 +120,21 @@ class RowSteps:
                     found.tell(column, map(asked.get, range(len(problems))))
             case _:
                 found.drop(step, [own_rules.reason_for(step, problem) for problem in problems])
+
+    def bands(self, shard: Path) -> Iterator[pa.Table]:
+        """Which bands each row's question has, by which it may be compared with others.
+
+        Args:
+            shard: Rows with the column `question`.
+
+        Yields:
+            `BANDS`, a part of the rows at a time.
+        """
+        questions = read_table(shard, ["question"])["question"]
+        for start in range(0, len(questions), PART_ROWS):
+            part = questions.slice(start, PART_ROWS).to_pylist()
+            columns = duplicates.bands_of(part).T
+            yield pa.Table.from_arrays([pa.array(column) for column in columns], schema=BANDS)
 
     def repeats(self, shard: Path) -> Iterator[pa.Table]:
         """Looks for near duplicates among rows of which all that may be some are there.

@@ -116,7 +116,8 @@ class ShardWork:
             if num_shards is None:
                 return []
             self._wait_until(lambda: device.add_to_count(f"{name}/found", 0) == num_shards)
-        say(f"{step}: {num_shards} shards, {_told(name)}")
+        if num_shards:
+            say(f"{step}: {num_shards} shards, {_told(name)}")
         return [shard_path(folder / "found", number) for number in range(num_shards)]
 
     def stop_if_told(self) -> None:

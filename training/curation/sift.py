@@ -3,7 +3,7 @@
     rows       each shard by itself: rules, prompt length, benchmarks' questions, digests
     steps      in the recipe's order, over all shards: which rows each of them drops; equal ones
                by digests, and by their answers where these differ; near ones in shards of their
-               own, of rows that share a wording's key
+               own, of rows that share a wording's key, and of a key of many rows bands of MinHash
     deal       every row goes into a file of usable rows or into one of rejects
 
 Memory holds one shard for each process, and some hundred bytes of every row.

@@ -1,83 +1,27 @@
 r"""How a question is read when it is compared with others: its words, and what decides its answer.
 
-Two questions are read alike where only dressing differs: case, spaces, punctuation, `$...$`,
-`\text{}`, `\left(`, `\dfrac` for `\frac`, `\times` for `*`. Numbers, operators, primes, brackets
-that decide (`_tokens`) and the words that turn a problem around (`words.DECIDING`) are kept in
-their order as its key: problems that differ there are different problems, however much text they
-share.
+Two questions are read alike where only dressing differs: case, spaces, punctuation, LaTeX, Unicode
+and Markdown (`training.curation.dressing`). Numbers, operators, primes, brackets that decide
+(`_tokens`) and the words that turn a problem around (`words.DECIDING`) are kept in their order as
+its key: problems that differ there are different problems, however much text they share.
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
-from contracts.texts import UNSEEN, is_blank
+from training.curation.dressing import OPERATORS, SIGN_OF_WORD, undressed
 from training.curation.words import ASKING, DECIDING, FILLING, OWN
 
-_SIGNS = str.maketrans(
-    {"×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "⁄": "/", "∕": "/", "−": "-", "–": "-"}
-    | {"—": "-", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "√": r"\sqrt "}
-    | {"π": r"\pi ", "∠": r"\angle ", "△": r"\triangle ", "°": r"\circ ", "∞": r"\infty "}
-    | {"'": None, "’": None, "`": None, "$": None, "_": " "}  # 10_2 is no 102
-)
-# A prime, as in f'(2) and A'B'C', is no apostrophe: it stands behind a sign, or a letter by itself
-# that no quotation begins with, and no word goes on behind it.
-_PRIMES = re.compile(
-    r"((?<![^\W\d_])(?<!(?<![^\W\d_])['’‘])[^\W\d_]|_\w|[)\]}])(['’]+)(?![^\W\d_](?!['’]))"
-)
-_PRIME = r"(?:\\prime(?![a-z])|['’′])"
-_RAISED_PRIMES = re.compile(rf"\^\s*+(?:{_PRIME}|\{{\s*+(?:{_PRIME}\s*+)+\}})")
-_ONE_PRIME = re.compile(_PRIME)
-_COMPARED = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne "}
-# NFKC would read x² as x2, and 10₂ as 102.
-_RAISED, _LOWERED = re.compile(r"([⁰¹²³⁴-⁹]+)"), re.compile(r"([₀-₉]+)")
-_SAME_COMMAND = {
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), r"\frac "),
-    **dict.fromkeys(("times", "cdot", "ast"), " * "),
-    **dict.fromkeys(("leq", "leqslant"), r"\le "),
-    **dict.fromkeys(("geq", "geqslant"), r"\ge "),
-    **dict.fromkeys(("dbinom", "tbinom"), r"\binom "),
-    "neq": r"\ne ",
-    "div": " / ",
-    "lt": " < ",
-    "gt": " > ",
-    **dict.fromkeys(("left", "right", "big", "bigg", "middle", "limits", "displaystyle"), ""),
-    **dict.fromkeys(("quad", "qquad", "textstyle", "rm", "bf", "it", "mathstrut"), " "),
-}
-_COMMAND = re.compile(r"\\([a-z]+)")
-# `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
-_SPACING = re.compile(r"\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")
-_WRAPPERS = (
-    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|emph|operatorname|mbox|boxed"
-    r"|underline)"
-)
-_WRAPPED = re.compile(_WRAPPERS + r"\s*\{([^{}]*)\}")
-_WRAPPER = re.compile(_WRAPPERS + r"\b")
-_MAX_DEPTH = 16  # of groups in groups; each takes a pass over the text
-_FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}\s*\{([^{}]*)\}|(\d)\s*(\d))")
-_CHOOSE = re.compile(r"\{([^{}\\]*)\\choose ([^{}]*)\}|([a-z]|\d+) ?\\choose +([a-z]|\d+)")
-_GROUP = re.compile(r"\{([^{}]*)\}")
-_OPERATOR = re.compile(r"[-+*/^=<>|]|\\(?:le|ge|ne|pm)")
-_BETWEEN = re.compile(rf"\S\s*(?:{_OPERATOR.pattern})\s*\S")
-_COEFFICIENT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z])")
 # What a product in brackets is one with: `(2x)^2` is not `2x^2`, and `1/(2x)` not `1/2x`.
-_BIND_BEFORE, _BIND_BEHIND = frozenset({"^", "/", r"\sqrt", "sqrt"}), frozenset({"^", "!", "′"})
-_BRACKETS = frozenset("()[]")
-# A comma that no space follows, LaTeX's `{,}`, `,\!` and `\,`, and spaces that break no line.
-_THOUSANDS = re.compile(r"(?<=\d)(?:,(?:\\!)?|\{,\}|\\,|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))")
+# `]` is of a root's degree: `sqrt[3](2x)`.
+_BIND_BEFORE, _BIND_BEHIND = frozenset({"^", "sqrt", "]"}), frozenset({"^", "!", "′"})
+_BRACKETS, _BINARY = frozenset("()[]"), frozenset(OPERATORS) - {"^"}
 _SQUEEZED = re.compile(r"(?<!\d) | (?!\d)| (?=\d{3}(?!\d))")
-_HYPHEN = re.compile(r"(?<=[^\W\d_]{2}) ?- ?(?=[^\W\d_]{2})")
-_SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
-# What a prompt puts before a problem, and behind it.
-_LABEL = re.compile(
-    r"^(?: ?(?:(?:problem|question|exercise|example|task|q)(?: ?\d+ ?[.:)]| ?:)"
-    r"|(?:please )?(?:solve|answer) (?:this|the following) (?:maths? )?(?:problem|question) ?[.:])"
-    r"(?: |$))+"
-)
+# What a prompt puts behind a problem.
 _PROMPT = re.compile(
     r"(?:please )?(?:lets )?(?:think|reason|work|solve)(?: this| it)? step by step"
     r"(?:,? and (?:put|give|write) your final answer (?:within|in)\b.{0,20})? ?[.!:]?"
@@ -87,9 +31,11 @@ _PROMPT = re.compile(
 # "Give your answer as a fraction." says how, not what.
 _HOW_TO_ANSWER = re.compile(r"^(?:give|write|express|put|state|enter|provide)\b.*\banswer\b")
 _TOKEN = re.compile(
-    r"\\[a-z]+|\d+(?:\.\d+)?|(?<![\d\w])\.\d+|[^\W\d_]+|(?<=[\w)])!"
+    # A Greek letter is a sign by itself; `!` behind a word of three letters ends a sentence.
+    r"\\[a-z]+|\d+(?:\.\d+)?|(?<![\d\w])\.\d+|[^\W\d_α-ω]+|[α-ω]"
+    r"|!(?<=[\w)]!)(?<![^\W\d_]{3}!)|:(?<=\d:)(?=\d)"
     # Signs such as a sum's or a union's; of brackets, those that may decide.
-    r"|[^\w\s.,;:?!{}\\\"“”„«»‹›…。、¿¡&~]"
+    r"|[^\w\s.,;:?!{}\\\"“”„«»‹›…。、¿¡&~—]"
 )
 _NUMBER = re.compile(r"\.?\d")
 
@@ -147,7 +93,7 @@ class Wording:
 
 def read(question: str) -> Wording:
     """Reads a question; the same question in other dressing is read the same."""
-    plain = _undressed(question)
+    plain = undressed(question)
     said = (one for one in _SENTENCE.split(plain) if not _says_nothing(one))
     return Wording(_tokens(" ".join(said)), plain)
 
@@ -185,78 +131,22 @@ def _says_nothing(sentence: str) -> bool:
     return bool(_HOW_TO_ANSWER.search(sentence)) and not _key(_tokens(sentence))
 
 
-def _undressed(question: str) -> str:
-    """Without what only dresses; LaTeX's groups become brackets where they hold an operator.
-
-    What a text has no sign of is not looked for: most texts are plain.
-    """
-    text = question
-    if not (text.isascii() and text.isprintable()):
-        text = _THOUSANDS.sub("", text)
-        text = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", text)
-        text = _LOWERED.sub(r"_\1", _RAISED.sub(r"^\1", text))
-        text = unicodedata.normalize("NFKC", text)
-    text = text.casefold()
-    if "'" in text or "’" in text or "prime" in text:
-        text = _RAISED_PRIMES.sub(lambda found: "′" * len(_ONE_PRIME.findall(found[0])), text)
-        text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
-    text = text.translate(_SIGNS)
-    if "," in text:
-        text = _THOUSANDS.sub("", text)
-    if "\\" in text or "~" in text:
-        text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
-        text = text.replace("\\}", "}")
-    for sign, command in _COMPARED.items():
-        text = text.replace(sign, command)
-    if "\\" in text:
-        text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
-    if "\\" in text or "{" in text:
-        text = _opened(text)
-    return _HYPHEN.sub(" ", _LABEL.sub("", _SPACES.sub(" ", text)))
-
-
-def _opened(text: str) -> str:
-    """Without LaTeX's wrappers, fractions and groups."""
-    for _ in range(_MAX_DEPTH):
-        opened = _WRAPPED.sub(r" \1 ", text)
-        opened = _CHOOSE.sub(_binomial, opened)
-        opened = _FRACTION.sub(_divided, opened)
-        opened = _GROUP.sub(lambda found: _bracketed(found[1]), opened)
-        if opened == text:
-            break
-        text = opened
-    return _WRAPPER.sub(" ", text)
-
-
-def _binomial(found: re.Match[str]) -> str:
-    above, below = (found[1], found[2]) if found[3] is None else (found[3], found[4])
-    return f" \\binom {_bracketed(above)} {_bracketed(below)} "
-
-
-def _divided(found: re.Match[str]) -> str:
-    above, below = (found[1], found[2]) if found[3] is None else (found[3], found[4])
-    return f" {_bracketed(above)}/{_bracketed(below)} "
-
-
-def _bracketed(content: str) -> str:
-    holds = _BETWEEN.search(content) or _COEFFICIENT.search(content)
-    return f" ({content}) " if holds else f" {content} "
-
-
 def _tokens(text: str) -> tuple[str, ...]:
     """Without the brackets that decide nothing.
 
     Round ones stay where they hold an operator, `(a+b)c` is not `a+bc`, or a product that binds;
-    square ones where they hold no prose: `[1, 30]` is neither `(1, 30)` nor `[1, 30)`.
+    square ones where they hold no prose: `[1, 30]` is neither `(1, 30)` nor `[1, 30)`. Of two
+    pairs around one thing the inner one stays, and `x^(-1)` is `x^-1`.
     """
     tokens = list(map(_canonical, _TOKEN.findall(text)))
     if _BRACKETS.isdisjoint(tokens):
         return tuple(tokens)
     before, behind = ["", *tokens], [*tokens[1:], ""]
-    operators = list(accumulate(bool(_OPERATOR.fullmatch(one)) for one in tokens))
-    products = list(accumulate(map(_is_coefficient, tokens, behind)))
+    operators = list(accumulate(one in _BINARY for one in tokens))
+    powers = list(accumulate(one == "^" for one in tokens))
+    products = list(accumulate(map(_is_in_product, tokens, behind)))
     prose = list(accumulate(map(_is_prose, tokens)))
-    kept, open_ = [True] * len(tokens), list[int]()
+    kept, open_, closed = [True] * len(tokens), list[int](), (0, 0)
     for place, sign in enumerate(tokens):
         if sign in ("(", "["):
             open_.append(place)
@@ -265,30 +155,40 @@ def _tokens(text: str) -> tuple[str, ...]:
             if sign == "]" or tokens[start] == "[":
                 stays = place > start + 1 and prose[place] == prose[start]
             else:
+                is_signed = before[start] == "^" and behind[start] in ("-", "+")
                 binds = before[start] in _BIND_BEFORE or behind[place] in _BIND_BEHIND
-                stays = operators[place] > operators[start] or (
-                    binds and products[place] > products[start]
+                is_product = products[place - 1] > products[start]
+                is_double = closed == (start + 1, place - 1)
+                stays = not is_double and (
+                    operators[place] > operators[start + is_signed]
+                    or (binds and (is_product or powers[place] > powers[start]))
+                    or (before[start] == "/" and is_product)
                 )
+                closed = (start, place) if stays or is_double else closed
             kept[start] = kept[place] = stays
     for place in open_:
         kept[place] = False
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)
 
 
-def _is_coefficient(token: str, behind: str) -> bool:
-    """Whether a token is a number that multiplies the next one, `2x`."""
-    return is_number(token) and (behind.isalpha() or behind.startswith("\\"))
+@lru_cache(maxsize=2**16)
+def _is_in_product(token: str, behind: str) -> bool:
+    """Whether a token and the next one are multiplied, `2x` and `2(x)`, or it is one: `xy`."""
+    if is_number(token):
+        return behind.isalpha() or behind.startswith(("\\", "("))
+    return token.isalpha() and (len(token) > 1 or behind.isalpha())
 
 
+@lru_cache(maxsize=2**16)
 def _is_prose(token: str) -> bool:
     return len(token) > 2 and token.isalpha() and token not in DECIDING
 
 
 @lru_cache(maxsize=2**16)
 def _canonical(token: str) -> str:
-    """A number without zeros that say nothing; anything else as it is."""
+    """A number without zeros that say nothing; `theta` as θ, `percent` as %."""
     if not _NUMBER.match(token):
-        return token
+        return SIGN_OF_WORD.get(token, token)
     whole, point, part = token.partition(".")
     part = part.rstrip("0")
     return (whole.lstrip("0") or "0") + (point + part if part else "")

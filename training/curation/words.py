@@ -4,7 +4,7 @@
 _DECIDING_WORDS = (
     "not no never none neither nor without cannot isnt arent dont doesnt didnt wasnt cant except "
     "largest smallest greatest least biggest most fewest highest lowest longest shortest "
-    "maximum minimum max min maximal minimal maximize minimize maximise minimise larger smaller "
+    "maximum minimum maximal minimal maximize minimize maximise minimise larger smaller "
     "greater bigger less lesser more fewer higher lower longer shorter above below over under "
     "before after earlier later first last next previous even odd prime composite positive "
     "negative increase increases increased decrease decreases decreased rise rises fall falls gain "
@@ -15,10 +15,15 @@ _DECIDING_WORDS = (
     "dozen zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty "
     "ninety hundred thousand million billion second fourth fifth sixth seventh eighth ninth tenth "
-    "sin cos tan cot sec csc arcsin arccos arctan log ln exp area perimeter volume circumference "
+    "area perimeter volume circumference "
     "diameter radius mean median mode range convex concave horizontal vertical width height length "
     "any all some every each only exactly both either or different distinct inclusive exclusive "
-    "buys sells bought sold gives takes gave took off infinity sqrt"
+    "buys sells bought sold gives takes gave took off infinity binom"
+)
+# LaTeX's names of functions, with the backslash or without.
+_FUNCTIONS = (
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan log ln lg exp lim limsup "
+    "liminf max min sup inf gcd lcm det dim ker deg arg hom pr sqrt mod"
 )
 # Words that a slip makes of a long one of these, and that mean what they say. Other forms of these
 # (`products`, `doubled`) are not among them: they decide as well.
@@ -39,7 +44,8 @@ _ASKING_WORDS = (
 )
 _FILLING_WORDS = "on in at by with from into towards and while when who her his their they"
 
-DECIDING = frozenset(_DECIDING_WORDS.split())
+FUNCTIONS = frozenset(_FUNCTIONS.split())
+DECIDING = frozenset(_DECIDING_WORDS.split()) | FUNCTIONS
 OWN = frozenset(_OWN_WORDS.split())
 ASKING = frozenset(_ASKING_WORDS.split())
 FILLING = ASKING | frozenset(_FILLING_WORDS.split())  # may come and go in any text

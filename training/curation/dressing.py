@@ -1,0 +1,326 @@
+r"""A question's text without what only dresses it: LaTeX, Markdown and Unicode that say the same.
+
+Signs and Greek letters become one Unicode character, whichever way they are written; LaTeX's
+fractions and binomials become `/` and `binom`, its wrappers and displays go, and its groups become
+brackets where they hold an operator or a product.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from html.entities import html5
+
+from contracts.texts import UNSEEN, is_blank
+from training.curation.words import DECIDING, FUNCTIONS
+
+_ALIKE = {
+    **dict.fromkeys("×·⋅∗", "*"),
+    **dict.fromkeys("÷⁄∕", "/"),
+    **dict.fromkeys("−–‐‒", "-"),
+    **dict.fromkeys("—―", "—"),
+    **dict.fromkeys("≤⩽≦", "≤"),
+    **dict.fromkeys("≥⩾≧", "≥"),
+    **dict.fromkeys("∣‖", "|"),
+    **dict.fromkeys("→⟶↦⟼", "→"),
+    **dict.fromkeys("∪⋃", "∪"),
+    **dict.fromkeys("∩⋂", "∩"),
+    **dict.fromkeys("∧⋀", "∧"),
+    **dict.fromkeys("∨⋁", "∨"),
+    **dict.fromkeys("∠∡", " angle "),
+    **dict.fromkeys("△▵", " triangle "),
+    **dict.fromkeys("⋯⋮⋱", " "),
+    **{"√": " sqrt ", "∛": " sqrt[3] ", "∜": " sqrt[4] ", "∞": " infinity ", "∆": "δ", "∶": ":"},
+}
+_DROPPED: dict[str, str | None] = {"'": None, "’": None, "`": None, "$": None}
+_SIGNS = str.maketrans({**_ALIKE, **_DROPPED, "_": " "})  # 10_2 is no 102
+_DEGREES = str.maketrans("º˚", "°°")  # NFKC would read 30º as 30o
+# A prime, as in f'(2) and A'B'C', is no apostrophe: it stands behind a sign, or a letter by itself
+# that no quotation begins with, and no word goes on behind it.
+_PRIMES = re.compile(
+    r"((?<![^\W\d_])(?<!(?<![^\W\d_])['’‘])[^\W\d_]|_\w|[)\]}])(['’]+)(?![^\W\d_](?!['’]))"
+)
+_PRIME = r"(?:\\prime(?![a-z])|['’′])"
+_RAISED_PRIMES = re.compile(rf"\^\s*+(?:{_PRIME}|\{{\s*+(?:{_PRIME}\s*+)+\}})")
+_ONE_PRIME = re.compile(_PRIME)
+# NFKC would read x² as x2, 10₂ as 102, and 2½ as 21/2.
+_RAISED, _LOWERED = re.compile(r"([²³¹⁰-ⁿ]+)"), re.compile(r"([₀-ₜ]+)")
+_VULGAR = re.compile(r"[¼-¾⅐-⅞↉]")
+_COMPARED = {"<=": "≤", ">=": "≥", "!=": "≠", "->": "→"}
+# A comma that no space follows, LaTeX's `{,}`, `,\!` and `\,`, and spaces that break no line.
+_THOUSANDS = re.compile(r"(?<=\d)(?:,(?:\\!)?|\{,\}|\\,|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))")
+# `*x*` behind a number or a letter is a product.
+_EMPHASIS = re.compile(
+    r"(?<![^\s(\[\"“‘,;:—-])(?:(\*{2,3})(?=[^\s*])"
+    r"|(\*)(?=[^\W\d_]{2})|(?<![\d)] )(?<!\W[^\W\d_] )(\*)(?=[^\W\d_]\*))"
+    r"([^*\n]*[^\s*])(?(1)\1|\*)(?![^\s)\].,;:?!\"”’—-])"
+)
+_MARKS = re.compile(r"^[ \t]*(?:#{1,6}|[*•])[ \t]+", re.MULTILINE)  # of headings and lists
+_POWER = re.compile(r"(?<=[\w)]) ?\*\* ?(?=[\w(])")
+_ELLIPSIS = re.compile(r"\.(?: ?\.)+")
+_RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
+_DEGREE = re.compile(r"\^\s*\{\s*[∘°]\s*\}|\^\s*[∘°]|(?<=\d) ?∘")
+_ORDINAL = re.compile(r"(?<=\d) ?\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
+_SPACES = re.compile(r"\s+")
+_DASH = re.compile(r" ?(?:-{2,}|—)[-—]* ?")
+_HYPHEN = re.compile(r" ?- ?(?=([^\W\d_]{2,}))")
+_LAST_WORD = re.compile(r"[^\W\d_]{2,}\Z")
+_LONGEST_NAME = 12
+_OPERAND_BEFORE = re.compile(r"(?:[\d)\]!′°]|(?<![^\W\d_])[^\W\d_])\Z")
+_OPERAND_BEHIND = re.compile(r"[\d(\[\\]|[^\W\d_](?![^\W\d_])")
+# What a prompt puts before a problem.
+_LABEL = re.compile(
+    r"^(?: ?(?:(?:problem|question|exercise|example|task|q)(?: ?\d+ ?[.:)]| ?:)"
+    r"|(?:please )?(?:solve|answer) (?:this|the following) (?:maths? )?(?:problem|question) ?[.:])"
+    r"(?: |$))+"
+)
+
+OPERATORS = "-+*/^=<>|≤≥≠±∪∩∧∨∖∘"
+_BETWEEN = re.compile(rf"\S\s*[{OPERATORS}]\s*\S")
+_PRODUCT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z]|\()|[^\W\d_]\s*(?:[^\W\d_]|\\[a-z])")
+_COMMAND = re.compile(r"\\([a-z]+)")
+# `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
+_SPACING = re.compile(r"\\\\\[\d[\d.]*(?:pt|em|ex|[cm]m)\]|\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")
+_NEGATED = re.compile("\u0338\\s*(\\S)")
+_PIECE = re.compile(r"\\[a-z]+|[{}]|[^\\{}]+|\\")
+_MAX_DEPTH = 16  # of groups in groups; what lies deeper is of no group
+_CHOOSE = re.compile(r"([^\W\d_]|\d+) *\\choose +([^\W\d_]|\d+)")
+_TWO_LETTERS = re.compile(r"\s*(?:[^\W\d_]\s*[′\d]?\s*){2}")
+_WRAPPING = (
+    "text textbf textit textrm textsf texttt textsc textup textnormal emph mathrm mathbf mathit "
+    "mathsf mathtt mathbb mathcal mathfrak mathscr boldsymbol bm operatorname mathop mbox hbox "
+    "fbox boxed underline"
+)
+_WRAPPERS = frozenset(rf"\{name}" for name in _WRAPPING.split())
+# Commands with an argument that is not read.
+_LAYOUT = frozenset({r"\hspace", r"\vspace", r"\label", r"\phantom", r"\hphantom", r"\color"})
+_DISPLAYING = (
+    "align aligned alignat alignedat equation eqnarray gather gathered split multline flalign "
+    "displaymath math center cases array tabular"
+)
+_DISPLAYS = frozenset(_DISPLAYING.split())
+_WITH_COLUMNS = frozenset({"alignat", "alignedat", "array", "tabular"})
+_SPELT = {
+    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), r"\frac"),
+    **dict.fromkeys(("dbinom", "tbinom"), r"\binom"),
+    **dict.fromkeys(("times", "cdot", "ast"), " * "),
+    **dict.fromkeys(("lvert", "rvert"), " | "),
+    **dict.fromkeys(("to", "longmapsto", "mapsto"), " → "),
+    **dict.fromkeys(("neg", "lnot"), " ¬ "),
+    "bmod": " mod ",
+    **dict.fromkeys(("ldots", "dots", "cdots", "dotsc", "dotsb", "dotsm", "hdots"), " "),
+    **dict.fromkeys(("quad", "qquad", "hfill", "newline", "hline", "par", "noindent"), " "),
+    **dict.fromkeys(("rm", "bf", "it", "mathstrut", "textstyle", "displaystyle"), " "),
+    **dict.fromkeys(("limits", "nolimits", "left", "right", "middle"), ""),
+    **{big + side: "" for big in ("big", "bigg") for side in ("", "l", "r", "m")},
+    **{"div": " / ", "neq": " ≠ ", "exists": " ∃ ", "partial": " ∂ ", "infty": " infinity "},
+    **{
+        "land": " ∧ ",
+        "lor": " ∨ ",
+        "implies": " ⇒ ",
+        "surd": " sqrt ",
+        "ell": " l ",
+        "backslash": " ∖ ",
+        "angle": " angle ",
+    },
+    **{"triangle": " triangle ", "circ": " ∘ ", "degree": " ° ", "colon": " : ", "not": "\u0338"},
+    **{name: f" {name} " for name in FUNCTIONS},
+}
+
+
+def _signs() -> dict[str, str]:
+    """Of LaTeX's commands for signs and Greek letters the character.
+
+    HTML's names are used: like LaTeX's they come from ISO 8879 and 9573-13.
+    """
+    found = dict[str, str]()
+    for entity, character in html5.items():
+        sign = unicodedata.normalize("NFKC", character)
+        name = entity.removesuffix(";")
+        if (
+            len(sign) == 1
+            and name.islower()
+            and (unicodedata.category(sign) in ("Sm", "So", "Ps", "Pe") or "α" <= sign <= "ω")
+        ):
+            found[name] = sign.translate(_SIGNS)
+    return found
+
+
+_SIGN_OF = _signs()
+_GREEK = {name: sign for name, sign in _SIGN_OF.items() if "α" <= sign <= "ω"}
+SIGN_OF_WORD = _GREEK | {"degree": "°", "degrees": "°", "percent": "%"}
+_SAME_COMMAND = {name: f" {sign} " for name, sign in _SIGN_OF.items()} | _SPELT
+_NAMES = FUNCTIONS | frozenset(_GREEK)
+
+
+def undressed(question: str) -> str:
+    """A question's text, in lower case, without what only dresses.
+
+    What a text has no sign of is not looked for: most texts are plain.
+    """
+    text = question
+    if not (text.isascii() and text.isprintable()):
+        text = _THOUSANDS.sub("", text)
+        text = UNSEEN.sub(lambda found: " " if is_blank(found[0]) else "", text)
+        text = _VULGAR.sub(r" \g<0>", text.translate(_DEGREES))
+        text = _LOWERED.sub(r"_\1", _RAISED.sub(_raised, text))
+        text = unicodedata.normalize("NFKC", text)
+    text = text.casefold()
+    if "#" in text or "*" in text or "•" in text:
+        text = _MARKS.sub("", text)
+    if "*" in text:
+        text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
+    if "'" in text or "’" in text or "prime" in text:
+        text = _RAISED_PRIMES.sub(lambda found: "′" * len(_ONE_PRIME.findall(found[0])), text)
+        text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
+    if "\\" in text or "~" in text:
+        text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
+        text = text.replace("\\}", "}")
+    if "\\" in text:  # before dollars go: `\circ$C` has the command `\circ`
+        text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
+    text = text.translate(_SIGNS)
+    for sign, character in _COMPARED.items():
+        text = text.replace(sign, character)
+    if "∘" in text or "°" in text:
+        text = _DEGREE.sub("°", text)
+    if "\\" in text or "{" in text:
+        text = _opened(text)
+    if "\u0338" in text:
+        negated = _NEGATED.sub("\\1\u0338", text)
+        text = unicodedata.normalize("NFC", negated)
+    return _punctuated(_LABEL.sub("", _SPACES.sub(" ", text)))
+
+
+def _raised(found: re.Match[str]) -> str:
+    return f"^{found[0]}" if len(found[0]) == 1 else f"^{{{found[0]}}}"
+
+
+def _punctuated(text: str) -> str:
+    """Without dots, dashes and hyphens that are no operators; of single spaces."""
+    if ".." in text or ". ." in text:
+        text = _ELLIPSIS.sub(" ", text)
+    if ":" in text:
+        text = _RATIO.sub(":", text)
+    if "^" in text:
+        text = _ORDINAL.sub(r"\1", text)
+    if "!" in text:
+        text = text.replace(" !", "!")
+    if "—" in text or "--" in text:
+        text = _DASH.sub(_dash, text)
+    if "-" in text:
+        text = _HYPHEN.sub(_hyphen, text)
+    return text
+
+
+def _dash(found: re.Match[str]) -> str:
+    """A minus between two operands, else nothing."""
+    start, end = found.span()
+    before = _OPERAND_BEFORE.search(found.string, max(0, start - 2), start)
+    behind = _OPERAND_BEHIND.match(found.string, end)
+    return " - " if before and behind else " "
+
+
+def _hyphen(found: re.Match[str]) -> str:
+    """Nothing where it joins two words, or stands before one that is no operand; else a minus."""
+    start = found.start()
+    before = _LAST_WORD.search(found.string, max(0, start - _LONGEST_NAME), start)
+    if before:
+        return found[0] if before[0] in _NAMES or found[1] in _NAMES else " "
+    is_operand = len(found[1]) < 3 or found[1] in DECIDING or found[1] in _NAMES
+    return found[0] if is_operand else " "
+
+
+class _Group(str):
+    """What stood between braces."""
+
+
+def _opened(text: str) -> str:
+    """Without LaTeX's groups and the commands that take some."""
+    frames, num_skipped = [list[str]()], 0
+    for piece in _PIECE.findall(text):
+        if piece == "{" and len(frames) <= _MAX_DEPTH:
+            frames.append([])
+        elif piece == "{":
+            num_skipped += 1
+        elif piece == "}" and num_skipped:
+            num_skipped -= 1
+        elif piece == "}":
+            if len(frames) > 1:
+                content = frames.pop()
+                frames[-1] += _grouped(content)
+        else:
+            frames[-1].append(piece)
+    return _CHOOSE.sub(r" binom \1 \2 ", _written(piece for frame in frames for piece in frame))
+
+
+def _grouped(pieces: list[str]) -> list[str]:
+    r"""A group; `{n \choose k}` and `{a \over b}` are commands with two of them."""
+    for infix, command in ((r"\choose", r"\binom"), (r"\over", r"\frac")):
+        if infix in pieces:
+            place = pieces.index(infix)
+            sides = (pieces[:place], pieces[place + 1 :])
+            return [command, *(_Group(_written(side)) for side in sides)]
+    return [_Group(_written(pieces))]
+
+
+def _written(pieces: Iterable[str]) -> str:
+    """Text, groups and commands in one line."""
+    rest, out = [*pieces][::-1], list[str]()
+    while rest:
+        piece = rest.pop()
+        if isinstance(piece, _Group):
+            out.append(_bracketed(piece))
+        elif not piece.startswith("\\"):
+            out.append(piece)
+        elif piece == r"\frac":
+            fraction = f" {_bracketed(_argument(rest))}/{_bracketed(_argument(rest))} "
+            is_power = bool(out) and out[-1].rstrip().endswith("^")
+            out.append(f"({fraction})" if is_power else fraction)
+        elif piece == r"\binom":
+            out.append(f" binom {_bracketed(_argument(rest))} {_bracketed(_argument(rest))} ")
+        elif piece == r"\pmod":
+            out.append(f" (mod {_argument(rest)}) ")
+        elif piece in _WRAPPERS:
+            out.append(f" {_group(rest)} ")
+        elif piece in _LAYOUT:
+            _group(rest)
+        elif piece in (r"\begin", r"\end"):
+            name = _group(rest)
+            is_display = name.rstrip("*") in _DISPLAYS
+            if piece == r"\begin" and name.rstrip("*") in _WITH_COLUMNS:
+                _group(rest)
+            out.append(" " if is_display else f" {piece} {name} ")
+        elif piece == r"\overline":
+            group = _group(rest)
+            is_segment = _TWO_LETTERS.fullmatch(group)
+            out.append(f" {group} " if is_segment else f" {piece} {_bracketed(group)} ")
+        else:
+            out.append(f" {piece} ")
+    return "".join(out)
+
+
+def _argument(rest: list[str]) -> str:
+    """Takes a command's next argument off what follows, in reverse: a group or one character."""
+    while rest:
+        piece = rest.pop()
+        if isinstance(piece, _Group) or piece.startswith("\\"):
+            return piece
+        if shown := piece.lstrip():
+            rest.append(shown[1:])
+            return shown[0]
+    return ""
+
+
+def _group(rest: list[str]) -> str:
+    """Takes the next group off what follows, in reverse; nothing where none comes next."""
+    if len(rest) > 1 and rest[-1].isspace() and isinstance(rest[-2], _Group):
+        rest.pop()
+    return rest.pop() if rest and isinstance(rest[-1], _Group) else ""
+
+
+def _bracketed(content: str) -> str:
+    if len(content) == 1 or content.isdigit():  # most are
+        return f" {content} "
+    holds = _BETWEEN.search(content) or _PRODUCT.search(content)
+    return f" ({content}) " if holds else f" {content} "

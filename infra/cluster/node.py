@@ -294,7 +294,7 @@ class Node:
         if self._process.poll() is None:
             return None
         code, outcome = self._process.returncode, outcome_of(self._job)
-        # A process that lost the killed one may end in the same moment, and its code is the one told.
+        # A process that lost the killed one may end in the same moment, and its code is told.
         has_lost_another = outcome is not None and outcome.status == "lost"
         is_killed = code == KILLED_CODE or has_lost_another
         if is_killed and num_killed_since(self._kills_before):

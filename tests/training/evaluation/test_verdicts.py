@@ -87,8 +87,9 @@ def test_twelve_is_not_twenty_one(kind, verifier):
         ("Answer: A\nWait.\nAnswer: B", "B"),
         ("Answer: A. But \\boxed{B}", "B"),  # what is boxed comes first
         ("Answer: A. But \\boxed{", None),  # a box that was cut off is no answer
-        ("The answer is B.\nThe final answer is:\n12", "B"),  # the last one says nothing
-        ("the final answer is:\n12", None),
+        ("The answer is B.\nThe final answer is:\n____", "B"),  # the last one says nothing
+        ("the final answer is:\n12", "12"),
+        ("the final answer is\n12", None),
         ("Answer: **\nAnswer: ____", None),
         ("Answer: C. It is so.\nThe answer isn't A", "C"),
         ("The answer is: **$\\infty$**", "$\\infty$"),

@@ -1,4 +1,4 @@
-"""Reading an answer as a number or as a list of numbers, and what a reference has to be."""
+"""Reading an answer as a number or as a list of numbers."""
 
 import re
 from dataclasses import dataclass
@@ -14,9 +14,7 @@ from training.answers.numbers import Number, parse_number
 from training.answers.questions import read_asked
 from training.answers.reading import parse
 from training.answers.units import Unit, noun_of, singular
-from training.answers.values import Expression, Words
-from training.evaluation.choices import LETTERS, nearest_letter, read_letter, read_letters
-from training.evaluation.items import Rule
+from training.answers.values import Expression
 
 _MAX_LIST_ITEMS = 1000
 _MAX_NAME_WORDS = 2  # `gold bars` may be what is counted, `times the radius` says another number
@@ -124,37 +122,3 @@ def read_list(answer: str) -> list[Quantity] | None:
     numbers = [read_quantity(part.strip()) for part in parts[: _MAX_LIST_ITEMS + 1]]
     known = [number for number in numbers if number is not None]
     return known if len(known) == len(parts) <= _MAX_LIST_ITEMS else None
-
-
-def reads(rule: Rule, answer: str) -> bool:
-    """Whether an answer is of the kind that its rule compares, right or not."""
-    if rule.kind == "letter":
-        return read_letter(answer, rule.choices) is not None
-    if rule.kind == "nearest":
-        return nearest_letter(answer, rule.choices) is not None
-    if rule.kind == "letters":
-        return read_letters(answer) is not None
-    if rule.kind in ("number", "integer"):
-        return read_number(answer) is not None
-    if rule.kind == "list":
-        return read_list(answer) is not None
-    return rule.kind == "text" or _is_value(answer) or not _is_value(rule.answer)
-
-
-def _is_value(answer: str) -> bool:
-    """Whether it is a number, a list, an expression or the like, and no words."""
-    return not isinstance(parse(split_name(normalize(answer))[1]), Words | None)
-
-
-def readable(rule: Rule) -> bool:
-    """Whether the reference is an answer that its rule could take."""
-    if rule.kind in ("letter", "nearest"):
-        known = LETTERS[: len(rule.choices)] if rule.choices else LETTERS
-        return len(rule.answer) == 1 and rule.answer in known
-    if rule.kind == "letters":
-        return read_letters(rule.answer) is not None
-    if rule.kind in ("number", "integer"):
-        return read_quantity(rule.answer) is not None
-    if rule.kind == "list":
-        return read_list(rule.answer) is not None
-    return rule.kind == "none" or normalize(rule.answer) != ""

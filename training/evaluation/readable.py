@@ -4,18 +4,27 @@ from training.answers.normal import normalize, split_name
 from training.answers.reading import parse
 from training.answers.values import Words
 from training.evaluation.choices import LETTERS, nearest_letter, read_letter, read_letters
-from training.evaluation.items import Rule
+from training.evaluation.items import Rule, RuleKind
 from training.evaluation.quantities import read_list, read_number, read_quantity
+
+CHOOSING: tuple[RuleKind, ...] = ("letter", "nearest", "letters")
+
+
+def chosen(rule: Rule, answer: str) -> str | None:
+    """Which choice an answer names by a rule of choices, or which set; None if none, or another
+    rule.
+    """
+    if rule.kind == "letter":
+        return read_letter(answer, rule.choices)
+    if rule.kind == "nearest":
+        return nearest_letter(answer, rule.choices)
+    return read_letters(answer) if rule.kind == "letters" else None
 
 
 def reads(rule: Rule, answer: str) -> bool:
     """Whether an answer is of the kind that its rule compares, right or not."""
-    if rule.kind == "letter":
-        return read_letter(answer, rule.choices) is not None
-    if rule.kind == "nearest":
-        return nearest_letter(answer, rule.choices) is not None
-    if rule.kind == "letters":
-        return read_letters(answer) is not None
+    if rule.kind in CHOOSING:
+        return chosen(rule, answer) is not None
     if rule.kind in ("number", "integer"):
         return read_number(answer) is not None
     if rule.kind == "list":

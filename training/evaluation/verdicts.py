@@ -17,25 +17,17 @@ from training.answers import Outcome, Verifier, extract_boxed
 from training.answers.boxed import extract_labelled
 from training.answers.normal import normalize
 from training.answers.reading import is_enumeration
-from training.evaluation.choices import (
-    LETTERS,
-    nearest_letter,
-    plain,
-    read_letter,
-    read_letters,
-    same_choice,
-)
+from training.evaluation.choices import LETTERS, plain, read_letters, same_choice
 from training.evaluation.items import Item, Rule, RuleKind
 from training.evaluation.phrases import answer_said
 from training.evaluation.quantities import read_list, read_quantity, value_in
-from training.evaluation.readable import reads
+from training.evaluation.readable import CHOOSING, chosen, reads
 
 ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
-CHOOSING: tuple[RuleKind, ...] = ("letter", "nearest", "letters")
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
-# Boxes of one choice each, which are a set: `\\boxed{B} and \\boxed{D}`.
+# Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`.
 _BOX = r"\\boxed\s*\{\s*(?:\\text\s*\{)?\s*\(?[A-Z]\)?\s*\}?\s*\}"
 _BOXES = re.compile(rf"{_BOX}(?:[\s$]*(?:,|;|&|,?\s*\band\b)[\s$]*{_BOX})+")
 
@@ -136,15 +128,15 @@ def verdict(rule: Rule, answer: str | None, question: str = "") -> Outcome:
 
 
 def _letter(rule: Rule, answer: str, _: str) -> bool:
-    return read_letter(answer, rule.choices) == rule.answer
+    return chosen(rule, answer) == rule.answer
 
 
 def _nearest(rule: Rule, answer: str, _: str) -> bool:
-    return same_choice(nearest_letter(answer, rule.choices), rule.answer, rule.choices)
+    return same_choice(chosen(rule, answer), rule.answer, rule.choices)
 
 
 def _letters(rule: Rule, answer: str, _: str) -> bool:
-    given = read_letters(answer)
+    given = chosen(rule, answer)
     return given is not None and given == read_letters(rule.answer)
 
 

@@ -11,13 +11,17 @@ from collections.abc import Collection
 from training.answers import MAX_ANSWER_CHARS
 
 # `The final answer is: `, `Answer: ` and the like, or a heading, `**Final Answer**`. Nothing is
-# tried twice (`*+`): a long run of spaces takes as long as it is.
+# tried twice (`*+`): a long run of spaces takes as long as it is. A letter comes first, not `\b`,
+# and case is ignored behind it: so `re` skips to such letters, ten times as fast.
 _PHRASE = re.compile(
-    r"(?:\banswers?\s*+(?:\*\*)?+\s*+(?:is\b|are\b|(?:would|should|must)\s++be\b|:|=)"
-    r"|\bcorrect\s++(?:option|choice)s?\s*+(?:is\b|are\b|:)"
-    r"|^[ \t#*]*+(?:the[ \t]++)?(?:(?:final|correct)[ \t]++)?answers?[ \t*]*+(?P<heading>$))"
-    r"[ \t:*]*+(?:(?:therefore|thus|hence|then|clearly|simply|indeed)\b[ \t:*,]*+)?+",
-    re.IGNORECASE | re.MULTILINE,
+    r"[AaCc](?:(?i:(?<=\ba)nswers?+(?:\s*+(?:\*\*)?+\s*+"
+    r"(?:is\b|are\b|(?:would|should|must)\s++be\b|:|=)|[ \t*]*+(?P<heading>$))"
+    r"|(?<=\bc)orrect\s++(?:option|choice)s?\s*+(?:is\b|are\b|:))"
+    r"[ \t:*]*+(?:(?:therefore|thus|hence|then|clearly|simply|indeed)\b[ \t:*,]*+)?+)",
+    re.MULTILINE,
+)
+_BEFORE_HEADING = re.compile(
+    r"(?:\A|\n)[ \t#*]*+(?:the[ \t]++)?(?:(?:final|correct)[ \t]++)?\Z", re.IGNORECASE
 )
 # What stands right before a phrase: one that supposes an answer gives none, and one that offers
 # another leaves open which it is.
@@ -143,7 +147,9 @@ def _place(response: str, phrase: re.Match[str]) -> slice | None:
     end = len(response) if end < 0 else end
     if _SAYS_SOMETHING.search(response, start, end):
         return slice(start, end)
-    if ":" not in phrase[0] and phrase["heading"] is None:
+    before = response[max(phrase.start() - _MOST_BEFORE, 0) : phrase.start()]
+    is_heading = phrase["heading"] is not None and _BEFORE_HEADING.search(before)
+    if ":" not in phrase[0] and not is_heading:
         return None
     below = _BELOW.match(response, end)
     if below is None:

@@ -122,7 +122,7 @@ class Asked:
         if not self.tells(actual):
             return False
         if self.unit is None and not self.nouns:
-            return self._leaves_open(actual) and self._is_of_kind(actual)
+            return self._leaves_open(actual) and self.is_of_kind(actual)
         if self.whole is not None and not actual.dimension.startswith("unit"):
             return (self.whole.dimension, self.whole.factor) == (actual.dimension, actual.factor)
         if actual.rate:
@@ -144,7 +144,7 @@ class Asked:
         told = actual.beside - _SAY_NOTHING
         return not self.is_known or (told <= self.said and not told & self.denied)
 
-    def _is_of_kind(self, actual: Unit) -> bool:
+    def is_of_kind(self, actual: Unit) -> bool:
         """Whether a unit measures what is asked for: an area is in no plain metres."""
         if self.kind is None and actual.rate is not None:
             below = actual.rate[1]

@@ -29,7 +29,7 @@ from training.answers.values import (
 RELATIVE_TOLERANCE = Fraction(1, 1000)
 _ROOTS = re.compile(r"\b(?:roots|zeros) of\b|\b(?:all|the) (?:roots|zeros)\b", re.IGNORECASE)
 _KIND = re.compile(r"\b(?:which|what|(?:kind|type|sort) of|is the) ([a-z]{3,})\b")
-_NUMBERS = {
+NUMBER_WORDS = {
     word: Number(Fraction(number))
     for number, word in enumerate(
         ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -255,9 +255,9 @@ def alike(actual: Named, expected: Named, *, may_be_choices: bool = True) -> tup
     mine, theirs = actual.value, expected.value
     assert mine is not None and theirs is not None
     if isinstance(mine, Words) and isinstance(theirs, Number):
-        mine = _NUMBERS.get(mine.text, mine)
+        mine = NUMBER_WORDS.get(mine.text, mine)
     elif isinstance(mine, Number) and isinstance(theirs, Words):
-        theirs = _NUMBERS.get(theirs.text, theirs)
+        theirs = NUMBER_WORDS.get(theirs.text, theirs)
     elif isinstance(mine, Items) and isinstance(theirs, Items):
         mine, theirs = _as_vectors(mine, theirs)
     elif isinstance(mine, Words | Expression) and isinstance(theirs, Items):

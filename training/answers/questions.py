@@ -60,6 +60,12 @@ _SAYS_MONEY = re.compile(
     r"|charg\w+|bill|budget|revenue|worth|fees?|tax\w*|discount\w*|loan|interest)\b",
     re.IGNORECASE,
 )
+# One of these stands wherever it matches.
+_STEMS = """
+    € £ ¥ ¢ how dollar cent euro usd pric cost pay paid spen money earn owe profit salary wage
+    income sell sold sale bought buy charg bill budget revenue worth fee tax discount loan interest
+"""
+_MONEY_STEMS = tuple(_STEMS.split())
 _IN_DOLLARS = re.compile(r"\(?\bin \\?\$(?=[)?.,]| (?!\d))|\(\\?\$\)")
 # A formula or an operation; and words of what a figure shows.
 _MATHEMATICS = re.compile(
@@ -103,9 +109,12 @@ def read_asked(question: str) -> Asked:
     said = end[:start] + _CONDITION.sub(" ", end[start:])
     said = said.rpartition("?")[0] or said
     words = frozenset(singular(word.lower()) for word in _WORD.findall(text))
-    units, counted = frozenset(_units(text)), frozenset(_counted(text))
-    kind = kind_of(end) or kind_of(text) or (COUNT if how_many and not (unit or nouns) else None)
-    says_money = bool(kind == MONEY or _SAYS_MONEY.search(text) or _IN_DOLLARS.search(question))
+    behind = [_words(text[one.end() : one.end() + _MOST_BEHIND]) for one in _NUMBER.finditer(text)]
+    units, counted = frozenset(_units(text, behind)), frozenset(_counted(behind))
+    kind = kind_of(end) or (kind_of(text) if text != end else None)
+    if kind is None and how_many and not (unit or nouns):
+        kind = COUNT
+    says_money = bool(kind == MONEY or _says_money(text) or _IN_DOLLARS.search(question))
     says_per_cent = _SAYS_PER_CENT.search(text) is not None
     names_any = bool(unit or nouns or how_many or units or says_money or says_per_cent)
     if kind in (None, FIGURE) and not names_any and _MATHEMATICS.search(question):
@@ -131,6 +140,11 @@ def read_asked(question: str) -> Asked:
         whole=unit if unit and unit.rate and not things else None,
         kind=kind,
     )
+
+
+def _says_money(text: str) -> bool:
+    lower = text.lower()
+    return any(stem in lower for stem in _MONEY_STEMS) and _SAYS_MONEY.search(text) is not None
 
 
 def _in_words(sign: re.Match[str]) -> str:
@@ -229,14 +243,19 @@ def _is_plural_or_sign(word: str) -> bool:
     return singular(word) != word or len(letters) == 2 or letters != word
 
 
-def _units(text: str) -> Iterator[Unit]:
-    """Measures that a text names behind numbers, or together, `in feet and inches`."""
+def _units(text: str, behind: Sequence[Sequence[str]]) -> Iterator[Unit]:
+    """Measures that a text names behind numbers, or together, `in feet and inches`.
+
+    Args:
+        text: The text.
+        behind: The words behind each of its numbers.
+    """
     for match in _BEHIND_A_NUMBER.finditer(text):
         unit = None if match[1].lower() == "in" else parse_unit(match[1], separated=True)
         if unit is not None and (unit.known or match[1] == "K") and _is_measure(unit):
             yield unit
-    for match in _NUMBER.finditer(text):
-        unit = _longest_unit(_words(text[match.end() : match.end() + _MOST_BEHIND]))
+    for words in behind:
+        unit = _longest_unit(words)
         if unit is not None and unit.rate is not None:
             yield unit
     for match in _TWO_UNITS.finditer(text):
@@ -248,11 +267,8 @@ def _units(text: str) -> Iterator[Unit]:
         yield _MOLES_PER_LITRE
 
 
-def _counted(text: str) -> Iterator[str]:
+def _counted(behind: Sequence[Sequence[str]]) -> Iterator[str]:
     """What stands behind the numbers of a text: each run of up to three words, in the singular."""
-    for match in _NUMBER.finditer(text):
-        words = [
-            singular(word.lower())
-            for word in _words(text[match.end() : match.end() + _MOST_BEHIND])[:_LONGEST_NAME]
-        ]
+    for listed in behind:
+        words = [singular(word.lower()) for word in listed[:_LONGEST_NAME]]
         yield from (" ".join(words[:length]) for length in range(1, len(words) + 1))

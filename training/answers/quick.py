@@ -15,7 +15,7 @@ from training.answers.equations import asked_expression, asked_variable, read, w
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_date, same_literal, same_ratio, same_time
-from training.answers.normal import names_differ, normalize, split_name
+from training.answers.normal import normalize, split_name
 from training.answers.options import (
     labelled,
     letter_meant,
@@ -29,13 +29,7 @@ from training.answers.outcome import Verdict
 from training.answers.pairs import is_other_kind_of_pair, names_points
 from training.answers.questions import read_asked
 from training.answers.reading import choices, is_enumeration, may_be_several
-from training.answers.subjects import (
-    are_equated,
-    is_other_derivative,
-    is_other_letter,
-    is_other_quantity,
-    is_other_sort,
-)
+from training.answers.subjects import is_other_name
 from training.answers.tree import Node, undone
 from training.answers.values import Items, Words
 
@@ -50,7 +44,6 @@ _BASE_WORDS = {word: str(base) for base, word in enumerate(_BASE_NAMES, start=2)
     "twelve": "12",
     "sixteen": "16",
 }
-_DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one letter or two
 _RATIOS = frozenset({"ratio", "proportion", "scale"})
 # Commands, words and signs that may be an operator to evaluate.
 _OPERATOR = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{2,}|[!|]|\^\s*\{?\s*T\b|'")
@@ -123,7 +116,7 @@ def _compared(given: str, wanted: str, comparison: Comparison) -> Verdict | None
         return _for_algebra(given, wanted)
     actual = read(given, like=expected)
     name = expected.name or variable
-    if actual.name and _is_other_name(actual.name, name, comparison):
+    if actual.name and is_other_name(actual.name, name, question, comparison.asked):
         return Verdict("wrong", f"a value of {actual.name}")
     if actual.value is None:
         if isinstance(expected.value, Words):
@@ -137,19 +130,6 @@ def _compared(given: str, wanted: str, comparison: Comparison) -> Verdict | None
         return Verdict("wrong", "one or the other") if is_hedge else Verdict("right")
     left = undone_in(mine) - undone_in(theirs)
     return Verdict("wrong", f"it leaves {min(left)} to be evaluated" if left else "")
-
-
-def _is_other_name(actual: str, expected: str | None, comparison: Comparison) -> bool:
-    """Whether an answer says that it is the value of something else than what is asked for."""
-    question = comparison.question
-    if expected and names_differ(actual, expected):
-        return not are_equated(actual, expected, question)
-    if is_other_quantity(actual, comparison.asked) or is_other_derivative(actual, question):
-        return True
-    is_open = expected is None or _DESCRIPTION.fullmatch(expected) is not None
-    return is_open and (
-        is_other_letter(actual, question) or is_other_sort(actual, question, comparison.asked)
-    )
 
 
 def _is_one_or_the_other(items: Items, given: str, wanted: str, question: str) -> bool:
@@ -171,7 +151,7 @@ def _written_out(given: str, wanted: str, comparison: Comparison) -> Verdict | N
     if same is None:
         return None
     expected = expected or asked_variable(comparison.question)
-    if name and _is_other_name(name, expected, comparison):
+    if name and is_other_name(name, expected, comparison.question, comparison.asked):
         return Verdict("wrong", f"a value of {name}")
     return (_refused(given, wanted, comparison.question) if same else None) or _verdict(same)
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from training.answers.asked import Asked
 from training.answers.kinds import FIGURE
-from training.answers.normal import kind_of_name
+from training.answers.normal import kind_of_name, names_differ
 from training.answers.units import singular
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
@@ -24,6 +24,7 @@ _MEASURES = frozenset(
         *("length", "distance", "speed", "age", "slope", "probability"),
     }
 )
+_DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one letter or two
 _SAYS_ANGLE = re.compile(r"(?<![a-z])angle|∠|degree|°|\\circ|\barc\b|\bmeasure\b", re.IGNORECASE)
 _SAYS_FUNCTION = re.compile(
     r"function|polynomial|equation|formula|expression|inverse|derivative|integral|parabola|curve",
@@ -96,6 +97,23 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+|[a-zA-Z]
 _PLAIN_LETTER = re.compile(
     r"(?<![A-Za-z\\'])(?![aAI]\b)[A-Za-z](?![A-Za-z'])|(?<=\d)[a-z](?![a-z])"
 )
+
+
+def is_other_name(actual: str, expected: str | None, question: str, asked: Asked) -> bool:
+    """Whether an answer says that it is the value of something else than what is asked for.
+
+    Args:
+        actual: The name that it gives; see `normal.split_name`.
+        expected: The reference's, or the one that the question asks for; None if neither has one.
+        question: As it was asked.
+        asked: What it asks for.
+    """
+    if expected and names_differ(actual, expected):
+        return not are_equated(actual, expected, question)
+    if is_other_quantity(actual, asked) or is_other_derivative(actual, question):
+        return True
+    is_open = expected is None or _DESCRIPTION.fullmatch(expected) is not None
+    return is_open and (is_other_letter(actual, question) or is_other_sort(actual, question, asked))
 
 
 def is_other_quantity(name: str, asked: Asked) -> bool:

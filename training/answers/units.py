@@ -133,8 +133,8 @@ _SPELLINGS = tuple(
     )
 )
 _CAPITALS = ("k", "n", "j", "w")
-_SPEED = re.compile(r"\b(?:mph|kph|kmh)\b")
-_SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h"}
+_SPEED = re.compile(r"\b(?:mph|kph|kmh|kmph)\b")
+_SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h"}
 _POWER = re.compile(r"\s*(?:\^\s*\{?([23])\}?|([²³]))$")
 _POWERS = {"2": 2, "3": 3, "²": 2, "³": 3}
 _PREFIXES = {"square ": 2, "sq ": 2, "sq. ": 2, "cubic ": 3}

@@ -8,6 +8,7 @@ from training.answers import Outcome, Verifier
 from training.evaluation.items import Item, Rule
 from training.evaluation.judge import Opinion, compared, judge_request
 from training.evaluation.prediction import Prediction
+from training.evaluation.readable import chosen
 from training.evaluation.scores import reads_right
 from training.evaluation.verdicts import extract, is_boxed
 from training.evaluation.verdicts import judge as judge_by_rules
@@ -109,6 +110,7 @@ def prediction(pair: Pair, row: Answered, opinion: Opinion | None) -> Prediction
     item, answer, problem = row.item, row.answer, row.item.problem
     policy, benchmark = pair
     decides = opinion is not None and opinion.finding == "found" and row.needs_judge
+    extracted = opinion.answer if opinion and decides else row.extracted
     return {
         "policy": policy,
         "benchmark": benchmark,
@@ -124,7 +126,8 @@ def prediction(pair: Pair, row: Answered, opinion: Opinion | None) -> Prediction
         "answer": problem["answer"],
         "rule": item.rule.kind,
         "response": answer["text"],
-        "extracted": opinion.answer if opinion and decides else row.extracted,
+        "extracted": extracted,
+        "chosen": None if extracted is None else chosen(item.rule, extracted),
         "outcome": opinion.outcome if opinion and decides else answer["outcome"],
         "judged_by": "judge" if decides else "rule",
         "judge_finding": opinion.finding if opinion else None,

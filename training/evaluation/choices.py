@@ -1,34 +1,55 @@
 """Which of several choices an answer names."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
-from training.answers.normal import normalize
-from training.answers.numbers import parse_number
+from training.answers.normal import normalize, split_name
+from training.answers.quick import judge
+from training.answers.reading import parse
+from training.answers.values import Items, Words
+from training.evaluation.quantities import read_quantity, value_in
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_OPTION = r"(?:(?i:option|choice)\s+)?"
 _ONE = re.compile(
     r"[(\[{]?\s*(?:(?:option|choice)\s+)?[(\[]?([A-Za-z])[)\]]?\s*[)\]}]?\s*[.:]?", re.I
 )
-_LABELLED = re.compile(r"[(\[]?([A-Z])(?:[)\]][.:]?|[.:])\s*(\S.*)", re.DOTALL)
+_LABELLED = re.compile(rf"{_OPTION}[(\[]?([A-Z])(?:[)\]][.:]?|[.:])\s*(\S.*)", re.DOTALL)
+# `B (21 cm)`, `B = 21 cm`, `B, 21 cm`, `B 21 cm`; and `21 cm (B)`. What the letter is in such a
+# form tells the text alone: `A = 12` may be an area.
+_BESIDE = re.compile(rf"{_OPTION}\(?([A-Z])\)?\s*([=,(–—-]|\s)\s*(\S.*)", re.DOTALL)
+_BEHIND = re.compile(rf"(\S.*?)\s*[(\[]{_OPTION}([A-Z])[)\]]", re.DOTALL)
 _SEVERAL = re.compile(
-    r"(?:(?:options?|choices?)\s*:?\s+)?"
+    r"(?:both\s+)?(?:(?:options?|choices?)\s*:?\s+)?"
     r"[A-Z](?:(?:\s*(?:,|;|&|\band\b)\s*|\s+)(?:and\s+)?[A-Z])*",
     re.I,
 )
 _TOGETHER = re.compile(r"[A-Z]{2,8}")
+# What a box, or a text in it, may begin with: `Answer: B`, `The correct option is B`.
+_ANNOUNCED = re.compile(
+    r"(?:(?:so|thus|hence|therefore)[\s,]+)?(?:the\s+|my\s+)?(?:(?:final|correct|right|best)\s+)*"
+    r"(?:answer|option|choice)s?\s*(?:(?:is|are)\b\s*:?|[:=])\s*(?=\S)",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|`+([^`']+)(?:`|'')|'([^']+)'")
 # What follows a label names another choice, or takes the first one back.
 _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|is (?:wrong|incorrect)))\b"
 )
+# And so it does where the texts are known, and it is none of them.
+_UNKNOWN = re.compile(r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d", re.IGNORECASE)
+_ALTERNATIVES = re.compile(r"\b(?:or|not|maybe|perhaps|possibly)\b|±", re.IGNORECASE)
 # Words that deny what stands beside them, and beginnings of a word that deny the word.
 _DENIAL = re.compile(r"\b(?:no|not|non|cannot|never|neither|nor|none|without)\b|n['’]t\b")
 _DENYING = ("un", "in", "im", "ir", "il", "non", "dis", "a")
 _HEDGED = re.compile(r"\b[A-Z]\b\W+(?:or|and|,|/)\W*\b[A-Z]\b")
 MAX_COMPARED_CHARACTERS = 1000
+_ROUNDING = Fraction(1, 10**30)  # roots and pi are known to 50 digits
 
 
 def lettered(question: str, choices: Sequence[str]) -> str:
@@ -50,19 +71,46 @@ def read_letter(answer: str, choices: Sequence[str]) -> str | None:
         choices: The texts of the choices, in the order of their letters; empty if not known.
 
     Returns:
-        The letter of `B`, `(b)`, `B. 12 cm` (unless the text is another choice's) or `12 cm`; None
-        for several letters, for a letter that is no choice, and for a text of no choice or of two.
+        The letter of `B`, `(b)`, `B. 12 cm` or `B (12 cm)` (unless the text or value is another
+        choice's), `12 cm` or `12.0`; None for several letters, for a letter that is no choice, and
+        for a text or value of no choice or of two.
     """
-    text = _plain(answer)
+    letters = _named(plain(answer), choices)
+    return letters[0] if letters is not None and len(letters) == 1 else None
+
+
+def _named(text: str, choices: Sequence[str]) -> list[str] | None:
+    """The letters that an answer gives by name, text or value: none if it contradicts itself.
+
+    Returns:
+        None if it names no letter, and has the text or value of no choice.
+    """
     if (found := _ONE.fullmatch(text)) and (letter := _if_choice(found[1].upper(), choices)):
-        return letter
+        return [letter]
+    if letters := _alike(text, choices, by=(_same_text,)):
+        return letters  # `E. coli`
     if labelled := _LABELLED.fullmatch(text):
-        named, rest = _if_choice(labelled[1], choices), _text_letters(labelled[2], choices)
+        named, rest = _if_choice(labelled[1], choices), _alike(labelled[2], choices)
+        if rest or named is None:
+            return [named] if named in rest else []
+        is_open = _FURTHER.search(labelled[2]) or (choices and _UNKNOWN.search(labelled[2]))
+        return [] if is_open else [named]
+    if beside := _BESIDE.fullmatch(text):
+        named, rest = beside[1], _alike(_without_brackets(beside[2], beside[3]), choices)
+        if named in rest or (rest and not beside[2].isspace()):
+            return [named] if named in rest else []
+    if behind := _BEHIND.fullmatch(text):
+        named, rest = behind[2], _alike(behind[1], choices)
         if rest:
-            return named if named in rest else None
-        return None if _FURTHER.search(labelled[2]) else named
-    letters = _text_letters(text, choices)
-    return letters[0] if len(letters) == 1 else None
+            return [named] if named in rest else []
+    return _alike(text, choices) or None
+
+
+def _without_brackets(opening: str, text: str) -> str:
+    """The text of `(text)`, of which the bracket that opens may be cut off."""
+    if opening == "(" and text.endswith(")"):
+        return text[:-1]
+    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
 
 
 def read_letters(answer: str) -> str | None:
@@ -70,7 +118,7 @@ def read_letters(answer: str) -> str | None:
 
     Alternatives (`B or D`) are no set. One choice is read as by `read_letter`.
     """
-    text = _plain(answer)
+    text = plain(answer)
     if _TOGETHER.fullmatch(text) and len(set(text)) == len(text):
         return ", ".join(sorted(text))
     without_brackets = re.sub(r"[()\[\]{}⟨⟩.]", " ", text).strip()
@@ -82,26 +130,27 @@ def read_letters(answer: str) -> str | None:
 def nearest_letter(answer: str, choices: Sequence[str]) -> str | None:
     """As `read_letter`, or the letter of the text with the smallest edit distance.
 
-    Of choices with the same text, which is the answer's, it is the first. A number is near to
-    nothing but itself; nor is an answer near that differs from the text in more than half of the
-    text's characters, that is as near to another one, or that denies it or is denied by it.
+    Of choices with the same text, which is the answer's, it is the first. A value is near to
+    nothing but itself; nor is a text near that has other digits, that differs in half of the
+    choice's characters or more, that is as near to another one, or that denies it or is denied by
+    it.
     """
-    if (letter := read_letter(answer, choices)) is not None:
-        return letter
-    if letters := _text_letters(_plain(answer), choices):
-        return letters[0]
-    text = _plain(answer)[:MAX_COMPARED_CHARACTERS].casefold()
-    if not text or parse_number(normalize(text)) or _HEDGED.search(_plain(answer)):
+    letters = _named(plain(answer), choices)
+    if letters is not None:
+        texts = {_key(choices[LETTERS.index(letter)]) for letter in letters if choices}
+        return letters[0] if len(letters) == 1 or len(texts) == 1 else None
+    text = plain(answer)[:MAX_COMPARED_CHARACTERS].casefold()
+    if not text or _is_value(text) or _HEDGED.search(plain(answer)):
         return None
-    texts = [_plain(choice)[:MAX_COMPARED_CHARACTERS].casefold() for choice in choices]
-    distances = [edit_distance(text, one) for one in texts]
+    texts_of = [plain(choice)[:MAX_COMPARED_CHARACTERS].casefold() for choice in choices]
+    distances = [edit_distance(text, one) for one in texts_of]
     if not distances:
         return None
     best = min(distances)
-    index = distances.index(best)
-    if distances.count(best) > 1 or 2 * best > len(texts[index]) or _denies(text, texts[index]):
+    near = texts_of[distances.index(best)]
+    if distances.count(best) > 1 or 2 * best >= len(near) or _denies(text, near):
         return None
-    return LETTERS[index]
+    return LETTERS[distances.index(best)] if _digits(text) == _digits(near) else None
 
 
 def same_choice(given: str | None, wanted: str, choices: Sequence[str]) -> bool:
@@ -142,20 +191,67 @@ def _if_choice(letter: str, choices: Sequence[str]) -> str | None:
     return letter if not choices or letter in LETTERS[: len(choices)] else None
 
 
-def _text_letters(text: str, choices: Sequence[str]) -> list[str]:
-    """The letters of the choices with this text; equal numbers are equal texts."""
-    wanted = _key(text)
-    return [
-        letter
-        for letter, choice in zip(LETTERS, choices, strict=False)
-        if wanted and _key(choice) == wanted
-    ]
+def _same_text(text: str, choice: str) -> bool:
+    return _key(text) == _key(choice) != ""
 
 
+def _same_value(text: str, choice: str) -> bool:
+    """Whether both are one number, in units of one kind if both have one."""
+    given, wanted = read_quantity(text), read_quantity(choice)
+    if given is None or wanted is None:
+        return False
+    value = value_in(given, wanted, "", "")
+    return value is not None and abs(value - wanted.value) <= _ROUNDING * abs(wanted.value)
+
+
+def _same_answer(text: str, choice: str) -> bool:
+    """Whether the verifier of training takes one value for the other, without algebra."""
+    if not _is_value(text) or (_ALTERNATIVES.search(text) and not _ALTERNATIVES.search(choice)):
+        return False
+    verdict = judge(text, choice)
+    return verdict is not None and verdict.outcome == "right"
+
+
+_WAYS = (_same_text, _same_value, _same_answer)
+
+
+def _alike(
+    text: str, choices: Sequence[str], by: Sequence[Callable[[str, str], bool]] = _WAYS
+) -> list[str]:
+    """The letters of the choices with this text; if there are none, of those with its value."""
+    for is_same in by:
+        letters = [
+            letter for letter, one in zip(LETTERS, choices, strict=False) if is_same(text, one)
+        ]
+        if letters:
+            return letters
+    return []
+
+
+def _is_value(text: str) -> bool:
+    """Whether it is a number, an expression, an equation or the like, and no words."""
+    value = parse(split_name(normalize(text))[1])
+    if isinstance(value, Items):
+        return not all(isinstance(item, Words) for item in value.items)
+    return not isinstance(value, Words | None)
+
+
+def _digits(text: str) -> list[str]:
+    return re.findall(r"\d", text)
+
+
+@lru_cache(maxsize=4096)  # choices come up with every answer
 def _key(text: str) -> str:
     return re.sub(r"\s+", "", normalize(text)).casefold()
 
 
-def _plain(text: str) -> str:
-    """Without LaTeX styles, dollar signs and a full stop."""
-    return normalize(text).strip()
+def plain(text: str) -> str:
+    """Without LaTeX styles, dollar signs, a full stop, quotation marks and `The answer is`."""
+    text = normalize(text).strip()
+    if quoted := _QUOTED.fullmatch(text):
+        text = quoted[quoted.lastindex or 0].strip()
+    if announced := _ANNOUNCED.match(text):
+        text = text[announced.end() :]
+        if quoted := _QUOTED.fullmatch(text):
+            text = quoted[quoted.lastindex or 0].strip()
+    return text

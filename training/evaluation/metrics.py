@@ -208,7 +208,8 @@ def groups_of(predictions: Sequence[Prediction]) -> list[Unit]:
 
 
 def _voted(rows: Sequence[Prediction]) -> float:
-    return majority_right([(row["extracted"], is_right(row)) for row in rows], rows[0]["rule"])
+    answers = [(row["chosen"] or row["extracted"], is_right(row)) for row in rows]
+    return majority_right(answers, rows[0]["rule"])
 
 
 def pass_and_majority(

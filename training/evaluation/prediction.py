@@ -45,6 +45,7 @@ class Prediction(Judged):
         answer: The reference answer.
         response: The whole response.
         extracted: The answer found in the response, or None.
+        chosen: The choice, or the set of choices, that it names; None if none, or without choices.
         judged_by: `judge` if the rules found no answer and the judge did; else `rule`.
         judge_finding: What the judge found in it, a `training.evaluation.judge.Finding`; None if it
             was not asked.
@@ -69,6 +70,7 @@ class Prediction(Judged):
     answer: str
     response: str
     extracted: str | None
+    chosen: str | None
     judged_by: Literal["rule", "judge"]
     judge_finding: str | None
     judge_reply: str | None
@@ -97,6 +99,7 @@ PREDICTION_FEATURES = Features(
         "rule": Value("string"),
         "response": Value("string"),
         "extracted": Value("string"),
+        "chosen": Value("string"),
         "outcome": Value("string"),
         "judged_by": Value("string"),
         "judge_finding": Value("string"),

@@ -1,4 +1,4 @@
-"""Reading an answer as a number or as a list of numbers, and what a reference has to be."""
+"""Reading an answer as a number or as a list of numbers."""
 
 import re
 from dataclasses import dataclass
@@ -7,17 +7,19 @@ from functools import lru_cache
 
 from training.answers import numeric
 from training.answers.asked import DEGREES, NO_THINGS, Asked
+from training.answers.comparison import NUMBER_WORDS
+from training.answers.equations import Named, asked_expression, asked_variable, read
 from training.answers.expressions import TooLargeError
-from training.answers.normal import normalize, split_name
+from training.answers.kinds import COUNT
+from training.answers.normal import normalize
 from training.answers.nouns import ANY_THING
 from training.answers.numbers import Number, parse_number
 from training.answers.questions import read_asked
-from training.answers.reading import parse
+from training.answers.subjects import is_other_name
 from training.answers.units import Unit, noun_of, singular
-from training.answers.values import Expression, Words
-from training.evaluation.choices import LETTERS, nearest_letter, read_letter, read_letters
-from training.evaluation.items import Rule
+from training.answers.values import Expression
 
+_NO_EQUATION = Named(None, "", None)  # an answer may be `3 + 4 = 7`, but no `y = 2x`
 _MAX_LIST_ITEMS = 1000
 _MAX_NAME_WORDS = 2  # `gold bars` may be what is counted, `times the radius` says another number
 _SCALES = ("temperature K", "molarity")  # `5k` and `5 M` may be thousands and millions
@@ -30,10 +32,12 @@ class Quantity:
     Attributes:
         value: As it is written; of roots and pi to 50 digits.
         unit: What it is in; None where nothing is written. Words that are no unit are one, too.
+        name: What it is said to be the value of, `x`; None where nothing is named.
     """
 
     value: Fraction
     unit: Unit | None = None
+    name: str | None = None
 
     @property
     def is_counted_or_measured(self) -> bool:
@@ -47,18 +51,23 @@ def read_quantity(answer: str) -> Quantity | None:
     r"""An answer that is one number; None for anything else.
 
     Args:
-        answer: Such as `1{,}250`, `x = \frac{1}{2}`, `2\pi` or `3.5 cm`.
+        answer: Such as `1{,}250`, `x = \frac{1}{2}`, `2\pi`, `3.5 cm`, `3 + 4 = 7` or `seven`.
     """
-    found = parse(split_name(normalize(answer))[1])
-    if isinstance(found, Number):
-        return Quantity(found.value, found.unit)
-    if not isinstance(found, Expression):
+    text = normalize(answer)
+    found = NUMBER_WORDS.get(text.casefold()) or read(text, _NO_EQUATION)
+    if isinstance(found, Named):
+        name, value = found.name, found.value
+    else:
+        name, value = None, found
+    if isinstance(value, Number):
+        return Quantity(value.value, value.unit, name)
+    if not isinstance(value, Expression):
         return None
     try:
-        value = numeric.value(found.tree)
+        number = numeric.value(value.tree)
     except TooLargeError:
         return None
-    return None if value is None else Quantity(value, found.unit)
+    return None if number is None else Quantity(number, value.unit, name)
 
 
 def read_number(answer: str) -> Fraction | None:
@@ -77,11 +86,16 @@ def value_in(given: Quantity, wanted: Quantity, unit: str, question: str) -> Fra
         question: What was asked. Where neither says a unit, it says which ones may follow.
 
     Returns:
-        None if what stands behind the answer's number is of another kind, or no unit.
+        None if what stands behind the answer's number is of another kind, or no unit; and if it is
+        said to be the value of something else than what is asked for.
     """
-    if given.unit is None:
+    if given.unit is None and given.name is None:
         return given.value
     asked = read_asked(question)
+    if given.name and _is_of_another(given.name, wanted.name, question, asked):
+        return None
+    if given.unit is None:
+        return given.value
     actual = asked.without_tail(given.unit)
     expected = wanted.unit or _unit(unit)
     if expected is not None:
@@ -93,14 +107,24 @@ def value_in(given: Quantity, wanted: Quantity, unit: str, question: str) -> Fra
         return given.value if _is_named(actual, asked) else None
     is_open = asked.unit is None and not asked.nouns
     is_plain = actual.known or actual.dimension not in _SCALES
-    return given.value if (is_open and is_plain) or asked.allows(actual) else None
+    is_of_kind = asked.kind is None or asked.is_of_kind(actual)
+    if not (is_open and is_plain and is_of_kind) and not asked.allows(actual):
+        return None
+    is_share = actual.dimension == "share" and abs(wanted.value) <= 1
+    return given.value / 100 if is_share and asked.unit is None else given.value
+
+
+def _is_of_another(name: str, expected: str | None, question: str, asked: Asked) -> bool:
+    """Whether a name is of something else than what the reference or the question names."""
+    expected = expected or asked_variable(question) or asked_expression(question)
+    return is_other_name(name, expected, question, asked)
 
 
 def _is_named(counted: Unit, asked: Asked) -> bool:
     """Whether a noun behind a number, known or not, is one that the question names."""
     noun = noun_of(counted)
     if noun is not None:
-        is_named = bool(asked.nouns) or noun in asked.said | ANY_THING
+        is_named = bool(asked.nouns) or noun in asked.said | ANY_THING or asked.kind == COUNT
         return is_named and asked.allows(counted)
     words = counted.dimension.split()
     if len(words) > _MAX_NAME_WORDS:
@@ -120,41 +144,7 @@ def _unit(name: str) -> Unit | None:
 def read_list(answer: str) -> list[Quantity] | None:
     """The numbers of a list, with or without brackets; None for anything else."""
     text = normalize(answer).strip("[]()⟨⟩ ")
-    parts = re.split(r"[,;]", text)
+    parts = re.split(r"[,;]\s*(?:and\b)?|\band\b", text)
     numbers = [read_quantity(part.strip()) for part in parts[: _MAX_LIST_ITEMS + 1]]
     known = [number for number in numbers if number is not None]
     return known if len(known) == len(parts) <= _MAX_LIST_ITEMS else None
-
-
-def reads(rule: Rule, answer: str) -> bool:
-    """Whether an answer is of the kind that its rule compares, right or not."""
-    if rule.kind == "letter":
-        return read_letter(answer, rule.choices) is not None
-    if rule.kind == "nearest":
-        return nearest_letter(answer, rule.choices) is not None
-    if rule.kind == "letters":
-        return read_letters(answer) is not None
-    if rule.kind in ("number", "integer"):
-        return read_number(answer) is not None
-    if rule.kind == "list":
-        return read_list(answer) is not None
-    return rule.kind == "text" or _is_value(answer) or not _is_value(rule.answer)
-
-
-def _is_value(answer: str) -> bool:
-    """Whether it is a number, a list, an expression or the like, and no words."""
-    return not isinstance(parse(split_name(normalize(answer))[1]), Words | None)
-
-
-def readable(rule: Rule) -> bool:
-    """Whether the reference is an answer that its rule could take."""
-    if rule.kind in ("letter", "nearest"):
-        known = LETTERS[: len(rule.choices)] if rule.choices else LETTERS
-        return len(rule.answer) == 1 and rule.answer in known
-    if rule.kind == "letters":
-        return read_letters(rule.answer) is not None
-    if rule.kind in ("number", "integer"):
-        return read_quantity(rule.answer) is not None
-    if rule.kind == "list":
-        return read_list(rule.answer) is not None
-    return rule.kind == "none" or normalize(rule.answer) != ""

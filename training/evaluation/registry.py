@@ -19,7 +19,7 @@ from training.evaluation.official import (
     mathvista,
     wemath,
 )
-from training.evaluation.quantities import readable
+from training.evaluation.readable import readable
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 
 BENCHMARKS: Mapping[str, Benchmark] = {

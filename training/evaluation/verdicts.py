@@ -17,27 +17,26 @@ from training.answers import Outcome, Verifier, extract_boxed
 from training.answers.boxed import extract_labelled
 from training.answers.normal import normalize
 from training.answers.reading import is_enumeration
-from training.evaluation.choices import (
-    LETTERS,
-    nearest_letter,
-    read_letter,
-    read_letters,
-    same_choice,
-)
+from training.evaluation.choices import LETTERS, plain, read_letters, same_choice
 from training.evaluation.items import Item, Rule, RuleKind
 from training.evaluation.phrases import answer_said
-from training.evaluation.quantities import read_list, read_quantity, reads, value_in
+from training.evaluation.quantities import read_list, read_quantity, value_in
+from training.evaluation.readable import CHOOSING, chosen, reads
 
 ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
-CHOOSING: tuple[RuleKind, ...] = ("letter", "nearest", "letters")
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
+# Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`.
+_BOX = r"\\boxed\s*\{\s*(?:\\text\s*\{)?\s*\(?[A-Z]\)?\s*\}?\s*\}"
+_BOXES = re.compile(rf"{_BOX}(?:[\s$]*(?:,|;|&|,?\s*\band\b)[\s$]*{_BOX})+")
 
 
 def extract(response: str, rule: Rule) -> str | None:
     """The answer in a response, or None if there is none; by algebra's rules with its name."""
     if is_boxed(response, rule.kind):
+        if rule.kind == "letters":
+            response = _BOXES.sub(_in_one_box, response)
         return extract_labelled(response) if rule.kind in ALGEBRA else extract_boxed(response)
     letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
     return answer_said(response, (*rule.choices, rule.answer), letters)
@@ -53,6 +52,11 @@ def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
     rules = sorted((item.problem["id"], item.rule.to_json()) for item in items)
     rounded = accept_rounded and any(item.rule.kind in ALGEBRA for item in items)
     return hashlib.sha256(json.dumps([rules, rounded]).encode()).hexdigest()
+
+
+def _in_one_box(boxes: re.Match[str]) -> str:
+    letters = re.findall(r"\b[A-Z]\b", boxes[0])
+    return f"\\boxed{{{', '.join(letters)}}}"
 
 
 def is_boxed(response: str, kind: RuleKind) -> bool:
@@ -124,15 +128,15 @@ def verdict(rule: Rule, answer: str | None, question: str = "") -> Outcome:
 
 
 def _letter(rule: Rule, answer: str, _: str) -> bool:
-    return read_letter(answer, rule.choices) == rule.answer
+    return chosen(rule, answer) == rule.answer
 
 
 def _nearest(rule: Rule, answer: str, _: str) -> bool:
-    return same_choice(nearest_letter(answer, rule.choices), rule.answer, rule.choices)
+    return same_choice(chosen(rule, answer), rule.answer, rule.choices)
 
 
 def _letters(rule: Rule, answer: str, _: str) -> bool:
-    given = read_letters(answer)
+    given = chosen(rule, answer)
     return given is not None and given == read_letters(rule.answer)
 
 
@@ -175,7 +179,7 @@ def _rounded(value: Fraction, decimals: int) -> Fraction:
 
 
 def _text(rule: Rule, answer: str, _: str) -> bool:
-    given, wanted = (" ".join(normalize(text).casefold().split()) for text in (answer, rule.answer))
+    given, wanted = (" ".join(plain(text).casefold().split()) for text in (answer, rule.answer))
     return given == wanted != ""
 
 

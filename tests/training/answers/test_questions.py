@@ -1,8 +1,14 @@
 """What else a question asks for: a quantity, a form; and boxes that are a part of a text."""
 
+import string
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from training.answers import extract_boxed
+from training.answers.kinds import _KINDS
+from training.answers.questions import _SAYS_MONEY, _says_money
 from training.answers.quick import judge
 
 
@@ -89,3 +95,21 @@ def test_thousands_commas_stand_beside_signs(answer, right):
 )
 def test_what_stands_around_a_box_counts(text, answer):
     assert extract_boxed(text) == answer
+
+
+SIGNS = st.sampled_from([*string.ascii_letters, *string.digits, *" .,?:;'-+=<>%$\\(){}^_/°∠≤€"])
+
+
+@pytest.mark.parametrize(("words", "pattern", "kind"), _KINDS)
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_kind_is_looked_for_wherever_one_of_its_words_stands(words, pattern, kind, data):
+    """So that looking for the words first, which saves time, changes nothing."""
+    sentence = data.draw(st.from_regex(pattern, alphabet=SIGNS))
+    assert any(word in sentence.casefold() for word in words), (kind, sentence)
+
+
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(st.from_regex(_SAYS_MONEY, alphabet=SIGNS))
+def test_money_is_looked_for_wherever_a_question_may_speak_of_it(sentence):
+    assert _says_money(sentence)

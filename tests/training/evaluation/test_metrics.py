@@ -292,6 +292,18 @@ def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
     assert majority_right(answers, rule) == 1.0
 
 
+def test_a_wrong_choice_is_one_vote_by_its_letter_or_its_text():
+    """`Point A` and `A` were two votes: the right one, with fewer, won a third of them."""
+    said = [("Point A", "A", "wrong"), ("A", "A", "wrong"), ("B", "B", "right")]
+    rows = [
+        prediction(0, outcome, sample=k, rule="letter", extracted=text, chosen=letter)
+        for k, (text, letter, outcome) in enumerate(said)
+    ]
+    measures = score_of(rows, "accuracy", generator()).measures
+    found = {one.metric: one.value for one in measures}
+    assert found["maj@3"] == 0.0 and found["pass@3"] == 1.0
+
+
 def test_a_vote_does_not_depend_on_the_order_of_the_samples():
     """A letter with the text of another choice is wrong, and no vote for the right one."""
     answers = [("A. 13 cm", False), ("A", True), ("A", True), ("B", False)]

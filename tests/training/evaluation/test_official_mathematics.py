@@ -199,7 +199,13 @@ def test_choices_by_the_rule_of_mathverse(verifier):
             "its text": (2, (text, index == key)),
             "letter and text": (2, (f"{letter}:{text}", index == key)),
             "in brackets": (1, (f"({letter})", index == key)),
+            "its value": (
+                2,
+                (text.replace("°", draws.choice(["", " degrees", ".0°"])), index == key),
+            ),
+            "of no choice": (1, (f"{draws.randint(200, 300)}°", False)),
             "with another's text": (1, (f"{letter}:{texts[(index + 1) % 4]}", False)),
+            "with another's value": (1, (f"{letter}. {texts[(index + 1) % 4][:-1]}.0", False)),
             "hedged": (1, (f"{letter} or {'ABCD'[(index + 1) % 4]}", False)),
             "null": (1, ("null", False)),
         }

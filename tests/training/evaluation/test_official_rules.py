@@ -137,6 +137,47 @@ def test_choices_by_the_rule_of_mathvista(verifier):
     assert judged(rules, answers, verifier) == expected and 50 < sum(expected) < 150
 
 
+def test_numeric_choices_by_the_rule_of_mathvista(verifier):
+    """The nearest text, whatever it is; ours takes the choice of that value, and no other."""
+    draws, cases = random.Random(14), []
+    for _ in range(CASES):
+        numbers = draws.sample(range(10, 180), 4)
+        unit = draws.choice(["", "°", " cm"])
+        choices = tuple(f"{number}{unit}" for number in numbers)
+        key = draws.randrange(4)
+        index = key if draws.random() < 0.6 else draws.randrange(4)
+        number, others = numbers[index], [one for one in numbers if one != numbers[index]]
+        forms = {
+            "a letter": (2, "ABCD"[index]),
+            "its text": (2, choices[index]),
+            "its number": (3, f"{number}"),
+            "in another writing": (
+                3,
+                draws.choice([f"{number}.0{unit}", f"\\frac{{{2 * number}}}{{2}}"]),
+            ),
+            "with a name": (2, f"x = {number}"),
+            "of no choice": (
+                3,
+                f"{draws.choice([n for n in range(10, 180) if n not in numbers])}{unit}",
+            ),
+            "a letter and another's value": (2, f"{'ABCD'[index]}. {others[0]}.0"),
+        }
+        form = drawn_form(draws, forms)
+        answer = forms[form][1]
+        distances = [plain_or_fast(answer, choice) for choice in choices]
+        official = index if answer in "ABCD" else distances.index(min(distances))
+        cases.append((form, Rule("nearest", "ABCD"[key], choices), answer, official == key))
+        own = form not in ("of no choice", "a letter and another's value") and index == key
+        assert judged([cases[-1][1]], [answer], verifier) == [own], cases[-1]
+    # The nearest text may be another one's, and a number of no choice has one, too.
+    assert differing(cases, verifier) == {
+        "in another writing": OURS,
+        "with a name": OURS | THEIRS,
+        "of no choice": THEIRS,
+        "a letter and another's value": THEIRS,
+    }
+
+
 def plain_or_fast(first, second):
     """Levenshtein's table, a cell at a time, apart from case."""
     first, second = first.lower(), second.lower()
@@ -294,8 +335,10 @@ def test_choices_by_the_rule_of_mathvision(verifier):
         forms = {
             "a letter": (3, given_letter),
             "its text": (3, text),
+            "its value": (2, draws.choice([text[:-3], f"{text[:-3]}.0 cm", f"x = {text}"])),
             "in brackets": (1, f"({given_letter})"),
             "letter and text": (1, f"{given_letter}. {text}"),
+            "with another's value": (1, f"{given_letter}. {choices[index - 1][:-3]}.0"),
             "hedged": (1, f"{given_letter} or {text}"),
             "of no choice": (1, "100 cm"),
         }
@@ -303,7 +346,7 @@ def test_choices_by_the_rule_of_mathvision(verifier):
         answer = forms[form][1]
         official = answer in ("ABCDE"[key], choices[key])
         cases.append((form, Rule("letter", "ABCDE"[key], choices), answer, official))
-    ours_alone = dict.fromkeys(("in brackets", "letter and text"), OURS)
+    ours_alone = dict.fromkeys(("its value", "in brackets", "letter and text"), OURS)
     assert differing(cases, verifier) == ours_alone
 
 

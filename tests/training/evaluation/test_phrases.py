@@ -97,6 +97,101 @@ def test_an_answer_that_is_taken_back_is_none(response, verifier):
     assert "right" not in found.values(), found
 
 
+# Models write whole paragraphs on one line: the last answer on it counts, as on several lines.
+LAST = (
+    ("My first answer is 5. After checking, the final answer is 7.", "7"),
+    ("The student claims the answer is 5. In fact the answer is 7.", "7"),
+    ("A naive guess for the answer is 5. The answer is 7.", "7"),
+    ("The problem asks whether the answer is 5. The answer is 7.", "7"),
+    ("Answer: 5. Correct answer: 7", "7"),
+    ("**Answer: 5**. **Final answer: 7**", "7"),
+    ("One might think the answer is 7. The correct answer is 5.", "5"),
+    ("The answer is not 7. The answer is 5.", "5"),
+    ("Answer: We add 2 and 3. The answer is 5.", "5"),
+    ("The answer is 5. The answer is 5.", "5"),
+    ("The answer would be 5.", "5"),
+    ("The answer is 5, not 7.", "5"),
+    ("**Final Answer**\n\n5", "5"),
+    ("## Answer\n\\[\n5\n\\]", "5"),
+    ("The answer is:\n\n$5$", "5"),
+    ("Answer: 7\nThe answer is:\n5", "5"),
+    # None of these gives an answer, or says which of two it is.
+    ("Suppose the answer is 5. Then 2x = 12, a contradiction, so it is 7.", None),
+    ("If the answer is 5, then 2x = 12, which is false. Hence x = 7.", None),
+    ("Let us check whether the final answer is 5. It is not.", None),
+    ("The answer is 5. This is false.", None),
+    ("Either the answer is 5 or the answer is 7.", None),
+    ("The answer is 5. Or maybe the answer is 7.", None),
+    ("The answer is 5.\nPerhaps the answer is 7.", None),
+    ("The answer is 5. Suppose the answer is 7. No, wait.", None),
+    ("The answer is 5. The answer is not 5.", None),
+    ("The answer is 5, not 7, or 6.", None),
+    ("**Final Answer**\n\nWe have 5 of them, and 7 are left", None),
+)
+
+
+@pytest.mark.parametrize(("response", "answer"), LAST)
+def test_the_last_announcement_counts_wherever_it_stands(response, answer, verifier):
+    for wanted in ("5", "7"):
+        for rule in (Rule("number", wanted), Rule("integer", wanted), Rule("math", wanted)):
+            (found,) = judge([rule], [response], ["How much?"], verifier)
+            assert (found == "right") == (wanted == answer), (rule, found)
+
+
+LENGTHS = Rule("letter", "B", ("12 cm", "21 cm", "1.2 cm"))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "At first sight the answer is A. After checking the units, the correct answer is B.",
+        "Answer: The side is 12 cm. So the answer is B.",
+        "The answer is B. The answer is B.",
+        "The answer is B (21 cm).",
+        "The answer is B. The triangle is not isosceles.",
+        "The answer is B. Looking at the picture, A is too small.",
+        "The answer is B. Option A is wrong.",
+        "The answer is B since A or C would be too small.",
+        "The answer is B, not A",
+        "The answer is B because it fits. So it is B.",
+        "The answer is **B**. 21 cm",
+        *(f"The answer is {quoted}." for quoted in ('"B"', "`B`", "'B'", "``B''", '"21 cm"')),
+        *(f"{head}\nB" for head in ("Answer:", "**Final Answer**\n", "The answer is:\n")),
+        "The answer would be B",
+        "Answer: A\n\n**Final answer**\n\nB. 21 cm",
+    ],
+)
+def test_a_choice_as_models_announce_it(response, verifier):
+    assert judge([LENGTHS], [response], ["How long?"], verifier) == ["right"]
+    nearest = Rule("nearest", "B", LENGTHS.choices)
+    assert judge([nearest], [response], ["How long?"], verifier) == ["right"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is B. C is also right.",
+        "The answer is B. Both B and C fit, and C is better.",
+        "The answer is B since B or C would fit.",
+        "The answer is B. A or C would be right.",
+        'The answer is "B" or "C".',
+        "The answer is B (12 cm).",
+        "The answer is B. The side is 12 cm, so it is A.",
+        "Suppose the answer is B. Then 12 = 13, a contradiction.",
+        "Let us check whether the answer is B. The length is 13, so no. A fits.",
+        "The answer is A. The answer is B. No, wait.",
+        "Either the answer is A or the answer is B.",
+        "The answer is:\n\nB. 21 cm\n\nC. 1.2 cm",
+        "The answer is:\nA. 12 cm\nB. 21 cm",
+        "**Answer**\n\nB or C",
+    ],
+)
+def test_a_choice_that_is_taken_back_or_left_open_is_not_right(response, verifier):
+    for rule in (LENGTHS, Rule("nearest", "B", LENGTHS.choices), Rule("letter", "B")):
+        if rule.choices or "cm)" not in response:  # else nobody knows whose text that is
+            assert judge([rule], [response], ["How long?"], verifier) != ["right"]
+
+
 def test_a_letter_is_another_answer_where_it_is_a_choice(verifier):
     # `nearest` has the choices A and B; of the others nobody knows how many there are.
     free = {"nearest", *(rule.kind for rule in RULES["5"])}
@@ -189,7 +284,8 @@ def test_a_long_reason_hides_no_answer():
 def test_a_response_takes_as_many_steps_as_it_has_characters():
     """Tried again from each of its spaces, the first one would take hours."""
     for text in ("answer" + " " * 10**6, "answer is" + "* " * 10**6, "answer " * 10**5):
-        assert _PHRASE.findall(text) == []
+        assert len(_PHRASE.findall(text)) <= 1
+        assert answer_said(text) is None
     runs = (" ", ". ", ", ", ".", "is ", "*", "or ", "might be ", "or the answer ")
     for text in (*(run * 10**6 for run in runs), "or" + " " * 10**6, "is" + " " * 10**6):
         for pattern in (_CHOSEN, _END, _TAKEN_BACK, _WITHDRAWN):

@@ -99,6 +99,64 @@ def test_the_unit_of_the_reference_counts(reference, right, wrong):
             assert verdict(Rule("number", reference), answer, "What is it?") == expected, answer
 
 
+@pytest.mark.parametrize("kind", ["number", "integer"])
+@pytest.mark.parametrize(
+    ("reference", "question", "right", "wrong"),
+    [
+        (
+            "12",
+            "What is the area of the shaded region?",
+            ["12", "12 cm^2", "12 square units"],
+            ["12 kg", "12 s", "12 degrees", "12 cm^3", "12 cm"],
+        ),
+        ("45", "What is the measure of angle ABC?", ["45", "45°"], ["45 cm", "45\\%", "45 kg"]),
+        ("-3", "Find $f(2)$.", ["-3", "f(2)=-3"], ["f(3)=-3"]),
+        (
+            "12",
+            "Find the value of y.",
+            ["12", "y=12", "y = 3+9 = 12", "3+9=12"],
+            ["x=12", "y = 3+8 = 12", "x + 12", "12 = 13", "y = 12 = 13", "3+9=12 or 13"],
+        ),
+        (
+            "5",
+            "How many apples?",
+            ["five", "Five", "$\\text{five}$"],
+            ["six", "five or six", "fifty"],
+        ),
+        ("1500", "What is the population?", ["1500 people", "1500"], ["1500 cm", "1500 years"]),
+        ("60", "What is the speed in km/h?", ["60 kmph", "60 km/h"], ["60 mph", "60 km"]),
+    ],
+)
+def test_units_and_names_are_those_of_what_is_asked_for(kind, reference, question, right, wrong):
+    """Any known unit, and any name, was taken where the question named no unit."""
+    for answers, expected in ((right, "right"), (wrong, "wrong")):
+        for answer in answers:
+            assert verdict(Rule(kind, reference), answer, question) == expected, answer
+
+
+@pytest.mark.parametrize(
+    ("reference", "question", "right", "wrong"),
+    [
+        ("0.75", "What share is it?", ["0.75", "75\\%", "3/4"], ["0.75\\%", "75", "7.5\\%"]),
+        ("0.75", "What is the probability?", ["75 percent"], ["0.75 percent"]),
+        ("45", "What percentage is it?", ["45", "45\\%"], ["4500\\%", "0.45"]),
+        ("0.5", "What percentage is it?", ["0.5", "0.5\\%"], ["50\\%"]),
+        ("5", "What is it?", ["5\\%"], ["500\\%", "0.05"]),
+    ],
+)
+def test_per_cent_is_a_share_of_what_is_at_most_one(reference, question, right, wrong):
+    for answers, expected in ((right, "right"), (wrong, "wrong")):
+        for answer in answers:
+            assert verdict(Rule("number", reference), answer, question) == expected, answer
+
+
+def test_a_list_may_end_with_and():
+    for answer, expected in (("0 and 8", "right"), ("0, and 8", "right"), ("0 or 8", "wrong")):
+        assert verdict(Rule("list", "[0, 8]"), answer) == expected
+    for answer, expected in (("1, 0 and 2", "right"), ("1, 2 and 0", "wrong"), ("1 and", "wrong")):
+        assert verdict(Rule("list", "[1, 0, 2]"), answer) == expected
+
+
 def test_a_list_is_compared_with_its_units():
     rule = Rule("list", "[1 cm, 2 cm]")
     for answer, expected in (("1 cm, 20 mm", "right"), ("1, 2", "right"), ("1 mm, 2 mm", "wrong")):

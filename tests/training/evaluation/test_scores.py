@@ -26,6 +26,7 @@ def prediction(number=0, outcome="right", **changes):
         "answer": "1",
         "response": "\\boxed{1}",
         "extracted": "1",
+        "chosen": None,
         "outcome": outcome,
         "judged_by": "rule",
         "judge_finding": None,

@@ -52,7 +52,11 @@ def test_a_prediction_keeps_what_was_asked_and_what_the_answer_was_read_as(tmp_p
     came |= {"text": "\\boxed{B}", "outcome": "right", "truncated": False, "failure": ""}
     row = prediction(("rl", "school"), Answered(item, request, came), None)
     assert (row["prompt"], row["question"]) == ("Which?\nA. 3 cm\nB. 4 cm", "Which?")
-    assert row["extracted"] == "B"
+    assert (row["extracted"], row["chosen"]) == ("B", "B")
+    said = prediction(
+        ("rl", "school"), Answered(item, request, came | {"text": "Answer: 3.0"}), None
+    )
+    assert (said["extracted"], said["chosen"]) == ("3.0", "A")
 
 
 @pytest.mark.parametrize(

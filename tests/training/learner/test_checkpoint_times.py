@@ -106,7 +106,7 @@ def test_without_minutes_the_plan_says_how_far_apart(tiny_policy, tmp_path, monk
     num_bytes = 12 * sum(sizes) + 4 * len(sizes)
     # So slow a disk that a save takes 3.375 s: the root of 2 * 3.375 * 86,400 is 763.7 s.
     monkeypatch.setattr(rhythm, "SAVED_A_SECOND", num_bytes / 3.375)
-    assert steps_saved(learner, tmp_path / "planned", 6.4, 9) == [2, 4, 6, 8]
+    assert steps_saved(learner, tmp_path / "planned", 6.4, 9) == [2, 4, 6, 8, 9]
     assert steps_saved(learner, tmp_path / "planned later", 6.3, 9) == [3, 6, 9]
 
 

@@ -90,6 +90,10 @@ _WITHDRAWN = re.compile(
     r"|correction\b|oops\b|on second thoughts?\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+# And so a later line names another choice.
+_IS_THE_ANSWER = re.compile(
+    r"\b([A-Z])\)? is the (?:(?:correct|right|final) )?(?:answer|option|choice)\b"
+)
 _TRAILING = f"{string.whitespace}\u00a0*.,;:(–—"
 
 
@@ -117,6 +121,8 @@ def answer_said(
     own = _OWN.match(answer)
     others = {letter for letter in letters if own is None or letter != own[1]}
     if any((found[1] or found[2]) in others for found in _CHOSEN.finditer(reason)):
+        return None
+    if any(found[1] in others for found in _IS_THE_ANSWER.finditer(later)):
         return None
     if _TAKEN_BACK.search(_without_pairs(reason, own[1] if own else "")):
         return None

@@ -158,6 +158,7 @@ LENGTHS = Rule("letter", "B", ("12 cm", "21 cm", "1.2 cm"))
         *(f"The answer is {quoted}." for quoted in ('"B"', "`B`", "'B'", "``B''", '"21 cm"')),
         *(f"{head}\nB" for head in ("Answer:", "**Final Answer**\n", "The answer is:\n")),
         "The answer would be B",
+        "The answer is B.\nSo B is the correct answer.",
         "Answer: A\n\n**Final answer**\n\nB. 21 cm",
     ],
 )
@@ -181,6 +182,7 @@ def test_a_choice_as_models_announce_it(response, verifier):
         "Let us check whether the answer is B. The length is 13, so no. A fits.",
         "The answer is A. The answer is B. No, wait.",
         "Either the answer is A or the answer is B.",
+        "The answer is B.\nTherefore C is the correct answer.",
         "The answer is:\n\nB. 21 cm\n\nC. 1.2 cm",
         "The answer is:\nA. 12 cm\nB. 21 cm",
         "**Answer**\n\nB or C",

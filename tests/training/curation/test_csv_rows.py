@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from training.curation import csv_rows as module
@@ -82,6 +82,95 @@ def test_a_quote_inside_a_field_neither_opens_nor_closes_one(num_rows, inch, rea
     kept, broken = read(HEAD + '"open,1\n' + "q,7\n" * num_rows + line + "z,9\n")
     assert kept == [("q", "7")] * num_rows + [inch, ("z", "9")]
     assert broken == [("line that is no CSV", "2", '"open,1\n')]
+
+
+WIDE_HEAD = "id,question,answer\n"
+# As files have them: all but the inch mark inside a field are what `csv.writer` writes.
+KINDS = (
+    "What is {} + 1?",
+    'A board 6" wide and {} long',
+    '"If x = {}, find x + 1, please"',
+    '"A ""nice"" number, {}, is it?"',
+    '"""Go, {},"" he said"',
+    '"Line one {}\nline two, what?"',
+    '"Tom, Ann ""and"" {} more\n\nwent, or so\nhow ""far""?"',
+)
+KIND = st.sampled_from(KINDS)
+FEW = st.lists(KIND, max_size=6)
+
+
+def records(kinds, first=0):
+    return [f"{n},{kind.format(n)},{n + 1}\n" for n, kind in enumerate(kinds, first)]
+
+
+def by_csv(text):
+    return [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True)]
+
+
+@given(FEW, KIND.filter(lambda kind: '"' in kind[:1]), FEW, st.data())
+def test_one_quote_that_is_missing_costs_no_sound_row(read, before, damaged, behind, data):
+    """Nor makes one, but of a line that is a row by itself, which nothing can tell."""
+    before, behind = records(before), records([*behind, *KINDS[:1] * 4], 50)
+    (record,) = records([damaged], 40)
+    place = data.draw(st.sampled_from([n for n, sign in enumerate(record) if sign == '"']))
+    record = record[:place] + record[place + 1 :]
+    assume(all(line.count(",") != 2 for line in record.splitlines()))
+    kept, broken = read(WIDE_HEAD + "".join([*before, record, *behind]))
+    assert kept == by_csv("".join([*before, *behind]))
+    assert "".join(text for *_, text in broken) == record
+
+
+@given(FEW, st.sampled_from([WIDE_HEAD, "question,answer\n"]))
+def test_sound_files_are_read_as_pythons_csv_reads_them(read, kinds, head):
+    text = "".join(records(kinds))
+    if head != WIDE_HEAD:
+        text = "".join(record.partition(",")[2] for record in records(kinds))
+    assert read(head + text) == (by_csv(text), [])
+
+
+PLAIN, QUOTED = records(KINDS[:1] * 50, 2), records(KINDS[2:3] * 50, 2)
+
+
+@pytest.mark.parametrize("rows", [PLAIN, QUOTED], ids=["plain", "quoted"])
+def test_an_open_quote_before_a_comma_takes_no_row_along(rows, read):
+    """A field is quoted because of its comma, so its line has more fields than a row."""
+    kept, broken = read(WIDE_HEAD + '1,"If x = 1, find x + 1,2\n' + "".join(rows))
+    assert kept == by_csv("".join(rows))
+    assert broken == [("line that is no CSV", "2", '1,"If x = 1, find x + 1,2\n')]
+
+
+@pytest.mark.parametrize(
+    ("open_", "meets", "is_row"),
+    [
+        ('1,"find x + 1,2\n', '99,A board is 5",3\n', True),
+        ('1,"If x = 1, find x + 1,2\n', '99,A board is 5",3\n', True),
+        ('1,find x,"2\n', '99,A board,5"\n', True),
+        ('1,find x,"2\n', '99,A board is 5",3\n', True),  # four fields in all
+        ('1,"find x + 1,2\n', '99,A board is 5",3,4\n', False),
+    ],
+)
+def test_an_open_quote_that_meets_a_later_one_makes_no_row_of_those_between(
+    open_, meets, is_row, read
+):
+    """Python's csv reads one record of 52 lines, without a fault."""
+    text = open_ + "".join(PLAIN) + meets
+    assert len(by_csv(text)) == 1
+    kept, broken = read(WIDE_HEAD + text)
+    assert kept == by_csv("".join(PLAIN) + meets * is_row)
+    assert broken[0] == ("line that is no CSV", "2", open_)
+
+
+def test_a_text_with_a_few_lines_that_look_like_rows_is_a_row(read):
+    text = "Tom has 3 apples, Jerry 4.\nAnn has 5, too.\nBen has 6, as well.\nHow many?"
+    assert read(f'{HEAD}"{text}",18\nz,9\n') == ([(text, "18"), ("z", "9")], [])
+
+
+def test_lines_that_each_end_a_field_and_open_one(read):
+    """All of them are one record of Python's csv; to read it again for each would take minutes."""
+    kept, broken = read(HEAD + 'x","y\n' * 30_000 + "z,9\n")
+    assert kept == [("z", "9")]
+    assert {(reason, text) for reason, _, text in broken} == {("line that is no CSV", 'x","y\n')}
+    assert len(broken) == 30_000
 
 
 def test_two_quotes_that_nothing_closes(read):

@@ -1,7 +1,8 @@
-"""Prints how far the newest stage came here, and what is stored of stages that are not finished."""
+"""Prints how far the newest training came here, and what is stored of those not finished."""
 
 import json
 import re
+from pathlib import Path
 
 from infra.settings import Settings, load_settings
 
@@ -9,12 +10,18 @@ from infra.settings import Settings, load_settings
 def progress(settings: Settings) -> dict[str, int]:
     """The last step that is done, and the last one in the store; 0 if there is none."""
     found = settings.home.glob("work/*/*/output/metrics.jsonl")
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    lines = newest.read_text().splitlines() if newest is not None else []
-    done = [json.loads(line).get("step", 0) for line in lines]
+    trained = (_trained(path) for path in sorted(found, key=lambda path: path.stat().st_mtime))
+    done = next(filter(None, reversed(list(trained))), [])
     entries = " ".join(settings.store().backend.sizes("keys"))
     stored = [int(step) for step in re.findall(r"/step-(\d+)", entries)]
     return {"done": max(done, default=0), "stored": max(stored, default=0)}
+
+
+def _trained(metrics: Path) -> list[int]:
+    """The steps of a training; a curation's and an evaluation's are no steps of the store."""
+    whole, _, _ = metrics.read_text().rpartition("\n")  # it is being written
+    lines = map(json.loads, whole.splitlines())
+    return [line["step"] for line in lines if "loss" in line]
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def test_while_a_worker_saves_down_says_that_it_waits_and_up_refuses(tmp_path, m
             stopping.join()
     assert capsys.readouterr().out == "Stopped: worker.\n"
     with (
-        pytest.raises(ServiceError, match="Port .* is taken"),
+        pytest.raises(ServiceError, match="is taken by another program"),
         socket.create_server(("127.0.0.1", settings.port)),
     ):
         services.up(settings)

@@ -41,10 +41,11 @@ class Worker(worker.ProjectWorker):
 
     async def start(self, **_):
         async with anyio.create_task_group() as runs:
-            runs.start_soon(self._submit_run_and_capture_errors, FlowRun(flow_id=uuid4()))
+            await runs.start(self._submit_run_and_capture_errors, FlowRun(flow_id=uuid4()))
             await anyio.sleep_forever()
 
-    async def run(self, **_):
+    async def run(self, task_status, **_):
+        task_status.started(1)
         process = await run_process([sys.executable, *sys.argv[2:]])
         return ProcessWorkerResult(status_code=process.returncode, identifier="")
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from contracts.artifact import Artifact
 from contracts.errors import StagePreempted
-from infra.stopping import is_told, stopped_by
+from infra.stopping import hear_no_more, is_told, stopped_by
 from tasks.ablation import label, prepare_ablation, record_arm, report_ablation
 from tasks.gates import check_curation
 from tasks.grids import ArmRun
@@ -113,7 +113,7 @@ def run_arms(
     """How each arm ended; one after the other in this thread, or several at once in others.
 
     What ends this thread, such as a cancellation, reaches no other one. So they are told, and end
-    their stages; what has not begun never does.
+    their stages; what has not begun never does. A second signal must not cut their saves short.
     """
     if concurrency == 1:
         return [(one, run(one)) for one in runs]
@@ -123,6 +123,7 @@ def run_arms(
         try:
             return [(one, future.result()) for one, future in zip(runs, waiting, strict=True)]
         except BaseException:
+            hear_no_more()
             told.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

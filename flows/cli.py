@@ -381,7 +381,11 @@ def env(
 @app.command()
 def down() -> None:
     """Stops what `up` started."""
-    stopped = services.down(load_settings())
+    settings = load_settings()
+    if services.is_running(settings, "worker"):
+        minutes = services.WORKER_GRACE_SECONDS / 60
+        print(f"The worker's runs save and store first: {minutes:.0f} minutes at most.", flush=True)
+    stopped = services.down(settings)
     print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,11 +73,13 @@ def up(settings: Settings) -> None:
     """Starts what is not running yet, and deploys.
 
     Raises:
-        ServiceError: The port is taken, or a service does not come up.
+        ServiceError: The port is taken, a service is stopping, or does not come up.
     """
     make_private(settings.home)
     make_private(temporary_folder(settings))
+    _refuse_stopping(settings)  # before the lock: `down` holds it as long as runs save
     with _lock(settings):
+        _refuse_stopping(settings)  # again: a `down` that was interrupted meanwhile
         _refuse_other_settings(settings)
         if not is_running(settings, "server"):
             _refuse_taken_port(settings)
@@ -175,12 +177,13 @@ def _start(settings: Settings, name: str, command: list[str]) -> None:
         )
     started = psutil.Process(supervisor.pid).create_time()
     values = {"pid": supervisor.pid, "started": started, "store": settings.store_uri}
-    _state_path(settings, name).write_text(json.dumps(values | {"port": settings.port}))
+    _write_state(settings, name, values | {"port": settings.port})
 
 
 def _stop(settings: Settings, name: str) -> bool:
     process = _process(settings, name)
     if process is not None:
+        _write_state(settings, name, (_state(settings, name) or {}) | {"is_stopping": True})
         process.terminate()
         process.wait(timeout=2 * GRACES[name] + 30)
     _state_path(settings, name).unlink(missing_ok=True)
@@ -201,11 +204,18 @@ def _process(settings: Settings, name: str) -> psutil.Process | None:
 
 
 def _state(settings: Settings, name: str) -> dict[str, object] | None:
-    path = _state_path(settings, name)
-    if not path.is_file():
+    try:
+        values: dict[str, object] = json.loads(_state_path(settings, name).read_text())
+    except FileNotFoundError:
         return None
-    values: dict[str, object] = json.loads(path.read_text())
     return values
+
+
+def _write_state(settings: Settings, name: str, values: Mapping[str, object]) -> None:
+    path = _state_path(settings, name)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values))
+    partial.replace(path)  # it is read without the lock, too
 
 
 def _state_path(settings: Settings, name: str) -> Path:
@@ -220,6 +230,19 @@ def _lock(settings: Settings) -> Iterator[None]:
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _refuse_stopping(settings: Settings) -> None:
+    """It lives, and takes no runs any more: to start another beside it would cost what it saves."""
+    for name in ("worker", "server"):
+        state = _state(settings, name)
+        if state is not None and "is_stopping" in state and is_running(settings, name):
+            raise ServiceError(
+                f"The {name} was told to stop, and has not ended yet.",
+                where=f"process {state['pid']}; its log: {log_path(settings, name)}",
+                rule="a worker ends when its runs have saved and stored; nothing starts before",
+                fix="make down, which waits for that; then start again",
+            )
 
 
 def _refuse_other_settings(settings: Settings) -> None:

@@ -18,8 +18,9 @@ import sys
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 import psutil
 from anyio.abc import TaskStatus
@@ -29,6 +30,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Crashed
+from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from contracts.errors import ServiceError
@@ -97,13 +99,23 @@ class ProjectWorker(ProcessWorker):
         Raises:
             ServiceError: It is not, or has parameters that the flow does not know.
         """
+        allowed = await self._deployment(flow_run)
+        configuration.env[FLOW_VARIABLE] = entrypoint_of(allowed, flow_run, self.flows)
+        return await super().run(flow_run, configuration, task_status)
+
+    async def _submit_run_and_capture_errors(
+        self, flow_run: FlowRun, task_status: TaskStatus[int | Exception] | None = None
+    ) -> BaseWorkerResult | Exception:
+        # To its end: after the process it says to the server how that ended, if nobody else has.
         self._num_runs += 1
         try:
-            allowed = await self._deployment(flow_run)
-            configuration.env[FLOW_VARIABLE] = entrypoint_of(allowed, flow_run, self.flows)
-            return await super().run(flow_run, configuration, task_status)
+            return await super()._submit_run_and_capture_errors(flow_run, task_status)
         finally:
             self._num_runs -= 1
+
+    def is_worker_still_polling(self, query_interval_seconds: float) -> bool:
+        """What its probe says; told to stop it asks for no runs, and is not killed for that."""
+        return self._is_told or super().is_worker_still_polling(query_interval_seconds)
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Takes what is due; nothing more once it has been told to stop."""
@@ -194,6 +206,7 @@ def end_orphaned_runs(client: SyncPrefectClient, name: str) -> None:
     A run whose worker was killed would stay `Running`, and keep the next one waiting, until its
     heartbeats are missed; and these are not if the server lost sight of them in the same trouble.
     """
+    seen: dict[UUID, float] = {}
     alive = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     of_pool = filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[POOL]))
     in_state = filters.FlowRunFilter(
@@ -203,7 +216,8 @@ def end_orphaned_runs(client: SyncPrefectClient, name: str) -> None:
     while not is_known:
         is_known = True
         for run in client.read_flow_runs(flow_run_filter=in_state, work_pool_filter=of_pool):
-            is_left = is_left_behind(run, name, datetime.now(UTC))
+            waited = time.monotonic() - seen.setdefault(run.id, time.monotonic())
+            is_left = is_left_behind(run, name, timedelta(seconds=waited))
             if is_left:
                 crashed: State[Any] = Crashed(message="The worker ended before the run did.")
                 client.set_flow_run_state(run.id, crashed, force=True)
@@ -213,21 +227,20 @@ def end_orphaned_runs(client: SyncPrefectClient, name: str) -> None:
             time.sleep(1)
 
 
-def is_left_behind(run: FlowRun, name: str, now: datetime) -> bool | None:
+def is_left_behind(run: FlowRun, name: str, waited: timedelta) -> bool | None:
     """Whether a run that has not ended is what a worker of this name left behind.
 
     Args:
         run: It may have no label yet: a worker that takes a run makes it pending first.
         name: Of the worker, which runs nothing at the moment.
-        now: With a time zone.
+        waited: How long this one has seen it, by its own clock; that of the state may differ.
 
     Returns:
         None as long as nobody knows: another worker of the pool may be about to label it.
     """
     if WORKER_LABEL in run.labels:
         return bool(run.labels[WORKER_LABEL] == name)
-    assert run.state is not None  # it was asked for by state
-    return True if now - run.state.timestamp > LABELLED_WITHIN else None
+    return True if waited > LABELLED_WITHIN else None
 
 
 def serve(worker: ProjectWorker, *, with_healthcheck: bool = False) -> None:

@@ -15,7 +15,7 @@ import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from contracts.provenance import Provenance
 from infra.cluster.records import read_uploaded
 from infra.manifest import Manifest
 from infra.names import chunks_key, step_key
+from infra.stopping import hear_no_more
 from infra.store import Store
 
 POLL_SECONDS = 0.5
@@ -153,7 +154,8 @@ def best_step(scores: Mapping[int, float]) -> int | None:
 class Uploads(ABC):
     """Uploads what a running stage saves, in the background; a context manager.
 
-    Leaving it waits for the upload in progress and makes the last one.
+    Leaving it waits for the upload in progress and makes the last one, also if a signal comes
+    meanwhile: what is being uploaded is removed right after.
 
     Args:
         poll_seconds: How often it looks.
@@ -170,8 +172,16 @@ class Uploads(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._executor.shutdown()
+        try:
+            self._stopping.set()
+            # Not by joining its thread: Python 3.11 takes that for ended once a signal cuts a join.
+            wait([self._running])
+        except BaseException:  # a signal
+            hear_no_more()
+            wait([self._running])
+            raise
+        finally:
+            self._executor.shutdown()
         self._running.result()  # an error nobody expected
 
     @property

@@ -3,6 +3,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from threading import Thread
 
 import httpx
 import psutil
@@ -10,6 +12,7 @@ import pytest
 from prefect.states import Cancelled, Running
 
 from contracts.errors import ServiceError
+from flows import cli
 from infra import services
 from infra.access import api_client
 from infra.settings import DEPLOYMENT, POOL, Settings
@@ -53,6 +56,61 @@ def test_down_spares_a_process_that_only_has_the_number_of_ours(tmp_path):
         stranger.wait()
 
 
+# A worker whose run saves until a file is there, or half a minute has passed.
+SAVING = """
+import pathlib, signal, sys, time
+
+def save(*_):
+    (folder / "told").touch()
+    end = time.monotonic() + 30
+    while not (folder / "saved").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    sys.exit(0)
+
+folder = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, save)
+(folder / "ready").touch()
+time.sleep(600)
+"""
+
+
+def test_while_a_worker_saves_down_says_that_it_waits_and_up_refuses(tmp_path, monkeypatch, capsys):
+    def wait_for(name: str) -> None:
+        while not (tmp_path / name).exists():
+            assert worker.poll() is None
+            time.sleep(0.02)
+
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path))
+    (tmp_path / "services").mkdir()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        subprocess.Popen([sys.executable, "-c", SAVING, str(tmp_path)]) as worker,
+    ):
+        settings = Settings(tmp_path, str(tmp_path / "store"), other.getsockname()[1])
+        wait_for("ready")
+        started = psutil.Process(worker.pid).create_time()
+        values = {"pid": worker.pid, "started": started, "store": settings.store_uri}
+        (tmp_path / "services" / "worker.json").write_text(
+            json.dumps(values | {"port": settings.port})
+        )
+        stopping = Thread(target=cli.down)
+        stopping.start()
+        try:
+            wait_for("told")
+            assert capsys.readouterr().out.endswith("first: 45 minutes at most.\n")
+            with pytest.raises(ServiceError, match="The worker was told to stop"):
+                services.up(settings)
+        finally:
+            (tmp_path / "saved").touch()
+            stopping.join()
+    assert capsys.readouterr().out == "Stopped: worker.\n"
+    with (
+        pytest.raises(ServiceError, match="is taken by another program"),
+        socket.create_server(("127.0.0.1", settings.port)),
+    ):
+        services.up(settings)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_up_and_down_twice_in_a_row(stopped):
@@ -66,7 +124,7 @@ def test_up_and_down_twice_in_a_row(stopped):
         return [one for pid in pids(settings).values() for one in family(pid)]
 
     def down(processes: list[psutil.Process]) -> None:
-        assert stopped.cli("down").stdout == "Stopped: worker, server.\n"
+        assert stopped.cli("down").stdout.endswith(" at most.\nStopped: worker, server.\n")
         _, alive = psutil.wait_procs(processes, timeout=300)
         assert alive == []
         with pytest.raises(httpx.TransportError):

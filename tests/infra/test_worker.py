@@ -1,36 +1,63 @@
 """A worker that is told to stop, without a server: Prefect's own way of starting a process."""
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Pending, Running
 
-from infra.worker import WORKER_LABEL, is_left_behind
+from infra import worker
+from infra.worker import WORKER_LABEL, ProjectWorker, is_left_behind
 
-# Its run is a process that takes a second to save; the loops that ask the server are left out.
+# Its run is a process that takes a second to save; the loops that ask the server are left out, and
+# telling it how the run's process has ended takes a second.
 WORKER = """
-import sys
+import os, sys
+os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "0"
+from pathlib import Path
+from uuid import uuid4
 import anyio
+from prefect.client.schemas.objects import FlowRun
 from prefect.utilities.processutils import run_process
+from prefect.workers.process import ProcessWorkerResult
 from infra import worker
 
+class Job(worker.ProjectJob):
+    @classmethod
+    async def resolve_for_flow_run(cls, *_, **__):
+        return cls()
+
 class Worker(worker.ProjectWorker):
+    job_configuration = Job
+    client = work_pool = None
+    _emit_flow_run_submitted_event = _release_limit_slot = lambda *_: None
+
     async def start(self, **_):
         async with anyio.create_task_group() as runs:
-            runs.start_soon(self.do)
+            await runs.start(self._submit_run_and_capture_errors, FlowRun(flow_id=uuid4()))
             await anyio.sleep_forever()
 
-    async def do(self):
-        self._num_runs += 1
-        await run_process([sys.executable, *sys.argv[2:]])
-        self._num_runs -= 1
+    async def run(self, task_status, **_):
+        task_status.started(1)
+        process = await run_process([sys.executable, *sys.argv[2:]])
+        return ProcessWorkerResult(status_code=process.returncode, identifier="")
+
+    async def _give_worker_labels_to_flow_run(self, *_):
+        pass
+
+    async def _propose_submitting_state(self, *_):
+        pass
+
+    async def _propose_crashed_state(self, *_):
+        await anyio.sleep(1)
+        Path(sys.argv[-1], "crashed").touch()
 
 worker.ONE_NOTICE_SECONDS = float(sys.argv[1])
 worker.serve(Worker(work_pool_name="local"))
@@ -55,26 +82,31 @@ ONCE, TWICE = (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM)
 @pytest.mark.parametrize(
     ("one_notice_seconds", "signals", "left"),
     [
-        (0.0, ONCE, {"up", "told", "saved"}),
-        (60.0, TWICE, {"up", "told", "saved"}),  # by the machine and by the supervisor
+        (0.0, ONCE, {"up", "told", "saved", "crashed"}),
+        (60.0, TWICE, {"up", "told", "saved", "crashed"}),  # by the machine and by the supervisor
         (0.0, TWICE, {"up", "told"}),
     ],
 )
-def test_a_worker_that_is_told_to_stop_waits_for_what_its_run_saves(
+def test_a_worker_that_is_told_to_stop_waits_until_its_run_has_saved_and_the_server_knows(
     one_notice_seconds: float, signals: tuple[signal.Signals, ...], left: set[str], tmp_path: Path
 ) -> None:
     run = ["-c", RUN, str(tmp_path)]
-    with subprocess.Popen([sys.executable, "-c", WORKER, str(one_notice_seconds), *run]) as worker:
+    with subprocess.Popen([sys.executable, "-c", WORKER, str(one_notice_seconds), *run]) as process:
         for number, sign in zip(signals, ("up", "told"), strict=False):
             while not (tmp_path / sign).exists():
-                assert worker.poll() is None
+                assert process.poll() is None
                 time.sleep(0.02)
-            worker.send_signal(number)
-        assert worker.wait(timeout=300) == 0
+            process.send_signal(number)
+        assert process.wait(timeout=300) == 0
     assert {path.name for path in tmp_path.iterdir()} == left
 
 
-NOW = datetime(2026, 11, 30, tzinfo=UTC)
+def test_a_worker_that_waits_for_its_runs_is_well_although_it_asks_for_no_more() -> None:
+    told = ProjectWorker(work_pool_name="local")
+    told._last_polled_time = datetime.now(UTC) - timedelta(minutes=10)
+    assert not told.is_worker_still_polling(query_interval_seconds=2)
+    asyncio.run(told.end_runs())
+    assert told.is_worker_still_polling(query_interval_seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +123,30 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 def test_a_run_is_left_behind_by_the_worker_that_took_it(
     state: type, seconds: int, label: str | None, expected: bool | None
 ) -> None:
-    since = NOW - timedelta(seconds=seconds)
-    run = FlowRun(flow_id=uuid4(), state=state(timestamp=since))
+    run = FlowRun(flow_id=uuid4(), state=state())
     if label is not None:
         run.labels[WORKER_LABEL] = label
-    assert is_left_behind(run, "mine", NOW) is expected
+    assert is_left_behind(run, "mine", timedelta(seconds=seconds)) is expected
+
+
+class Server:
+    """One run, taken an hour from now by the server's clock; asked too often it gives up."""
+
+    def __init__(self) -> None:
+        state = Pending(timestamp=datetime.now(UTC) + timedelta(hours=1))
+        self.run, self.num_asked = FlowRun(flow_id=uuid4(), state=state), 0
+
+    def read_flow_runs(self, **_: object) -> list[FlowRun]:
+        self.num_asked += 1
+        assert self.num_asked < 4
+        return [] if self.run.state.is_crashed() else [self.run]
+
+    def set_flow_run_state(self, _: UUID, state: State, force: bool) -> None:
+        self.run.state = state
+
+
+def test_how_long_a_run_has_no_label_is_measured_by_the_workers_own_clock(monkeypatch) -> None:
+    monkeypatch.setattr(worker, "LABELLED_WITHIN", timedelta())
+    server = Server()
+    worker.end_orphaned_runs(server, "mine")
+    assert server.run.state.is_crashed()

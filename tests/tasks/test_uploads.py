@@ -3,9 +3,12 @@
 import json
 import math
 import os
+import signal
 import time
 import uuid
+from concurrent.futures import wait
 from pathlib import Path
+from threading import main_thread
 
 import pytest
 
@@ -367,3 +370,31 @@ def test_what_the_next_run_goes_on_from_is_said(store, tmp_path):
     save(tmp_path, 4, 0.5)
     first.upload()
     assert first.saved == "step 4 is in the store; the next run goes on after it."
+
+
+def test_a_signal_while_the_last_step_is_uploaded_does_not_cut_it(store, saved):
+    class Told(BaseException):
+        """What Prefect's handler raises in the main thread."""
+
+    def tell(*_: object) -> None:
+        raise Told
+
+    def say(_: str) -> None:  # the files are on their way: the worker's notice, then the machine's
+        signal.pthread_kill(main_thread().ident, signal.SIGTERM)
+        while signal.getsignal(signal.SIGTERM) is tell:
+            time.sleep(0.02)
+        signal.pthread_kill(main_thread().ident, signal.SIGTERM)
+        time.sleep(0.2)
+
+    save(saved, 10)
+    save(saved, 20)
+    running = uploads(store, saved, [], say=say)
+    before = signal.signal(signal.SIGTERM, tell)
+    try:
+        with pytest.raises(Told), running:
+            pass
+        assert store.steps(KEY) == [10, 20]
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        wait([running._running])
+        signal.signal(signal.SIGTERM, before)

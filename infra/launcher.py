@@ -29,7 +29,6 @@ from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
 from infra.killed import Ranks, killed_for_memory
-from infra.oom import num_killed_since, num_oom_kills
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
 from infra.supervisor import GRACE_SECONDS
@@ -144,6 +143,7 @@ def launch(
         on_line=on_line,
         on_metrics=on_metrics,
         grace_seconds=resources.grace_seconds,
+        ranks=Ranks(job),
     )
 
 
@@ -185,6 +185,7 @@ def run_watched(
     on_line: Callable[[str], None],
     on_metrics: Callable[[Metrics], None],
     grace_seconds: float,
+    ranks: Ranks | None = None,
 ) -> None:
     """Runs what makes a job, and hands on its log and its metrics; see `launch`.
 
@@ -195,16 +196,17 @@ def run_watched(
         on_line: Called with every complete line.
         on_metrics: Called with every object that is appended to `metrics.jsonl`.
         grace_seconds: Between telling it to stop and killing it.
+        ranks: The stage's processes; None where they are on other machines, which tell of them.
     """
     log_path = job.output.parent / "log.txt"
     log = LineTail(log_path, on_line)
     metrics = LineTail(job.output / "metrics.jsonl", lambda line: on_metrics(json.loads(line)))
-    ranks, kills_before = Ranks(job), num_oom_kills()
 
     def poll() -> None:
         log.read()
         metrics.read()
-        ranks.look()
+        if ranks is not None:
+            ranks.look()
 
     code = supervise(
         command,
@@ -214,7 +216,7 @@ def run_watched(
         grace_seconds=grace_seconds,
     )
     if not is_finished(code, outcome_of(job)):
-        raise _failure(job, code, log_path, ranks, num_killed_since(kills_before))
+        raise _failure(job, code, log_path, ranks)
 
 
 def supervise(
@@ -351,15 +353,14 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.wait(timeout=2 * grace_seconds + 15)
 
 
-def _failure(job: Job, code: int, log: Path, ranks: Ranks, num_killed: int | None) -> StageError:
+def _failure(job: Job, code: int, log: Path, ranks: Ranks | None) -> StageError:
     """What the stage itself says went wrong, else how it ended and the end of its log.
 
     Args:
         job: What it was asked.
         code: Its exit code.
         log: Where its output went.
-        ranks: What was seen of its processes.
-        num_killed: By the kernel, for memory, meanwhile; None if nobody counts.
+        ranks: What was seen of its processes; None where they were on other machines.
     """
     outcome = outcome_of(job)
     if outcome is not None and outcome.status == "refused":
@@ -367,7 +368,8 @@ def _failure(job: Job, code: int, log: Path, ranks: Ranks, num_killed: int | Non
     ended_by = signal_of(code)
     # A process that lost the killed one may end in the same moment, and its code is the one told.
     has_lost_another = outcome is not None and outcome.status == "lost"
-    if num_killed and (ended_by is signal.SIGKILL or has_lost_another):
+    may_be_killed = ended_by is signal.SIGKILL or has_lost_another
+    if ranks is not None and may_be_killed and ranks.were_oom_killed:
         return StageError(f"stage {job.stage}: {killed_for_memory(job, ranks)}\n  log:   {log}")
     # It saved its state and left; or torchrun was told to stop, and passed it on.
     is_killed = ended_by not in (None, signal.SIGTERM, signal.SIGINT)
@@ -376,8 +378,9 @@ def _failure(job: Job, code: int, log: Path, ranks: Ranks, num_killed: int | Non
     if (is_preempted and not is_killed) or ended_by is signal.SIGTERM:
         return StagePreempted(f"stage {job.stage} was told to stop by SIGTERM; its log: {log}")
     how = f"with exit code {code}" if ended_by is None else f"by signal {ended_by.name}"
-    if ended_by is signal.SIGKILL:
-        maybe = ", maybe for memory: nobody counts the kernel's kills here" * (num_killed is None)
+    if ended_by is signal.SIGKILL and ranks is not None:
+        nobody_counts = ranks.were_oom_killed is None
+        maybe = ", maybe for memory: nobody counts the kernel's kills here" * nobody_counts
         how = f"{how}{maybe} ({ranks.told or 'before a phase had begun'})"
     tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
     message = "\n".join([f"stage {job.stage} ended {how}; the end of {log}:", *tail])

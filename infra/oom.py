@@ -29,12 +29,6 @@ def num_oom_kills(root: Path = ROOT) -> int | None:
     return None
 
 
-def num_killed_since(before: int | None, root: Path = ROOT) -> int | None:
-    """Processes killed for memory since `num_oom_kills` was `before`; None where nobody counts."""
-    now = num_oom_kills(root)
-    return None if now is None or before is None else now - before
-
-
 def memory_limit(root: Path = ROOT) -> int | None:
     """Bytes that this process's control group and those above it leave it; None for no bound.
 

@@ -41,7 +41,6 @@ from infra.launcher import (
     start_supervised,
     write_job,
 )
-from infra.oom import num_killed_since, num_oom_kills
 from infra.settings import Settings
 
 PIECE_BYTES = 8 * 2**20
@@ -68,9 +67,10 @@ class Node:
         self._work: Path
         self._remains = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
-        self._kills_before: int | None = None
         self._uploader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shares")
         self._upload: tuple[int, Future[Upload]] | None = None
+        self._explainer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="end")
+        self._explained: Future[End] | None = None
         self._heard_seconds = time.monotonic()
         self._cluster = os.getppid()
         self._closed = Event()
@@ -160,7 +160,7 @@ class Node:
                 *("--address", address, "--meet", str(self._work / MEET)),
             )
         interface = interface_of(address) if nodes > 1 else LOOPBACK_INTERFACE
-        self._ranks, self._kills_before = Ranks(self._job), num_oom_kills()
+        self._ranks = Ranks(self._job)
         with (self._work / "log.txt").open("wb") as log:
             self._process = start_supervised(
                 stage_command(write_job(self._job), task.num_processes, task.grace_seconds, seat),
@@ -250,6 +250,7 @@ class Node:
         self._closed.set()
         self._end_processes()
         self._uploader.shutdown()
+        self._explainer.shutdown()
         self._remains.close()
 
     def _end_processes(self) -> None:
@@ -288,16 +289,23 @@ class Node:
         return _piece(self._job.output / "metrics.jsonl", offset) if self._number == 0 else b""
 
     def _end(self) -> End | None:
+        """The end, once it is explained: of a kill with the plan, which takes seconds to make."""
         if self._process is None:
             return None
-        self._ranks.look()
-        if self._process.poll() is None:
-            return None
-        code, outcome = self._process.returncode, outcome_of(self._job)
+        if self._explained is None:
+            code = self._process.poll()
+            self._ranks.look()
+            if code is None:
+                return None
+            self._explained = self._explainer.submit(self._explain, code)
+        return self._explained.result() if self._explained.done() else None
+
+    def _explain(self, code: int) -> End:
+        outcome = outcome_of(self._job)
         # A process that lost the killed one may end in the same moment, and its code is told.
         has_lost_another = outcome is not None and outcome.status == "lost"
         is_killed = code == KILLED_CODE or has_lost_another
-        if is_killed and num_killed_since(self._kills_before):
+        if is_killed and self._ranks.were_oom_killed:
             message = f"OutOfMemoryError: {killed_for_memory(self._job, self._ranks)}"
             outcome = Outcome(status="refused", message=message)
         code = 0 if is_finished(code, outcome) else code

@@ -1,6 +1,7 @@
 """What is told of processes that the kernel has killed: phase, bytes, plan and settings."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +37,13 @@ from pathlib import Path
 open(sys.argv[1], "w").write(str(os.getpid()))
 from contracts.errors import StageError
 from contracts.job import Job
+from infra.killed import Ranks
 from infra.launcher import run_watched
 job = Job.model_validate_json(Path(sys.argv[2]).read_text())
 try:
     run_watched(job, [sys.executable, sys.argv[3], sys.argv[2]], dict(os.environ),
-                on_line=print, on_metrics=print, grace_seconds=1.0)
+                on_line=print, on_metrics=print, grace_seconds=1.0,
+                ranks=Ranks(job))
 except StageError as error:
     print(type(error).__name__, error)
 """
@@ -73,12 +76,16 @@ def test_a_process_leaves_the_phase_that_it_is_in(tmp_path, monkeypatch):
     seen.append(read())
     between = "between its phases"
     assert seen == [between, "update", "saving", "update", between]
+    shutil.rmtree(job.outcome.parent)
+    with pytest.raises(KeyError, match="its own"), phase("saving"):
+        raise KeyError("its own")  # and not that the phase cannot be left
 
 
 def test_what_was_seen_of_a_process_outlives_it(tmp_path):
     """The kernel's own figure, of a process that holds 2^28 bytes and is then killed."""
     job = new(tmp_path)
     ranks = Ranks(job)
+    phase_file(job, 2).mkdir()  # what cannot be read is left out
     ranks.look()
     assert ranks.told == ""
     program = "kept = b'x' * 2**28; print('there', flush=True); input()"
@@ -101,6 +108,39 @@ def test_what_was_seen_of_a_process_outlives_it(tmp_path):
     assert first == "rank 0 in phase 'loading' with 0.00 GiB of the host at most"
     assert second.startswith("rank 1 in phase 'saving' with 0.2") and "GiB of the host" in second
     assert ranks.fixes == [fix, "other"]  # the fullest one's first
+
+
+@pytest.mark.parametrize(
+    ("killed", "gone", "ended", "expected"),
+    [
+        (100, 90_000, 90_000, False),  # somebody else's, a day before
+        (990, 1_000, 1_000, True),
+        (1_000, 1_000, 4_000, True),  # the others have saved meanwhile
+        (1_000, 1_100, 4_000, False),
+        (1_000, None, 1_010, True),  # before a phase had begun
+        (None, 1_000, 1_000, False),
+    ],
+)
+def test_a_kill_is_a_stages_if_one_of_its_processes_went_soon_after(
+    killed, gone, ended, expected, tmp_path
+):
+    job, root, now = new(tmp_path), tmp_path / "root", [0.0]
+    status = root / "proc/7/status"
+    status.parent.mkdir(parents=True)
+    status.write_text("VmHWM: 1024 kB")
+    assert Ranks(job, root).were_oom_killed is None  # nobody counts
+    (root / "proc/vmstat").write_text("oom_kill 3\n")
+    ranks = Ranks(job, root, lambda: now[0])
+    if gone is not None:
+        record = PhaseRecord(rank=0, pid=7, phase="update", fix="fix")
+        phase_file(job, 0).write_text(record.model_dump_json())
+    for now[0] in sorted({0, *filter(None, (killed, gone)), ended}):
+        if now[0] == killed:
+            (root / "proc/vmstat").write_text("oom_kill 4\n")
+        if now[0] == gone:
+            status.unlink()
+        ranks.look()
+    assert ranks.were_oom_killed is expected
 
 
 @pytest.mark.slow

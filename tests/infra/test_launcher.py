@@ -295,13 +295,19 @@ def test_only_what_the_machine_did_is_a_loss(code, status, num_oom_kills, expect
     log.write_text("the end")
     if status:
         asked.outcome.write_text(Outcome(status=status, message="m").model_dump_json())
-    ranks = Ranks(asked)
+    vmstat = tmp_path / "proc/vmstat"
+    vmstat.parent.mkdir()
+    if num_oom_kills is not None:
+        vmstat.write_text("oom_kill 0\n")
+    ranks = Ranks(asked, tmp_path)
+    if num_oom_kills is not None:
+        vmstat.write_text(f"oom_kill {num_oom_kills}\n")
     fix = HOST_SETTINGS["update"]
     record = PhaseRecord(rank=0, pid=os.getpid(), phase="update", fix=fix)
     phase_file(asked, 0).write_text(record.model_dump_json())
     ranks.look()
     write_job(asked)
-    failure = _failure(asked, code, log, ranks, num_oom_kills)
+    failure = _failure(asked, code, log, ranks)
     assert type(failure) is expected
     told = ("rank 0 in phase 'update' with ", "GiB of the host at most")
     assert all(part in str(failure) for part in told) == (code == 137 or num_oom_kills == 1)
@@ -311,11 +317,25 @@ def test_only_what_the_machine_did_is_a_loss(code, status, num_oom_kills, expect
         assert "planned: none was made: there is no CUDA GPU here" in str(failure)
 
 
+def test_of_processes_on_other_machines_nothing_is_concluded(tmp_path):
+    """A driver that has lost a node ends so; the nodes' phases and kills are not this machine's."""
+    asked = job("cold_start", tmp_path / "work")
+    with pytest.raises(StageLost, match="stage cold_start ended by signal SIGKILL; the end of "):
+        run_watched(
+            asked,
+            [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"],
+            stage_environment(1),
+            on_line=lambda line: None,
+            on_metrics=lambda metrics: None,
+            grace_seconds=60.0,
+        )
+
+
 def test_every_exit_code_is_told_with_the_end_of_the_log(tmp_path):
     asked, log = job("cold_start", tmp_path / "work"), tmp_path / "log.txt"
     log.write_text("the end")
     for code in set(range(1, 256)) - {128 + signal.SIGTERM}:
-        told = str(_failure(asked, code, log, Ranks(asked), 0))
+        told = str(_failure(asked, code, log, Ranks(asked)))
         assert told.endswith("\nthe end")
         is_signal = code - 128 in set(signal.Signals)
         assert (f"with exit code {code};" in told) != is_signal == ("by signal SIG" in told)

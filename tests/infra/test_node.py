@@ -11,12 +11,14 @@ import psutil
 import pytest
 
 from contracts.job import Outcome
+from infra import killed
 from infra.alive import is_held
 from infra.cluster import node as node_module
 from infra.cluster.node import Node
 from infra.cluster.reach import reached_from_here
 from infra.cluster.records import End, NodesTask, Placement
 from infra.cluster.sources import module_digests, sources_digest
+from infra.killed import Ranks
 from infra.launcher import new_job
 
 # What would be the stage sleeps; the driver is heard until it says so.
@@ -116,6 +118,42 @@ pathlib.Path(sys.argv[1]).with_name("outcome.json").write_text('{"status": "done
         time.sleep(0.05)
     node.close()
     assert end == End(code=0, outcome=Outcome(status="done"))
+
+
+def test_a_node_answers_while_it_makes_the_plan_beside_a_kill_and_makes_one(
+    home, tmp_path, monkeypatch
+):
+    asked_for, goes_on = tmp_path / "asked", tmp_path / "goes-on"
+    (tmp_path / "slow_plan.py").write_text(f"""
+import pathlib, time
+with open({str(asked_for)!r}, "a") as file:
+    print("once", file=file)
+while not pathlib.Path({str(goes_on)!r}).exists():
+    time.sleep(0.05)
+print("its figures")
+""")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr(killed, "PLAN_MODULE", "slow_plan")
+    vmstat = tmp_path / "proc/vmstat"
+    vmstat.parent.mkdir()
+    vmstat.write_text("oom_kill 0\n")
+    program = f"import os; open({str(vmstat)!r}, 'w').write('oom_kill 1'); os.kill(os.getpid(), 9)"
+    monkeypatch.setattr(node_module, "stage_command", lambda *_: [sys.executable, "-c", program])
+    monkeypatch.setattr(node_module, "Ranks", lambda job: Ranks(job, tmp_path))
+    node = Node(0, asked(tmp_path))
+    assert [node.open(), node.prepare(), node.start("127.0.0.1")] == ["", "", ""]
+    while not asked_for.exists():
+        assert node.report(0, 0).end is None
+        time.sleep(0.05)
+    assert node.report(0, 0).end is None
+    goes_on.touch()
+    while (end := node.report(0, 0).end) is None:
+        time.sleep(0.05)
+    assert node.report(0, 0).end == end
+    node.close()
+    assert end.code == 137 and end.outcome.status == "refused"
+    assert "OOM killer" in end.outcome.message and "planned: its figures" in end.outcome.message
+    assert asked_for.read_text() == "once\n"
 
 
 def test_what_is_wrong_on_a_node_is_told_as_a_rule_and_not_as_its_death(

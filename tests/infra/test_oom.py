@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.oom import memory_limit, num_killed_since, num_oom_kills
+from infra.oom import memory_limit, num_oom_kills
 
 V2, V1 = "0::/a/b\n", "4:memory:/a/b\n2:cpu:/x\n0::/\n"
 EVENTS, CONTROL = "sys/fs/cgroup/a/b/memory.events", "sys/fs/cgroup/memory/a/b/memory.oom_control"
@@ -30,13 +30,6 @@ def write(root, files):
 def test_the_nearest_count_is_taken(files, expected, tmp_path):
     write(tmp_path, files)
     assert num_oom_kills(tmp_path) == expected
-
-
-def test_kills_are_counted_from_a_beginning(tmp_path):
-    assert num_killed_since(3, tmp_path) is None  # nobody counts
-    write(tmp_path, {"proc/vmstat": "oom_kill 5\n"})
-    assert num_killed_since(None, tmp_path) is None
-    assert num_killed_since(5, tmp_path) == 0 and num_killed_since(3, tmp_path) == 2
 
 
 MAX2, MAX1 = "memory.max", "memory.limit_in_bytes"

@@ -117,9 +117,12 @@ def train(
     )
     with Verifier(accept_rounded=recipe.answers.accept_rounded) as verifier:
         grpo = Grpo(recipe, stage, policy, problems, verifier)
-        with Checkpoints(
-            recipe.checkpoints, places, output, grpo.learner, grpo.state
-        ) as checkpoints:
+        with (
+            Checkpoints(
+                recipe.checkpoints, places, output, grpo.learner, grpo.state
+            ) as checkpoints,
+            grpo.upcoming,
+        ):
             if checkpoints.resume():
                 grpo.refresh_sampler()
             else:
@@ -173,7 +176,7 @@ class Grpo:
             return load_policy(policy, recipe.model, system_prompt=recipe.system_prompt)
 
         self.policy = load()
-        self._upcoming = Upcoming(self.policy, problems, recipe.seed, stage.name)
+        self.upcoming = Upcoming(self.policy, problems, recipe.seed, stage.name)
         check_lengths(self.policy, recipe, stage)
         waits, has_adapters = recipe.hardware.reference_in_host, stage.lora is not None
         self._reference = (
@@ -199,7 +202,7 @@ class Grpo:
         stage, step = self._stage, self.state.step
         experience, num_rounds = self._collect(stop)
         if step + 1 < stage.num_steps:
-            self._upcoming.read(self.state.data_position, stage.prompts_per_step)
+            self.upcoming.read(self.state.data_position, stage.prompts_per_step)
         start = time.monotonic()
         batch = batch_of(experience, stage)
         temperature = schedules.pad_temperature(
@@ -266,7 +269,7 @@ class Grpo:
 
     def _sample(self, num_prompts: int, refill_round: int, stop: Stop) -> Experience:
         stage, state = self._stage, self.state
-        problems = self._upcoming.take(state.data_position, num_prompts)
+        problems = self.upcoming.take(state.data_position, num_prompts)
         state.data_position += num_prompts
         settings = SamplingSettings(
             stage.max_response_tokens,

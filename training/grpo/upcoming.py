@@ -1,6 +1,8 @@
 """The problems of a stage's steps, read a step ahead."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from types import TracebackType
 
 from datasets import Dataset
 
@@ -15,7 +17,9 @@ from training.runtime.seeds import rows_at
 class Upcoming:
     """Takes problems in the stage's order; the next step's are read while this one's are learned.
 
-    What is read is remembered by the policy, and is the same whoever reads it when.
+    What is read is remembered by the policy, and is the same whoever reads it when. Pixels for
+    which there is no room beside this step's are read again. A context manager: when it is left,
+    also by an error, reading ends with the prompt that it is at.
 
     Args:
         policy: Its processor makes tokens of prompts and pixels of images.
@@ -29,9 +33,25 @@ class Upcoming:
         self._seed, self._label = seed, label
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._reading: Future[None] | None = None
+        self._has_left = Event()
+        policy.memory.pixels.begin_step()
+
+    def __enter__(self) -> "Upcoming":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._has_left.set()
+        self._reader.shutdown()
 
     def take(self, position: int, count: int) -> list[Problem]:
         """The problems at a position of the stage's endless order.
+
+        A step begins with those that were read ahead; what is taken otherwise refills it.
 
         Raises:
             DataError: One of those that were read ahead has no prompt.
@@ -39,6 +59,7 @@ class Upcoming:
         if self._reading is not None:
             self._reading.result()
             self._reading = None
+            self._policy.memory.pixels.begin_step()
         return self._at(position, count)
 
     def read(self, position: int, count: int) -> None:
@@ -48,7 +69,8 @@ class Upcoming:
     def _read(self, position: int, count: int) -> None:
         prompts = map(prompt_of, own(self._at(position, count)))
         for _ in encode_prompts(self._policy, [*prompts]):
-            pass
+            if self._has_left.is_set():
+                return
 
     def _at(self, position: int, count: int) -> list[Problem]:
         rows = rows_at(

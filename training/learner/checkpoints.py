@@ -119,7 +119,7 @@ class Checkpoints:
         self._notice = Notice()
         # The last step's end, where no checkpoint of it has been written or read.
         self._unsaved: _Boundary | None = None
-        self._newest_step = 0  # of those that have been
+        self._newest_step = self._step_before = 0  # of those that have been; the one before that
         self._every_minutes = recipe.every_minutes or rhythm.planned_minutes(
             rhythm.save_seconds(learner.state_bytes, device.num_nodes())
         )
@@ -202,7 +202,8 @@ class Checkpoints:
         self.wait()
         self._saved_at = self._clock()
         self._writing = self._writer.submit(self._copied(folder, boundary))
-        self._unsaved, self._newest_step = None, boundary.step
+        self._step_before, self._newest_step = self._newest_step, boundary.step
+        self._unsaved = None
 
     def after_step(self, *, score: Metric, is_last: bool, keeps_best: bool = False) -> None:
         """Saves if it is time to; called by all ranks after every step.
@@ -257,14 +258,16 @@ class Checkpoints:
 
     def _lost(self) -> str:
         """What an error costs that ends the stage, and what would lower it."""
-        num_steps, saved = self._state.step - self._newest_step, "the start"
-        if self._newest_step:
-            is_written = self._writing is None or self._writing.done()
-            saved = f"step {self._newest_step}{'' if is_written else ' (still being written)'}"
+        is_written = self._writing is None or self._writing.done()
+        has_failed = self._writing is not None and is_written and self._writing.exception()
+        step = self._step_before if has_failed else self._newest_step
+        every_steps = self._recipe.every_steps or "none"
+        saved = f"step {step}" if step else "the start"
+        saved += "" if is_written else " (still being written)"
         return (
-            f"lost:  {num_steps} finished steps, those since {saved}; saving more often, by "
-            f"checkpoints.every_minutes ({self._every_minutes:.1f}) or checkpoints.every_steps "
-            f"({self._recipe.every_steps or 'none'}), would leave less to lose"
+            f"lost:  {self._state.step - step} finished steps, those since {saved}; saving more "
+            f"often, by checkpoints.every_minutes ({self._every_minutes:.1f}) or "
+            f"checkpoints.every_steps ({every_steps}), would leave less to lose"
         )
 
     def _boundary(self, score: Metric, keeps_best: bool) -> _Boundary:

@@ -136,7 +136,8 @@ def encode_prompt(policy: Policy, prompt: Prompt) -> EncodedPrompt:
 def encode_prompts(policy: Policy, prompts: Sequence[Prompt]) -> Iterator[EncodedPrompt]:
     """See `encode_prompt`; conversations are rendered together, which takes a fraction of the time.
 
-    Any thread may ask for any prompt: what another one reads at this moment is waited for.
+    Any thread may ask for any prompt: what is remembered waits for nobody, and for what is new,
+    another one's reading is waited for.
 
     Raises:
         DataError: See `conversation`.
@@ -150,12 +151,16 @@ def encode_prompts(policy: Policy, prompts: Sequence[Prompt]) -> Iterator[Encode
     texts = dict(zip(map(id, new), conversations(policy, new), strict=True))
     for prompt, images in zip(prompts, keys, strict=True):
         key = (prompt.question, *images)
-        with policy.memory.turn:
-            tokens = known.get(key)
-            if tokens is None:
-                text = texts.get(id(prompt)) or conversation(policy, prompt)
-                tokens = _read(policy, prompt.images, images, text)
-                known.keep(key, tokens, 1)
+        tokens = known.get(key)
+        if tokens is not None:
+            policy.memory.pixels.get(images)  # whoever asks for the tokens will want them, too
+        else:
+            with policy.memory.turn:
+                tokens = known.get(key)  # another thread has read it meanwhile
+                if tokens is None:
+                    text = texts.get(id(prompt)) or conversation(policy, prompt)
+                    tokens = _read(policy, prompt.images, images, text)
+                    known.keep(key, tokens, 1)
         yield EncodedPrompt(tokens.token_ids, prompt.images, tokens.token_types)
 
 
@@ -181,8 +186,11 @@ def _read(policy: Policy, images: Sequence[EncodedImage], key: Key, text: str) -
 def _pixels(policy: Policy, images: Sequence[EncodedImage]) -> Pixels:
     """What the vision tower takes of a prompt's images; read again if it is not remembered."""
     key = _digests(images)
+    known = policy.memory.pixels.get(key)
+    if known is not None:
+        return known
     with policy.memory.turn:
-        known = policy.memory.pixels.get(key)
+        known = policy.memory.pixels.get(key)  # another thread has read it meanwhile
         if known is not None:
             return known
         # The family's settings for images come with a call of the whole processor, with any text.

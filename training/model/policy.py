@@ -104,8 +104,12 @@ class Policy:
         for one in self.model.parameters():
             empty[id(one)] = nn.Parameter(torch.empty_like(one, device="meta"), one.requires_grad)
         light = replace(self, model=deepcopy(self.model, empty))
-        vars(light)["memory"] = self.memory
+        light.share_memory(self)
         return light
+
+    def share_memory(self, other: "Policy") -> None:
+        """Remembers prompts with another policy, whose processor is the same."""
+        vars(self)["memory"] = other.memory
 
     def save(self, folder: Path, state: dict[str, torch.Tensor] | None = None) -> None:
         """Writes a model folder (safetensors, processor) that the stock classes load.

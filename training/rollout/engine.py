@@ -107,6 +107,7 @@ def _open(
     """Imports vLLM only if the recipe asks for it."""
     if rollout.engine == "transformers":
         sampled = policy if copy is None else copy()
+        sampled.share_memory(policy)
         return TransformersEngine(sampled, has_own_weights=copy is not None)
     if previous is not None:
         return previous

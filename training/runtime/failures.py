@@ -3,7 +3,7 @@
 import os
 import resource
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import torch
@@ -116,8 +116,9 @@ class _Left:
             record = PhaseRecord(rank=rank, pid=os.getpid(), phase=name or BETWEEN, fix=fix)
             target = phase_file(self._job, rank)
             partial = target.with_name(f".{target.name}")
-            partial.write_text(record.model_dump_json(), encoding="utf-8")
-            partial.rename(target)  # whoever looks finds all of it
+            with suppress(OSError):  # a full disk: what matters there has errors of its own
+                partial.write_text(record.model_dump_json(), encoding="utf-8")
+                partial.rename(target)  # whoever looks finds all of it
         return before
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.errors import OutOfMemoryError
+from contracts.errors import DataError, OutOfMemoryError
 from training.learner.checkpoints import Checkpoints, Places
 from training.learner.learner import Learner
 from training.recipe.recipe import CheckpointsRecipe, HardwareRecipe
@@ -95,6 +95,22 @@ def test_an_error_that_ends_the_stage_says_what_it_costs(
     assert "checkpoints.every_minutes (60.0)" in note
     assert f"checkpoints.every_steps ({every_steps or 'none'})" in note
     assert fails(Places()) == []  # where nothing is to be saved, nothing would lower it
+
+
+def test_a_checkpoint_that_could_not_be_written_is_none(tiny_policy, tmp_path):
+    device.start(1)
+    (tmp_path / "output").mkdir()
+    state, saved = SftState(), tmp_path / "saved"
+    rest = (Places(save=saved), tmp_path / "output", new_learner(tiny_policy), state)
+    recipe = CheckpointsRecipe(every_steps=2, every_minutes=60.0)
+    with pytest.raises(DataError) as caught, Checkpoints(recipe, *rest) as checkpoints:
+        for state.step in range(1, 6):
+            checkpoints.after_step(score=0.0, is_last=False)
+            checkpoints.wait()
+            if state.step == 2:
+                (saved / ".step-00000004").touch()  # stands where the folder is to be
+    (note,) = caught.value.__notes__
+    assert "lost:  2 finished steps, those since step 2;" in note
 
 
 def test_without_minutes_the_plan_says_how_far_apart(tiny_policy, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ CAPACITY = 10
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 12))))
 def test_the_newest_are_kept_within_the_capacity(asked):
-    """Against a list, the oldest first."""
+    """Against a list, the oldest first; in a loop without steps."""
     newest, kept = Newest[int](CAPACITY), list[tuple[int, int]]()
     for puts, key, size in asked:
         known = [one for one in kept if one[0] == key]
@@ -31,6 +31,45 @@ def test_the_newest_are_kept_within_the_capacity(asked):
             while sum(one[1] for one in kept) > CAPACITY:
                 kept.pop(0)
     assert [newest.get((key,)) for key in range(6)] == [dict(kept).get(key) for key in range(6)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, CAPACITY))),
+    st.lists(st.integers(0, 5)),
+    st.lists(st.tuples(st.integers(6, 12), st.integers(1, CAPACITY))),
+)
+def test_what_a_step_has_asked_for_makes_no_room(before, wanted, more):
+    """What it finds it keeps, and what it adds: only what was there before gives way."""
+    newest = Newest[int](CAPACITY)
+    newest.begin_step()
+    for key, size in before:
+        newest.keep((key,), size, size)
+    newest.begin_step()
+    found = {key: size for key in wanted if (size := newest.get((key,))) is not None}
+    for key, size in more:
+        if newest.get((key,)) is None:
+            newest.keep((key,), size, size)
+            # Refused only where it and what the step has would be too much.
+            is_kept = newest.get((key,)) is not None
+            assert is_kept == (sum(found.values()) + size <= CAPACITY)
+            found |= {key: size} if is_kept else {}
+    assert {key: newest.get((key,)) for key in found} == found
+
+
+def test_what_is_remembered_waits_for_nobody_who_reads(tiny_policy, images):
+    prompt, found = Prompt("What is seen?", images[:1]), []
+    encode_prompt(tiny_policy, prompt)
+
+    def ask():
+        encoded = encode_prompt(tiny_policy, prompt)
+        found.append(image_inputs(tiny_policy, [encoded], len(encoded.token_ids)))
+
+    thread = threading.Thread(target=ask)
+    with tiny_policy.memory.turn:
+        thread.start()
+        thread.join(30)
+        assert found
+    thread.join()
 
 
 def test_two_threads_that_want_a_prompt_read_its_image_once(tiny_policy, images, monkeypatch):

@@ -1,5 +1,6 @@
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +17,11 @@ from training.rollout.transformers_engine import TransformersEngine
 def test_the_default_samples_from_the_policy_itself(tiny_policy):
     first = open_engine(TransformersRollout(), tiny_policy)
     assert isinstance(first, TransformersEngine)
-    assert open_engine(TransformersRollout(), tiny_policy, previous=first) is not first
+    other = replace(tiny_policy)
+    second = open_engine(TransformersRollout(), tiny_policy, previous=first, copy=lambda: other)
+    assert second is not first
+    # A copy's weights are its own; what it reads of prompts is read, and held, once.
+    assert second.has_own_weights and other.memory is tiny_policy.memory
 
 
 def test_vllm_that_is_not_installed_is_one_clear_error(tiny_policy, monkeypatch):

@@ -27,9 +27,10 @@ ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answ
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
-# Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`.
-_BOX = r"\\boxed\s*\{\s*(?:\\text\s*\{)?\s*\(?[A-Z]\)?\s*\}?\s*\}"
-_BOXES = re.compile(rf"{_BOX}(?:[\s$]*(?:,|;|&|,?\s*\band\b)[\s$]*{_BOX})+")
+# Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`. White space is not tried
+# twice (`*+`): it runs over whole responses, and a model may end in a loop of line ends.
+_BOX = r"\\boxed\s*+\{\s*+(?:\\text\s*+\{)?\s*+\(?[A-Z]\)?\s*+\}?\s*+\}"
+_BOXES = re.compile(rf"{_BOX}(?:[\s$]*+(?:[,;&](?:\s*+and\b)?|and\b)[\s$]*+{_BOX})+")
 
 
 def extract(response: str, rule: Rule) -> str | None:

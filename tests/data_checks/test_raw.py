@@ -102,6 +102,30 @@ def test_expectations_of_ones_own_are_asked_of_each_source(
     assert found.keys() == {"raw rows, text-source: few x", "raw rows, multimodal-source: once"}
 
 
+@pytest.mark.usefixtures("_parts")
+def test_what_is_missing_breaks_not_null_alone(recipe_values, sound_sets, write_curated):
+    own = [
+        {"name": "known", "column": "family", "kind": "not_null"},
+        {"name": "once", "column": "template", "kind": "unique"},
+        {"name": "sums", "column": "family", "kind": "in_set", "values": ["sums", "clocks"]},
+        {"name": "short", "column": "answer", "kind": "length_between", "min": 1},
+    ]
+    dropped = [row | {"family": None, "template": None} for row in rejects()]
+    dropped[2] |= {"answer": None}
+    for rows in sound_sets.values():
+        for row in rows:
+            row["template"] = row["id"]
+    asked = [{"table": "raw rows"} | one for one in own]
+    with pytest.raises(GateError) as caught:
+        check_curation(
+            gated(recipe_values, expectations=asked), write_curated(sound_sets, rejects=dropped)
+        )
+    found = failures(caught)
+    assert found.keys() == {f"raw rows, text-source: {name}" for name in ("known", "raw answer")}
+    assert found["raw rows, text-source: known"].num_broken == 3
+    assert found["raw rows, text-source: raw answer"].first_ids == ("cold/902",)
+
+
 def test_no_reason_may_take_too_many_of_a_source(recipe_values, sound_sets, write_curated):
     folder = write_curated(sound_sets)
     (row,) = rejects_frame(folder).to_dict("records")

@@ -20,17 +20,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.errors import DataError
+from training.curation.step import SHOWN_CHARACTERS
+from training.texts import MAX_TEXT_CHARACTERS, fault_of
 
 PART_ROWS = 20_000
 WAITING_BYTES = 128 * 2**20  # of rows that wait for others of their source
 # These end the name of a column that says so of another one.
 SEEN_BEFORE = " seen before"
 HAS_TEXT = " has text"
+CHARACTERS = " characters"
 _BATCH_ROWS = 10_000
 _TEXTS = ("id", "source", "modality", "family", "template", "question", "answer")
 _REASONS = ("reject_step", "reject_reason")
 _FILLED = ("id", "source", "modality", *_REASONS)  # none of them is missing: a set has no reasons
 _ASKED_FOR_TEXT = ("question", "answer")
+_TOO_LONG = fault_of(" " * (MAX_TEXT_CHARACTERS + 1))
 
 
 def raw_parts(
@@ -45,8 +49,9 @@ def raw_parts(
 
     Yields:
         A source's name and some of its rows: `training.recipe.gates.RAW_COLUMNS`, for each of
-        `unique` a column that ends in `SEEN_BEFORE`, and for question and answer one that ends in
-        `HAS_TEXT`. What is missing is null, and so it is in `SEEN_BEFORE`.
+        `unique` a column that ends in `SEEN_BEFORE`, and for question and answer some that end in
+        `HAS_TEXT` and `CHARACTERS`. Of a text that was too long curation keeps the beginning: it
+        has more characters than any that is taken. What is missing is null, in `SEEN_BEFORE`, too.
 
     Raises:
         DataError: A file is missing or has other columns.
@@ -145,7 +150,14 @@ def _part(
         f"{column}{HAS_TEXT}": frame[column].str.contains(r"\S", na=False)
         for column in _ASKED_FOR_TEXT
     }
+    known |= {f"{column}{CHARACTERS}": _characters(frame, column) for column in _ASKED_FOR_TEXT}
     return frame.assign(**known)
+
+
+def _characters(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
+    shown = frame[column].str.len().astype(float)
+    is_cut = (frame["reject_reason"] == _TOO_LONG) & (shown == SHOWN_CHARACTERS)
+    return shown.mask(is_cut, MAX_TEXT_CHARACTERS + 1)
 
 
 def _seen_before(values: "pd.Series[Any]", scope: str, seen: Seen) -> "pd.Series[Any]":

@@ -8,7 +8,7 @@ import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
 from data_checks.own import own_expectations
-from data_checks.raw import HAS_TEXT, SEEN_BEFORE
+from data_checks.raw import CHARACTERS, HAS_TEXT, SEEN_BEFORE
 from training.recipe.gates import RAW_ROWS, REJECTS, CurationGate
 from training.recipe.sources import SourceRecipe
 
@@ -60,8 +60,8 @@ def _built_in(source: SourceRecipe, gate: CurationGate, share: float) -> list[Ex
             for column in longest
         ),
         *(
-            gxe.ExpectColumnValueLengthsToBeBetween(
-                column=column,
+            gxe.ExpectColumnValuesToBeBetween(
+                column=f"{column}{CHARACTERS}",
                 max_value=most,
                 mostly=share,
                 meta=meta(f"{column} length", f"at most {most} characters"),

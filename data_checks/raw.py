@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,13 +20,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.errors import DataError
+from training.curation.step import SHOWN_CHARACTERS
+from training.texts import MAX_TEXT_CHARACTERS, fault_of
 
 PART_ROWS = 20_000
 WAITING_BYTES = 128 * 2**20  # of rows that wait for others of their source
-SEEN_BEFORE = " seen before"  # ends the name of a column that says so of another one
+# These end the name of a column that says so of another one.
+SEEN_BEFORE = " seen before"
+HAS_TEXT = " has text"
+CHARACTERS = " characters"
 _BATCH_ROWS = 10_000
 _TEXTS = ("id", "source", "modality", "family", "template", "question", "answer")
 _REASONS = ("reject_step", "reject_reason")
+_FILLED = ("id", "source", "modality", *_REASONS)  # none of them is missing: a set has no reasons
+_ASKED_FOR_TEXT = ("question", "answer")
+_TOO_LONG = fault_of(" " * (MAX_TEXT_CHARACTERS + 1))
 
 
 def raw_parts(
@@ -39,8 +48,10 @@ def raw_parts(
         unique: Columns of which is asked whether a value occurred before in its source.
 
     Yields:
-        A source's name and some of its rows: `training.recipe.gates.RAW_COLUMNS`, and for each of
-        `unique` a column that ends in `SEEN_BEFORE`. A text that is missing is empty.
+        A source's name and some of its rows: `training.recipe.gates.RAW_COLUMNS`, for each of
+        `unique` a column that ends in `SEEN_BEFORE`, and for question and answer some that end in
+        `HAS_TEXT` and `CHARACTERS`. Of a text that was too long curation keeps the beginning: it
+        has more characters than any that is taken. What is missing is null, in `SEEN_BEFORE`, too.
 
     Raises:
         DataError: A file is missing or has other columns.
@@ -105,7 +116,10 @@ def _tables(folder: Path, sets: Sequence[str]) -> Iterator[pa.Table]:
         with file:
             for batch in file.iter_batches(_BATCH_ROWS, columns=[*_TEXTS, *reasons, *paths]):
                 table = pa.table(batch)
-                columns = {one: table[one].fill_null("") for one in (*_TEXTS, *reasons)}
+                columns = {
+                    one: table[one].fill_null("") if one in _FILLED else table[one]
+                    for one in (*_TEXTS, *reasons)
+                }
                 nothing = pa.array([""] * len(table), pa.string())
                 columns |= {one: nothing for one in _REASONS if one not in columns}
                 count = pc.list_value_length(table["images"]).fill_null(0)
@@ -129,10 +143,27 @@ def _part(
 ) -> pd.DataFrame:
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     known = {
-        f"{column}{SEEN_BEFORE}": seen.before(f"{source}\0{column}", frame[column].astype(str))
+        f"{column}{SEEN_BEFORE}": _seen_before(frame[column], f"{source}\0{column}", seen)
         for column in unique
     }
+    known |= {
+        f"{column}{HAS_TEXT}": frame[column].str.contains(r"\S", na=False)
+        for column in _ASKED_FOR_TEXT
+    }
+    known |= {f"{column}{CHARACTERS}": _characters(frame, column) for column in _ASKED_FOR_TEXT}
     return frame.assign(**known)
+
+
+def _characters(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
+    shown = frame[column].str.len().astype(float)
+    is_cut = (frame["reject_reason"] == _TOO_LONG) & (shown == SHOWN_CHARACTERS)
+    return shown.mask(is_cut, MAX_TEXT_CHARACTERS + 1)
+
+
+def _seen_before(values: "pd.Series[Any]", scope: str, seen: Seen) -> "pd.Series[Any]":
+    present = values.dropna()
+    found = pd.Series(seen.before(scope, present.astype(str)), present.index, dtype=object)
+    return found.reindex(values.index)
 
 
 def _digest(text: str) -> bytes:

@@ -8,7 +8,7 @@ import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
 from data_checks.own import own_expectations
-from data_checks.raw import SEEN_BEFORE
+from data_checks.raw import CHARACTERS, HAS_TEXT, SEEN_BEFORE
 from training.recipe.gates import RAW_ROWS, REJECTS, CurationGate
 from training.recipe.sources import SourceRecipe
 
@@ -51,14 +51,17 @@ def _built_in(source: SourceRecipe, gate: CurationGate, share: float) -> list[Ex
     }
     return [
         *(
-            gxe.ExpectColumnValuesToMatchRegex(
-                column=column, regex=r"\S", mostly=share, meta=meta(column, "not empty")
+            gxe.ExpectColumnValuesToBeInSet(
+                column=f"{column}{HAS_TEXT}",
+                value_set=[True],
+                mostly=share,
+                meta=meta(column, "not empty"),
             )
             for column in longest
         ),
         *(
-            gxe.ExpectColumnValueLengthsToBeBetween(
-                column=column,
+            gxe.ExpectColumnValuesToBeBetween(
+                column=f"{column}{CHARACTERS}",
                 max_value=most,
                 mostly=share,
                 meta=meta(f"{column} length", f"at most {most} characters"),

@@ -12,7 +12,7 @@ from contracts.errors import DataError
 from training.recipe.gates import RolloutsGate
 
 _MADE_HERE = ("id", "length_growth", "timeout_fraction")
-_TIMEOUTS = "verification_timeout"
+_TIMEOUTS, _CRASHES = "verification_timeout", "verification_crashed"
 
 
 def read_steps(path: Path) -> list[dict[str, Any]]:
@@ -37,8 +37,9 @@ def steps_frame(steps: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The figures of a stage's steps, all or those so far, with `id` = `step N`.
 
     A figure that a step has no value of is NaN: entropy, say, where no update was made. Two are
-    worked out here: `timeout_fraction`, the share of responses that nobody could verify in time,
-    and `length_growth`, the mean length over that of the first tenth of the steps, at least one.
+    worked out here: `timeout_fraction`, the share of responses that nobody could verify, as time
+    ran out or the comparison died, and `length_growth`, the mean length over that of the first
+    tenth of the steps, at least one.
     """
     ids = [f"step {step['step']}" for step in steps]
     figures = _numbers(
@@ -47,10 +48,12 @@ def steps_frame(steps: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     lengths = figures["response_length_tokens"]
     start = lengths.head(max(1, len(lengths) // 10)).mean()
     verdicts = _numbers(steps, sorted({name for step in steps for name in step if _is_count(name)}))
+    # Steps logged before crashes were counted have none.
+    undecided = verdicts.get(_TIMEOUTS, nan) + verdicts.get(_CRASHES, 0.0)
     return pd.DataFrame({"id": ids}).join(
         figures.assign(
             length_growth=lengths / start,
-            timeout_fraction=verdicts.get(_TIMEOUTS, nan) / verdicts.sum(axis=1),
+            timeout_fraction=undecided / verdicts.sum(axis=1),
         )
     )
 

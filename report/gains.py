@@ -138,7 +138,10 @@ def other_verdicts(scores: Mapping[str, Score | None]) -> str | None:
     if unknown := [name for name, one in found.items() if one is None or one.code is None]:
         return f"by which code {' and '.join(unknown)} was judged is unknown: evaluate it again"
     if len({one.code for one in found.values() if one}) > 1:
-        return f"judged by other code: evaluate {' and '.join(found)} again"
+        return (
+            f"judged by other code: evaluate {' and '.join(found)} again; if only the version of "
+            'math-verify or sympy differs, with `reuse = "none"`'
+        )
     if len({one.rules for one in found.values() if one}) > 1:
         return "judged by other rules: tolerance, decimals, unit, choices or `accept_rounded`"
     return None

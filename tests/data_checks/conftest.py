@@ -10,6 +10,7 @@ from PIL import Image
 from training.curation.step import Reject, write_rejects
 from training.recipe.recipe import parse_recipe
 from training.records import question_key, write_problems
+from training.texts import fault_of
 
 
 def png(colour):
@@ -126,7 +127,7 @@ def write_curated(tmp_path):
         rejects = rejects or [problem("cold", 900 + number) for number in range(3)]
         for name, problems in sets.items():
             write_problems(problems, tmp_path / f"{name}.parquet")
-        dropped = (Reject(row, "duplicates", "x") for row in rejects)
+        dropped = (Reject(row, "duplicates", fault_of(row["question"]) or "x") for row in rejects)
         write_rejects(dropped, tmp_path / "rejects.parquet")
         keys = [question_key(question, []) for question in benchmark_questions]
         Dataset.from_dict({"question_key": keys}).to_parquet(

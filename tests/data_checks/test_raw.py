@@ -102,6 +102,35 @@ def test_expectations_of_ones_own_are_asked_of_each_source(
     assert found.keys() == {"raw rows, text-source: few x", "raw rows, multimodal-source: once"}
 
 
+@pytest.mark.usefixtures("_parts")
+def test_what_is_missing_breaks_not_null_alone_and_what_was_cut_its_bound(
+    recipe_values, sound_sets, write_curated
+):
+    own = [
+        {"name": "known", "column": "family", "kind": "not_null"},
+        {"name": "once", "column": "template", "kind": "unique"},
+        {"name": "sums", "column": "family", "kind": "in_set", "values": ["sums", "clocks"]},
+        {"name": "short", "column": "answer", "kind": "length_between", "min": 1},
+    ]
+    dropped = [row | {"family": None, "template": None} for row in rejects()]
+    dropped[2] |= {"answer": None}
+    dropped.append(problem("cold", 910, question="x" * (2**18 + 1)))  # 1,000 of them are kept
+    for rows in sound_sets.values():
+        for row in rows:
+            row["template"] = row["id"]
+    asked = [{"table": "raw rows"} | one for one in own]
+    with pytest.raises(GateError) as caught:
+        check_curation(
+            gated(recipe_values, expectations=asked, max_question_characters=10_000),
+            write_curated(sound_sets, rejects=dropped),
+        )
+    found = {name.partition(": ")[2]: check for name, check in failures(caught).items()}
+    assert found.keys() == {"known", "raw answer", "raw question length"}
+    assert found["raw question length"].first_ids == ("cold/910",)
+    assert found["known"].num_broken == 3
+    assert found["raw answer"].first_ids == ("cold/902",)
+
+
 def test_no_reason_may_take_too_many_of_a_source(recipe_values, sound_sets, write_curated):
     folder = write_curated(sound_sets)
     (row,) = rejects_frame(folder).to_dict("records")

@@ -200,6 +200,15 @@ def test_length_is_measured_against_the_first_tenth_of_the_steps(tmp_path):
     assert frame["timeout_fraction"].isna().all()
 
 
+def test_what_nobody_could_verify_is_what_ran_out_of_time_or_died(tmp_path):
+    """Of 8 responses 1 and 2."""
+    counts = {"right": 3, "wrong": 2, "unparseable": 0, "timeout": 1, "crashed": 2}
+    line = {"step": 1} | {f"verification_{name}": count for name, count in counts.items()}
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    assert steps_frame(read_steps(path))["timeout_fraction"].tolist() == [0.375]
+
+
 def test_a_share_of_the_steps_may_break_a_bound(look):
     assert look(steps(truncated_fraction=0.6), share_of_steps=0.75).record.passed
     with pytest.raises(GateError):

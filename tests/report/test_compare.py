@@ -194,7 +194,8 @@ def test_another_metric_is_refused_in_words(pair) -> None:
         ({"judge": "q, prompt v1"}, "another judge: first by none, other by q, prompt v1"),
         (
             {"verdicts": {"code": "e" * 64, "rules": "d" * 64}},
-            "judged by other code: evaluate first and other again",
+            "judged by other code: evaluate first and other again; if only the version of "
+            'math-verify or sympy differs, with `reuse = "none"`',
         ),
         (
             {"verdicts": {"code": "c" * 64, "rules": "e" * 64}},

@@ -337,3 +337,12 @@ def test_who_names_topics_changes_curations_key_and_leaves_all_other_responses_k
     ):
         assert other[0] != stage and other[1] not in ("", digest) and other[2] == kept
     assert namer_digest(recipe(), made_of("curate", policy="a" * 64)) == ""
+
+
+def test_another_version_of_what_compares_answers_is_another_digest_of_verdicts(monkeypatch):
+    """Of a library that is no part of it, it is the same."""
+    before, installed = keys.verdicts_digest(), library_versions()
+    for name, is_same in (("torch", True), ("sympy", False), ("math-verify", False)):
+        versions = installed | {name: "0.0"}
+        monkeypatch.setattr(keys, "library_versions", lambda found=versions: found)
+        assert (keys.verdicts_digest() == before) == is_same, name

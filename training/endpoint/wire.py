@@ -19,10 +19,11 @@ _MEDIA_TYPES = (
 )
 MAX_TOKENS = 2**24  # of an answer or a prompt; an endpoint may say anything
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
-# As versions of models are dated: 2026-11-28, 20261128, 261128, 1128 and 2611.
+# As versions of models are dated: 2026-11-28, 20261128, 261128, 1128 and 2611. `1024` is a size of
+# pictures or contexts rather than a day in October, and years are of this century's models.
 _DATE = (
-    rf"(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|(?:20)?[0-9]{{2}}{_MONTH}{_DAY}|{_MONTH}{_DAY}"
-    rf"|[0-9]{{2}}{_MONTH})"
+    rf"(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|(?:20)?[0-9]{{2}}{_MONTH}{_DAY}|(?!1024){_MONTH}{_DAY}"
+    rf"|2[0-9]{_MONTH})"
 )
 Shape = TypeVar("Shape", bound=BaseModel)
 

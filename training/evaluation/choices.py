@@ -39,10 +39,19 @@ _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|`+([^`']+)(?:`|'')|'([^']+)'
 # What follows a label names another choice, or takes the first one back.
 _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
-    r"|is (?:wrong|incorrect)))\b"
+    r"|scratch that|is (?:wrong|incorrect)))\b"
 )
 # And so it does where the texts are known, and it is none of them.
-_UNKNOWN = re.compile(r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d|\Ano\W*\Z", re.I
+)
+# Between the values that stand behind a label, and what a sentence says in front of one.
+_BETWEEN_VALUES = re.compile(r",\s|[;=≠]|\s\(|\)|!=|\\neq?(?![a-z])|\bvs\b")
+_SAID_TO_BE = re.compile(
+    r"\s*(?:(?:[a-z]+\s+){0,5}?(?:is|are|be|equals?|(?:close|equal|next) to|(?:more|less|greater"
+    r"|smaller|larger) than|about|around|nearly|approximately|only|just)\s+)+",
+    re.IGNORECASE,
+)
 _ALTERNATIVES = re.compile(r"\b(?:or|not|maybe|perhaps|possibly)\b|±", re.IGNORECASE)
 # Words that deny what stands beside them, and beginnings of a word that deny the word.
 _DENIAL = re.compile(r"\b(?:no|not|non|cannot|never|neither|nor|none|without)\b|n['’]t\b")
@@ -94,7 +103,7 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         if rest or named is None:
             return [named] if named in rest else []
         is_open = _FURTHER.search(labelled[2]) or (choices and _UNKNOWN.search(labelled[2]))
-        return [] if is_open else [named]
+        return [] if is_open or _says_other(labelled[2], named, choices) else [named]
     if beside := _BESIDE.fullmatch(text):
         named, rest = beside[1], _alike(_without_brackets(beside[2], beside[3]), choices)
         if named in rest or (rest and not beside[2].isspace()):
@@ -104,6 +113,39 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         if rest:
             return [named] if named in rest else []
     return _alike(text, choices) or None
+
+
+def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
+    """Whether what stands behind a letter holds another choice's value, or ends with its words.
+
+    The text of the letter's own choice, which may hold both, is looked over.
+    """
+    if not choices:
+        return False
+    mine = plain(choices[LETTERS.index(letter)])
+    text = re.sub(rf"(?<![\w.]){re.escape(mine)}(?![\w.])", " ", text, flags=re.IGNORECASE)
+    values: set[str] = set()
+    for part in _BETWEEN_VALUES.split(text[:MAX_COMPARED_CHARACTERS]):
+        value = _SAID_TO_BE.sub("", part, count=1)
+        sides = value.split("/")
+        values.update(sides if all(_alike(side, choices) for side in sides) else [value])
+    named = {one for value in values for one in _alike(value, choices)}
+    own = _stems(mine)
+    ends = [
+        other
+        for other, one in zip(LETTERS, choices, strict=False)
+        if (stems := _stems(plain(one)))
+        and own[-len(stems) :] != stems
+        and _stems(text)[-len(stems) :] == stems
+    ]
+    return any(other != letter for other in named.union(ends))
+
+
+def _stems(text: str) -> list[str]:
+    """The words of a text without a plural's or a verb's `s`; none where it is no plain words."""
+    if not re.fullmatch(r"[A-Za-z\s'.-]{3,}", text):
+        return []
+    return [word.removesuffix("s") for word in re.findall(r"\w+", text.casefold())]
 
 
 def _without_brackets(opening: str, text: str) -> str:
@@ -201,7 +243,13 @@ def _same_value(text: str, choice: str) -> bool:
     if given is None or wanted is None:
         return False
     value = value_in(given, wanted, "", "")
-    return value is not None and abs(value - wanted.value) <= _ROUNDING * abs(wanted.value)
+    if value is None:
+        return False
+    is_share = wanted.unit is not None and wanted.unit.dimension == "share"
+    # `0.2` may be 0.2 % and 20 %: beside both, nobody knows which.
+    is_either = is_share and given.unit is None and abs(value) < 1
+    values = (value, 100 * value) if is_either else (value,)
+    return any(abs(one - wanted.value) <= _ROUNDING * abs(wanted.value) for one in values)
 
 
 def _same_answer(text: str, choice: str) -> bool:

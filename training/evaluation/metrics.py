@@ -18,7 +18,6 @@ import numpy as np
 
 from contracts.errors import DataError
 from contracts.scores import Measure
-from training.evaluation.choices import read_letter, read_letters
 from training.evaluation.intervals import cluster_bootstrap, wilson
 from training.evaluation.items import MULTI, RuleKind
 from training.evaluation.prediction import Judged, Prediction, is_right
@@ -142,7 +141,7 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
         rule: By which they were judged. What it found right is one answer, however written. Of
-            what is wrong, choices are counted by their letters.
+            what is wrong, values count once, and texts, which a choice's letters are, too.
     """
     # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
     # `12 cm`.
@@ -157,12 +156,8 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
 
 
 def _vote(answer: str, rule: RuleKind) -> str | Fraction:
-    """What counts as the same answer: a choice's letter, a number's value, else the text."""
+    """What counts as the same answer: a number's value, else the text, as a choice's letter is."""
     is_choice = rule in ("letter", "nearest", "letters")
-    if is_choice:
-        letters = read_letters(answer) if rule == "letters" else read_letter(answer, ())
-        if letters:
-            return letters
     number = read_number(answer)
     if number is not None:
         return number
@@ -208,6 +203,7 @@ def groups_of(predictions: Sequence[Prediction]) -> list[Unit]:
 
 
 def _voted(rows: Sequence[Prediction]) -> float:
+    # What the rule found to be no choice is none here: `C. 60`, where 60 is another's, is no C.
     answers = [(row["chosen"] or row["extracted"], is_right(row)) for row in rows]
     return majority_right(answers, rows[0]["rule"])
 

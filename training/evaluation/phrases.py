@@ -27,7 +27,9 @@ _BEFORE_HEADING = re.compile(
 # another leaves open which it is.
 _ITS = r"[\s,]++(?:(?:that|the|its|my|our|correct|right|final|other|true|also)\s++)*+\**+\Z"
 _SUPPOSED = re.compile(
-    rf"\b(?:suppos(?:e|ing)|assum(?:e|ing)|imagine|if|whether|unless){_ITS}", re.IGNORECASE
+    rf"\b(?:suppos(?:e|ing)|assum(?:e|ing)|imagine|if|whether|unless|false that|given that"
+    rf"|i doubt|let(?:['’]s| us) (?:say|check)){_ITS}|\b(?:wrong|incorrect)\s++\**+\Z",
+    re.IGNORECASE,
 )
 _OFFERED = re.compile(rf"\b(?:or|else|maybe|perhaps|possibly){_ITS}", re.IGNORECASE)
 _MOST_BEFORE = 60  # characters
@@ -67,7 +69,8 @@ _TAKEN_BACK = re.compile(
     r"\b(?:but|however|otherwise|unless|alternatively|instead(?!\s+of\b)|rather(?!\s+than\b)"
     r"|maybe|perhaps|possibly|wait|actually|hmm+|sorry|correction|mistaken?|oops)\b"
     rf"|\bor\s++{_OTHER}"
-    rf"|\bmight\s++(?:(?:also|well|even)\s+)?be\s++(?:{_OTHER}|wrong\b|incorrect\b)"
+    rf"|\b(?:might|(?:it|that|answer)\s++(?:could|may))\s++(?:(?:also|well|even)\s+)?be\s++"
+    rf"(?:{_OTHER}|wrong\b|incorrect\b)|\bscratch that\b"
     r"|[.!?]\W{0,5}no\b"
     r"|\b(?:it|this|that|which)(?:'s| is| was)(?:n't| not| wrong| incorrect| impossible"
     r"| false| absurd| a contradiction)\b|,\s*a contradiction\b",
@@ -75,9 +78,11 @@ _TAKEN_BACK = re.compile(
 )
 # Of choices alone: in other reasons the centre of a circle `is O.`
 _CHOSEN = re.compile(
-    r"\b(?:is|choose|pick|take)\s+\(?((?-i:[A-Z]))\)?\s*(?:[.,;!]|$)"
-    r"|(?:^\s*+|[.;!?]\s++|\b(?:and|or|so|both)\s+)\(?((?-i:[A-Z]))\)?\s+"
-    r"(?:(?:also\s+)?(?:fits?|works?|holds?)\b|(?:is|are|seems?|(?:would|may|might|could) be)\s+"
+    r"\b(?:is|(?:it|that|answer)['’]s|choose|pick|take)\s+\(?((?-i:[A-Z]))\)?\s*(?:[.,;!]|$)"
+    r"|(?:^\s*+|[.;!?]\s++|\b(?:(?:and|or|so|both)\s+|(?:therefore|thus|hence),?\s+))"
+    r"(?:(?:option|choice)\s+)?\(?((?-i:[A-Z]))\)?\s+"
+    r"(?:(?:also\s+)?(?:fits?|works?|holds?)\b"
+    r"|(?:is|are|seems?|(?:would|may|might|could)\s+(?:also\s+)?be)\s+"
     r"(?:(?:also|equally|just as|the)\s+)?(?:right|correct|possible|true|better|answer|likely)\b)",
     re.IGNORECASE,
 )
@@ -87,12 +92,17 @@ _OWN = re.compile(r"\W*([A-Z])\b")
 # So a later line, or a later sentence of one, begins that takes the answer back.
 _WITHDRAWN = re.compile(
     r"(?:^|[.!?]\s)[^\w\n]{0,5}(?:no(?:[,.!]| wait\b)|(?:but )?wait\b|actually\b|hmm+\b|sorry\b"
-    r"|correction\b|oops\b|on second thoughts?\b)",
+    r"|correction\b|oops\b|scratch that\b|on second thoughts?\b"
+    r"|but the (?:correct|right|actual|true) one is\b"
+    r"|alternatively,?\s[$(*]{0,3}(?:(?-i:[A-Z])|[-+]?\d[\d.,/]*)[$)*]{0,3}[ \t]*+(?:[.!]|$))",
     re.IGNORECASE | re.MULTILINE,
 )
 # And so a later line names another choice.
 _IS_THE_ANSWER = re.compile(
     r"\b([A-Z])\)? is the (?:(?:correct|right|final) )?(?:answer|option|choice)\b"
+)
+_WRONG_ONE = re.compile(
+    r"\b(?:wrong|incorrect) (?:answer|option|choice)s? (?:is|are)\b[^.\n]*", re.IGNORECASE
 )
 _TRAILING = f"{string.whitespace}\u00a0*.,;:(–—"
 
@@ -117,7 +127,7 @@ def answer_said(
     line, later = found
     line = _QUOTED.sub(lambda quoted: str(quoted[quoted.lastindex or 0]), _BOLD.sub("", line))
     end = _end(line, texts)
-    answer, reason = line[:end].rstrip(_TRAILING), line[end:]
+    answer, reason = line[:end].rstrip(_TRAILING), _WRONG_ONE.sub("", line[end:])
     own = _OWN.match(answer)
     others = {letter for letter in letters if own is None or letter != own[1]}
     if any((found[1] or found[2]) in others for found in _CHOSEN.finditer(reason)):
@@ -139,7 +149,7 @@ def _announced(response: str) -> tuple[str, str] | None:
         place = None if _SUPPOSED.search(before) else _place(response, phrase)
         if place is None:
             continue
-        if last is None or not _OFFERED.search(before):
+        if not _OFFERED.search(before):
             last, last_end = place, place.stop
         elif place.stop > last_end:  # in a later line; in the same one it is read with the first
             last = slice(0, 0)

@@ -27,9 +27,16 @@ ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answ
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
-# Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`.
-_BOX = r"\\boxed\s*\{\s*(?:\\text\s*\{)?\s*\(?[A-Z]\)?\s*\}?\s*\}"
-_BOXES = re.compile(rf"{_BOX}(?:[\s$]*(?:,|;|&|,?\s*\band\b)[\s$]*{_BOX})+")
+# Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`. White space is not tried
+# twice (`*+`): it runs over whole responses, and a model may end in a loop of line ends.
+_BOX = r"\\boxed\s*+\{\s*+(?:\\text\s*+\{)?\s*+\(?[A-Z]\)?\s*+\}?\s*+\}"
+_BOXES = re.compile(rf"{_BOX}(?:[\s$]*+(?:[,;&](?:\s*+and\b)?|and\b)[\s$]*+{_BOX})+")
+
+# A letter behind a box is as if it stood in it: `\boxed{B} or A`.
+_ANOTHER = re.compile(
+    rf"{_BOX}[\s$]*+(?:,|(?:,\s*+)?(?:or|and)\b)[\s$]*+(?:(?:option|choice)\s+)?\(?[A-Z]\b\)?"
+    r"(?=[ \t$]*+(?:[.,;!\n]|\Z))"
+)
 
 
 def extract(response: str, rule: Rule) -> str | None:
@@ -37,6 +44,8 @@ def extract(response: str, rule: Rule) -> str | None:
     if is_boxed(response, rule.kind):
         if rule.kind == "letters":
             response = _BOXES.sub(_in_one_box, response)
+        if rule.kind in CHOOSING:
+            response = _ANOTHER.sub(_in_one_box, response)
         return extract_labelled(response) if rule.kind in ALGEBRA else extract_boxed(response)
     letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
     return answer_said(response, (*rule.choices, rule.answer), letters)
@@ -56,7 +65,8 @@ def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
 
 def _in_one_box(boxes: re.Match[str]) -> str:
     letters = re.findall(r"\b[A-Z]\b", boxes[0])
-    return f"\\boxed{{{', '.join(letters)}}}"
+    joined = " or " if re.search(r"\bor\b", boxes[0]) else ", "
+    return f"\\boxed{{{joined.join(letters)}}}"
 
 
 def is_boxed(response: str, kind: RuleKind) -> bool:

@@ -87,6 +87,41 @@ BY_VALUE = [
     (("3, 4", "3, 5"), "A", ["3 and 4", "$3,4$"], ["3 or 4", "3 or 5", "3", "4"]),
     (("Yes", "No"), "B", ["no", "No", '"No"'], ["not", "yes", "nope"]),
     (("a square", "a circle"), "B", ["A circle"], ["A square", "B. a square"]),
+    # A share may be said as a number; where that is two choices' it says neither.
+    (
+        ("25%", "0.25%", "50%"),
+        "B",
+        ["B", "0.25%", "0.0025", "B. 0.25"],
+        ["1/4", "0.25", "25", "0.5", "A. 0.25"],
+    ),
+    (("0.5%", "35%", "100%"), "A", ["0.5", "0.005", "1/200"], ["35", "0.35", "1", "100"]),
+    # Behind a letter, what is another choice's takes it back.
+    (
+        ("30°", "60°", "65°", "70°"),
+        "C",
+        [
+            *("C. it is 65 degrees", "C. 30 + 35 = 65", "C. 65 (see the picture)", "C. f(70) = 65"),
+            "C. The angle is 65°, opposite to the side of 70",
+        ],
+        [
+            *(
+                "C. it is 70 degrees",
+                "C. the angle equals 70°",
+                "C. more than 70",
+                "C. close to 70",
+            ),
+            *("C. 65, 70", "C. 65; 70", "C. 65 (70)", "C. 65/70", "C. 65 = 70", "C. 65 vs 70"),
+            *("C. 65^\\circ \\neq 70^\\circ", "C. no"),
+        ],
+    ),
+    (
+        ("increase", "decrease", "stay the same"),
+        "B",
+        ["B. decreases", "B. it will decrease"],
+        ["B. increases", "B. it will increase", "B. stays the same"],
+    ),
+    (("1/2", "2", "1"), "A", ["A. the ratio is 1/2", "A. 1/2 = 0.5"], ["A. it is 2"]),
+    (("right", "the triangle is right"), "B", ["B. So the triangle is right"], ["B. right"]),
     (("A. niger", "E. coli", "yeast"), "B", ["E. coli", "B. E. coli"], ["A. niger", "E. col"]),
 ]
 
@@ -175,6 +210,11 @@ def test_a_set_of_choices(answer, letters):
         ("The correct options are B and D", "right"),
         ("\\boxed{Both B and D}", "right"),
         ("\\boxed{B} or \\boxed{D}", "wrong"),
+        ("\\boxed{B} and D.", "right"),
+        ("\\boxed{B} or D", "wrong"),
+        ("$\\boxed{B}$ or A", "wrong"),
+        ("Answer: $\\boxed{B}$, or option D.", "wrong"),
+        ("$\\boxed{B}$, C", "wrong"),
         ("\\boxed{B} and \\boxed{C}", "wrong"),
         ("\\boxed{B}, \\boxed{C}, \\boxed{D}", "wrong"),
         ("\\boxed{B}", "wrong"),
@@ -182,6 +222,7 @@ def test_a_set_of_choices(answer, letters):
 )
 def test_a_set_of_choices_as_models_write_it(response, expected, verifier):
     assert outcome(Rule("letters", "B, D"), response, verifier) == expected
+    assert outcome(Rule("letter", "B"), "\\boxed{B}, and A is too small", verifier) == "right"
     # Of one choice, two boxes or two letters are a hedge.
     assert outcome(Rule("letter", "B"), response, verifier) == (
         "right" if response == "\\boxed{B}" else "wrong"

@@ -304,6 +304,18 @@ def test_a_wrong_choice_is_one_vote_by_its_letter_or_its_text():
     assert found["maj@3"] == 0.0 and found["pass@3"] == 1.0
 
 
+def test_what_takes_itself_back_is_no_vote_for_its_letter():
+    """`C. 60`, where 60 is A's: by their letter the first two would tie with the right ones."""
+    said = [("C. 60", None, "wrong"), ("C. 60 m", None, "wrong"), ("D", "D", "wrong")]
+    said += [("B", "B", "right"), ("B", "B", "right")]
+    rows = [
+        prediction(0, outcome, sample=k, rule="letter", extracted=text, chosen=letter)
+        for k, (text, letter, outcome) in enumerate(said)
+    ]
+    found = {one.metric: one.value for one in score_of(rows, "accuracy", generator()).measures}
+    assert found["maj@5"] == 1.0
+
+
 def test_a_vote_does_not_depend_on_the_order_of_the_samples():
     """A letter with the text of another choice is wrong, and no vote for the right one."""
     answers = [("A. 13 cm", False), ("A", True), ("A", True), ("B", False)]

@@ -46,6 +46,11 @@ REASONS = (
     "The answer is {} because the angle is obtuse rather than acute.",
     "The answer is {} because a side, not a height or a median, is given instead of the area.",
     "The answer is {} because the two might be equal.",
+    "I have no doubt that the answer is {}.",
+    "A guess of 6 is wrong, the answer is {}.",
+    "I would say the answer is {}.",
+    "The answer is {}.\n\nAlternatively, one may use similar triangles.",
+    "The answer is {}.\n\nAlternatively, $C = 5 + 3$ gives it.",
 )
 # What follows names another answer, or takes the first one back.
 DOUBTS = (
@@ -64,6 +69,19 @@ DOUBTS = (
     "The answer is {} because it fits, or the answer is C.",
     "The answer is {} because x = 5 or -6.",
     "The answer is {} because it fits. It might also be 6.",
+    "The answer is {}. It could also be 7.",
+    "The answer is {}. Scratch that, 7.",
+    "The answer is {}.\nBut the correct one is 7",
+    "The answer is {}.\n\nAlternatively, C.",
+    "The wrong answer is {}",
+    "An incorrect answer is {}",
+    "It is false that the answer is {}",
+    "I doubt that the answer is {}",
+    "Maybe the answer is {}",
+    "Perhaps the answer is {}.",
+    "Let us say the answer is {}.",
+    "Given that the answer is {}, we look back.",
+    "Let's check that the answer is {}.",
 )
 CHOSEN = "The answer is {} because it fits. So it is C."
 CENTRE = "The answer is {} because the centre of the circle is O."
@@ -151,6 +169,7 @@ LENGTHS = Rule("letter", "B", ("12 cm", "21 cm", "1.2 cm"))
         "The answer is B. The triangle is not isosceles.",
         "The answer is B. Looking at the picture, A is too small.",
         "The answer is B. Option A is wrong.",
+        "The correct answer is B. The wrong answer is A.",
         "The answer is B since A or C would be too small.",
         "The answer is B, not A",
         "The answer is B because it fits. So it is B.",
@@ -172,6 +191,9 @@ def test_a_choice_as_models_announce_it(response, verifier):
     "response",
     [
         "The answer is B. C is also right.",
+        "The answer is B. Option A would also be possible.",
+        "The answer is B. It's A.",
+        "The answer is B. Therefore A is the answer.",
         "The answer is B. Both B and C fit, and C is better.",
         "The answer is B since B or C would fit.",
         "The answer is B. A or C would be right.",

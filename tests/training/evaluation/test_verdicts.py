@@ -103,6 +103,15 @@ def test_the_answer_of_a_response(response, answer):
     assert extract(response, KINDS[0]) == (answer if "\\boxed" in response else None)
 
 
+def test_a_set_in_boxes_is_found_in_one_pass():
+    """With the white space tried again from each of its characters it would take hours."""
+    rule = Rule("letters", "B, D")
+    for end in ("\n" * 10**6, "$ " * 10**6):
+        assert extract(f"\\boxed{{B}}{end}", rule) == "B"
+    assert extract("\\boxed{" + " " * 10**5 + "(", rule) is None
+    assert extract("\\boxed{B}$, and\n$\\boxed{ (D) }", rule) == "B, D"
+
+
 def test_a_part_of_a_set_is_not_the_set(verifier):
     rule = Rule("letters", "B, D")
     for answer, expected in (("B", "wrong"), ("B, C, D", "wrong"), ("D,B", "right")):

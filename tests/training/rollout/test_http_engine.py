@@ -309,6 +309,7 @@ def test_a_dated_name_of_the_same_model_is_no_other_model():
         assert is_same_model("tiny", f"tiny-{date}")
     others = ("tiny-chat", "tiny2", "my-tiny", "", "tiny-", "tiny-2026-11-28-chat")
     # Sizes and versions are no dates, nor is what only looks like one.
+    others += ("tiny-1024", "tiny-7212")
     others += ("tiny-4", "tiny-72", "tiny-3-70", "tiny-1.5", "tiny-128", "tiny-2026-13-01")
     others += ("tiny-4096", "tiny-20261340", "tiny-1-1", "tiny-2026-11-28-1", "tiny-١١٢٨")
     for other in others:

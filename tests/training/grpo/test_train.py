@@ -32,8 +32,9 @@ KEYS = {
     ),
     *("clip_low_fraction", "clip_high_fraction", "sampler_kl", "importance_ratio_mean"),
     *("entropy_coefficient", "learning_rate", "verification_right", "verification_wrong"),
-    *("verification_unparseable", "verification_timeout", "seconds_rollout", "seconds_reward"),
-    *("seconds_update", "rollout_tokens_per_second", "reward_tokens_per_second"),
+    *("verification_unparseable", "verification_timeout", "verification_crashed"),
+    *("seconds_rollout", "seconds_reward", "seconds_update", "rollout_tokens_per_second"),
+    "reward_tokens_per_second",
     "update_tokens_per_second",
 }
 

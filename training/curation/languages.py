@@ -10,7 +10,7 @@ from collections import Counter
 # English problems: no `on`, `per`, `do`, `also`, `son`.
 _SMALL_WORDS = {
     "English": "the of and is are was we that this it with which if then when what how many be by "
-    "have has there from each so because",
+    "have has there from each so because to at for find his she they does",
     "French": "le les des du une est sont nous que qui dans pour avec donc par ce cette il elle "
     "au aux et ou alors si combien quel quelle chaque",
     "German": "der die das und ist sind wir ein eine den dem mit für von zu nicht auf wenn dann "
@@ -24,6 +24,8 @@ _SMALL_WORDS = {
 }
 _LANGUAGES = {language: frozenset(words.split()) for language, words in _SMALL_WORDS.items()}
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}|\b[yèéà]\b")
+# Los Angeles, El Paso, MIT: a capital that begins no sentence, and nothing but capitals.
+_NAME = re.compile(r"(?<=[^.?!:¿¡\s]\s)[A-ZÀ-Þ]\w*|\b[A-ZÀ-Þ]{2,}\b")
 _MIN_SHARE = 0.1  # of a text's words; of prose there are three times as many
 _MARGIN = 2  # times the small words of any other language
 
@@ -32,11 +34,11 @@ def language_of(text: str, min_words: int) -> str | None:
     """The language of a text; None where it is not known.
 
     Args:
-        text: Perhaps with formulas.
+        text: Perhaps with formulas. Names and abbreviations are of no language.
         min_words: So many different small words must be of the language: an English text may speak
             of a `die` all the time.
     """
-    words = Counter(word.casefold() for word in _WORD.findall(text))
+    words = Counter(word.casefold() for word in _WORD.findall(_NAME.sub(" ", text)))
     hits = {name: words.keys() & own for name, own in _LANGUAGES.items()}
     counts = Counter({name: sum(words[one] for one in own) for name, own in hits.items()})
     (language, most), (_, second) = counts.most_common(2)

@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from training.answers import extract_boxed
 from training.curation.agreement import agree_by_rule
@@ -28,6 +29,7 @@ _TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _TAGGED = re.compile(r"<answer>\s*+(?!</answer>)(.*)</answer>", re.DOTALL | re.IGNORECASE)
 _HASHES = re.compile(r"^####[ \t]*+(\S[^\n]*+)\s*+\Z", re.MULTILINE)
 _SPACES = re.compile(r"\s+")
+_BRACES, _BRACE = re.compile(r"(?<!\\)[{}]"), {"{": 1, "}": -1}
 _SENTENCE = re.compile(
     r"\b(?:is|are|was|were|equals|answer|result|so|therefore|thus|hence|we|it|get)\b", re.IGNORECASE
 )
@@ -52,7 +54,8 @@ def convert(problem: Problem) -> tuple[Problem, str | None]:
 
     Returns:
         The problem, and the rule's name or None where nothing was changed: there is no such
-        answer, there are several, it is a sentence, or a box elsewhere has another one.
+        answer, there are several, it is a sentence, its braces do not match, or a box
+        elsewhere has another one.
     """
     trace = problem["solution"]
     if trace is None:
@@ -178,6 +181,8 @@ def _boxed(trace: str, reference: str) -> tuple[str, str | None]:
     if found is None:
         return trace, None
     before, said, after = trace[: found.start()], found[1].strip(), trace[found.end() :]
+    if not _is_balanced(said):
+        return trace, None
     if "\\boxed" not in said and said != reference and _is_sentence(said):
         return trace, None
     answer = said if "\\boxed" in said else f"\\boxed{{{_SPACES.sub(' ', said)}}}"
@@ -187,6 +192,13 @@ def _boxed(trace: str, reference: str) -> tuple[str, str | None]:
     if not _have_one_answer(answer, elsewhere):
         return trace, None
     return written if _have_one_answer(answer, written) else before.rstrip() + after, rule
+
+
+def _is_balanced(said: str) -> bool:
+    """Whether every brace that opens a group has one that closes it."""
+    signs = (_BRACE[sign] for sign in _BRACES.findall(said))
+    depths = list(accumulate(signs, initial=0))
+    return min(depths) == depths[-1] == 0
 
 
 def _is_sentence(said: str) -> bool:

@@ -55,6 +55,9 @@ def fault_of(trace, question="What is 2 + 2?", **bounds):
         ("<answer> </answer>",) * 2 + (None,),
         ("</answer>4<answer>",) * 2 + (None,),
         ("#### 7\nand so on", "#### 7\nand so on", None),
+        ("#### 7}",) * 2 + (None,),
+        ("<answer>a}{b</answer>",) * 2 + (None,),
+        ("#### \\{1, 2\\}", "\\boxed{\\{1, 2\\}}", "####"),
         (None, None, None),
     ],
 )
@@ -143,6 +146,21 @@ FORMULAS = " ".join(rf"Let $\de_{n} \le \des_{n} \par_{n}$ on die {n}." for n in
 def test_a_trace_in_another_language_is_told_where_both_are_known(question, trace, is_other):
     fault = fault_of(trace + " \\boxed{4}", question=question, max_repeated=1.0)
     assert fault == ("trace in another language than the question" if is_other else None)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Tom drives 800 miles from Los Angeles to El Paso in 16 hours. Find his average speed.",
+        "A die is rolled at MIT. Find P(6).",
+        "Convert 3 AU to SI units.",
+        "Les shot 3 over par. Find his score.",
+        "Da and Ao run 5 km; find Da's time.",
+        "Den and Von share $20 equally. Find Von's part.",
+    ],
+)
+def test_names_and_abbreviations_are_of_no_language(question):
+    assert fault_of(ENGLISH * 2 + " \\boxed{4}", question=question, max_repeated=1.0) is None
 
 
 def test_the_script_of_the_question_is_no_fault():

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from training import images
 from training.answers import AnswerVerifier
-from training.curation.agreement import agree
+from training.curation.agreement import agree, meant
 from training.curation.shingles import Hashes, bands, jaccard, shingles
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, read, same_problem
@@ -59,25 +59,34 @@ def repeats(
         Place of a repeat -> place of the problem that stays.
     """
     groups = near_duplicates(problems, similarity)
-    return same_answers(groups, [problem["answer"] for problem in problems], verifier)
+    return same_answers(
+        groups,
+        [problem["question"] for problem in problems],
+        [problem["answer"] for problem in problems],
+        verifier,
+    )
 
 
 def same_answers(
-    groups: Iterable[Sequence[int]], answers: Sequence[str], verifier: AnswerVerifier
+    groups: Iterable[Sequence[int]],
+    questions: Sequence[str],
+    answers: Sequence[str],
+    verifier: AnswerVerifier,
 ) -> dict[int, int]:
     """Those of near duplicates that have the answer of an earlier one; see `repeats`.
 
     Args:
         groups: Places of near duplicates, rising within a group.
-        answers: Of all problems.
+        questions: Of all problems.
+        answers: The same.
         verifier: Tells whether two answers are the same.
     """
     stays = dict[int, int]()
     for group in groups:
-        left = list(group)
+        left, told = list(group), {one: meant(answers[one], questions[one]) for one in group}
         while len(left) > 1:
             first, *others = left
-            left = [one for one in others if not agree(answers[one], answers[first], verifier)]
+            left = [one for one in others if not agree(told[one], told[first], verifier)]
             stays |= dict.fromkeys(set(others) - set(left), first)
     return stays
 

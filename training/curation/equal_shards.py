@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from training.answers import AnswerVerifier
 from training.curation import verifiability
-from training.curation.agreement import conflict
+from training.curation.agreement import conflict, meant
 from training.curation.fates import Fates, Places, numbered_rows
 from training.curation.shards import read_table
 
@@ -35,7 +35,8 @@ def drop_equal(
     rows, questions, answers, ids = numbered_rows(row_fates, found)
     groups = verifiability.told_otherwise(questions, answers)
     places = list(chain.from_iterable(groups))
-    told = dict(zip(places, values_at(shards, "answer", rows[places]).to_pylist(), strict=True))
+    asked = (values_at(shards, name, rows[places]).to_pylist() for name in ("answer", "question"))
+    told = dict(zip(places, map(meant, *asked), strict=True))
     pairs = filter(None, (conflict(group, told, verifier) for group in groups))
     repeated = verifiability.repeats(questions, answers, ids, pairs)
     by_reason = defaultdict[str, list[int]](list)

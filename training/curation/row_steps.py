@@ -152,7 +152,7 @@ class RowSteps:
         groups = duplicates.near_questions(
             questions, self.similarity, num_pictures, pictures.__getitem__
         )
-        found = duplicates.same_answers(groups, answers, self.verifier)
+        found = duplicates.same_answers(groups, questions, answers, self.verifier)
         stays = [ids[first] for first in found.values()]
         yield pa.Table.from_pydict({"place": list(found), "stays": stays}, REPEATS)
 

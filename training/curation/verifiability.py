@@ -13,10 +13,9 @@ from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
 from training.answers.normal import normalize
 from training.answers.numbers import Number
-from training.answers.options import letter_of, read_options
 from training.answers.reading import parse
 from training.answers.values import Words
-from training.curation.agreement import conflict
+from training.curation.agreement import Conflict, conflict, meant
 from training.curation.step import StepResult, split
 from training.recipe import curation as steps
 from training.records import IMAGE_MARK, Problem, question_key
@@ -141,17 +140,17 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
 
 
 def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
-    """Keeps one of each group of equal problems, and none where their answers differ.
+    """Keeps one of each group of equal problems; none if answers differ or can't be compared.
 
     Equal are problems with the same question, apart from case and white space, and the same
     images. Ids must be unique as well: the first problem keeps a shared id.
     """
-    answers = [problem["answer"] for problem in problems]
+    answers = [meant(problem["answer"], problem["question"]) for problem in problems]
     asked = _numbered(question_key(problem["question"], problem["images"]) for problem in problems)
     told = _numbered(told_alike(one["answer"], one["question"]) for one in problems)
     groups = told_otherwise(asked, told)
     pairs = filter(None, (conflict(group, answers, verifier) for group in groups))
-    found = repeats(asked, told, _numbered(problem["id"] for problem in problems), list(pairs))
+    found = repeats(asked, told, _numbered(problem["id"] for problem in problems), pairs)
     reasons = [found[place][0] if place in found else None for place in range(len(problems))]
     details = {place: problems[other]["id"] for place, (_, other) in found.items()}
     return split(problems, reasons, DUPLICATES, details)
@@ -164,9 +163,7 @@ def told_alike(answer: str, question: str = "") -> str:
     are `B` and `12` where the question says that `B` is 12. Others may still be the same: see
     `training.curation.agreement`.
     """
-    text = normalize(answer)
-    options = read_options(question)
-    text = options.get(letter_of(text) or "") or text
+    text = normalize(meant(answer, question))
     match parse(text):
         case Number(value=value, unit=None):
             return f"number {value}"
@@ -194,7 +191,7 @@ def repeats(
     questions: Sequence[int],
     answers: Sequence[int],
     ids: Sequence[int],
-    conflicts: Iterable[tuple[int, int]],
+    conflicts: Iterable[Conflict],
 ) -> dict[int, tuple[str, int]]:
     """The rows that repeat an earlier one, or contradict another one.
 
@@ -202,20 +199,19 @@ def repeats(
         questions: Numbers from 0 on, the same for equal questions [N].
         answers: The same for answers that are told alike [N].
         ids: The same for equal ids [N].
-        conflicts: Places of two rows with one question whose answers differ.
+        conflicts: Of questions whose answers differ, or cannot be compared, two rows.
 
     Returns:
         A row's place -> why it goes, and the place of the row that stays; of one whose question has
-        conflicting answers, which all go, that of a row with another answer.
+        a conflict, of which all go, that of a row with another answer.
     """
-    conflicting = {questions[first]: (first, second) for first, second in conflicts}
+    conflicting = {questions[one.first]: one for one in conflicts}
     seen_questions, seen_ids = dict[int, int](), dict[int, int]()
     found = dict[int, tuple[str, int]]()
     for place, (question, id_) in enumerate(zip(questions, ids, strict=True)):
         if question in conflicting:
-            first, second = conflicting[question]
-            other = second if answers[place] == answers[first] else first
-            found[place] = "duplicates with conflicting answers", other
+            first, second, reason = conflicting[question]
+            found[place] = reason, second if answers[place] == answers[first] else first
         elif question in seen_questions:
             found[place] = "duplicate question", seen_questions[question]
         elif id_ in seen_ids:

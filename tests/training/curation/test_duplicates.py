@@ -48,6 +48,13 @@ def test_near_duplicates_with_other_answers_stay_and_equal_answers_go(make, veri
     ]
 
 
+def test_a_letter_of_a_near_duplicate_is_the_answer_that_it_stands_for(make, verifier):
+    text = STORY.format(5, 12, 7) + " (A) 51 (B) 53 (C) 55"
+    rows = questions(make, text, text.replace("baker", "bakker"))
+    rows[0]["answer"], rows[1]["answer"] = "B", "53.0"
+    assert [row["id"] for row in drop_near_duplicates(rows, SIMILARITY, verifier).kept] == ["p0"]
+
+
 def test_pictures_must_have_equal_pixels_however_they_are_encoded(make_seen, png):
     recoded = io.BytesIO()
     Image.open(io.BytesIO(png(3))).save(recoded, format="WEBP", lossless=True)

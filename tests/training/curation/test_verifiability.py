@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.answers import Verifier
+from training.answers.outcome import Verdict
+from training.curation.agreement import MAX_KINDS
 from training.curation.verifiability import (
     drop_duplicates,
     drop_long_prompts,
@@ -228,11 +230,55 @@ def test_a_letter_and_the_text_of_its_choice_are_one_answer(make, verifier):
         (("12", "(B)"), "duplicate question"),
         (("B", "13"), "duplicates with conflicting answers"),
         (("A", "B"), "duplicates with conflicting answers"),
+        (("B", "12 cm"), "duplicate question"),
+        (("B", "(B) 12", "B. 12", "x=12"), "duplicate question"),
+        (("B. 12", "13"), "duplicates with conflicting answers"),
+        (("C. 12", "B"), "duplicates with conflicting answers"),  # of which nobody knows what it is
     ):
         rows = [make(n, question=question, answer=one) for n, one in enumerate(answers)]
         assert {each.reason for each in drop_duplicates(rows, verifier).rejects} == {reason}, (
             answers
         )
+
+
+def test_a_letter_and_its_text_in_another_writing_are_one_answer(make, verifier):
+    question = r"Simplify. (A) x (B) \sqrt{8} (C) 13"
+    rows = [make(n, question=question, answer=one) for n, one in enumerate(["B", r"2\sqrt{2}"])]
+    [reject] = drop_duplicates(rows, verifier).rejects
+    assert reject.reason == "duplicate question"
+
+
+class Counting:
+    """Calls two answers the same if they begin alike, counts, and cannot tell `?`."""
+
+    def __init__(self):
+        self.num_pairs = 0
+
+    def judge(self, responses, references):
+        self.num_pairs += len(references)
+        return list(map(self._verdict, responses, references))
+
+    def _verdict(self, response, reference):
+        if "?" in response:
+            return Verdict("timeout", "unverifiable: not within 1 s")
+        return Verdict("right" if response[7] == reference[0] else "wrong")
+
+
+def test_many_spellings_are_compared_with_a_few_of_them(make):
+    answers = [f"x + {n}" for n in range(1000)] + [f"x{chr(945 + n)}" for n in range(20)]
+    rows = [make(n, question="How?", answer=one) for n, one in enumerate(answers)]
+    counting = Counting()
+    assert len(drop_duplicates(rows, counting).kept) == 1
+    assert counting.num_pairs <= 2 * (1000 + 20 * MAX_KINDS)
+
+
+def test_answers_that_nobody_can_compare_are_no_conflict_and_go_for_their_own_reason(make):
+    for answers, reason in (
+        (["x+1", "x + 1 ?", "x"], "duplicates with answers that cannot be compared"),
+        (["x+1", "x + 1 ?", "y"], "duplicates with conflicting answers"),
+    ):
+        rows = [make(n, question="How?", answer=one) for n, one in enumerate(answers)]
+        assert [each.reason for each in drop_duplicates(rows, Counting()).rejects] == [reason] * 3
 
 
 def test_equal_questions_with_other_answers_all_go(make, verifier):

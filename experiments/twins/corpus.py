@@ -59,7 +59,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         r"Find the largest $x$ with $\lfloor x \rfloor = \left(\frac34\right)^2 + {b}$.",
     ),
     r"A positive integer $n$ leaves $n \equiv {a} \pmod{{{b}}}$, and the factor of $7!/3!$ is "
-    r"given, and a second integer $k$ is $\binom{{{c}}}{{2}}$ on the last page of the book.": (
+    r"given with $m!=120$, and a second integer $k$ "
+    r"is $\binom{{{c}}}{{2}}$ on the last page of the book.": (
         r"Find $\gcd(n, {b}) + k$.",
         r"How many more divisors than $n$ does $1 + 2 + \cdots + {c}$ have?",
     ),

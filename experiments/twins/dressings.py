@@ -100,7 +100,10 @@ DRESSINGS: dict[str, Dressing] = {
         _each(r"\\frac\{\\sqrt\{3\}\}\{2\}", "√3/2", r"\frac{{\sqrt3}}2", "sqrt(3)/2"),
         _each(r"\\binom\{(\d)(\d)\}\{2\}", r"\binom{{{0}{1}}}2", r"{{{0}{1} \choose 2}}"),
     ),
-    "spaces at factorials": _each(r"(\d)!/(\d)!", "{0} ! / {1} !", "{0}! / {1}!"),
+    "spaces at factorials": _all(
+        _each(r"(\d)!/(\d)!", "{0} ! / {1} !", "{0}! / {1}!"),
+        _each(r"(\w)!=(\d)", "{0}! = {1}", "{0}!= {1}", "{0}! ={1}"),
+    ),
     "dashes": _each(r", and ", " -- and ", " — and ", " – and ", "—and ", " --- and "),
     "`\\frac` and `\\dfrac`": _all(
         _each(r"\((x - \d+)\)/2", r"\dfrac{{{0}}}{{2}}", r"\frac{{{0}}}{{2}}", r"\frac{{{0}}}2"),
@@ -112,7 +115,8 @@ DRESSINGS: dict[str, Dressing] = {
         _each(r" cm", r"\text{{ cm}}"),
         _each(r"(?<![\w.])(\d+)(?![\w)])", "${0}$"),
     ),
-    "punctuation": _each(r"[,.?](?=\s|$)", ";", ""),
+    # An ellipsis leaves members of a list out: it is no punctuation.
+    "punctuation": _each(r"(?<!\.)(?<!\. )[,.?](?=\s|$)(?! \.)", ";", ""),
     "spaces": _each(" ", "  ", "\n", " \t", "   "),
     "case": _case,
 }

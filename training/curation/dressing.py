@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html.entities import html5
 
 from contracts.texts import UNSEEN, is_blank
-from training.curation.words import DECIDING, FUNCTIONS
+from training.curation.words import DECIDING, FILLING, FUNCTIONS
 
 _ALIKE = {
     **dict.fromkeys("×·⋅∗", "*"),
@@ -28,7 +28,7 @@ _ALIKE = {
     **dict.fromkeys("∨⋁", "∨"),
     **dict.fromkeys("∠∡", " angle "),
     **dict.fromkeys("△▵", " triangle "),
-    **dict.fromkeys("⋯⋮⋱", " "),
+    **dict.fromkeys("⋯⋮⋱", " ... "),
     **{"√": " sqrt ", "∛": " sqrt[3] ", "∜": " sqrt[4] ", "∞": " infinity ", "∆": "δ", "∶": ":"},
 }
 _DROPPED: dict[str, str | None] = {"'": None, "’": None, "`": None, "$": None}
@@ -45,7 +45,8 @@ _ONE_PRIME = re.compile(_PRIME)
 # NFKC would read x² as x2, 10₂ as 102, and 2½ as 21/2.
 _RAISED, _LOWERED = re.compile(r"([²³¹⁰-ⁿ]+)"), re.compile(r"([₀-ₜ]+)")
 _VULGAR = re.compile(r"[¼-¾⅐-⅞↉]")
-_COMPARED = {"<=": "≤", ">=": "≥", "!=": "≠", "->": "→"}
+_COMPARED = {"<=": "≤", ">=": "≥", "->": "→"}
+_UNEQUAL = re.compile(r"(?<![\w)])!=")  # `n!=120` is a factorial's value
 # A comma that no space follows, LaTeX's `{,}`, `,\!` and `\,`, and spaces that break no line.
 _THOUSANDS = re.compile(r"(?<=\d)(?:,(?:\\!)?|\{,\}|\\,|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))")
 # `*x*` behind a number or a letter is a product.
@@ -54,15 +55,25 @@ _EMPHASIS = re.compile(
     r"|(\*)(?=[^\W\d_]{2})|(?<![\d)] )(?<!\W[^\W\d_] )(\*)(?=[^\W\d_]\*))"
     r"([^*\n]*[^\s*])(?(1)\1|\*)(?![^\s)\].,;:?!\"”’—-])"
 )
-_MARKS = re.compile(r"^[ \t]*(?:#{1,6}|[*•])[ \t]+", re.MULTILINE)  # of headings and lists
+_MARKS = re.compile(
+    r"^[ \t]*(?:#{1,6}|[*•]|-(?=[ \t]+[^\W\d_]{2}))[ \t]+", re.MULTILINE
+)  # of headings and lists
 _POWER = re.compile(r"(?<=[\w)]) ?\*\* ?(?=[\w(])")
-_ELLIPSIS = re.compile(r"\.(?: ?\.)+")
+_ELLIPSIS = re.compile(r"\.(?: ?\.)++ ?")
+_BESIDE_BEFORE = re.compile(r"[,;+*/<=≤>≥-] ?\Z")
+_BESIDE_BEHIND = re.compile(r"[,;+*/<=≤>≥-]")
 _RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
 _DEGREE = re.compile(r"\^\s*\{\s*[∘°]\s*\}|\^\s*[∘°]|(?<=\d) ?∘")
-_ORDINAL = re.compile(r"(?<=\d) ?\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
+# `10^{th}`; `2^{st}` is a power.
+_ORDINAL = re.compile(
+    r"(?:(?<=1)(?<!11)(?=.{2,4}st)|(?<=2)(?<!12)(?=.{2,4}nd)|(?<=3)(?<!13)(?=.{2,4}rd)"
+    r"|(?<=\d)(?=.{2,4}th)) ?\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)"
+)
 _SPACES = re.compile(r"\s+")
 _DASH = re.compile(r" ?(?:-{2,}|—)[-—]* ?")
-_HYPHEN = re.compile(r" ?- ?(?=([^\W\d_]{2,}))")
+_HYPHEN = re.compile(r"( ?)-( ?)(?=([^\W\d_]{2,}))")
+_PROSE = FILLING | {"but", "or", "how", "not", "he", "she", "all", "each", "both", "no"}
+_NO_OPERANDS = _PROSE | {"", ".", ",", ":", ";", "?", "!"}
 _LAST_WORD = re.compile(r"[^\W\d_]{2,}\Z")
 _LONGEST_NAME = 12
 _OPERAND_BEFORE = re.compile(r"(?:[\d)\]!′°]|(?<![^\W\d_])[^\W\d_])\Z")
@@ -80,6 +91,7 @@ _PRODUCT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z]|\()|[^\W\d_]\s*(?:[^\W\d_]|\\[a
 _COMMAND = re.compile(r"\\([a-z]+)")
 # `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
 _SPACING = re.compile(r"\\\\\[\d[\d.]*(?:pt|em|ex|[cm]m)\]|\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")
+_ROWS = re.compile(r"\\(begin|end)\{\w{0,5}matrix\}|\\\\(?!\s*\\end\{\w{0,5}matrix)")
 _NEGATED = re.compile("\u0338\\s*(\\S)")
 _PIECE = re.compile(r"\\[a-z]+|[{}]|[^\\{}]+|\\")
 _MAX_DEPTH = 16  # of groups in groups; what lies deeper is of no group
@@ -107,7 +119,7 @@ _SPELT = {
     **dict.fromkeys(("to", "longmapsto", "mapsto"), " → "),
     **dict.fromkeys(("neg", "lnot"), " ¬ "),
     "bmod": " mod ",
-    **dict.fromkeys(("ldots", "dots", "cdots", "dotsc", "dotsb", "dotsm", "hdots"), " "),
+    **dict.fromkeys(("ldots", "dots", "cdots", "dotsc", "dotsb", "dotsm", "hdots"), " ... "),
     **dict.fromkeys(("quad", "qquad", "hfill", "newline", "hline", "par", "noindent"), " "),
     **dict.fromkeys(("rm", "bf", "it", "mathstrut", "textstyle", "displaystyle"), " "),
     **dict.fromkeys(("limits", "nolimits", "left", "right", "middle"), ""),
@@ -165,7 +177,7 @@ def undressed(question: str) -> str:
         text = _LOWERED.sub(r"_\1", _RAISED.sub(_raised, text))
         text = unicodedata.normalize("NFKC", text)
     text = text.casefold()
-    if "#" in text or "*" in text or "•" in text:
+    if "#" in text or "*" in text or "•" in text or ("-" in text and "\n" in text):
         text = _MARKS.sub("", text)
     if "*" in text:
         text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
@@ -175,13 +187,14 @@ def undressed(question: str) -> str:
     if "," in text:
         text = _THOUSANDS.sub("", text)
     if "\\" in text or "~" in text:
+        if "matrix}" in text:
+            text = _with_rows(text)
         text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
         text = text.replace("\\}", "}")
     if "\\" in text:  # before dollars go: `\circ$C` has the command `\circ`
         text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
     text = text.translate(_SIGNS)
-    for sign, character in _COMPARED.items():
-        text = text.replace(sign, character)
+    text = _compared(text)
     if "∘" in text or "°" in text:
         text = _DEGREE.sub("°", text)
     if "\\" in text or "{" in text:
@@ -192,6 +205,24 @@ def undressed(question: str) -> str:
     return _punctuated(_LABEL.sub("", _SPACES.sub(" ", text)))
 
 
+def _compared(text: str) -> str:
+    for sign, character in _COMPARED.items():
+        text = text.replace(sign, character)
+    return _UNEQUAL.sub("≠", text) if "!=" in text else text
+
+
+def _with_rows(text: str) -> str:
+    r"""With a sign between the rows of matrices, which `\\` is nowhere else."""
+    depth = 0
+
+    def written(found: re.Match[str]) -> str:
+        nonlocal depth
+        depth = max(depth + (found[1] == "begin") - (found[1] == "end"), 0)
+        return " ↵ " if depth and not found[1] else found[0]
+
+    return _ROWS.sub(written, text)
+
+
 def _raised(found: re.Match[str]) -> str:
     return f"^{found[0]}" if len(found[0]) == 1 else f"^{{{found[0]}}}"
 
@@ -199,7 +230,7 @@ def _raised(found: re.Match[str]) -> str:
 def _punctuated(text: str) -> str:
     """Without dots, dashes and hyphens that are no operators; of single spaces."""
     if ".." in text or ". ." in text:
-        text = _ELLIPSIS.sub(" ", text)
+        text = _ELLIPSIS.sub(_ellipsis, text)
     if ":" in text:
         text = _RATIO.sub(":", text)
     if "^" in text:
@@ -213,6 +244,18 @@ def _punctuated(text: str) -> str:
     return text
 
 
+def _ellipsis(found: re.Match[str]) -> str:
+    """A sign where it leaves members of a list or a sum out: beside a comma, or two operands."""
+    start, end = found.span()
+    text, first = found.string, max(0, start - 2)
+    is_beside = _BESIDE_BEFORE.search(text, first, start) or _BESIDE_BEHIND.match(text, end)
+    before = start - (text[start - 1 : start] == " ")
+    is_between = _OPERAND_BEFORE.search(text, max(0, before - 2), before) and (
+        _OPERAND_BEHIND.match(text, end)
+    )
+    return " … " if is_beside or is_between else " "
+
+
 def _dash(found: re.Match[str]) -> str:
     """A minus between two operands, else nothing."""
     start, end = found.span()
@@ -222,13 +265,24 @@ def _dash(found: re.Match[str]) -> str:
 
 
 def _hyphen(found: re.Match[str]) -> str:
-    """Nothing where it joins two words, or stands before one that is no operand; else a minus."""
+    """A minus, or nothing where it joins two words, or stands before one that is no operand.
+
+    With a space before, it joins none: it is a minus unless it is a dash in prose, beside words
+    such as `and`.
+    """
+    gap, space, behind = found.groups()
     start = found.start()
-    before = _LAST_WORD.search(found.string, max(0, start - _LONGEST_NAME), start)
-    if before:
-        return found[0] if before[0] in _NAMES or found[1] in _NAMES else " "
-    is_operand = len(found[1]) < 3 or found[1] in DECIDING or found[1] in _NAMES
-    return found[0] if is_operand else " "
+    word = _LAST_WORD.search(found.string, max(0, start - _LONGEST_NAME), start)
+    before = word[0] if word else found.string[start - 1 : start]
+    if gap and space:
+        is_minus = before not in _NO_OPERANDS and behind not in _PROSE
+    elif gap:
+        is_minus = behind not in _PROSE
+    elif word:
+        is_minus = before in _NAMES or behind in _NAMES
+    else:
+        is_minus = len(behind) < 3 or behind in DECIDING or behind in _NAMES
+    return found[0] if is_minus else " "
 
 
 class _Group(str):

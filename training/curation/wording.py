@@ -13,11 +13,13 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 
 from training.curation.dressing import OPERATORS, SIGN_OF_WORD, undressed
-from training.curation.words import ASKING, DECIDING, FILLING, OWN
+from training.curation.words import ASKING, DECIDING, FILLING, FUNCTIONS, OWN
 
 # What a product in brackets is one with: `(2x)^2` is not `2x^2`, and `1/(2x)` not `1/2x`.
 # `]` is of a root's degree: `sqrt[3](2x)`.
 _BIND_BEFORE, _BIND_BEHIND = frozenset({"^", "sqrt", "]"}), frozenset({"^", "!", "′"})
+# `f(3)^2` is not `f(3^2)`; what stands behind `sqrt` binds as it is.
+_APPLIED = FUNCTIONS - {"sqrt"} | {")", "′"}
 _BRACKETS, _BINARY = frozenset("()[]"), frozenset(OPERATORS) - {"^"}
 _SQUEEZED = re.compile(r"(?<!\d) | (?!\d)| (?=\d{3}(?!\d))")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
@@ -35,7 +37,7 @@ _TOKEN = re.compile(
     r"\\[a-z]+|\d+(?:\.\d+)?|(?<![\d\w])\.\d+|[^\W\d_α-ω]+|[α-ω]"
     r"|!(?<=[\w)]!)(?<![^\W\d_]{3}!)|:(?<=\d:)(?=\d)"
     # Signs such as a sum's or a union's; of brackets, those that may decide.
-    r"|[^\w\s.,;:?!{}\\\"“”„«»‹›…。、¿¡&~—]"
+    r"|[^\w\s.,;:?!{}\\\"“”„«»‹›。、¿¡&~—]"
 )
 _NUMBER = re.compile(r"\.?\d")
 
@@ -134,7 +136,8 @@ def _says_nothing(sentence: str) -> bool:
 def _tokens(text: str) -> tuple[str, ...]:
     """Without the brackets that decide nothing.
 
-    Round ones stay where they hold an operator, `(a+b)c` is not `a+bc`, or a product that binds;
+    Round ones stay where they hold an operator, `(a+b)c` is not `a+bc`, or a product that binds,
+    and between a name and a power, `f(3)^2` is not `f(3^2)`;
     square ones where they hold no prose: `[1, 30]` is neither `(1, 30)` nor `[1, 30)`. Of two
     pairs around one thing the inner one stays, and `x^(-1)` is `x^-1`.
     """
@@ -163,12 +166,24 @@ def _tokens(text: str) -> tuple[str, ...]:
                     operators[place] > operators[start + is_signed]
                     or (binds and (is_product or powers[place] > powers[start]))
                     or (before[start] == "/" and is_product)
+                    or (behind[place] == "^" and _is_name(before, start))
                 )
                 closed = (start, place) if stays or is_double else closed
             kept[start] = kept[place] = stays
     for place in open_:
         kept[place] = False
     return tuple(token for token, keep in zip(tokens, kept, strict=True) if keep)
+
+
+@lru_cache(maxsize=2**16)
+def _is_applied(token: str) -> bool:
+    return token in _APPLIED or (len(token) == 1 and token.isalpha())
+
+
+def _is_name(before: list[str], start: int) -> bool:
+    """Whether a name stands before a bracket, perhaps with an index: `log_2(8)`."""
+    name = before[start - is_number(before[start])]
+    return _is_applied(name) and name != "a"
 
 
 @lru_cache(maxsize=2**16)

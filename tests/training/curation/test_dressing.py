@@ -119,6 +119,17 @@ ALIKE = [
     (r"$f\circ g$", "f∘g"),
     (r"$\Delta ABC$ + $\Omega$", "ΔABC + Ω"),
     (r"$\|x\|$", r"$\lVert x\rVert$"),
+    (r"the $3^{rd}$, $21^{\text{st}}$ and $11^{th}$ of them", "the 3rd, 21st and 11th of them"),
+    ("- red\n- blue", "* red\n* blue"),
+    ("Ann - who has 5 - and Bob", "Ann, who has 5, and Bob"),
+    ("$n!=120$", "n! = 120"),
+    (r"$1, 3, \ldots, 99$", "1, 3, …, 99"),
+    ("Well... it is 5", "Well, it is 5"),
+    (
+        r"$\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$",
+        "$\\begin{pmatrix}1&2\\\\\n3&4\\\\ \\end{pmatrix}$",
+    ),
+    ("$a_1, a_2, \\ldots, a_n$", "a_1 a_2 ... a_n"),
 ]
 OTHERS = [
     ("e^{-xy}", "e^{-x}y"),
@@ -150,6 +161,25 @@ OTHERS = [
     (r"\alpha-\beta", r"\alpha\beta"),
     (r"x \to 0", "x - 0"),
     (r"1 \over 2", "1 2"),
+    ("f(3)^2", "f(3^2)"),
+    ("f'(3)^2", "f'(3^2)"),
+    ("(f + g)(3)^2", "(f + g)(3^2)"),
+    (r"\sin(x)^2", r"\sin(x^2)"),
+    (r"\log_2(8)^2", r"\log_2(8^2)"),
+    ("2^{st}", "2st"),
+    ("5 - speed", "5 speed"),
+    ("x - abs y", "x abs y"),
+    ("is revenue - cost", "is revenue cost"),
+    (r"\text{revenue} - \text{cost}", r"\text{revenue} \text{cost}"),
+    ("is -five", "is five"),
+    ("between -ten and ten", "between ten and ten"),
+    ("n!=120", "n≠120"),
+    ("{1, 2, ..., 10}", "{1, 2, 10}"),
+    ("1+2+...+10", "1+2+10"),
+    (
+        r"\begin{pmatrix}1&2\\2&4\end{pmatrix}",
+        r"\begin{pmatrix}1&2&2&4\end{pmatrix}",
+    ),
 ]
 
 

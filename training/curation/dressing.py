@@ -64,11 +64,9 @@ _BESIDE_BEFORE = re.compile(r"[,;+*/<=≤>≥-] ?\Z")
 _BESIDE_BEHIND = re.compile(r"[,;+*/<=≤>≥-]")
 _RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
 _DEGREE = re.compile(r"\^\s*\{\s*[∘°]\s*\}|\^\s*[∘°]|(?<=\d) ?∘")
-# `10^{th}`; `2^{st}` is a power.
-_ORDINAL = re.compile(
-    r"(?:(?<=1)(?<!11)(?=.{2,4}st)|(?<=2)(?<!12)(?=.{2,4}nd)|(?<=3)(?<!13)(?=.{2,4}rd)"
-    r"|(?<=\d)(?=.{2,4}th)) ?\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)"
-)
+_ORDINAL = re.compile(r"\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
+_COUNTED = {"st": re.compile(r"(?<!1)1 ?\Z"), "nd": re.compile(r"(?<!1)2 ?\Z")}
+_COUNTED |= {"rd": re.compile(r"(?<!1)3 ?\Z"), "th": re.compile(r"\d ?\Z")}
 _SPACES = re.compile(r"\s+")
 _DASH = re.compile(r" ?(?:-{2,}|—)[-—]* ?")
 _HYPHEN = re.compile(r"( ?)-( ?)(?=([^\W\d_]{2,}))")
@@ -234,7 +232,7 @@ def _punctuated(text: str) -> str:
     if ":" in text:
         text = _RATIO.sub(":", text)
     if "^" in text:
-        text = _ORDINAL.sub(r"\1", text)
+        text = _ORDINAL.sub(_ordinal, text)
     if "!" in text:
         text = text.replace(" !", "!")
     if "—" in text or "--" in text:
@@ -242,6 +240,13 @@ def _punctuated(text: str) -> str:
     if "-" in text:
         text = _HYPHEN.sub(_hyphen, text)
     return text
+
+
+def _ordinal(found: re.Match[str]) -> str:
+    """`th` behind a number that is counted so: `2^{st}` is a power."""
+    start = found.start()
+    is_counted = _COUNTED[found[1]].search(found.string, max(0, start - 3), start)
+    return found[1] if is_counted else found[0]
 
 
 def _ellipsis(found: re.Match[str]) -> str:

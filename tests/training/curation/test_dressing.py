@@ -211,7 +211,20 @@ def test_no_dressings_together_hide_a_leak_or_a_changed_number(make, seed, kinds
     assert leaks == {0: 0}, dressed
 
 
-HOSTILE = ("{x+", r"\frac", r"\frac{", r"\text{a", r"\overline{", "**a ", "*ab", "^ ", "- ", "—-", "..", r"\begin{pmatrix}\\")
+HOSTILE = (
+    "{x+",
+    r"\frac",
+    r"\frac{",
+    r"\text{a",
+    r"\overline{",
+    "**a ",
+    "*ab",
+    "^ ",
+    "- ",
+    "—-",
+    "..",
+    r"\begin{pmatrix}\\",
+)
 
 
 @pytest.mark.parametrize("piece", [*HOSTILE, ". ", ":", "(x", "'"])

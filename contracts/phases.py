@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from contracts.artifact import Record
-from contracts.job import Job
 
 
 class PhaseRecord(Record):
@@ -22,11 +21,11 @@ class PhaseRecord(Record):
     fix: str
 
 
-def phase_file(job: Job, rank: int) -> Path:
-    """Where a process leaves its record."""
-    return job.outcome.with_name(f"phase-{rank}.json")
+def phase_file(folder: Path, rank: int) -> Path:
+    """Where a process leaves its record: in the folder of its job."""
+    return folder / f"phase-{rank}.json"
 
 
-def phase_files(job: Job) -> list[Path]:
+def phase_files(folder: Path) -> list[Path]:
     """The records of all processes on this machine."""
-    return sorted(job.outcome.parent.glob("phase-*.json"))
+    return sorted(folder.glob("phase-*.json"))

@@ -49,7 +49,7 @@ class Ranks:
         num_kills = num_oom_kills(self._root)
         if num_kills != self._num_kills:
             self._num_kills, self._killed_seconds = num_kills, self._clock()
-        for path in phase_files(self._job):
+        for path in phase_files(self._job.outcome.parent):
             with suppress(OSError):  # a figure of a message is not worth a stage
                 self._look_at(path)
 

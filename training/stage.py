@@ -94,7 +94,7 @@ def main() -> int:
     try:
         from training.runtime.failures import leave_phases  # seconds, for torch
 
-        leave_phases(job)
+        leave_phases(job.outcome.parent)
         run(job)
     except RevisualError as error:
         return _refused(job, error, error)

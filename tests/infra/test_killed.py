@@ -24,7 +24,7 @@ from contracts.job import Job
 from contracts.phases import PhaseRecord, phase_file
 job = Job.model_validate_json(open(sys.argv[1]).read())
 record = PhaseRecord(rank=0, pid=os.getpid(), phase="update", fix="lower what it takes")
-phase_file(job, 0).write_text(record.model_dump_json())
+phase_file(job.outcome.parent, 0).write_text(record.model_dump_json())
 kept = []
 import time
 while True:
@@ -60,11 +60,11 @@ def test_a_process_leaves_the_phase_that_it_is_in(tmp_path, monkeypatch):
     job, seen = new(tmp_path), []
 
     def read():
-        record = PhaseRecord.model_validate_json(phase_file(job, 3).read_text())
+        record = PhaseRecord.model_validate_json(phase_file(job.outcome.parent, 3).read_text())
         assert record.pid == os.getpid() and record.rank == 3
         return record.phase
 
-    leave_phases(job)
+    leave_phases(job.outcome.parent)
     seen.append(read())
     with phase("update"):
         seen.append(read())
@@ -85,7 +85,7 @@ def test_what_was_seen_of_a_process_outlives_it(tmp_path):
     """The kernel's own figure, of a process that holds 2^28 bytes and is then killed."""
     job = new(tmp_path)
     ranks = Ranks(job)
-    phase_file(job, 2).mkdir()  # what cannot be read is left out
+    phase_file(job.outcome.parent, 2).mkdir()  # what cannot be read is left out
     ranks.look()
     assert ranks.told == ""
     program = "kept = b'x' * 2**28; print('there', flush=True); input()"
@@ -94,13 +94,13 @@ def test_what_was_seen_of_a_process_outlives_it(tmp_path):
     ) as process:
         fix = HOST_SETTINGS["saving"]
         record = PhaseRecord(rank=1, pid=process.pid, phase="saving", fix=fix)
-        phase_file(job, 1).write_text(record.model_dump_json())
+        phase_file(job.outcome.parent, 1).write_text(record.model_dump_json())
         assert process.stdout is not None
         process.stdout.readline()
         ranks.look()
         process.kill()
     ranks.look()
-    phase_file(job, 0).write_text(
+    phase_file(job.outcome.parent, 0).write_text(
         PhaseRecord(rank=0, pid=process.pid, phase="loading", fix="other").model_dump_json()
     )
     ranks.look()  # a process of which nothing was seen in time
@@ -133,7 +133,7 @@ def test_a_kill_is_a_stages_if_one_of_its_processes_went_soon_after(
     ranks = Ranks(job, root, lambda: now[0])
     if gone is not None:
         record = PhaseRecord(rank=0, pid=7, phase="update", fix="fix")
-        phase_file(job, 0).write_text(record.model_dump_json())
+        phase_file(job.outcome.parent, 0).write_text(record.model_dump_json())
     for now[0] in sorted({0, *filter(None, (killed, gone)), ended}):
         if now[0] == killed:
             (root / "proc/vmstat").write_text("oom_kill 4\n")

@@ -304,7 +304,7 @@ def test_only_what_the_machine_did_is_a_loss(code, status, num_oom_kills, expect
         vmstat.write_text(f"oom_kill {num_oom_kills}\n")
     fix = HOST_SETTINGS["update"]
     record = PhaseRecord(rank=0, pid=os.getpid(), phase="update", fix=fix)
-    phase_file(asked, 0).write_text(record.model_dump_json())
+    phase_file(asked.outcome.parent, 0).write_text(record.model_dump_json())
     ranks.look()
     write_job(asked)
     failure = _failure(asked, code, log, ranks)

@@ -4,13 +4,13 @@ import os
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.distributed as dist
 
 from contracts.errors import OutOfMemoryError
-from contracts.job import Job
 from contracts.phases import PhaseRecord, phase_file
 
 GIB, KIB = 2**30, 2**10
@@ -97,24 +97,24 @@ def phase(name: Phase) -> Iterator[None]:
 
 
 class _Left:
-    """This process's phase, and the job beside which it is left; nowhere without one."""
+    """This process's phase, and the folder in which it is left; nowhere without one."""
 
     def __init__(self) -> None:
-        self._job: Job | None = None
+        self._folder: Path | None = None
         self._phase: Phase | None = None
 
-    def beside(self, job: Job) -> None:
-        self._job = job
+    def put_into(self, folder: Path) -> None:
+        self._folder = folder
         self.enter(None)
 
     def enter(self, name: Phase | None) -> Phase | None:
         """Notes a phase; returns the one before."""
         before, self._phase = self._phase, name
-        if self._job is not None:
+        if self._folder is not None:
             rank = int(os.environ.get("RANK", "0"))
             fix = HOST_SETTINGS[name or "update"]
             record = PhaseRecord(rank=rank, pid=os.getpid(), phase=name or BETWEEN, fix=fix)
-            target = phase_file(self._job, rank)
+            target = phase_file(self._folder, rank)
             partial = target.with_name(f".{target.name}")
             with suppress(OSError):  # a full disk: what matters there has errors of its own
                 partial.write_text(record.model_dump_json(), encoding="utf-8")
@@ -125,9 +125,9 @@ class _Left:
 _LEFT = _Left()
 
 
-def leave_phases(job: Job) -> None:
-    """From now on this process leaves the phase that it is in beside a job."""
-    _LEFT.beside(job)
+def leave_phases(folder: Path) -> None:
+    """From now on this process leaves the phase that it is in in the folder of its job."""
+    _LEFT.put_into(folder)
 
 
 def out_of_memory(error: BaseException, name: Phase | None) -> OutOfMemoryError:

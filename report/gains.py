@@ -140,7 +140,7 @@ def other_verdicts(scores: Mapping[str, Score | None]) -> str | None:
     if len({one.code for one in found.values() if one}) > 1:
         return (
             f"judged by other code: evaluate {' and '.join(found)} again; if only the version of "
-            'math-verify or sympy differs, with `reuse = "none"`'
+            "math-verify or sympy differs, with `--reuse none`"
         )
     if len({one.rules for one in found.values() if one}) > 1:
         return "judged by other rules: tolerance, decimals, unit, choices or `accept_rounded`"

@@ -195,7 +195,7 @@ def test_another_metric_is_refused_in_words(pair) -> None:
         (
             {"verdicts": {"code": "e" * 64, "rules": "d" * 64}},
             "judged by other code: evaluate first and other again; if only the version of "
-            'math-verify or sympy differs, with `reuse = "none"`',
+            "math-verify or sympy differs, with `--reuse none`",
         ),
         (
             {"verdicts": {"code": "c" * 64, "rules": "e" * 64}},

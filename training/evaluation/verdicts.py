@@ -32,10 +32,11 @@ _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cann
 _BOX = r"\\boxed\s*+\{\s*+(?:\\text\s*+\{)?\s*+\(?[A-Z]\)?\s*+\}?\s*+\}"
 _BOXES = re.compile(rf"{_BOX}(?:[\s$]*+(?:[,;&](?:\s*+and\b)?|and\b)[\s$]*+{_BOX})+")
 
-# A letter behind a box is as if it stood in it: `\boxed{B} or A`.
+# A letter behind a box is as if it stood in it, if the sentence ends with it: `\boxed{B} or A`. In
+# `\boxed{B}, and A, C are wrong` it does not.
 _ANOTHER = re.compile(
-    rf"{_BOX}[\s$]*+(?:,|(?:,\s*+)?(?:or|and)\b)[\s$]*+(?:(?:option|choice)\s+)?\(?[A-Z]\b\)?"
-    r"(?=[ \t$]*+(?:[.,;!\n]|\Z))"
+    rf"{_BOX}[ \t$]*+(?:,|(?:,[ \t]*+)?(?:or|and)\b)[ \t$]*+(?:(?:option|choice)\s+)?\(?[A-Z]\b\)?"
+    r"(?=[ \t$]*+(?:[.;!\n]|\Z))"
 )
 
 

@@ -222,7 +222,13 @@ def test_a_set_of_choices(answer, letters):
 )
 def test_a_set_of_choices_as_models_write_it(response, expected, verifier):
     assert outcome(Rule("letters", "B, D"), response, verifier) == expected
-    assert outcome(Rule("letter", "B"), "\\boxed{B}, and A is too small", verifier) == "right"
+    for refuted in (
+        ", and A is too small",
+        ", and A, C, D are incorrect.",
+        "\nand A, C are too small",
+    ):
+        said = f"$\\boxed{{B}}${refuted}"
+        assert outcome(Rule("letter", "B"), said, verifier) == "right", refuted
     # Of one choice, two boxes or two letters are a hedge.
     assert outcome(Rule("letter", "B"), response, verifier) == (
         "right" if response == "\\boxed{B}" else "wrong"

@@ -259,7 +259,8 @@ def ended_steps(services: Services, run_id: UUID, num_steps: int) -> list[tuple[
     while time.monotonic() < deadline:
         with api_client(services.settings) as client:
             found = client.read_task_runs(flow_run_filter=of_run)
-        if sum(one.state.is_final() for one in found) >= num_steps:
+        states = [one.state for one in found]  # one that is being made has none yet
+        if sum(state is not None and state.is_final() for state in states) >= num_steps:
             found.sort(key=lambda one: one.start_time)
             return [(one.name, one.state.name, one.state.message) for one in found]
         time.sleep(0.2)

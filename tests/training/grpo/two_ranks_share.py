@@ -9,6 +9,7 @@ from _pytest.monkeypatch import MonkeyPatch
 from tests.training.conftest import make_recipe
 from tests.training.grpo.test_train import new_stage
 from training.grpo import train as grpo
+from training.grpo.upcoming import prompt_of
 from training.model import encoding
 from training.recipe.recipe import HardwareRecipe
 from training.runtime import device
@@ -23,8 +24,8 @@ def main(model, sets, folder):
     if device.rank() == 0:
         output.mkdir()
     device.barrier()
-    sampled, processed, sent = [], [], []
-    collect, make, gather = grpo.collect, encoding._processed, device.gather_from_all_ranks
+    sampled, processed, policies, sent = [], [], [], []
+    collect, read, gather = grpo.collect, encoding._read, device.gather_from_all_ranks
 
     def collecting(engine, verifier, problems, *arguments, **options):
         if not sampled:
@@ -32,9 +33,10 @@ def main(model, sets, folder):
         sampled.extend(problems)
         return collect(engine, verifier, problems, *arguments, **options)
 
-    def making(policy, prompt):
-        processed.append(prompt.question)
-        return make(policy, prompt)
+    def reading(policy, images, key, text):
+        processed.append(text)
+        policies.append(policy)
+        return read(policy, images, key, text)
 
     def gathering(value):
         sent.append(pickle.dumps(value))
@@ -49,13 +51,13 @@ def main(model, sets, folder):
     )
     with MonkeyPatch.context() as patch:
         patch.setattr(grpo, "collect", collecting)
-        patch.setattr(encoding, "_processed", making)
+        patch.setattr(encoding, "_read", reading)
         patch.setattr(device, "gather_from_all_ranks", gathering)
         recipe = make_recipe(HardwareRecipe(threads_per_process=1))
         grpo.train(recipe, stage, Path(model), Path(sets), output)
     assert len(sampled) == 12 and all(PNG in one["images"][0]["bytes"] for one in sampled)
-    own = {problem["question"] for problem in sampled[device.rank() :: 2]}
-    assert set(processed) <= own, set(processed) - own
+    own = [prompt_of(problem) for problem in sampled[device.rank() :: 2]]
+    assert processed and set(processed) <= set(encoding.conversations(policies[0], own))
     assert len(sent) >= 2 and not any(PNG in data for data in sent)
 
 

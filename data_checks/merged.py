@@ -38,7 +38,7 @@ def merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401  the librar
     )
 
 
-def _merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401
+def _merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401 - no types
     from great_expectations.core import ExpectationValidationResult
 
     for one in (before, now):
@@ -70,10 +70,10 @@ def _merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401
     )
 
 
-def _has_failed(result: Any) -> bool:  # noqa: ANN401
+def _has_failed(result: Any) -> bool:  # noqa: ANN401 - no types
     return not result.success and not result.result
 
 
-def _refuse(result: Any) -> Any:  # noqa: ANN401
+def _refuse(result: Any) -> Any:  # noqa: ANN401 - no types
     kind = result.expectation_config.type
     raise ValueError(f"{kind} is not about rows: it cannot be asked of a table in parts")

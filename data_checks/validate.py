@@ -93,7 +93,7 @@ class _Answer:
         # Expectation -> the first rows that break it: their ids, and they themselves as texts.
         self._broken = defaultdict[str, list[tuple[object, dict[str, str]]]](list)
 
-    def add(self, result: Any, frame: pd.DataFrame) -> None:  # noqa: ANN401
+    def add(self, result: Any, frame: pd.DataFrame) -> None:  # noqa: ANN401 - no types
         """Takes what is said of a further part."""
         for one in result.results:
             _make_plain(one.result)
@@ -109,7 +109,7 @@ class _Answer:
             yield _check(self._suite, one, gate, [id_ for id_, _ in broken]), [r for _, r in broken]
 
 
-def _open_source() -> Any:  # noqa: ANN401
+def _open_source() -> Any:  # noqa: ANN401 - no types
     """A data source of a context that lives in memory."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -119,7 +119,7 @@ def _open_source() -> Any:  # noqa: ANN401
     return context.data_sources.add_pandas("tables")
 
 
-def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: ANN401
+def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: ANN401 - no types
     """Asks each expectation of its own columns alone.
 
     The library copies the table that it is given several times for each expectation, whatever the
@@ -146,19 +146,19 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: AN
     return _joined(parts, [expectation.meta["name"] for expectation in suite.expectations])
 
 
-def _columns(expectation: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _columns(expectation: Any) -> tuple[str, ...]:  # noqa: ANN401 - no types
     """Names of the columns that an expectation is about; of one about the whole table, any one."""
     found = (getattr(expectation, name, None) for name in ("column", "column_A", "column_B"))
     return tuple(name for name in found if name is not None) or ("id",)
 
 
 def _validated_part(
-    source: Any,  # noqa: ANN401
+    source: Any,  # noqa: ANN401 - no types
     name: str,
     suite: str,
     expectations: Sequence[Any],
     frame: pd.DataFrame,
-) -> Any:  # noqa: ANN401
+) -> Any:  # noqa: ANN401 - no types
     from great_expectations import ExpectationSuite
     from great_expectations.validator.v1_validator import Validator
 
@@ -176,7 +176,7 @@ def _validated_part(
     return validator.validate_expectation_suite(ExpectationSuite(suite, expectations=expectations))
 
 
-def _joined(parts: Sequence[Any], names: Sequence[str]) -> Any:  # noqa: ANN401
+def _joined(parts: Sequence[Any], names: Sequence[str]) -> Any:  # noqa: ANN401 - no types
     """The results of a suite's parts as one, its expectations in their order."""
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.validator.validator import calc_validation_statistics
@@ -202,7 +202,7 @@ def _make_plain(result: dict[str, Any]) -> None:
         result["observed_value"] = result["observed_value"].item()
 
 
-def _places(validated: Any) -> list[int]:  # noqa: ANN401
+def _places(validated: Any) -> list[int]:  # noqa: ANN401 - no types
     """Where the first rows stand that break an expectation, though it may be met with others."""
     found = validated.result.get("partial_unexpected_index_list") or []
     return [int(one) for one in found[:MAX_ROWS]]

@@ -249,9 +249,9 @@ def supervise(
                 poll()
                 stop_if_told()
                 time.sleep(POLL_SECONDS)
-        except Exception:
+        except Exception:  # no signal: one that comes while the rest is stopped is still heard
             raise
-        except BaseException:  # a signal
+        except BaseException:  # a signal: a second one must not cut what is being saved
             hear_no_more()
             raise
         finally:

@@ -91,26 +91,28 @@ class HttpEngine:
         """
         client = EndpointClient(self._endpoint, self._connection, seed)
         waiting = (request for lot in lots for request in lot)
-        running: set[asyncio.Task[tuple[Finished, bool]]] = set()
+        running: list[asyncio.Task[tuple[Finished, bool]]] = []  # as they were asked
         held: dict[SamplingSettings, list[Finished]] = {}  # what was refused
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             try:
                 while True:
                     room = self._connection.concurrency - len(running)
-                    running |= {
+                    running += [
                         loop.create_task(self._answer(client, request, seed))
                         for request in islice(waiting, room)
-                    }
+                    ]
                     if not running:
                         for settings in [*held]:
                             yield runner.run(self._decided(client, settings, held.pop(settings)))
                         return
-                    done, running = runner.run(
+                    runner.run(
                         asyncio.wait(
                             running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
                         )
                     )
+                    done = [task for task in running if task.done()]
+                    running = [task for task in running if not task.done()]
                     # Of each, or asyncio complains of those that nobody looked at.
                     errors = {task: error for task in done if (error := task.exception())}
                     # First what was answered, which is kept.

@@ -17,6 +17,11 @@ from contracts.artifact import Artifact
 from infra.access import api_client
 
 ROLE = "prefect.resource.role"
+# Of a whole run that trains with pictures.
+GATES = [
+    *("curation", "checkpoint-cold_start", "checkpoint-multimodal_rl"),
+    *("rollouts-multimodal_rl", "evaluation"),
+]
 
 
 def upstream(event: dict) -> list[str]:

@@ -161,7 +161,7 @@ def _intact(
         copy = folder / f"{number:06d}"
         try:
             if verifying is not None and not counts_verdicts(
-                store.manifest(artifact).ingredients, made_of, verifying
+                store.manifest(artifact), made_of, verifying
             ):
                 copy = folder / UNVERIFIED / f"{number:06d}"
             store.copy(artifact, copy)

@@ -25,7 +25,7 @@ from training.recipe.recipe import Recipe
 from training.recipe.sources import SourceRecipe
 from training.records import Modality, Problem
 
-NUM_SHOWN, SHOWN_CHARACTERS = 5, 300
+NUM_SHOWN, NUM_REFUSED, SHOWN_CHARACTERS = 5, 3, 300
 _FIELDS = ("question", "answer", "solution", "family", "level", "reading")
 
 
@@ -100,6 +100,8 @@ def inspect_lines(
     reasons = {id(one.problem): one for one in rejects}  # ids of rows may be shared
     for row in rows[:NUM_SHOWN]:
         yield from _row(row, reasons.get(id(row)))
+    for reject in loaded.rejects[:NUM_REFUSED]:  # of a wrong mapping it may be all there is to see
+        yield from _row(reject.problem, reject)
     num_read = len(loaded.kept) + len(loaded.rejects)
     yield ""
     yield f"Of the first {num_read} rows, {num_read - len(rejects)} would go on to the next steps."

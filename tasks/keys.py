@@ -10,12 +10,12 @@ responses are drawn: `docs/resume.md` says how much.
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from contracts.artifact import Artifact
-from contracts.provenance import Ingredients
+from contracts.provenance import Ingredients, Provenance
 from infra.store import Store
 from tasks.closure import (
     answering_modules,
@@ -138,27 +138,33 @@ def namer_digest(recipe: Recipe, made_of: Ingredients) -> str:
     return name_key("namer", json.dumps([fields, read, answering_modules(engine)], sort_keys=True))
 
 
-def counts_verdicts(
-    before: Ingredients | None, now: Ingredients, verifying: Mapping[str, str]
-) -> bool:
+def counts_verdicts(before: Provenance, now: Ingredients, verifying: Mapping[str, str]) -> bool:
     """Whether responses of a curation were verified as another one would verify them.
 
     Args:
-        before: Of the one.
-        now: Of the other.
+        before: Where the responses come from.
+        now: The ingredients of the other one.
         verifying: See `tasks.closure.verifying_modules`, as they are now.
     """
-    if before is None or before.recipe.get("answers") != now.recipe["answers"]:
+    made_of = before.ingredients
+    if made_of is None or made_of.recipe.get("answers") != now.recipe["answers"]:
         return False
-    return {name: before.modules.get(name) for name in verifying} == verifying
+    if {name: before.libraries.get(name) for name in COMPARING} != versions_of(COMPARING):
+        return False
+    return {name: made_of.modules.get(name) for name in verifying} == verifying
 
 
 def verdicts_digest() -> str:
     """Of the code that judges an evaluation's answers, and the versions of the libraries that
     compare them: its scores name it, for who compares.
     """
+    return _digest([verdict_modules(), versions_of(COMPARING)])
+
+
+def versions_of(names: Sequence[str]) -> dict[str, str | None]:
+    """The versions of some of `LIBRARIES`; None for one that is not installed."""
     versions = library_versions()
-    return _digest([verdict_modules(), {name: versions.get(name) for name in COMPARING}])
+    return {name: versions.get(name) for name in names}
 
 
 def asked_fields(recipe: Recipe, benchmark: BenchmarkRecipe) -> dict[str, Any]:
@@ -178,8 +184,9 @@ def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:
 
     A shard's file is named after its rows and the steps' settings, the benchmarks' questions among
     them, as they were read. The rest of what decides what is found in them is here: how a prompt
-    reads and how long it is, which answers are right, and the code. So are the benchmarks: files
-    that would not be taken are not fetched.
+    reads and how long it is, which answers are right, the code, and the versions of what compares
+    answers and decodes images. So are the benchmarks: files that would not be taken are not
+    fetched.
     """
     if made_of.stage != "curate":
         return None
@@ -188,6 +195,7 @@ def shards_key(recipe: Recipe, made_of: Ingredients) -> str | None:
         "recipe": {name: made_of.recipe[name] for name in SHARD_FIELDS},
         "inputs": {n: made_of.inputs[n] for n in ("policy", *benchmarks) if n in made_of.inputs},
         "modules": shard_modules() | own_modules(recipe, "curate"),
+        "libraries": versions_of((*COMPARING, "pillow")),
         "salt": made_of.salt,
     }
     return name_key("shards", json.dumps(alone, sort_keys=True))

@@ -10,7 +10,7 @@ from tasks import chunks
 from tasks.chunks import ChunkUploads, drop_chunks, stored_chunks
 from tasks.closure import verifying_modules
 from tasks.garbage import find_garbage, remove
-from tasks.keys import ingredients, name_key, stage_key
+from tasks.keys import ingredients, library_versions, name_key, stage_key
 from tasks.uploads import Retention
 from tests.tasks.machine import recipe
 from training.sampling.chunks import read_chunks, write_chunk
@@ -83,7 +83,9 @@ def test_what_was_saved_comes_back_and_half_a_chunk_does_not(store, saved, tmp_p
 @pytest.mark.parametrize("is_edited", [True, False])
 def test_verdicts_of_other_code_do_not_count(is_edited, store, saved, tmp_path):
     modules = MADE_OF.modules | ({"training.answers.verifier": "0" * 64} if is_edited else {})
-    before = Provenance(ingredients=MADE_OF.model_copy(update={"modules": modules}))
+    before = Provenance(
+        ingredients=MADE_OF.model_copy(update={"modules": modules}), libraries=library_versions()
+    )
     save(saved, 2)
     with ChunkUploads(store, KEY, saved, provenance=before, say=str):
         pass

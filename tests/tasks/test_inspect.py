@@ -40,6 +40,7 @@ def test_a_path_shows_columns_rows_and_counts_of_rejects(rows, settings):
     assert "columns found: question, answer, topic" in told
     assert "  question: 1 + 1?" in told
     assert "row inspected/000000001 - rejected: asks for a proof" in told
+    assert "row inspected/000000003 - rejected: several answers in a list" in told
     assert "Of the first 5 rows, 1 would go on to the next steps." in told
     assert {line.strip() for line in told if " rejected, " in line} == {
         "1 rejected, sources: several answers in a list",

@@ -212,8 +212,10 @@ def test_verdicts_count_for_whoever_verifies_alike():
     def curation(of=None):
         return made_of("curate", of=of, policy="a" * 64)
 
-    def counts(before, now):
-        return counts_verdicts(before, now, verifying_modules())
+    def counts(before, now, **libraries):
+        versions = library_versions() | libraries
+        provenance = Provenance(ingredients=before, libraries=versions)
+        return counts_verdicts(provenance, now, verifying_modules())
 
     def edited(module):
         before = curation()
@@ -225,6 +227,18 @@ def test_verdicts_count_for_whoever_verifies_alike():
         assert module in curation().modules and not counts(edited(module), curation())
     assert not counts(curation(), curation(of=recipe(answers={"accept_rounded": True})))
     assert not counts(None, curation())
+    assert counts(curation(), curation(), torch="0.0")
+    for library in ("sympy", "math-verify", "latex2sympy2-extended"):
+        assert not counts(curation(), curation(), **{library: "0.0"})
+
+
+def test_another_version_of_what_a_shard_is_read_with_is_another_key(monkeypatch):
+    made, installed = made_of("curate", policy="a" * 64), library_versions()
+    before = keys.shards_key(recipe(), made)
+    for name, is_same in (("torch", True), ("sympy", False), ("pillow", False)):
+        versions = installed | {name: "0.0"}
+        monkeypatch.setattr(keys, "library_versions", lambda found=versions: found)
+        assert (keys.shards_key(recipe(), made) == before) == is_same, name
 
 
 def test_an_evaluations_responses_count_whatever_the_rules_and_the_judge(monkeypatch):

@@ -18,6 +18,7 @@ _ROLES = {
 }
 _FORMS = (("role", "content"), ("from", "value"))
 NO_CHAT = "chat that is no list of turns"
+SEVERAL_TURNS = "chat with several turns"
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,32 @@ def read_chat(value: object) -> Chat:
     if "user" not in roles:
         raise Refused("chat without a question")
     if roles not in (["user"], ["user", "assistant"]):
-        raise Refused("chat with several turns")
+        raise Refused(SEVERAL_TURNS)
     return Chat(
         question=said[0][1],
         solution=said[1][1] if len(said) > 1 else None,
         num_system_turns=len(turns) - len(said),
     )
+
+
+def check_turns(value: object) -> None:
+    """Checks that a list of which single turns are taken is no conversation of several questions.
+
+    Raises:
+        Refused: It has more turns than a question and its answer.
+    """
+    if not isinstance(value, list):
+        return
+    forms = (
+        (turn, form)
+        for turn in value
+        for form in _FORMS
+        if isinstance(turn, dict) and turn.keys() >= set(form)
+    )
+    names = (turn[form[0]] for turn, form in forms)
+    said = [one for one in names if _ROLES.get(str(one).casefold()) != "system"]
+    if len(said) > 2:
+        raise Refused(SEVERAL_TURNS)
 
 
 def _turn(value: object) -> tuple[str, str]:

@@ -67,6 +67,10 @@ _DEGREE = re.compile(r"\^\s*\{\s*[∘°]\s*\}|\^\s*[∘°]|(?<=\d) ?∘")
 _ORDINAL = re.compile(r"\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
 _COUNTED = {"st": re.compile(r"(?<!1)1 ?\Z"), "nd": re.compile(r"(?<!1)2 ?\Z")}
 _COUNTED |= {"rd": re.compile(r"(?<!1)3 ?\Z"), "th": re.compile(r"\d ?\Z")}
+# A cross product is no dot product.
+_CROSS = re.compile(
+    r"(?:\\times(?![a-z])|×)(?=\s*\\(?:vec|overrightarrow|mathbf|boldsymbol|bm)\s*\{?\s*[a-z])"
+)
 _SPACES = re.compile(r"\s+")
 _DASH = re.compile(r" ?(?:-{2,}|—)[-—]* ?")
 _HYPHEN = re.compile(r"( ?)-( ?)(?=([^\W\d_]{2,}))")
@@ -190,6 +194,7 @@ def undressed(question: str) -> str:
         text = _SPACING.sub(" ", text.replace("\\$", "").replace("\\%", "%").replace("\\{", "{"))
         text = text.replace("\\}", "}")
     if "\\" in text:  # before dollars go: `\circ$C` has the command `\circ`
+        text = _CROSS.sub(" ⨯ ", text)
         text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
     text = text.translate(_SIGNS)
     text = _compared(text)

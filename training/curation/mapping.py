@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 
 from training.answers.boxed import extract_boxed, extract_listed
 from training.curation.agreement import agree_by_rule
-from training.curation.chats import Chat, read_chat
+from training.curation.chats import Chat, check_turns, read_chat
 from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
 from training.curation.lines import Row
 from training.curation.options import check_options, letter_at, letter_of, with_options
@@ -60,6 +60,9 @@ def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder
     pass_rate = None
     try:
         pass_rate = _pass_rate(first.get("pass_rate"))
+        for path in columns.get("question", ()):  # `conversations.0.value`
+            above, *rest = path.rsplit(".", 2)
+            check_turns(_at(row, above) if len(rest) == 2 else None)
         chat = None if first.get(CHAT) is None else read_chat(first[CHAT])
         images = read_images(first.get("images"), folder)
         problem = _problem(values, source, index, chat, images)

@@ -14,6 +14,7 @@ from itertools import accumulate
 
 from training.curation.dressing import OPERATORS, SIGN_OF_WORD, undressed
 from training.curation.words import ASKING, DECIDING, FILLING, FUNCTIONS, OWN
+from training.records import IMAGE_MARK
 
 # What a product in brackets is one with: `(2x)^2` is not `2x^2`, and `1/(2x)` not `1/2x`.
 # `]` is of a root's degree: `sqrt[3](2x)`.
@@ -94,8 +95,11 @@ class Wording:
 
 
 def read(question: str) -> Wording:
-    """Reads a question; the same question in other dressing is read the same."""
-    plain = undressed(question)
+    """Reads a question; the same question in other dressing is read the same.
+
+    Where its images stand among its words is dressing, too.
+    """
+    plain = undressed(question.replace(IMAGE_MARK, " "))
     said = (one for one in _SENTENCE.split(plain) if not _says_nothing(one))
     return Wording(_tokens(" ".join(said)), plain)
 

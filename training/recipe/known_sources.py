@@ -8,19 +8,19 @@ set's card or its page is marked as unchecked; `revisual inspect` says so.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from training.records import Modality
 
 _ONE_VISION = "lmms-lab/LLaVA-OneVision-Data"
 _CONVERTED = "refs/convert/parquet"
 _FILLED = ("kind", "modality", "path", "revision", "config", "split", "answer_rule")
-_FIRST_TURN = MappingProxyType(
+_FIRST_TURN: Mapping[str, str | Literal[False]] = MappingProxyType(
     {
         "question": "conversations.0.value",
         "answer": "conversations.1.value",
         "images": "image",
-        "id": "id",
+        "id": False,  # several questions of one picture may share it
     }
 )
 
@@ -43,7 +43,7 @@ class KnownSource:
     path: str
     modality: Modality
     licence: str | None
-    columns: Mapping[str, str]
+    columns: Mapping[str, str | Literal[False]]
     checked: bool
     note: str = ""
     kind: str = "parquet"

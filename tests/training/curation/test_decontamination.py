@@ -247,3 +247,30 @@ def test_what_was_left_out_is_counted_by_the_benchmarks_question(make):
     assert list(counts.passing(rejects)) == rejects
     assert counts.by_question == {LEAK: {"exam: b0": 2}, NUMBER_VARIANT: {"exam: b1": 1}}
     assert counts.total == 4
+
+
+MARKED = "What is the area of the triangle ABC in the figure?"
+
+
+@pytest.mark.parametrize(
+    ("asked", "other"),
+    [
+        (MARKED, MARKED.replace("ABC", "ABC <image>")),
+        (MARKED, f"{MARKED}\n<image>"),
+        (MARKED.replace("figure", "figure <image>"), MARKED),
+        ("Find x.", "Find <image> x."),
+    ],
+)
+def test_where_a_picture_stands_among_the_words_hides_no_leak(asked, other, make_seen):
+    index = BenchmarkIndex({"figures": [make_seen(7, id="b", question=asked)]})
+    found = decontaminate([make_seen(7, question=other)], index, 0.5)
+    assert [one.reason for one in found.result.rejects] == [LEAK]
+
+
+def test_a_cross_product_is_no_leak_of_a_dot_product(make):
+    asked = r"Compute $\vec a \cdot \vec b$ for a = (1, 2, 0) and b = (3, 4, 0)."
+    crossed = [asked.replace(r"\cdot", sign) for sign in (r"\times", "×")]
+    bold = [one.replace("vec a", "mathbf{a}").replace("vec b", "mathbf{b}") for one in crossed]
+    assert judged(make, one_benchmark(make, asked), *crossed, *bold).result.rejects == []
+    found = judged(make, one_benchmark(make, crossed[0]), crossed[1])
+    assert len(found.result.rejects) == 1

@@ -174,3 +174,28 @@ def test_the_number_of_comparisons_is_near_linear(make, monkeypatch):
         counts.append(compared.call_count / len(texts))
     assert counts[0] > 10
     assert counts[1] < 1.3 * counts[0]  # per row; comparing all pairs doubles it
+
+
+def test_where_a_picture_stands_among_the_words_parts_no_near_duplicates(make_seen):
+    text = "In the figure, how many of the bars are red?"
+    asked = (text, text.replace("figure", "figure <image>"))
+    images = make_seen(3)["images"]
+    rows = [make_seen(n, question=one, images=images) for n, one in enumerate(asked)]
+    assert near_duplicates(rows, SIMILARITY) == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("at a profit of", "at a loss of"),
+        ("for the real part of", "for the imaginary part of"),
+        ("in an arithmetic row of", "in a geometric row of"),
+        ("going toward", "going away from"),
+    ],
+)
+def test_words_that_turn_a_problem_around_part_near_duplicates(one, other, make):
+    text = (
+        "On Monday a shop at the corner of the long street sells 12 pens, "
+        "{} 3 dollars each, to people who come by in the rain. Is that above 30 dollars?"
+    )
+    assert near_duplicates(questions(make, text.format(one), text.format(other)), 0.5) == []

@@ -156,3 +156,12 @@ def test_what_the_recipe_gives_stands_before_what_the_table_has():
 def test_an_unknown_data_set_is_named_with_those_there_are():
     with pytest.raises(ValidationError, match=r"geometry4k.*geometry3k"):
         SourceRecipe.model_validate({"name": "s", "dataset": "geometry4k"})
+
+
+def test_a_conversation_of_several_questions_is_refused_and_a_shared_id_is_not_read(tmp_path):
+    further = [{"from": "human", "value": "Which?"}, {"from": "gpt", "value": "5"}]
+    longer = {**ONE_VISION, "conversations": [*ONE_VISION["conversations"], *further]}
+    pq.write_table(pa.Table.from_pylist([ONE_VISION, longer, ONE_VISION]), tmp_path / "a.parquet")
+    loaded = load_source(local("geoqa", tmp_path), tmp_path, 0)
+    assert [one.reason for one in loaded.rejects] == ["chat with several turns"]
+    assert [row["id"] for row in loaded.kept] == ["s/000000000", "s/000000002"]

@@ -70,12 +70,14 @@ class Mean(Record):
         seeds: Each seed's value, by the seed.
         over_seeds: 95 % t-interval over seeds; None with one seed.
         over_items: 95 % bootstrap interval over items, the seeds as they are.
+        lacking: Seeds of the ablation that are not in it: a run with these did not end well.
     """
 
     value: Number
     seeds: dict[int, Number]
     over_seeds: Interval | None = None
     over_items: Interval | None = None
+    lacking: tuple[Count, ...] = ()
 
 
 class Accuracy(Record):
@@ -108,7 +110,9 @@ class Comparison(Record):
 
     @property
     def verdict(self) -> str:
-        """See `report.gains.verdict_of`."""
+        """See `report.gains.verdict_of`; seeds that are not in it might have said otherwise."""
+        if self.mean.lacking:
+            return "not shown"
         intervals = (self.mean.over_seeds, self.mean.over_items)
         return verdict_of([one for one in intervals if one is not None], self.p)
 
@@ -157,7 +161,10 @@ class AblationResult(Record):
 
 
 def summarize(
-    grid: Grid, trained: Sequence[Trained], failures: Mapping[str, str]
+    grid: Grid,
+    trained: Sequence[Trained],
+    failures: Mapping[str, str],
+    seeds: Collection[int] = (),
 ) -> AblationResult:
     """Sums an ablation up.
 
@@ -165,25 +172,27 @@ def summarize(
         grid: Its grid.
         trained: Every arm with every seed that ended well.
         failures: Why each of the others did not.
+        seeds: Those that were asked for; so are all of `trained`.
     """
+    asked = sorted({*seeds, *(one.record.seed for one in trained)})
     by_arm: dict[str, dict[int, Trained]] = {
         arm.name: own
         for arm in grid.arms
         if (own := {one.record.seed: one for one in trained if one.arm.name == arm.name})
     }
     benchmarks = _benchmarks(trained)
-    found = [one for arm in by_arm.values() for one in _accuracies(arm, benchmarks)]
+    found = [one for arm in by_arm.values() for one in _accuracies(arm, benchmarks, asked)]
     compared = [
         one
         for arm in grid.arms
         if arm.over is not None and {arm.name, arm.over} <= by_arm.keys()
-        for one in _compare(by_arm[arm.over], by_arm[arm.name], benchmarks)
+        for one in _compare(by_arm[arm.over], by_arm[arm.name], benchmarks, asked)
     ]
     comparisons = _corrected([one for one in compared if isinstance(one, Comparison)])
     return AblationResult(
         grid=grid.name,
         arms={arm.name: arm.stages for arm in grid.arms if arm.name in by_arm},
-        seeds=tuple(sorted({one.record.seed for one in trained})),
+        seeds=tuple(asked),
         accuracies=tuple(one for one in found if isinstance(one, Accuracy)),
         costs={name: mean_cost(runs.values()) for name, runs in by_arm.items()},
         comparisons=tuple(comparisons),
@@ -215,12 +224,13 @@ def mean_cost(runs: Iterable[Trained]) -> Cost:
     return Cost(**{name: fmean(one[name] for one in costs) for name in Cost.model_fields})
 
 
-def mean_of(values: Mapping[int, float], over_items: Interval | None) -> Mean:
+def mean_of(values: Mapping[int, float], over_items: Interval | None, asked: Iterable[int]) -> Mean:
     """A mean over seeds with its intervals.
 
     Args:
         values: Each seed's value.
         over_items: The interval over items, where there is one.
+        asked: All seeds of the ablation.
     """
     numbers, number = list(values.values()), len(values)
     mean = fmean(numbers)
@@ -228,11 +238,17 @@ def mean_of(values: Mapping[int, float], over_items: Interval | None) -> Mean:
     if number > 1:
         half = float(student_t.ppf(0.975, number - 1)) * stdev(numbers) / math.sqrt(number)
         over_seeds = (mean - half, mean + half)
-    return Mean(value=mean, seeds=dict(values), over_seeds=over_seeds, over_items=over_items)
+    return Mean(
+        value=mean,
+        seeds=dict(values),
+        over_seeds=over_seeds,
+        over_items=over_items,
+        lacking=tuple(seed for seed in asked if seed not in values),
+    )
 
 
 def _accuracies(
-    seeds: Mapping[int, Trained], benchmarks: Sequence[str]
+    seeds: Mapping[int, Trained], benchmarks: Sequence[str], asked: Sequence[int]
 ) -> Iterator[Accuracy | Incomplete]:
     """An arm on each of the benchmarks."""
     arm = next(iter(seeds.values())).arm.name
@@ -258,12 +274,15 @@ def _accuracies(
             arm=arm,
             benchmark=benchmark,
             metric=next(iter(known.values())).metric,
-            mean=mean_of({seed: found.value for seed, found in known.items()}, over_items),
+            mean=mean_of({seed: found.value for seed, found in known.items()}, over_items, asked),
         )
 
 
 def _compare(
-    before: Mapping[int, Trained], after: Mapping[int, Trained], benchmarks: Sequence[str]
+    before: Mapping[int, Trained],
+    after: Mapping[int, Trained],
+    benchmarks: Sequence[str],
+    asked: Sequence[int],
 ) -> Iterator[Comparison | Incomplete]:
     """An arm against another on each of the benchmarks, over the seeds that both have."""
     seeds = [seed for seed in after if seed in before]
@@ -299,7 +318,7 @@ def _compare(
             arm=arm,
             over=over,
             benchmark=benchmark,
-            mean=mean_of(gains, pooled.interval() if pooled else None),
+            mean=mean_of(gains, pooled.interval() if pooled else None, asked),
             p=pooled.p() if pooled else None,
             extra=extra,
         )

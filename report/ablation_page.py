@@ -90,7 +90,7 @@ def _gain(one: Comparison) -> tuple[str | Cell, ...]:
         one.arm,
         one.over,
         one.benchmark,
-        points(one.mean.value),
+        _of_seeds(points(one.mean.value), one.mean),
         _interval(one.mean.over_seeds),
         _interval(one.mean.over_items),
         p_value(one.p),
@@ -131,11 +131,19 @@ def _same_sign(paper_gain: float | None, verdict: str | None) -> str:
     return "yes" if (paper_gain > 0) == (verdict == "up") else "no, the other"
 
 
-def _accuracy(mean: Mean) -> str:
+def _accuracy(mean: Mean) -> str | Cell:
     if mean.over_seeds is None:
-        return percent(mean.value)
+        return _of_seeds(percent(mean.value), mean)
     low, high = mean.over_seeds
-    return f"{percent(mean.value)} ± {50 * (high - low):.1f}"
+    return _of_seeds(f"{percent(mean.value)} ± {50 * (high - low):.1f}", mean)
+
+
+def _of_seeds(figure: str, mean: Mean) -> str | Cell:
+    """The figure; where seeds are not in it, with their number."""
+    if not mean.lacking:
+        return figure
+    num_asked = len(mean.seeds) + len(mean.lacking)
+    return Cell(f"{figure} ({len(mean.seeds)} of {num_asked} seeds)", "bad")
 
 
 def _interval(bounds: Interval | None) -> str:

@@ -134,7 +134,7 @@ def report_ablation(
             record = find_run(settings, store, f"{name}-{label(one)}")
             files = {stage.name: store.fetch(stage.artifact, only=FILES) for stage in record.stages}
             trained.append(Trained(one.arm, record, gather(record, files)))
-    result = summarize(whole, trained, failures)
+    result = summarize(whole, trained, failures, {one.recipe.seed for one in runs})
     folder = settings.reports / name
     write_ablation(result, folder, code=code_version())
     made_from = {key: store.find(name_key("run", f"{name}-{key}")) for key in done}

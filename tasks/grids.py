@@ -3,7 +3,9 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -33,6 +35,10 @@ class ArmRun:
     def stages(self) -> tuple[SftStage | RlStage, ...]:
         """The stages that it trains: none for the base policy, whose recipe has some even so."""
         return self.recipe.stages if self.arm.stages else ()
+
+    def others(self) -> dict[str, Any]:
+        """What its recipe says apart from stages, as plain values."""
+        return self.recipe.model_dump(exclude={"stages"})
 
 
 def shipped_grids() -> list[str]:
@@ -125,11 +131,25 @@ def arm_runs(name: str, asked: Asked) -> list[ArmRun]:
     """
     (grid, base), folder = read_grid(name), grid_path(name).parent
     arms = [grid.arm(one) for one in asked.arms] if asked.arms else list(grid.arms)
-    return [
+    runs = [
         ArmRun(arm, arm_recipe(grid, arm, base, seed=seed, asked=asked, folder=folder))
         for seed in asked.seeds or grid.seeds
         for arm in arms
     ]
+    _check_they_differ(grid, runs[: len(arms)])
+    return runs
+
+
+def _check_they_differ(grid: Grid, runs: Sequence[ArmRun]) -> None:
+    """Checks that no two arms with one seed are the same: their gain would be 0 by itself."""
+    for one, other in combinations(runs, 2):
+        if one.stages == other.stages and one.others() == other.others():
+            raise RecipeError(
+                f"The arms {one.arm.name} and {other.arm.name} are one and the same.",
+                where=f"grid {grid.name}, arms",
+                rule="two arms differ in their stages, or in another field of their recipes",
+                fix="ask for one of them with `--arm`, or change less with `--set`",
+            )
 
 
 def arm_run(name: str, arm: str, seed: int, asked: Asked) -> ArmRun:

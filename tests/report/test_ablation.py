@@ -200,6 +200,18 @@ def test_gains_are_over_the_seeds_that_both_arms_have(grid, runs):
     assert gain.mean.seeds == pytest.approx({1: 0.3, 2: 0.4})
 
 
+def test_a_mean_over_fewer_seeds_says_so_and_shows_no_gain(grid, runs):
+    """Whose run ended badly is not known to be like the others."""
+    result = summarize(grid, runs[1:], {}, seeds=range(4))  # `cs` of seed 0, and all of seed 3
+    assert result.seeds == (0, 1, 2, 3)
+    assert [one.mean.lacking for one in result.accuracies] == [(0, 3), (3,)]
+    (gain,) = result.comparisons
+    assert (gain.mean.lacking, gain.verdict) == ((0, 3), "not shown")
+    assert gain.p <= 0.05 and gain.mean.over_seeds[0] < 0.3
+    page = markdown_page(document(result, title="Ablation", subtitle="Of a test."))
+    assert "(2 of 4 seeds)" in page and "(3 of 4 seeds)" in page and "+35.0 (2 of 4 seeds)" in page
+
+
 def test_other_items_have_a_gain_but_no_interval_over_items(grid):
     runs = [trained(grid, "cs", 0, 10), trained(grid, "cs+rl", 0, 15)]
     renamed = runs[1].evidence.predictions.assign(problem_id=[f"q{n:02}" for n in range(20)])

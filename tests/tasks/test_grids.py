@@ -163,6 +163,8 @@ def test_arms_that_take_nothing_from_the_store_share_among_themselves(grid, mach
         (([], [], ["stages.rl.steps=1"], 1.0), "There is no field stages.rl.steps."),
         (([], [], ["stages.rl.num_steps"], 1.0), "is not valid TOML"),
         (([], [], [], 0.0), "stretch: Input should be greater than 0"),
+        # Else `cs+grpo` would be compared with itself.
+        (([], [], ['stages.rl.pad.strategy="none"'], 1.0), "cs+rl and cs+grpo are one and the"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(grid, asked, told):

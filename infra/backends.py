@@ -25,6 +25,8 @@ MIB = 2**20
 TIMEOUT_SECONDS = 60.0
 SLOWEST_BYTES_PER_SECOND = MIB
 PATIENCE_SECONDS = 180.0
+# How often an operation's patience begins anew after an attempt that worked for longer than it.
+LONG_ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
 RANGE_NOT_SATISFIABLE = 416
@@ -310,15 +312,21 @@ class S3Backend:
         from botocore.exceptions import BotoCoreError, ClientError
 
         patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
-        # From the first failure: a long transfer that breaks near its end has not waited yet.
+        # From the first failure: a long transfer that breaks near its end has not waited yet. Nor
+        # has one that is broken once more after it went on for long: the server was back meanwhile.
         deadline: float | None = None
-        wait_seconds = FIRST_WAIT_SECONDS
+        wait_seconds, long_attempts = FIRST_WAIT_SECONDS, LONG_ATTEMPTS
         while True:
+            begun = time.monotonic()
             try:
                 return operation()
             except (OSError, BotoCoreError, ClientError, TransportError) as error:
                 now = time.monotonic()
-                deadline = now + patience if deadline is None else deadline
+                if deadline is None:
+                    deadline = now + patience
+                elif now - begun > patience and long_attempts > 0:
+                    deadline, wait_seconds = now + patience, FIRST_WAIT_SECONDS
+                    long_attempts -= 1
                 if not _may_pass(error) or now + wait_seconds > deadline:
                     raise self._unusable(error) from error
                 log.warning("%s: %s; trying again", self.root, _reason(error))

@@ -4,21 +4,27 @@ Each sink has a thread of its own. A resumed stage shows the steps before its ch
 and makes those after it again: a sink gets each step once, from where it ended.
 """
 
+import atexit
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
-from typing import TypeVar
 
 from contracts.secrets import without_secrets
 from infra.launcher import Metrics
 from infra.sinks.sink import Sink, figures_of
 
 CLOSE_SECONDS = 60.0
-Result = TypeVar("Result")
+# From the end of a stage until its process ends without what a sink still has not taken.
+LATE_SECONDS = 600.0
 
 
 class Relay:
     """One sink behind a thread. After its first error it gets nothing more, and that is said.
+
+    The thread is a daemon: a sink that never answers must not keep its process alive, and with it
+    the place that the process has in a work pool.
 
     Args:
         name: The sink's, as the recipe has it.
@@ -29,66 +35,71 @@ class Relay:
     def __init__(
         self, name: str, open_sink: Callable[[], Sink], say: Callable[[str], None]
     ) -> None:
-        self._name, self._say = name, say
-        self._has_failed = False
+        self._name, self._open_sink, self._say = name, open_sink, say
+        self._is_left = False
         self._last_step = 0
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sink-{name}")
-        self._sink = self._submit(lambda: self._opened(open_sink))
+        # Steps, and in the end whether the stage has succeeded.
+        self._waiting = SimpleQueue[Metrics | bool]()
+        self._thread = Thread(target=self._serve, name=f"sink-{name}", daemon=True)
+        self._thread.start()
 
     def write(self, metrics: Metrics) -> None:
         """Queues a step."""
-        if not self._has_failed:
-            self._submit(lambda: self._write(metrics))
+        if not self._is_left:
+            self._waiting.put(metrics)
 
     def close(self, *, succeeded: bool) -> None:
         """Waits until everything is written, for a minute at most.
 
-        What is late then is sent all the same if the stage is done. If it is not, it may be tried
-        again at once: the next attempt asks the sink for its last step and hands on what comes
-        after it, so that what this one sent meanwhile would be there twice.
+        What is late then is sent all the same if the stage is done, as long as its process lives,
+        which waits some minutes for it. If it is not, it may be tried again at once: the next
+        attempt asks the sink for its last step and hands on what comes after it, so that what this
+        one sent meanwhile would be there twice.
         """
-        last = self._submit(lambda: self._close(succeeded=succeeded))
-        if not wait([last], timeout=CLOSE_SECONDS).not_done:
-            self._thread.shutdown()
+        self._waiting.put(succeeded)
+        self._thread.join(CLOSE_SECONDS)
+        if not self._thread.is_alive():
             return
         what = "are still being sent" if succeeded else "are left to the next attempt"
         self._say(f"The sink {self._name} is slow: its last steps {what}")
-        self._thread.shutdown(wait=False, cancel_futures=not succeeded)
+        if succeeded:
+            atexit.register(self._end_by, time.monotonic() + LATE_SECONDS)
+        else:
+            self._is_left = True
 
-    def _opened(self, open_sink: Callable[[], Sink]) -> Sink:
-        sink = open_sink()
-        self._last_step = sink.last_step
-        after = f", after step {sink.last_step}" if sink.last_step else ""
-        self._say(without_secrets(f"Metrics go to {self._name}, {sink.place}{after}"))
-        return sink
+    def _end_by(self, deadline: float) -> None:
+        self._thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _write(self, metrics: Metrics) -> None:
-        step = int(metrics["step"])
-        if self._has_failed or step <= self._last_step:
-            return
-        self._sink.result().write(step, figures_of(metrics))
-        self._last_step = step
-
-    def _close(self, *, succeeded: bool) -> None:
-        if not self._has_failed:
-            self._sink.result().close(succeeded=succeeded)
-
-    def _submit(self, work: Callable[[], Result]) -> "Future[Result]":
-        future = self._thread.submit(work)
-        future.add_done_callback(self._note_failure)
-        return future
-
-    def _note_failure(self, future: "Future[Result]") -> None:
-        """Called in the thread, before it takes up what was queued next."""
-        error = None if future.cancelled() else future.exception()
-        if error is not None and not self._has_failed:
-            self._has_failed = True
+    def _serve(self) -> None:
+        try:
+            self._hand_on(self._opened())
+        except Exception as error:  # noqa: BLE001 - whatever a sink's library raises is told
+            self._is_left = True
             self._say(
                 without_secrets(
                     f"The sink {self._name} failed after step {self._last_step}, and is left out: "
                     f"{type(error).__name__}: {error}. metrics.jsonl has all steps"
                 )
             )
+
+    def _opened(self) -> Sink:
+        sink = self._open_sink()
+        self._last_step = sink.last_step
+        after = f", after step {sink.last_step}" if sink.last_step else ""
+        self._say(without_secrets(f"Metrics go to {self._name}, {sink.place}{after}"))
+        return sink
+
+    def _hand_on(self, sink: Sink) -> None:
+        while True:
+            told = self._waiting.get()
+            if self._is_left:
+                return
+            if isinstance(told, bool):
+                sink.close(succeeded=told)
+                return
+            if (step := int(told["step"])) > self._last_step:
+                sink.write(step, figures_of(told))
+                self._last_step = step
 
 
 class Relays:

@@ -16,8 +16,9 @@ class WeightsAndBiases:
 
     Args:
         run: Whose figures these are.
-        folder: Of this machine's files of W&B. Beside them is written which step was the last one
-            of each run: what was logged offline is in no server that could be asked.
+        folder: Of this machine's files of W&B. Beside them is noted which step was the last one of
+            each run: what was logged offline is in no server that could be asked. Online the
+            server alone counts: a step is noted before it is sent.
     """
 
     def __init__(self, run: SinkRun, folder: Path) -> None:
@@ -46,13 +47,15 @@ class WeightsAndBiases:
         )
         self._note = folder / f"{run.id}.json"
         self.place = self._run.url or f"{folder} (offline)"
-        # A resumed run's next step, as the server has it; 0 of a new one.
-        self.last_step = max(self._run.step - 1, _noted(self._note))
+        # A resumed run's next step, as the server has it; 0 of a new one. Offline there is no url.
+        self.last_step = max(self._run.step - 1, 0) if self._run.url else _noted(self._note)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Logs a step; the client sends it in the background."""
         self._run.log(dict(figures), step=step, commit=True)
-        self._note.write_text(json.dumps({"last_step": step}), encoding="utf-8")
+        partial = self._note.with_suffix(".partial")
+        partial.write_text(json.dumps({"last_step": step}), encoding="utf-8")
+        partial.replace(self._note)
 
     def close(self, *, succeeded: bool) -> None:
         """Sends the rest, and marks the run as finished or failed."""
@@ -60,6 +63,8 @@ class WeightsAndBiases:
 
 
 def _noted(note: Path) -> int:
-    if not note.exists():
+    """The step of a note; 0 without one, or if a crash of the machine has cut it."""
+    try:
+        return int(json.loads(note.read_text(encoding="utf-8"))["last_step"])
+    except (FileNotFoundError, ValueError):
         return 0
-    return int(json.loads(note.read_text(encoding="utf-8"))["last_step"])

@@ -135,6 +135,10 @@ def test_patience_begins_with_the_first_failure(monkeypatch, tmp_path):
 
     # An hour of transfer before the connection breaks is no waiting.
     assert backend._call(transfer(3600.0, num_failures=1)) == "whole"
+    # Nor is the hour of the next attempt, after which it breaks once more; but not without end.
+    assert backend._call(transfer(3600.0, num_failures=1 + backends.LONG_ATTEMPTS)) == "whole"
+    with pytest.raises(StoreError, match="cut off"):
+        backend._call(transfer(3600.0, num_failures=10**6))
     clock.now = 0.0
     with pytest.raises(StoreError, match="cut off"):
         backend._call(transfer(0.0, num_failures=10**6))

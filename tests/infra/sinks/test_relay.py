@@ -1,5 +1,7 @@
 """Steps reach a sink once and in order, and a sink that fails is left out and named."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -116,10 +118,43 @@ def test_what_is_late_is_sent_only_if_no_attempt_follows(monkeypatch, fails, kep
     sinks.__exit__(None, KeyError() if fails else None, None)
     assert any(said in text for text in told)
     gate.set()
-    sinks._relays[0]._thread.shutdown()  # waits for what is left
+    sinks._relays[0]._thread.join()  # what is left
     assert list(sink.steps) == kept
     assert sink.ends == ([] if fails else [True])
     assert not any("failed" in text for text in told)
+
+
+# Of two sinks one never answers, and one does as soon as the process is about to end.
+LATE = """
+import atexit, time
+from threading import Event
+from infra.sinks import relay
+
+class Sink:
+    place, last_step = "memory", 0
+    def __init__(self, gate):
+        self._gate = gate
+    def write(self, step, figures):
+        self._gate.wait()
+        time.sleep(0.2)
+        print("step", step, flush=True)
+    def close(self, *, succeeded):
+        print("closed", succeeded, flush=True)
+
+relay.CLOSE_SECONDS, relay.LATE_SECONDS = 0.01, 2.0
+gate = Event()
+with relay.Relays({"hung": lambda: Sink(Event()), "slow": lambda: Sink(gate)}, print) as sinks:
+    for step in (1, 2):
+        sinks.write({"step": step, "num_steps": 2, "loss": 0.5})
+atexit.register(gate.set)
+"""
+
+
+def test_a_process_ends_whose_sink_does_not_and_sends_what_is_late():
+    process = [sys.executable, "-c", LATE]
+    done = subprocess.run(process, capture_output=True, text=True, timeout=300, check=True)
+    sent = [text for text in done.stdout.splitlines() if text.startswith(("step", "closed"))]
+    assert sent == ["step 1", "step 2", "closed True"], done.stderr
 
 
 def test_how_the_stage_ended_is_handed_on():

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from infra.sinks import choose
 from infra.sinks.choose import check_sinks, openers
 from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
+from infra.sinks.weights_and_biases import WeightsAndBiases
 
 RUN = SinkRun("tests", "tiny", "text_rl", "ab" * 32, "able-ant", {"seed": 1})
 
@@ -100,6 +102,46 @@ def test_weights_and_biases_offline(tmp_path, monkeypatch):
                 steps.append((step, loss))
     assert sorted(steps) == EXPECTED
     assert ids == {RUN.id}
+
+
+class Client:
+    """W&B's client, whose server cannot be had: of a run that goes on, online or not."""
+
+    def __init__(self, url: str | None, step: int) -> None:
+        self.url, self.step = url, step
+        self.Settings = dict
+
+    def init(self, **_: object) -> "Client":
+        return self
+
+    def log(self, figures: dict[str, float], step: int, commit: bool) -> None:
+        """Only queued: the server gets nothing of it."""
+
+
+@pytest.mark.parametrize(
+    ("url", "step", "note", "expected"),
+    [
+        ("https://host/run", 4, '{"last_step": 9}', 3),  # killed before the server had 4 to 9
+        ("https://host/run", 0, '{"last_step": 9}', 0),
+        (None, 0, '{"last_step": 9}', 9),
+        (None, 0, '{"last_', 0),
+        (None, 0, None, 0),
+    ],
+)
+def test_weights_and_biases_goes_on_behind_what_arrived(
+    tmp_path, monkeypatch, url, step, note, expected
+):
+    monkeypatch.setitem(sys.modules, "wandb", Client(url, step))
+    path = tmp_path / f"{RUN.id}.json"
+    if note is not None:
+        path.write_text(note)
+    sink = WeightsAndBiases(RUN, tmp_path)
+    assert sink.last_step == expected
+    path.write_text("of before")
+    with path.open() as before:
+        sink.write(10, {"loss": 0.5})
+        assert before.read() == "of before"  # it was replaced, not cut
+    assert json.loads(path.read_text()) == {"last_step": 10}
 
 
 def test_mlflow(tmp_path, monkeypatch):

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Pending, Running
+from prefect.workers.base import BaseWorker
 
 from infra import worker
 from infra.worker import WORKER_LABEL, ProjectWorker, is_left_behind
@@ -99,6 +101,32 @@ def test_a_worker_that_is_told_to_stop_waits_until_its_run_has_saved_and_the_ser
             process.send_signal(number)
         assert process.wait(timeout=300) == 0
     assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_a_stage_that_is_cancelled_has_saved_before_it_ends(monkeypatch, tmp_path) -> None:
+    """Whatever grace Prefect asks for; which runner a worker has is Prefect's affair but here."""
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    async def entered(_: object, runner: object) -> object:
+        return runner
+
+    monkeypatch.setattr(BaseWorker, "__aenter__", nothing)
+
+    async def cancel() -> int:
+        stages = worker.StageWorker(work_pool_name="gpu")
+        monkeypatch.setattr(stages._exit_stack, "enter_async_context", partial(entered, None))
+        await stages.__aenter__()
+        command = [sys.executable, "-c", RUN, str(tmp_path)]
+        process = await asyncio.create_subprocess_exec(*command)
+        while not (tmp_path / "up").exists():
+            await asyncio.sleep(0.02)
+        await stages._runner._kill_process(process.pid, grace_seconds=0)
+        return await process.wait()
+
+    assert asyncio.run(cancel()) == 1
+    assert (tmp_path / "saved").exists()
 
 
 def test_a_worker_that_waits_for_its_runs_is_well_although_it_asks_for_no_more() -> None:

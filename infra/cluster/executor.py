@@ -200,6 +200,9 @@ def ray_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file(folder)),
         "RAY_TMPDIR": str(folder),
+        # Ray would kill a node's actor for what its stage takes, and nobody would name the memory: the
+        # kernel kills a rank, whose end is explained (`infra.killed`).
+        "RAY_memory_monitor_refresh_ms": "0",
     }
     host = LOOPBACK if placement.address is None else placement.address.rpartition(":")[0]
     # Else Ray takes the machine's address in the network for 127.0.0.1.

@@ -317,8 +317,11 @@ def test_a_driver_has_the_services_secrets_and_no_other():
         assert own.keys().isdisjoint({"PREFECT_API_AUTH_STRING", "JUDGE_KEY"})
         assert own["RAY_USAGE_STATS_ENABLED"] == "0"
         assert "JUDGE_KEY" in ray_environment(local, folder, environment, ["JUDGE_KEY"])
-        # A cluster's token is its own.
-        assert "RAY_AUTH_TOKEN_PATH" not in ray_environment(PLACEMENT, folder, environment)
+        # Ray's own killer ends actors, and says nothing of memory to the stage.
+        assert own["RAY_memory_monitor_refresh_ms"] == "0"
+        # A cluster's token is its own, and so are its nodes' settings.
+        theirs = ray_environment(PLACEMENT, folder, environment)
+        assert theirs.keys().isdisjoint({"RAY_AUTH_TOKEN_PATH", "RAY_memory_monitor_refresh_ms"})
     assert not folder.exists()
 
 

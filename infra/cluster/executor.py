@@ -200,7 +200,7 @@ def ray_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file(folder)),
         "RAY_TMPDIR": str(folder),
-        # Ray would kill a node's actor for what its stage takes, and nobody would name the memory: the
+        # Ray would kill a node's actor for what its stage takes, and nobody would name memory. The
         # kernel kills a rank, whose end is explained (`infra.killed`).
         "RAY_memory_monitor_refresh_ms": "0",
     }

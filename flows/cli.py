@@ -219,7 +219,8 @@ def plan(
     recipe: RecipeName,
     gpus: Annotated[int, typer.Option(min=1, help="Of one node.")] = 8,
     gpu_memory: Annotated[
-        float, typer.Option(metavar="GIB", min=1.0, help="Of one GPU, as it is sold.")
+        float,
+        typer.Option(metavar="GIB", min=1.0, help="Of one GPU; 98.9 % is usable. A10G, L4: 22.3."),
     ] = 80.0,
     nodes: Annotated[int, typer.Option(min=1, help="Of this kind.")] = 1,
     host_memory: Annotated[

@@ -387,7 +387,8 @@ class Learner:
             kept = model.state_dict().keys()  # without buffers that a model computes by itself
             state = {name: buffer for name, buffer in model.named_buffers() if name in kept}
             for name, weight in merged_weights(model, self._whole, remove_duplicate=True):
-                state[name] = weight.cpu().clone()
+                if device.rank() == 0:  # who writes; all take part in gathering
+                    state[name] = weight.cpu().clone()
         if device.rank() == 0:
             self._policy.save(folder, state)
         if device.world_size() > 1:

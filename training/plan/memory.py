@@ -98,8 +98,9 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
         sleeping = sleeping_bytes(
             recipe.rollout, recipe.model.dtype, shape, machine.usable_gpu_memory
         )
-    # Each process reads the weights into the host's memory first; later a checkpoint is copied.
-    copied = checkpoint * local // hardware.num_ranks
+    # Each process reads the weights into the host's memory first; later a checkpoint is copied, and
+    # at last rank 0 has the whole model there to write it (`Learner.save_model`).
+    copied = max(checkpoint * local // hardware.num_ranks, whole)
     host = local * (PROCESS + waits + parts.host) + max(local * whole, local * sleeping + copied)
     data = local * data_bytes(recipe, stage)
     return StageMemory(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from contracts.errors import PlanError
+from training.plan.learned import BYTES
 from training.plan.machine import GIB, Machine
 from training.plan.memory import StageMemory, stage_memory
 from training.plan.sampling import SAMPLING, SamplingPlan, sampling_plans
-from training.plan.shape import ModelShape, shape_at
+from training.plan.shape import ModelShape, is_planned, shape_at
 from training.plan.work import StageWork, stage_work
 from training.recipe.hardware import HardwareRecipe
 from training.recipe.recipe import Recipe
@@ -46,6 +47,8 @@ class Plan:
         shape: The model's.
         stages: The training stages that were asked for, in the recipe's order.
         sampling: Curation, its grader and evaluation, if they were.
+        copies: Bytes of the copies of published models on this machine: the base's, and those of
+            curation's others if it was asked for.
     """
 
     recipe: Recipe
@@ -53,13 +56,14 @@ class Plan:
     shape: ModelShape
     stages: tuple[StagePlan, ...]
     sampling: tuple[SamplingPlan, ...] = ()
+    copies: int = 0
 
     @property
     def disk(self) -> int:
-        """Bytes of store and scratch at their fullest, where the store is on this machine."""
+        """Bytes of store, scratch and copies at their fullest, the store on this machine."""
         works = [one.work for one in self.stages]
         models = accumulate((work.model for work in works), initial=0)  # of the stages before
-        return max(
+        return self.copies + max(
             (before + one.stored + one.scratch for before, one in zip(models, works, strict=False)),
             default=0,
         )
@@ -91,7 +95,15 @@ def make_plan(recipe: Recipe, machine: Machine, stages: Container[str] | None = 
         if stages is None or name in stages
         for one in sampling_plans(recipe, name, shape, machine)
     )
-    return Plan(recipe, machine, shape, tuple(planned), tuple(sampling))
+    others = recipe.curation.sampled_models if stages is None or "curate" in stages else []
+    copies = {
+        one.path: shape_at(one.path).total * BYTES[one.dtype]
+        for one in [recipe.model, *others]
+        if is_planned(one.path)
+    }
+    return Plan(
+        recipe, machine, shape, tuple(planned), tuple(sampling), copies=sum(copies.values())
+    )
 
 
 def require_fits(plan: Plan) -> None:

@@ -134,7 +134,8 @@ def _assumptions(plan: Plan) -> list[str]:
         if not is_planned(one.path)
     )
     return [
-        f"Disk in all, store on this machine: {_gb(plan.disk)} GB.",
+        f"Disk in all, store on this machine: {_gb(plan.disk)} GB; sources are not counted. "
+        f"Copies of published models are {_gb(plan.copies)} GB of it.",
         "Curation asks at least as many problems as its sets take, where a source has no "
         "num_problems; of its problems a grader is asked those without a level that a set admits.",
         f"Not counted: {unknown}benchmarks of files without num_problems, and a judge, which "

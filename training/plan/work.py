@@ -89,7 +89,8 @@ def stage_work(
     every_minutes = planned_minutes(seconds_of_save)
     saves = _num_saves(recipe, stage, num_steps, learner.high + sampler.high, every_minutes)
     model = shape.total * BYTES[recipe.model.dtype]
-    kept = min(saves, recipe.checkpoints.keep_last + 1)  # and the one with the best score
+    # And the one with the best score, and the newest, which is stored before an older one goes.
+    kept = min(saves, recipe.checkpoints.keep_last + 2)
     return StageWork(
         num_updates,
         saves,

@@ -9,6 +9,7 @@ import pytest
 from contracts.errors import PlanError
 from training.plan.machine import GIB, Machine
 from training.plan.plan import make_plan, require_fits
+from training.plan.sleeping import sleeping_bytes
 from training.plan.table import plan_lines
 from training.recipe.hardware import StageHardware
 from training.recipe.recipe import load_recipe
@@ -32,9 +33,14 @@ FITTING = [
     ("revisual-3b-1gpu", Machine(1, 80 * GIB)),
     ("revisual-3b-24gb", Machine(1, 24 * GIB)),
 ]
+A10G = Machine(1, int(22.3 * GIB))  # 22.05 GiB of it, and of an L4, are usable
 
 
-@pytest.mark.parametrize(("name", "machine"), FITTING)
+def test_the_recipe_of_24_gb_fits_an_a10g():
+    require_fits(make_plan(shipped("revisual-3b-24gb"), A10G))
+
+
+@pytest.mark.parametrize(("name", "machine"), FITTING[:3])
 def test_shipped_recipes_fit_with_a_tenth_to_spare(name, machine):
     plan = make_plan(shipped(name), machine)
     require_fits(plan)
@@ -217,6 +223,39 @@ def test_checkpoints_and_updates_by_hand():
     by_steps = shipped("revisual-7b", checkpoints={"every_steps": 10, "every_minutes": 10_000.0})
     assert make_plan(by_steps, EIGHT).stages[0].work.num_saves == 91 + 1
     assert cold_start.memory.checkpoint == pytest.approx(12 * 8_292_166_656, abs=10_000)
+
+
+def test_disk_by_hand():
+    """The newest checkpoint is stored before one of two goes, and the best stays: four.
+
+    Copies: base, and the 32B grader of 33,452,718,336 numbers. Multimodal RL is the fullest.
+    """
+    plan = make_plan(shipped("revisual-7b"), EIGHT)
+    grader = 2 * 33_452_718_336
+    model, work = 2 * 8_292_166_656, plan.stages[1].work
+    checkpoint = plan.stages[1].memory.checkpoint
+    kept = plan.recipe.checkpoints.keep_last + 2
+    assert work.stored == kept * checkpoint + model
+    assert plan.copies == model + grader
+    assert plan.disk == 2 * model + grader + work.stored + 5 * checkpoint + 2 * model
+    assert make_plan(plan.recipe, EIGHT, ["cold_start"]).copies == model
+
+
+def test_the_host_has_room_for_the_model_while_it_is_written():
+    """One card: vLLM sleeps there page-locked, and adapters' checkpoints are smaller."""
+    plan = make_plan(shipped("revisual-3b-1gpu"), Machine(1, 80 * GIB))
+    one, whole = plan.stages[1].memory, 2 * plan.shape.total
+    asleep = sleeping_bytes(plan.recipe.rollout, "bfloat16", plan.shape, int(79.1 * GIB))
+    assert one.checkpoint < whole
+    assert one.host - one.data == pytest.approx(4 * GIB + asleep + whole, abs=8)
+
+
+@pytest.mark.parametrize(("name", "machine"), FITTING)
+def test_the_tables_of_the_docs_are_the_plans(name, machine):
+    lines = [line for line in plan_lines(make_plan(shipped(name), machine)) if line[:1] == "|"]
+    told = (RECIPES.parents[1] / "docs/hardware.md").read_text().split(f"`revisual plan {name}")
+    own = told[1].split("\n## ")[0].splitlines()
+    assert [line for line in own if line.startswith("|")] == lines
 
 
 def test_the_table_has_a_column_for_each_stage_and_a_price():

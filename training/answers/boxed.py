@@ -60,6 +60,13 @@ def extract_labelled(text: str) -> str | None:
     return f"{name} = {found.answer}" if name and "=" not in found.answer else found.answer
 
 
+def behind_box(text: str) -> str | None:
+    r"""What stands behind the last `\boxed{...}`; None if there is none or it does not close."""
+    box = _BOX.match(text, max(text.rfind("\\boxed"), 0))
+    end = _closing_brace(text, box.end()) if box else None
+    return None if end is None else text[end + 1 :]
+
+
 class _Found(NamedTuple):
     """An answer, what stands before its box, if it is a single one, and each box of a list."""
 

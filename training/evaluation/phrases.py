@@ -141,6 +141,11 @@ def answer_said(
     return answer
 
 
+def announces(response: str) -> bool:
+    """Whether a phrase announces an answer, taken back or not."""
+    return _announced(response[-20 * MAX_ANSWER_CHARS :]) is not None
+
+
 def _announced(response: str) -> tuple[str, str] | None:
     """What the last phrase announces, to the end of its line, and all behind that; or None."""
     last, last_end = None, 0

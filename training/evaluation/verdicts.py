@@ -2,7 +2,8 @@ r"""From a response to a verdict: the answer in it, and whether the item's rule 
 
 The answer is the content of the last `\boxed{}`; where no box was written, what follows the last
 `the answer is` or `Answer:`, up to a reason or a further sentence. Nothing is guessed from the rest
-of a response.
+of a response, and thoughts count only where nothing is told behind them (`told`). The rule `boxed`
+reads whole responses, as rewards do.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from training.evaluation.items import Item, Rule, RuleKind
 from training.evaluation.phrases import answer_said
 from training.evaluation.quantities import read_list, read_quantity, value_in
 from training.evaluation.readable import CHOOSING, chosen, reads
+from training.evaluation.told import told
 
 ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
 MAX_BINARY = Fraction(sys.float_info.max)
@@ -29,20 +31,28 @@ MAX_BINARY = Fraction(sys.float_info.max)
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
 # Boxes of one choice each, which are a set: `\boxed{B} and \boxed{D}`. White space is not tried
 # twice (`*+`): it runs over whole responses, and a model may end in a loop of line ends.
-_BOX = r"\\boxed\s*+\{\s*+(?:\\text\s*+\{)?\s*+\(?[A-Z]\)?\s*+\}?\s*+\}"
+_BOX = r"\\boxed\s*+\{\s*+(?:\\(?:text|math)[a-z]*+\s*+\{)?\s*+\(?[A-Z][.)]?\s*+\}?\s*+\}"
 _BOXES = re.compile(rf"{_BOX}(?:[\s$]*+(?:[,;&](?:\s*+and\b)?|and\b)[\s$]*+{_BOX})+")
 
-# A letter behind a box is as if it stood in it, if the sentence ends with it: `\boxed{B} or A`. In
-# `\boxed{B}, and A, C are wrong` it does not.
+# A letter behind a box is as if it stood in it, if the sentence ends with it: `\boxed{B}, A`. In
+# `\boxed{B}, and A, C are wrong` it does not. Behind `or` or `maybe` it is, whatever follows.
+_MAYBE = r"(?:or|maybe|perhaps|possibly)\b"
+_FILLER = r"(?:but|else|also|even|either|the|answer|is|it|might|may|could|be|option|choice)\b"
 _ANOTHER = re.compile(
-    rf"{_BOX}[ \t$]*+(?:,|(?:,[ \t]*+)?(?:or|and)\b)[ \t$]*+(?:(?:option|choice)\s+)?\(?[A-Z]\b\)?"
+    rf"{_BOX}[ \t$*]*+(?:"
+    rf"(?:[,;/]|(?:,[ \t]*+)?(?:or|and)\b)[ \t$]*+(?:(?:option|choice)\s+)?\(?[A-Z]\b\)?"
     r"(?=[ \t$]*+(?:[.;!\n]|\Z))"
+    rf"|[ \t,;(\[–—-]*+(?:{_FILLER}[ \t,]++)*+{_MAYBE}(?:[ \t,]++(?:{_MAYBE}|{_FILLER}))*+"
+    r"[ \t$*(]*+(?!I[ \t]++[a-z])[A-Z]\b(?!['’]))"
 )
+_OPEN_CHOICE = re.compile(rf"\b{_MAYBE}")
 
 
 def extract(response: str, rule: Rule) -> str | None:
     """The answer in a response, or None if there is none; by algebra's rules with its name."""
-    if is_boxed(response, rule.kind):
+    if rule.kind != "boxed":
+        response = told(response)
+    if rule.kind == "boxed" or "\\boxed" in response:
         if rule.kind == "letters":
             response = _BOXES.sub(_in_one_box, response)
         if rule.kind in CHOOSING:
@@ -66,13 +76,15 @@ def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
 
 def _in_one_box(boxes: re.Match[str]) -> str:
     letters = re.findall(r"\b[A-Z]\b", boxes[0])
-    joined = " or " if re.search(r"\bor\b", boxes[0]) else ", "
+    if len(set(letters)) == 1:
+        return boxes[0]
+    joined = " or " if _OPEN_CHOICE.search(boxes[0]) else ", "
     return f"\\boxed{{{joined.join(letters)}}}"
 
 
 def is_boxed(response: str, kind: RuleKind) -> bool:
     """Whether a box alone can hold the answer: where there is one, what is said does not count."""
-    return kind == "boxed" or "\\boxed" in response
+    return kind == "boxed" or "\\boxed" in told(response)
 
 
 def judge(
@@ -96,7 +108,7 @@ def judge(
     for index, (rule, response) in enumerate(zip(rules, responses, strict=True)):
         boxed = is_boxed(response, rule.kind)
         if boxed and rule.kind in ALGEBRA:
-            algebra[index] = response
+            algebra[index] = response if rule.kind == "boxed" else told(response)
             continue
         answer = extract(response, rule)
         if answer is not None and not boxed:

@@ -112,6 +112,80 @@ def test_a_set_in_boxes_is_found_in_one_pass():
     assert extract("\\boxed{B}$, and\n$\\boxed{ (D) }", rule) == "B, D"
 
 
+def test_thoughts_and_empty_boxes_do_not_stand_for_the_answer(verifier):
+    r"""Any `\\boxed` in a response switched off what the answer was said to be behind it."""
+    told = (
+        "<think>It wants \\boxed{}. It is %s.</think>\n\n**Answer:** %s",
+        "The answer is %s. (As asked, I would put it in \\boxed{}.)",
+        "<think>So \\boxed{7}, \\boxed{C}? No, it is %s.</think>\n\nThe answer is %s.",
+        "<think>It is \\boxed{7}. No.</think>\\boxed{%s}\nI write `\\boxed{...}` as asked.",
+        "<think>It is \\boxed{%s}.</think>",
+        "<think>It is \\boxed{%s}.</think> As I found.",
+        "<think>So it is $\\boxed{%s}$.",
+        "<think>Not \\boxed{7}. The answer is %s.",
+        "<think>It is.</think> \\boxed{%s} <think>and",
+    )
+    for rule, answer in ((KINDS[1], "12"), (LETTER, "B"), (KINDS[5], "12")):
+        for text in told:
+            response = text.replace("%s", answer)
+            assert outcome(rule, response, verifier) == "right", response
+
+
+@pytest.mark.parametrize("rule", [KINDS[1], LETTER, KINDS[5]], ids=lambda rule: rule.kind)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>I would say \\boxed{%s} but let me verify",
+        "<think>The answer is %s. Let me verify.",
+        "First case gives \\boxed{%s}. However we must also check the second case, where",
+        "\\boxed{%s}\n\nWait, let me",
+        "</think> The answer is %s. <think> \\boxed{%s} if",
+    ],
+)
+def test_an_answer_in_passing_is_none(rule, text, verifier):
+    response = text.replace("%s", rule.answer)
+    expected = "right" if text.startswith("</think>") else "unparseable"
+    assert outcome(rule, response, verifier) == expected
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ". However, 7 is no answer.",
+        ".\nBut 7 is none.",
+        ". Note that it is so, but",
+        " as we must also",
+        ", which is choice",
+    ],
+)
+def test_what_follows_a_box_does_not_take_it_back(end, verifier):
+    assert outcome(KINDS[1], f"\\boxed{{12}}{end}", verifier) == "right"
+    assert outcome(LETTER, f"\\boxed{{B}}{end}", verifier) == "right"
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("\\boxed{B} (or A)", "wrong"),
+        ("\\boxed{B} or maybe A", "wrong"),
+        ("\\boxed{B}, possibly also A", "wrong"),
+        ("\\boxed{B}; A", "wrong"),
+        ("\\boxed{B} - or A.", "wrong"),
+        ("Either \\boxed{B} or A would do.", "wrong"),
+        ("$\\boxed{\\textbf{(B)}}$ or A", "wrong"),
+        ("\\boxed{B} or B", "right"),
+        ("\\boxed{B}; A is too small.", "right"),
+        ("\\boxed{B}, since A or C would not do.", "right"),
+        ("\\boxed{B}. Note that A is wrong because C is", "right"),
+        ("\\boxed{B}, or I would say 4 cm", "right"),
+        ("\\boxed{B} which is choice B", "right"),
+        ("not \\boxed{A}, and so \\boxed{B}", "right"),
+    ],
+)
+def test_a_choice_behind_a_box_is_a_hedge(response, expected, verifier):
+    assert outcome(LETTER, response, verifier) == expected
+
+
 def test_a_part_of_a_set_is_not_the_set(verifier):
     rule = Rule("letters", "B, D")
     for answer, expected in (("B", "wrong"), ("B, C, D", "wrong"), ("D,B", "right")):

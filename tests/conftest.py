@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from infra.inputs.wanted import Wanted
 from infra.seaweed import Seaweed, free_ports, seaweed_server
@@ -13,8 +13,11 @@ from infra.store import Store
 from tests.endpoint import Endpoint, endpoint_server
 from tests.hub import Hub, hub_server
 
-# What takes long on a busy machine is no fault.
-settings.register_profile("revisual", deadline=None)
+# What takes long on a busy machine is no fault. The examples are the same in every run, so that a
+# change is blamed for its own faults alone; `--hypothesis-profile search` draws others.
+_CALM = [HealthCheck.too_slow]
+settings.register_profile("search", deadline=None, suppress_health_check=_CALM)
+settings.register_profile("revisual", deadline=None, derandomize=True, suppress_health_check=_CALM)
 settings.load_profile("revisual")
 
 

@@ -68,16 +68,21 @@ def of_run(run_id: UUID) -> ArtifactFilter:
     return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
 
 
-def ended_steps(services, run_id: UUID) -> dict[str, State]:
-    """How the steps of a run's curation ended, in order; the server hears of it a little later."""
+def ended_steps(services, run_id: UUID, num_steps: int) -> dict[str, State]:
+    """How the steps of a run's curation ended, in order; the server hears of it a little later.
+
+    So it does of a task that is being made, which has no state at first.
+    """
     of_run, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), time.monotonic() + 120
     while time.monotonic() < deadline:
         with api_client(services.settings) as client:
             found = client.read_task_runs(flow_run_filter=of_run)
         steps = [one for one in found if one.name.startswith("curate: ")]
-        if steps and all(one.state.is_final() for one in found):
+        tasks = [one for one in found if one.name == "curate"]  # the graph has them in it
+        have_ended = all(one.state and one.state.is_final() for one in found)
+        if len(steps) == num_steps and tasks and have_ended and all(s.start_time for s in steps):
             steps.sort(key=lambda one: one.start_time)
-            (task,) = [one for one in found if one.name == "curate"]  # the graph has them in it
+            (task,) = tasks
             assert all(one.task_inputs["__parents__"][0].id == task.id for one in steps)
             return {one.name.removeprefix("curate: "): one.state for one in steps}
         time.sleep(0.5)

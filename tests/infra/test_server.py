@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Two transactions that read, and then write, at the same time, on Prefect's own terms.
 CLASH = """
-import asyncio, sys
+import asyncio, contextlib, sys
 import sqlalchemy as sa
 from prefect.server.database.configurations import AioSqliteConfiguration
 
@@ -17,14 +17,18 @@ async def main():
     async with engine.begin() as connection:
         await connection.execute(sa.text("CREATE TABLE runs (id INTEGER)"))
 
-    async def write():
+    read = [asyncio.Event(), asyncio.Event()]
+
+    async def write(number):
         async with await database.session(engine) as session:
             async with database.begin_transaction(session):
                 await session.execute(sa.text("SELECT count(*) FROM runs"))
-                await asyncio.sleep(0.5)
+                read[number].set()
+                with contextlib.suppress(TimeoutError):  # who has to wait for its turn reads later
+                    await asyncio.wait_for(read[1 - number].wait(), 3)
                 await session.execute(sa.text("INSERT INTO runs VALUES (1)"))
 
-    done = await asyncio.gather(write(), write(), return_exceptions=True)
+    done = await asyncio.gather(write(0), write(1), return_exceptions=True)
     print([type(one).__name__ for one in done if one is not None])
 
 asyncio.run(main())

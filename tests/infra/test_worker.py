@@ -18,8 +18,8 @@ from prefect.workers.base import BaseWorker
 from infra import worker
 from infra.worker import WORKER_LABEL, ProjectWorker, is_left_behind
 
-# Its run is a process that takes a second to save; the loops that ask the server are left out, and
-# telling it how the run's process has ended takes a second.
+# Its run is a process that takes SECONDS to save; the loops that ask the server are left out, and
+# telling it how the run's process has ended takes as long.
 WORKER = """
 import os, sys
 os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "0"
@@ -58,7 +58,7 @@ class Worker(worker.ProjectWorker):
         pass
 
     async def _propose_crashed_state(self, *_):
-        await anyio.sleep(1)
+        await anyio.sleep(SECONDS)
         Path(sys.argv[-1], "crashed").touch()
 
 worker.ONE_NOTICE_SECONDS = float(sys.argv[1])
@@ -69,7 +69,7 @@ import pathlib, signal, sys, time
 
 def save(*_):
     (folder / "told").touch()
-    time.sleep(1)
+    time.sleep(SECONDS)
     (folder / "saved").touch()
     sys.exit(1)
 
@@ -82,18 +82,24 @@ ONCE, TWICE = (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
-    ("one_notice_seconds", "signals", "left"),
+    ("one_notice_seconds", "signals", "seconds", "left"),
     [
-        (0.0, ONCE, {"up", "told", "saved", "crashed"}),
-        (60.0, TWICE, {"up", "told", "saved", "crashed"}),  # by the machine and by the supervisor
-        (0.0, TWICE, {"up", "told"}),
+        (0.0, ONCE, 1, {"up", "told", "saved", "crashed"}),
+        # By the machine and by the supervisor.
+        (60.0, TWICE, 1, {"up", "told", "saved", "crashed"}),
+        (0.0, TWICE, 600, {"up", "told"}),
     ],
 )
 def test_a_worker_that_is_told_to_stop_waits_until_its_run_has_saved_and_the_server_knows(
-    one_notice_seconds: float, signals: tuple[signal.Signals, ...], left: set[str], tmp_path: Path
+    one_notice_seconds: float,
+    signals: tuple[signal.Signals, ...],
+    seconds: int,
+    left: set[str],
+    tmp_path: Path,
 ) -> None:
-    run = ["-c", RUN, str(tmp_path)]
-    with subprocess.Popen([sys.executable, "-c", WORKER, str(one_notice_seconds), *run]) as process:
+    run, served = (text.replace("SECONDS)", f"{seconds})") for text in (RUN, WORKER))
+    command = [sys.executable, "-c", served, str(one_notice_seconds), "-c", run, str(tmp_path)]
+    with subprocess.Popen(command) as process:
         for number, sign in zip(signals, ("up", "told"), strict=False):
             while not (tmp_path / sign).exists():
                 assert process.poll() is None
@@ -118,7 +124,7 @@ def test_a_stage_that_is_cancelled_has_saved_before_it_ends(monkeypatch, tmp_pat
         stages = worker.StageWorker(work_pool_name="gpu")
         monkeypatch.setattr(stages._exit_stack, "enter_async_context", partial(entered, None))
         await stages.__aenter__()
-        command = [sys.executable, "-c", RUN, str(tmp_path)]
+        command = [sys.executable, "-c", RUN.replace("SECONDS)", "1)"), str(tmp_path)]
         process = await asyncio.create_subprocess_exec(*command)
         while not (tmp_path / "up").exists():
             await asyncio.sleep(0.02)

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import threading
 import time
 from contextlib import suppress
 from email.utils import formatdate
@@ -32,7 +33,7 @@ from training.rollout.http_engine import (
 from training.rollout.protocol import Prompt, Request, Sample, SamplingSettings
 
 SETTINGS = SamplingSettings(16, temperature=0.7, top_p=0.9, samples_per_prompt=2)
-QUICK = {"backoff_seconds": 0.001, "timeout_seconds": 5.0, "retries": 2, "concurrency": 4}
+QUICK = {"backoff_seconds": 0.001, "timeout_seconds": 60.0, "retries": 2, "concurrency": 4}
 
 
 @pytest.fixture
@@ -110,8 +111,14 @@ def test_images_are_sent_whole_and_stand_where_the_question_has_them(images):
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_no_more_questions_are_asked_at_once_than_the_recipe_says(endpoint, engine, concurrency):
-    endpoint.seconds = 0.02
-    answered(engine(concurrency=concurrency), requests())
+    together = threading.Barrier(concurrency, timeout=60)
+
+    def answer(_):
+        together.wait()
+        return completion("1")
+
+    endpoint.answer = answer
+    answered(engine(concurrency=concurrency), requests(6))
     assert endpoint.most_at_once == concurrency
 
 

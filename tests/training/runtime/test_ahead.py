@@ -76,7 +76,7 @@ def test_an_error_comes_where_its_result_would_have_and_no_thread_stays():
     assert [next(made), next(made)] == [0, 1]
     with pytest.raises(KeyError, match="2"):
         next(made)
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads
     with pytest.raises(StopIteration):
         next(made)
 
@@ -85,6 +85,6 @@ def test_who_stops_early_leaves_no_thread():
     threads = set(threading.enumerate())
     made = ahead(str, range(9), num_threads=2, depth=4)
     next(made)
-    assert set(threading.enumerate()) != threads
+    assert set(threading.enumerate()) - threads
     made.close()
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads

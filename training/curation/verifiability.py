@@ -60,13 +60,15 @@ _FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
 _SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
 _ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
 _MAX_BRACKET = 200  # characters between a bracket and the one that closes it
-_SEVERAL_ANSWERS = re.compile(r";|\n|\d\s+and\s+\S*\d")
+_SEVERAL_ANSWERS = re.compile(r";|(?<!\\\\)\n|\d\s+and\s+\S*\d")  # `\\` ends a matrix's row
+# A ratio, which the verifier compares though nothing parses it.
+_RATIO = re.compile(r"\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+")
 
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 # Compared with this, the verifier says whether an answer can be parsed, right or not.
 _ANY_EXPRESSION = "q+w"
 # In a prompt, `<|image_pad|>` and its like would stand for pixels that are not there.
-_SPECIAL_TOKEN = re.compile(r"<\|\w+\|>|<image>|<video>")
+_SPECIAL_TOKEN = re.compile(r"<\|\w{3,}\|>|<image>|<video>")  # `0 <|x|> 1` has none
 
 
 def _unplaced(problem: Problem) -> str:
@@ -116,7 +118,7 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
     verifier's own reason.
     """
     reasons = [_broken_rule(problem) for problem in problems]
-    unknown = [i for i in _kept(reasons) if parse(normalize(problems[i]["answer"])) is None]
+    unknown = [i for i in _kept(reasons) if not _is_read(problems[i])]
     boxed = [f"\\boxed{{{problems[i]['answer']}}}" for i in unknown]
     verdicts = verifier.judge(boxed, [_ANY_EXPRESSION] * len(boxed))
     for i, verdict in zip(unknown, verdicts, strict=True):
@@ -137,6 +139,12 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
         elif verdict.outcome == "unparseable" and extract_boxed(trace) is not None:
             reasons[i] = "solution whose answer cannot be parsed"
     return reasons
+
+
+def _is_read(problem: Problem) -> bool:
+    """Whether the answer, or the choice of the question that it names, is known without algebra."""
+    answer = normalize(meant(problem["answer"], problem["question"]))
+    return parse(answer) is not None or _RATIO.fullmatch(answer) is not None
 
 
 def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:

@@ -18,7 +18,7 @@ _DECIDING_WORDS = (
     "area perimeter volume circumference "
     "diameter radius mean median mode range convex concave horizontal vertical width height length "
     "any all some every each only exactly both either or different distinct inclusive exclusive "
-    "buys sells bought sold gives takes gave took off infinity binom profit loss toward towards "
+    "buys sells bought sold gives takes gave took off infinity binom profit loss "
     "away arithmetic geometric real imaginary"
 )
 # LaTeX's names of functions, with the backslash or without.

@@ -16,7 +16,6 @@ from training.curation.verifiability import (
 )
 from training.records import question_key
 
-CHOICES = "What? $\\textbf{(A)}\\ 12\\qquad\\textbf{(B)}\\ 15\\qquad\\textbf{(C)}\\ 18$"
 FLOOR = "\\lfloor x \\rfloor"  # beyond our own grammar
 FAULTS = {
     "no question": {"question": "  "},
@@ -160,12 +159,6 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"answer": "(1, 2)"},
         {"answer": "12 cm"},
         {"answer": "10:30"},
-        {"answer": "1 : 2"},
-        {"answer": "3:4:5"},
-        {"answer": "\\begin{pmatrix}1 & 2\\\\\n3 & 4\\end{pmatrix}"},
-        {"question": CHOICES, "answer": "\\textbf{(B)}\\ 15"},
-        {"question": CHOICES, "answer": "(B) 15"},
-        {"question": "How many x have $0<|x|>1$ in {1, 2}?"},
         {"answer": "4", "solution": "<think>2 + 2</think>\\boxed{4.0}"},
         {"question": "A bag has 3 red balls. If you draw 2, what is the chance of two red ones?"},
         {"question": "Draw a card from 52. How many hearts do you expect in 4 tries?"},

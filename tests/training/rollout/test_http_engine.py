@@ -112,12 +112,7 @@ def test_images_are_sent_whole_and_stand_where_the_question_has_them(images):
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_no_more_questions_are_asked_at_once_than_the_recipe_says(endpoint, engine, concurrency):
     together = threading.Barrier(concurrency, timeout=60)
-
-    def answer(_):
-        together.wait()
-        return completion("1")
-
-    endpoint.answer = answer
+    endpoint.answer = lambda _: (together.wait(), completion("1"))[1]
     answered(engine(concurrency=concurrency), requests(6))
     assert endpoint.most_at_once == concurrency
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,7 @@ from training.texts import MAX_TEXT_CHARACTERS
 
 STEP = steps.SOURCES
 LONG_VALUE = 1024  # characters; a dictionary's entry costs more than it saves for shorter ones
+ID_BYTES = 8  # of an id's digest; of two ids with one digest, one gets its place without need
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,15 @@ def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[So
     if source.kind == "pocket":
         yield SourceRows(_pocket_problems(source, seed), [])
         return
-    asked, seen = asked_columns(source), SeenColumns(source)
+    asked, seen, known = asked_columns(source), SeenColumns(source), set[bytes]()
     num_rows, wanted = 0, source.num_problems or sys.maxsize
     for batch in read_rows(source, folder, top_names(asked)):
         seen.add(batch)
         rows = list(islice(batch.rows, wanted - num_rows))
         mapped, num_bytes = list[Mapped](), 0
         for number, row in enumerate(rows, start=num_rows):
-            mapped.append(one := _mapped(row, asked, source, number, folder))
+            one = _told_apart(_mapped(row, asked, source, number, folder), number, known)
+            mapped.append(one)
             num_bytes += sum(len(image["bytes"]) for image in one.problem["images"])
             if num_bytes >= BATCH_BYTES:  # rows that name files beside them are small themselves
                 yield _divided(mapped)
@@ -113,6 +116,19 @@ def _mapped(
     if isinstance(row, BrokenLine):
         return Mapped(line_problem(row.text, row.place, source), row.reason)
     return map_row(row, row_columns(source, asked, row), source, number, folder)
+
+
+def _told_apart(mapped: Mapped, number: int, known: set[bytes]) -> Mapped:
+    """The row with an id of its own: of rows that share one, all but the first get their place.
+
+    Several questions of one picture may share its id: none is lost for that. Equal files give
+    equal ids, so that shards are found again.
+    """
+    given = own = mapped.problem["id"]
+    while (digest := blake2b(own.encode(), digest_size=ID_BYTES).digest()) in known:
+        own += f"#{number:09d}"
+    known.add(digest)
+    return mapped if own == given else replace(mapped, problem={**mapped.problem, "id": own})
 
 
 def _divided(mapped: list[Mapped]) -> SourceRows:

@@ -186,50 +186,44 @@ def resident_bytes(tree: psutil.Process) -> int:
 def measure_alone(folder: Path) -> None:
     """The two steps that datatrove has as well, on one core; prints what they took."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from training.evaluation.registry import load_benchmarks
-    from training.runtime import device
-
-    device.start(1)
-    asked = recipe(NUM_COMPARED)
-    inputs = write_inputs(folder, NUM_COMPARED)
-    start = time.perf_counter()
-    near = num_left(asked, inputs, NEAR_DUPLICATES, {})
-    middle = time.perf_counter()
-    items = load_benchmarks(asked.evaluation, inputs)
-    problems = {name: [item.problem for item in of] for name, of in items.items()}
-    clean = num_left(asked, inputs, DECONTAMINATION, problems)
-    seconds = {"near": middle - start, "decontamination": time.perf_counter() - middle}
-    print(json.dumps({"seconds": seconds, "stay": {"near": near, "clean": clean}}))
-
-
-def num_left(
-    asked: Recipe,
-    inputs: Mapping[str, Path],
-    step: str,
-    benchmarks: Mapping[str, Sequence[Problem]],
-) -> int:
-    """How many rows one step of a run leaves, alone: reading, shards and their files included."""
     from training.answers import Verifier
     from training.curation.decontamination import BenchmarkIndex
     from training.curation.row_steps import RowSteps
     from training.curation.shard_work import ShardWork
     from training.curation.sift import SourceCounts, sift, source_rows
+    from training.evaluation.registry import load_benchmarks
+    from training.runtime import device
 
-    curation = asked.curation
-    rows = source_rows(asked.sources, inputs, asked.seed, SourceCounts())
-    with Verifier() as verifier, ShardWork() as work:
-        steps = RowSteps(
-            verifier,
-            lambda prompts: [0] * len(prompts),  # no step here asks for lengths
-            BenchmarkIndex(benchmarks),
-            curation.max_prompt_tokens,
-            curation.decontamination.containment,
-            curation.duplicates.similarity,
-            (step,),
-        )
-        found = sift(rows, steps, curation.decontamination, work)
-    assert found is not None  # this is the first process
-    return found.num_usable
+    device.start(1)
+    asked = recipe(NUM_COMPARED)
+    inputs, curation = write_inputs(folder, NUM_COMPARED), asked.curation
+
+    def num_left(step: str, benchmarks: Mapping[str, Sequence[Problem]]) -> int:
+        """How many rows one step of a run leaves, alone; reading, shards and files included."""
+        rows = source_rows(asked.sources, inputs, asked.seed, SourceCounts())
+        with Verifier() as verifier, ShardWork() as work:
+            steps = RowSteps(
+                verifier,
+                lambda prompts: [0] * len(prompts),  # no step here asks for lengths
+                BenchmarkIndex(benchmarks),
+                curation.max_prompt_tokens,
+                curation.decontamination.containment,
+                curation.duplicates.similarity,
+                (step,),
+            )
+            found = sift(rows, steps, curation.decontamination, work)
+        assert found is not None  # this is the first process
+        return found.num_usable
+
+    start = time.perf_counter()
+    near = num_left(NEAR_DUPLICATES, {})
+    middle = time.perf_counter()
+    items = load_benchmarks(asked.evaluation, inputs)
+    clean = num_left(
+        DECONTAMINATION, {name: [item.problem for item in of] for name, of in items.items()}
+    )
+    seconds = {"near": middle - start, "decontamination": time.perf_counter() - middle}
+    print(json.dumps({"seconds": seconds, "stay": {"near": near, "clean": clean}}))
 
 
 def compare(num_rounds: int, peer: Path | None) -> list[Row]:

@@ -38,9 +38,11 @@ class SourceRows(StepResult):
 
     Attributes:
         num_system_turns: Turns of conversations that were left out.
+        num_shared_ids: Rows to which the source gives the id of an earlier one.
     """
 
     num_system_turns: int = 0
+    num_shared_ids: int = 0
 
 
 def load_source(source: SourceRecipe, folder: Path, seed: int) -> SourceRows:
@@ -59,13 +61,14 @@ def load_source(source: SourceRecipe, folder: Path, seed: int) -> SourceRows:
     Raises:
         DataError: A file is unreadable, or a column is missing or misnamed.
     """
-    kept, rejects, num_system_turns = list[Problem](), list[Reject](), 0
+    kept, rejects, num_system_turns, num_shared_ids = list[Problem](), list[Reject](), 0, 0
     known = dict[str | bytes, Any]()
     for batch in source_batches(source, folder, seed):
         kept += [_shared(problem, known) for problem in batch.kept]
         rejects += [replace(one, problem=_shared(one.problem, known)) for one in batch.rejects]
         num_system_turns += batch.num_system_turns
-    return SourceRows(kept, rejects, num_system_turns)
+        num_shared_ids += batch.num_shared_ids
+    return SourceRows(kept, rejects, num_system_turns, num_shared_ids)
 
 
 def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[SourceRows]:
@@ -128,7 +131,9 @@ def _told_apart(mapped: Mapped, number: int, known: set[bytes]) -> Mapped:
     while (digest := blake2b(own.encode(), digest_size=ID_BYTES).digest()) in known:
         own += f"#{number:09d}"
     known.add(digest)
-    return mapped if own == given else replace(mapped, problem={**mapped.problem, "id": own})
+    if own == given:
+        return mapped
+    return replace(mapped, problem={**mapped.problem, "id": own}, shares_id=True)
 
 
 def _divided(mapped: list[Mapped]) -> SourceRows:
@@ -138,6 +143,7 @@ def _divided(mapped: list[Mapped]) -> SourceRows:
             Reject(one.problem, STEP, one.refused) for one in mapped if one.refused is not None
         ],
         num_system_turns=sum(one.num_system_turns for one in mapped),
+        num_shared_ids=sum(one.shares_id for one in mapped),
     )
 
 

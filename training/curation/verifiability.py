@@ -151,7 +151,7 @@ def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> St
     """Keeps one of each group of equal problems; none if answers differ or can't be compared.
 
     Equal are problems with the same question, apart from case and white space, and the same
-    images. Ids must be unique as well: the first problem keeps a shared id.
+    images. Ids must be unique as well: of problems of two sources that spell one, the first stays.
     """
     answers = [meant(problem["answer"], problem["question"]) for problem in problems]
     asked = _numbered(question_key(problem["question"], problem["images"]) for problem in problems)

@@ -175,13 +175,24 @@ def test_questions_that_share_an_id_are_all_kept_and_a_repeated_row_once(verifie
     recipe = recipe_of(tmp_path, "jsonl")
     reasons = sifted_as_by_a_run([tmp_path], [recipe], 42, verifier)
     assert reasons == {("duplicates", "duplicate question"): 1}
-    first, again = (load_source(recipe, tmp_path, 0).kept for _ in range(2))
-    assert first == again
-    assert [row["id"] for row in (first[0], first[3], first[41])] == [
+    loaded = load_source(recipe, tmp_path, 0)
+    assert [loaded.kept[place]["id"] for place in (0, 3, 41)] == [
         "odd/same",
         "odd/same#000000003",
         "odd/same#000000003#000000041",
     ]
+    assert loaded.num_shared_ids == 41
+
+
+def test_files_that_count_anew_share_no_id(tmp_path):
+    """Each is a batch of its own."""
+    for name in ("a", "b"):
+        rows = pa.Table.from_pylist([odd_row("id", number, number) for number in range(3)])
+        pq.write_table(rows.select(["id", "question", "answer"]), tmp_path / f"{name}.parquet")
+    loaded = load_source(recipe_of(tmp_path, "parquet"), tmp_path, 0)
+    again = [f"odd/{number}#{number + 3:09d}" for number in range(3)]
+    assert [row["id"] for row in loaded.kept] == ["odd/0", "odd/1", "odd/2", *again]
+    assert loaded.num_shared_ids == 3
 
 
 CUTS = [n / 12 for n in range(12)]

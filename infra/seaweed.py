@@ -1,23 +1,29 @@
 """A real S3 server of one's own, for tests and benchmarks: SeaweedFS on free loopback ports."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import botocore.session
 import psutil
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.settings import PROJECT_ROOT
 
 BUCKET = "pocket"
-READY_WITHIN_SECONDS = 60
+READY_WITHIN_SECONDS = 300  # on a machine that is busy
+ATTEMPTS = 5
+# Below those that Linux gives to a connection, or to who asks for any port: between a look for a
+# free one and its use, seconds later, nobody gets it by chance.
+PORTS = range(20_000, 29_000)
 
 
 class Seaweed:
@@ -79,9 +85,11 @@ class Seaweed:
             endpoint_url=self.environment["AWS_ENDPOINT_URL"],
             region_name=self.environment["AWS_REGION"],
             **{name: self.environment[name.upper()] for name in names},
+            # Somebody else's server may have its port, and not answer.
+            config=Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1}),
         )
         deadline = time.monotonic() + READY_WITHIN_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and self.is_running():
             try:
                 client.head_bucket(Bucket=BUCKET)
             except (ClientError, BotoCoreError):
@@ -89,6 +97,10 @@ class Seaweed:
             else:
                 return
         raise RuntimeError(f"SeaweedFS did not come up:\n{log.read_text()[-3000:]}")
+
+    def is_running(self) -> bool:
+        """Whether it has not ended since its start."""
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """SIGKILL; `start` brings it back with what it had."""
@@ -104,16 +116,21 @@ class Seaweed:
 
 def free_ports(count: int) -> list[int]:
     """Ports nobody listens on; all are held open until the last is found, so none repeats."""
+    found: list[int] = []
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        # The system's randomness: whoever has seeded `random` alike would get the same ones.
+        for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+            if len(found) == count:
+                break
+            with suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 @contextmanager
 def seaweed_server(folder: Path) -> Iterator[Seaweed]:
-    """Runs a server for as long as a `with` lasts.
+    """Runs a server for as long as a `with` lasts; if its ports are taken, it tries others.
 
     Args:
         folder: Receives its data and its log; there already.
@@ -121,9 +138,14 @@ def seaweed_server(folder: Path) -> Iterator[Seaweed]:
     Raises:
         RuntimeError: It does not come up.
     """
-    server = Seaweed(folder)
-    try:
-        server.start()
+    with ExitStack() as stack:
+        for num_left in reversed(range(ATTEMPTS)):
+            server = Seaweed(folder)
+            stack.callback(server.stop)
+            try:
+                server.start()
+                break
+            except RuntimeError:
+                if server.is_running() or not num_left:
+                    raise
         yield server
-    finally:
-        server.stop()

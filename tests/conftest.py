@@ -1,4 +1,5 @@
 import resource
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from infra.inputs.wanted import Wanted
-from infra.seaweed import Seaweed, free_ports, seaweed_server
+from infra.seaweed import Seaweed, seaweed_server
 from infra.store import Store
 from tests.endpoint import Endpoint, endpoint_server
 from tests.hub import Hub, hub_server
@@ -22,8 +23,11 @@ settings.load_profile("revisual")
 
 
 @pytest.fixture
-def free_port() -> int:
-    return free_ports(1)[0]
+def free_port() -> Iterator[int]:
+    """Nobody listens there, and nobody else can until the test ends: connections are refused."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture(scope="session", name="seaweed_server")

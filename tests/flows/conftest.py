@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 
 from contracts.artifact import Artifact
 from infra.access import credential
+from infra.seaweed import free_ports
 from infra.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -155,10 +155,7 @@ def started_services():
 
     @contextmanager
     def start(home: Path, **variables: str) -> Iterator[Services]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        services = isolated(home, port)
+        services = isolated(home, free_ports(1)[0])
         services.environment.update(variables)
         up = services.cli("up")
         try:
@@ -171,9 +168,9 @@ def started_services():
 
 
 @pytest.fixture
-def stopped(tmp_path: Path, free_port: int) -> Iterator[Services]:
+def stopped(tmp_path: Path) -> Iterator[Services]:
     """Nothing is up yet; whatever the test starts is stopped."""
-    services = isolated(tmp_path / "home", free_port)
+    services = isolated(tmp_path / "home", free_ports(1)[0])
     yield services
     down = services.cli("down")
     assert down.returncode == 0, down.stderr

@@ -37,6 +37,7 @@ class FaultProxy:
         num_faults: Connections that are still to get it.
         num_done: Connections that got it.
         num_bytes: Passed on so far, both ways.
+        hold_at_bytes: Once so many are passed on nothing more is, until this is None again.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -44,6 +45,7 @@ class FaultProxy:
         self.num_faults = 0
         self.num_done = 0
         self.num_bytes = 0
+        self.hold_at_bytes: int | None = None
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -128,6 +130,8 @@ class FaultProxy:
             while data := await source.read(CHUNK_BYTES):
                 if before_each is not None:
                     await before_each()
+                while self.hold_at_bytes is not None and self.num_bytes >= self.hold_at_bytes:
+                    await asyncio.sleep(0.01)
                 target.write(data)
                 await target.drain()
                 passed += len(data)

@@ -91,11 +91,13 @@ def test_an_upload_outlives_the_server_that_it_goes_to(tmp_path, monkeypatch):
         with FaultProxy(port) as proxy, ThreadPoolExecutor(1) as executor:
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
             store = Store(f"s3://{server.bucket}/store", tmp_path / "cache")
+            proxy.hold_at_bytes = 15_000_000
             published = executor.submit(publish, store, tmp_path / "made")
-            while proxy.num_bytes < 15_000_000:
+            while proxy.num_bytes < proxy.hold_at_bytes:
                 time.sleep(0.001)
             server.kill()
             assert not published.done()
+            proxy.hold_at_bytes = None
             server.start()
             artifact = published.result()
             assert store.find(KEY) == artifact

@@ -8,11 +8,10 @@ this engine alone and go with it.
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ TAGS = {
 BASE_TAG = "revisual-check/debian:bookworm"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+START_SECONDS, STOP_SECONDS = 120, 300
 NEEDED = ("dockerd", "docker", "debootstrap", "dpkg", "apt-get")
 # Builds reach the package indexes as this machine does, without the engine's bridge.
 BUILD_NETWORK = (
@@ -87,15 +87,29 @@ def engine(folder: Path) -> Iterator[Engine]:
         daemon = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         made = Engine(folder, _compose_program(folder))
-        deadline = time.monotonic() + 60
-        while not (folder / "docker.sock").exists() and time.monotonic() < deadline:
-            time.sleep(0.5)
-        made.docker("info")
+        _wait(made, daemon)
         yield made
     finally:
-        with suppress(ProcessLookupError):
-            daemon.send_signal(signal.SIGTERM)
-        daemon.wait(60)
+        daemon.terminate()
+        try:
+            daemon.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+
+def _wait(made: Engine, daemon: subprocess.Popen[bytes]) -> None:
+    """Until it answers; its socket may be there before, left by one that was killed."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            made.docker("info")
+        except RuntimeError:
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def build_stand_ins(made: Engine) -> None:

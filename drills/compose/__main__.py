@@ -31,7 +31,7 @@ RECIPE = Path(__file__).with_name("short.toml")
 PATH = "/var/lib/revisual/short.toml"  # the recipe's, in the worker's volume
 # In the order in which they are restarted, each in the middle of a stage.
 RESTARTED = ("services", "messaging", "server", "store", "database")
-START_SECONDS, RUN_SECONDS, CANCEL_SECONDS, BETWEEN_SECONDS = 400, 900, 120, 12
+RUN_SECONDS, CANCEL_SECONDS, ANSWER_SECONDS = 900, 300, 300
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 TRAINING = "training.stage"
 
@@ -68,14 +68,14 @@ class Drill:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """A run as the API knows it; while the API restarts it is asked again."""
-        for _ in range(60):
+        for _ in range(ANSWER_SECONDS):
             try:
                 answer = self.api.get(f"flow_runs/{run_id}").raise_for_status().json()
             except httpx.HTTPError:
                 time.sleep(1)
             else:
                 return dict(answer)
-        raise RuntimeError("the API has not answered for a minute")
+        raise RuntimeError("the API has not answered for minutes")
 
     def wait(self, run_id: str, until: Callable[[str], bool], seconds: float) -> str:
         """The state of a run once `until` holds of it, or it has ended, or time is up."""
@@ -104,6 +104,27 @@ class Drill:
         """What a module prints in the worker's container."""
         command = ["exec", "-T", "worker", "python", "-m", module]
         return dict(json.loads(self.compose(*command, *arguments)))
+
+    def progress(self) -> dict[str, int]:
+        return self.in_worker("drills.compose.progress")
+
+    def wait_for_step(self, run_id: str) -> str:
+        """Until the run has stored another step; its id.
+
+        One that has completed before, as on a fast machine, gives way to another, anew.
+
+        Raises:
+            RuntimeError: It ended otherwise, or stores nothing.
+        """
+        before, deadline = self.progress()["stored"], time.monotonic() + RUN_SECONDS
+        while self.progress()["stored"] in (0, before):
+            state = self.run(run_id)["state_type"]
+            if state == "COMPLETED":
+                run_id = self.start(reuse="none")
+            elif state in ENDED or time.monotonic() > deadline:
+                raise RuntimeError(f"the run is {state}, and has stored no other step")
+            time.sleep(1)
+        return run_id
 
     def weights(self, run_id: str) -> dict[str, str]:
         return self.in_worker("drills.compose.weights", str(self.run(run_id)["name"]))
@@ -136,13 +157,13 @@ def runs_without_root(drill: Drill) -> None:
 def stores_before_it_ends(drill: Drill) -> None:
     """A worker that restarts has the last step of its stage saved and stored first."""
     run_id, deadline = drill.start(), time.monotonic() + RUN_SECONDS
-    while not drill.in_worker("drills.compose.progress")["done"]:
+    while not drill.progress()["done"]:
         if time.monotonic() > deadline:
             raise RuntimeError("no stage has done a step")
         time.sleep(1)
     drill.compose("restart", "worker")
     state = drill.wait(run_id, lambda _: False, CANCEL_SECONDS)
-    progress = drill.in_worker("drills.compose.progress")
+    progress = drill.progress()
     done, stored = progress["done"], progress["stored"]
     drill.say(f"worker restarted: the run ends as {state}, step {done} done, step {stored} stored")
     if state != "CRASHED" or not done == stored > 0:
@@ -153,11 +174,10 @@ def survives_restarts(drill: Drill) -> str:
     """A run goes on while all but the worker restart; the worker is killed, and it is resumed."""
     run_id = drill.start()
     for service in RESTARTED:
-        drill.wait_for_training(run_id)
+        run_id = drill.wait_for_step(run_id)
         drill.compose("restart", service)
-        time.sleep(BETWEEN_SECONDS)
         drill.say(f"{service} restarted: the run is {drill.run(run_id)['state_name']}")
-    drill.wait_for_training(run_id)
+    run_id = drill.wait_for_step(run_id)
     drill.compose("kill", "--signal", "KILL", "worker")
     # Another container, as with a new image: it must know what the one before it left behind.
     drill.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "worker")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from infra.settings import Settings, load_settings
@@ -9,12 +10,14 @@ from infra.settings import Settings, load_settings
 
 def progress(settings: Settings) -> dict[str, int]:
     """The last step that is done, and the last one in the store; 0 if there is none."""
-    found = settings.home.glob("work/*/*/output/metrics.jsonl")
-    trained = (_trained(path) for path in sorted(found, key=lambda path: path.stat().st_mtime))
-    done = next(filter(None, reversed(list(trained))), [])
+    trained = [(0.0, [0])]
+    for path in settings.home.glob("work/*/*/output/metrics.jsonl"):
+        with suppress(FileNotFoundError):  # its stage has just ended
+            trained.append((path.stat().st_mtime, _trained(path)))
+    _, done = max(one for one in trained if one[1])
     entries = " ".join(settings.store().backend.sizes("keys"))
     stored = [int(step) for step in re.findall(r"/step-(\d+)", entries)]
-    return {"done": max(done, default=0), "stored": max(stored, default=0)}
+    return {"done": max(done), "stored": max(stored, default=0)}
 
 
 def _trained(metrics: Path) -> list[int]:

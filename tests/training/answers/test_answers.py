@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[3]
 # References beyond our own grammar go to math-verify.
 FLOOR = r"\lfloor x \rfloor"
 HANGS = "(x+y+z)^{200} (x-y)^{99}"  # math-verify would expand it
+# Where nothing is meant to end by the clock: the machine may be busy.
+CALM = {"timeout_seconds": 60, "batch_seconds": 600}
 
 
 def boxed(answer):
@@ -44,7 +46,7 @@ def decide(answer, reference):
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=2, timeout_seconds=30.0) as shared:
+    with Verifier(num_processes=2, **CALM) as shared:
         yield shared
 
 
@@ -287,7 +289,7 @@ class TestTimeouts:
         assert verify(boxed(HANGS), FLOOR, timeout_seconds=1.0) == "timeout"
 
     def test_a_hanging_answer_is_killed_counted_and_its_worker_replaced(self):
-        with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
+        with Verifier(num_processes=1, timeout_seconds=5.0, batch_seconds=600) as verifier:
             assert verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"]) == ["right"]
             first, fork = verifier._workers[0]._process.pid, fork_of(verifier)
             batch = [boxed(HANGS), boxed(f"{FLOOR} + 3"), boxed("7"), boxed(HANGS)]
@@ -307,7 +309,7 @@ class TestTimeouts:
                 raise InterruptedError
 
         is_told = True
-        with Verifier(num_processes=1, timeout_seconds=60, on_wait=stop) as verifier:
+        with Verifier(num_processes=1, on_wait=stop, **CALM) as verifier:
             with pytest.raises(InterruptedError):
                 verifier.verify([boxed(HANGS)], [FLOOR])
             at_work, is_told = verifier._workers[0]._process.pid, False
@@ -316,7 +318,7 @@ class TestTimeouts:
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_a_worker_that_was_killed_while_idle_is_replaced(self, whole):
-        with Verifier(num_processes=1) as verifier:
+        with Verifier(num_processes=1, **CALM) as verifier:
             assert verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"]) == ["right"]
             worker, fork = verifier._workers[0]._process, fork_of(verifier)
             os.kill(worker.pid if whole else fork, signal.SIGKILL)
@@ -333,7 +335,7 @@ class TestTimeouts:
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_a_crash_at_an_answer_does_not_take_the_batch_with_it(self, whole):
-        with Verifier(num_processes=1, timeout_seconds=60) as verifier:
+        with Verifier(num_processes=1, **CALM) as verifier:
             verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"])
             worker = verifier._workers[0]._process.pid
             victim = worker if whole else fork_of(verifier)
@@ -355,7 +357,7 @@ class TestTimeouts:
 
     def test_a_worker_that_never_replies_is_given_up(self, monkeypatch):
         monkeypatch.setattr("training.answers.verifier._GRACE_SECONDS", 1.0)
-        with Verifier(num_processes=1, timeout_seconds=1.0) as verifier:
+        with Verifier(num_processes=1, timeout_seconds=5.0) as verifier:
             verifier.verify([boxed(f"{FLOOR} + 2")], [f"2 + {FLOOR}"])
             os.kill(fork_of(verifier), signal.SIGSTOP)
             assert verifier.verify([boxed(f"{FLOOR} + 3")], [f"3 + {FLOOR}"]) == ["timeout"]

@@ -81,7 +81,7 @@ def test_the_hostile_corpus_never_hangs_nor_crashes_nor_earns_anything():
         ("41", "x+1", r"\{1, 7\}", r"\lfloor x \rfloor!")[index % 4] for index in range(len(corpus))
     ]
     responses = [boxed(answer) for answer in corpus]
-    with Verifier(num_processes=2, timeout_seconds=1.0) as verifier:
+    with Verifier(num_processes=2, timeout_seconds=5.0) as verifier:
         outcomes = verifier.verify(responses, references)
         assert set(outcomes) <= set(OUTCOMES)
         assert "right" not in outcomes

@@ -194,4 +194,5 @@ def test_a_batch_has_a_budget(caplog):
         assert {one.reason for one in verdicts[:8]} >= {"unverifiable: 1 s a batch are spent"}
         assert verifier.num_timeouts == 8
         assert "of 9 answers are unverifiable" in caplog.text
+        verifier._batch_seconds = 60.0  # the next batch has one of its own; the machine may be busy
         assert verifier.verify([rf"\boxed{{1 + {FLOOR}}}"], [rf"{FLOOR} + 1"]) == ["right"]

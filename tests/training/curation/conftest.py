@@ -69,7 +69,7 @@ def outlines_of():
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier() as running:
+    with Verifier(timeout_seconds=60, batch_seconds=600) as running:
         yield running
 
 

@@ -71,7 +71,7 @@ JSON_ONLY = {"half a pair": "\ud800", "empty object": {}, "digits": 10**400, "mi
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier() as one:
+    with Verifier(timeout_seconds=60, batch_seconds=600) as one:
         yield one
 
 

@@ -304,7 +304,7 @@ def killed(folder):
 
     make, patch = own(conftest.make)(), pytest.MonkeyPatch()
     patch.setattr(tables, "MAX_GROUP_ROWS", 3)
-    with Verifier() as verifier:
+    with Verifier(timeout_seconds=60, batch_seconds=600) as verifier:
         steps = own(new_steps)(make, verifier)(Killed)
         own(conftest.sifted)()([many(make)], steps, save=Path(folder))
 

@@ -217,7 +217,7 @@ def test_images_of_any_type_are_rejects_with_a_reason(images, tmp_path):
     table = pa.table({"question": ["?", "?"], "answer": ["1", "1"], "images": images})
     source = write(tmp_path, table).model_copy(update={"modality": "multimodal"})
     loaded = load_all(source)
-    with Verifier() as verifier:
+    with Verifier(timeout_seconds=60, batch_seconds=600) as verifier:
         rejects = [*loaded.rejects, *keep_verifiable(loaded.kept, verifier).rejects]
     assert len(rejects) == 2 and {each.reason for each in rejects} <= {
         "images missing",
@@ -298,7 +298,7 @@ def test_a_text_over_the_limit_is_a_reject_with_its_reason_and_its_beginning(tmp
     long = "a" * (MAX_TEXT_CHARACTERS + 2)
     rows = load_source(bomb(tmp_path, long, 3), 0)
     assert all(row["question"] is rows[0]["question"] for row in rows)
-    with Verifier() as verifier:
+    with Verifier(timeout_seconds=60, batch_seconds=600) as verifier:
         rejects = keep_verifiable(rows, verifier).rejects
     assert [each.reason for each in rejects] == ["text too long"] * 3
     path = tmp_path.with_name(f"{tmp_path.name}-rejects.parquet")

@@ -12,7 +12,7 @@ from training.evaluation.verdicts import judge, verdict
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1) as one:
+    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
         yield one
 
 

@@ -47,7 +47,7 @@ def test_no_number_ends_an_evaluation(number, shape):
 def test_no_number_ends_the_verifier(kind):
     answers = ["10^{400}", "-10^{400}", "e^{1000}", "9" * 1000, "1e6000", "0^0"]
     responses = [f"\\boxed{{{answer}}}" for answer in answers]
-    with Verifier(num_processes=1) as verifier:
+    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as verifier:
         found = judge([Rule(kind, "12")] * 6, responses, ["?"] * 6, verifier)
     assert set(found) <= {"wrong", "unparseable"}
 

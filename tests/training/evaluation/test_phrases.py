@@ -90,7 +90,7 @@ HEDGES = ("{} or C", "not {}", "either {} or 6", "{}, C", "maybe {}")
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1) as one:
+    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
         yield one
 
 

@@ -73,7 +73,7 @@ def test_metrics(metric, key, right, wrong, tmp_path):
     tolerance = 0.2 if metric == "number" else None
     (item,) = load(write(tmp_path, rows), metric=metric, columns={}, tolerance=tolerance)
     responses = [f"\\boxed{{{right}}}", f"\\boxed{{{wrong}}}"]
-    with Verifier(num_processes=1) as verifier:
+    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as verifier:
         assert judge([item.rule] * 2, responses, ["?"] * 2, verifier) == ["right", "wrong"]
 
 

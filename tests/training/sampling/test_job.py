@@ -355,7 +355,7 @@ def test_validation_answers_with_the_engine_that_trains(policy, new_problem):
     problems = [new_problem(number, with_image=number % 2 == 0) for number in range(5)]
     engine = TransformersEngine(policy)
     state, training = torch.get_rng_state(), policy.model.train().training
-    with Verifier() as verifier:
+    with Verifier(timeout_seconds=60, batch_seconds=600) as verifier:
         answers, again, others = (
             answer(engine, verifier, problems, SETTINGS, seed) for seed in (3, 3, 4)
         )

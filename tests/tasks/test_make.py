@@ -2,14 +2,11 @@
 
 import json
 import signal
-import time
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-import psutil
 import pytest
 
 from contracts.artifact import Artifact
@@ -29,6 +26,7 @@ from infra.seaweed import seaweed_server
 from infra.store import Store
 from tasks.keys import responses_keys
 from tasks.make import with_retries
+from tests.standstill import stand_still, tell, wait_until
 from training.recipe.recipe import Recipe
 from training.stage import run
 
@@ -45,25 +43,21 @@ def new_stage(tmp_path):
 
 def signalling(number: signal.Signals, stage: Stage, after: int) -> Watcher:
     """Sends a signal to the stage's processes once a later step than `after` is in the store."""
+    sent = Event()
+
+    def is_stored() -> bool:
+        return any(stored > after for stored in stage.store.steps(stage.key))
 
     def on_step(step: int) -> None:
-        if step > after and any(stored > after for stored in stage.store.steps(stage.key)):
-            for process in training_processes():
-                process.send_signal(number)
+        if step <= after or sent.is_set():
+            return
+        processes = training_processes()
+        if stand_still(processes, is_stored):
+            tell(processes, number)
+            tell(processes, signal.SIGCONT)
+            sent.set()
 
     return Watcher(on_step)
-
-
-def uploading(stage: Stage) -> list[Path]:
-    """The checkpoint that is being uploaded; it is removed when it is stored."""
-    return list(stage.folder.glob("home/work/*/*/checkpoints/taken-*"))
-
-
-def tell(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
-    """Sends a signal to those that have not ended meanwhile, as a stage's helpers may."""
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
 
 
 def in_this_process(job: Job, *_: object, **__: object) -> None:
@@ -79,13 +73,6 @@ def overwrite(store: Store, artifact: Artifact, tmp_path: Path) -> None:
     (tmp_path / "damaged" / name).write_bytes(b"\0" * (tmp_path / "damaged" / name).stat().st_size)
     store.backend.remove(f"{prefix}/{name}")
     store.backend.upload(tmp_path / "damaged", [name], prefix)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.mark.fault(
@@ -173,9 +160,12 @@ def test_a_stage_that_loses_a_process_is_tried_again(tmp_path):
 
     def on_step(_: int) -> None:
         processes = training_processes()
-        if not killed and stage.store.steps(stage.key) and len(processes) == 2:
+        if killed or len(processes) != 2:
+            return
+        if stand_still(processes, lambda: stage.store.steps(stage.key)):
             killed.append(processes[1].pid)
             tell(processes[1:], signal.SIGKILL)
+            tell(processes[:1], signal.SIGCONT)
 
     display = Watcher(on_step)
     artifact = stage.make(display, new_recipe(num_processes=2, retries=1))
@@ -251,22 +241,32 @@ def test_rl_survives_its_s3_server_and_then_its_own_death(new_stage, tmp_path, m
             monkeypatch.setenv(name, value)
         stage = new_stage("disturbed", f"s3://{server.bucket}/store", "multimodal_rl")
 
-        def on_step(step: int) -> None:
-            if not (processes := training_processes()):
-                return  # killed, but not all their steps were shown yet
-            wait_until(lambda: uploading(stage))
-            tell(processes, signal.SIGSTOP)  # else the stage might end before the server is back
-            server.kill()
-            caught = uploading(stage)
-            server.start()
-            if not caught:  # the upload was quicker; the next one may be slower
-                tell(processes, signal.SIGCONT)
-                return
-            wait_until(lambda: stage.store.steps(stage.key))
-            tell(processes, signal.SIGKILL)
+        upload, has_begun, is_killed = stage.store.backend.upload, Event(), Event()
 
-        with pytest.raises(StageError, match="SIGKILL"):
+        def upload_in_two(folder: Path, names: list[str], prefix: str) -> None:
+            if folder.name.startswith("taken-") and not has_begun.is_set():
+                # Else the stage might end before the server is back.
+                tell(training_processes(), signal.SIGSTOP)
+                upload(folder, names[:1], prefix)
+                has_begun.set()
+                assert is_killed.wait(300) and names[1:]
+                names = names[1:]
+            upload(folder, names, prefix)
+
+        def on_step(step: int) -> None:
+            if is_killed.is_set():
+                return  # not all the steps of the processes were shown yet
+            assert has_begun.wait(300) and not stage.store.steps(stage.key)
+            server.kill()
+            is_killed.set()
+            server.start()
+            wait_until(lambda: stage.store.steps(stage.key))
+            tell(training_processes(), signal.SIGKILL)
+
+        with monkeypatch.context() as patch, pytest.raises(StageError, match="SIGKILL"):
+            patch.setattr(stage.store.backend, "upload", upload_in_two)
             stage.make(Watcher(on_step))
+        assert is_killed.is_set()
         last = Watcher()
         artifact = stage.make(last)
         assert last.said[0].startswith("Going on after step")

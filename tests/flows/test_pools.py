@@ -5,6 +5,7 @@ on another machine, with the server's address and credential in its environment.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -32,17 +33,18 @@ from prefect.states import Crashed, Running
 
 from contracts.errors import PreflightError, StageError, StageLost, StagePreempted
 from data_checks.gate import GateError
-from drills.disturbed import Stage, Watcher, new_recipe
+from drills.disturbed import Stage, Watcher, new_recipe, training_processes
 from flows.full import full
 from flows.watch import start_run
 from infra.access import api_client, credential
 from infra.settings import DEPLOYMENT, stage_deployment
-from tasks import requested
+from tasks import pools, requested
 from tasks.display import StageDisplay
 from tasks.pools import check_pools, make_elsewhere, steps_of
 from tasks.steps import end_left_behind, last_as_long
 from tests.flows.conftest import ROOT, Services
 from tests.flows.observed import cancel, ended, saved_steps, wait_for_run, with_command
+from tests.standstill import stand_still, tell
 from training.recipe.recipe import Recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -82,6 +84,11 @@ class Worker:
         tree = psutil.Process(self._process.pid).children(recursive=True)
         (worker,) = with_command(tree, "flows.pools gpu")
         return worker, [process for process in tree if process != worker]
+
+    def stage(self) -> list[psutil.Process]:
+        """The processes of the stage that it runs."""
+        assert self._process is not None
+        return training_processes(self._process.pid)
 
     def kill(self) -> None:
         """SIGKILL of the worker itself; nothing of it stays."""
@@ -190,7 +197,7 @@ def test_a_pool_that_nobody_has_registered_is_named_before_anything_starts(
     "worker goes on from there; same bytes",
 )
 def test_a_stage_moves_on_when_its_worker_ends_and_ends_with_the_same_bytes(
-    services, worker, asking, at_the_server, tmp_path
+    services, worker, asking, at_the_server, tmp_path, monkeypatch
 ):
     here = Stage(tmp_path / "here", str(tmp_path / "store"))
     expected = here.make().sha256
@@ -201,12 +208,20 @@ def test_a_stage_moves_on_when_its_worker_ends_and_ends_with_the_same_bytes(
     run = replace(stage.new_run(recipe), id=str(asking.id), name=asking.name)
     ends, ended_after = [worker.kill, worker.stop], [0]
 
+    def is_stored() -> bool:
+        return max(stage.store.steps(stage.key), default=0) > ended_after[-1]
+
     def end_it() -> None:
-        if ends and max(stage.store.steps(stage.key), default=0) > ended_after[-1]:
+        if not ends:
+            return
+        processes = worker.stage()
+        if stand_still(processes, is_stored):
+            tell(processes, signal.SIGCONT)
             ends.pop(0)()
             ended_after.append(max(stage.store.steps(stage.key)))
             worker.start()
 
+    monkeypatch.setattr(pools, "POLL_SECONDS", 0.2)  # far more often than a stage of 80 steps ends
     display = Follower(end_it)
     made = make_elsewhere(run, stage.store, stage.kind, stage.made_of, stage.inputs, display)
     assert made.sha256 == expected
@@ -259,8 +274,9 @@ def ended_steps(services: Services, run_id: UUID, num_steps: int) -> list[tuple[
     while time.monotonic() < deadline:
         with api_client(services.settings) as client:
             found = client.read_task_runs(flow_run_filter=of_run)
-        states = [one.state for one in found]  # one that is being made has none yet
-        if sum(state is not None and state.is_final() for state in states) >= num_steps:
+        # One that is being made has no state yet, and one that was not started no time.
+        have_ended = [one.state is not None and one.state.is_final() for one in found]
+        if sum(have_ended) >= num_steps and all(one.start_time for one in found):
             found.sort(key=lambda one: one.start_time)
             return [(one.name, one.state.name, one.state.message) for one in found]
         time.sleep(0.2)

@@ -107,8 +107,8 @@ class Verifier:
         Args:
             num_processes: Comparisons by algebra that run at the same time.
             timeout_seconds: Wall-clock limit of one of them.
-            batch_seconds: Wall-clock limit of all of one call, the start of the processes aside;
-                infinite for none.
+            batch_seconds: Wall-clock limit of all of one call, but for the time when processes start
+                and none compares; infinite for none.
             accept_rounded: Whether `0.67` is right for `2/3`; `2/3` for `0.67` always is.
             on_wait: Called at least once a second while comparisons run. What it raises ends the
                 call, and the comparisons with it.
@@ -186,7 +186,7 @@ class Verifier:
         """Hands the pairs to the workers, each as soon as it is free."""
         verdicts: dict[Pair, Verdict] = {}
         waiting = deque(pairs)
-        deadline = math.inf  # from the first comparison on
+        seconds_left = self._batch_seconds
         for worker in [each for each in self._workers if each.is_comparing or not each.alive]:
             self._drop(worker)  # it has died, or is at a pair of a call that `on_wait` ended
         while len(verdicts) < len(pairs):
@@ -196,7 +196,9 @@ class Verifier:
             for worker in [worker for worker in self._workers if worker.idle]:
                 if waiting:
                     worker.send(waiting.popleft())
-                    deadline = min(deadline, time.monotonic() + self._batch_seconds)
+            # The clock stands still where all start: at first, and in the place of one that died.
+            is_comparing = any(worker.is_comparing for worker in self._workers)
+            since = time.monotonic()
             for worker in _wait(self._workers):
                 reply = worker.receive()
                 if reply is None:
@@ -205,7 +207,8 @@ class Verifier:
                     verdicts[worker.pair] = self._verdict(reply)
             if self._on_wait is not None:
                 self._on_wait()
-            is_late = time.monotonic() > deadline
+            seconds_left -= is_comparing * (time.monotonic() - since)
+            is_late = seconds_left < 0
             for worker in [each for each in self._workers if each.overdue or is_late]:
                 if worker.pair is not None and not worker.idle:
                     self._drop(worker)

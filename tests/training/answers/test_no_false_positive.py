@@ -1,10 +1,15 @@
 """What a policy under reward would find (echoes, hedges, words as units), and right answers."""
 
+import os
+import signal
+import sys
+
 import pytest
 
 from training.answers import Verifier
 from training.answers.boxed import extract_boxed
 from training.answers.quick import judge
+from training.answers.verifier import _Worker
 
 FLOOR = r"\lfloor x \rfloor"
 
@@ -196,3 +201,23 @@ def test_a_batch_has_a_budget(caplog):
         assert "of 9 answers are unverifiable" in caplog.text
         verifier._batch_seconds = 60.0  # the next batch has one of its own; the machine may be busy
         assert verifier.verify([rf"\boxed{{1 + {FLOOR}}}"], [rf"{FLOOR} + 1"]) == ["right"]
+
+
+def test_the_start_of_a_process_is_not_of_its_batchs_time(tmp_path, monkeypatch):
+    """One that takes a dead one's place starts within the batch."""
+    late = tmp_path / "python"
+    late.write_text(f'#!/bin/sh\nsleep 5\nexec {sys.executable} "$@"\n')
+    late.chmod(0o755)
+    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=4.0) as verifier:
+        verifier.verify([rf"\boxed{{{FLOOR} + 2}}"], [f"2 + {FLOOR}"])
+        monkeypatch.setattr(sys, "executable", str(late))
+        send = _Worker.send
+
+        def die(worker, pair):
+            send(worker, pair)
+            os.killpg(worker._process.pid, signal.SIGKILL)
+            monkeypatch.setattr(_Worker, "send", send)
+
+        monkeypatch.setattr(_Worker, "send", die)
+        answers = [r"\boxed{(x+y+z)^{200} (x-y)^{99}}", rf"\boxed{{{FLOOR} + 3}}"]
+        assert verifier.verify(answers, [FLOOR, f"3 + {FLOOR}"]) == ["crashed", "right"]

@@ -107,8 +107,8 @@ class Verifier:
         Args:
             num_processes: Comparisons by algebra that run at the same time.
             timeout_seconds: Wall-clock limit of one of them.
-            batch_seconds: Wall-clock limit of all of one call, but for the time when processes start
-                and none compares; infinite for none.
+            batch_seconds: Wall-clock limit of all of one call, but for the time when processes
+                start and none compares; infinite for none.
             accept_rounded: Whether `0.67` is right for `2/3`; `2/3` for `0.67` always is.
             on_wait: Called at least once a second while comparisons run. What it raises ends the
                 call, and the comparisons with it.

@@ -45,7 +45,8 @@ _REPLACEMENTS = _patterns(
         r"|[-−–]?\s*\\frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))(?![\d$])",
         r"\1\3 \2",
     ),
-    (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])", "°"),
+    (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])|(?<=\d)\s*[º˚]", "°"),
+    (r"(?<=\d)\s*\^\s*(?:\{\s*[oº˚°]\s*\}|[oº˚°](?![a-zA-Z]))", "°"),
     (r"\\%", "%"),
     (r"[−–]", "-"),
     (r"[×·⋅]|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])", "*"),
@@ -78,7 +79,7 @@ _VARIABLE = rf"(?:[A-Za-z]|\\(?:{'|'.join(GREEK)}|ell)(?![a-zA-Z]))(?:_\{{?\w{{1
 _NAME = re.compile(
     rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
-    r"|m?\s*\\angle\s*(?:[A-Z]{1,3}|\d)|[A-Z]{2,4}|\|\s*[A-Z]{2}\s*\|"
+    r"|m?\s*\\angle\s*(?:[A-Z]{1,3}|[a-z]|\d)|[A-Z]{2,4}|\|\s*[A-Z]{2}\s*\|"
     r"|m?\s*\\(?:overline|widehat)\s*\{\s*[A-Z]{2,3}\s*\}"
     r"|[A-Za-z]\s*\^\s*\{?\s*-1\s*\}?\s*\(\s*[A-Za-z]\s*\)"
     r"|\\frac\s*\{\s*d\s*[a-z]?\s*\}\s*\{\s*d\s*[a-z]\s*\}"
@@ -150,7 +151,8 @@ def names_differ(actual: str, expected: str) -> bool:
         return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
     if set(kinds) == {"angle", "variable"}:
         letter, angle = (actual, expected) if kinds[0] == "variable" else (expected, actual)
-        return letter.isupper() and letter != _vertex(angle.removeprefix("angle"))
+        vertex = _vertex(angle.removeprefix("angle"))
+        return (letter.isupper() or vertex.islower()) and letter != vertex
     if kinds[0] != kinds[1]:
         return set(kinds) in _NEVER_ALIKE
     if kinds[0] == "words":

@@ -26,6 +26,11 @@ _MEASURES = frozenset(
 )
 _DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one letter or two
 _SAYS_ANGLE = re.compile(r"(?<![a-z])angle|∠|degree|°|\\circ|\barc\b|\bmeasure\b", re.IGNORECASE)
+_ANGLE_OF = re.compile(
+    r"(?:(?:measure|size|value)[\w ]{0,12} of|find|what is|how large is) (?:the )?"
+    r"[\s$]*m?(?:angle|\\angle|∠)[\s$]*([a-z])(?![a-zA-Z])",
+    re.IGNORECASE,
+)
 _SAYS_FUNCTION = re.compile(
     r"function|polynomial|equation|formula|expression|inverse|derivative|integral|parabola|curve",
     re.IGNORECASE,
@@ -135,6 +140,9 @@ def is_other_sort(name: str, question: str, asked: Asked) -> bool:
     sort = kind_of_name(name)
     if sort == "angle":
         if asked.kind is not None and "angle" not in asked.kind:
+            return True
+        said = _ANGLE_OF.findall(question[-_MOST_CHARACTERS:])
+        if said and (letter := name.removeprefix("angle")).islower() and letter != said[-1]:
             return True
         return _SAYS_ANGLE.search(question) is None
     if sort == "points" and name not in _NO_POINTS:

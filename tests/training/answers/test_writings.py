@@ -119,3 +119,22 @@ def test_another_writing_is_right_and_another_value_is_not(
             verdict = judge(answer, reference, question)
             assert verdict is not None, answer
             assert verdict.outcome in outcomes, (answer, verdict)
+
+
+ANGLE = "What is the measure of angle x, if angle y is 30 degrees?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        *((one, True) for one in ("60^o", "60^{o}", r"60^\text{o}", "60º", "60˚", "60^°")),
+        (r"\angle x = 60^\circ", True),
+        (r"m\angle x = 60^o", True),
+        (r"\angle y = 60^\circ", False),
+        ("61^o", False),
+    ],
+)
+def test_degrees_as_models_write_them(answer: str, right: bool) -> None:
+    verdict = judge(answer, "60", ANGLE)
+    assert verdict is not None
+    assert (verdict.outcome == "right") is right

@@ -16,7 +16,7 @@ from training.evaluation.asking import (
     judge_of,
     predictions_of,
 )
-from training.evaluation.items import Item
+from training.evaluation.items import EXACT, Item
 from training.evaluation.judge import Opinion, opinions
 from training.evaluation.parts import ANSWERS, REPLIES, Place, Questions, read_part, write_part
 from training.evaluation.registry import load_benchmarks
@@ -109,6 +109,7 @@ def evaluate(
         # No limit for answers that come together: a score does not depend on how busy a machine is.
         Verifier(
             accept_rounded=recipe.answers.accept_rounded,
+            tolerance=EXACT,
             batch_seconds=math.inf,
             on_wait=notice.check,
         ) as verifier,

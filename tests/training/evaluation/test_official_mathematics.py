@@ -20,12 +20,12 @@ from tests.training.evaluation.official_cases import (
     judged,
 )
 from training.answers import Verifier
-from training.evaluation.items import Rule
+from training.evaluation.items import EXACT, Rule
 
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1) as one:
+    with Verifier(num_processes=1, tolerance=EXACT) as one:
         yield one
 
 
@@ -106,7 +106,7 @@ def forms_of_fractions(draws, top, bottom):
         "on a line": (1, (f"{top}/{bottom}", True)),
         "with a name": (1, (f"x = \\frac{{{top}}}{{{bottom}}}", True)),
         "not in lowest terms": (1, (f"\\frac{{{2 * top}}}{{{2 * bottom}}}", True)),
-        "as a decimal": (1, (f"{top / bottom:.3f}", True)),
+        "as a decimal": (1, (f"{top / bottom:.3f}", 1000 % bottom == 0)),
         "rounded": (1, (f"{rounded}", Fraction(f"{rounded}") == Fraction(top, bottom))),
         "hedged": (1, (f"{top}/{bottom} or {other}/{bottom}", False)),
     }
@@ -133,7 +133,7 @@ def math_cases(draws):
         number = draws.randint(2, 900)
         reference, forms = f"{number}", forms_of_whole_numbers(draws, number)
     elif kind == "fraction":
-        bottom = draws.choice([4, 5, 8])
+        bottom = draws.choice([3, 4, 5, 7, 8, 9])
         top = draws.choice([one for one in range(2, 10) if math.gcd(one, bottom) == 1])
         reference, forms = f"\\frac{{{top}}}{{{bottom}}}", forms_of_fractions(draws, top, bottom)
     else:
@@ -260,3 +260,17 @@ def test_numbers_in_several_spellings_by_exact_values(verifier):
         rules.append(Rule("math", f"{top}" if bottom == 1 else f"\\frac{{{top}}}{{{bottom}}}"))
         expected.append(up * bottom == top * down)
     assert judged(rules, answers, verifier) == expected and 50 < sum(expected) < 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("4.67", r"\frac{14}{3}", False),
+        ("15.41", r"\frac{416}{27}", False),
+        ("(0.667, 1)", r"(\frac23, 1)", False),
+        ("4.5", r"\frac92", True),
+        (r"\frac23", "0.67", True),
+    ],
+)
+def test_a_rounded_decimal_is_no_fraction(answer, reference, right, verifier):
+    assert judged([Rule("math", reference)], [answer], verifier) == [right]

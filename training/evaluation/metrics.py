@@ -18,12 +18,18 @@ import numpy as np
 
 from contracts.errors import DataError
 from contracts.scores import Measure
+from training.answers.boxed import MAX_ANSWER_CHARS
+from training.answers.outcome import Verdict
+from training.answers.quick import judge
+from training.evaluation.choices import plain
 from training.evaluation.intervals import cluster_bootstrap, wilson
 from training.evaluation.items import MULTI, RuleKind
 from training.evaluation.prediction import Judged, Prediction, is_right
 from training.evaluation.quantities import read_number
+from training.evaluation.verdicts import ALGEBRA
 
 VISION_ONLY = "Vision Only"
+RIGHT = Verdict("right")
 RowT = TypeVar("RowT", bound=Judged)
 
 
@@ -141,7 +147,7 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
         rule: By which they were judged. What it found right is one answer, however written. Of
-            what is wrong, values count once, and texts, which a choice's letters are, too.
+            what is wrong, values count once, and so do texts; by algebra's rules, equal expressions.
     """
     # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
     # `12 cm`.
@@ -150,6 +156,8 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
         for answer, right in answers
         if answer is not None
     )
+    if rule in ALGEBRA:
+        votes = _joined(votes)
     most = max(votes.values(), default=0)
     leaders = [right for (right, _), count in votes.items() if count == most]
     return sum(leaders) / len(leaders) if leaders else 0.0
@@ -157,12 +165,28 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
 
 def _vote(answer: str, rule: RuleKind) -> str | Fraction:
     """What counts as the same answer: a number's value, else the text, as a choice's letter is."""
-    is_choice = rule in ("letter", "nearest", "letters")
     number = read_number(answer)
     if number is not None:
         return number
-    text = "".join(answer.split())
-    return text.casefold() if is_choice else text
+    text = plain(answer)
+    return text if rule in ALGEBRA else "".join(text.split()).casefold()
+
+
+def _joined(votes: Counter[tuple[bool, str | Fraction]]) -> Counter[tuple[bool, str | Fraction]]:
+    """Texts that the rule of algebra takes for one another, as one; they are few, and distinct."""
+    found: Counter[tuple[bool, str | Fraction]] = Counter()
+    for vote, count in votes.items():
+        same = next((other for other in found if _is_same(vote[1], other[1])), vote)
+        found[same] += count
+    return found
+
+
+def _is_same(first: str | Fraction, second: str | Fraction) -> bool:
+    if not (isinstance(first, str) and isinstance(second, str)):
+        return False
+    if not 0 < min(len(first), len(second)) <= max(len(first), len(second)) <= MAX_ANSWER_CHARS:
+        return False
+    return any(judge(*pair) == RIGHT for pair in ((first, second), (second, first)))
 
 
 @dataclass(frozen=True)

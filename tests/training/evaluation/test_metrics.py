@@ -292,6 +292,21 @@ def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
     assert majority_right(answers, rule) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("math", [r"\frac{x}{2}", "x/2", r"\dfrac{x}{2}"]),
+        ("boxed", [r"\left(1,2\right)", "(1,2)", "(1, 2)"]),
+        ("math", [r"\text{Paris}", "Paris", "paris"]),
+        ("text", [r"\text{even}", "even", "Even"]),
+    ],
+)
+def test_a_wrong_answer_is_one_vote_however_it_is_written(rule, wrong):
+    answers = [*((one, False) for one in wrong), ("7", True), ("7", True)]
+    assert majority_right(answers, rule) == 0.0
+    assert majority_right([*answers[1:], ("7", True)], rule) == 1.0
+
+
 def test_a_wrong_choice_is_one_vote_by_its_letter_or_its_text():
     """`Point A` and `A` were two votes: the right one, with fewer, won a third of them."""
     said = [("Point A", "A", "wrong"), ("A", "A", "wrong"), ("B", "B", "right")]

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from training.answers.literal import same_ratio
 from training.answers.normal import normalize, split_name
 from training.answers.quick import judge
 from training.answers.reading import parse
@@ -40,6 +41,13 @@ _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|`+([^`']+)(?:`|'')|'([^']+)'
 _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|scratch that|is (?:wrong|incorrect)))\b"
+)
+_CAPITAL = re.compile(r"\b[A-Z]\b")
+# What may have a letter or a Roman numeral in the text of one choice: `Point C`, `I and II`.
+_FIGURES = re.compile(
+    r"\A(?:(?i:point|graph|figure|line|angle|shape|circle|triangle|container|pattern)\s+[A-Z]\b"
+    r"|I{1,3}V?(?:(?:,\s*(?:and\s+)?|\s+and\s+)(?:I{1,3}|I?V))+\b(?:\s+only\b)?)\.?\Z"
+    r"|\Anot\s+(?:differentiable|continuous|enough|defined|similar|congruent|possible)\.?\Z"
 )
 # And so it does where the texts are known, and it is none of them.
 _UNKNOWN = re.compile(
@@ -102,10 +110,14 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         named, rest = _if_choice(labelled[1], choices), _alike(labelled[2], choices)
         if rest or named is None:
             return [named] if named in rest else []
-        is_open = _FURTHER.search(labelled[2]) or (choices and _UNKNOWN.search(labelled[2]))
+        is_open = _FURTHER.search(_without_figures(labelled[2], choices)) or (
+            choices and _UNKNOWN.search(labelled[2])
+        )
         return [] if is_open or _says_other(labelled[2], named, choices) else [named]
     if beside := _BESIDE.fullmatch(text):
-        named, rest = beside[1], _alike(_without_brackets(beside[2], beside[3]), choices)
+        named, text_of = beside[1], beside[3]
+        rest = _alike(f"({text_of}" if beside[2] == "(" else text_of, choices)  # a point
+        rest = rest or _alike(_without_brackets(beside[2], text_of), choices)
         if named in rest or (rest and not beside[2].isspace()):
             return [named] if named in rest else []
     if behind := _BEHIND.fullmatch(text):
@@ -113,6 +125,16 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         if rest:
             return [named] if named in rest else []
     return _alike(text, choices) or None
+
+
+def _without_figures(text: str, choices: Sequence[str]) -> str:
+    """Without capitals that are no choices: of figures, of statements, or beyond the last letter.
+
+    Where the texts are known, they say what belongs to a choice.
+    """
+    if choices:
+        return _CAPITAL.sub(lambda one: one[0] if _if_choice(one[0], choices) else " ", text)
+    return _FIGURES.sub(" ", text)
 
 
 def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
@@ -160,7 +182,7 @@ def read_letters(answer: str) -> str | None:
 
     Alternatives (`B or D`) are no set. One choice is read as by `read_letter`.
     """
-    text = plain(answer)
+    text = plain(answer).replace(r"\&", "&")
     if _TOGETHER.fullmatch(text) and len(set(text)) == len(text):
         return ", ".join(sorted(text))
     without_brackets = re.sub(r"[()\[\]{}⟨⟩.]", " ", text).strip()
@@ -260,7 +282,16 @@ def _same_answer(text: str, choice: str) -> bool:
     return verdict is not None and verdict.outcome == "right"
 
 
-_WAYS = (_same_text, _same_value, _same_answer)
+def _same_ratio(text: str, choice: str) -> bool:
+    """`2/3` for the choice `2:3`."""
+    return ":" in choice and same_ratio(_on_a_line(text), normalize(choice)) is True
+
+
+def _on_a_line(text: str) -> str:
+    return re.sub(r"\\frac\s*\{(\d+)\}\s*\{(\d+)\}", r"\1/\2", normalize(text))
+
+
+_WAYS = (_same_text, _same_value, _same_answer, _same_ratio)
 
 
 def _alike(

@@ -147,7 +147,7 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
         rule: By which they were judged. What it found right is one answer, however written. Of
-            what is wrong, values count once, and so do texts; by algebra's rules, equal expressions.
+            what is wrong, values count once, and so do texts; and by algebra, equal expressions.
     """
     # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
     # `12 cm`.

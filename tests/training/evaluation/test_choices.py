@@ -303,3 +303,34 @@ def plain_distance(first, second):
 @given(st.text("abc", max_size=5), st.text("abc", max_size=5))
 def test_the_edit_distance_is_levenshteins(first, second):
     assert edit_distance(first, second) == plain_distance(first, second)
+
+
+POINTS, RATIOS = ("(0, 1)", "(1, 0)", "(1, 1)"), ("1:2", "2:3", "3:4", "1:3")
+ISOMERS = ("R-configuration", "S-configuration", "both", "neither")
+
+
+@pytest.mark.parametrize(
+    ("answer", "choices", "letter"),
+    [
+        ("2/3", RATIOS, "B"),
+        (r"\frac{2}{3}", RATIOS, "B"),
+        ("3/2", RATIOS, None),
+        ("B (1, 0)", POINTS, "B"),
+        (r"\text{B} (1,0)", POINTS, "B"),
+        ("B, (1,0)", POINTS, "B"),
+        ("A (1, 0)", POINTS, None),
+        ("B. The S-configuration", ISOMERS, "B"),
+        ("B. Point C", (), "B"),
+        ("B. I and II", (), "B"),
+        ("B. not differentiable", (), "B"),
+        ("B. Point C or D", (), None),
+        ("B. not C", (), None),
+        ("B. C", (), None),
+    ],
+)
+def test_what_belongs_to_the_text_of_a_choice_takes_no_letter_back(answer, choices, letter):
+    assert read_letter(answer, choices) == letter
+
+
+def test_an_ampersand_of_latex_joins_letters():
+    assert read_letters(r"B \& D") == "B, D"

@@ -42,7 +42,7 @@ _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|scratch that|is (?:wrong|incorrect)))\b"
 )
-_CAPITAL = re.compile(r"\b[A-Z]\b")
+_CAPITAL = re.compile(r"\b[A-Z]\b(?=-[a-z])")  # `S-configuration`
 # What may have a letter or a Roman numeral in the text of one choice: `Point C`, `I and II`.
 _FIGURES = re.compile(
     r"\A(?:(?i:point|graph|figure|line|angle|shape|circle|triangle|container|pattern)\s+[A-Z]\b"
@@ -128,9 +128,8 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
 
 
 def _without_figures(text: str, choices: Sequence[str]) -> str:
-    """Without capitals that are no choices: of figures, of statements, or beyond the last letter.
-
-    Where the texts are known, they say what belongs to a choice.
+    """Without capitals that are no choices: of figures and statements where the texts are not
+    known; where they are, those before a hyphen beyond the last letter.
     """
     if choices:
         return _CAPITAL.sub(lambda one: one[0] if _if_choice(one[0], choices) else " ", text)

@@ -320,6 +320,8 @@ ISOMERS = ("R-configuration", "S-configuration", "both", "neither")
         ("B, (1,0)", POINTS, "B"),
         ("A (1, 0)", POINTS, None),
         ("B. The S-configuration", ISOMERS, "B"),
+        ("B. C-configuration", ISOMERS, None),
+        ("B. E", ISOMERS, None),
         ("B. Point C", (), "B"),
         ("B. I and II", (), "B"),
         ("B. not differentiable", (), "B"),

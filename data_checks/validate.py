@@ -11,7 +11,7 @@ import pandas as pd
 
 from contracts.run_record import GateCheck, GateRecord
 from contracts.texts import one_line
-from data_checks.merged import merged
+from data_checks.merged import Untyped, merged
 from training.recipe.gates import GateRecipe
 
 MAX_ROWS = 20  # of one expectation, that are named and shown
@@ -35,8 +35,7 @@ class Checked:
     docs: str
 
 
-# Great Expectations carries no types that mypy can read: its objects are Any below.
-def load_suites() -> Any:  # noqa: ANN401  a module
+def load_suites() -> Untyped:
     """Imports Great Expectations, which takes seconds and would otherwise send usage data."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     from data_checks import suites
@@ -88,12 +87,12 @@ class _Answer:
     """
 
     def __init__(self, suite: str) -> None:
-        self.result: Any = None
+        self.result: Untyped = None
         self._suite = suite
         # Expectation -> the first rows that break it: their ids, and they themselves as texts.
         self._broken = defaultdict[str, list[tuple[object, dict[str, str]]]](list)
 
-    def add(self, result: Any, frame: pd.DataFrame) -> None:  # noqa: ANN401 - no types
+    def add(self, result: Untyped, frame: pd.DataFrame) -> None:
         """Takes what is said of a further part."""
         for one in result.results:
             _make_plain(one.result)
@@ -109,7 +108,7 @@ class _Answer:
             yield _check(self._suite, one, gate, [id_ for id_, _ in broken]), [r for _, r in broken]
 
 
-def _open_source() -> Any:  # noqa: ANN401 - no types
+def _open_source() -> Untyped:
     """A data source of a context that lives in memory."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -119,7 +118,7 @@ def _open_source() -> Any:  # noqa: ANN401 - no types
     return context.data_sources.add_pandas("tables")
 
 
-def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: ANN401 - no types
+def _validated(source: Untyped, suite: Untyped, frame: pd.DataFrame) -> Untyped:
     """Asks each expectation of its own columns alone.
 
     The library copies the table that it is given several times for each expectation, whatever the
@@ -131,7 +130,7 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: AN
         suite: What is asked.
         frame: Its rows are known by their places: ids may be null, or occur twice.
     """
-    by_columns = defaultdict[tuple[str, ...], list[Any]](list)
+    by_columns = defaultdict[tuple[str, ...], list[Untyped]](list)
     for expectation in suite.expectations:
         is_small = len(frame) <= MAX_WHOLE_ROWS
         columns = tuple(map(str, frame)) if is_small else _columns(expectation)
@@ -146,19 +145,19 @@ def _validated(source: Any, suite: Any, frame: pd.DataFrame) -> Any:  # noqa: AN
     return _joined(parts, [expectation.meta["name"] for expectation in suite.expectations])
 
 
-def _columns(expectation: Any) -> tuple[str, ...]:  # noqa: ANN401 - no types
+def _columns(expectation: Untyped) -> tuple[str, ...]:
     """Names of the columns that an expectation is about; of one about the whole table, any one."""
     found = (getattr(expectation, name, None) for name in ("column", "column_A", "column_B"))
     return tuple(name for name in found if name is not None) or ("id",)
 
 
 def _validated_part(
-    source: Any,  # noqa: ANN401 - no types
+    source: Untyped,
     name: str,
     suite: str,
-    expectations: Sequence[Any],
+    expectations: Sequence[Untyped],
     frame: pd.DataFrame,
-) -> Any:  # noqa: ANN401 - no types
+) -> Untyped:
     from great_expectations import ExpectationSuite
     from great_expectations.validator.v1_validator import Validator
 
@@ -176,7 +175,7 @@ def _validated_part(
     return validator.validate_expectation_suite(ExpectationSuite(suite, expectations=expectations))
 
 
-def _joined(parts: Sequence[Any], names: Sequence[str]) -> Any:  # noqa: ANN401 - no types
+def _joined(parts: Sequence[Untyped], names: Sequence[str]) -> Untyped:
     """The results of a suite's parts as one, its expectations in their order."""
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.validator.validator import calc_validation_statistics
@@ -202,7 +201,7 @@ def _make_plain(result: dict[str, Any]) -> None:
         result["observed_value"] = result["observed_value"].item()
 
 
-def _places(validated: Any) -> list[int]:  # noqa: ANN401 - no types
+def _places(validated: Untyped) -> list[int]:
     """Where the first rows stand that break an expectation, though it may be met with others."""
     found = validated.result.get("partial_unexpected_index_list") or []
     return [int(one) for one in found[:MAX_ROWS]]
@@ -216,7 +215,7 @@ def _fault(info: dict[str, Any]) -> str | None:
     return None
 
 
-def _check(suite: str, validated: Any, gate: GateRecipe, ids: Sequence[Any]) -> GateCheck:  # noqa: ANN401
+def _check(suite: str, validated: Untyped, gate: GateRecipe, ids: Sequence[Any]) -> GateCheck:
     """One validated expectation as a check of the report."""
     meta, result = validated.expectation_config.meta, validated.result
     num_broken = result.get("unexpected_count")

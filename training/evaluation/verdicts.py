@@ -50,16 +50,27 @@ _OPEN_CHOICE = re.compile(rf"\b{_MAYBE}")
 
 def extract(response: str, rule: Rule) -> str | None:
     """The answer in a response, or None if there is none; by algebra's rules with its name."""
-    if rule.kind != "boxed":
-        response = told(response)
-    if rule.kind == "boxed" or "\\boxed" in response:
+    return _extracted(_read(response, rule.kind), rule)
+
+
+def _read(response: str, kind: RuleKind) -> str:
+    """What of a response its rule reads."""
+    return response if kind == "boxed" else told(response)
+
+
+def _has_box(read: str, kind: RuleKind) -> bool:
+    return kind == "boxed" or "\\boxed" in read
+
+
+def _extracted(read: str, rule: Rule) -> str | None:
+    if _has_box(read, rule.kind):
         if rule.kind == "letters":
-            response = _BOXES.sub(_in_one_box, response)
+            read = _BOXES.sub(_in_one_box, read)
         if rule.kind in CHOOSING:
-            response = _ANOTHER.sub(_in_one_box, response)
-        return extract_labelled(response) if rule.kind in ALGEBRA else extract_boxed(response)
+            read = _ANOTHER.sub(_in_one_box, read)
+        return extract_labelled(read) if rule.kind in ALGEBRA else extract_boxed(read)
     letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
-    return answer_said(response, (*rule.choices, rule.answer), letters)
+    return answer_said(read, (*rule.choices, rule.answer), letters)
 
 
 def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
@@ -84,7 +95,7 @@ def _in_one_box(boxes: re.Match[str]) -> str:
 
 def is_boxed(response: str, kind: RuleKind) -> bool:
     """Whether a box alone can hold the answer: where there is one, what is said does not count."""
-    return kind == "boxed" or "\\boxed" in told(response)
+    return _has_box(_read(response, kind), kind)
 
 
 def judge(
@@ -106,11 +117,12 @@ def judge(
     algebra: dict[int, str] = {}
     said: dict[int, str] = {}
     for index, (rule, response) in enumerate(zip(rules, responses, strict=True)):
-        boxed = is_boxed(response, rule.kind)
+        read = _read(response, rule.kind)
+        boxed = _has_box(read, rule.kind)
         if boxed and rule.kind in ALGEBRA:
-            algebra[index] = response if rule.kind == "boxed" else told(response)
+            algebra[index] = read
             continue
-        answer = extract(response, rule)
+        answer = _extracted(read, rule)
         if answer is not None and not boxed:
             said[index] = answer
         if rule.kind in ALGEBRA:

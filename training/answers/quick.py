@@ -10,13 +10,14 @@ from dataclasses import replace
 from fractions import Fraction
 
 from training.answers.comparison import RELATIVE_TOLERANCE, Comparison, alike, undone_in
-from training.answers.dress import undressed, without_integer
+from training.answers.dress import exact_side, undressed, without_integer
 from training.answers.echo import is_echo
 from training.answers.equations import asked_expression, asked_variable, read, without_asked
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_date, same_literal, same_ratio, same_time
 from training.answers.normal import normalize, split_name
+from training.answers.number_forms import asks_to_round
 from training.answers.options import (
     labelled,
     letter_meant,
@@ -72,11 +73,14 @@ def judge(
         reference: The reference answer, perhaps boxed itself or between dollar signs.
         question: What was asked, if known: it may name the variable to solve for.
         accept_rounded: Whether a decimal may stand for an exact reference that it rounds.
-        tolerance: By which share of it such a decimal may be off a fraction all the same.
+        tolerance: By which share of it such a decimal may be off a fraction all the same; 0 where
+            it must be exact, unless the question asks to round.
     """
     given, wanted = normalize(answer), normalize(reference)
     if given == wanted:
         return Verdict("right")
+    if not tolerance and asks_to_round(question):
+        tolerance = RELATIVE_TOLERANCE
     comparison = Comparison(accept_rounded, question, read_asked(question), tolerance)
     try:
         return _judged(given, wanted, comparison)
@@ -94,6 +98,8 @@ def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
     if found := _written_out(given, wanted, comparison):
         return found
     wanted = without_integer(wanted)
+    if not comparison.tolerance:
+        given = exact_side(given, wanted, "=")  # `2/3 = 0.667`
     given = undressed(given, wanted, question, comparison.asked.sentence)
     verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":

@@ -42,13 +42,7 @@ _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|scratch that|is (?:wrong|incorrect)))\b"
 )
-_CAPITAL = re.compile(r"\b[A-Z]\b(?=-[a-z])")  # `S-configuration`
-# What may have a letter or a Roman numeral in the text of one choice: `Point C`, `I and II`.
-_FIGURES = re.compile(
-    r"\A(?:(?i:point|graph|figure|line|angle|shape|circle|triangle|container|pattern)\s+[A-Z]\b"
-    r"|I{1,3}V?(?:(?:,\s*(?:and\s+)?|\s+and\s+)(?:I{1,3}|I?V))+\b(?:\s+only\b)?)\.?\Z"
-    r"|\Anot\s+(?:differentiable|continuous|enough|defined|similar|congruent|possible)\.?\Z"
-)
+_CAPITAL = re.compile(r"\b[A-Z]\b")
 # And so it does where the texts are known, and it is none of them.
 _UNKNOWN = re.compile(
     r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d|\Ano\W*\Z", re.I
@@ -110,15 +104,19 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         named, rest = _if_choice(labelled[1], choices), _alike(labelled[2], choices)
         if rest or named is None:
             return [named] if named in rest else []
-        is_open = _FURTHER.search(_without_figures(labelled[2], choices)) or (
+        is_open = _FURTHER.search(_without_own(labelled[2], named, choices)) or (
             choices and _UNKNOWN.search(labelled[2])
         )
         return [] if is_open or _says_other(labelled[2], named, choices) else [named]
     if beside := _BESIDE.fullmatch(text):
-        named, text_of = beside[1], beside[3]
-        rest = _alike(f"({text_of}" if beside[2] == "(" else text_of, choices)  # a point
-        rest = rest or _alike(_without_brackets(beside[2], text_of), choices)
-        if named in rest or (rest and not beside[2].isspace()):
+        named, sign, text_of = beside.groups()
+        points = _alike(f"({text_of}" if sign == "(" else text_of, choices)
+        if named in points:
+            return [named]
+        # `P = (1, 0)` and `P(1, 0)` are a point's name, `A (1, 0)` is none.
+        is_name = sign == "=" or _if_choice(named, choices) is None
+        rest = _alike(_without_brackets(sign, text_of), choices) or ([] if is_name else points)
+        if named in rest or (rest and not sign.isspace()):
             return [named] if named in rest else []
     if behind := _BEHIND.fullmatch(text):
         named, rest = behind[2], _alike(behind[1], choices)
@@ -127,13 +125,17 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
     return _alike(text, choices) or None
 
 
-def _without_figures(text: str, choices: Sequence[str]) -> str:
-    """Without capitals that are no choices: of figures and statements where the texts are not
-    known; where they are, those before a hyphen beyond the last letter.
+def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:
+    """What stands behind a letter, without capitals that name no further choice.
+
+    They are the letter's own, `B. Figure B`; where the texts are known, those of its text that are
+    no letters, the S of `B. The S-configuration`.
     """
+    own = {letter}
     if choices:
-        return _CAPITAL.sub(lambda one: one[0] if _if_choice(one[0], choices) else " ", text)
-    return _FIGURES.sub(" ", text)
+        told = _CAPITAL.findall(plain(choices[LETTERS.index(letter)]))
+        own = {one for one in told if _if_choice(one, choices) is None}
+    return _CAPITAL.sub(lambda one: " " if one[0] in own else one[0], text)
 
 
 def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:

@@ -307,6 +307,10 @@ def test_the_edit_distance_is_levenshteins(first, second):
 
 POINTS, RATIOS = ("(0, 1)", "(1, 0)", "(1, 1)"), ("1:2", "2:3", "3:4", "1:3")
 ISOMERS = ("R-configuration", "S-configuration", "both", "neither")
+ALKENES = ("Z-alkene", "E-alkene", "both", "neither")
+WAVES = ("P-waves", "S-waves", "both", "neither")
+STARS = ("A-type", "B-type", "O-type", "G-type")
+AMINES = ("N-methylaniline", "O-methylation", "C-alkylation", "S-adenosylmethionine")
 
 
 @pytest.mark.parametrize(
@@ -319,19 +323,39 @@ ISOMERS = ("R-configuration", "S-configuration", "both", "neither")
         (r"\text{B} (1,0)", POINTS, "B"),
         ("B, (1,0)", POINTS, "B"),
         ("A (1, 0)", POINTS, None),
+        ("P = (1,0)", POINTS, "B"),
+        ("C = (1,0)", POINTS, "B"),
+        ("D = 3:4", RATIOS, None),
         ("B. The S-configuration", ISOMERS, "B"),
         ("B. C-configuration", ISOMERS, None),
         ("B. E", ISOMERS, None),
-        ("B. Point C", (), "B"),
-        ("B. I and II", (), "B"),
-        ("B. not differentiable", (), "B"),
-        ("B. Point C or D", (), None),
+        ("B. The R-form", ISOMERS, None),
+        ("A. The E-isomer", ALKENES, None),
+        ("A. E-configured alkene", ALKENES, None),
+        ("B. The E-isomer", ALKENES, "B"),
+        ("A. S-waves arrive first", WAVES, None),
+        ("A. P-waves arrive first", WAVES, "A"),
+        ("A. The O-type star", STARS, None),
+        ("B. The N-methyl compound", AMINES, None),
+        ("C. N-alkylation", AMINES, None),
+        ("B. Figure B", (), "B"),
+        ("A. Figure C", (), None),
+        ("B. Point C", (), None),
+        ("A. point A", ("B", "A", "C"), None),
+        ("B. Figure B or C", (), None),
         ("B. not C", (), None),
         ("B. C", (), None),
     ],
 )
 def test_what_belongs_to_the_text_of_a_choice_takes_no_letter_back(answer, choices, letter):
     assert read_letter(answer, choices) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"), [("P(1,0)", "B"), ("M (1, 0)", "B"), ("A (1, 0)", None)]
+)
+def test_a_point_may_have_a_name_that_is_no_choice(answer, letter):
+    assert nearest_letter(answer, POINTS) == letter
 
 
 def test_an_ampersand_of_latex_joins_letters():

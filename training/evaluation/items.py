@@ -7,7 +7,6 @@ travels with its request to whichever process judges the answer.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from typing import Literal
 
@@ -16,11 +15,9 @@ from training.images import fault_of
 from training.records import EncodedImage, Problem
 from training.texts import MAX_TEXT_CHARACTERS
 
-# A rounded decimal is no fraction to the scorers of mathematics; rewards let it be 0.1 % off.
-EXACT = Fraction(0)
 MULTI = "multi"  # the part of a group that is the whole problem; the others are its steps
 
-# boxed: the verifier that rewards training, which reads a box alone.
+# boxed: the verifier as rewards use it, which reads a box alone; but see `verdicts.EXACT`.
 # math: the same verifier, and a phrase such as `The answer is 5.` may stand for the box.
 # letter: one choice, by its letter or its text; nearest: so, or by the smallest edit distance.
 # letters: a set of choices. number: within a tolerance, or rounded. integer: truncated.

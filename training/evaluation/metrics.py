@@ -22,10 +22,10 @@ from training.answers.outcome import Verdict
 from training.answers.quick import judge
 from training.evaluation.choices import plain
 from training.evaluation.intervals import cluster_bootstrap, wilson
-from training.evaluation.items import EXACT, MULTI, RuleKind
+from training.evaluation.items import MULTI, RuleKind
 from training.evaluation.prediction import Judged, Prediction, is_right
 from training.evaluation.quantities import read_number
-from training.evaluation.verdicts import ALGEBRA
+from training.evaluation.verdicts import ALGEBRA, EXACT
 
 VISION_ONLY = "Vision Only"
 RIGHT = Verdict("right")

@@ -4,15 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.answers import Verifier
 from training.evaluation.choices import edit_distance, nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule
-from training.evaluation.verdicts import judge, verdict
+from training.evaluation.verdicts import judge, scorer, verdict
 
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 

@@ -19,13 +19,13 @@ from tests.training.evaluation.official_cases import (
     drawn_form,
     judged,
 )
-from training.answers import Verifier
-from training.evaluation.items import EXACT, Rule
+from training.evaluation.items import Rule
+from training.evaluation.verdicts import judge, scorer
 
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1, tolerance=EXACT) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 
@@ -270,7 +270,22 @@ def test_numbers_in_several_spellings_by_exact_values(verifier):
         ("(0.667, 1)", r"(\frac23, 1)", False),
         ("4.5", r"\frac92", True),
         (r"\frac23", "0.67", True),
+        (r"\frac23 = 0.667", r"\frac23", True),
+        (r"x = \frac23 = 0.667", r"\frac23", True),
+        (r"\frac23 = 0.676", r"\frac23", False),
+        (r"\frac35 = 0.667", r"\frac23", False),
+        ("0.333 + 0.334 = 0.667", r"\frac23", False),
+        ("1 + 0.5 = 1.5", r"\frac32", True),
     ],
 )
 def test_a_rounded_decimal_is_no_fraction(answer, reference, right, verifier):
+    """Save as a gloss on the fraction."""
     assert judged([Rule("math", reference)], [answer], verifier) == [right]
+
+
+def test_a_decimal_is_rounded_where_the_question_or_the_recipe_says_so(verifier):
+    questions = ["What is 1 / 3 to the nearest thousandth?", "What is 1 / 3?"]
+    rules, answers = [Rule("math", r"\frac13")] * 2, [r"\boxed{0.333}"] * 2
+    assert judge(rules, answers, questions, verifier) == ["right", "wrong"]
+    with scorer(accept_rounded=True) as lenient:
+        assert judge(rules, answers, questions, lenient) == ["right", "right"]

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,9 @@ from bench.curation_rows import write_benchmark, write_rows
 from bench.table import Row, machine
 from contracts.steps import parse_step
 from infra.settings import PROJECT_ROOT
+from training.recipe.curation import DECONTAMINATION, NEAR_DUPLICATES
 from training.recipe.recipe import Recipe, parse_recipe, resolved_toml_values
+from training.records import Problem
 
 BASE = PROJECT_ROOT / "infra" / "models" / "pocket-base"
 START, END = "<!-- made by python -m bench.curation -->", "<!-- end of the scale table -->"
@@ -185,26 +187,43 @@ def measure_alone(folder: Path) -> None:
     """The two steps that datatrove has as well, on one core; prints what they took."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from training.answers import Verifier
-    from training.curation.decontamination import BenchmarkIndex, decontaminate
-    from training.curation.duplicates import drop_near_duplicates
-    from training.curation.sources import load_source
+    from training.curation.decontamination import BenchmarkIndex
+    from training.curation.row_steps import RowSteps
+    from training.curation.shard_work import ShardWork
+    from training.curation.sift import SourceCounts, sift, source_rows
     from training.evaluation.registry import load_benchmarks
+    from training.runtime import device
 
+    device.start(1)
     asked = recipe(NUM_COMPARED)
     inputs, curation = write_inputs(folder, NUM_COMPARED), asked.curation
-    (source,) = asked.sources
-    with Verifier() as verifier:
-        start = time.perf_counter()
-        rows = load_source(source, inputs[source.input_name], 0).kept
-        near = drop_near_duplicates(rows, curation.duplicates.similarity, verifier)
-        middle = time.perf_counter()
-        rows = load_source(source, inputs[source.input_name], 0).kept
-        items = load_benchmarks(asked.evaluation, inputs)
-        index = BenchmarkIndex({name: [i.problem for i in of] for name, of in items.items()})
-        clean = decontaminate(rows, index, curation.decontamination.containment)
-        seconds = {"near": middle - start, "decontamination": time.perf_counter() - middle}
-    stay = {"near": len(near.kept), "clean": len(clean.result.kept)}
-    print(json.dumps({"seconds": seconds, "stay": stay}))
+
+    def num_left(step: str, benchmarks: Mapping[str, Sequence[Problem]]) -> int:
+        """How many rows one step of a run leaves, alone; reading, shards and files included."""
+        rows = source_rows(asked.sources, inputs, asked.seed, SourceCounts())
+        with Verifier() as verifier, ShardWork() as work:
+            steps = RowSteps(
+                verifier,
+                lambda prompts: [0] * len(prompts),  # no step here asks for lengths
+                BenchmarkIndex(benchmarks),
+                curation.max_prompt_tokens,
+                curation.decontamination.containment,
+                curation.duplicates.similarity,
+                (step,),
+            )
+            found = sift(rows, steps, curation.decontamination, work)
+        assert found is not None  # this is the first process
+        return found.num_usable
+
+    start = time.perf_counter()
+    near = num_left(NEAR_DUPLICATES, {})
+    middle = time.perf_counter()
+    items = load_benchmarks(asked.evaluation, inputs)
+    clean = num_left(
+        DECONTAMINATION, {name: [item.problem for item in of] for name, of in items.items()}
+    )
+    seconds = {"near": middle - start, "decontamination": time.perf_counter() - middle}
+    print(json.dumps({"seconds": seconds, "stay": {"near": near, "clean": clean}}))
 
 
 def compare(num_rounds: int, peer: Path | None) -> list[Row]:

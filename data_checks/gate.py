@@ -113,7 +113,7 @@ def _raw_tables(recipe: Recipe, folder: Path) -> Iterator[tuple[Any, pd.DataFram
         one.column for one in gate.expectations if one.kind == "unique" and one.table == RAW_ROWS
     }
     sets = [each.name for each in recipe.curation.sets]
-    for source, part in raw_parts(folder, sets, sorted(own | {"id"})):
+    for source, part in raw_parts(folder, sets, sorted(own)):
         if source in by_source:  # of any other one "rows in" tells
             yield by_source[source], part
 

@@ -8,7 +8,7 @@ import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
 from data_checks.own import own_expectations
-from data_checks.raw import CHARACTERS, HAS_TEXT, SEEN_BEFORE
+from data_checks.raw import CHARACTERS, HAS_TEXT
 from training.recipe.gates import RAW_ROWS, REJECTS, CurationGate
 from training.recipe.sources import SourceRecipe
 
@@ -68,12 +68,6 @@ def _built_in(source: SourceRecipe, gate: CurationGate, share: float) -> list[Ex
             )
             for column, most in longest.items()
             if most is not None
-        ),
-        gxe.ExpectColumnValuesToBeInSet(
-            column=f"id{SEEN_BEFORE}",
-            value_set=[False],
-            mostly=share,
-            meta=meta("ids", "not that of a row before"),
         ),
         gxe.ExpectColumnValuesToBeInSet(
             column="modality",

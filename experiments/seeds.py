@@ -2,10 +2,8 @@
 
 Behind it stands the table of docs/pocket.md, reading and reasoning per family.
 
-`python -m experiments.seeds [--seeds 0 1 2] [--samples 4]`. Each held-out problem is answered
-`--samples` times, where `make run` asks once: the stages' gains are small beside the noise of one
-answer. Seeds that an earlier call finished come from the store, so a call that was cut off goes on
-where it was.
+`python -m experiments.seeds [--seeds 0 1 2]`. Seeds that an earlier call finished, and what `make
+run` made, come from the store, so a call that was cut off goes on where it was.
 """
 
 import argparse
@@ -19,24 +17,12 @@ from experiments.skills import skills_table
 from infra.settings import PROJECT_ROOT, load_settings
 from report.seeds import seeds_table
 from tasks.keys import Reuse
-from tasks.run import recipe_path
 
 
 def newest_record(reports: Path) -> RunRecord:
     """The record of the run that ended last on this machine."""
     newest = max(reports.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     return RunRecord.model_validate_json(newest.read_text(encoding="utf-8"))
-
-
-def write_recipe(num_samples: int, folder: Path) -> Path:
-    """The pocket recipe with more answers to each problem; its training stages are the same."""
-    text = recipe_path("pocket").read_text(encoding="utf-8")
-    text = text.replace('"../models/', f'"{PROJECT_ROOT}/infra/models/')
-    text = text.replace("[evaluation]", f"[evaluation]\nsamples_per_problem = {num_samples}", 1)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"pocket-mean-{num_samples}.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def evaluation_folder(record: RunRecord) -> Path:
@@ -50,11 +36,9 @@ def main() -> int:
     """Runs every seed, then prints the table; stops at the first run that fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--samples", type=int, default=4, help="answers to each problem")
     parser.add_argument("--reuse", choices=get_args(Reuse), default="code")
     options = parser.parse_args()
-    recipe = write_recipe(options.samples, load_settings().home / "recipes")
-    command = [sys.executable, "-m", "flows.cli", "run", "--recipe", str(recipe)]
+    command = [sys.executable, "-m", "flows.cli", "run", "--recipe", "pocket"]
     command += ["--reuse", options.reuse]
     folders = []
     for seed in options.seeds:

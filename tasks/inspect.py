@@ -97,7 +97,7 @@ def inspect_lines(
     loaded = load_source(few, folder, seed=0)
     rows, _ = traces.convert_all(loaded.kept)  # as every step sees them
     rejects = [*loaded.rejects, *_rejects(rows, steps)]
-    reasons = {id(one.problem): one for one in rejects}  # ids of rows may be shared
+    reasons = {id(one.problem): one for one in rejects}
     for row in rows[:NUM_SHOWN]:
         yield from _row(row, reasons.get(id(row)))
     for reject in loaded.rejects[:NUM_REFUSED]:  # of a wrong mapping it may be all there is to see
@@ -107,6 +107,8 @@ def inspect_lines(
     yield f"Of the first {num_read} rows, {num_read - len(rejects)} would go on to the next steps."
     if loaded.num_system_turns:
         yield f"{loaded.num_system_turns} system turns of conversations are left out."
+    if loaded.num_shared_ids:
+        yield f"{loaded.num_shared_ids} rows have the id of an earlier one; each gets its own."
     counts = Counter((one.step, one.reason) for one in rejects)
     for (step, reason), count in counts.most_common():
         yield f"{count:8d} rejected, {step}: {reason}"

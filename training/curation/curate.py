@@ -337,6 +337,7 @@ def write(
             "number_variants": read.sifted.variants,
             "verification": asked.verification,
             "system_turns_left_out": dict(read.counts.system_turns),
+            "shared_ids": dict(read.counts.shared_ids),
         }
         text = json.dumps(summary, indent=2)
         (output / "summary.json").write_text(text, encoding="utf-8")

@@ -38,11 +38,13 @@ class Mapped:
         problem: The record; of a refused row, what could be read of it.
         refused: Why the row is no record, or None.
         num_system_turns: Turns of its conversation that were left out.
+        shares_id: Whether its source gave the same id to an earlier row.
     """
 
     problem: Problem
     refused: str | None = None
     num_system_turns: int = 0
+    shares_id: bool = False
 
 
 def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder: Path) -> Mapped:
@@ -77,7 +79,7 @@ def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder
 
 def line_problem(text: str, place: str, source: SourceRecipe) -> Problem:
     """A line that holds no row, as the record that goes among the rejects."""
-    shown: Texts = {"id": place, "question": clean(text)}
+    shown: Texts = {"id": clean(place), "question": clean(text)}
     return _record(shown, source, 0, [], None)
 
 

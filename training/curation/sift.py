@@ -50,12 +50,14 @@ class SourceCounts:
         refused: Those that are no records, by reason.
         conversions: How many traces each rule changed.
         system_turns: Turns of conversations that were left out, by the name of the source.
+        shared_ids: Rows to which the source gives the id of an earlier one, by its name.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     conversions: Counter[str] = field(default_factory=Counter)
     system_turns: Counter[str] = field(default_factory=Counter)
+    shared_ids: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _counted(
     name: str, batches: Iterable[SourceRows], counts: SourceCounts, on_batch: Callable[[], None]
 ) -> Iterator[Rows]:
     refused = Counter[str]()
-    counts.rows[name] = counts.system_turns[name] = 0
+    counts.rows[name] = counts.system_turns[name] = counts.shared_ids[name] = 0
     for batch in batches:
         on_batch()
         problems, conversions = traces.convert_all(batch.kept)
@@ -115,6 +117,7 @@ def _counted(
         counts.rows[name] += len(problems) + len(reasons)
         counts.conversions.update(conversions)
         counts.system_turns[name] += batch.num_system_turns
+        counts.shared_ids[name] += batch.num_shared_ids
         refused.update(reasons)
         rows = [*problems, *(reject.problem for reject in batch.rejects)]
         yield Rows([sources.cut(row) for row in rows], [*[None] * len(problems), *reasons])

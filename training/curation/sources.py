@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,7 @@ from training.texts import MAX_TEXT_CHARACTERS
 
 STEP = steps.SOURCES
 LONG_VALUE = 1024  # characters; a dictionary's entry costs more than it saves for shorter ones
+ID_BYTES = 8  # of an id's digest; of two ids with one digest, one gets its place without need
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,11 @@ class SourceRows(StepResult):
 
     Attributes:
         num_system_turns: Turns of conversations that were left out.
+        num_shared_ids: Rows to which the source gives the id of an earlier one.
     """
 
     num_system_turns: int = 0
+    num_shared_ids: int = 0
 
 
 def load_source(source: SourceRecipe, folder: Path, seed: int) -> SourceRows:
@@ -57,13 +61,14 @@ def load_source(source: SourceRecipe, folder: Path, seed: int) -> SourceRows:
     Raises:
         DataError: A file is unreadable, or a column is missing or misnamed.
     """
-    kept, rejects, num_system_turns = list[Problem](), list[Reject](), 0
+    kept, rejects, num_system_turns, num_shared_ids = list[Problem](), list[Reject](), 0, 0
     known = dict[str | bytes, Any]()
     for batch in source_batches(source, folder, seed):
         kept += [_shared(problem, known) for problem in batch.kept]
         rejects += [replace(one, problem=_shared(one.problem, known)) for one in batch.rejects]
         num_system_turns += batch.num_system_turns
-    return SourceRows(kept, rejects, num_system_turns)
+        num_shared_ids += batch.num_shared_ids
+    return SourceRows(kept, rejects, num_system_turns, num_shared_ids)
 
 
 def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[SourceRows]:
@@ -75,14 +80,15 @@ def source_batches(source: SourceRecipe, folder: Path, seed: int) -> Iterator[So
     if source.kind == "pocket":
         yield SourceRows(_pocket_problems(source, seed), [])
         return
-    asked, seen = asked_columns(source), SeenColumns(source)
+    asked, seen, known = asked_columns(source), SeenColumns(source), set[bytes]()
     num_rows, wanted = 0, source.num_problems or sys.maxsize
     for batch in read_rows(source, folder, top_names(asked)):
         seen.add(batch)
         rows = list(islice(batch.rows, wanted - num_rows))
         mapped, num_bytes = list[Mapped](), 0
         for number, row in enumerate(rows, start=num_rows):
-            mapped.append(one := _mapped(row, asked, source, number, folder))
+            one = _told_apart(_mapped(row, asked, source, number, folder), number, known)
+            mapped.append(one)
             num_bytes += sum(len(image["bytes"]) for image in one.problem["images"])
             if num_bytes >= BATCH_BYTES:  # rows that name files beside them are small themselves
                 yield _divided(mapped)
@@ -115,6 +121,21 @@ def _mapped(
     return map_row(row, row_columns(source, asked, row), source, number, folder)
 
 
+def _told_apart(mapped: Mapped, number: int, known: set[bytes]) -> Mapped:
+    """The row with an id of its own: of rows that share one, all but the first get their place.
+
+    Several questions of one picture may share its id: none is lost for that. Equal files give
+    equal ids, so that shards are found again.
+    """
+    given = own = mapped.problem["id"]
+    while (digest := blake2b(own.encode(), digest_size=ID_BYTES).digest()) in known:
+        own += f"#{number:09d}"
+    known.add(digest)
+    if own == given:
+        return mapped
+    return replace(mapped, problem={**mapped.problem, "id": own}, shares_id=True)
+
+
 def _divided(mapped: list[Mapped]) -> SourceRows:
     return SourceRows(
         kept=[one.problem for one in mapped if one.refused is None],
@@ -122,6 +143,7 @@ def _divided(mapped: list[Mapped]) -> SourceRows:
             Reject(one.problem, STEP, one.refused) for one in mapped if one.refused is not None
         ],
         num_system_turns=sum(one.num_system_turns for one in mapped),
+        num_shared_ids=sum(one.shares_id for one in mapped),
     )
 
 

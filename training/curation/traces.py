@@ -128,9 +128,13 @@ def _words(text: str) -> Iterator[str]:
 
 
 def other_script_share(question: str, trace: str) -> float:
-    """Share of a trace's letters in scripts that neither the question nor formulas use."""
+    """Share of a trace's letters in scripts that neither the question nor formulas use.
+
+    Letters of full width and `ℝ` are Latin ones (NFKC).
+    """
+    question, trace = (unicodedata.normalize("NFKC", text) for text in (question, trace))
     scripts = Counter(map(_script, filter(str.isalpha, trace)))
-    usual = {"LATIN", "GREEK", "MATHEMATICAL", *map(_script, filter(str.isalpha, question))}
+    usual = {"LATIN", "GREEK", *map(_script, filter(str.isalpha, question))}
     other = sum(count for script, count in scripts.items() if script not in usual)
     return other / scripts.total() if scripts else 0.0
 

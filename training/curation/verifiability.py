@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from training import images, texts
 from training.answers import AnswerVerifier, extract_boxed
-from training.answers.normal import normalize
+from training.answers.literal import same_date, same_literal, same_time
+from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number
 from training.answers.reading import parse
-from training.answers.values import Words
+from training.answers.values import Expression, Relation, Words
 from training.curation.agreement import Conflict, conflict, meant
 from training.curation.step import StepResult, split
 from training.recipe import curation as steps
@@ -28,17 +29,21 @@ MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a se
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
 _BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
 _TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
-_PROVES = r"(?:prove|disprove|show that|proof of|demonstrate that)\b"
+_HOW = r"(?:,? (?:\w{1,20}ly|also|further|(?:by|using|with)(?: \w{1,20}){1,3}),?)?"
+_PROVES = (
+    rf"(?:prove|disprove|show{_HOW} that|proof of|demonstrate that"
+    r"|establish (?:that|the (?:identity|inequality)))\b"
+)
 # "The results, (see the table), show that ..." tells nobody; "If x > 1, prove ..." does.
 _TOLD_TO_PROVE = re.compile(
-    rf"{_TOLD}{_PROVES}|(?:[,)]\s{{0,20}}|\b(?:you|also)\s{{1,20}})(?:prove|disprove)\b",
+    rf"{_TOLD}{_PROVES}|(?:[,)]\s{{0,20}}|\b(?:(?<!\bif )you|also)\s{{1,20}})(?:prove|disprove)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
 _OPEN = re.compile(r"\b(?:explain|discuss|justify|give an example)\b", re.IGNORECASE)
 _ALWAYS_OPEN = r"\b(?:in your own words|what do you think|write an essay)\b"
 _MAY_BE_OPEN_ENDED = re.compile(
-    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch)\b", re.IGNORECASE
+    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch|program)\b", re.IGNORECASE
 )
 # "To justify the cost, she needs ..." and "friends who meet and discuss books" tell nobody.
 _OPEN_ENDED = re.compile(
@@ -47,28 +52,52 @@ _OPEN_ENDED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _TOLD_TO_DRAW = re.compile(
-    r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?(?:draw|sketch)\b"
+    r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?"
+    r"(?:draw|sketch|write a (?:\w{1,20} )?program)\b"
     r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
     r"(?:graph|diagram|picture|figure|curve|plot|chart|region|line|reflection|image|it)s?\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
-# `(a) ... (b) ...` or `(i) ... (ii) ...`; choices are labelled with capitals, parts are not, and
-# `f(a)` is no part; nor is `(0, a)`: see `_marks`.
+# `(a) ... (b) ...` or `(i) ... (ii) ...`, unless the answer is such a letter; `f(a)` is no part;
+# nor is `(0, a)`: see `_marks`.
 _ALONE = r"(?<![\w'’})\](])"
 _FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
 _SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
 _ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
 _MAX_BRACKET = 200  # characters between a bracket and the one that closes it
-_SEVERAL_ANSWERS = re.compile(r";|(?<!\\\\)\n|\d\s+and\s+\S*\d")  # `\\` ends a matrix's row
-# A ratio, which the verifier compares though nothing parses it.
-_RATIO = re.compile(r"\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+")
+_CHOICE = re.compile(r"\(?[a-j]\)?\.?")
+# `(1) Find ... ② What ...`: other marks number equations and conditions as well, so each must tell
+# or ask at once, and the question must be about no steps or statements.
+_FIRST_TASK, _SECOND_TASK = (
+    re.compile(
+        rf"(?:[(（](?:{names})[)）]|{circled})(?:\}}|\*\*|\$)?[:.]?\s{{0,20}}"
+        r"(?:Find|Compute|Calculate|Determine|Solve|Evaluate|Prove|Show that|What|How)\b"
+    )
+    for names, circled in (("1|a|i|I|Ⅰ", "①"), ("2|b|ii|II|Ⅱ", "②"))
+)
+_NUMBERED = re.compile(
+    r"\b(?:which|steps?|arrange|algorithm|procedure|statements?|questions|true|correct)\b",
+    re.IGNORECASE,
+)
+_SEVERAL_ANSWERS = re.compile(  # `\;` is a space
+    r"(?<!\\);|\n|\d\s+and\s+\S*\d|\A\$?(?:\(1\).*\(2\)|\(I\).*\(II\)|①\s.*②\s)"
+)
+_ENVIRONMENT = re.compile(r"\\begin\{(\w+)\}.*?\\end\{\1\}", re.DOTALL)  # a matrix has lines
+_TWO_NUMBERS = re.compile(r"\$?-?\d+(?:\.\d+)?\$? and \$?-?\d+(?:\.\d+)?\$?")
+# What stands for an answer where there is none.
+_NO_ANSWER = re.compile(
+    r"see (?:the )?(?:solution|above|below|proof|explanation)|(?:hence )?prove[nd]!?"
+    r"|(?:the )?proof(?: is complete| complete| omitted)?|q\. ?e\. ?d|qed|n/a"
+    r"|answers? (?:may |will )?var(?:y|ies)",
+    re.IGNORECASE,
+)
 
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 # Compared with this, the verifier says whether an answer can be parsed, right or not.
 _ANY_EXPRESSION = "q+w"
 # In a prompt, `<|image_pad|>` and its like would stand for pixels that are not there.
-_SPECIAL_TOKEN = re.compile(r"<\|\w{3,}\|>|<image>|<video>")  # `0 <|x|> 1` has none
+_SPECIAL_TOKEN = re.compile(r"<\|(?!\w_)\w{3,}\|>|<image>|<video>")  # `0 <|x_1|> 1` has none
 
 
 def _unplaced(problem: Problem) -> str:
@@ -83,7 +112,7 @@ Rule = Callable[[Problem], bool]
 # Reason -> whether a problem has that fault. The first that holds is the reason kept.
 RULES: dict[str, Rule] = {
     "no question": lambda problem: not _unplaced(problem).strip(),
-    "no reference answer": lambda problem: not problem["answer"].strip(),
+    "no reference answer": lambda problem: _is_none(problem["answer"]),
     "answer too long": lambda problem: len(problem["answer"]) > MAX_ANSWER_CHARACTERS,
     "images missing": lambda problem: (
         problem["modality"] == "multimodal"
@@ -97,9 +126,9 @@ RULES: dict[str, Rule] = {
     ),
     "asks for a proof": lambda problem: _asks_for_a_proof(problem["question"]),
     "open-ended question": lambda problem: _is_open_ended(problem["question"]),
-    "several questions in one": lambda problem: _has_parts(problem["question"]),
+    "several questions in one": lambda problem: _has_parts(problem["question"], problem["answer"]),
     "several answers in one": lambda problem: _has_several_values(problem["answer"]),
-    "answer in prose": lambda problem: num_words(problem["answer"]) > MAX_ANSWER_WORDS,
+    "answer in prose": lambda problem: _is_prose(problem["answer"]),
 }
 
 
@@ -144,14 +173,17 @@ def faults(problems: Sequence[Problem], verifier: AnswerVerifier) -> list[str | 
 def _is_read(problem: Problem) -> bool:
     """Whether the answer, or the choice of the question that it names, is known without algebra."""
     answer = normalize(meant(problem["answer"], problem["question"]))
-    return parse(answer) is not None or _RATIO.fullmatch(answer) is not None
+    written_out = split_name(answer)[1]
+    return parse(answer) is not None or any(
+        same(written_out, written_out) for same in (same_literal, same_time, same_date)
+    )
 
 
 def drop_duplicates(problems: Sequence[Problem], verifier: AnswerVerifier) -> StepResult:
     """Keeps one of each group of equal problems; none if answers differ or can't be compared.
 
     Equal are problems with the same question, apart from case and white space, and the same
-    images. Ids must be unique as well: the first problem keeps a shared id.
+    images. Ids must be unique as well: of problems of two sources that spell one, the first stays.
     """
     answers = [meant(problem["answer"], problem["question"]) for problem in problems]
     asked = _numbered(question_key(problem["question"], problem["images"]) for problem in problems)
@@ -288,13 +320,37 @@ def _ends_with(task: re.Pattern[str], question: str) -> bool:
     return bool(last) and _ASKS.search(question, last[0].end()) is None
 
 
-def _has_parts(question: str) -> bool:
+def _has_parts(question: str, answer: str) -> bool:
     first = next(_marks(_FIRST_PART, question), None)
-    return first is not None and any(_marks(_SECOND_PART, question, first))
+    if first is not None and any(_marks(_SECOND_PART, question, first)):
+        return _CHOICE.fullmatch(answer.strip()) is None
+    told = _FIRST_TASK.search(question)
+    return (
+        told is not None
+        and _SECOND_TASK.search(question, told.end()) is not None
+        and _NUMBERED.search(question) is None
+    )
+
+
+def _is_none(answer: str) -> bool:
+    """Of one that is too long the reason is that."""
+    if len(answer) > MAX_ANSWER_CHARACTERS:
+        return not answer.strip()
+    return not answer.strip() or _NO_ANSWER.fullmatch(normalize(answer)) is not None
+
+
+def _is_prose(answer: str) -> bool:
+    """Not so `ab+bc+cd+de+ea`, whose products look like words."""
+    return num_words(answer) > MAX_ANSWER_WORDS and not isinstance(
+        parse(normalize(answer)), Number | Expression | Relation
+    )
 
 
 def _has_several_values(answer: str) -> bool:
-    return bool(_SEVERAL_ANSWERS.search(answer)) or any(_marks(_ANY_PART, answer))
+    text = _ENVIRONMENT.sub("", answer).strip()
+    if _TWO_NUMBERS.fullmatch(text):  # the verifier's set
+        return False
+    return _SEVERAL_ANSWERS.search(text) is not None or any(_marks(_ANY_PART, answer))
 
 
 def _marks(part: re.Pattern[str], text: str, start: int = 0) -> Iterator[int]:

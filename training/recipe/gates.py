@@ -97,7 +97,7 @@ class CurationGate(GateRecipe):
         *("pass_rate", "question length", "answer length", "modality", "source", "level range"),
         *("pass_rate range", "images", "images without bytes", "benchmark questions"),
         *("solutions", "ids", "questions", "near duplicates", "rows in", "rows read"),
-        *("rows refused", "raw question", "raw answer", "raw ids", "raw modality", "raw images"),
+        *("rows refused", "raw question", "raw answer", "raw modality", "raw images"),
         *("raw question length", "raw answer length", "rejects by reason"),
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {

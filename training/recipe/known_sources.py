@@ -20,7 +20,7 @@ _FIRST_TURN: Mapping[str, str | Literal[False]] = MappingProxyType(
         "question": "conversations.0.value",
         "answer": "conversations.1.value",
         "images": "image",
-        "id": False,  # several questions of one picture may share it
+        "id": False,  # of the picture, not of the question
     }
 )
 

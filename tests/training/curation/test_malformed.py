@@ -15,12 +15,19 @@ from PIL import Image
 
 from contracts.errors import DataError
 from training.answers import Verifier
+from training.curation.decontamination import BenchmarkIndex
+from training.curation.row_steps import RowSteps
+from training.curation.shard_work import ShardWork
+from training.curation.shards import read_rejects, read_usable
+from training.curation.sift import SourceCounts, sift, source_rows
 from training.curation.sources import load_source
 from training.curation.step import write_rejects
 from training.curation.verifiability import drop_duplicates, keep_verifiable
 from training.images import fault_of
+from training.recipe.curation import STEPS, DecontaminationRecipe
 from training.recipe.sources import SourceRecipe
 from training.records import PROBLEM_FEATURES, problem_dataset
+from training.runtime import device
 from training.texts import MAX_TEXT_CHARACTERS
 
 FIELDS = ("question", "answer", "solution", "id", "family", "level", "images", "pass_rate")
@@ -68,10 +75,30 @@ def verifier():
         yield one
 
 
+def recipe_of(folder, kind, name="odd", **changes):
+    values = {"name": name, "kind": kind, "modality": "text", "path": str(folder)} | changes
+    return SourceRecipe(**values)
+
+
+def sifted_as_by_a_run(folders, recipes, num_rows, verifier):
+    """Passes sources through the shards of a run, and counts every row: steps and reasons."""
+    device.start(1)
+    leaks, counts = DecontaminationRecipe(), SourceCounts()
+    exam = BenchmarkIndex({"exam": [{**ASKED, "images": []}]})
+    steps = RowSteps(verifier, lambda asked: [1] * len(asked), exam, 4096, 0.5, 0.75, STEPS)
+    inputs = {one.input_name: folder for one, folder in zip(recipes, folders, strict=True)}
+    with ShardWork() as work:
+        found = sift(source_rows(recipes, inputs, 0, counts), steps, leaks, work)
+        usable, rejects = list(read_usable(found.usable)), list(read_rejects(found.rejects))
+    assert counts.rows.total() == found.num_rows == len(usable) + len(rejects) == num_rows
+    ids = [*(row["id"] for row in usable), *(one.problem["id"] for one in rejects)]
+    assert len(set(ids)) == num_rows
+    return Counter((one.step, one.reason) for one in rejects)
+
+
 def accounted(folder, kind, num_rows, verifier, **changes):
     """Reads a source, checks that every row is a record or a reject, and counts the reasons."""
-    values = {"name": "odd", "kind": kind, "modality": "text", "path": str(folder)} | changes
-    loaded = load_source(SourceRecipe(**values), folder, 0)
+    loaded = load_source(recipe_of(folder, kind, **changes), folder, 0)
     usable = keep_verifiable(loaded.kept, verifier)
     rest = drop_duplicates(usable.kept, verifier)
     rejects = [*loaded.rejects, *usable.rejects, *rest.rejects]
@@ -84,6 +111,9 @@ def accounted(folder, kind, num_rows, verifier, **changes):
     reasons = pq.read_table(path)["reject_reason"].to_pylist()
     assert all(reason and len(reason) < 100 for reason in reasons)
     return Counter(one.reason for one in rejects)
+
+
+ASKED = {"id": "b0", "question": "How many corners do three squares have?"}
 
 
 def odd_row(field, value, number):
@@ -107,16 +137,21 @@ def test_json_rows_of_mixed_schemas(modality, verifier, tmp_path):
     if modality == "multimodal":
         assert reasons["image by an address"] == 1
         assert reasons["image file outside the source's folder"] >= 1
+    recipe = recipe_of(tmp_path, "jsonl", modality=modality)
+    by_a_run = sifted_as_by_a_run([tmp_path], [recipe], len(cases), verifier)
+    assert Counter({reason: count for (_, reason), count in by_a_run.items()}) == reasons
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_parquet_columns_of_any_type(field, verifier, tmp_path):
-    for number, value in enumerate(VALUES.values()):
-        folder = tmp_path / str(number)
+    folders = [tmp_path / str(number) for number in range(len(VALUES))]
+    for number, (value, folder) in enumerate(zip(VALUES.values(), folders, strict=True)):
         folder.mkdir()
         row = odd_row(field, value, number)
         pq.write_table(pa.Table.from_pylist([row]), folder / "rows.parquet")
         accounted(folder, "parquet", 1, verifier)
+    recipes = [recipe_of(folder, "parquet", f"odd-{folder.name}") for folder in folders]
+    sifted_as_by_a_run(folders, recipes, len(folders), verifier)
 
 
 def test_csv_fields_of_any_text(verifier, tmp_path):
@@ -129,12 +164,35 @@ def test_csv_fields_of_any_text(verifier, tmp_path):
             values = ["" if row.get(name) is None else str(row[name]) for name in names]
             file.write(",".join('"' + value.replace('"', '""') + '"' for value in values) + "\n")
     accounted(tmp_path, "csv", len(cases), verifier)
+    sifted_as_by_a_run([tmp_path], [recipe_of(tmp_path, "csv")], len(cases), verifier)
 
 
-def test_duplicate_ids_are_told_and_kept_once(verifier, tmp_path):
-    lines = [json.dumps(odd_row("id", "same", number)) for number in range(40)]
-    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
-    assert accounted(tmp_path, "jsonl", 40, verifier) == {"duplicate id": 39}
+def test_questions_that_share_an_id_are_all_kept_and_a_repeated_row_once(verifier, tmp_path):
+    rows = [odd_row("id", "same", number) for number in range(40)]
+    rows += [rows[7], odd_row("id", "same#000000003", 41)]  # an id that another row was given
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert accounted(tmp_path, "jsonl", 42, verifier) == {"duplicate question": 1}
+    recipe = recipe_of(tmp_path, "jsonl")
+    reasons = sifted_as_by_a_run([tmp_path], [recipe], 42, verifier)
+    assert reasons == {("duplicates", "duplicate question"): 1}
+    loaded = load_source(recipe, tmp_path, 0)
+    assert [loaded.kept[place]["id"] for place in (0, 3, 41)] == [
+        "odd/same",
+        "odd/same#000000003",
+        "odd/same#000000003#000000041",
+    ]
+    assert loaded.num_shared_ids == 41
+
+
+def test_files_that_count_anew_share_no_id(tmp_path):
+    """Each is a batch of its own."""
+    for name in ("a", "b"):
+        rows = pa.Table.from_pylist([odd_row("id", number, number) for number in range(3)])
+        pq.write_table(rows.select(["id", "question", "answer"]), tmp_path / f"{name}.parquet")
+    loaded = load_source(recipe_of(tmp_path, "parquet"), tmp_path, 0)
+    again = [f"odd/{number}#{number + 3:09d}" for number in range(3)]
+    assert [row["id"] for row in loaded.kept] == ["odd/0", "odd/1", "odd/2", *again]
+    assert loaded.num_shared_ids == 3
 
 
 CUTS = [n / 12 for n in range(12)]
@@ -185,6 +243,9 @@ def test_images_cut_off_are_rejects(kind, verifier, tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     reasons = accounted(tmp_path, "parquet", len(rows), verifier, modality="multimodal")
     assert sum(reasons.values()) == len(cut)
+    recipe = recipe_of(tmp_path, "parquet", modality="multimodal")
+    by_a_run = sifted_as_by_a_run([tmp_path], [recipe], len(rows), verifier)
+    assert sum(by_a_run.values()) == len(cut)
     assert fault_of([{"bytes": whole, "path": None}]) is None
 
 

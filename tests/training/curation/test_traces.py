@@ -123,6 +123,10 @@ def test_each_fault_has_its_reason(trace, bounds, fault):
     assert fault_of(trace, **bounds) == fault
 
 
+def test_letters_of_full_width_and_of_formulas_are_latin():
+    assert traces.other_script_share("What is x?", "ｘ ａ ｂ １ ª ℝ 𝑥") == 0.0
+
+
 ENGLISH = "We have two apples and there are two more, so the sum of both is what we need: "
 FRENCH = "Nous avons deux pommes et il y en a deux de plus, donc la somme est dans le panier: "
 SPANISH = "Tenemos dos manzanas y hay dos más, entonces la suma es lo que se pide por el total: "

@@ -1,17 +1,30 @@
 """The table of known data sets: each is read from a file with its published columns."""
 
+import io
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from contracts.errors import DataError
 from contracts.places import place_kind
+from training.answers import Verifier
 from training.curation.sources import load_source
+from training.curation.verifiability import keep_verifiable
 from training.recipe.known_sources import KNOWN_SOURCES
 from training.recipe.sources import SourceRecipe
 
-IMAGE = {"bytes": b"\x89PNG", "path": None}
+
+def png():
+    buffer = io.BytesIO()
+    Image.new("RGB", (28, 28)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+PNG = png()
+IMAGE = {"bytes": PNG, "path": None}
 ONE_VISION = {
     "id": "1",
     "image": IMAGE,
@@ -95,6 +108,12 @@ def local(name, folder, **changes):
     return SourceRecipe(name="s", dataset=name, kind="parquet", path=str(folder), **changes)
 
 
+@pytest.fixture(scope="module")
+def verifier():
+    with Verifier() as running:
+        yield running
+
+
 @pytest.fixture
 def write(tmp_path):
     def rows(row):
@@ -109,31 +128,41 @@ def test_every_known_source_has_a_row_here():
 
 
 @pytest.mark.parametrize("name", KNOWN_SOURCES)
-def test_a_row_with_its_published_columns_is_mapped(name, write):
+def test_a_row_with_its_published_columns_is_mapped_and_can_be_verified(name, write, verifier):
     folder = write(ROWS[name])
     loaded = load_source(local(name, folder), folder, 0)
-    assert not loaded.rejects
-    (row,) = loaded.kept
+    usable = keep_verifiable(loaded.kept, verifier)
+    assert not [*loaded.rejects, *usable.rejects]
+    (row,) = usable.kept
     options = "\n(A) 3\n(B) 4" if name == "mavis" else ""
     asked = "How many?" if row["modality"] == "multimodal" else "2 + 2?"
     assert row["question"] == asked + options
     assert row["answer"] == ("B" if name == "mavis" else "4")
     assert [one["bytes"] for one in row["images"]] == (
-        [b"\x89PNG"] if row["modality"] == "multimodal" else []
+        [PNG] if row["modality"] == "multimodal" else []
     )
     if row["solution"] is not None:
         assert r"\boxed{4}" in row["solution"]
 
 
-@pytest.mark.parametrize("name", KNOWN_SOURCES)
-def test_a_wrong_column_is_named_with_those_found(name, write):
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        (name, field)
+        for name, known in KNOWN_SOURCES.items()
+        for field, path in known.columns.items()
+        if path is not False
+    ],
+)
+def test_a_wrong_column_is_named_with_those_found(name, field, write):
     columns = KNOWN_SOURCES[name].columns
-    gone = columns["question"].split(".")[0]
-    row = {f"old_{key}" if key == gone else key: value for key, value in ROWS[name].items()}
-    folder = write(row)
+    gone = columns[field].split(".")[0]
+    folder = write({f"old_{k}" if k == gone else k: value for k, value in ROWS[name].items()})
     with pytest.raises(DataError) as caught:
         load_source(local(name, folder), folder, 0)
-    assert f"has no column {columns['question']!r} for the field `question`" in caught.value.what
+    # Turns of one conversation go together: the first that is missing is named.
+    told = next(f for f, path in columns.items() if path and path.split(".")[0] == gone)
+    assert f"has no column {columns[told]!r} for the field `{told}`" in caught.value.what
     assert f"'old_{gone}'" in caught.value.where
 
 

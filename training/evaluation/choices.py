@@ -128,13 +128,13 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
 def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:
     """What stands behind a letter, without capitals that name no further choice.
 
-    They are the letter's own, `B. Figure B`; where the texts are known, those of its text that are
-    no letters, the S of `B. The S-configuration`.
+    They are the letter's own, `B. Figure B`; where the texts are known, those of its text alone
+    that are no letters, the S of `B. The S-configuration`.
     """
     own = {letter}
     if choices:
-        told = _CAPITAL.findall(plain(choices[LETTERS.index(letter)]))
-        own = {one for one in told if _if_choice(one, choices) is None}
+        told = [set(_CAPITAL.findall(plain(choice))) for choice in choices]
+        own = told.pop(LETTERS.index(letter)).difference(LETTERS[: len(choices)], *told)
     return _CAPITAL.sub(lambda one: " " if one[0] in own else one[0], text)
 
 

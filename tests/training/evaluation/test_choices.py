@@ -337,6 +337,7 @@ AMINES = ("N-methylaniline", "O-methylation", "C-alkylation", "S-adenosylmethion
         ("A. The O-type star", STARS, None),
         ("B. The N-methyl compound", AMINES, None),
         ("C. N-alkylation", AMINES, None),
+        ("C. I", ("I only", "II only", "I and II"), None),
         ("B. Figure B", (), "B"),
         ("A. Figure C", (), None),
         ("B. Point C", (), None),

@@ -40,7 +40,7 @@ from training.evaluation.items import Item
 from training.evaluation.registry import find_benchmark, load_benchmarks
 from training.evaluation.requests import requests_of, settings_of
 from training.evaluation.summary import write_scores
-from training.evaluation.verdicts import rules_digest
+from training.evaluation.verdicts import rules_digest, scorer
 from training.recipe.recipe import Recipe
 from training.rollout.protocol import Finished, Request, Sample
 from training.runtime import device
@@ -239,7 +239,7 @@ def answered(
     }
     every = [request for requests in asked.values() for request in requests]
     with (
-        Verifier(num_processes=1) as verifier,
+        scorer(num_processes=1) as verifier,
         SamplingJob(seed=0, judges=None, log=MetricsLog(None)) as job,
     ):
         started = started_seconds(verifier)

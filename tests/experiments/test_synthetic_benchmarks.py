@@ -15,9 +15,8 @@ from experiments.synthetic_benchmarks.pictures import figure
 from tests.hub import hub_server
 from tests.tasks.machine import Machine, recipe
 from tests.training.evaluation.published import WRITERS
-from training.answers import Verifier
 from training.evaluation.registry import find_benchmark, load_benchmarks
-from training.evaluation.verdicts import judge
+from training.evaluation.verdicts import judge, scorer
 from training.images import fault_of
 
 NUM_ITEMS = {
@@ -79,7 +78,7 @@ def test_every_published_row_is_there(items):
 
 def test_a_response_is_judged_as_it_was_made(items):
     draws, num_checked = random.Random(0), 0
-    with Verifier(num_processes=1) as verifier:
+    with scorer(num_processes=1) as verifier:
         for found in items.values():
             some = found[::10]
             rules, questions = [item.rule for item in some], [item.prompt for item in some]

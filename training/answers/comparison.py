@@ -45,11 +45,13 @@ class Comparison:
         accept_rounded: See `judge`.
         question: What was asked.
         asked: The unit that the question asks for.
+        tolerance: See `judge`.
     """
 
     accept_rounded: bool
     question: str
     asked: Asked
+    tolerance: Fraction = RELATIVE_TOLERANCE
 
     def equal(self, actual: Value, expected: Value) -> bool:
         """Whether an answer's value is the reference's, by the rules of docs/answers.md."""
@@ -213,7 +215,7 @@ class Comparison:
         elif half is not None and wanted.denominator != 1:
             tolerance = half
             if not self.accept_rounded:
-                tolerance = min(tolerance, abs(wanted) * RELATIVE_TOLERANCE)
+                tolerance = min(tolerance, abs(wanted) * self.tolerance)
         else:
             return False
         return abs(given - wanted) <= tolerance

@@ -7,7 +7,7 @@ from fractions import Fraction
 from training.answers import numeric
 from training.answers.expressions import read_expression
 from training.answers.numbers import Number, parse_number
-from training.answers.tree import Node, variables
+from training.answers.tree import Node, undone, variables
 from training.answers.units import singular
 
 _OF_A_WHOLE = re.compile(r"(?P<part>.*[\d}%a-z]) +of +(?P<whole>[A-Za-z]+(?: [A-Za-z]+){0,4})")
@@ -70,7 +70,7 @@ def undressed(given: str, wanted: str, question: str, said: Set[str]) -> str:
     is_integral = wanted.endswith("C") and _INTEGRAL.search(question)
     if constant and is_integral and not _stands_in(constant["letter"], question):
         text = text[: constant.start()] + "+ C"
-    text = _with_constant(_exact_side(text, wanted), wanted, question)
+    text = _with_constant(exact_side(text, wanted), wanted, question)
     return _with_parameter(text, wanted, question)
 
 
@@ -131,11 +131,14 @@ def without_integer(text: str) -> str:
     return before if says_so and match["letter"] in before else text
 
 
-def _exact_side(text: str, wanted: str) -> str:
-    """`10 pi ≈ 31.4` as `10 pi`, where the reference is exact and the decimal rounds it."""
-    exact, sign, rounded = (part.strip() for part in text.rpartition("≈"))
+def exact_side(text: str, wanted: str, sign: str = "≈") -> str:
+    """`10 pi ≈ 31.4` as `10 pi`, where the reference is exact and the decimal rounds it.
+
+    Behind `=` it must be another number, and nothing be left to be worked out before it.
+    """
+    exact, found, rounded = (part.strip() for part in text.rpartition(sign))
     reference = parse_number(wanted)
-    if not sign or not exact or (reference is not None and reference.decimals is not None):
+    if not found or not exact or (reference is not None and reference.decimals is not None):
         return text
     number, tree = parse_number(rounded), read_expression(exact.rpartition("=")[2].strip())
     if number is None or not isinstance(tree, Node) or variables(tree):
@@ -143,6 +146,8 @@ def _exact_side(text: str, wanted: str) -> str:
     if number.unit is not None and number.unit.dimension != "share":
         return text
     value = numeric.value(tree)
+    if sign == "=" and (undone(tree) or number.decimals is None or number.value == value):
+        return text
     return exact if value is not None and _rounds(number, value) else text
 
 

@@ -137,15 +137,12 @@ def asked_variable(question: str) -> str | None:
 
     It may be an expression, `x + 1`, an angle, a segment or a quantity such as `area`, too.
     """
-    asked = {re.sub(r"[{}]", "", match[1]) for match in _ASKED.finditer(question[-2000:])} - {
-        "a",
-        "A",
-        "I",
-    }
+    text = question[-2000:].replace("∠", r"\angle ")
+    asked = {re.sub(r"[{}]", "", match[1]) for match in _ASKED.finditer(text)} - {"a", "A", "I"}
     if asked:
         return asked.pop() if len(asked) == 1 else None
     for pattern in _IN_WORDS:
-        named = {re.sub(r"[\s{}$]|\\\(", "", found) for found in pattern.findall(question[-2000:])}
+        named = {re.sub(r"[\s{}$]|\\\(", "", found) for found in pattern.findall(text)}
         if named:
             return named.pop() if len(named) == 1 else None
     return None

@@ -45,7 +45,9 @@ _REPLACEMENTS = _patterns(
         r"|[-−–]?\s*\\frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))(?![\d$])",
         r"\1\3 \2",
     ),
-    (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])", "°"),
+    (r"∠", r"\\angle "),
+    (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])|(?<=\d)\s*[º˚]", "°"),
+    (r"(?<=\d)\s*\^\s*(?:\{\s*[oº˚°]\s*\}|[oº˚°](?![a-zA-Z]))", "°"),
     (r"\\%", "%"),
     (r"[−–]", "-"),
     (r"[×·⋅]|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])", "*"),
@@ -74,17 +76,19 @@ _WITH_COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,]|\.\d*,)")
 _ABOUT = re.compile(r"^≈ *(?=\S)")
 _EQUATION = re.compile(r"^[^=≈()\[\]{}⟨⟩]*[=≈][^()\[\]⟨⟩]*$")
 # What an answer may be said to be: `x`, `x_1`, `AB`, `f(x)`, `(x, y)`, `\angle ABC`, `Area`.
-_VARIABLE = rf"(?:[A-Za-z]|\\(?:{'|'.join(GREEK)}|ell)(?![a-zA-Z]))(?:_\{{?\w{{1,8}}\}}?)?"
+_GREEK = rf"\\(?:{'|'.join(GREEK)})(?![a-zA-Z])"
+_VARIABLE = rf"(?:[A-Za-z]|{_GREEK}|\\ell(?![a-zA-Z]))(?:_\{{?\w{{1,8}}\}}?)?"
 _NAME = re.compile(
     rf"(?:(?:{_VARIABLE})'*(?:\s*\(\s*(?:{_VARIABLE}|-?\d{{1,4}})(?:\s*,\s*(?:{_VARIABLE}))*\s*\))?"
     rf"|\(\s*(?:{_VARIABLE})(?:\s*,\s*(?:{_VARIABLE}))+\s*\)"
-    r"|m?\s*\\angle\s*(?:[A-Z]{1,3}|\d)|[A-Z]{2,4}|\|\s*[A-Z]{2}\s*\|"
+    rf"|m?\s*\\angle\s*(?:[A-Z]{{1,3}}|[a-z]|{_GREEK}|\d)|[A-Z]{{2,4}}|\|\s*[A-Z]{{2}}\s*\|"
     r"|m?\s*\\(?:overline|widehat)\s*\{\s*[A-Z]{2,3}\s*\}"
     r"|[A-Za-z]\s*\^\s*\{?\s*-1\s*\}?\s*\(\s*[A-Za-z]\s*\)"
     r"|\\frac\s*\{\s*d\s*[a-z]?\s*\}\s*\{\s*d\s*[a-z]\s*\}"
     r"|(?P<words>[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,4}))"
     r"\s*(?P<sign>[=∈:]|≈|(?<= )is(?= *[-\d\\$]))\s*"
 )
+_ANGLE = re.compile(rf"angle\\?([a-z]|{'|'.join(GREEK)})")
 _NUMBER_IS = re.compile(r"((?:[^=≈<>≤≥:A-Za-z]|\\[a-z]+)+?)\s*=\s*([A-Za-z](?:_\{?\w{1,8}\}?)?)")
 # Words of a description, such as `the total area`; `not` is none of them. These say nothing:
 _NO_WORDS = "the of is are a an final total we get so thus therefore hence answer value result"
@@ -145,6 +149,9 @@ _NEVER_ALIKE = (
 
 def names_differ(actual: str, expected: str) -> bool:
     """Whether two names of `split_name` are of different things, as far as that can be told."""
+    mine, theirs = (letter_of_angle(name) or name for name in (actual, expected))
+    if (mine, theirs) != (actual, expected):
+        return mine != theirs and not any(map(_is_description, (mine, theirs)))
     kinds = kind_of_name(actual), kind_of_name(expected)
     if set(kinds) == {"function", "variable"}:  # `f` may be said for `f(x)`
         return actual.lower().partition("(")[0] != expected.lower().partition("(")[0]
@@ -154,8 +161,8 @@ def names_differ(actual: str, expected: str) -> bool:
     if kinds[0] != kinds[1]:
         return set(kinds) in _NEVER_ALIKE
     if kinds[0] == "words":
-        mine, theirs = set(actual.split()), set(expected.split())
-        return not (mine <= theirs or theirs <= mine)
+        words, others = set(actual.split()), set(expected.split())
+        return not (words <= others or others <= words)
     if kinds[0] == "points":
         return expected not in (actual, actual[::-1])
     if kinds[0] == "angle":
@@ -164,6 +171,16 @@ def names_differ(actual: str, expected: str) -> bool:
             return _vertex(first) != _vertex(second)
         return second not in (first, first[::-1])
     return actual.lower() != expected.lower()
+
+
+def letter_of_angle(name: str) -> str | None:
+    r"""The x of `angle x`, the theta of `angle\theta`; None for other names of `split_name`."""
+    match = _ANGLE.fullmatch(name)
+    return match[1] if match else None
+
+
+def _is_description(name: str) -> bool:
+    return kind_of_name(name) == "words" and name not in GREEK
 
 
 def _vertex(points: str) -> str:

@@ -23,6 +23,11 @@ _NEAREST = re.compile(r"\bnearest\s+(?:\\?\$?0?\.(?P<point>\d+)|(?P<word>[a-z]+)
 _TO_PLACES = re.compile(r"\b(?P<count>one|two|three|four|five|\d)[ -]decimals?(?: places?)?\b")
 
 
+def asks_to_round(question: str) -> bool:
+    """Whether a question says how many digits are to stand behind the point."""
+    return bool(_places(question.lower()))
+
+
 def is_mixed(text: str) -> bool:
     """Whether a normalised number is written as a mixed one, `3 2/5`."""
     return _MIXED.match(text) is not None

@@ -7,15 +7,17 @@ holds it, too: else a question would be answered by repeating it. See docs/answe
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
-from training.answers.comparison import Comparison, alike, undone_in
-from training.answers.dress import undressed, without_integer
+from training.answers.comparison import RELATIVE_TOLERANCE, Comparison, alike, undone_in
+from training.answers.dress import exact_side, undressed, without_integer
 from training.answers.echo import is_echo
 from training.answers.equations import asked_expression, asked_variable, read, without_asked
 from training.answers.expressions import UnreadableError, read_expression
 from training.answers.forms import is_other_form
 from training.answers.literal import same_date, same_literal, same_ratio, same_time
 from training.answers.normal import normalize, split_name
+from training.answers.number_forms import asks_to_round
 from training.answers.options import (
     labelled,
     letter_meant,
@@ -57,7 +59,12 @@ _FINISHED = frozenset(
 
 
 def judge(
-    answer: str, reference: str, question: str = "", *, accept_rounded: bool = False
+    answer: str,
+    reference: str,
+    question: str = "",
+    *,
+    accept_rounded: bool = False,
+    tolerance: Fraction = RELATIVE_TOLERANCE,
 ) -> Verdict | None:
     """The verdict on an answer; None if only a computer algebra system can tell.
 
@@ -66,11 +73,15 @@ def judge(
         reference: The reference answer, perhaps boxed itself or between dollar signs.
         question: What was asked, if known: it may name the variable to solve for.
         accept_rounded: Whether a decimal may stand for an exact reference that it rounds.
+        tolerance: By which share of it such a decimal may be off a fraction all the same; 0 where
+            it must be exact, unless the question asks to round.
     """
     given, wanted = normalize(answer), normalize(reference)
     if given == wanted:
         return Verdict("right")
-    comparison = Comparison(accept_rounded, question, read_asked(question))
+    if not tolerance and asks_to_round(question):
+        tolerance = RELATIVE_TOLERANCE
+    comparison = Comparison(accept_rounded, question, read_asked(question), tolerance)
     try:
         return _judged(given, wanted, comparison)
     except UnreadableError as error:
@@ -80,12 +91,15 @@ def judge(
 def _judged(given: str, wanted: str, comparison: Comparison) -> Verdict | None:
     """The first rule's verdict that applies."""
     question = comparison.question
-    for rule in (_in_base, _chosen):
-        if found := rule(given, wanted, question):
-            return found
+    if found := _in_base(given, wanted, question):
+        return found
+    if found := _chosen(given, wanted, question, comparison.tolerance):
+        return found
     if found := _written_out(given, wanted, comparison):
         return found
     wanted = without_integer(wanted)
+    if not comparison.tolerance:
+        given = exact_side(given, wanted, "=")  # `2/3 = 0.667`
     given = undressed(given, wanted, question, comparison.asked.sentence)
     verdict = _compared(given, wanted, comparison)
     if verdict is None or verdict.outcome == "right":
@@ -174,7 +188,7 @@ def _in_base(given: str, wanted: str, question: str) -> Verdict | None:
     return _verdict(same and len(bases) == 1)
 
 
-def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
+def _chosen(given: str, wanted: str, question: str, tolerance: Fraction) -> Verdict | None:
     """The verdict where the reference is a choice that the question lists, and the answer a letter
     with a text: the text must be that choice's. None elsewhere.
 
@@ -190,7 +204,7 @@ def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
             return _verdict(alone == meant)
         letter = meant
         if label is None and labelled(wanted):
-            return judge(given, options[meant], without_options(question))
+            return judge(given, options[meant], without_options(question), tolerance=tolerance)
     option = options.get(letter) if letter and label else None
     if label is None or option is None:
         return None
@@ -198,7 +212,7 @@ def _chosen(given: str, wanted: str, question: str) -> Verdict | None:
         return Verdict("wrong", f"choice {label[0]}")
     if same_words(label[1], option):
         return Verdict("right")
-    found = judge(label[1], option, without_options(question))
+    found = judge(label[1], option, without_options(question), tolerance=tolerance)
     right = found is not None and found.outcome == "right"
     return Verdict("right") if right else Verdict("wrong", f"not the text of choice {letter}")
 

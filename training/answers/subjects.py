@@ -5,8 +5,9 @@ from collections.abc import Set
 from functools import lru_cache
 
 from training.answers.asked import Asked
+from training.answers.expressions import GREEK
 from training.answers.kinds import FIGURE
-from training.answers.normal import kind_of_name, names_differ
+from training.answers.normal import kind_of_name, letter_of_angle, names_differ
 from training.answers.units import singular
 
 _MOST_CHARACTERS = 4000  # of a question, from its end
@@ -26,6 +27,10 @@ _MEASURES = frozenset(
 )
 _DESCRIPTION = re.compile(r"[a-z]{3,}(?: [a-z]+)*")  # `area`, no name of one letter or two
 _SAYS_ANGLE = re.compile(r"(?<![a-z])angle|∠|degree|°|\\circ|\barc\b|\bmeasure\b", re.IGNORECASE)
+_ANGLES = re.compile(
+    r"(?:[Aa]ngles?|∠)(?:\s+(?:marked|labell?ed))?[\s$]*"
+    rf"\\?([A-Z]{{1,3}}|[a-z]|{'|'.join(GREEK)})(?![a-zA-Z])"
+)
 _SAYS_FUNCTION = re.compile(
     r"function|polynomial|equation|formula|expression|inverse|derivative|integral|parabola|curve",
     re.IGNORECASE,
@@ -136,6 +141,8 @@ def is_other_sort(name: str, question: str, asked: Asked) -> bool:
     if sort == "angle":
         if asked.kind is not None and "angle" not in asked.kind:
             return True
+        if (letter := letter_of_angle(name)) and not _may_be_of(letter, question):
+            return True
         return _SAYS_ANGLE.search(question) is None
     if sort == "points" and name not in _NO_POINTS:
         is_length = asked.unit is None or asked.unit.dimension == "length"
@@ -144,6 +151,13 @@ def is_other_sort(name: str, question: str, asked: Asked) -> bool:
         is_there = re.search(rf"(?<![A-Za-z]){re.escape(name[0])}'*\s*\(", question)
         return not is_there and _SAYS_FUNCTION.search(question) is None
     return False
+
+
+def _may_be_of(letter: str, question: str) -> bool:
+    """Whether a letter is the one that a question has for an angle: of several, nobody knows."""
+    if said := set(_ANGLES.findall(question[-_MOST_CHARACTERS:])):
+        return said == {letter}
+    return re.search(rf"(?<![A-Za-z]){letter}(?![A-Za-z])", question) is not None
 
 
 def is_other_derivative(name: str, question: str) -> bool:

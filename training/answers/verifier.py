@@ -12,12 +12,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from threading import Lock
 from typing import IO, cast
 
 from contracts.errors import RevisualError
 from training.answers.boxed import MAX_ANSWER_CHARS, extract_labelled, extract_listed
+from training.answers.comparison import RELATIVE_TOLERANCE
 from training.answers.outcome import Outcome, Verdict
 from training.answers.quick import judge
 from training.answers.symbolic import compare, too_large
@@ -40,7 +42,7 @@ def verify_in_process(response: str, reference: str, question: str = "") -> Outc
         reference: The reference answer.
         question: What was asked, if known: it may name the variable to solve for.
     """
-    found = _by_rule(response, reference, question, accept_rounded=False)
+    found = _by_rule(response, reference, question)
     return compare(*found) if isinstance(found, tuple) else found.outcome
 
 
@@ -60,7 +62,12 @@ def verify(prediction: str, reference: str, *, timeout_seconds: float = 5.0) -> 
 
 
 def _by_rule(
-    response: str, reference: str, question: str, *, accept_rounded: bool
+    response: str,
+    reference: str,
+    question: str,
+    *,
+    tolerance: Fraction = RELATIVE_TOLERANCE,
+    accept_rounded: bool = False,
 ) -> Verdict | Pair:
     """The verdict if it can be told without algebra, else the pair to compare."""
     answer = extract_labelled(response)
@@ -70,7 +77,7 @@ def _by_rule(
         return Verdict("right" if answer == reference else "wrong")
 
     def by_rule(one: str) -> Verdict | None:
-        return judge(one, reference, question, accept_rounded=accept_rounded)
+        return judge(one, reference, question, accept_rounded=accept_rounded, tolerance=tolerance)
 
     verdict, parts = by_rule(answer), extract_listed(response)
     # The same value in two writings is one answer.
@@ -100,6 +107,7 @@ class Verifier:
         *,
         batch_seconds: float = 10.0,
         accept_rounded: bool = False,
+        tolerance: Fraction = RELATIVE_TOLERANCE,
         on_wait: Callable[[], None] | None = None,
     ) -> None:
         """Starts nothing yet.
@@ -110,12 +118,14 @@ class Verifier:
             batch_seconds: Wall-clock limit of all of one call, but for the time when processes
                 start and none compares; infinite for none.
             accept_rounded: Whether `0.67` is right for `2/3`; `2/3` for `0.67` always is.
+            tolerance: By which share a decimal may be off a fraction if not; 0 for not at all.
             on_wait: Called at least once a second while comparisons run. What it raises ends the
                 call, and the comparisons with it.
         """
         self._on_wait = on_wait
         self._batch_seconds = batch_seconds
         self._accept_rounded = accept_rounded
+        self._tolerance = tolerance
         self.num_timeouts = 0
         self.num_crashes = 0
         self._num_processes = num_processes
@@ -168,7 +178,13 @@ class Verifier:
             RevisualError: The worker processes can't start: math-verify is not installed.
         """
         found = [
-            _by_rule(response, reference, question, accept_rounded=self._accept_rounded)
+            _by_rule(
+                response,
+                reference,
+                question,
+                tolerance=self._tolerance,
+                accept_rounded=self._accept_rounded,
+            )
             for response, reference, question in zip(
                 responses, references, questions or [""] * len(responses), strict=True
             )

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from training.answers.literal import same_ratio
 from training.answers.normal import normalize, split_name
 from training.answers.quick import judge
 from training.answers.reading import parse
@@ -41,6 +42,7 @@ _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|scratch that|is (?:wrong|incorrect)))\b"
 )
+_CAPITAL = re.compile(r"\b[A-Z]\b")
 # And so it does where the texts are known, and it is none of them.
 _UNKNOWN = re.compile(
     r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d|\Ano\W*\Z", re.I
@@ -102,17 +104,38 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         named, rest = _if_choice(labelled[1], choices), _alike(labelled[2], choices)
         if rest or named is None:
             return [named] if named in rest else []
-        is_open = _FURTHER.search(labelled[2]) or (choices and _UNKNOWN.search(labelled[2]))
+        is_open = _FURTHER.search(_without_own(labelled[2], named, choices)) or (
+            choices and _UNKNOWN.search(labelled[2])
+        )
         return [] if is_open or _says_other(labelled[2], named, choices) else [named]
     if beside := _BESIDE.fullmatch(text):
-        named, rest = beside[1], _alike(_without_brackets(beside[2], beside[3]), choices)
-        if named in rest or (rest and not beside[2].isspace()):
+        named, sign, text_of = beside.groups()
+        points = _alike(f"({text_of}" if sign == "(" else text_of, choices)
+        if named in points:
+            return [named]
+        # `P = (1, 0)` and `P(1, 0)` are a point's name, `A (1, 0)` is none.
+        is_name = sign == "=" or _if_choice(named, choices) is None
+        rest = _alike(_without_brackets(sign, text_of), choices) or ([] if is_name else points)
+        if named in rest or (rest and not sign.isspace()):
             return [named] if named in rest else []
     if behind := _BEHIND.fullmatch(text):
         named, rest = behind[2], _alike(behind[1], choices)
         if rest:
             return [named] if named in rest else []
     return _alike(text, choices) or None
+
+
+def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:
+    """What stands behind a letter, without capitals that name no further choice.
+
+    They are the letter's own, `B. Figure B`; where the texts are known, those of its text alone
+    that are no letters, the S of `B. The S-configuration`.
+    """
+    own = {letter}
+    if choices:
+        told = [set(_CAPITAL.findall(plain(choice))) for choice in choices]
+        own = told.pop(LETTERS.index(letter)).difference(LETTERS[: len(choices)], *told)
+    return _CAPITAL.sub(lambda one: " " if one[0] in own else one[0], text)
 
 
 def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
@@ -160,7 +183,7 @@ def read_letters(answer: str) -> str | None:
 
     Alternatives (`B or D`) are no set. One choice is read as by `read_letter`.
     """
-    text = plain(answer)
+    text = plain(answer).replace(r"\&", "&")
     if _TOGETHER.fullmatch(text) and len(set(text)) == len(text):
         return ", ".join(sorted(text))
     without_brackets = re.sub(r"[()\[\]{}⟨⟩.]", " ", text).strip()
@@ -260,7 +283,16 @@ def _same_answer(text: str, choice: str) -> bool:
     return verdict is not None and verdict.outcome == "right"
 
 
-_WAYS = (_same_text, _same_value, _same_answer)
+def _same_ratio(text: str, choice: str) -> bool:
+    """`2/3` for the choice `2:3`."""
+    return ":" in choice and same_ratio(_on_a_line(text), normalize(choice)) is True
+
+
+def _on_a_line(text: str) -> str:
+    return re.sub(r"\\frac\s*\{(\d+)\}\s*\{(\d+)\}", r"\1/\2", normalize(text))
+
+
+_WAYS = (_same_text, _same_value, _same_answer, _same_ratio)
 
 
 def _alike(

@@ -17,7 +17,7 @@ from training.texts import MAX_TEXT_CHARACTERS
 
 MULTI = "multi"  # the part of a group that is the whole problem; the others are its steps
 
-# boxed: the verifier that rewards training, which reads a box alone.
+# boxed: the verifier as rewards use it, which reads a box alone; but see `verdicts.EXACT`.
 # math: the same verifier, and a phrase such as `The answer is 5.` may stand for the box.
 # letter: one choice, by its letter or its text; nearest: so, or by the smallest edit distance.
 # letters: a set of choices. number: within a tolerance, or rounded. integer: truncated.

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import TypeVar
 
@@ -18,12 +18,18 @@ import numpy as np
 
 from contracts.errors import DataError
 from contracts.scores import Measure
+from training.answers.outcome import Verdict
+from training.answers.quick import judge
+from training.evaluation.choices import plain
 from training.evaluation.intervals import cluster_bootstrap, wilson
 from training.evaluation.items import MULTI, RuleKind
 from training.evaluation.prediction import Judged, Prediction, is_right
 from training.evaluation.quantities import read_number
+from training.evaluation.verdicts import ALGEBRA, EXACT
 
 VISION_ONLY = "Vision Only"
+RIGHT = Verdict("right")
+MOST_COMPARED = 200  # characters of an answer that a vote reads
 RowT = TypeVar("RowT", bound=Judged)
 
 
@@ -141,28 +147,58 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
     Args:
         answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
         rule: By which they were judged. What it found right is one answer, however written. Of
-            what is wrong, values count once, and texts, which a choice's letters are, too.
+            what is wrong, values count once, and so do texts; and by algebra, texts that the rule
+            takes for one another, be it by way of others.
     """
     # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
     # `12 cm`.
-    votes: Counter[tuple[bool, str | Fraction]] = Counter(
-        (right, "" if right else _vote(answer, rule))
-        for answer, right in answers
-        if answer is not None
+    num_right = sum(right for answer, right in answers if answer is not None)
+    votes = Counter(
+        _vote(answer, rule) for answer, right in answers if answer is not None and not right
     )
-    most = max(votes.values(), default=0)
-    leaders = [right for (right, _), count in votes.items() if count == most]
-    return sum(leaders) / len(leaders) if leaders else 0.0
+    counts = [*votes.values()]
+    if num_right == 0 or num_right < max(counts, default=0):
+        return 0.0
+    if rule in ALGEBRA and num_right <= sum(counts):  # else no join can change who leads
+        counts = _joined(votes)
+    return 0.0 if num_right < max(counts, default=0) else 1.0 / (1 + counts.count(num_right))
 
 
 def _vote(answer: str, rule: RuleKind) -> str | Fraction:
     """What counts as the same answer: a number's value, else the text, as a choice's letter is."""
-    is_choice = rule in ("letter", "nearest", "letters")
     number = read_number(answer)
     if number is not None:
         return number
-    text = "".join(answer.split())
-    return text.casefold() if is_choice else text
+    text = plain(answer)
+    return text if rule in ALGEBRA else "".join(text.split()).casefold()
+
+
+def _joined(votes: Counter[str | Fraction]) -> list[int]:
+    """The counts, those of texts that are the same or are so by way of others as one."""
+    counts = [count for vote, count in votes.items() if not isinstance(vote, str)]
+    left = {vote for vote in votes if isinstance(vote, str)}
+    while left:
+        reached = [left.pop()]
+        for one in reached:  # it grows
+            same = {other for other in left if _is_same(min(one, other), max(one, other))}
+            left -= same
+            reached += same
+        counts.append(sum(votes[one] for one in reached))
+    return counts
+
+
+@lru_cache(maxsize=4096)  # several measures ask of the same votes
+def _is_same(first: str, second: str) -> bool:
+    """Whether two texts are one but for white space, or either is right where the other is.
+
+    Both ways: `2/3` is right for `0.667`, which it rounds to, but not the other way round.
+    """
+    if "".join(first.split()) == "".join(second.split()):
+        return True
+    if not first or max(len(first), len(second)) > MOST_COMPARED:
+        return False
+    pairs = ((first, second), (second, first))
+    return all(judge(*pair, tolerance=EXACT) == RIGHT for pair in pairs)
 
 
 @dataclass(frozen=True)

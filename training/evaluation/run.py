@@ -1,6 +1,5 @@
 """Evaluates every policy on every benchmark, one policy in memory at a time."""
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -22,7 +21,7 @@ from training.evaluation.parts import ANSWERS, REPLIES, Place, Questions, read_p
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.requests import requests_of
 from training.evaluation.summary import write_scores
-from training.evaluation.verdicts import rules_digest
+from training.evaluation.verdicts import rules_digest, scorer
 from training.model.policy import load_policy
 from training.recipe.endpoint import EndpointRecipe, JudgeRecipe
 from training.recipe.lengths import no_room
@@ -106,12 +105,7 @@ def evaluate(
     }
     notice = Notice()
     with (
-        # No limit for answers that come together: a score does not depend on how busy a machine is.
-        Verifier(
-            accept_rounded=recipe.answers.accept_rounded,
-            batch_seconds=math.inf,
-            on_wait=notice.check,
-        ) as verifier,
+        scorer(accept_rounded=recipe.answers.accept_rounded, on_wait=notice.check) as verifier,
         SamplingJob(
             seed=recipe.seed,
             judges=None,

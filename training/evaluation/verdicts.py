@@ -3,7 +3,7 @@ r"""From a response to a verdict: the answer in it, and whether the item's rule 
 The answer is the content of the last `\boxed{}`; where no box was written, what follows the last
 `the answer is` or `Answer:`, up to a reason or a further sentence. Nothing is guessed from the rest
 of a response, and thoughts count only where nothing is told behind them (`told`). The rule `boxed`
-reads whole responses, as rewards do.
+reads whole responses, as rewards do, but judges by `EXACT`.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import trunc
+from math import inf, trunc
 
 from training.answers import Outcome, Verifier, extract_boxed
 from training.answers.boxed import extract_labelled
@@ -25,7 +25,10 @@ from training.evaluation.quantities import read_list, read_quantity, value_in
 from training.evaluation.readable import CHOOSING, chosen, reads
 from training.evaluation.told import told
 
-ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`, as for rewards
+ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`
+# A rounded decimal is no fraction to the scorers of mathematics. Rewards let it be 0.1 % off: so an
+# answer may be paid and, in the same text, be wrong here.
+EXACT = Fraction(0)
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
@@ -46,6 +49,26 @@ _ANOTHER = re.compile(
     r"[ \t$*(]*+(?!I[ \t]++[a-z])[A-Z]\b(?!['’]))"
 )
 _OPEN_CHOICE = re.compile(rf"\b{_MAYBE}")
+
+
+def scorer(
+    *,
+    accept_rounded: bool = False,
+    num_processes: int = 2,
+    on_wait: Callable[[], None] | None = None,
+) -> Verifier:
+    """The verifier that evaluation judges by; the arguments are `Verifier`'s.
+
+    There is no limit for answers that come together: a score does not depend on how busy a machine
+    is.
+    """
+    return Verifier(
+        num_processes,
+        accept_rounded=accept_rounded,
+        tolerance=EXACT,
+        batch_seconds=inf,
+        on_wait=on_wait,
+    )
 
 
 def extract(response: str, rule: Rule) -> str | None:

@@ -119,3 +119,61 @@ def test_another_writing_is_right_and_another_value_is_not(
             verdict = judge(answer, reference, question)
             assert verdict is not None, answer
             assert verdict.outcome in outcomes, (answer, verdict)
+
+
+ANGLE = "What is the measure of angle x?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        *((one, True) for one in ("60^o", "60^{o}", r"60^\text{o}", "60º", "60˚", "60^°")),
+        (r"\angle x = 60^\circ", True),
+        (r"m\angle x = 60^o", True),
+        ("∠x = 60°", True),
+        (r"\angle\theta = 60", False),
+        (r"\angle y = 60^\circ", False),
+        ("61^o", False),
+    ],
+)
+def test_degrees_as_models_write_them(answer: str, right: bool) -> None:
+    verdict = judge(answer, "60", ANGLE)
+    assert verdict is not None
+    assert (verdict.outcome == "right") is right
+
+
+@pytest.mark.parametrize(
+    ("question", "letter"),
+    [
+        ("Find the degree of angle x.", "x"),
+        ("The degree of ∠x is ( )", "x"),
+        ("How many degrees is angle $x$?", "x"),
+        ("What is the size of the angle marked x?", "x"),
+        (r"Find $\angle\theta$.", r"\theta"),
+        (r"Find $\theta$ in degrees.", r"\theta"),
+        ("Angle x is 30 degrees. How large is angle y?", None),
+        ("How large is the marked angle?", None),
+    ],
+)
+def test_an_angle_has_the_letter_of_the_question(question: str, letter: str | None) -> None:
+    """An angle by a small letter is right only where the question has this letter for one angle."""
+    for name in ("x", "y", r"\theta"):
+        for sign in (r"\angle", "∠"):
+            verdict = judge(f"{sign} {name} = 60^\\circ", "60", question)
+            assert verdict is not None
+            assert (verdict.outcome == "right") is (name == letter), (sign, name)
+
+
+@pytest.mark.parametrize(
+    ("answer", "question", "outcome"),
+    [
+        ("∠A = 60°", "Find ∠A.", "right"),
+        ("∠A = 60°", r"Find $\angle BAC$.", "right"),
+        (r"\angle A = 60", "Find ∠A.", "right"),
+        (r"\angle B = 60", "Find ∠A.", "wrong"),
+        ("∠B = 60°", r"Find $\angle BAC$.", "wrong"),
+    ],
+)
+def test_the_sign_of_an_angle_is_its_command(answer: str, question: str, outcome: str) -> None:
+    verdict = judge(answer, "60", question)
+    assert verdict is not None and verdict.outcome == outcome

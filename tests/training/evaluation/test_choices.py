@@ -4,15 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.answers import Verifier
 from training.evaluation.choices import edit_distance, nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule
-from training.evaluation.verdicts import judge, verdict
+from training.evaluation.verdicts import judge, scorer, verdict
 
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 
@@ -303,3 +302,61 @@ def plain_distance(first, second):
 @given(st.text("abc", max_size=5), st.text("abc", max_size=5))
 def test_the_edit_distance_is_levenshteins(first, second):
     assert edit_distance(first, second) == plain_distance(first, second)
+
+
+POINTS, RATIOS = ("(0, 1)", "(1, 0)", "(1, 1)"), ("1:2", "2:3", "3:4", "1:3")
+ISOMERS = ("R-configuration", "S-configuration", "both", "neither")
+ALKENES = ("Z-alkene", "E-alkene", "both", "neither")
+WAVES = ("P-waves", "S-waves", "both", "neither")
+STARS = ("A-type", "B-type", "O-type", "G-type")
+AMINES = ("N-methylaniline", "O-methylation", "C-alkylation", "S-adenosylmethionine")
+
+
+@pytest.mark.parametrize(
+    ("answer", "choices", "letter"),
+    [
+        ("2/3", RATIOS, "B"),
+        (r"\frac{2}{3}", RATIOS, "B"),
+        ("3/2", RATIOS, None),
+        ("B (1, 0)", POINTS, "B"),
+        (r"\text{B} (1,0)", POINTS, "B"),
+        ("B, (1,0)", POINTS, "B"),
+        ("A (1, 0)", POINTS, None),
+        ("P = (1,0)", POINTS, "B"),
+        ("C = (1,0)", POINTS, "B"),
+        ("D = 3:4", RATIOS, None),
+        ("B. The S-configuration", ISOMERS, "B"),
+        ("B. C-configuration", ISOMERS, None),
+        ("B. E", ISOMERS, None),
+        ("B. The R-form", ISOMERS, None),
+        ("A. The E-isomer", ALKENES, None),
+        ("A. E-configured alkene", ALKENES, None),
+        ("B. The E-isomer", ALKENES, "B"),
+        ("A. S-waves arrive first", WAVES, None),
+        ("A. P-waves arrive first", WAVES, "A"),
+        ("A. The O-type star", STARS, None),
+        ("B. The N-methyl compound", AMINES, None),
+        ("C. N-alkylation", AMINES, None),
+        ("C. I", ("I only", "II only", "I and II"), None),
+        ("B. Figure B", (), "B"),
+        ("A. Figure C", (), None),
+        ("B. Point C", (), None),
+        ("A. point A", ("B", "A", "C"), None),
+        ("B. Figure B or C", (), None),
+        ("B. not C", (), None),
+        ("B. C", (), None),
+    ],
+)
+def test_what_belongs_to_the_text_of_a_choice_takes_no_letter_back(answer, choices, letter):
+    assert read_letter(answer, choices) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"), [("P(1,0)", "B"), ("M (1, 0)", "B"), ("A (1, 0)", None)]
+)
+def test_a_point_may_have_a_name_that_is_no_choice(answer, letter):
+    assert nearest_letter(answer, POINTS) == letter
+
+
+def test_an_ampersand_of_latex_joins_letters():
+    assert read_letters(r"B \& D") == "B, D"

@@ -292,6 +292,40 @@ def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
     assert majority_right(answers, rule) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("math", [r"\frac{x}{2}", "x/2", r"\dfrac{x}{2}"]),
+        ("boxed", [r"\left(1,2\right)", "(1,2)", "(1, 2)"]),
+        ("math", [r"\text{Paris}", "Paris", "paris"]),
+        ("text", [r"\text{even}", "even", "Even"]),
+    ],
+)
+def test_a_wrong_answer_is_one_vote_however_it_is_written(rule, wrong):
+    answers = [*((one, False) for one in wrong), ("7", True), ("7", True)]
+    assert majority_right(answers, rule) == 0.0
+    assert majority_right([*answers[1:], ("7", True)], rule) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        (["2x", "f(x)=2x", "g(x)=2x"], 0.0),
+        (["x=5,y=2", "(5,2)", "5, 2"], 0.0),
+        ([r"p \implies q", r"p\implies q", r"p \implies  q"], 0.0),
+        ([r"AB \parallel CD", r"AB\parallel CD", "AC"], 0.5),
+        (["f(x)=2x", "g(x)=2x", "h(x)=2x"], 1.0),
+        (["(2/3,1)", "(0.667,1)", "(0.6667,1)"], 1.0),
+        ([r"\frac{x}{2}", "x/2", "8"], 0.5),
+    ],
+)
+def test_a_vote_does_not_depend_on_the_order_of_samples(wrong, expected):
+    """What is the same by way of a third is one vote; a rounded decimal is none for a fraction."""
+    answers = [*((one, False) for one in wrong), ("7", True), ("7", True)]
+    for order in itertools.permutations(answers):
+        assert majority_right(order, "math") == expected
+
+
 def test_a_wrong_choice_is_one_vote_by_its_letter_or_its_text():
     """`Point A` and `A` were two votes: the right one, with fewer, won a third of them."""
     said = [("Point A", "A", "wrong"), ("A", "A", "wrong"), ("B", "B", "right")]

@@ -19,13 +19,13 @@ from tests.training.evaluation.official_cases import (
     drawn_form,
     judged,
 )
-from training.answers import Verifier
 from training.evaluation.items import Rule
+from training.evaluation.verdicts import judge, scorer
 
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 
@@ -106,7 +106,7 @@ def forms_of_fractions(draws, top, bottom):
         "on a line": (1, (f"{top}/{bottom}", True)),
         "with a name": (1, (f"x = \\frac{{{top}}}{{{bottom}}}", True)),
         "not in lowest terms": (1, (f"\\frac{{{2 * top}}}{{{2 * bottom}}}", True)),
-        "as a decimal": (1, (f"{top / bottom:.3f}", True)),
+        "as a decimal": (1, (f"{top / bottom:.3f}", 1000 % bottom == 0)),
         "rounded": (1, (f"{rounded}", Fraction(f"{rounded}") == Fraction(top, bottom))),
         "hedged": (1, (f"{top}/{bottom} or {other}/{bottom}", False)),
     }
@@ -133,7 +133,7 @@ def math_cases(draws):
         number = draws.randint(2, 900)
         reference, forms = f"{number}", forms_of_whole_numbers(draws, number)
     elif kind == "fraction":
-        bottom = draws.choice([4, 5, 8])
+        bottom = draws.choice([3, 4, 5, 7, 8, 9])
         top = draws.choice([one for one in range(2, 10) if math.gcd(one, bottom) == 1])
         reference, forms = f"\\frac{{{top}}}{{{bottom}}}", forms_of_fractions(draws, top, bottom)
     else:
@@ -260,3 +260,32 @@ def test_numbers_in_several_spellings_by_exact_values(verifier):
         rules.append(Rule("math", f"{top}" if bottom == 1 else f"\\frac{{{top}}}{{{bottom}}}"))
         expected.append(up * bottom == top * down)
     assert judged(rules, answers, verifier) == expected and 50 < sum(expected) < 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("4.67", r"\frac{14}{3}", False),
+        ("15.41", r"\frac{416}{27}", False),
+        ("(0.667, 1)", r"(\frac23, 1)", False),
+        ("4.5", r"\frac92", True),
+        (r"\frac23", "0.67", True),
+        (r"\frac23 = 0.667", r"\frac23", True),
+        (r"x = \frac23 = 0.667", r"\frac23", True),
+        (r"\frac23 = 0.676", r"\frac23", False),
+        (r"\frac35 = 0.667", r"\frac23", False),
+        ("0.333 + 0.334 = 0.667", r"\frac23", False),
+        ("1 + 0.5 = 1.5", r"\frac32", True),
+    ],
+)
+def test_a_rounded_decimal_is_no_fraction(answer, reference, right, verifier):
+    """Save as a gloss on the fraction."""
+    assert judged([Rule("math", reference)], [answer], verifier) == [right]
+
+
+def test_a_decimal_is_rounded_where_the_question_or_the_recipe_says_so(verifier):
+    questions = ["What is 1 / 3 to the nearest thousandth?", "What is 1 / 3?"]
+    rules, answers = [Rule("math", r"\frac13")] * 2, [r"\boxed{0.333}"] * 2
+    assert judge(rules, answers, questions, verifier) == ["right", "wrong"]
+    with scorer(accept_rounded=True) as lenient:
+        assert judge(rules, answers, questions, lenient) == ["right", "right"]

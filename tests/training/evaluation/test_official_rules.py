@@ -20,14 +20,13 @@ from tests.training.evaluation.official_cases import (
     drawn_form,
     judged,
 )
-from training.answers import Verifier
 from training.evaluation.items import Rule
-from training.evaluation.verdicts import judge
+from training.evaluation.verdicts import judge, scorer
 
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from training.answers import Verifier
 from training.evaluation.asking import Answered
 from training.evaluation.items import Rule, make_item
 from training.evaluation.phrases import (
@@ -13,7 +12,7 @@ from training.evaluation.phrases import (
     _WITHDRAWN,
     answer_said,
 )
-from training.evaluation.verdicts import extract, judge
+from training.evaluation.verdicts import extract, judge, scorer
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 
 LETTER = Rule("letter", "B", ("3 cm", "4 cm", "5 cm"))
@@ -90,7 +89,7 @@ HEDGES = ("{} or C", "not {}", "either {} or 6", "{}, C", "maybe {}")
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 

@@ -5,11 +5,10 @@ from pydantic import ValidationError
 
 from contracts.errors import DataError
 from tests.training.evaluation.published import picture, write
-from training.answers import Verifier
 from training.evaluation.asking import Answered, prediction
 from training.evaluation.registry import load_benchmarks, metric_of, place_of
 from training.evaluation.requests import requests_of, settings_of
-from training.evaluation.verdicts import judge
+from training.evaluation.verdicts import judge, scorer
 from training.recipe.effects import result_fields
 from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 
@@ -73,7 +72,7 @@ def test_metrics(metric, key, right, wrong, tmp_path):
     tolerance = 0.2 if metric == "number" else None
     (item,) = load(write(tmp_path, rows), metric=metric, columns={}, tolerance=tolerance)
     responses = [f"\\boxed{{{right}}}", f"\\boxed{{{wrong}}}"]
-    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as verifier:
+    with scorer(num_processes=1) as verifier:
         assert judge([item.rule] * 2, responses, ["?"] * 2, verifier) == ["right", "wrong"]
 
 

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.answers import Verifier
 from training.evaluation.items import Rule
 from training.evaluation.quantities import read_number
 from training.evaluation.readable import readable
-from training.evaluation.verdicts import extract, judge
+from training.evaluation.verdicts import extract, judge, scorer
 
 LETTER = Rule("letter", "B", ("3 cm", "4 cm", "5 cm"))
 KINDS = (
@@ -28,7 +27,7 @@ KINDS = (
 
 @pytest.fixture(scope="module")
 def verifier():
-    with Verifier(num_processes=1, timeout_seconds=60, batch_seconds=600) as one:
+    with scorer(num_processes=1) as one:
         yield one
 
 
@@ -241,7 +240,7 @@ def test_no_answer_raises(text):
         judge([rule], [f"\\boxed{{{text}}}"], ["?"], _NO_VERIFIER)
 
 
-_NO_VERIFIER = Verifier(num_processes=1)  # starts nothing until it is asked for algebra
+_NO_VERIFIER = scorer(num_processes=1)  # starts nothing until it is asked for algebra
 
 
 def test_rules_survive_their_journey():

@@ -129,7 +129,7 @@ def test_who_is_told_to_stop_waits_no_longer(following, tmp_path):
     with gpu_locks([GPU], job(tmp_path / "work")) as locks:
         assert locks.take() == ""
         following.start()
-        wait_until(lambda: following.lines)
+        wait_until(lambda: following.lines or not following.is_alive())
         following.told.set()
         following.join(300)
         assert isinstance(following.error, StagePreempted)

@@ -28,6 +28,7 @@ from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
+from infra.gpus import held, visible_here
 from infra.killed import Ranks, killed_for_memory
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
@@ -123,7 +124,7 @@ def launch(
     on_line: Callable[[str], None],
     on_metrics: Callable[[Metrics], None],
 ) -> None:
-    """Runs a stage to its end on this machine; an `Executor`.
+    """Runs a stage to its end on this machine, once no other one holds its GPUs; an `Executor`.
 
     Args:
         job: What to run, as `new_job` made it.
@@ -136,15 +137,17 @@ def launch(
         StagePreempted: It was told to stop.
         StageLost: Its processes were killed, or lost one another.
     """
-    run_watched(
-        job,
-        stage_command(write_job(job), resources.num_processes, resources.grace_seconds),
-        stage_environment(resources.threads_per_process, resources.variables),
-        on_line=on_line,
-        on_metrics=on_metrics,
-        grace_seconds=resources.grace_seconds,
-        ranks=Ranks(job),
-    )
+    with held(visible_here(), job, on_line) as locks:
+        run_watched(
+            job,
+            stage_command(write_job(job), resources.num_processes, resources.grace_seconds),
+            stage_environment(resources.threads_per_process, resources.variables),
+            on_line=on_line,
+            on_metrics=on_metrics,
+            grace_seconds=resources.grace_seconds,
+            ranks=Ranks(job),
+            locks=locks,
+        )
 
 
 def write_job(job: Job) -> Path:
@@ -186,6 +189,7 @@ def run_watched(
     on_metrics: Callable[[Metrics], None],
     grace_seconds: float,
     ranks: Ranks | None = None,
+    locks: Collection[int] = (),
 ) -> None:
     """Runs what makes a job, and hands on its log and its metrics; see `launch`.
 
@@ -197,6 +201,7 @@ def run_watched(
         on_metrics: Called with every object that is appended to `metrics.jsonl`.
         grace_seconds: Between telling it to stop and killing it.
         ranks: The stage's processes; None where they are on other machines, which tell of them.
+        locks: See `start_supervised`.
     """
     log_path = job.output.parent / "log.txt"
     log = LineTail(log_path, on_line)
@@ -214,6 +219,7 @@ def run_watched(
         log_path,
         poll=poll,
         grace_seconds=grace_seconds,
+        locks=locks,
     )
     if not is_finished(code, outcome_of(job)):
         raise _failure(job, code, log_path, ranks)
@@ -226,6 +232,7 @@ def supervise(
     *,
     poll: Callable[[], None],
     grace_seconds: float = GRACE_SECONDS,
+    locks: Collection[int] = (),
 ) -> int:
     """Runs a command under the supervisor and returns its exit code.
 
@@ -235,6 +242,7 @@ def supervise(
         log_path: Where its output goes.
         poll: Called every quarter of a second, and once after the end.
         grace_seconds: Between telling it to stop and killing it.
+        locks: See `start_supervised`.
 
     Raises:
         StagePreempted: This thread's flow has been told to stop (`infra.stopping`).
@@ -242,7 +250,7 @@ def supervise(
     stop_if_told()
     with (
         log_path.open("wb") as log,
-        start_supervised(command, environment, log, grace_seconds=grace_seconds) as process,
+        start_supervised(command, environment, log, grace_seconds, locks) as process,
     ):
         try:
             while process.poll() is None:
@@ -260,7 +268,11 @@ def supervise(
 
 
 def start_supervised(
-    command: list[str], environment: Mapping[str, str], log: IO[bytes], *, grace_seconds: float
+    command: list[str],
+    environment: Mapping[str, str],
+    log: IO[bytes],
+    grace_seconds: float,
+    locks: Collection[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts a command under the supervisor, which ends with the thread that calls this.
 
@@ -269,6 +281,7 @@ def start_supervised(
         environment: Its whole environment.
         log: Where its output goes.
         grace_seconds: Between telling it to stop and killing it.
+        locks: Descriptors of files whose locks last until all of it has ended (`infra.gpus`).
     """
     supervisor = [
         *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
@@ -281,6 +294,7 @@ def start_supervised(
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
+        pass_fds=locks,
         # Out of reach of a Ctrl-C in the terminal: the supervisor is told by us, and only once.
         start_new_session=True,
     )

@@ -49,22 +49,36 @@ def check_store(store: Store) -> None:
         )
 
 
-def check_disk(folder: Path, needed_bytes: int) -> None:
+def check_disk(folder: Path, needed_bytes: int, made_of: str = "") -> None:
     """Checks that a folder's file system has room.
+
+    Args:
+        folder: It need not be there yet.
+        needed_bytes: In all.
+        made_of: What they are for, where there is more to say than that.
 
     Raises:
         PreflightError: Less than `needed_bytes` are free.
     """
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free_bytes = shutil.disk_usage(existing).free
+    free_bytes = shutil.disk_usage(_existing(folder)).free
     if free_bytes < needed_bytes:
         raise PreflightError(
             f"The disk is too full: {free_bytes / GIB:.1f} GiB are free, "
-            f"this run needs {needed_bytes / GIB:.1f} GiB.",
+            f"this run needs {needed_bytes / GIB:.1f} GiB{made_of and f': {made_of}'}.",
             where=str(folder),
             rule="the stages' checkpoints, once while they are written and once in the store, fit",
-            fix="make room, or set REVISUAL_HOME and REVISUAL_STORE to a larger disk",
+            fix="make room, lower checkpoints.keep_last, or set REVISUAL_HOME and REVISUAL_STORE "
+            "to a larger disk, REVISUAL_STORE maybe to a bucket",
         )
+
+
+def is_same_disk(one: Path, other: Path) -> bool:
+    """Whether two folders, which need not be there yet, are on one file system."""
+    return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+
+
+def _existing(folder: Path) -> Path:
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
 def needed_bytes(model_bytes: int, num_stages: int) -> int:

@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> int:
             _die_with(options.parent)
         child = subprocess.Popen(
             options.command,
+            close_fds=False,  # a lock that was handed to us is the command's, too
             preexec_fn=_prepare_child,  # noqa: PLW1509 - this process has one thread
         )
         code = _wait_for(child)

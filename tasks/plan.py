@@ -2,18 +2,19 @@
 
 import logging
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import psutil
 
 from contracts.errors import PlanError
 from infra.oom import memory_limit
-from infra.preflight import check_disk
+from infra.preflight import check_disk, is_same_disk
 from infra.requirements.choose import driver_version, too_old
-from infra.settings import load_settings
+from infra.settings import Settings, load_settings
 from tasks.placement import check_clusters, on_clusters
-from training.plan.machine import Machine, machine_here
+from tasks.uploads import KIND as CHECKPOINT
+from training.plan.machine import GIB, Machine, machine_here
 from training.recipe.recipe import Recipe
 
 # Where Linux (and Windows' Linux) shows an NVIDIA GPU: without one, torch need not be loaded.
@@ -35,9 +36,9 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
 
     Raises:
         PlanError: It names the stage, the figure, the limit and the setting.
-        PreflightError: A cluster lacks nodes, or these do not share the store; or the disk has no
-            room for a stage's scratch. What the store needs is not asked for: a run that goes on
-            has filled a part of it.
+        PreflightError: A cluster lacks nodes, or these do not share the store; or a disk has no
+            room for a stage's scratch, or for what it stores.
+        StoreError: The store's folder cannot be read.
     """
     settings = load_settings()
     check_clusters(recipe, stages, settings)
@@ -57,7 +58,7 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
         if is_sized and recipe.model.path not in unknown:
             plan = make_plan(recipe, machine_of_run(), stages)
             require_fits(plan)
-            check_disk(settings.home, max((one.work.scratch for one in plan.stages), default=0))
+            check_room([(one.work.scratch, one.work.stored) for one in plan.stages], settings)
         for path in unknown:
             logging.getLogger(__name__).warning(
                 "%s: memory is not planned, as the model's sizes are not known here", path
@@ -70,6 +71,36 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
             rule="a bfloat16 recipe runs on GPUs: a CPU would take weeks, in silence",
             fix='run it where `nvidia-smi` lists GPUs; a small model may take dtype = "float32"',
         )
+
+
+def check_room(stages: Sequence[tuple[int, int]], settings: Settings) -> None:
+    """Checks that the fullest stage's scratch fits, and what it stores where that is a folder.
+
+    A run that goes on has filled a part of the store: the step checkpoints there are not asked for
+    again, whosever they are. Nor are models of stages before, or copies of published ones.
+
+    Args:
+        stages: Of each the bytes of scratch, and those in the store while it runs.
+        settings: Where both are.
+
+    Raises:
+        PreflightError: A disk has no room.
+        StoreError: The store's folder cannot be read.
+    """
+    scratch = max((scratch for scratch, _ in stages), default=0)
+    if "://" in settings.store_uri:
+        check_disk(settings.home, scratch)
+        return
+    there = sum(settings.store().backend.sizes(f"artifacts/{CHECKPOINT}").values())
+    needs = [(scratch, max(stored - there, 0)) for scratch, stored in stages]
+    folder = Path(settings.store_uri)
+    if is_same_disk(settings.home, folder):
+        scratch, stored = max(needs, key=sum, default=(0, 0))
+        made_of = f"{scratch / GIB:.1f} GiB of scratch, {stored / GIB:.1f} GiB of the store"
+        check_disk(settings.home, scratch + stored, made_of)
+    else:
+        check_disk(settings.home, scratch)
+        check_disk(folder, max((stored for _, stored in needs), default=0))
 
 
 def machine_of_run() -> Machine:

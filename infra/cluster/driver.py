@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import SIGTERM
 from threading import Event, Thread
 from typing import Any, Protocol
 
@@ -107,6 +108,8 @@ class Driver:
         try:
             if problem := self._prepared():
                 return _refused(problem)
+            if not self._has_gpus():
+                return End(code=128 + SIGTERM)
             with self._pulse():
                 return self._made()
         except NodeLost as error:
@@ -157,6 +160,17 @@ class Driver:
             for path in sorted(resume.rglob("*.parquet")):
                 self._put(path, path.relative_to(resume).as_posix())
         return next(filter(None, self._nodes.ask_all("prepare")), "")
+
+    def _has_gpus(self) -> bool:
+        """Waits until all nodes have their GPUs; whether nobody wants the end before."""
+        said = ""
+        while waits := next(filter(None, self._nodes.ask_all("take_gpus")), ""):
+            if waits != said:
+                say(said := waits)
+            if self._is_told():
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
 
     def _put(self, path: Path, name: str) -> None:
         data = path.read_bytes()  # of a few seconds' responses

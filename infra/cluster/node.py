@@ -31,6 +31,7 @@ from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
 from infra.cluster.sources import require_same_code
 from infra.digests import file_entries, file_names
 from infra.ends import is_finished, outcome_of
+from infra.gpus import GpuLocks, gpu_locks, visible_here
 from infra.inputs.folder import stage_folder
 from infra.killed import Ranks, killed_for_memory
 from infra.launcher import (
@@ -65,6 +66,7 @@ class Node:
     def __init__(self, number: int, asked: str) -> None:
         self._number, self._task = number, NodesTask.model_validate_json(asked)
         self._work: Path
+        self._gpus: GpuLocks
         self._remains = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._uploader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shares")
@@ -120,6 +122,7 @@ class Node:
                 store.copy(self._task.resume, self._work / RESUME)
             resume = self._work / RESUME
             asked = self._task.job
+            self._gpus = self._remains.enter_context(gpu_locks(visible_here(), asked))
             self._job = new_job(
                 asked.stage,
                 json.loads(self._task.recipe),
@@ -132,6 +135,16 @@ class Node:
             )
         except (RevisualError, OSError) as error:
             return self._told(error)
+        return ""
+
+    def take_gpus(self) -> str:
+        """Takes this node's GPUs, if nobody else holds them; the processes keep them to their end.
+
+        Returns:
+            Nothing once they are held; else what is waited for, and who has it.
+        """
+        if waits := self._gpus.take():
+            return f"node {self._number}, {os.uname().nodename}: {waits}"
         return ""
 
     def start(self, address: str) -> str:
@@ -166,7 +179,8 @@ class Node:
                 stage_command(write_job(self._job), task.num_processes, task.grace_seconds, seat),
                 stage_environment(task.threads_per_process, task.variables, interface),
                 log,
-                grace_seconds=task.grace_seconds,
+                task.grace_seconds,
+                self._gpus.descriptors,
             )
 
     def hear(self) -> None:

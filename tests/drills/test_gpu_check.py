@@ -6,7 +6,6 @@ import time
 import pytest
 
 from drills.gpu_check.__main__ import PARTS, check, main
-from drills.gpu_check.install import num_visible
 from drills.gpu_check.machine import Machine
 from drills.gpu_check.outcome import Failed, Outcome, require_close
 from drills.gpu_check.report import markdown
@@ -81,15 +80,6 @@ def test_light_parts_run_from_the_command_line(tmp_path, capsys):
     if device.current_device().type == "cpu":
         assert "| nccl | skipped | 0 | a collective of NCCL takes 2 GPU(s)" in text
         assert "| memory-sharded | skipped | 0 | memory under ZeRO takes 1 GPU(s)" in text
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [(None, 8), ("0,1", 2), ("", 0), ("-1", 0), ("1, 9, 2", 1), ("GPU-8932f937,GPU-0aa1", 2)],
-)
-def test_of_eight_gpus_those_count_that_the_process_sees(chosen, expected):
-    """As CUDA reads the variable: it stops at the first number that is none of a GPU."""
-    assert num_visible(8, chosen) == expected
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ class Fakes:
         self.gone: set[int] = set()
         self.calls: list[tuple] = []
         self.uploads: dict[int, Upload] = {}
-        self.problem = self.refusal = ""
+        self.problem = self.refusal = self.waits = ""
         self.heard = [Event() for _ in logs]
 
     def __len__(self) -> int:
@@ -116,6 +116,9 @@ class Fakes:
 
     def prepare(self, node):
         return ""
+
+    def take_gpus(self, node):
+        return self.waits if node == 1 else ""
 
     def report(self, node, log_offset, metrics_offset):
         log = self.logs[node][log_offset : log_offset + self.size]
@@ -255,6 +258,25 @@ def test_a_rule_that_is_broken_at_the_start_of_a_node_is_told(new_driver, tmp_pa
     nodes.refusal = "PreflightError: no such interface"
     end = new_driver(nodes).run()
     assert (end.code, end.outcome.status, end.outcome.message) == (2, "refused", nodes.refusal)
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_no_node_starts_before_all_have_their_gpus(is_told, new_driver, tmp_path, capsys):
+    """Who is told to stop meanwhile waits no longer."""
+    nodes = Fakes(tmp_path, [b"", b""], size=1)
+    nodes.waits = "Waits for a GPU"
+    driver, take = new_driver(nodes), nodes.take_gpus
+
+    def take_gpus(node):
+        assert ("start",) not in nodes.calls
+        if nodes.calls.count((1, "take_gpus")) == 3:
+            nodes.waits = ""
+        return take(node)
+
+    nodes.take_gpus, driver._is_told = take_gpus, lambda: is_told
+    assert driver.run().code == (143 if is_told else 0)
+    assert (("start",) in nodes.calls) is not is_told
+    assert capsys.readouterr().out.count("Waits for a GPU") == 1
 
 
 @pytest.mark.parametrize("busy", ["read", "start"])

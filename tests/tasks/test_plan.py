@@ -1,6 +1,7 @@
 """What a run asks of this machine before it starts."""
 
 import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from contracts.errors import PlanError, PreflightError
-from tasks.plan import check_machine, machine_of_run
+from tasks.plan import SHARED_MEMORY, check_machine, machine_of_run
 from training.plan.machine import GIB, Machine
 from training.recipe.recipe import load_recipe
 
@@ -71,17 +72,67 @@ def test_a_containers_bound_and_shared_memory_are_the_machines(monkeypatch):
     assert told["host_memory"] == 8 * GIB
 
 
-def test_a_disk_without_room_for_scratch_is_refused_before_the_run(monkeypatch):
-    """7B writes checkpoints of 99.5 GB; five may be there at a time."""
+@pytest.fixture
+def disk(tmp_path, monkeypatch) -> SimpleNamespace:
+    """What is free of one disk beside GPUs, both made up; home and store are on it."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("tasks.plan.machine_here", lambda **_: Machine(8, 80 * GIB))
-    recipe, usage = load_recipe(RECIPES / "revisual-7b.toml"), SimpleNamespace(total=GIB, free=0)
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("REVISUAL_STORE", raising=False)
+    usage = SimpleNamespace(total=GIB, free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    usage.free = 500 * 10**9
+    return usage
+
+
+def test_a_disk_without_room_for_scratch_is_refused_before_the_run(disk, monkeypatch):
+    """7B writes checkpoints of 99.5 GB; five may be there at a time."""
+    monkeypatch.setenv("REVISUAL_STORE", "s3://bucket/prefix")
+    recipe = load_recipe(RECIPES / "revisual-7b.toml")
+    disk.free = 500 * 10**9
     with pytest.raises(PreflightError, match="free"):
         check_machine(recipe, ["cold_start"])
-    usage.free = 540 * 10**9
+    disk.free = 540 * 10**9
     check_machine(recipe, ["cold_start"])
+
+
+def test_a_store_on_the_same_disk_wants_room_as_well(disk, tmp_path):
+    """7B: 12 x 8,292,166,656 bytes a checkpoint, five of scratch and four stored; 2 a model, three.
+
+    That are 945.3 GB, 880.4 GiB: 494.3 of scratch and 386.1 of the store. One checkpoint that the
+    store has is not asked for again.
+    """
+    recipe, numbers = load_recipe(RECIPES / "revisual-7b.toml"), 8_292_166_656
+    checkpoint, model = 12 * numbers, 2 * numbers
+    disk.free = 9 * checkpoint + 3 * model - 10**6
+    with pytest.raises(PreflightError) as caught:
+        check_machine(recipe, ["cold_start"])
+    assert "880.4 GiB: 494.3 GiB of scratch, 386.1 GiB of the store" in caught.value.what
+    assert "REVISUAL_STORE" in caught.value.fix and "checkpoints.keep_last" in caught.value.fix
+    disk.free += 2 * 10**6  # a checkpoint has some bytes beside its numbers
+    check_machine(recipe, ["cold_start"])
+
+    disk.free = 8 * checkpoint + 3 * model + 10**6
+    with pytest.raises(PreflightError):
+        check_machine(recipe, ["cold_start"])
+    stored = tmp_path / "home/store/artifacts/checkpoint/of-before/files/learner-0.safetensors"
+    stored.parent.mkdir(parents=True)
+    with stored.open("wb") as file:
+        file.truncate(checkpoint)  # takes no room: it is one hole
+    check_machine(recipe, ["cold_start"])
+
+
+def test_a_store_on_a_disk_of_its_own_wants_room_there(disk, tmp_path, monkeypatch):
+    """Four checkpoints and a model; a file system in memory is the other disk."""
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
+        monkeypatch.setenv("REVISUAL_STORE", folder)
+        asked = dict[Path, int]()
+        monkeypatch.setattr("tasks.plan.check_disk", asked.__setitem__)
+        check_machine(load_recipe(RECIPES / "revisual-7b.toml"), ["cold_start"])
+    checkpoint, model = 12 * 8_292_166_656, 2 * 8_292_166_656
+    assert asked == {
+        tmp_path / "home": pytest.approx(5 * checkpoint + 2 * model, abs=10**6),
+        Path(folder): pytest.approx(4 * checkpoint + model, abs=10**6),
+    }
 
 
 @without_cuda

@@ -1,0 +1,237 @@
+"""Stages that want the same GPUs: real processes with real locks, on GPUs that are only named."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+import pytest
+
+from contracts.errors import StageError, StagePreempted
+from contracts.job import Job
+from infra import launcher
+from infra.cluster import node as node_module
+from infra.cluster.node import Node
+from infra.cluster.records import NodesTask, Placement
+from infra.cluster.sources import sources_digest
+from infra.gpus import GpuLocks, gpu_locks, visible
+from infra.launcher import Resources, launch, new_job
+from infra.stopping import stopped_by
+
+GPU = "GPU-of-nobody"
+# A stage that saves, when it is told to stop, until somebody lets it end.
+SAVING = """
+import os, pathlib, signal, sys, time
+
+def save(*_):
+    (folder / "saving").touch()
+    while not (folder / "let-go").exists():
+        time.sleep(0.05)
+    (folder / "saved").touch()
+    sys.exit(75)
+
+folder = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, save)
+(folder / "up").write_text(f"{os.getpid()} {os.getppid()}")
+time.sleep(600)
+"""
+# The flow that has it made, for `python -c`.
+FLOW = """
+import pathlib, sys
+from infra import launcher
+
+folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
+launcher.stage_command = lambda *_: [sys.executable, "-c", program, str(folder)]
+job = launcher.new_job("cold_start", {}, {}, folder / "work")
+resources = launcher.Resources(1, 1, grace_seconds=120.0)
+launcher.launch(job, resources, on_line=print, on_metrics=print)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _locks_of_this_test(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", GPU)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the flow
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of the test
+    yield
+    (tmp_path / "let-go").touch()  # of a test that failed
+
+
+def job(folder: Path) -> Job:
+    return new_job("text_rl", {}, {}, folder)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+class Next(Thread):
+    """The stage that comes next, as a flow launches it: fails if the one before has not saved."""
+
+    def __init__(self, before: Path, work: Path) -> None:
+        super().__init__(daemon=True)
+        self.before, self.work = before, work
+        self.lines: list[str] = []
+        self.error: StageError | None = None
+        self.told = Event()
+
+    def run(self) -> None:
+        try:
+            with stopped_by(self.told):
+                launch(job(self.work), Resources(1, 1), on_line=self.lines.append, on_metrics=print)
+        except StageError as error:
+            self.error = error
+
+
+@pytest.fixture
+def following(tmp_path, monkeypatch) -> Next:
+    code = "import pathlib, sys; sys.exit(not pathlib.Path(sys.argv[1], 'saved').exists())"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    monkeypatch.setattr(launcher, "stage_command", lambda *_: command)
+    return Next(tmp_path, tmp_path / "next")
+
+
+@pytest.mark.parametrize("killed", ["the flow", "the flow and the supervisor"])
+def test_the_next_stage_waits_for_one_that_saves_though_its_flow_is_dead(
+    killed, following, tmp_path
+):
+    flow = subprocess.Popen([sys.executable, "-c", FLOW, str(tmp_path), SAVING])
+    wait_until(lambda: (tmp_path / "up").exists() and (tmp_path / "up").read_text())
+    stage, supervisor = map(psutil.Process, map(int, (tmp_path / "up").read_text().split()))
+    flow.kill()
+    flow.wait()
+    if killed == "the flow and the supervisor":
+        supervisor.kill()
+    wait_until((tmp_path / "saving").exists)
+    following.start()
+    wait_until(lambda: following.lines or not following.is_alive())
+    assert following.is_alive(), following.error
+    (line,) = following.lines
+    assert f"still held, by stage cold_start in {tmp_path / 'work'};" in line
+    assert line.endswith(f"{GPU}.lock")
+    (tmp_path / "let-go").touch()
+    following.join(300)
+    assert not following.is_alive() and following.error is None
+    assert following.lines == [line]
+    psutil.wait_procs([stage, supervisor], timeout=60)
+
+
+def test_who_is_told_to_stop_waits_no_longer(following, tmp_path):
+    with gpu_locks([GPU], job(tmp_path / "work")) as locks:
+        assert locks.take() == ""
+        following.start()
+        wait_until(lambda: following.lines or not following.is_alive())
+        following.told.set()
+        following.join(300)
+        assert isinstance(following.error, StagePreempted)
+        assert not (tmp_path / "next/log.txt").exists()  # nothing was started
+
+
+@pytest.fixture
+def locks(tmp_path) -> Callable[..., GpuLocks]:
+    """Locks of stages by their names, which end with the test."""
+    jobs: dict[str, Job] = {}
+    with ExitStack() as opened:
+
+        def new(stage: str, *gpus: str) -> GpuLocks:
+            jobs[stage] = jobs.get(stage) or job(tmp_path / stage)
+            return opened.enter_context(gpu_locks(gpus, jobs[stage]))
+
+        yield new
+
+
+def test_stages_wait_for_one_another_where_their_gpus_meet(locks):
+    assert locks("first", "GPU-1", "GPU-0").take() == ""
+    assert locks("apart", "GPU-2", "GPU-3").take() == ""
+    overlapping = locks("overlapping", "GPU-1", "GPU-4")
+    assert "first" in overlapping.take()
+    assert locks("behind", "GPU-4").take() == ""  # nothing is held of what comes later
+    assert locks("on a CPU").take() == "" and locks("another").take() == ""
+
+
+def test_parts_of_a_stage_share_its_gpus_until_the_last_has_ended(tmp_path):
+    """As nodes of one machine, which wait for one another before they begin."""
+    of, other = job(tmp_path / "work"), job(tmp_path / "other")
+    with gpu_locks([GPU], other) as waiting:
+        with gpu_locks([GPU], of) as second:
+            with gpu_locks([GPU], of) as first:
+                assert [first.take(), second.take(), first.take()] == ["", "", ""]
+                assert str(tmp_path / "work") in waiting.take()
+            assert str(tmp_path / "work") in waiting.take()
+        assert waiting.take() == ""
+
+
+def test_a_node_says_whom_it_waits_for_and_hands_its_gpus_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "home"))
+    command = [sys.executable, "-c", SAVING, str(tmp_path)]
+    monkeypatch.setattr(node_module, "stage_command", lambda *_: command)
+    placement = Placement(
+        field="hardware",
+        address="127.0.0.1:1",
+        nodes=1,
+        cpus=1,
+        gpus=1,
+        needs_gpus=True,
+        timeout_seconds=1.0,
+        store=str(tmp_path / "store"),
+    )
+    task = NodesTask(
+        placement=placement,
+        job=new_job("cold_start", {}, {}, tmp_path / "driver"),
+        recipe="{}",
+        run="able-ant",
+        inputs={},
+        resume=None,
+        code=sources_digest(),
+        modules={},
+        num_processes=1,
+        threads_per_process=1,
+        grace_seconds=120.0,
+        variables=(),
+    )
+    node = Node(0, task.model_dump_json())
+    assert [node.open(), node.prepare()] == ["", ""]
+    with gpu_locks([GPU], job(tmp_path / "before")) as before:
+        assert before.take() == ""
+        told = node.take_gpus()
+        assert told.startswith(f"node 0, {os.uname().nodename}: ")
+        assert f"by stage text_rl in {tmp_path / 'before'};" in told
+    assert [node.take_gpus(), node.take_gpus(), node.start("127.0.0.1")] == ["", "", ""]
+    wait_until((tmp_path / "up").exists)
+    with gpu_locks([GPU], job(tmp_path / "after")) as after:
+        node._remains.close()  # as the end of its process would
+        assert f"by stage cold_start in {tmp_path / 'driver'};" in after.take()
+        (tmp_path / "let-go").touch()
+        node.close()
+        assert after.take() == ""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (None, ["GPU-a0", "GPU-b1", "GPU-c2"]),
+        ("2,0", ["GPU-c2", "GPU-a0"]),
+        ("", []),
+        ("-1", []),
+        ("1, 9, 2", ["GPU-b1"]),
+        ("NoDevFiles", []),
+        ("GPU-b,MIG-d3", ["GPU-b1", "MIG-d3"]),
+    ],
+)
+def test_the_gpus_that_a_process_sees(chosen, expected):
+    """As CUDA reads the variable: it stops at the first number that is none of a GPU."""
+    assert visible(["GPU-a0", "GPU-b1", "GPU-c2"], chosen) == expected
+
+
+def test_where_nobody_lists_gpus_only_names_count():
+    assert visible([], None) == visible([], "0,1") == []
+    assert visible([], "GPU-a0,0") == ["GPU-a0"]

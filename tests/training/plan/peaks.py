@@ -22,6 +22,7 @@ from training.runtime import device
 from training.sft.train import token_mean_loss
 
 TOLERANCE = 0.15
+PATCHES = 256  # of an image of 224 x 224 px
 ADAPTERS = LoraRecipe(rank=4)
 
 
@@ -35,10 +36,12 @@ class Case:
     lora: LoraRecipe | None = None
     dtype: str = "float32"
     tokens: int = 320
+    images: bool = False  # one, which all sequences share
 
     def __str__(self):
         words = [f"size{self.size}", f"zero{self.zero_stage}", self.dtype]
         words += ["checkpointing"] * self.checkpointing + ["adapters"] * bool(self.lora)
+        words += ["images"] * self.images
         return "-".join(words)
 
     @property
@@ -83,7 +86,8 @@ def measured(case):
     )
     if case.zero_stage > 0:
         learner._engine.optimizer.reduce_bucket_size = case.bucket
-    batch = new_sequences(policy, length=case.tokens, count=4 * device.world_size())
+    count = 4 * device.world_size()
+    batch = new_sequences(policy, length=case.tokens, count=count, with_image=case.images)
     settings = ForwardSettings(with_entropy=True)
     learner.update(batch, token_mean_loss(batch), settings)
     peaks = []
@@ -124,7 +128,7 @@ def planned_peak(case, num_ranks, monkeypatch):
     kept = activations(
         case.shape,
         case.stage,
-        MicroBatch(2 * case.tokens),
+        MicroBatch(2 * case.tokens, PATCHES * case.images),
         dtype=case.dtype,
         checkpointing=case.checkpointing,
     )

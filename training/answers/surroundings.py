@@ -19,7 +19,8 @@ _BEFORE = re.compile(
             r"(?i:\b(?:minus|negative|twice|thrice|double|triple|half(?: of)?"
             r"|is it|(?:square|cube)(?: root)? of|(?:more|less|greater|fewer) than"
             r"|between [^.\n]{1,20} and)\s+)\$?",
-            r"\d\$? +or +\$?|(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
+            r"(?:[\d})]|\b[A-Z])\$?\)?,? +or +\$?|\beither\b[^.\n]{1,40} or +\$?",
+            r"(?:^|[:.\n] *|\b(?:is|are) )\$?-?\d+\$?(?:, *\$?-?\d+\$?)+, *\$?",
             r"\\\{[^{}$\n]{0,60}|[([] *-?[\w.]+ *, *",  # a member of a set, a tuple, an interval
         )
     )
@@ -32,10 +33,18 @@ _LONG = re.compile(r",\s*\$?\s*\Z|\s{10}")
 _LIST_ITEM_OR_TAG = re.compile(
     r"(?:(?:^|\n) *(?:[-+>]|\d{1,2}\.|[=-]+>) |(?:</?\w+>|[=-]>) *\n?)\Z"
 )
-# What chat templates leave behind a box.
+# What chat templates leave behind a box; behind the end of a thought something new begins.
+_END = re.compile(r"\s*\$?\s*(?:</(?:think|thinking|answer|solution|response)>|<\|[a-z_]{1,20}\|>)")
 _TAG = re.compile(r"\s*\$?\s*<(?:/?[a-zA-Z_]{1,20} ?/?|\|[a-z_]{1,20}\|)>\s*")
 # The same behind the box.
 _OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\s]*"
+# Another value behind it: a number is one behind any of these words, and a symbol, a letter or the
+# sentence's last word behind these.
+_ELSE = r"(?:or|alternatively|maybe|perhaps|possibly)\b[,}\s]*"
+_VALUE = (
+    r"(?:\\(?:[dt]?frac|sqrt|text|pi)(?![a-z])|(?!I\b)[A-Z]\b(?!['’])|[a-z]\s*[-+*/^=]"
+    r"|(?!equivalently)[a-z]+[ .$]*(?:\n|\Z))"
+)
 _IN_PARAGRAPH = r"(?:[^\S\n]|\n(?!\s*\n))*"
 _AFTER = re.compile(
     "|".join(
@@ -49,6 +58,7 @@ _AFTER = re.compile(
             r" \$?-?(?:\d|\\|(?:(?!a\b)[a-z]|half|twice)\b)"
             r"|and (?:a|one|three) (?:half|third|quarter))",
             rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
+            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_ELSE})++[-$(]*{_VALUE}",
             r"\s*\$?,? or (?:more|less|fewer|so|not|possibly)\b",
             r"\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*=|!\$",
             r" *(?:[/^_+=<>≤≥≠]|[-−] *\d|!=)",
@@ -94,8 +104,9 @@ def is_part(before: str, after: str) -> bool:
     """
     if denied_or_part(before) and not _LIST_ITEM_OR_TAG.search(before):
         return True
-    tag = _TAG.match(after)
-    if tag is not None:
+    if _END.match(after) is not None:
+        after = ""
+    elif (tag := _TAG.match(after)) is not None:
         after = after[tag.end() :]
     return _AFTER.match(after) is not None or _goes_on(before, after)
 

@@ -104,8 +104,8 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         named, rest = _if_choice(labelled[1], choices), _alike(labelled[2], choices)
         if rest or named is None:
             return [named] if named in rest else []
-        is_open = _FURTHER.search(_without_own(labelled[2], named, choices)) or (
-            choices and _UNKNOWN.search(labelled[2])
+        is_open = _FURTHER.search(_without_own(labelled[2], named, choices)) or _is_unknown(
+            labelled[2], named, choices
         )
         return [] if is_open or _says_other(labelled[2], named, choices) else [named]
     if beside := _BESIDE.fullmatch(text):
@@ -123,6 +123,16 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         if rest:
             return [named] if named in rest else []
     return _alike(text, choices) or None
+
+
+def _is_unknown(text: str, letter: str, choices: Sequence[str]) -> bool:
+    """Whether a text is none of the choices, and so denies the letter before it.
+
+    `It cannot be determined` may be behind the letter of `Cannot be determined`.
+    """
+    if not choices or _UNKNOWN.search(text) is None:
+        return False
+    return _UNKNOWN.search(plain(choices[LETTERS.index(letter)])) is None
 
 
 def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:

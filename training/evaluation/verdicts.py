@@ -109,9 +109,7 @@ def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
 
 
 def _in_one_box(boxes: re.Match[str]) -> str:
-    letters = re.findall(r"\b[A-Z]\b", boxes[0])
-    if len(set(letters)) == 1:
-        return boxes[0]
+    letters = dict.fromkeys(re.findall(r"\b[A-Z]\b", boxes[0]))
     joined = " or " if _OPEN_CHOICE.search(boxes[0]) else ", "
     return f"\\boxed{{{joined.join(letters)}}}"
 

@@ -1,8 +1,10 @@
 """Where what stands before a box is looked for: nowhere else would it be found."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from training.answers import verify_in_process
 from training.answers.surroundings import _BEFORE, denied_or_part
 
 PARTS = (
@@ -26,7 +28,18 @@ PARTS = (
         "is ",
         "are ",
     ),
-    *("not ", "n't ", "equal to ", "minus ", "between ", " and ", "less than ", "half of ", " or "),
+    *(
+        "either ",
+        "not ",
+        "n't ",
+        "equal to ",
+        "minus ",
+        "between ",
+        " and ",
+        "less than ",
+        "half of ",
+        " or ",
+    ),
     *("square root of ", "A long sentence that says nothing. ", " " * 12, "{12}", "x" * 90),
 )
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=30).map("".join)
@@ -43,3 +56,39 @@ TEXTS = st.lists(st.sampled_from(PARTS), max_size=30).map("".join)
 @example("x" * 300 + " between " + "a" * 20 + " and ")
 def test_the_end_is_enough(text):
     assert denied_or_part(text) == (_BEFORE.search(text) is not None)
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (r"$\boxed{\sqrt{2}}$ or $-\sqrt{2}$", r"\sqrt{2}"),
+        (r"$\boxed{\frac12}$ or $\frac13$", r"\frac12"),
+        (r"\boxed{x+1} or x+2", "x+1"),
+        (r"\boxed{\text{even}} or odd", "even"),
+        (r"\boxed{even}, or perhaps odd.", "even"),
+        (r"B or \boxed{C}", "C"),
+        (r"either $\sqrt 2$ or $\boxed{2}$", "2"),
+        ("\\boxed{C}\nor D", "C"),
+        (r"\boxed{C}\text{ or }D", "C"),
+    ],
+)
+def test_a_box_beside_another_value_is_no_answer(response, answer):
+    assert verify_in_process(response, answer) == "unparseable"
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("<think>So \\boxed{5}</think>\nThat is the length of the side.", "5"),
+        ("<think>So \\boxed{C}</think>\n\nC", "C"),
+        ("<answer>\\boxed{5}</answer>\n\nHope it helps", "5"),
+        ("<think>So \\boxed{60}</think>\n\nThis is 60°.", "60"),
+        (r"The side is \boxed{5}, or half of 10.", "5"),
+        (r"We get \boxed{5} or, in other words, five.", "5"),
+        (r"If n is even or odd, the answer is \boxed{5}.", "5"),
+        (r"x = 1 or x = 2, so the sum is \boxed{3}.", "3"),
+        (r"$x=\boxed{3}$ or $x=\boxed{5}$", "3, 5"),
+    ],
+)
+def test_what_stands_around_a_box_and_is_no_part_of_it(response, answer):
+    assert verify_in_process(response, answer) == "right"

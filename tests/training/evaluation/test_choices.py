@@ -360,3 +360,11 @@ def test_a_point_may_have_a_name_that_is_no_choice(answer, letter):
 
 def test_an_ampersand_of_latex_joins_letters():
     assert read_letters(r"B \& D") == "B, D"
+
+
+@pytest.mark.parametrize("own", ["Cannot be determined", "None of these"])
+def test_a_choice_that_says_that_nobody_knows_may_be_said_in_other_words(own):
+    choices = ["12", "15", "20", own]
+    for said in ("It cannot be determined", "None of the above", "None"):
+        assert read_letter(f"D. {said}", choices) == "D"
+        assert read_letter(f"A. {said}", choices) is None

@@ -91,6 +91,10 @@ OPERATORS = "-+*/^=<>|≤≥≠±∪∩∧∨∖∘"
 _BETWEEN = re.compile(rf"\S\s*[{OPERATORS}]\s*\S")
 _PRODUCT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z]|\()|[^\W\d_]\s*(?:[^\W\d_]|\\[a-z])")
 _COMMAND = re.compile(r"\\([a-z]+)")
+# No space parts `\( xy \)-plane` or `$ xy $-plane`, as none parts `$xy$-plane`.
+_BEFORE_HYPHEN = re.compile(
+    r"(\$\s[^$]{1,40}?)\s{1,9}\$(?=-[^\W\d_]{3})|\s{0,9}(?<!\\)\\[)\]](?=-[^\W\d_]{3})"
+)
 # `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
 _SPACING = re.compile(r"\\\\\[\d[\d.]*(?:pt|em|ex|[cm]m)\]|\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")
 _ROWS = re.compile(r"\\(begin|end)\{\w{0,5}matrix\}|\\\\(?!\s*\\end\{\w{0,5}matrix)")
@@ -188,6 +192,8 @@ def undressed(question: str) -> str:
         text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
     if "," in text:
         text = _THOUSANDS.sub("", text)
+    if "$-" in text or "\\)-" in text or "\\]-" in text:
+        text = _BEFORE_HYPHEN.sub(r"\1", text)
     if "\\" in text or "~" in text:
         if "matrix}" in text:
             text = _with_rows(text)
@@ -275,10 +281,10 @@ def _dash(found: re.Match[str]) -> str:
 
 
 def _hyphen(found: re.Match[str]) -> str:
-    """A minus, or nothing where it joins two words, or stands before one that is no operand.
+    r"""A minus, or nothing where it joins two words, or stands before one that is no operand.
 
-    With a space before, it joins none: it is a minus unless it is a dash in prose, beside words
-    such as `and`.
+    With a space before, it joins no word to another: it is a minus unless it is a dash in prose,
+    beside words such as `and`. Behind a sign, as in `\mathit{x}-axis`, a formula leaves the space.
     """
     gap, space, behind = found.groups()
     start = found.start()
@@ -286,7 +292,7 @@ def _hyphen(found: re.Match[str]) -> str:
     before = word[0] if word else found.string[start - 1 : start]
     if gap and space:
         is_minus = before not in _NO_OPERANDS and behind not in _PROSE
-    elif gap:
+    elif gap and (word or not _OPERAND_BEFORE.search(before)):
         is_minus = behind not in _PROSE
     elif word:
         is_minus = before in _NAMES or behind in _NAMES

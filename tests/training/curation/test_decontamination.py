@@ -156,6 +156,15 @@ def test_planted_leaks_are_always_caught(make, data):
     assert [one.detail for one in found.result.rejects] == ["exam: b0"]
 
 
+@pytest.mark.parametrize("formula", [r"\(n\)", "$ n $", r"\( n \)", r"\[n\]", r"$\mathit{n}$"])
+def test_a_dressed_formula_before_a_hyphen_hides_no_leak(formula, make):
+    asked = "The vertices of a regular $n$-gon are red or blue. In how many ways, for $n = 7$?"
+    dressed = asked.replace("$n$", formula)
+    for benchmark, row in ((asked, dressed), (dressed, asked)):
+        found = judged(make, one_benchmark(make, benchmark), row)
+        assert [one.detail for one in found.result.rejects] == ["exam: b0"]
+
+
 STEM = "In triangle ABC the angle at A has 40 degrees, and B has 60. What is the third angle?"
 CHOICES = ("80 degrees", "90 degrees", "100 degrees", "70 degrees")
 FORMS = {

@@ -26,6 +26,12 @@ STEP, DUPLICATES, PROMPT_LENGTH = steps.VERIFIABILITY, steps.DUPLICATES, steps.P
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
+# The code of a figure says `draw` to a computer. No match goes over another figure's beginning.
+_FIGURE = re.compile(
+    r"(\[asy\]|\\begin\{(?:asy|tikzpicture)\})(?:(?!\1).)*?"
+    r"(?:\[/asy\]|\\end\{(?:asy|tikzpicture)\})",
+    re.DOTALL,
+)
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
 _BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
 _TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
@@ -107,6 +113,11 @@ def _unplaced(problem: Problem) -> str:
     return question.replace(IMAGE_MARK, " ") if is_placed else question
 
 
+def _to_reader(problem: Problem) -> str:
+    """What a question says to its reader: all but the code of its figures."""
+    return _FIGURE.sub(" ", problem["question"])
+
+
 Rule = Callable[[Problem], bool]
 
 # Reason -> whether a problem has that fault. The first that holds is the reason kept.
@@ -124,9 +135,9 @@ RULES: dict[str, Rule] = {
     "special tokens in the text": lambda problem: any(
         _SPECIAL_TOKEN.search(text) for text in (_unplaced(problem), problem["solution"] or "")
     ),
-    "asks for a proof": lambda problem: _asks_for_a_proof(problem["question"]),
-    "open-ended question": lambda problem: _is_open_ended(problem["question"]),
-    "several questions in one": lambda problem: _has_parts(problem["question"], problem["answer"]),
+    "asks for a proof": lambda problem: _asks_for_a_proof(_to_reader(problem)),
+    "open-ended question": lambda problem: _is_open_ended(_to_reader(problem)),
+    "several questions in one": lambda problem: _has_parts(_to_reader(problem), problem["answer"]),
     "several answers in one": lambda problem: _has_several_values(problem["answer"]),
     "answer in prose": lambda problem: _is_prose(problem["answer"]),
 }

@@ -103,7 +103,7 @@ def test_a_multimodal_problem_needs_readable_images(change, reason, make_seen, v
 
 def test_the_rules_take_no_time_that_grows_with_the_square_of_a_text(make, verifier):
     # Each "(a) " was once followed to the end of the text: minutes.
-    long = ["(a) ", "draw. ", "to draw a ", "we prove ", "\n", ". ", "please "]
+    long = ["(a) ", "draw. ", "to draw a ", "we prove ", "\n", ". ", "please ", "[asy] "]
     rows = [make(n, question=f"{text * 20_000}What?") for n, text in enumerate(long)]
     result = keep_verifiable([*rows, make(9, answer="1 and " * 40_000)], verifier)
     assert [problem["id"] for problem in result.kept] == [f"p{n}" for n in range(len(long))]
@@ -175,6 +175,9 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"question": "Ann can read and write a program in 3 hours. How long for 4?"},
         {"question": "Construct a triangle with sides 3, 4, 5. What is its area?"},
         {"answer": "4", "solution": "<think>2 + 2</think>\\boxed{4.0}"},
+        {"question": "What is the area?\n\n[asy]\nsize(100); draw((0,0)--(1,0)); [/asy]"},
+        {"question": "Find AB. [asy] draw(a); [/asy]\n[asy]\nlabel(a); draw(b);\n[/asy] \\(a=1\\)"},
+        {"question": "Find AB.\n\\begin{tikzpicture}\n\\draw (0,0);\n\\end{tikzpicture}"},
         {"question": "A bag has 3 red balls. If you draw 2, what is the chance of two red ones?"},
         {"question": "Draw a card from 52. How many hearts do you expect in 4 tries?"},
         {"question": "In the sketch, AB = 3 and BC = 4. Find AC."},
@@ -211,6 +214,7 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("Can you prove that there is no largest prime?", "asks for a proof"),
         ("Let y = x^2.\nDescribe its graph.", "open-ended question"),
         ("Find the zeros of y = x^2 and sketch the graph.", "open-ended question"),
+        ("[asy] draw(a); [/asy] Draw its image. [asy] label(a); [/asy]", "open-ended question"),
         ("Draw a triangle with the sides 3, 4 and 5.", "open-ended question"),
         ("Using a ruler, draw the reflection in the mirror line.", "open-ended question"),
         ("If x > 1, prove that x^2 > x.", "asks for a proof"),

@@ -28,9 +28,7 @@ MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a se
 
 # The code of a figure says `draw` to a computer. No match goes over another figure's beginning.
 _FIGURE = re.compile(
-    r"(\[asy\]|\\begin\{(?:asy|tikzpicture)\})(?:(?!\1).)*?"
-    r"(?:\[/asy\]|\\end\{(?:asy|tikzpicture)\})",
-    re.DOTALL,
+    r"(?s)(\[asy\]|\\begin\{(?:asy|tikz\w*)\})(?:(?!\1).)*?(?:\[/asy\]|\\end\{(?:asy|tikz\w*)\})"
 )
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
 _BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
@@ -65,20 +63,25 @@ _TOLD_TO_DRAW = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
-# `(a) ... (b) ...` or `(i) ... (ii) ...`, unless the answer is such a letter; `f(a)` is no part;
-# nor is `(0, a)`: see `_marks`.
+# `(a) ... (b) ...` or `(i) ... (ii) ...`; `f(a)` is no part, nor is `(0, a)`: see `_marks`.
 _ALONE = r"(?<![\w'’})\](])"
 _FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
 _SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
 _ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
 _MAX_BRACKET = 200  # characters between a bracket and the one that closes it
-_CHOICE = re.compile(r"\(?[a-j]\)?\.?")
-# `(1) Find ... ② What ...`: other marks number equations and conditions as well, so each must tell
-# or ask at once, and the question must be about no steps or statements.
-_FIRST_TASK, _SECOND_TASK = (
+_CHOICE = re.compile(r"\(?[a-jA-J]\)?\.?")
+_TASK = re.compile(
+    rf"{_ASKS.pattern}|\b(?:solve|evaluate|simplify|prove|show that|what)\b|[？求]|写出",
+    re.IGNORECASE,
+)
+_CONDITIONS = re.compile(r"\b(?:such that|so that|satisf|conditions?\b|propert)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.?!]\s")
+# `(1) Find ... ② What ...`: such marks number equations, "from (1)", steps and statements, too.
+_FIRST_MARK, _SECOND_MARK = (
     re.compile(
-        rf"(?:[(（](?:{names})[)）]|{circled})(?:\}}|\*\*|\$)?[:.]?\s{{0,20}}"
-        r"(?:Find|Compute|Calculate|Determine|Solve|Evaluate|Prove|Show that|What|How)\b"
+        rf"(?:(?<!\w\w\s)|(?<=[Pp]art\s)){_ALONE}(?:[(（](?:{names})[)）]|{circled})"
+        rf"|(?:^|(?<=[.?!;:]\s)){names[0]}\.\s",
+        re.MULTILINE,
     )
     for names, circled in (("1|a|i|I|Ⅰ", "①"), ("2|b|ii|II|Ⅱ", "②"))
 )
@@ -332,15 +335,19 @@ def _ends_with(task: re.Pattern[str], question: str) -> bool:
 
 
 def _has_parts(question: str, answer: str) -> bool:
-    first = next(_marks(_FIRST_PART, question), None)
-    if first is not None and any(_marks(_SECOND_PART, question, first)):
-        return _CHOICE.fullmatch(answer.strip()) is None
-    told = _FIRST_TASK.search(question)
-    return (
-        told is not None
-        and _SECOND_TASK.search(question, told.end()) is not None
-        and _NUMBERED.search(question) is None
-    )
+    """Whether parts each ask; conditions with such marks are asked about before or behind them."""
+    if _CHOICE.fullmatch(answer.strip()):
+        return False
+    first = next(_marks(_FIRST_PART, question), len(question))
+    if second := next(_marks(_SECOND_PART, question, first), None):
+        lead = _SENTENCE_END.split(question[:first])[-1]
+        is_behind = _TASK.search(question, second) and not _TASK.search(lead)
+        if _TASK.search(question, first, second) or not (is_behind or _CONDITIONS.search(lead)):
+            return True
+    if (one := _FIRST_MARK.search(question)) and (two := _SECOND_MARK.search(question, one.end())):
+        asks = _TASK.search(question, one.end(), two.start()) and _TASK.search(question, two.end())
+        return bool(asks) and _NUMBERED.search(question) is None
+    return False
 
 
 def _is_none(answer: str) -> bool:

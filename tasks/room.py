@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from contracts.errors import DamagedError
+from contracts.errors import DamagedError, PreflightError
 from contracts.provenance import Ingredients
 from infra.preflight import GIB, check_disk, is_same_disk
 from infra.settings import Settings
 from infra.store import Store
 from tasks.keys import ingredients
+from tasks.scratch import find_scratch
 from tasks.uploads import KIND as CHECKPOINT
 from training.plan.plan import StagePlan
 from training.recipe.recipe import Recipe
@@ -21,9 +22,9 @@ def check_room(
 ) -> None:
     """Checks that the fullest stage's scratch fits, and what it stores where that is a folder.
 
-    Beside its own, a stage finds the best checkpoints of those before. A run that goes on has filled
-    a part of the store: the step checkpoints of these very stages are not asked for again. Models of
-    stages before and copies of published ones are not asked for at all.
+    Beside its own, a stage finds the best checkpoints of those before. A run that goes on has
+    filled a part of the store: the step checkpoints of these very stages are not asked for again.
+    Models of stages before and copies of published ones are not asked for at all.
 
     Args:
         recipe: The resolved recipe.
@@ -32,10 +33,19 @@ def check_room(
         salt: Of a run that reuses nothing.
 
     Raises:
-        PreflightError: A disk has no room.
+        PreflightError: A disk has no room; it tells what may go.
         StoreError: The store's folder cannot be read.
         RecipeError: A reward of the user's own has no module.
     """
+    try:
+        _check_room(recipe, stages, settings, salt)
+    except PreflightError as error:
+        gone = sum(one.num_bytes for one in find_scratch(settings.home, min_age_seconds=0.0))
+        what = f"{error.what} Scratch that nobody uses: {gone / GIB:.1f} GiB."
+        raise PreflightError(what, where=error.where, rule=error.rule, fix=error.fix) from error
+
+
+def _check_room(recipe: Recipe, stages: Sequence[StagePlan], settings: Settings, salt: str) -> None:
     works = [one.work for one in stages]
     fullest = max((work.scratch for work in works), default=0)
     if "://" in settings.store_uri:

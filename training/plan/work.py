@@ -44,8 +44,8 @@ class StageWork:
         sampler_seconds: Of sampling.
         scratch: Bytes on the machine's own disk.
         stored: Bytes in the store while it runs, with step checkpoints.
-        model: Bytes of the model that it makes, which stays.
-        best: Bytes of the best step checkpoint, which stays, too; 0 for a stage that validates none.
+        model: Bytes of the model that it makes.
+        best: Bytes of the best step checkpoint, which stays; 0 for a stage that does not validate.
         written: Bytes written to the store in all.
     """
 
@@ -63,6 +63,11 @@ class StageWork:
     model: int
     best: int
     written: int
+
+    @property
+    def stays(self) -> int:
+        """Bytes in the store once it is finished."""
+        return self.model + self.best
 
 
 def stage_work(

@@ -127,6 +127,14 @@ def test_a_store_on_the_same_disk_wants_room_as_well(disk):
         check_machine(recipe, ["cold_start"])
     assert "880.4 GiB: 494.3 GiB of scratch, 386.1 GiB of the store" in caught.value.what
     assert "REVISUAL_STORE" in caught.value.fix and "checkpoints.keep_last" in caught.value.fix
+    assert "`revisual gc --scratch --age 0`" in caught.value.fix
+    assert "Scratch that nobody uses: 0.0 GiB" in caught.value.what
+    left = load_settings().home / "work/killed-0123/text_rl-x/checkpoints/step-00000020"
+    left.parent.mkdir(parents=True)
+    with left.open("wb") as hole:
+        hole.truncate(2 * 2**30 // 10)
+    with pytest.raises(PreflightError, match=r"Scratch that nobody uses: 0\.2 GiB"):
+        check_machine(recipe, ["cold_start"])
     disk.free += 2 * 10**6  # a checkpoint has some bytes beside its numbers
     check_machine(recipe, ["cold_start"])
 

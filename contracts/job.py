@@ -29,6 +29,7 @@ class Job(Record):
             answers in parts.
         verdict_code: evaluate: digest of the code that judges; its scores name it.
         namer: curate: digest of what decides the answers of the model that names topics.
+        needs_gpus: Whether it computes with a model; else it waits for no GPU, and sees none.
     """
 
     stage: str
@@ -41,6 +42,7 @@ class Job(Record):
     policies: tuple[str, ...] = ()
     verdict_code: Sha256 | None = None
     namer: str = ""
+    needs_gpus: bool = True
 
 
 class Outcome(Record):

@@ -304,9 +304,8 @@ def lineage(
 @app.command(epilog="Example: revisual gc --dry-run --age 30")
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go.")] = False,
-    age: Annotated[
-        float, typer.Option(metavar="DAYS", min=0.0, help="What is younger stays.")
-    ] = 7.0,
+    only_scratch: Annotated[bool, typer.Option("--scratch", help="Leave the store alone.")] = False,
+    age: Annotated[float, typer.Option(metavar="DAYS", min=0.0, help="Younger stays.")] = 7.0,
     keep_last: Annotated[
         int,
         typer.Option(min=0, help="Step checkpoints of each stage that stay beside the best one."),
@@ -322,12 +321,14 @@ def gc(
     live = live_runs(home)
     for other in live:
         print(f"{other.name} is at work: what it needs, or has begun since it started, stays")
-    garbage = find_garbage(
-        store,
-        retention=Retention(keep_last),
-        min_age_seconds=max([age_seconds, *(other.age_seconds for other in live)]),
-        in_use=[artifact for other in live for artifact in other.artifacts],
-    )
+    garbage = []
+    if not only_scratch:
+        garbage = find_garbage(
+            store,
+            retention=Retention(keep_last),
+            min_age_seconds=max([age_seconds, *(other.age_seconds for other in live)]),
+            in_use=[artifact for other in live for artifact in other.artifacts],
+        )
     scratch = find_scratch(home, min_age_seconds=age_seconds)
     listed = [*garbage, *scratch]
     for one in listed:

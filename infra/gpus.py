@@ -12,32 +12,61 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from itertools import takewhile
 from pathlib import Path
 
+from contracts.errors import PreflightError
 from contracts.job import Job
 from infra.stopping import stop_if_told
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.25
+LISTED_WITHIN_SECONDS = 30.0  # a driver may take seconds to wake up each of eight GPUs
+DRIVER = Path("/dev/nvidiactl")
+# Where the locks may lie, the first that may be written: nobody sweeps it, and no TMPDIR moves it.
+FOLDERS = (Path("/run/lock"), Path(tempfile.gettempdir()))
 
 
-def visible_here() -> list[str]:
-    """The GPUs that this process, and what it starts, may use, by the names that last."""
-    return visible(listed(), os.environ.get(VARIABLE))
+def gpus_of(job: Job, say: Callable[[str], None]) -> list[str]:
+    """The GPUs that a job's processes may use here, by the names that last.
+
+    Args:
+        job: One that needs none has none.
+        say: Told where there is a driver, and no GPU's name.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if not job.needs_gpus or chosen == "":
+        return []
+    gpus = visible(listed(), chosen)
+    if not gpus and DRIVER.exists():
+        say("No GPU is locked: `nvidia-smi` names none that this process sees")
+    return gpus
+
+
+def cuda_environment(job: Job) -> Mapping[str, str]:
+    """What CUDA is told beside our own environment: the order of `listed`, or to see no GPU."""
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} | ({} if job.needs_gpus else {VARIABLE: ""})
 
 
 def listed() -> list[str]:
-    """The UUIDs of the driver's GPUs, in its order; none where `nvidia-smi` finds none."""
+    """The UUIDs of the driver's GPUs, in its order; none where `nvidia-smi` names none in time."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     asked = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return done.stdout.split() if done.returncode == 0 else []
+    process = subprocess.Popen(
+        asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+    )
+    try:
+        told, _ = process.communicate(timeout=LISTED_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # and not waited for: it may hang in the driver, where no signal ends it
+        return []
+    # It ends with an error where one GPU is lost, and names the others; of that one it tells.
+    return [line.strip() for line in told.splitlines() if line.startswith("GPU-")]
 
 
 def visible(uuids: Sequence[str], chosen: str | None) -> list[str]:
@@ -53,14 +82,18 @@ def visible(uuids: Sequence[str], chosen: str | None) -> list[str]:
     names = (name.strip() for name in chosen.split(","))
     return [
         uuids[int(name)]
-        if name.isdigit()
+        if _is_number(name)
         else next((uuid for uuid in uuids if uuid.startswith(name)), name)
         for name in takewhile(lambda name: _is_there(name, len(uuids)), names)
     ]
 
 
 def _is_there(name: str, num_listed: int) -> bool:
-    return name.startswith(("GPU-", "MIG-")) or (name.isdigit() and int(name) < num_listed)
+    return name.startswith(("GPU-", "MIG-")) or (_is_number(name) and int(name) < num_listed)
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
 
 
 class GpuLocks:
@@ -77,10 +110,18 @@ class GpuLocks:
             Nothing once all are held; else what is waited for, and who has it.
         """
         for file in self._files[self._num_taken :]:
+            if not _is_at_its_path(file):  # somebody has removed it, and others lock another one
+                _reopen(file)
             if not _taken(file, self._attempt):
                 return f"Waits for a GPU that is still held, by {_holder(file)}; lock: {file.name}"
             self._num_taken += 1
         return ""
+
+    def release(self) -> None:
+        """Lets go of what is held, for others and for another `take`."""
+        for file in self._files[: self._num_taken]:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        self._num_taken = 0
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -99,7 +140,7 @@ def gpu_locks(gpus: Collection[str], job: Job) -> Iterator[GpuLocks]:
         job: What they are for; its folder names the attempt. Its parts on one machine share them.
 
     Raises:
-        OSError: A lock's file cannot be opened.
+        PreflightError: A lock's file cannot be opened.
     """
     attempt = f"stage {job.stage} in {job.output.parent}"
     with ExitStack() as files:
@@ -107,18 +148,18 @@ def gpu_locks(gpus: Collection[str], job: Job) -> Iterator[GpuLocks]:
 
 
 @contextmanager
-def held(gpus: Collection[str], job: Job, say: Callable[[str], None]) -> Iterator[tuple[int, ...]]:
-    """Waits until nobody else holds the GPUs, and then holds them; see `gpu_locks`.
+def held(job: Job, say: Callable[[str], None]) -> Iterator[tuple[int, ...]]:
+    """Waits until nobody else holds a job's GPUs, and then holds them; see `gpu_locks`.
 
     Args:
-        gpus: Their names.
         job: What they are for.
-        say: Told once of each that is waited for.
+        say: Told once of each that is waited for; see `gpus_of`.
 
     Raises:
         StagePreempted: This thread's flow has been told to stop while it waited.
+        PreflightError: A lock's file cannot be opened.
     """
-    with gpu_locks(gpus, job) as locks:
+    with gpu_locks(gpus_of(job, say), job) as locks:
         said = ""
         while waits := locks.take():
             if waits != said:
@@ -130,9 +171,34 @@ def held(gpus: Collection[str], job: Job, say: Callable[[str], None]) -> Iterato
 
 def _open(gpu: str) -> FileIO:
     name = f"revisual-{os.getuid()}-{gpu.replace('/', '-')}.lock"  # an older MIG's name has some
-    path = Path(tempfile.gettempdir()) / name
-    # Unbuffered: what is read is what its holder has written meanwhile.
-    return FileIO(path, "r+", opener=_create)
+    folder = next((one for one in FOLDERS if os.access(one, os.W_OK)), FOLDERS[-1])
+    return _open_at(str(folder / name))
+
+
+def _open_at(path: str) -> FileIO:
+    try:
+        # Unbuffered: what is read is what its holder has written meanwhile.
+        return FileIO(path, "r+", opener=_create)
+    except OSError as error:
+        raise PreflightError(
+            f"The lock of a GPU cannot be opened: {error.strerror}.",
+            where=path,
+            rule="it is a file of this user's own, and no link, on a disk with room",
+            fix="have whoever owns that file remove it, or make room",
+        ) from error
+
+
+def _is_at_its_path(file: FileIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(file.name))
+    except FileNotFoundError:
+        return False
+
+
+def _reopen(file: FileIO) -> None:
+    """Lets a descriptor be one of the file that is at its path now."""
+    with _open_at(file.name) as now:
+        os.dup2(now.fileno(), file.fileno(), inheritable=False)
 
 
 def _create(path: str, flags: int) -> int:

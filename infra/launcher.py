@@ -28,7 +28,7 @@ from contracts.errors import StageError, StageLost, StagePreempted
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
-from infra.gpus import held, visible_here
+from infra.gpus import cuda_environment, held
 from infra.killed import Ranks, killed_for_memory
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
@@ -75,7 +75,6 @@ class Executor(Protocol):
         on_metrics: Callable[[Metrics], None],
     ) -> None:
         """Runs the job to its end; see `launch`."""
-        ...
 
 
 def new_job(
@@ -137,11 +136,12 @@ def launch(
         StagePreempted: It was told to stop.
         StageLost: Its processes were killed, or lost one another.
     """
-    with held(visible_here(), job, on_line) as locks:
+    with held(job, on_line) as locks:
         run_watched(
             job,
             stage_command(write_job(job), resources.num_processes, resources.grace_seconds),
-            stage_environment(resources.threads_per_process, resources.variables),
+            stage_environment(resources.threads_per_process, resources.variables)
+            | cuda_environment(job),
             on_line=on_line,
             on_metrics=on_metrics,
             grace_seconds=resources.grace_seconds,

@@ -67,8 +67,9 @@ def check_disk(folder: Path, needed_bytes: int, made_of: str = "") -> None:
             f"this run needs {needed_bytes / GIB:.1f} GiB{made_of and f': {made_of}'}.",
             where=str(folder),
             rule="the stages' checkpoints, once while they are written and once in the store, fit",
-            fix="make room, lower checkpoints.keep_last, or set REVISUAL_HOME and REVISUAL_STORE "
-            "to a larger disk, REVISUAL_STORE maybe to a bucket",
+            fix="make room (`revisual gc --scratch --age 0` removes what runs that have ended left "
+            "in REVISUAL_HOME), lower checkpoints.keep_last, or set REVISUAL_HOME and "
+            "REVISUAL_STORE to a larger disk, REVISUAL_STORE maybe to a bucket",
         )
 
 

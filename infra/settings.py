@@ -32,7 +32,7 @@ class Settings:
 
     Attributes:
         home: Everything the project writes on this machine (`REVISUAL_HOME`, `.revisual`).
-        store_uri: The artifact store (`REVISUAL_STORE`), a folder or `s3://bucket/prefix`.
+        store_uri: The artifact store (`REVISUAL_STORE`), a folder's path or `s3://bucket/prefix`.
         port: Loopback port of the Prefect server (`REVISUAL_PORT`).
         has_shared_folder: Whether a store that is a folder is one that all machines mount at the
             same path (`REVISUAL_STORE_SHARED=1`).
@@ -97,7 +97,8 @@ def _absolute(uri: str) -> str:
             rule="the store's address is part of every reference to what lies in it",
             fix="name the bucket alone; the S3 client reads AWS_ACCESS_KEY_ID and the like",
         )
-    return uri if "://" in uri else str(Path(uri).resolve())
+    path = uri.removeprefix("file://") if uri.startswith("file:///") else uri
+    return path if "://" in path else str(Path(path).resolve())
 
 
 def _yes_or_no(variable: str) -> bool:

@@ -260,6 +260,9 @@ def _attempt(
         verdict_code=verdicts_digest() if kind == "evaluate" else None,
         namer=namer_digest(run.recipe, made_of),
     )
+    if parts is not None:
+        needs_gpus = any(part.needs_gpus for part in parts.parts.values())
+        job = job.model_copy(update={"needs_gpus": needs_gpus})
     hardware = run.recipe.hardware.of(name)
     resources = Resources(
         hardware.num_processes,

@@ -65,6 +65,11 @@ class Part:
     is_of_this_code: bool
     replies: Artifact | None
 
+    @property
+    def needs_gpus(self) -> bool:
+        """Whether an engine of ours is asked: not an endpoint, whose key has no engine."""
+        return not self.is_whole and "rollout" in self.made_of.recipe
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -2,19 +2,17 @@
 
 import logging
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
 
 from contracts.errors import PlanError
 from infra.oom import memory_limit
-from infra.preflight import check_disk, is_same_disk
 from infra.requirements.choose import driver_version, too_old
-from infra.settings import Settings, load_settings
+from infra.settings import load_settings
 from tasks.placement import check_clusters, on_clusters
-from tasks.uploads import KIND as CHECKPOINT
-from training.plan.machine import GIB, Machine, machine_here
+from training.plan.machine import Machine, machine_here
 from training.recipe.recipe import Recipe
 
 # Where Linux (and Windows' Linux) shows an NVIDIA GPU: without one, torch need not be loaded.
@@ -22,7 +20,9 @@ _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - its size is read, nothing is written
 
 
-def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = True) -> None:
+def check_machine(
+    recipe: Recipe, stages: Collection[str], *, is_sized: bool = True, salt: str = ""
+) -> None:
     """Refuses stages that this machine cannot hold, or that are for a GPU where there is none.
 
     A float32 recipe without a GPU runs on the CPU, and is not planned. Nor are stages on a Ray
@@ -33,6 +33,7 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
         stages: Names of the stages that are to run here.
         is_sized: Whether what they compute with has the sizes of the recipe's models. A policy that
             is evaluated by itself may be of any; then nothing is planned.
+        salt: See `tasks.room.check_room`.
 
     Raises:
         PlanError: It names the stage, the figure, the limit and the setting.
@@ -50,6 +51,7 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
     import torch  # seconds, which a run on CPUs need not pay
 
     if torch.cuda.is_available():
+        from tasks.room import check_room
         from training.plan.plan import make_plan, require_fits
         from training.plan.shape import is_planned
 
@@ -58,7 +60,7 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
         if is_sized and recipe.model.path not in unknown:
             plan = make_plan(recipe, machine_of_run(), stages)
             require_fits(plan)
-            check_room([(one.work.scratch, one.work.stored) for one in plan.stages], settings)
+            check_room(recipe, plan.stages, settings, salt)
         for path in unknown:
             logging.getLogger(__name__).warning(
                 "%s: memory is not planned, as the model's sizes are not known here", path
@@ -71,36 +73,6 @@ def check_machine(recipe: Recipe, stages: Collection[str], *, is_sized: bool = T
             rule="a bfloat16 recipe runs on GPUs: a CPU would take weeks, in silence",
             fix='run it where `nvidia-smi` lists GPUs; a small model may take dtype = "float32"',
         )
-
-
-def check_room(stages: Sequence[tuple[int, int]], settings: Settings) -> None:
-    """Checks that the fullest stage's scratch fits, and what it stores where that is a folder.
-
-    A run that goes on has filled a part of the store: the step checkpoints there are not asked for
-    again, whosever they are. Nor are models of stages before, or copies of published ones.
-
-    Args:
-        stages: Of each the bytes of scratch, and those in the store while it runs.
-        settings: Where both are.
-
-    Raises:
-        PreflightError: A disk has no room.
-        StoreError: The store's folder cannot be read.
-    """
-    scratch = max((scratch for scratch, _ in stages), default=0)
-    if "://" in settings.store_uri:
-        check_disk(settings.home, scratch)
-        return
-    there = sum(settings.store().backend.sizes(f"artifacts/{CHECKPOINT}").values())
-    needs = [(scratch, max(stored - there, 0)) for scratch, stored in stages]
-    folder = Path(settings.store_uri)
-    if is_same_disk(settings.home, folder):
-        scratch, stored = max(needs, key=sum, default=(0, 0))
-        made_of = f"{scratch / GIB:.1f} GiB of scratch, {stored / GIB:.1f} GiB of the store"
-        check_disk(settings.home, scratch + stored, made_of)
-    else:
-        check_disk(settings.home, scratch)
-        check_disk(folder, max((stored for _, stored in needs), default=0))
 
 
 def machine_of_run() -> Machine:

@@ -66,7 +66,7 @@ def make_requested(request: StageRequest) -> Artifact:
         return found
     # Without the base it is the evaluation of a policy that may come from anywhere.
     is_sized = request.stage != "evaluate" or "base" in inputs
-    check_machine(run.recipe, [request.stage], is_sized=is_sized)
+    check_machine(run.recipe, [request.stage], is_sized=is_sized, salt=run.salt)
     hold(run.work)
     display = StageDisplay(request.stage)
     own = UUID(str(runtime.flow_run.id))

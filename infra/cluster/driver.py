@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import uniform
 from signal import SIGTERM
 from threading import Event, Thread
 from typing import Any, Protocol
@@ -46,7 +47,6 @@ class Nodes(Protocol):
 
     def __len__(self) -> int:
         """How many there are."""
-        ...
 
     def ask(self, node: int, method: str, *arguments: object) -> Any:  # noqa: ANN401 - any method's
         """One node's answer.
@@ -162,14 +162,19 @@ class Driver:
         return next(filter(None, self._nodes.ask_all("prepare")), "")
 
     def _has_gpus(self) -> bool:
-        """Waits until all nodes have their GPUs; whether nobody wants the end before."""
+        """Waits until all nodes have their GPUs; whether nobody wants the end before.
+
+        All or none: two stages of which each has one node's would wait for one another for ever.
+        """
         said = ""
         while waits := next(filter(None, self._nodes.ask_all("take_gpus")), ""):
             if waits != said:
                 say(said := waits)
+            self._nodes.ask_all("release_gpus")
             if self._is_told():
                 return False
-            time.sleep(POLL_SECONDS)
+            # Two that release in step must not take in step, too.
+            time.sleep(POLL_SECONDS * uniform(1, 2))
         return True
 
     def _put(self, path: Path, name: str) -> None:

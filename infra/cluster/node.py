@@ -31,7 +31,7 @@ from infra.cluster.records import KILLED_CODE, End, NodesTask, Report, Upload
 from infra.cluster.sources import require_same_code
 from infra.digests import file_entries, file_names
 from infra.ends import is_finished, outcome_of
-from infra.gpus import GpuLocks, gpu_locks, visible_here
+from infra.gpus import GpuLocks, cuda_environment, gpu_locks, gpus_of
 from infra.inputs.folder import stage_folder
 from infra.killed import Ranks, killed_for_memory
 from infra.launcher import (
@@ -122,7 +122,7 @@ class Node:
                 store.copy(self._task.resume, self._work / RESUME)
             resume = self._work / RESUME
             asked = self._task.job
-            self._gpus = self._remains.enter_context(gpu_locks(visible_here(), asked))
+            self._gpus = self._remains.enter_context(gpu_locks(gpus_of(asked, self._note), asked))
             self._job = new_job(
                 asked.stage,
                 json.loads(self._task.recipe),
@@ -143,9 +143,12 @@ class Node:
         Returns:
             Nothing once they are held; else what is waited for, and who has it.
         """
-        if waits := self._gpus.take():
-            return f"node {self._number}, {os.uname().nodename}: {waits}"
-        return ""
+        waits = self._gpus.take()
+        return waits and f"node {self._number}, {os.uname().nodename}: {waits}"
+
+    def release_gpus(self) -> None:
+        """Lets go of them: another node has to wait for its own."""
+        self._gpus.release()
 
     def start(self, address: str) -> str:
         """Starts the processes; only the thread that calls this must live on.
@@ -174,10 +177,11 @@ class Node:
             )
         interface = interface_of(address) if nodes > 1 else LOOPBACK_INTERFACE
         self._ranks = Ranks(self._job)
-        with (self._work / "log.txt").open("wb") as log:
+        with (self._work / "log.txt").open("ab") as log:
             self._process = start_supervised(
                 stage_command(write_job(self._job), task.num_processes, task.grace_seconds, seat),
-                stage_environment(task.threads_per_process, task.variables, interface),
+                stage_environment(task.threads_per_process, task.variables, interface)
+                | cuda_environment(task.job),
                 log,
                 task.grace_seconds,
                 self._gpus.descriptors,
@@ -275,6 +279,10 @@ class Node:
     @property
     def _settings(self) -> Settings:
         return node_settings(self._task.placement.store)
+
+    def _note(self, text: str) -> None:
+        with (self._work / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"{text}\n")
 
     def _told(self, error: Exception) -> str:
         """What the run is told of an error: of the system's, also on which machine."""

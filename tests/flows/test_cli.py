@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import RecipeError
+from contracts.provenance import Provenance
 from contracts.run_record import recipe_digest
 from flows.cli import main
+from infra.settings import load_settings
 from tasks.prepare import read_recipe
 from tasks.run import absolute_name
 from tests.flows.planted import (
@@ -252,3 +254,18 @@ def test_help_lists_every_command_and_shows_examples(capsys):
     assert "Example: revisual run" in capsys.readouterr().out
     assert run_command("run", "--reuse", "maybe") == 2
     assert "'code', 'recipe', 'none'" in capsys.readouterr().err
+
+
+def test_gc_of_scratch_leaves_the_store_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("REVISUAL_STORE", raising=False)
+    for folder in ("model", "home/work/killed-0123/text_rl"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "model/weights").write_text("those of a run that is not finished")
+    store = load_settings().store()
+    artifact = store.publish(tmp_path / "model", "model", Provenance())
+    assert run_command("gc", "--scratch", "--age", "0") == 0
+    assert "0 artifact(s), 1 local folder(s)" in capsys.readouterr().out
+    assert store.manifest(artifact) and not list((tmp_path / "home/work").iterdir())
+    assert run_command("gc", "--age", "0", "--dry-run") == 0
+    assert "1 artifact(s), 0 local folder(s)" in capsys.readouterr().out

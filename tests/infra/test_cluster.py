@@ -120,6 +120,9 @@ class Fakes:
     def take_gpus(self, node):
         return self.waits if node == 1 else ""
 
+    def release_gpus(self, node):
+        pass
+
     def report(self, node, log_offset, metrics_offset):
         log = self.logs[node][log_offset : log_offset + self.size]
         is_over = log_offset + len(log) == len(self.logs[node])
@@ -262,13 +265,15 @@ def test_a_rule_that_is_broken_at_the_start_of_a_node_is_told(new_driver, tmp_pa
 
 @pytest.mark.parametrize("is_told", [False, True])
 def test_no_node_starts_before_all_have_their_gpus(is_told, new_driver, tmp_path, capsys):
-    """Who is told to stop meanwhile waits no longer."""
+    """None keeps its own while another waits; who is told to stop meanwhile waits no longer."""
     nodes = Fakes(tmp_path, [b"", b""], size=1)
     nodes.waits = "Waits for a GPU"
     driver, take = new_driver(nodes), nodes.take_gpus
 
     def take_gpus(node):
         assert ("start",) not in nodes.calls
+        rounds = nodes.calls.count((0, "take_gpus"))
+        assert nodes.calls.count((0, "release_gpus")) == rounds - 1
         if nodes.calls.count((1, "take_gpus")) == 3:
             nodes.waits = ""
         return take(node)

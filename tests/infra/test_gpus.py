@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,14 +12,14 @@ from threading import Event, Thread
 import psutil
 import pytest
 
-from contracts.errors import StageError, StagePreempted
+from contracts.errors import PreflightError, StageError, StagePreempted
 from contracts.job import Job
-from infra import launcher
+from infra import gpus, launcher
 from infra.cluster import node as node_module
 from infra.cluster.node import Node
 from infra.cluster.records import NodesTask, Placement
 from infra.cluster.sources import sources_digest
-from infra.gpus import GpuLocks, gpu_locks, visible
+from infra.gpus import GpuLocks, gpu_locks, gpus_of, listed, visible
 from infra.launcher import Resources, launch, new_job
 from infra.stopping import stopped_by
 
@@ -44,9 +43,10 @@ time.sleep(600)
 # The flow that has it made, for `python -c`.
 FLOW = """
 import pathlib, sys
-from infra import launcher
+from infra import gpus, launcher
 
 folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
+gpus.FOLDERS = (folder,)
 launcher.stage_command = lambda *_: [sys.executable, "-c", program, str(folder)]
 job = launcher.new_job("cold_start", {}, {}, folder / "work")
 resources = launcher.Resources(1, 1, grace_seconds=120.0)
@@ -57,8 +57,7 @@ launcher.launch(job, resources, on_line=print, on_metrics=print)
 @pytest.fixture(autouse=True)
 def _locks_of_this_test(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", GPU)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the flow
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of the test
+    monkeypatch.setattr(gpus, "FOLDERS", (tmp_path / "not-there", tmp_path))
     yield
     (tmp_path / "let-go").touch()  # of a test that failed
 
@@ -136,6 +135,25 @@ def test_who_is_told_to_stop_waits_no_longer(following, tmp_path):
         assert not (tmp_path / "next/log.txt").exists()  # nothing was started
 
 
+def test_a_stage_that_needs_no_gpu_waits_for_none_and_sees_none(tmp_path, monkeypatch):
+    code = (
+        "import os; print(*(os.environ['CUDA_' + n] for n in ('DEVICE_ORDER', 'VISIBLE_DEVICES')))"
+    )
+    monkeypatch.setattr(launcher, "stage_command", lambda *_: [sys.executable, "-c", code])
+    lines, learning = list[str](), job(tmp_path / "learning")
+    evaluating = learning.model_copy(update={"needs_gpus": False})
+
+    def hear(line: str) -> None:
+        assert "Waits" not in line
+        lines.append(line)
+
+    launch(learning, Resources(1, 1), on_line=hear, on_metrics=print)
+    with gpu_locks([GPU], job(tmp_path / "work")) as locks:
+        assert locks.take() == ""
+        launch(evaluating, Resources(1, 1), on_line=hear, on_metrics=print)
+    assert lines == [f"PCI_BUS_ID {GPU}", "PCI_BUS_ID "]
+
+
 @pytest.fixture
 def locks(tmp_path) -> Callable[..., GpuLocks]:
     """Locks of stages by their names, which end with the test."""
@@ -156,6 +174,32 @@ def test_stages_wait_for_one_another_where_their_gpus_meet(locks):
     assert "first" in overlapping.take()
     assert locks("behind", "GPU-4").take() == ""  # nothing is held of what comes later
     assert locks("on a CPU").take() == "" and locks("another").take() == ""
+
+
+def test_what_is_released_others_have_and_it_may_be_taken_again(locks):
+    """Two stages on two hosts, each of which has got one first."""
+    here, there = locks("one", "GPU-here"), locks("other", "GPU-there")
+    assert here.take() == there.take() == ""
+    here.release()
+    assert locks("other", "GPU-here").take() == ""
+    assert "other" in here.take()
+
+
+def test_a_lock_whose_file_was_removed_is_that_of_the_file_that_is_there(locks, tmp_path):
+    first, waiting = locks("first", GPU), locks("waiting", GPU)
+    assert first.take() == "" and "first" in waiting.take()
+    (path,) = tmp_path.glob("*.lock")
+    path.unlink()
+    assert locks("second", GPU).take() == ""
+    first.release()
+    assert "second" in waiting.take()
+
+
+def test_a_lock_that_is_no_file_of_ones_own_is_named(tmp_path):
+    (tmp_path / f"revisual-{os.getuid()}-{GPU}.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PreflightError) as caught, gpu_locks([GPU], job(tmp_path / "work")):
+        pass
+    assert caught.value.where.endswith(f"{GPU}.lock") and "remove" in caught.value.fix
 
 
 def test_parts_of_a_stage_share_its_gpus_until_the_last_has_ended(tmp_path):
@@ -225,6 +269,7 @@ def test_a_node_says_whom_it_waits_for_and_hands_its_gpus_on(tmp_path, monkeypat
         ("1, 9, 2", ["GPU-b1"]),
         ("NoDevFiles", []),
         ("GPU-b,MIG-d3", ["GPU-b1", "MIG-d3"]),
+        ("1,²", ["GPU-b1"]),
     ],
 )
 def test_the_gpus_that_a_process_sees(chosen, expected):
@@ -235,3 +280,33 @@ def test_the_gpus_that_a_process_sees(chosen, expected):
 def test_where_nobody_lists_gpus_only_names_count():
     assert visible([], None) == visible([], "0,1") == []
     assert visible([], "GPU-a0,0") == ["GPU-a0"]
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("echo GPU-a0; echo 'Unable to determine: GPU is lost'; echo GPU-c2; exit 15", "a0 c2"),
+        (f"exec '{sys.executable}' -c 'import time; time.sleep(30); print(\"GPU-late\")'", ""),
+    ],
+)
+def test_a_driver_that_is_ill_is_neither_trusted_nor_waited_for(
+    program, expected, tmp_path, monkeypatch
+):
+    """A stand-in for `nvidia-smi`: one GPU is lost, or it hangs."""
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    if not expected:
+        monkeypatch.setattr(gpus, "LISTED_WITHIN_SECONDS", 0.1)
+    assert listed() == [f"GPU-{name}" for name in expected.split()]
+
+
+def test_it_is_said_that_nothing_is_locked_where_a_driver_names_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    said, asked = list[str](), job(tmp_path / "work")
+    assert gpus_of(asked, said.append) == [GPU] and not said
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert gpus_of(asked, said.append) == [] and "No GPU is locked" in said.pop()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus_of(asked, said.append) == [] and not said

@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from contracts.artifact import Artifact
+from contracts.provenance import Provenance
 from contracts.request import StageRequest
 from drills.disturbed import Watcher
 from report.evidence import read_scores
@@ -291,6 +292,7 @@ def test_a_prompt_without_room_is_not_asked_again_by_any_run(
     one = machine.policy(endpoint.address, "one")
 
     def without_room(job, *_, **__):
+        assert not job.needs_gpus
         in_this_process(job)
         path = job.output / PARTS_FOLDER / "base" / "pocket_text" / ANSWERS
         rows = pd.read_parquet(path)
@@ -303,3 +305,6 @@ def test_a_prompt_without_room_is_not_asked_again_by_any_run(
     given = {"base": one} | machine.resolve(of(TEXT)).benchmarks
     (part,) = find_parts(machine.store, of(TEXT), given, "code").parts.values()
     assert part.is_whole is is_finished
+    given["base"] = machine.store.publish(machine.store.fetch(first), "model", Provenance())
+    (part,) = find_parts(machine.store, of(TEXT), given, "code").parts.values()
+    assert part.needs_gpus  # a model of ours is to answer

@@ -62,9 +62,9 @@ class Plan:
     def disk(self) -> int:
         """Bytes of store, scratch and copies at their fullest, the store on this machine."""
         works = [one.work for one in self.stages]
-        models = accumulate((work.model for work in works), initial=0)  # of the stages before
+        stays = accumulate((work.stays for work in works), initial=0)
         return self.copies + max(
-            (before + one.stored + one.scratch for before, one in zip(models, works, strict=False)),
+            (before + one.stored + one.scratch for before, one in zip(stays, works, strict=False)),
             default=0,
         )
 

@@ -51,7 +51,7 @@ def plan_lines(plan: Plan, *, gpu_hour_price: float | None = None) -> list[str]:
         _row("step checkpoints, at most", [str(one.work.num_saves) for one in plan.stages]),
         _row("scratch, GB", [_gb(one.work.scratch) for one in plan.stages]),
         _row("in the store meanwhile, GB", [_gb(one.work.stored) for one in plan.stages]),
-        _row("stays in the store, GB", [_gb(one.work.model) for one in plan.stages]),
+        _row("stays in the store, GB", [_gb(one.work.stays) for one in plan.stages]),
         _row("written to the store, GB", [_gb(one.work.written) for one in plan.stages]),
         _row("updates", [str(one.work.num_updates) for one in plan.stages]),
         _row("sampled, M tokens", [_span(one.work.sampled_tokens, 1e6) for one in plan.stages]),

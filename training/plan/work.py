@@ -9,7 +9,7 @@ from training.plan.memory import StageMemory
 from training.plan.rows import PROMPT_TOKENS, RL_LENGTH, SFT_LENGTH, num_rows
 from training.plan.shape import ModelShape
 from training.recipe.recipe import Recipe
-from training.recipe.stages import RlStage, Stage
+from training.recipe.stages import RlStage, Stage, validates
 from training.runtime.rhythm import planned_minutes, save_seconds
 
 # Assumptions: which share of a GPU's peak the learner gets, and which of its best rate the sampler
@@ -43,8 +43,9 @@ class StageWork:
         learner_seconds: Of its passes.
         sampler_seconds: Of sampling.
         scratch: Bytes on the machine's own disk.
-        stored: Bytes in the store while it runs, with step checkpoints; the model alone stays.
+        stored: Bytes in the store while it runs, with step checkpoints.
         model: Bytes of the model that it makes.
+        best: Bytes of the best step checkpoint, which stays; 0 for a stage that does not validate.
         written: Bytes written to the store in all.
     """
 
@@ -60,7 +61,13 @@ class StageWork:
     scratch: int
     stored: int
     model: int
+    best: int
     written: int
+
+    @property
+    def stays(self) -> int:
+        """Bytes in the store once it is finished."""
+        return self.model + self.best
 
 
 def stage_work(
@@ -104,6 +111,7 @@ def stage_work(
         scratch=min(saves, MAX_SCRATCH_CHECKPOINTS) * memory.checkpoint + 2 * model,
         stored=kept * memory.checkpoint + model,
         model=model,
+        best=memory.checkpoint if validates([stage], stage.name) else 0,
         written=saves * memory.checkpoint + model,
     )
 

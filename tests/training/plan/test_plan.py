@@ -228,16 +228,19 @@ def test_checkpoints_and_updates_by_hand():
 def test_disk_by_hand():
     """The newest checkpoint is stored before one of two goes, and the best stays: four.
 
-    Copies: base, and the 32B grader of 33,452,718,336 numbers. Multimodal RL is the fullest.
+    Copies: base, and the 32B grader of 33,452,718,336 numbers. Text RL is the fullest: two models
+    and multimodal RL's best checkpoint are there before it.
     """
     plan = make_plan(shipped("revisual-7b"), EIGHT)
     grader = 2 * 33_452_718_336
-    model, work = 2 * 8_292_166_656, plan.stages[1].work
-    checkpoint = plan.stages[1].memory.checkpoint
+    model, work = 2 * 8_292_166_656, plan.stages[2].work
+    best, checkpoint = (one.memory.checkpoint for one in plan.stages[1:])
     kept = plan.recipe.checkpoints.keep_last + 2
     assert work.stored == kept * checkpoint + model
     assert plan.copies == model + grader
-    assert plan.disk == 2 * model + grader + work.stored + 5 * checkpoint + 2 * model
+    before = 2 * model + best
+    assert plan.disk == plan.copies + before + work.stored + 5 * checkpoint + 2 * model
+    assert round(plan.disk / 10**9) == 1093
     assert make_plan(plan.recipe, EIGHT, ["cold_start"]).copies == model
 
 

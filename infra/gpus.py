@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from itertools import takewhile
@@ -46,7 +46,7 @@ def gpus_of(job: Job, say: Callable[[str], None]) -> list[str]:
     return gpus
 
 
-def cuda_environment(job: Job) -> Mapping[str, str]:
+def cuda_environment(job: Job) -> dict[str, str]:
     """What CUDA is told beside our own environment: the order of `listed`, or to see no GPU."""
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} | ({} if job.needs_gpus else {VARIABLE: ""})
 

@@ -190,8 +190,9 @@ FULL = {"question": "6?", "answer": "6", "solution": "Six.", "level": 3, "family
 def test_a_field_that_the_first_batch_lacks_is_read_from_later_rows(tmp_path):
     write("jsonl", [*LATE, *[FULL] * 6], tmp_path)
     kept = load_source(source("jsonl"), tmp_path, 0).kept
-    late = FULL | {"id": "s/mine"}
-    assert [{field: row[field] for field in FULL} for row in kept[1024:]] == [late] * 6
+    again = [f"s/mine#{number:09d}" for number in range(1025, 1030)]  # each has an id of its own
+    late = [FULL | {"id": one} for one in ("s/mine", *again)]
+    assert [{field: row[field] for field in FULL} for row in kept[1024:]] == late
     assert {row["solution"] for row in kept[:1024]} == {None}
 
 

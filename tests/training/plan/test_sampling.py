@@ -62,7 +62,8 @@ def test_what_7b_draws():
 def test_a_source_that_says_how_many_it_gives_is_counted():
     pocket = load_recipe(ROOT / "infra/recipes/pocket.toml")
     assert curation_responses(pocket) == (2800 + 1200) * 4
-    assert evaluation_responses(pocket) == (600 + 600) * 4
+    # Four policies, each of which answers each problem four times.
+    assert evaluation_responses(pocket) == (600 + 600) * 4 * 4
 
 
 def test_weights_asleep_by_hand():

@@ -70,8 +70,12 @@ class Asked:
         says_enough = len(stem.tokens) >= NGRAM_TOKENS or bool(stem.numbers)
         return self.stem.matches(other.stem) and (says_enough or bool(other.problem["images"]))
 
-    def is_similar(self, other: "Asked") -> bool:
-        """Whether the texts are alike enough to be one question about one picture."""
+    def is_about_the_same(self, other: "Asked") -> bool:
+        """Whether two texts beside one picture are alike, or the other one, however short, is in
+        this one, as behind a prompt's hints.
+        """
+        if holds(self.wording, other.wording):
+            return True
         mine, theirs = shingles(self.wording.text, 0), shingles(other.wording.text, 0)
         return jaccard(mine, theirs) >= SIMILAR_BESIDE_A_PICTURE
 
@@ -184,7 +188,7 @@ class BenchmarkIndex:
             for item in self._files.get(files, []) if row.problem["images"] else []:
                 # Equal texts are found above: with the same mask, this is a number variant.
                 differs = row.masked != self._items[item].masked
-                if differs and row.is_similar(self._items[item]):
+                if differs and row.is_about_the_same(self._items[item]):
                     yield place, item
 
     def _variants(self, rows: Sequence[Asked]) -> Iterable[tuple[int, int]]:

@@ -108,6 +108,25 @@ def test_a_question_about_a_picture_needs_the_picture(make, make_seen):
     assert [one.problem["id"] for one in found.result.rejects] == ["p7", "edited"]
 
 
+@pytest.mark.parametrize("asked", ["What is the area of the triangle?", "Find x.", "Is Red lower?"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Hint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, "
+        "at the end.\nQuestion: {}\nChoices:\n(A) 1\n(B) 2",
+        "{}\nAnswer the question using a single word or phrase.",
+    ],
+)
+def test_a_short_question_behind_a_prompt_is_found_beside_its_picture(asked, prompt, make_seen):
+    index = BenchmarkIndex({"charts": [make_seen(7, id="b", question=asked)]})
+    rows = [
+        make_seen(7, question=prompt.format(asked)),
+        make_seen(8, question=prompt.format(asked)),
+    ]
+    found = decontaminate(rows, index, 0.5)
+    assert [one.problem["id"] for one in found.result.rejects] == ["p7"]
+
+
 def test_another_number_beside_the_same_file_makes_a_variant(make_seen):
     text = "How many of the bars are higher than 3?"
     index = BenchmarkIndex({"charts": [make_seen(7, id="b", question=text)]})

@@ -239,8 +239,12 @@ def groups_of(predictions: Sequence[Prediction]) -> list[Unit]:
 
 
 def _voted(rows: Sequence[Prediction]) -> float:
-    # What the rule found to be no choice is none here: `C. 60`, where 60 is another's, is no C.
-    answers = [(row["chosen"] or row["extracted"], is_right(row)) for row in rows]
+    # What the rule found to be no choice is none here: `C. 60`, where 60 is another's, is no C. Nor
+    # is what it cannot read, such as a phrase where a number is asked for, an answer.
+    answers = [
+        (None if row["outcome"] == "unparseable" else row["chosen"] or row["extracted"], right)
+        for row, right in zip(rows, map(is_right, rows), strict=True)
+    ]
     return majority_right(answers, rows[0]["rule"])
 
 

@@ -28,6 +28,7 @@ _BEFORE_HEADING = re.compile(
 _ITS = r"[\s,]++(?:(?:that|the|its|my|our|correct|right|final|other|true|also)\s++)*+\**+\Z"
 _SUPPOSED = re.compile(
     rf"\b(?:suppos(?:e|ing)|assum(?:e|ing)|imagine|if|whether|unless|false that|given that"
+    r"|(?:not|cannot|\w{1,6}n['’]t) (?:think|believe|say|be|true|sure|certain)"
     rf"|i doubt|let(?:['’]s| us) (?:say|check)){_ITS}|\b(?:wrong|incorrect)\s++\**+\Z",
     re.IGNORECASE,
 )

@@ -184,12 +184,17 @@ def test_unscorable_items_are_left_out_and_said():
 
 
 def test_aime_worked_by_hand():
-    """Two problems, four answers each: 3 of 4 right with a clear vote; 1 of 4, and a tie."""
-    answers = (["7", "7", "7.0", "9"], ["5", None, "6", None])
+    """Three problems, four answers each: 3 of 4 right with a clear vote; 1 of 4, and a tie."""
+    phrase = "the longer side"  # no number, and no vote
+    answers = (["7", "7", "7.0", "9"], ["5", None, "6", None], ["5", phrase, "6", phrase])
     rows = [
         prediction(
             n,
-            "unparseable" if one is None else "right" if one in ("7", "7.0", "5") else "wrong",
+            "unparseable"
+            if one in (None, phrase)
+            else "right"
+            if one in ("7", "7.0", "5")
+            else "wrong",
             sample=k,
             extracted=one,
         )
@@ -197,12 +202,13 @@ def test_aime_worked_by_hand():
         for k, one in enumerate(given_answers)
     ]
     score = score_of(rows, "accuracy", generator())
-    assert (score.metric, score.value, score.num_scored) == ("mean@4", 0.5, 2)
-    # pass@2: of the 6 pairs of the first all hold a right one; of the second, 3 do.
+    assert (score.metric, score.num_scored) == ("mean@4", 3)
+    assert score.value == pytest.approx((3 + 1 + 1) / 12)
+    # pass@2: of the 6 pairs of the first all hold a right one; of the others, 3 do.
     assert measures(score) == {
-        "pass@2": (pytest.approx((1 + 0.5) / 2), 2),
-        "pass@4": (1.0, 2),
-        "maj@4": (0.75, 2),  # 5 and 6 have a vote each: half
+        "pass@2": (pytest.approx((1 + 0.5 + 0.5) / 3), 3),
+        "pass@4": (1.0, 3),
+        "maj@4": (pytest.approx((1 + 0.5 + 0.5) / 3), 3),  # 5 and 6 have a vote each: half
     }
 
 

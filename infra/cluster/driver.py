@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from random import uniform
+from random import SystemRandom
 from signal import SIGTERM
 from threading import Event, Thread
 from typing import Any, Protocol
@@ -173,8 +173,8 @@ class Driver:
             self._nodes.ask_all("release_gpus")
             if self._is_told():
                 return False
-            # Two that release in step must not take in step, too.
-            time.sleep(POLL_SECONDS * uniform(1, 2))
+            # Two that release in step must not take in step, too, however `random` was seeded.
+            time.sleep(POLL_SECONDS * SystemRandom().uniform(1, 2))
         return True
 
     def _put(self, path: Path, name: str) -> None:

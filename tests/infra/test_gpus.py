@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ from infra.cluster.sources import sources_digest
 from infra.gpus import GpuLocks, gpu_locks, gpus_of, listed, visible
 from infra.launcher import Resources, launch, new_job
 from infra.stopping import stopped_by
+from tests.standstill import wait_until
 
 GPU = "GPU-of-nobody"
 # A stage that saves, when it is told to stop, until somebody lets it end.
@@ -64,13 +64,6 @@ def _locks_of_this_test(tmp_path, monkeypatch):
 
 def job(folder: Path) -> Job:
     return new_job("text_rl", {}, {}, folder)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 class Next(Thread):

@@ -189,7 +189,7 @@ def _joined(votes: Counter[str | Fraction]) -> list[int]:
 
 @lru_cache(maxsize=4096)  # several measures ask of the same votes
 def _is_same(first: str, second: str) -> bool:
-    """Whether two texts are one but for white space, or either is right where the other is.
+    """Whether two texts are one but for white space, or each is right where the other is.
 
     Both ways: `2/3` is right for `0.667`, which it rounds to, but not the other way round.
     """

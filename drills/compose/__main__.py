@@ -1,10 +1,11 @@
-"""Brings docker-compose.yml up and disturbs it: `python -m drills.compose [--prepare]`.
+"""Brings docker-compose.yml up and disturbs it: `python -m drills.compose [--prepare | --gpu]`.
 
 On a Docker engine of its own, with stand-ins for the published images: the whole file comes up,
 the API refuses who has no credential, nothing runs as root, a run goes through PostgreSQL, Redis
 and S3 while every service is restarted in its middle, and ends with the weights of an undisturbed
 one; another is cancelled; and it all goes down. What stand-ins can't prove: that the published
-images hold what the file expects.
+images hold what the file expects. With --gpu the worker's image for GPUs is built instead, and what
+needs none is tried in it.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from infra.settings import PROJECT_ROOT
 from infra.write_env import write_env
 
 IMAGE = "revisual-worker:0.1.0"  # docker-compose.yml's
+GPU_FILE, GPU_IMAGE = "infra/images/gpu.yml", "revisual-worker:0.1.0-gpu"
 RECIPE = Path(__file__).with_name("short.toml")
 PATH = "/var/lib/revisual/short.toml"  # the recipe's, in the worker's volume
 # In the order in which they are restarted, each in the middle of a stage.
@@ -244,12 +246,38 @@ def is_built_again(drill: Drill, folder: Path, port: int) -> None:
     drill.say(f"built again from another clone: the same {len(json.loads(before))} layers")
 
 
+def builds_for_gpus(docker: Engine, project: Path) -> None:
+    """The image for GPUs is built; its libraries load, and it plans, as nobody's root."""
+
+    def inside(*command: str) -> str:
+        return docker.docker("run", "--rm", "--network", "none", GPU_IMAGE, *command).strip()
+
+    check_out(project, port=4200)  # nothing comes up
+    start = time.monotonic()
+    docker.compose("build", "worker", project=project, over=[GPU_FILE])
+    size = int(docker.docker("image", "inspect", "--format", "{{.Size}}", GPU_IMAGE))
+    print(f"image built in {time.monotonic() - start:.0f} s, {size / 1e9:.1f} GB", flush=True)
+    versions = "import torch, vllm; print(torch.__version__, torch.version.cuda, vllm.__version__)"
+    torch, cuda, vllm = inside("python", "-c", versions).splitlines()[-1].split()
+    print(f"torch {torch} for CUDA {cuda}, vLLM {vllm}")
+    if cuda == "None":
+        raise RuntimeError("its torch is one without CUDA")
+    user = inside("id", "-u")
+    inside("python", "-m", "flows.cli", "plan", "revisual-7b")
+    print(f"user {user}; `revisual plan revisual-7b` says that it fits")
+    if user == "0":
+        raise RuntimeError("it runs as root")
+
+
 def main() -> int:
     """Goes through it all; 1 if something is not as it should be."""
     parser = argparse.ArgumentParser(prog="drills.compose", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/revisual-compose"))
     help_text = "only start the engine and make the stand-ins: what depends on the machine alone"
-    parser.add_argument("--prepare", action="store_true", help=help_text)
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--prepare", action="store_true", help=help_text)
+    help_text = "only build the worker's image for GPUs (11 GB) and look into it; none is needed"
+    instead.add_argument("--gpu", action="store_true", help=help_text)
     options = parser.parse_args()
     folder = options.folder
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is up comes down
@@ -257,6 +285,9 @@ def main() -> int:
     with engine(folder) as docker:
         build_stand_ins(docker)
         if options.prepare:
+            return 0
+        if options.gpu:
+            builds_for_gpus(docker, project)
             return 0
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]

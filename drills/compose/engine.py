@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,12 +59,15 @@ class Engine:
         """Runs one `docker` command and returns what it prints."""
         return _run(["docker", *arguments], self.environment)
 
-    def compose(self, *arguments: str, project: Path, stdin: str | None = None) -> str:
-        """Runs one `docker compose` command for a project's folder."""
+    def compose(
+        self, *arguments: str, project: Path, over: Sequence[str] = (), stdin: str | None = None
+    ) -> str:
+        """Runs one `docker compose` command for a project, with the files `over` its own."""
         network = self.folder / "network.yml"
         network.write_text(BUILD_NETWORK)
-        command = [str(self.compose_program), "-f", str(project / "docker-compose.yml")]
-        return _run([*command, "-f", str(network), *arguments], self.environment, stdin)
+        files = [project / name for name in ("docker-compose.yml", *over)] + [network]
+        named = [part for file in files for part in ("-f", str(file))]
+        return _run([str(self.compose_program), *named, *arguments], self.environment, stdin)
 
 
 @contextmanager

@@ -223,11 +223,13 @@ def _rate_factor(step: int, settings: BaseSettings) -> float:
     return warmup * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def measure(policy: Policy, problems: list[Problem]) -> dict[str, Any]:
+def measure(
+    policy: Policy, problems: list[Problem], max_response_tokens: int = 96
+) -> dict[str, Any]:
     """Greedy accuracy and reading score: in all, per level, per family, and of levels 1 and 2."""
     prompts = [Prompt(problem["question"], problem["images"]) for problem in problems]
     responses = TransformersEngine(policy).generate(
-        prompts, SamplingSettings(max_response_tokens=96, temperature=0.0), torch.Generator()
+        prompts, SamplingSettings(max_response_tokens, temperature=0.0), torch.Generator()
     )
     rows: list[dict[str, Any]] = [
         {

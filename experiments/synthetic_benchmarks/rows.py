@@ -203,7 +203,7 @@ def wemath(draw: Draw) -> Iterator[Row]:
 
 
 def logicvista(draw: Draw) -> Iterator[Row]:
-    """448 puzzles, some with several letters; two have no letter as key, one of them no question."""
+    """448 puzzles, some with several letters; two have no letter as key, one no question."""
     draws = random.Random("logicvista")
     for index in range(448):
         key = sorted(draws.sample("ABCDE", 2 if index % 9 == 0 else 1))

@@ -100,6 +100,9 @@ def test_what_the_recipe_gives_stands_before_what_the_table_has():
     values = {"name": "s", "dataset": "openr1", "split": "extended", "columns": {"answer": "a"}}
     source = SourceRecipe.model_validate(values)
     assert (source.config, source.split, source.columns) == ("all", "extended", {"answer": "a"})
+    assert is_commit(source.revision)
+    copy = SourceRecipe.model_validate({"name": "s", "dataset": "openr1", "path": "owner/copy"})
+    assert (copy.revision, copy.config) == (None, None)  # those of another repository say nothing
 
 
 def test_an_unknown_data_set_is_named_with_those_there_are():

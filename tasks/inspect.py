@@ -118,7 +118,9 @@ def _heading(source: SourceRecipe) -> Iterator[str]:
     yield f"source {source.name}: {source.kind}, {source.modality}, {source.path or 'generated'}"
     known = KNOWN_SOURCES.get(source.dataset or "")
     if known:
-        state = "as its card or page states" if known.checked else "NOT CONFIRMED, in part assumed"
+        state = (
+            "as page, card or readers state" if known.checked else "NOT CONFIRMED, in part assumed"
+        )
         yield f"known data set {source.dataset} ({known.paper}): {state}"
         yield f"licence: {known.licence or 'not known'}"
         if known.note:

@@ -155,14 +155,14 @@ REPOSITORIES: Mapping[str, Repository] = {
     "logicvista": Repository(
         files={"data/test-00000-of-00001.parquet": rows.logicvista},
         features={
-            "imagename": TEXT,
+            "id": TEXT,
             "image": Image(),
-            **_texts("question", "answer", "reasoning"),
+            **_texts("question", "answer", "reasoning", "imagesource", "sourcelink", "liscenced"),
             "skill": List(TEXT),
             "broad_capability": List(TEXT),
             "specific_capability": List(TEXT),
         },
-        cluster=("imagename",),
+        cluster=("id",),
     ),
     "aime24": Repository(
         files={"data/train-00000-of-00001.parquet": _without_pictures(rows.aime24)},

@@ -203,20 +203,23 @@ def wemath(draw: Draw) -> Iterator[Row]:
 
 
 def logicvista(draw: Draw) -> Iterator[Row]:
-    """448 puzzles, some with several letters; the keys of two are none."""
+    """448 puzzles, some with several letters; two have no letter as key, one no question."""
     draws = random.Random("logicvista")
     for index in range(448):
         key = sorted(draws.sample("ABCDE", 2 if index % 9 == 0 else 1))
         answer = {20: "3", 382: ""}.get(index, ", ".join(key))
         yield {
-            "imagename": f"v1_{index}.png",
+            "id": f"v1_{index}",
             "image": picture(draw, f"logicvista {index}"),
-            "question": problem(draws, f"logicvista {index}"),
+            "question": problem(draws, f"logicvista {index}") if answer else "",
             "answer": answer,
             "reasoning": "As ever.",
             "skill": [SKILLS[index % len(SKILLS)]],
             "broad_capability": ["diagram"],
             "specific_capability": ["patterns"],
+            "imagesource": "drawn here",
+            "sourcelink": "none",
+            "liscenced": "no",
         }
 
 

@@ -1,8 +1,9 @@
 """The data sets that the paper names, and those it released: where they lie and how they are read.
 
-`dataset = "geometry3k"` in a recipe's source fills in whatever the source leaves out. No revision
-is given: a run resolves a branch to a commit, and records it. What could not be confirmed from the
-set's card or its page is marked as unchecked; `revisual inspect` says so.
+`dataset = "geometry3k"` in a recipe's source fills in whatever the source leaves out. A revision is
+a commit that was seen with these files, on a page of the hub or in public code that reads the set
+at it; without one, a run resolves the branch to a commit, and records it. What could not be
+confirmed is marked as unchecked; `revisual inspect` says so.
 """
 
 from collections.abc import Mapping
@@ -35,8 +36,9 @@ class KnownSource:
         modality: Of its problems.
         licence: As its page states; None where that is not known.
         columns: See `training.recipe.sources.SourceRecipe`; as are the next ones.
-        checked: Whether files, configuration, split and columns were seen on its card or page.
-        note: What is assumed, or what a person should know.
+        checked: Whether files, configuration and split were seen on its card or page, and columns
+            there, on a copy's card or in two public readers of it.
+        note: What else was seen where, what is assumed, or what a person should know.
     """
 
     paper: str
@@ -71,10 +73,11 @@ def _one_vision(paper: str, config: str) -> KnownSource:
         modality="multimodal",
         licence="apache-2.0",
         columns=_FIRST_TURN,
-        checked=False,
-        note="the configuration's name and the licence are from the page; the columns are assumed, "
-        "and that the first turn is a question with its whole answer behind it; it has fewer rows "
-        "than the paper took, and the original's licence may differ",
+        checked=True,
+        note="configuration, split and licence are from the page; the card was seen in parts, and "
+        "has the same columns in each, as two public readers of all parts take for granted. That "
+        "the first turn is a question with its whole answer behind it is assumed; it has fewer "
+        "rows than the paper took, and the original's licence may differ",
         config=config,
     )
 
@@ -100,7 +103,8 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             },
             checked=True,
             note="a sample of 800 rows; the whole set is a zip file, which is not read. That the "
-            "index counts from 0 is assumed",
+            "index counts from 0 is what one public reader of it takes for granted",
+            revision="131b596d461503bc0622dda2ff3897a6062a82dd",
             config="visualization",
             split="visualization",
             answer_rule="index",
@@ -120,8 +124,8 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             licence=None,
             columns={"question": "question", "answer": "answer", "images": "image"},
             checked=False,
-            note="its page lists one JSON array and a zip of images, neither of which is read: "
-            "convert them, and give the copy as `path`; the columns are assumed",
+            note="its page lists JSON arrays and a zip of images, none of which is read: convert "
+            "them, and give the copy as `path`; the columns are assumed. It has no card",
         ),
         "big-math": KnownSource(
             paper="Big-Math-RL, 251K",
@@ -131,15 +135,17 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             columns={"question": "problem", "answer": "answer"},
             checked=True,
             note="its solve rates are another model's, so they are not read",
+            revision="c75d2f117cddfecb6bd08756e61e508e59732b21",
         ),
         "big-math-unverified": KnownSource(
             paper="Big-Math-RL-U, 35K",
-            path="SynthLabsAI/Big-Math-Unverified",
+            path="SynthLabsAI/Big-Math-RL-UNVERIFIED",
             modality="text",
             licence=None,
             columns={"question": "problem", "answer": "answer"},
             checked=False,
-            note="the id and the columns are assumed; its answers are not verified",
+            note="the id and 34.9K rows are from its owner's page; the columns are assumed, and "
+            "its answers are not verified",
         ),
         "limo": KnownSource(
             paper="LIMO, 0.8K",
@@ -147,20 +153,21 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             modality="text",
             licence="apache-2.0",
             columns={"question": "question", "answer": "answer", "solution": "solution"},
-            checked=False,
-            note="limo.jsonl and the licence are from the page; the columns are those of sets that "
-            "were made from it",
+            checked=True,
+            note="limo.jsonl, the split and the licence are from the page, the columns from two "
+            "public readers of it and from the card of a set that was made of it",
             kind="jsonl",
         ),
         "s1k": KnownSource(
             paper="s1K-1.1, 1K",
             path="simplescaling/s1K-1.1",
             modality="text",
-            licence=None,
+            licence="mit",
             columns={"question": "question", "solution": "deepseek_attempt"},
-            checked=False,
-            note="the columns are those of sets that were made from it; the answer is the one that "
-            "the attempt ends in",
+            checked=True,
+            note="files and licence are from the page, split and columns from the cards of copies; "
+            "the answer is the one that the attempt ends in",
+            revision="96c411f1fe4c49d20f0e2a1565f61e1a28b0b84d",
             answer_rule="last_boxed",
         ),
         "openthoughts": KnownSource(
@@ -174,9 +181,9 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
                 "answer": "ground_truth_solution",
                 "family": "domain",
             },
-            checked=False,
-            note="the configuration `metadata` and its columns are those of sets that were made "
-            "from it, the licence too; code has no box, and is rejected",
+            checked=True,
+            note="from a copy of its card; that its solutions in mathematics end in a box is "
+            "assumed; code has no box, and is rejected",
             config="metadata",
             answer_rule="last_boxed",
         ),
@@ -190,9 +197,10 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
                 "answer": "expected_answer",
                 "solution": "generated_solution",
             },
-            checked=False,
-            note="the split and the licence are from the page; the columns are those of sets that "
-            "were made from it",
+            checked=True,
+            note="a problem without an answer of its own has the one that most of its solutions "
+            "end in",
+            revision="d3d08664755704f422af97d43a7ff0ded4bd95df",
             split="cot",
         ),
         "deepmath": KnownSource(
@@ -202,6 +210,7 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             licence="mit",
             columns={"question": "question", "answer": "final_answer", "solution": "r1_solution_1"},
             checked=True,
+            revision="5cf055d1fe3d7a2eb19719ac020211469736ae44",
         ),
         "orca-math": KnownSource(
             paper="Orca-Math, 200K",
@@ -209,9 +218,10 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             modality="text",
             licence="mit",
             columns={"question": "question", "answer": "answer"},
-            checked=False,
-            note="the columns are assumed; its answers are whole solutions in prose, most of which "
-            "no rule can verify: big-math holds 83K of these questions with an answer",
+            checked=True,
+            note="its answers are whole solutions in prose, most of which no rule can verify: "
+            "big-math holds 83K of these questions with an answer",
+            revision="29255d1770cc4eac66e5e7fa378cba542c026350",
         ),
         "openr1": KnownSource(
             paper="OpenR1-220k, 220K",
@@ -219,10 +229,12 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             modality="text",
             licence="apache-2.0",
             columns={"question": "problem", "answer": "answer", "solution": "generations.0"},
-            checked=False,
-            note="the columns are from the card; an older card calls the splits of this "
-            "configuration `default` and `extended`. The first generation need not be right: "
-            "curation rejects those that are not",
+            checked=True,
+            note="the page lists the files, and a copy of the card that belongs to them has split "
+            "and columns; the commit before calls the splits of this configuration `default` and "
+            "`extended`. The first generation need not be right: curation rejects those that are "
+            "not",
+            revision="e4e141ec9dea9f8326f4d347be56105859b2bd68",
             config="all",
         ),
         "numinamath": KnownSource(
@@ -233,6 +245,7 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             columns={"question": "problem", "solution": "solution", "family": "source"},
             checked=True,
             note="the licence was cc-by-nc-4.0 on older cards",
+            revision="9d8d210c9f6a36c8f3cd84045668c9b7800ef517",
             answer_rule="last_boxed",
         ),
         "grammar-cold-start": KnownSource(
@@ -251,18 +264,25 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             path="csfufu/mmrl",
             modality="multimodal",
             licence=None,
-            columns={"question": "problem", "answer": "answer", "images": "images"},
+            columns={
+                "question": "problem",
+                "answer": "answer",
+                "images": "images",
+                "pass_rate": False,
+            },
             checked=False,
-            note="the columns are assumed",
+            note="files, split and columns are what two public readers of it take for granted; of "
+            "which model its pass rates are is not known, so they are not read",
         ),
         "textrl": KnownSource(
             paper="released, text RL, 32.5K",
             path="csfufu/textrl",
             modality="text",
             licence=None,
-            columns={"question": "problem", "answer": "answer"},
+            columns={"question": "problem", "answer": "answer", "pass_rate": False},
             checked=False,
-            note="one Parquet file, as its page lists; the columns are assumed",
+            note="one Parquet file, as its page lists; the columns are assumed: those that the "
+            "authors' training configuration names",
         ),
     }
 )

@@ -233,19 +233,23 @@ def wemath(folder: Path) -> Path:
 
 
 def logicvista(folder: Path) -> Path:
-    cases = [("v1_0.png", "B"), ("v1_1.png", "B, D"), ("v1_20.png", "3"), ("v1_382.png", "")]
+    """As the mirror has them: rows known by `id`, and one without a question or a key."""
+    cases = [("v1_0", "B"), ("v1_1", "B, D"), ("v1_20", "3"), ("v1_382", "")]
     return write(
         folder,
         [
             {
-                "imagename": name,
+                "id": name,
                 "image": picture(n),
-                "question": f"Which figure comes next after {n}?",
+                "question": f"Which figure comes next after {n}?" if answer else "",
                 "answer": answer,
                 "reasoning": "r",
                 "skill": ["inductive"],
                 "broad_capability": ["diagram"],
                 "specific_capability": ["patterns"],
+                "imagesource": "a test",
+                "sourcelink": "l",
+                "liscenced": "no",
             }
             for n, (name, answer) in enumerate(cases)
         ],

@@ -97,6 +97,7 @@ def test_the_bare_question_is_kept_apart_from_the_prompt(items):
     assert items["mathvision"][1].prompt == "How long is side 1?"  # choices are in the picture
     assert items["we-math"][0].prompt.endswith("\nD. No correct answer")
     assert items["mathvista"][0].prompt.startswith("Hint:")
+    assert "v1_382 was published without a question" in items["logicvista"][3].prompt
 
 
 def test_clusters_are_problems_seeds_and_groups(items):
@@ -235,8 +236,14 @@ def test_a_seed_without_some_of_its_variants(tmp_path):
         load(folder, "dynamath")
 
 
+def test_a_question_is_missing_of_the_known_item_alone(tmp_path):
+    row = {"id": "v1_7", "image": picture(), "question": " ", "answer": "B", "skill": ["x"]}
+    with pytest.raises(DataError, match="has an item without a question: logicvista/v1_7"):
+        load(published.write(tmp_path, [row], image="image"), "logicvista")
+
+
 def test_a_reference_that_its_rule_cannot_read(tmp_path):
-    row = {"imagename": "v1_7.png", "image": picture(), "question": "?", "answer": "7"}
+    row = {"id": "v1_7", "image": picture(), "question": "?", "answer": "7"}
     folder = published.write(tmp_path, [row | {"skill": ["x"]}], image="image")
     with pytest.raises(DataError, match="has the key '7'"):
         load(folder, "logicvista")

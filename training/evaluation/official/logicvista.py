@@ -1,9 +1,10 @@
 """LogicVista: logical reasoning about pictures; the set of letters has to be the key's.
 
 Source: LogicVista (Xiao et al., arXiv 2407.04973), 448 rows; read from the mirror
-lscpku/LogicVista, `test`. A key is one letter or several (`B, D`). The keys of `v1_20` ("3") and
-`v1_382` (nothing) are no letters: they are asked, scored as never right, and left out of the
-accuracy; the one with them in the denominator is reported beside it.
+lscpku/LogicVista, `test`, whose rows are known by `id` (`v1_20`), not by the official file's
+`imagename`. A key is one letter or several (`B, D`). The keys of `v1_20` ("3") and `v1_382`
+(nothing, and no question either) are no letters: they are asked, scored as never right, and left
+out of the accuracy; the one with them in the denominator is reported beside it.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from training.evaluation.rows import Row, read_rows
 METRIC = "accuracy"
 PLACE: HubSet | None = HubSet("lscpku/LogicVista", "test")
 NEEDS_IMAGES = True
-COLUMNS = ("imagename", "image", "question", "answer", "skill")
+COLUMNS = ("id", "image", "question", "answer", "skill")
 UNSCORABLE = frozenset({"v1_20", "v1_382"})
 
 
@@ -26,14 +27,16 @@ def load(name: str, folder: Path, num_problems: int | None) -> list[Item]:
 
 
 def _item(name: str, row: Row) -> Item:
-    number, answer = Path(row.text("imagename")).stem, row.text("answer")
+    number, answer, question = row.text("id"), row.text("answer"), row.text("question")
     letters = read_letters(answer) if answer else None
     if letters is None and number not in UNSCORABLE:
         raise row.error(f"has the key {answer!r}.", rule="a key is one letter, or several")
+    if number in UNSCORABLE and not question:
+        question = f"(Item {number} was published without a question.)"
     return make_item(
         name,
         number,
-        question=row.text("question"),
+        question=question,
         rule=Rule("none", answer) if letters is None else Rule("letters", letters),
         images=row.images("image"),
         family=row.text("skill"),

@@ -118,6 +118,12 @@ def numbered_rows(fates: Fates, found: pa.Table) -> tuple[Places, list[int], lis
     return left, questions, answers, ids
 
 
+def traced_rows(found: pa.Table, rows: Places) -> list[bool]:
+    """Which of some rows have a boxed trace."""
+    is_traced: list[bool] = found["is_traced"].take(pa.array(rows)).to_pylist()
+    return is_traced
+
+
 def drop_long(fates: Fates, found: pa.Table, max_prompt_tokens: int) -> None:
     """Drops rows whose prompt has too many tokens."""
     is_long = found["is_long"].fill_null(False).to_numpy()

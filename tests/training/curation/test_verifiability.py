@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.answers import Verifier
-from training.curation.verifiability import (
-    drop_duplicates,
-    drop_long_prompts,
-    keep_verifiable,
-)
+from training.curation.equal_questions import drop_duplicates
+from training.curation.verifiability import drop_long_prompts, keep_verifiable
 from training.records import question_key
 
 FLOOR = "\\lfloor x \\rfloor"  # beyond our own grammar

@@ -29,6 +29,7 @@ from training.records import IMAGE_MARK, Problem
 from training.rollout.protocol import Prompt
 
 STEP, PROMPT_LENGTH = steps.VERIFIABILITY, steps.PROMPT_LENGTH
+TOO_LONG = "prompt too long"
 MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
@@ -146,14 +147,14 @@ def drop_long_prompts(
         max_prompt_tokens: The longest prompt that stays.
     """
     lengths = count_tokens([Prompt(row["question"], row["images"]) for row in problems])
-    reason = too_long(max_prompt_tokens)
-    reasons = [reason if length > max_prompt_tokens else None for length in lengths]
-    return split(problems, reasons, PROMPT_LENGTH)
+    reasons = [TOO_LONG if length > max_prompt_tokens else None for length in lengths]
+    details = dict.fromkeys(range(len(problems)), longer_than(max_prompt_tokens))
+    return split(problems, reasons, PROMPT_LENGTH, details)
 
 
-def too_long(max_prompt_tokens: int) -> str:
-    """Why a longer prompt goes."""
-    return f"prompt longer than {max_prompt_tokens} tokens"
+def longer_than(max_prompt_tokens: int) -> str:
+    """What a longer prompt goes by: a setting, and so no part of the reason."""
+    return f"more than {max_prompt_tokens} tokens"
 
 
 def _kept(reasons: Sequence[str | None]) -> list[int]:

@@ -270,7 +270,9 @@ def test_a_prompt_at_the_limit_stays_and_one_token_more_goes(make):
         [make(1), make(2)], lambda prompts: [lengths[each.question] for each in prompts], 8
     )
     assert [problem["id"] for problem in result.kept] == ["p1"]
-    assert [each.reason for each in result.rejects] == ["prompt longer than 8 tokens"]
+    assert [(each.reason, each.detail) for each in result.rejects] == [
+        ("prompt too long", "more than 8 tokens")
+    ]
 
 
 texts = st.sampled_from(

@@ -4,6 +4,11 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
+from training.answers.normal import normalize
+from training.answers.options import letter_of, read_options
+from training.answers.reading import parse
+from training.answers.values import Words
+
 # The code of a figure says `draw` to a computer. No match goes over another figure's beginning.
 _FIGURE = re.compile(
     r"(?s)(\[asy\]|\\begin\{(?:asy|tikz\w*)\})(?:(?!\1).)*?(?:\[/asy\]|\\end\{(?:asy|tikz\w*)\})"
@@ -22,10 +27,35 @@ _TOLD_TO_PROVE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
+# "Show that it is finite, and determine its mean." has an answer.
+_THEN_FINDS = re.compile(
+    r"(?:[.!?;]\s{1,20}(?:(?:then|also|hence),? )?|,\s(?:and|then) (?:then )?)"
+    r"(?:find|determine|compute|calculate|evaluate)\b",
+    re.IGNORECASE,
+)
+# Beside something to find these are no tasks: a way out, "all" said again, reasons of an answer.
+_YOUR = r"your (?:answer|claim|result|conclusion|reasoning|choice)s?\b"
+_BESIDE_AN_ANSWER = re.compile(
+    r"\bor (?:else )?(?:prove|show) that\b"
+    r"|\band (?:then )?(?:prove|show) that (?:there are no (?:more|others?)\b|no others? "
+    r"|(?:these|they|those) are (?:all|the only)\b|(?:it|this) is the only\b)"
+    rf"|(?:^|(?<=[.!?:;(])|\b(?:and|then|please))\s{{0,20}}"
+    rf"(?:(?:prove|justify|explain|support) (?:that )?{_YOUR}"
+    r"|explain how you (?:got|found|obtained|know)\b)"
+    r"|\bif (?:a|an|the|it|such|no)\b[^.?!]{0,60}\b(?:not exist|impossible|undefined|no solution)"
+    r",? (?:explain|say) why(?: not)?\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Alone these ask for a proof, beside something to find for a step on the way.
+_TOLD_TO_CHECK = re.compile(
+    rf"{_TOLD}(?:(?:verify|check|deduce|derive) that\b|(?:give|write) (?:a|the) proof\b"
+    r"|demonstrate\b)|求证|(?:^|[，。；：:;,.)）\s])(?:试|请|并)?证明(?!过程|的|方法|步骤)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _OPEN = re.compile(r"\b(?:explain|discuss|justify|give an example)\b", re.IGNORECASE)
 _ALWAYS_OPEN = r"\b(?:in your own words|what do you think|write an essay)\b"
 _MAY_BE_OPEN_ENDED = re.compile(
-    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch|program)\b", re.IGNORECASE
+    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch|program|construct)\b", re.IGNORECASE
 )
 # "To justify the cost, she needs ..." and "friends who meet and discuss books" tell nobody.
 _OPEN_ENDED = re.compile(
@@ -35,10 +65,14 @@ _OPEN_ENDED = re.compile(
 )
 _TOLD_TO_DRAW = re.compile(
     r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?"
-    r"(?:draw|sketch|write a (?:\w{1,20} )?program)\b"
+    r"(?:draw|sketch"
+    r"|write a (?:\w{1,20} )?program(?: (?:to|that|which|for)(?: can| will)? \w{1,20})?)\b"
     r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
     r"(?:graph|diagram|picture|figure|curve|plot|chart|region|line|reflection|image|it)s?\b",
     re.IGNORECASE | re.MULTILINE,
+)
+_TOLD_TO_CONSTRUCT = re.compile(
+    rf"(?:{_BEGINS})construct (?:a|an|the)\b", re.IGNORECASE | re.MULTILINE
 )
 _ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
 # `(a) ... (b) ...` or `(i) ... (ii) ...`; `f(a)` is no part, nor is `(0, a)`: see `_marks`.
@@ -50,6 +84,10 @@ _MAX_BRACKET = 200  # characters between a bracket and the one that closes it
 _CHOICE = re.compile(r"\(?[a-jA-J]\)?\.?")
 _TASK = re.compile(
     rf"{_ASKS.pattern}|\b(?:solve|evaluate|simplify|prove|show that|what)\b|[？求]|写出",
+    re.IGNORECASE,
+)
+_ANY_TASK = re.compile(
+    rf"{_TASK.pattern}|\b(?:give|state|list|name|write|identify|which|measure)\b|多少|计算",
     re.IGNORECASE,
 )
 _CONDITIONS = re.compile(r"\b(?:such that|so that|satisf|conditions?\b|propert)", re.IGNORECASE)
@@ -69,31 +107,64 @@ _NUMBERED = re.compile(
 )
 
 
-def to_reader(question: str) -> str:
-    """What a question says to its reader: all but the code of its figures."""
-    return _FIGURE.sub(" ", question)
+def to_reader(question: str, answer: str) -> str:
+    """What a question tells its reader to do.
+
+    Without the code of its figures, and where its answer is a value to find, without what it asks
+    to be said beside it: "Find the least n, or show that there is none. Justify your answer."
+    """
+    text = _FIGURE.sub(" ", question)
+    rest, num_beside = _BESIDE_AN_ANSWER.subn(" ", text)
+    return rest if num_beside and _ASKS.search(rest) and _is_value(answer) else text
+
+
+def names_a_choice(question: str, answer: str) -> bool:
+    """Whether the answer is the letter of a choice that the question lists: one can be checked."""
+    letter = letter_of(normalize(answer))
+    return letter is not None and letter in read_options(question)
 
 
 def asks_for_a_proof(question: str) -> bool:
     """Not so "Which theorem is used to prove this?" and "Records show that...: how many?"."""
+    if _TOLD_TO_CHECK.search(question) and not _ANY_TASK.search(_TOLD_TO_CHECK.sub(" ", question)):
+        return True
     if _PROOF.search(question) is None:  # nearly all
         return False
-    return bool(_TOLD_TO_PROVE.search(question)) or _ends_with(_PROOF, question)
+    told = _last(_TOLD_TO_PROVE, question)
+    is_told = told is not None and _THEN_FINDS.search(question, told.end()) is None
+    return is_told or _ends_with(_PROOF, question)
 
 
 def is_open_ended(question: str) -> bool:
     """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
     if _MAY_BE_OPEN_ENDED.search(question) is None:  # nearly all
         return False
-    return bool(_OPEN_ENDED.search(question)) or any(
-        _ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW)
-    )
+    if _OPEN_ENDED.search(question) or _is_to_construct(question):
+        return True
+    return any(_ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW))
+
+
+def _is_value(answer: str) -> bool:
+    """Whether an answer is read as numbers or a formula, not as words."""
+    return not isinstance(parse(normalize(answer)), Words | None)
+
+
+def _is_to_construct(question: str) -> bool:
+    """Whether a question ends in a construction, and asks for nothing else."""
+    last = _last(_TOLD_TO_CONSTRUCT, question)
+    if last is None or _SENTENCE_END.search(question, last.end()):
+        return False
+    return _ANY_TASK.search(question) is None
+
+
+def _last(task: re.Pattern[str], question: str) -> re.Match[str] | None:
+    return next(iter(deque(task.finditer(question), maxlen=1)), None)
 
 
 def _ends_with(task: re.Pattern[str], question: str) -> bool:
     """Whether a question has such a task, and asks for nothing behind the last one."""
-    last = deque(task.finditer(question), maxlen=1)
-    return bool(last) and _ASKS.search(question, last[0].end()) is None
+    last = _last(task, question)
+    return last is not None and _ASKS.search(question, last.end()) is None
 
 
 def has_parts(question: str, answer: str) -> bool:

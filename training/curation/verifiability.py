@@ -22,6 +22,7 @@ from training.curation.uncheckable import (
     has_parts,
     is_open_ended,
     lists_parts,
+    names_a_choice,
     to_reader,
 )
 from training.recipe import curation as steps
@@ -60,6 +61,15 @@ def _unplaced(problem: Problem) -> str:
     return question.replace(IMAGE_MARK, " ") if is_placed else question
 
 
+def _told(problem: Problem) -> str:
+    return to_reader(problem["question"], problem["answer"])
+
+
+def _is_told(task: Callable[[str], bool], problem: Problem) -> bool:
+    """Whether a problem has such a task; not where its answer is one of the choices it lists."""
+    return task(_told(problem)) and not names_a_choice(problem["question"], problem["answer"])
+
+
 Rule = Callable[[Problem], bool]
 
 # Reason -> whether a problem has that fault. The first that holds is the reason kept.
@@ -77,11 +87,9 @@ RULES: dict[str, Rule] = {
     "special tokens in the text": lambda problem: any(
         _SPECIAL_TOKEN.search(text) for text in (_unplaced(problem), problem["solution"] or "")
     ),
-    "asks for a proof": lambda problem: asks_for_a_proof(to_reader(problem["question"])),
-    "open-ended question": lambda problem: is_open_ended(to_reader(problem["question"])),
-    "several questions in one": lambda problem: has_parts(
-        to_reader(problem["question"]), problem["answer"]
-    ),
+    "asks for a proof": lambda problem: _is_told(asks_for_a_proof, problem),
+    "open-ended question": lambda problem: _is_told(is_open_ended, problem),
+    "several questions in one": lambda problem: has_parts(_told(problem), problem["answer"]),
     "several answers in one": lambda problem: _has_several_values(problem["answer"]),
     "answer in prose": lambda problem: _is_prose(problem["answer"]),
 }

@@ -58,13 +58,24 @@ _EMPHASIS = re.compile(
 _MARKS = re.compile(
     r"^[ \t]*(?:#{1,6}|[*•]|-(?=[ \t]+[^\W\d_]{2}))[ \t]+", re.MULTILINE
 )  # of headings and lists
+# A quoted paragraph; `>` in the middle of one is a sign.
+_QUOTED = re.compile(r"(?:\A|\n[ \t]*\n)(?:[ \t]*>[^\n]*(?:\n|\Z))+")
+_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+_BREAK = re.compile(r"<br ?/?>")
+_SUCH_THAT = re.compile(r"(\\?\{\s*[a-z(][^{}|:\n]{0,40}?)\s*:(?!=)")  # `{x : x > 0}`
+_SIZE = re.compile(r"(?<=\d)(?<!\b0)( ?)x\1(?=\d)")  # `3x3`; `0x10` is none
 _POWER = re.compile(r"(?<=[\w)]) ?\*\* ?(?=[\w(])")
 _ELLIPSIS = re.compile(r"\.(?: ?\.)++ ?")
 _BESIDE_BEFORE = re.compile(r"[,;+*/<=≤>≥-] ?\Z")
 _BESIDE_BEHIND = re.compile(r"[,;+*/<=≤>≥-]")
 _RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
 _DEGREE = re.compile(r"\^\s*\{\s*[∘°]\s*\}|\^\s*[∘°]|(?<=\d) ?∘")
+_RAISED_O = re.compile(r"(?<=[\w)]) ?\^ ?o(?!\w)")
 _ORDINAL = re.compile(r"\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
+_NAMED = re.compile(r"(?:(?<![^\W\d_])[^\W\d_]|\)) ?\Z")
+# `nth` and `n-th`, and `10-th`; `th(x)` is a function.
+_GLUED_TH = re.compile(r"th(?<=(?<![^\W\d_])[a-z]th)(?!\w)")
+_HYPHEN_TH = re.compile(r"-th(?<=[a-z\d)]-th)(?<![^\W\d_]{2}-th)(?![\w(])")
 _COUNTED = {"st": re.compile(r"(?<!1)1 ?\Z"), "nd": re.compile(r"(?<!1)2 ?\Z")}
 _COUNTED |= {"rd": re.compile(r"(?<!1)3 ?\Z"), "th": re.compile(r"\d ?\Z")}
 # A cross product is no dot product.
@@ -119,6 +130,7 @@ _SPELT = {
         "backslash": " ∖ ",
         "angle": " angle ",
     },
+    **{"bar": r"\overline "} | {name * n: name for name in "rnzqc" for n in (1, 2)},
     **{"triangle": " triangle ", "circ": " ∘ ", "degree": " ° ", "colon": " : ", "not": "\u0338"},
     **{name: f" {name} " for name in FUNCTIONS},
 }
@@ -161,16 +173,14 @@ def undressed(question: str) -> str:
         text = _VULGAR.sub(r" \g<0>", text.translate(_DEGREES))
         text = _LOWERED.sub(r"_\1", _RAISED.sub(_raised, text))
         text = unicodedata.normalize("NFKC", text)
-    text = text.casefold()
-    if "#" in text or "*" in text or "•" in text or ("-" in text and "\n" in text):
-        text = _MARKS.sub("", text)
-    if "*" in text:
-        text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
+    text = _unmarked(text.casefold())
     if "'" in text or "’" in text or "prime" in text:
         text = _RAISED_PRIMES.sub(lambda found: "′" * len(_ONE_PRIME.findall(found[0])), text)
         text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
     if "," in text:
         text = _THOUSANDS.sub("", text)
+    if ":" in text and "{" in text:
+        text = _SUCH_THAT.sub(r"\1 | ", text)
     if "$-" in text or "\\)-" in text or "\\]-" in text:
         text = _BEFORE_HYPHEN.sub(r"\1", text)
     if "\\" in text or "~" in text:
@@ -191,6 +201,19 @@ def undressed(question: str) -> str:
         negated = _NEGATED.sub("\\1\u0338", text)
         text = unicodedata.normalize("NFC", negated)
     return _punctuated(_LABEL.sub("", _SPACES.sub(" ", text)))
+
+
+def _unmarked(text: str) -> str:
+    """Without the marks of Markdown, and HTML's breaks."""
+    if "<br" in text:
+        text = _BREAK.sub(" ", text)
+    if ">" in text:
+        text = _QUOTED.sub(lambda found: _QUOTE.sub("", found[0]), text)
+    if "#" in text or "*" in text or "•" in text or ("-" in text and "\n" in text):
+        text = _MARKS.sub("", text)
+    if "*" in text:
+        text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
+    return text
 
 
 def _compared(text: str) -> str:
@@ -222,7 +245,12 @@ def _punctuated(text: str) -> str:
     if ":" in text:
         text = _RATIO.sub(":", text)
     if "^" in text:
-        text = _ORDINAL.sub(_ordinal, text)
+        text = _RAISED_O.sub("°", _ORDINAL.sub(_ordinal, text))
+    if "x" in text:
+        text = _SIZE.sub(" * ", text)
+    text = _GLUED_TH.sub(" th", text)
+    if "-th" in text:
+        text = _HYPHEN_TH.sub(" th", text)
     if "!" in text:
         text = text.replace(" !", "!")
     if "—" in text or "--" in text:
@@ -233,9 +261,11 @@ def _punctuated(text: str) -> str:
 
 
 def _ordinal(found: re.Match[str]) -> str:
-    """`th` behind a number that is counted so: `2^{st}` is a power."""
+    """`th` behind a letter or a bracket, or a number that is counted so: `2^{st}` is a power."""
     start = found.start()
     is_counted = _COUNTED[found[1]].search(found.string, max(0, start - 3), start)
+    if not is_counted and found[1] == "th":
+        is_counted = _NAMED.search(found.string, max(0, start - 3), start)
     return found[1] if is_counted else found[0]
 
 

@@ -129,9 +129,9 @@ def drop_long(fates: Fates, found: pa.Table, max_prompt_tokens: int) -> None:
     is_long = found["is_long"].fill_null(False).to_numpy()
     left = fates.left
     dropped = left[is_long[left]]
-    details = pa.array([verifiability.longer_than(max_prompt_tokens)] * len(dropped))
+    limits = [verifiability.longer_than(max_prompt_tokens)] * len(dropped)
     step, reason = verifiability.PROMPT_LENGTH, verifiability.TOO_LONG
-    fates.drop(dropped, step, reason, pa.chunked_array([details], pa.string()))
+    fates.drop(dropped, step, reason, pa.chunked_array([limits], pa.string()))
 
 
 def compared_rows(fates: Fates, found: pa.Table) -> tuple[Places, npt.NDArray[np.uint64]]:

@@ -70,7 +70,8 @@ def test_no_line_of_a_broken_text_is_a_row(record, reason, read):
     """Some would be, by their commas."""
     kept, broken = read(HEAD + "first,1\n" + record + "last,2\n")
     assert kept == [("first", "1"), ("last", "2")]
-    assert broken == [(reason, "3", record)]
+    last = record.count("\n") + 2
+    assert broken == [(reason, "3" if last == 3 else f"3-{last}", record)]
 
 
 @pytest.mark.parametrize("inch", [('6" wide', "8"), ('6" by 4"', "8"), ('6" x', '4" y')])

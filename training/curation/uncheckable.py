@@ -33,6 +33,7 @@ _THEN_FINDS = re.compile(
     r"(?:find|determine|compute|calculate|evaluate)\b",
     re.IGNORECASE,
 )
+_CLAIM = re.compile(r" that\b", re.IGNORECASE)
 # Beside something to find these are no tasks: a way out, "all" said again, reasons of an answer.
 _YOUR = r"your (?:answer|claim|result|conclusion|reasoning|choice)s?\b"
 _BESIDE_AN_ANSWER = re.compile(
@@ -131,8 +132,9 @@ def asks_for_a_proof(question: str) -> bool:
     if _PROOF.search(question) is None:  # nearly all
         return False
     told = _last(_TOLD_TO_PROVE, question)
-    is_told = told is not None and _THEN_FINDS.search(question, told.end()) is None
-    return is_told or _ends_with(_PROOF, question)
+    if told is not None and not _is_step(told):
+        return True
+    return _ends_with(_PROOF, question)
 
 
 def is_open_ended(question: str) -> bool:
@@ -142,6 +144,12 @@ def is_open_ended(question: str) -> bool:
     if _OPEN_ENDED.search(question) or _is_to_construct(question):
         return True
     return any(_ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW))
+
+
+def _is_step(proof: re.Match[str]) -> bool:
+    """Whether a proof is of a claim, "Show that...", behind which there is something to find."""
+    claims = _CLAIM.search(proof.string, proof.start(), proof.end() + len(" that"))
+    return bool(claims and _THEN_FINDS.search(proof.string, proof.end()))
 
 
 def _is_value(answer: str) -> bool:

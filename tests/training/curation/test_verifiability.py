@@ -252,6 +252,7 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("Show, by induction, that n<2^n.", "asks for a proof"),
         ("Let ABC be equilateral. Verify that AB = AC.", "asks for a proof"),
         ("Give a proof that 2 is prime.", "asks for a proof"),
+        ("Prove this: Ann has 3 pens. Find how many are 2 more.", "asks for a proof"),
         ("If a + 1 = b + 1 , then deduce that a = b.", "asks for a proof"),
         ("Check that f(x) = x is continuous.", "asks for a proof"),
         ("Demonstrate: a + b > c.", "asks for a proof"),

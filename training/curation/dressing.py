@@ -101,7 +101,7 @@ _LABEL = re.compile(
 _COMMAND = re.compile(r"\\([a-z]+)")
 # No space parts `\( xy \)-plane` or `$ xy $-plane`, as none parts `$xy$-plane`.
 _BEFORE_HYPHEN = re.compile(
-    r"(\$\s[^$]{1,40}?)\s{1,9}\$(?=-[^\W\d_]{3})|\s{0,9}(?<!\\)\\[)\]](?=-[^\W\d_]{3})"
+    r"(?:(\$\s[^$]{1,40}?)\s{1,9}\$\$?|\s{0,9}(?<!\\)\\[)\]])(?=-(?:[^\W\d_]{3}|th(?!\w)))"
 )
 # `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
 _SPACING = re.compile(r"\\\\\[\d[\d.]*(?:pt|em|ex|[cm]m)\]|\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")

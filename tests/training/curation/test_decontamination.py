@@ -185,6 +185,13 @@ ASKED_IN_BENCHMARKS = [
 ON_WORDS = ["{}", " {} ", r"\text{{{}}}", "**{}**"]
 ON_NUMBERS = ["{}", "${}$", r"\({}\)", "$ {} $"]
 ON_FORMULAS = [*ON_NUMBERS[1:], r"\( {} \)", "$$ {} $$", r"\[{}\]"]
+ON_SIGNS = [
+    (r"^\circ", r"^{\mathrm{o}}"),
+    (r"\{x \mid", r"\{x :"),
+    (r"$3 \times 4$", "3x4"),
+    ("$n$th", "$n$-th"),
+    (r"\overline", r"\bar"),
+]
 CASES = [str, str.upper, str.title, str.lower]
 # A formula, a word or a number that stands alone, what is between words, or anything else.
 PIECES = re.compile(
@@ -210,16 +217,18 @@ def dressed_in(text, rng):
                 return any_of(ON_NUMBERS).format(piece)
             case "space":
                 mark = piece.strip()  # of a sentence's end: it may be left out
-                return any_of([mark, ""]) + any_of([" ", "  ", "\n", "\t "])
+                return any_of([mark, ""]) + any_of([" ", "  ", "\n", "\t ", " <br> "])
         return piece
 
-    return PIECES.sub(dress, text)
+    for one, other in ON_SIGNS:
+        text = text.replace(one, any_of([one, other]))
+    return re.sub("^", any_of(["", "> "]), PIECES.sub(dress, text), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("asked", ASKED_IN_BENCHMARKS)
 def test_planted_leaks_are_always_caught(asked, make):
     rng = np.random.default_rng(0)
-    for dressed in [dressed_in(asked, rng) for _ in range(40)]:
+    for dressed in [dressed_in(asked, rng) for _ in range(25)]:
         for benchmark, row in ((asked, dressed), (dressed, asked)):
             found = judged(make, one_benchmark(make, benchmark), row)
             assert [one.detail for one in found.result.rejects] == ["exam: b0"], dressed

@@ -136,19 +136,13 @@ def at_once(rows, steps, number_variants):
     return rows, rejects, variants
 
 
-TRACES = [None, "no box", "\\boxed{2}"]
-drawn_row = st.tuples(
-    st.sampled_from(TEXTS),
-    st.sampled_from(ANSWERS),
-    st.integers(0, 12),
-    st.sampled_from(TRACES),
-)
-drawn_rows = st.lists(drawn_row, max_size=12)
+TRACES = (None, "no box", "\\boxed{2}")
+drawn_row = st.tuples(*map(st.sampled_from, (TEXTS, ANSWERS, range(13), TRACES)))
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    parts=st.lists(drawn_rows, min_size=1, max_size=3),
+    parts=st.lists(st.lists(drawn_row, max_size=12), min_size=1, max_size=3),
     number_variants=st.sampled_from(["keep", "reject"]),
     order=orders(),
 )
@@ -157,10 +151,7 @@ def test_shards_come_out_as_all_rows_at_once(
 ):
     """Some texts are near others, some leak; ids and answers collide; some rows have a trace."""
     sources = [
-        [
-            make(n, id=f"p{n}", question=text, answer=answer, level=n, solution=trace)
-            for text, answer, n, trace in part
-        ]
+        [make(n, question=text, answer=answer, level=n, solution=s) for text, answer, n, s in part]
         for part in parts
     ]
     steps = replace(new_steps(), order=order)

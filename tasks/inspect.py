@@ -15,10 +15,11 @@ from infra.settings import Settings
 from tasks.inputs import wanted_source
 from training.answers import Verifier
 from training.curation import own_rules, traces
+from training.curation.equal_questions import drop_duplicates
 from training.curation.rows import read_rows
 from training.curation.sources import load_source
 from training.curation.step import Reject, split
-from training.curation.verifiability import drop_duplicates, keep_verifiable
+from training.curation.verifiability import keep_verifiable
 from training.recipe.curation import DUPLICATES, STEPS, VERIFIABILITY, own_steps
 from training.recipe.known_sources import KNOWN_SOURCES
 from training.recipe.recipe import Recipe

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from drills.hostile.images import odd_image
 from drills.hostile.values import NUMBERS, TEXTS, anything, damaged, json_bytes
 from training.answers import Verifier
+from training.curation.equal_questions import drop_duplicates
 from training.curation.sources import load_source
 from training.curation.step import write_rejects
-from training.curation.verifiability import drop_duplicates, keep_verifiable
+from training.curation.verifiability import keep_verifiable
 from training.recipe.sources import SourceRecipe
 
 FIELDS = ("question", "answer", "images", "level", "pass_rate", "id", "solution", "\x1b[2J")

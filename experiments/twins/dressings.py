@@ -43,7 +43,8 @@ def _markdown(text: str, rng: np.random.Generator) -> str:
         return text
     place = words[rng.integers(len(words))]
     mark = _any(rng, "**", "*", "__", "_", "***", "`")
-    return f"{text[: place.start()]}{mark}{place[0]}{mark}{text[place.end() :]}"
+    marked = f"{text[: place.start()]}{mark}{place[0]}{mark}{text[place.end() :]}"
+    return f"> {marked}" if rng.random() < 0.2 else marked
 
 
 def _displayed(text: str, rng: np.random.Generator) -> str:
@@ -63,7 +64,7 @@ DRESSINGS: dict[str, Dressing] = {
     "displayed formulas": _displayed,
     "Markdown": _markdown,
     "fonts and wrappers": _all(
-        _each(r"\\mathbb\{R\}", "R", "ℝ", r"\mathbf{{R}}", r"\mathbb R", r"\mathrm{{R}}"),
+        _each(r"\\mathbb\{R\}", "R", "ℝ", r"\mathbf{{R}}", r"\mathbb R", r"\mathrm{{R}}", r"\R"),
         _each(r"\\overline\{AC\}", "AC", r"\overline {{AC}}", r"\textit{{AC}}"),
     ),
     "triangles and angles": _all(
@@ -71,7 +72,15 @@ DRESSINGS: dict[str, Dressing] = {
         _each(r"\\angle ", "∠", "∠ ", r"\measuredangle "),
     ),
     "degrees": _each(
-        r"\^\\circ", "°", " degrees", r"^{{\circ}}", r"\degree", "º", r" ^{{ \circ }}"
+        r"\^\\circ",
+        "°",
+        " degrees",
+        r"^{{\circ}}",
+        r"\degree",
+        "º",
+        r" ^{{ \circ }}",
+        "^o",
+        r"^{{\mathrm{{o}}}}",
     ),
     "Greek letters": _all(
         _each(r"\\theta", "θ", " theta", "ϑ", r"\vartheta"), _each(r"\\pi", "π", " pi")

@@ -86,8 +86,9 @@ def _next_row(
         _end_broken_record(lines, len(names), num_read > 1)
         if num_read == lines.num_lines:
             fault = "with more or fewer fields than columns"
-    what = "line" if lines.num_lines == 1 else f"record of {lines.num_lines} lines"
-    place = f"{file_name}:{lines.number - lines.num_lines + 1}"
+    what, place = "line", f"{file_name}:{lines.number - lines.num_lines + 1}"
+    if lines.num_lines > 1:
+        what, place = "record of several lines", f"{place}-{lines.number}"
     return BrokenLine(place, f"{what} {fault}", "".join(lines.record)[:SHOWN_BYTES])
 
 

@@ -2,15 +2,15 @@ r"""A question's text without what only dresses it: LaTeX, Markdown and Unicode 
 
 Signs and Greek letters become one Unicode character, whichever way they are written; LaTeX's
 fractions and binomials become `/` and `binom`, its wrappers and displays go, and its groups become
-brackets where they hold an operator or a product.
+brackets where they hold an operator or a product (`training.curation.latex_groups`).
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from html.entities import html5
 
 from contracts.texts import UNSEEN, is_blank
+from training.curation.latex_groups import opened
 from training.curation.words import DECIDING, FILLING, FUNCTIONS
 
 _ALIKE = {
@@ -58,13 +58,24 @@ _EMPHASIS = re.compile(
 _MARKS = re.compile(
     r"^[ \t]*(?:#{1,6}|[*•]|-(?=[ \t]+[^\W\d_]{2}))[ \t]+", re.MULTILINE
 )  # of headings and lists
+# A quoted paragraph; `>` in the middle of one is a sign.
+_QUOTED = re.compile(r"(?:\A|\n[ \t]*\n)(?:[ \t]*>[^\n]*(?:\n|\Z))+")
+_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+_BREAK = re.compile(r"<br ?/?>")
+_SUCH_THAT = re.compile(r"(\\?\{\s*[a-z(][^{}|:\n]{0,40}?)\s*:(?!=)")  # `{x : x > 0}`
+_SIZE = re.compile(r"(?<=\d)(?<!\b0)( ?)x\1(?=\d)")  # `3x3`; `0x10` is none
 _POWER = re.compile(r"(?<=[\w)]) ?\*\* ?(?=[\w(])")
 _ELLIPSIS = re.compile(r"\.(?: ?\.)++ ?")
 _BESIDE_BEFORE = re.compile(r"[,;+*/<=≤>≥-] ?\Z")
 _BESIDE_BEHIND = re.compile(r"[,;+*/<=≤>≥-]")
 _RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
 _DEGREE = re.compile(r"\^\s*\{\s*[∘°]\s*\}|\^\s*[∘°]|(?<=\d) ?∘")
+_RAISED_O = re.compile(r"(?<=[\w)]) ?\^ ?o(?!\w)")
 _ORDINAL = re.compile(r"\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
+_NAMED = re.compile(r"(?:(?<![^\W\d_])[^\W\d_]|\)) ?\Z")
+# `nth` and `n-th`, and `10-th`; `th(x)` is a function.
+_GLUED_TH = re.compile(r"th(?<=(?<![^\W\d_])[a-z]th)(?!\w)")
+_HYPHEN_TH = re.compile(r"-th(?<=[a-z\d)]-th)(?<![^\W\d_]{2}-th)(?![\w(])")
 _COUNTED = {"st": re.compile(r"(?<!1)1 ?\Z"), "nd": re.compile(r"(?<!1)2 ?\Z")}
 _COUNTED |= {"rd": re.compile(r"(?<!1)3 ?\Z"), "th": re.compile(r"\d ?\Z")}
 # A cross product is no dot product.
@@ -87,36 +98,15 @@ _LABEL = re.compile(
     r"(?: |$))+"
 )
 
-OPERATORS = "-+*/^=<>|≤≥≠±∪∩∧∨∖∘"
-_BETWEEN = re.compile(rf"\S\s*[{OPERATORS}]\s*\S")
-_PRODUCT = re.compile(r"\d\s*(?:[^\W\d_]|\\[a-z]|\()|[^\W\d_]\s*(?:[^\W\d_]|\\[a-z])")
 _COMMAND = re.compile(r"\\([a-z]+)")
 # No space parts `\( xy \)-plane` or `$ xy $-plane`, as none parts `$xy$-plane`.
 _BEFORE_HYPHEN = re.compile(
-    r"(\$\s[^$]{1,40}?)\s{1,9}\$(?=-[^\W\d_]{3})|\s{0,9}(?<!\\)\\[)\]](?=-[^\W\d_]{3})"
+    r"(?:(\$\s[^$]{1,40}?)\s{1,9}\$\$?|\s{0,9}(?<!\\)\\[)\]])(?=-(?:[^\W\d_]{3}|th(?!\w)))"
 )
 # `\,` and `\ `; `\(` and `\[` open formulas, and so does `\\[` that was escaped twice.
 _SPACING = re.compile(r"\\\\\[\d[\d.]*(?:pt|em|ex|[cm]m)\]|\\(?:\\?[\[\]]|[,;:! \\()]|\n)|~")
 _ROWS = re.compile(r"\\(begin|end)\{\w{0,5}matrix\}|\\\\(?!\s*\\end\{\w{0,5}matrix)")
 _NEGATED = re.compile("\u0338\\s*(\\S)")
-_PIECE = re.compile(r"\\[a-z]+|[{}]|[^\\{}]+|\\")
-_MAX_DEPTH = 16  # of groups in groups; what lies deeper is of no group
-_CHOOSE = re.compile(r"([^\W\d_]|\d+) *\\choose +([^\W\d_]|\d+)")
-_TWO_LETTERS = re.compile(r"\s*(?:[^\W\d_]\s*[′\d]?\s*){2}")
-_WRAPPING = (
-    "text textbf textit textrm textsf texttt textsc textup textnormal emph mathrm mathbf mathit "
-    "mathsf mathtt mathbb mathcal mathfrak mathscr boldsymbol bm operatorname mathop mbox hbox "
-    "fbox boxed underline"
-)
-_WRAPPERS = frozenset(rf"\{name}" for name in _WRAPPING.split())
-# Commands with an argument that is not read.
-_LAYOUT = frozenset({r"\hspace", r"\vspace", r"\label", r"\phantom", r"\hphantom", r"\color"})
-_DISPLAYING = (
-    "align aligned alignat alignedat equation eqnarray gather gathered split multline flalign "
-    "displaymath math center cases array tabular"
-)
-_DISPLAYS = frozenset(_DISPLAYING.split())
-_WITH_COLUMNS = frozenset({"alignat", "alignedat", "array", "tabular"})
 _SPELT = {
     **dict.fromkeys(("dfrac", "tfrac", "cfrac"), r"\frac"),
     **dict.fromkeys(("dbinom", "tbinom"), r"\binom"),
@@ -140,6 +130,7 @@ _SPELT = {
         "backslash": " ∖ ",
         "angle": " angle ",
     },
+    **{"bar": r"\overline "} | {name * n: name for name in "rnzqc" for n in (1, 2)},
     **{"triangle": " triangle ", "circ": " ∘ ", "degree": " ° ", "colon": " : ", "not": "\u0338"},
     **{name: f" {name} " for name in FUNCTIONS},
 }
@@ -182,16 +173,14 @@ def undressed(question: str) -> str:
         text = _VULGAR.sub(r" \g<0>", text.translate(_DEGREES))
         text = _LOWERED.sub(r"_\1", _RAISED.sub(_raised, text))
         text = unicodedata.normalize("NFKC", text)
-    text = text.casefold()
-    if "#" in text or "*" in text or "•" in text or ("-" in text and "\n" in text):
-        text = _MARKS.sub("", text)
-    if "*" in text:
-        text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
+    text = _unmarked(text.casefold())
     if "'" in text or "’" in text or "prime" in text:
         text = _RAISED_PRIMES.sub(lambda found: "′" * len(_ONE_PRIME.findall(found[0])), text)
         text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
     if "," in text:
         text = _THOUSANDS.sub("", text)
+    if ":" in text and "{" in text:
+        text = _SUCH_THAT.sub(r"\1 | ", text)
     if "$-" in text or "\\)-" in text or "\\]-" in text:
         text = _BEFORE_HYPHEN.sub(r"\1", text)
     if "\\" in text or "~" in text:
@@ -207,11 +196,24 @@ def undressed(question: str) -> str:
     if "∘" in text or "°" in text:
         text = _DEGREE.sub("°", text)
     if "\\" in text or "{" in text:
-        text = _opened(text)
+        text = opened(text)
     if "\u0338" in text:
         negated = _NEGATED.sub("\\1\u0338", text)
         text = unicodedata.normalize("NFC", negated)
     return _punctuated(_LABEL.sub("", _SPACES.sub(" ", text)))
+
+
+def _unmarked(text: str) -> str:
+    """Without the marks of Markdown, and HTML's breaks."""
+    if "<br" in text:
+        text = _BREAK.sub(" ", text)
+    if ">" in text:
+        text = _QUOTED.sub(lambda found: _QUOTE.sub("", found[0]), text)
+    if "#" in text or "*" in text or "•" in text or ("-" in text and "\n" in text):
+        text = _MARKS.sub("", text)
+    if "*" in text:
+        text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
+    return text
 
 
 def _compared(text: str) -> str:
@@ -243,7 +245,12 @@ def _punctuated(text: str) -> str:
     if ":" in text:
         text = _RATIO.sub(":", text)
     if "^" in text:
-        text = _ORDINAL.sub(_ordinal, text)
+        text = _RAISED_O.sub("°", _ORDINAL.sub(_ordinal, text))
+    if "x" in text:
+        text = _SIZE.sub(" * ", text)
+    text = _GLUED_TH.sub(" th", text)
+    if "-th" in text:
+        text = _HYPHEN_TH.sub(" th", text)
     if "!" in text:
         text = text.replace(" !", "!")
     if "—" in text or "--" in text:
@@ -254,9 +261,11 @@ def _punctuated(text: str) -> str:
 
 
 def _ordinal(found: re.Match[str]) -> str:
-    """`th` behind a number that is counted so: `2^{st}` is a power."""
+    """`th` behind a letter or a bracket, or a number that is counted so: `2^{st}` is a power."""
     start = found.start()
     is_counted = _COUNTED[found[1]].search(found.string, max(0, start - 3), start)
+    if not is_counted and found[1] == "th":
+        is_counted = _NAMED.search(found.string, max(0, start - 3), start)
     return found[1] if is_counted else found[0]
 
 
@@ -299,98 +308,3 @@ def _hyphen(found: re.Match[str]) -> str:
     else:
         is_minus = len(behind) < 3 or behind in DECIDING or behind in _NAMES
     return found[0] if is_minus else " "
-
-
-class _Group(str):
-    """What stood between braces."""
-
-
-def _opened(text: str) -> str:
-    """Without LaTeX's groups and the commands that take some."""
-    frames, num_skipped = [list[str]()], 0
-    for piece in _PIECE.findall(text):
-        if piece == "{" and len(frames) <= _MAX_DEPTH:
-            frames.append([])
-        elif piece == "{":
-            num_skipped += 1
-        elif piece == "}" and num_skipped:
-            num_skipped -= 1
-        elif piece == "}":
-            if len(frames) > 1:
-                content = frames.pop()
-                frames[-1] += _grouped(content)
-        else:
-            frames[-1].append(piece)
-    return _CHOOSE.sub(r" binom \1 \2 ", _written(piece for frame in frames for piece in frame))
-
-
-def _grouped(pieces: list[str]) -> list[str]:
-    r"""A group; `{n \choose k}` and `{a \over b}` are commands with two of them."""
-    for infix, command in ((r"\choose", r"\binom"), (r"\over", r"\frac")):
-        if infix in pieces:
-            place = pieces.index(infix)
-            sides = (pieces[:place], pieces[place + 1 :])
-            return [command, *(_Group(_written(side)) for side in sides)]
-    return [_Group(_written(pieces))]
-
-
-def _written(pieces: Iterable[str]) -> str:
-    """Text, groups and commands in one line."""
-    rest, out = [*pieces][::-1], list[str]()
-    while rest:
-        piece = rest.pop()
-        if isinstance(piece, _Group):
-            out.append(_bracketed(piece))
-        elif not piece.startswith("\\"):
-            out.append(piece)
-        elif piece == r"\frac":
-            fraction = f" {_bracketed(_argument(rest))}/{_bracketed(_argument(rest))} "
-            is_power = bool(out) and out[-1].rstrip().endswith("^")
-            out.append(f"({fraction})" if is_power else fraction)
-        elif piece == r"\binom":
-            out.append(f" binom {_bracketed(_argument(rest))} {_bracketed(_argument(rest))} ")
-        elif piece == r"\pmod":
-            out.append(f" (mod {_argument(rest)}) ")
-        elif piece in _WRAPPERS:
-            out.append(f" {_group(rest)} ")
-        elif piece in _LAYOUT:
-            _group(rest)
-        elif piece in (r"\begin", r"\end"):
-            name = _group(rest)
-            is_display = name.rstrip("*") in _DISPLAYS
-            if piece == r"\begin" and name.rstrip("*") in _WITH_COLUMNS:
-                _group(rest)
-            out.append(" " if is_display else f" {piece} {name} ")
-        elif piece == r"\overline":
-            group = _group(rest)
-            is_segment = _TWO_LETTERS.fullmatch(group)
-            out.append(f" {group} " if is_segment else f" {piece} {_bracketed(group)} ")
-        else:
-            out.append(f" {piece} ")
-    return "".join(out)
-
-
-def _argument(rest: list[str]) -> str:
-    """Takes a command's next argument off what follows, in reverse: a group or one character."""
-    while rest:
-        piece = rest.pop()
-        if isinstance(piece, _Group) or piece.startswith("\\"):
-            return piece
-        if shown := piece.lstrip():
-            rest.append(shown[1:])
-            return shown[0]
-    return ""
-
-
-def _group(rest: list[str]) -> str:
-    """Takes the next group off what follows, in reverse; nothing where none comes next."""
-    if len(rest) > 1 and rest[-1].isspace() and isinstance(rest[-2], _Group):
-        rest.pop()
-    return rest.pop() if rest and isinstance(rest[-1], _Group) else ""
-
-
-def _bracketed(content: str) -> str:
-    if len(content) == 1 or content.isdigit():  # most are
-        return f" {content} "
-    holds = _BETWEEN.search(content) or _PRODUCT.search(content)
-    return f" ({content}) " if holds else f" {content} "

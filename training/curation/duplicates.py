@@ -18,6 +18,7 @@ import numpy.typing as npt
 from training import images
 from training.answers import AnswerVerifier
 from training.curation.agreement import agree, meant
+from training.curation.equal_questions import has_boxed_trace, traced_first
 from training.curation.shingles import Hashes, bands, jaccard, shingles
 from training.curation.step import StepResult, split
 from training.curation.wording import Wording, read, same_problem
@@ -35,7 +36,7 @@ MAX_COMPARED = 2**18
 def drop_near_duplicates(
     problems: Sequence[Problem], similarity: float, verifier: AnswerVerifier
 ) -> StepResult:
-    """Keeps the first of each group of near duplicates that have one answer; see `repeats`."""
+    """Keeps one of each group of near duplicates that have one answer; see `repeats`."""
     found = repeats(problems, similarity, verifier)
     reasons = [REASON if place in found else None for place in range(len(problems))]
     stays = {place: problems[first]["id"] for place, first in found.items()}
@@ -45,7 +46,8 @@ def drop_near_duplicates(
 def repeats(
     problems: Sequence[Problem], similarity: float, verifier: AnswerVerifier
 ) -> dict[int, int]:
-    """Near duplicates that have the answer of an earlier one.
+    """Near duplicates that have the answer of one that stays: the first that has a boxed trace, or
+    else the first.
 
     Near duplicates whose answers differ all stay: that the texts differ in a word that decides
     is likelier than a wrong reference.
@@ -63,6 +65,7 @@ def repeats(
         groups,
         [problem["question"] for problem in problems],
         [problem["answer"] for problem in problems],
+        list(map(has_boxed_trace, problems)),
         verifier,
     )
 
@@ -71,19 +74,22 @@ def same_answers(
     groups: Iterable[Sequence[int]],
     questions: Sequence[str],
     answers: Sequence[str],
+    traced: Sequence[bool],
     verifier: AnswerVerifier,
 ) -> dict[int, int]:
-    """Those of near duplicates that have the answer of an earlier one; see `repeats`.
+    """Those of near duplicates that have the answer of one that stays; see `repeats`.
 
     Args:
         groups: Places of near duplicates, rising within a group.
         questions: Of all problems.
         answers: The same.
+        traced: Which of all problems have a boxed trace.
         verifier: Tells whether two answers are the same.
     """
     stays = dict[int, int]()
     for group in groups:
-        left, told = list(group), {one: meant(answers[one], questions[one]) for one in group}
+        left = list(traced_first(group, traced))
+        told = {one: meant(answers[one], questions[one]) for one in group}
         while len(left) > 1:
             first, *others = left
             left = [one for one in others if not agree(told[one], told[first], verifier)]

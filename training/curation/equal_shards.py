@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.answers import AnswerVerifier
-from training.curation import verifiability
+from training.curation import equal_questions
 from training.curation.agreement import conflict, meant
-from training.curation.fates import Fates, Places, numbered_rows
+from training.curation.fates import Fates, Places, numbered_rows, traced_rows
 from training.curation.shards import read_table
 
 
 def drop_equal(
     row_fates: Fates, found: pa.Table, shards: Sequence[Path], verifier: AnswerVerifier
 ) -> None:
-    """Drops questions and ids that others have; see `training.curation.verifiability.repeats`.
+    """Drops questions and ids that others have; see `training.curation.equal_questions.repeats`.
 
     Args:
         row_fates: What has become of the rows so far.
@@ -33,19 +33,20 @@ def drop_equal(
         verifier: Tells whether two answers are the same.
     """
     rows, questions, answers, ids = numbered_rows(row_fates, found)
-    groups = verifiability.told_otherwise(questions, answers)
+    groups = equal_questions.told_otherwise(questions, answers)
     places = list(chain.from_iterable(groups))
     asked = (values_at(shards, name, rows[places]).to_pylist() for name in ("answer", "question"))
     told = dict(zip(places, map(meant, *asked), strict=True))
     pairs = filter(None, (conflict(group, told, verifier) for group in groups))
-    repeated = verifiability.repeats(questions, answers, ids, pairs)
+    traced = traced_rows(found, rows)
+    repeated = equal_questions.repeats(questions, answers, ids, traced, pairs)
     by_reason = defaultdict[str, list[int]](list)
     for place, (reason, _) in repeated.items():
         by_reason[reason].append(place)
     for reason, own in by_reason.items():
         others = rows[[repeated[place][1] for place in own]]
         details = values_at(shards, "id", others)
-        row_fates.drop(rows[own], verifiability.DUPLICATES, reason, details)
+        row_fates.drop(rows[own], equal_questions.STEP, reason, details)
 
 
 def values_at(shards: Sequence[Path], column: str, rows: Places) -> pa.ChunkedArray:

@@ -118,12 +118,20 @@ def numbered_rows(fates: Fates, found: pa.Table) -> tuple[Places, list[int], lis
     return left, questions, answers, ids
 
 
+def traced_rows(found: pa.Table, rows: Places) -> list[bool]:
+    """Which of some rows have a boxed trace."""
+    is_traced: list[bool] = found["is_traced"].take(pa.array(rows)).to_pylist()
+    return is_traced
+
+
 def drop_long(fates: Fates, found: pa.Table, max_prompt_tokens: int) -> None:
     """Drops rows whose prompt has too many tokens."""
     is_long = found["is_long"].fill_null(False).to_numpy()
     left = fates.left
-    reason = verifiability.too_long(max_prompt_tokens)
-    fates.drop(left[is_long[left]], verifiability.PROMPT_LENGTH, reason)
+    dropped = left[is_long[left]]
+    limits = [verifiability.longer_than(max_prompt_tokens)] * len(dropped)
+    step, reason = verifiability.PROMPT_LENGTH, verifiability.TOO_LONG
+    fates.drop(dropped, step, reason, pa.chunked_array([limits], pa.string()))
 
 
 def compared_rows(fates: Fates, found: pa.Table) -> tuple[Places, npt.NDArray[np.uint64]]:

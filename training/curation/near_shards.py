@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 from training.curation import duplicates
 from training.curation.fates import Fates, Places, compared_rows
-from training.curation.row_steps import BANDS, COMPARED, TEXTS, RowSteps
+from training.curation.row_steps import BANDS, COMPARED, TEXTS, TOLD, RowSteps
 from training.curation.shard_work import ShardWork
 from training.curation.shards import read_table, shard_path
 from training.tables import MAX_GROUP_ROWS
@@ -48,7 +48,7 @@ def drop_near(
         steps: With the search among few rows.
         work: Has it done.
     """
-    pictures = found["pictures"]
+    told = found.select(TOLD)
     rows, numbers = compared_rows(row_fates, found)
     _, keys, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
     is_many = sizes[keys] > MAX_KEY_ROWS
@@ -56,7 +56,7 @@ def drop_near(
     pieces = np.arange(len(many)) * _num_parts(len(many)) // max(len(many), 1)
     bands = work.run(
         STEP_OF_BANDS,
-        lambda folder: _part(shards, pictures, many, pieces, folder),
+        lambda folder: _part(shards, told, many, pieces, folder),
         steps.bands,
         None,
         lambda: 0,
@@ -68,7 +68,7 @@ def drop_near(
     parts = (numbers % np.uint64(_num_parts(len(rows)))).astype(np.intp)
     repeats = work.run(
         STEP,
-        lambda folder: _part(shards, pictures, rows, parts, folder),
+        lambda folder: _part(shards, told, rows, parts, folder),
         steps.repeats,
         steps.similarity,
         lambda: steps.num_undecided,
@@ -116,7 +116,7 @@ def _linked(
 
 def _part(
     shards: Sequence[Path],
-    pictures: pa.ChunkedArray,
+    told: pa.Table,
     rows: Places,
     parts: Places,
     folder: Path,
@@ -125,7 +125,7 @@ def _part(
 
     Args:
         shards: All shards.
-        pictures: What is found of the pictures of all rows.
+        told: What is found of all rows, `TOLD`.
         rows: Places of the rows.
         parts: To which part each belongs; one that has no rows gets no shard.
         folder: Where to.
@@ -140,8 +140,9 @@ def _part(
         start = 0
         for shard in shards:
             table = read_table(shard, TEXTS).select(TEXTS)
-            shown = pictures.slice(start, len(table))
-            table = table.append_column("pictures", shown).cast(COMPARED)
+            for name in TOLD:
+                table = table.append_column(name, told[name].slice(start, len(table)))
+            table = table.cast(COMPARED)
             inside = slice(*np.searchsorted(rows, [start, start + len(table)]))
             own, owners = rows[inside] - start, parts[inside]
             for part in np.unique(owners).tolist():

@@ -16,9 +16,9 @@ from training import images
 from training.answers import AnswerVerifier
 from training.curation import duplicates, own_rules, sources, verifiability
 from training.curation.decontamination import Asked, BenchmarkIndex
+from training.curation.equal_questions import has_boxed_trace, told_alike
 from training.curation.shards import Rows, read_shard, read_table
 from training.curation.shingles import NUM_BANDS
-from training.curation.verifiability import told_alike
 from training.recipe import curation as shipped
 from training.records import Problem, question_key
 from training.rollout.protocol import Prompt
@@ -33,6 +33,7 @@ FOUND = pa.schema(
     {
         "step": _NAME,  # the first rule, shipped or of the user's own, that drops it, and why
         "reason": _NAME,
+        "is_traced": pa.bool_(),  # of twins the first such row stays
         # Of each step the columns, of rows that neither a rule nor their length has dropped before:
         "question": _DIGEST,  # equal of rows with equal questions and images
         "answer": _DIGEST,
@@ -44,9 +45,12 @@ FOUND = pa.schema(
         "variant": _NAME,  # the one that it differs from in numbers alone
     }
 )
-# What near duplicates are told by: columns of a row, and the digest of its pictures.
+# What near duplicates are told by: columns of a row,
 TEXTS = ("id", "question", "answer")
-COMPARED = pa.schema([*((name, pa.string()) for name in TEXTS), ("pictures", _DIGEST)])
+TOLD = ("pictures", "is_traced")  # and what was found of it
+COMPARED = pa.schema(
+    [*((name, pa.string()) for name in TEXTS), *(FOUND.field(name) for name in TOLD)]
+)
 BANDS = pa.schema({f"band-{number}": pa.uint64() for number in range(NUM_BANDS)})
 REPEATS = pa.schema({"place": pa.int32(), "stays": pa.string()})
 
@@ -86,6 +90,7 @@ class RowSteps:
 
     def _examined(self, rows: Rows) -> pa.Table:
         found = _Findings(rows)
+        found.tell("is_traced", map(has_boxed_trace, rows.problems))
         found.drop(sources.STEP, rows.refused)
         for step in self.order:
             self._look(step, found)
@@ -146,13 +151,13 @@ class RowSteps:
             `REPEATS`, once.
         """
         rows = read_table(shard).to_pydict()
-        ids, questions, answers, pictures = (rows[name] for name in COMPARED.names)
+        ids, questions, answers, pictures, traced = (rows[name] for name in COMPARED.names)
         # Equal digests are of equally many pictures: whether there are some is all that counts.
         num_pictures = [int(one is not None) for one in pictures]
         groups = duplicates.near_questions(
             questions, self.similarity, num_pictures, pictures.__getitem__
         )
-        found = duplicates.same_answers(groups, questions, answers, self.verifier)
+        found = duplicates.same_answers(groups, questions, answers, traced, self.verifier)
         stays = [ids[first] for first in found.values()]
         yield pa.Table.from_pydict({"place": list(found), "stays": stays}, REPEATS)
 

@@ -146,9 +146,9 @@ def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -
     if extract_boxed(trace) is None:
         return "trace without a boxed answer"
     if num_tokens < settings.min_tokens:
-        return f"trace shorter than {settings.min_tokens} tokens"
+        return "trace too short"
     if num_tokens > settings.max_tokens:
-        return f"trace longer than {settings.max_tokens} tokens"
+        return "trace too long"
     if ends_in_a_loop(trace):
         return "trace that ends in a loop"
     if repeated_share(trace) > settings.max_repeated:

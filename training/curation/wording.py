@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
-from training.curation.dressing import OPERATORS, SIGN_OF_WORD, undressed
+from training.curation.dressing import SIGN_OF_WORD, undressed
+from training.curation.latex_groups import OPERATORS
 from training.curation.words import ASKING, DECIDING, FILLING, FUNCTIONS, OWN
 from training.records import IMAGE_MARK
 

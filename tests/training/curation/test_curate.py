@@ -168,7 +168,7 @@ def test_every_reject_says_why(rejects):
     }
     assert reasons["Prove that 2"] == "asks for a proof"
     assert reasons["how many leg"] == "duplicate question"
-    assert reasons["x x x x x x "] == "prompt longer than 1500 tokens"
+    assert reasons["x x x x x x "] == "prompt too long"
     assert reasons["What is left"] == "no reference answer"
     assert all(row["reject_step"] for row in rejects)
 

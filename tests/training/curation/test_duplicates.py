@@ -34,6 +34,22 @@ def test_of_near_duplicates_the_first_stays_and_is_named(make, verifier):
     assert (reject.reason, reject.detail) == ("near duplicate question", "p0")
 
 
+def test_of_near_duplicates_the_first_with_a_boxed_trace_stays(make, verifier):
+    text = STORY.format(5, 12, 7)
+    texts = [text, text.replace("baker", "bakker"), text.replace("evening", "evenin"), text.lower()]
+    rows = questions(make, *texts)
+    for row, (answer, trace) in zip(
+        rows, [("4", None), ("5", None), ("4", "\\boxed{4}"), ("4", "\\boxed{4}")], strict=True
+    ):
+        row["answer"], row["solution"] = answer, trace
+    result = drop_near_duplicates(rows, SIMILARITY, verifier)
+    assert [row["id"] for row in result.kept] == ["p1", "p2"]
+    assert [(one.problem["id"], one.detail) for one in result.rejects] == [
+        ("p0", "p2"),
+        ("p3", "p2"),
+    ]
+
+
 def test_near_duplicates_with_other_answers_stay_and_equal_answers_go(make, verifier):
     text = STORY.format(5, 12, 7)
     edits = [text, text.replace("baker", "bakker"), text.replace("evening", "evenin"), text.lower()]

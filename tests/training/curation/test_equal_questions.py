@@ -2,7 +2,7 @@ import pytest
 
 from training.answers.outcome import Verdict
 from training.curation.agreement import MAX_KINDS
-from training.curation.verifiability import drop_duplicates
+from training.curation.equal_questions import drop_duplicates
 
 
 def test_equal_questions_with_equal_answers_leave_the_first(make, verifier):
@@ -134,6 +134,36 @@ def test_a_repeat_names_the_row_that_stays_and_a_conflict_another_answer(make, v
     rows.append(make(9, id="p0"))
     found = {id(each.problem): each.detail for each in drop_duplicates(rows, verifier).rejects}
     assert found == dict(zip(map(id, rows[1:]), ["p0", "p3", "p2", "p2", "p3", "p0"], strict=True))
+
+
+TRACE = "It is \\boxed{2}."
+
+
+@pytest.mark.parametrize(
+    ("traces", "stays"),
+    [
+        ([None, TRACE], "p1"),
+        ([None, "It is 2.", TRACE, TRACE], "p2"),  # without a box no cold start takes it
+        ([TRACE, None, TRACE], "p0"),
+        ([None, "It is 2."], "p0"),
+    ],
+)
+def test_of_equal_questions_the_first_with_a_boxed_trace_stays(traces, stays, make, verifier):
+    rows = [make(n, question="How?", answer="2", solution=one) for n, one in enumerate(traces)]
+    result = drop_duplicates(rows, verifier)
+    assert [one["id"] for one in result.kept] == [stays]
+    assert {one.detail for one in result.rejects} == {stays}
+
+
+def test_a_row_that_goes_for_its_id_takes_no_other_along(make, verifier):
+    rows = [
+        make(1, solution=TRACE),
+        make(2, id="p1", question="How?", solution=TRACE),
+        make(3, question="How?", answer="3"),
+    ]
+    result = drop_duplicates(rows, verifier)
+    assert [row["question"] for row in result.kept] == ["What is 1 + 1?", "How?"]
+    assert [(one.reason, one.detail) for one in result.rejects] == [("duplicate id", "p1")]
 
 
 def test_the_same_question_about_other_images_is_no_duplicate(make_seen, verifier):

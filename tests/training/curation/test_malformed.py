@@ -16,13 +16,14 @@ from PIL import Image
 from contracts.errors import DataError
 from training.answers import Verifier
 from training.curation.decontamination import BenchmarkIndex
+from training.curation.equal_questions import drop_duplicates
 from training.curation.row_steps import RowSteps
 from training.curation.shard_work import ShardWork
 from training.curation.shards import read_rejects, read_usable
 from training.curation.sift import SourceCounts, sift, source_rows
 from training.curation.sources import load_source
 from training.curation.step import write_rejects
-from training.curation.verifiability import drop_duplicates, keep_verifiable
+from training.curation.verifiability import keep_verifiable
 from training.images import fault_of
 from training.recipe.curation import STEPS, DecontaminationRecipe
 from training.recipe.sources import SourceRecipe

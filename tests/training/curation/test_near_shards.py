@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,9 +72,13 @@ texts = st.one_of(
 
 
 @settings(max_examples=25, deadline=None)
-@given(drawn=st.lists(texts, max_size=30))
-def test_they_are_what_is_found_among_all_rows_at_once(make, steps, sifted, drawn):
-    rows = rows_of(make, drawn)
+@given(drawn=st.lists(texts, max_size=30), seed=st.integers(0, 2**32 - 1))
+def test_they_are_what_is_found_among_all_rows_at_once(make, steps, sifted, drawn, seed):
+    is_traced = np.random.default_rng(seed).random(len(drawn)) < 0.3
+    rows = [
+        row | {"solution": "\\boxed{4}" if has_trace else None}
+        for row, has_trace in zip(rows_of(make, drawn), is_traced, strict=True)
+    ]
     expected = drop_near_duplicates(rows, 0.75, steps.verifier)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near_shards, "MAX_KEY_ROWS", 2)

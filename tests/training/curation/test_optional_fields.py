@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from training.curation.equal_questions import drop_duplicates
 from training.curation.sources import load_source as load
 from training.curation.step import write_rejects
-from training.curation.verifiability import drop_duplicates
 from training.recipe.sources import SourceRecipe
 
 

@@ -99,7 +99,7 @@ def test_the_order_decides_which_rows_go_and_why(module, make, steps_in, sifted)
             {
                 ("verifiability", "asks for a proof"): 1,
                 ("duplicates", "duplicate question"): 1,
-                ("prompt length", "prompt longer than 60 tokens"): 1,
+                ("prompt length", "prompt too long"): 1,
                 ("decontamination", "question of a benchmark"): 1,
                 (own, "of a shop"): 1,
             },
@@ -110,7 +110,7 @@ def test_the_order_decides_which_rows_go_and_why(module, make, steps_in, sifted)
             {
                 ("verifiability", "asks for a proof"): 1,
                 ("duplicates", "duplicate question"): 1,
-                ("prompt length", "prompt longer than 60 tokens"): 1,
+                ("prompt length", "prompt too long"): 1,
                 (own, "of a shop"): 2,
             },
         ),

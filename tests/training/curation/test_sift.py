@@ -22,12 +22,13 @@ from training.answers import Verifier
 from training.curation import row_steps
 from training.curation.decontamination import BenchmarkIndex, decontaminate
 from training.curation.duplicates import drop_near_duplicates
+from training.curation.equal_questions import drop_duplicates
 from training.curation.row_steps import RowSteps, parts
 from training.curation.shard_work import ShardWork
 from training.curation.shards import Rows, read_rejects, read_table, write_shards
 from training.curation.sift import SourceCounts, sift, source_rows
 from training.curation.step import split
-from training.curation.verifiability import drop_duplicates, drop_long_prompts, keep_verifiable
+from training.curation.verifiability import drop_long_prompts, keep_verifiable
 from training.recipe.curation import (
     DECONTAMINATION,
     DUPLICATES,
@@ -135,22 +136,22 @@ def at_once(rows, steps, number_variants):
     return rows, rejects, variants
 
 
-drawn_row = st.tuples(st.sampled_from(TEXTS), st.sampled_from(ANSWERS), st.integers(0, 12))
-drawn_rows = st.lists(drawn_row, max_size=12)
+TRACES = (None, "no box", "\\boxed{2}")
+drawn_row = st.tuples(*map(st.sampled_from, (TEXTS, ANSWERS, range(13), TRACES)))
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    parts=st.lists(drawn_rows, min_size=1, max_size=3),
+    parts=st.lists(st.lists(drawn_row, max_size=12), min_size=1, max_size=3),
     number_variants=st.sampled_from(["keep", "reject"]),
     order=orders(),
 )
 def test_shards_come_out_as_all_rows_at_once(
     parts, number_variants, order, make, new_steps, sifted
 ):
-    """Some texts are near others, some leak; ids and answers collide."""
+    """Some texts are near others, some leak; ids and answers collide; some rows have a trace."""
     sources = [
-        [make(n, id=f"p{n}", question=text, answer=answer, level=n) for text, answer, n in part]
+        [make(n, question=text, answer=answer, level=n, solution=s) for text, answer, n, s in part]
         for part in parts
     ]
     steps = replace(new_steps(), order=order)
@@ -272,7 +273,7 @@ def test_pictures_are_compared_by_what_was_found_in_them(
     assert [row["id"] for row in kept] == [*(f"p{n}" for n in range(8)), "p21"]
     (table,) = steps.compared
     assert table["id"].to_pylist() == ["p3", "p20"]
-    assert table.column_names == ["id", "question", "answer", "pictures"]
+    assert table.column_names == ["id", "question", "answer", "pictures", "is_traced"]
 
 
 class Killed(Watched):

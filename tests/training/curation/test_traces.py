@@ -102,8 +102,8 @@ def test_words_around_the_answer_behind_the_hashes_are_no_other_answer(said, mak
     [
         (SOUND, {}, None),
         ("Two and two are four.", {}, "trace without a boxed answer"),
-        (SOUND, {"min_tokens": 6}, "trace shorter than 6 tokens"),
-        (SOUND, {"max_tokens": 4}, "trace longer than 4 tokens"),
+        (SOUND, {"min_tokens": 6}, "trace too short"),
+        (SOUND, {"max_tokens": 4}, "trace too long"),
         (SOUND, {"min_tokens": 5, "max_tokens": 5}, None),
         ("We see. " + "wait let me check " * 15 + "\\boxed{4}", {}, "trace that ends in a loop"),
         ("We see. " + "wait let me check " * 14 + "\\boxed{4}", {"max_repeated": 1.0}, None),

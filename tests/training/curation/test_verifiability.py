@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.answers import Verifier
-from training.curation.verifiability import (
-    drop_duplicates,
-    drop_long_prompts,
-    keep_verifiable,
-)
+from training.curation.equal_questions import drop_duplicates
+from training.curation.verifiability import drop_long_prompts, keep_verifiable
 from training.records import question_key
 
 FLOOR = "\\lfloor x \\rfloor"  # beyond our own grammar
@@ -104,7 +101,8 @@ def test_a_multimodal_problem_needs_readable_images(change, reason, make_seen, v
 def test_the_rules_take_no_time_that_grows_with_the_square_of_a_text(make, verifier):
     # Each "(a) " was once followed to the end of the text: minutes.
     long = ["(a) ", "draw. ", "to draw a ", "we prove ", "\n", ". ", "please ", "[asy] "]
-    rows = [make(n, question=f"{text * 20_000}What?") for n, text in enumerate(long)]
+    long += ["or show that ", "; construct a ", ": verify that ", "if a ", "证明 "]
+    rows = [make(n, question=f"{text * 16_000}What?") for n, text in enumerate(long)]
     result = keep_verifiable([*rows, make(9, answer="1 and " * 40_000)], verifier)
     assert [problem["id"] for problem in result.kept] == [f"p{n}" for n in range(len(long))]
     assert [each.reason for each in result.rejects] == ["answer too long"]
@@ -206,6 +204,22 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"question": "To justify the cost of 50 dollars, she needs 3 a day. How many days?"},
         {"question": "Which of these can explain why? (A) 1 (B) 2", "answer": "B"},
         {"question": "He wants to give an example of 5 primes below 12. How many ways are there?"},
+        {"question": "What is 3 + 4 (justify your answer)?"},
+        {"question": "Find the least sum of two odd squares. Justify your answer."},
+        {"question": "For which n is 2n = 4? Explain how you got your answer."},
+        {"question": "Find the least n with 2 | n, or show that no such n exists."},
+        {"question": "Determine all n with n + n = 4 and prove that there are no more."},
+        {"question": "Show that the number of steps is finite, and determine its mean."},
+        {"question": "Prove that only finitely many are not red. Find the largest one."},
+        {"question": "Compute the limit of 2x at 1. If a limit does not exist, explain why."},
+        {
+            "question": "Can I\n(A) prove that it is\n(B) explain why not\n(C) do both",
+            "answer": "B",
+        },
+        {"question": "Verify that AB = AC, and give the length of BC."},
+        {"question": "如图, 证明: AB = AC, 并求BC的长."},
+        {"question": "Construct a square on AB. State its area in cm^2 for AB = 2."},
+        {"question": "Write a program to add 1 to 10. What does it print?"},
     ],
 )
 def test_verifiable_problems_stay(change, make, verifier):
@@ -234,9 +248,21 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("If x = 2, explain why x > 1.", "open-ended question"),
         ("What is 3 + 4? Use words to explain it.", "open-ended question"),
         ("Solve it and explain: what is 3 + 4?", "open-ended question"),
-        ("What is 3 + 4 (justify your answer)?", "open-ended question"),
         ("Discuss the series. Where does it converge?", "open-ended question"),
         ("Show, by induction, that n<2^n.", "asks for a proof"),
+        ("Let ABC be equilateral. Verify that AB = AC.", "asks for a proof"),
+        ("Give a proof that 2 is prime.", "asks for a proof"),
+        ("Prove this: Ann has 3 pens. Find how many are 2 more.", "asks for a proof"),
+        ("If a + 1 = b + 1 , then deduce that a = b.", "asks for a proof"),
+        ("Check that f(x) = x is continuous.", "asks for a proof"),
+        ("Demonstrate: a + b > c.", "asks for a proof"),
+        ("Derive that n! > 2^n for n > 3.", "asks for a proof"),
+        ("已知: AB = AC. 求证: B = C.", "asks for a proof"),
+        ("如图, AB = AC. 证明 B = C.", "asks for a proof"),
+        ("Find two squares; prove or disprove that they are one.", "asks for a proof"),
+        ("Construct a triangle with the sides 3, 4 and 5.", "open-ended question"),
+        ("Write a program to compute n!.", "open-ended question"),
+        ("Write a Python program that can find the mean.", "open-ended question"),
         ("Show by induction that n<2^n", "asks for a proof"),
         ("Prove that one can weigh three times and find the false coin.", "asks for a proof"),
         ("Establish the identity.", "asks for a proof"),
@@ -267,13 +293,28 @@ def test_a_task_without_an_answer_is_dropped(question, reason, make, verifier):
     assert reject.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is v normal to w? Justify your answer.", "Yes"),
+        ("Is B equal to C? Explain your reasoning.", "no"),
+        ("Explain how you got your answer.", "2"),
+        ("Find x. Prove that x is odd.", "2"),
+    ],
+)
+def test_reasons_count_where_the_answer_is_no_value_to_find(question, answer, make, verifier):
+    assert keep_verifiable([make(1, question=question, answer=answer)], verifier).kept == []
+
+
 def test_a_prompt_at_the_limit_stays_and_one_token_more_goes(make):
     lengths = {"What is 1 + 1?": 8, "What is 2 + 1?": 9}
     result = drop_long_prompts(
         [make(1), make(2)], lambda prompts: [lengths[each.question] for each in prompts], 8
     )
     assert [problem["id"] for problem in result.kept] == ["p1"]
-    assert [each.reason for each in result.rejects] == ["prompt longer than 8 tokens"]
+    assert [(each.reason, each.detail) for each in result.rejects] == [
+        ("prompt too long", "more than 8 tokens")
+    ]
 
 
 texts = st.sampled_from(

@@ -1,0 +1,217 @@
+"""What questions tell their reader to do: proofs and the like have no answer that a rule checks."""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+
+from training.answers.normal import normalize
+from training.answers.options import letter_of, read_options
+from training.answers.reading import parse
+from training.answers.values import Words
+
+# The code of a figure says `draw` to a computer. No match goes over another figure's beginning.
+_FIGURE = re.compile(
+    r"(?s)(\[asy\]|\\begin\{(?:asy|tikz\w*)\})(?:(?!\1).)*?(?:\[/asy\]|\\end\{(?:asy|tikz\w*)\})"
+)
+# Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
+_BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
+_TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
+_HOW = r"(?:,? (?:\w{1,20}ly|also|further|(?:by|using|with)(?: \w{1,20}){1,3}),?)?"
+_PROVES = (
+    rf"(?:prove|disprove|show{_HOW} that|proof of|demonstrate that"
+    r"|establish (?:that|the (?:identity|inequality)))\b"
+)
+# "The results, (see the table), show that ..." tells nobody; "If x > 1, prove ..." does.
+_TOLD_TO_PROVE = re.compile(
+    rf"{_TOLD}{_PROVES}|(?:[,)]\s{{0,20}}|\b(?:(?<!\bif )you|also)\s{{1,20}})(?:prove|disprove)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
+# "Show that it is finite, and determine its mean." has an answer.
+_THEN_FINDS = re.compile(
+    r"(?:[.!?;]\s{1,20}(?:(?:then|also|hence),? )?|,\s(?:and|then) (?:then )?)"
+    r"(?:find|determine|compute|calculate|evaluate)\b",
+    re.IGNORECASE,
+)
+_CLAIM = re.compile(r" that\b", re.IGNORECASE)
+# Beside something to find these are no tasks: a way out, "all" said again, reasons of an answer.
+_YOUR = r"your (?:answer|claim|result|conclusion|reasoning|choice)s?\b"
+_BESIDE_AN_ANSWER = re.compile(
+    r"\bor (?:else )?(?:prove|show) that\b"
+    r"|\band (?:then )?(?:prove|show) that (?:there are no (?:more|others?)\b|no others? "
+    r"|(?:these|they|those) are (?:all|the only)\b|(?:it|this) is the only\b)"
+    rf"|(?:^|(?<=[.!?:;(])|\b(?:and|then|please))\s{{0,20}}"
+    rf"(?:(?:prove|justify|explain|support) (?:that )?{_YOUR}"
+    r"|explain how you (?:got|found|obtained|know)\b)"
+    r"|\bif (?:a|an|the|it|such|no)\b[^.?!]{0,60}\b(?:not exist|impossible|undefined|no solution)"
+    r",? (?:explain|say) why(?: not)?\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Alone these ask for a proof, beside something to find for a step on the way.
+_TOLD_TO_CHECK = re.compile(
+    rf"{_TOLD}(?:(?:verify|check|deduce|derive) that\b|(?:give|write) (?:a|the) proof\b"
+    r"|demonstrate\b)|求证|(?:^|[，。；：:;,.)）\s])(?:试|请|并)?证明(?!过程|的|方法|步骤)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OPEN = re.compile(r"\b(?:explain|discuss|justify|give an example)\b", re.IGNORECASE)
+_ALWAYS_OPEN = r"\b(?:in your own words|what do you think|write an essay)\b"
+_MAY_BE_OPEN_ENDED = re.compile(
+    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch|program|construct)\b", re.IGNORECASE
+)
+# "To justify the cost, she needs ..." and "friends who meet and discuss books" tell nobody.
+_OPEN_ENDED = re.compile(
+    rf"{_ALWAYS_OPEN}|{_TOLD}(?:describe|explain|justify|give an example)\b|(?:{_BEGINS})discuss\b"
+    r"|(?:[,()]\s{0,20}|\b(?:you|also)\s{1,20})(?:explain|justify)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TOLD_TO_DRAW = re.compile(
+    r"(?:^[^\w\n]{0,20}|[.!?:;,]\s{1,20})(?:please )?"
+    r"(?:draw|sketch"
+    r"|write a (?:\w{1,20} )?program(?: (?:to|that|which|for)(?: can| will)? \w{1,20})?)\b"
+    r"|\b(?:and|then|please|to) (?:draw|sketch) (?:\w{1,20} ){0,3}"
+    r"(?:graph|diagram|picture|figure|curve|plot|chart|region|line|reflection|image|it)s?\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TOLD_TO_CONSTRUCT = re.compile(
+    rf"(?:{_BEGINS})construct (?:a|an|the)\b", re.IGNORECASE | re.MULTILINE
+)
+_ASKS = re.compile(r"\?|\b(?:find|compute|calculate|determine|how many|how much)\b", re.IGNORECASE)
+# `(a) ... (b) ...` or `(i) ... (ii) ...`; `f(a)` is no part, nor is `(0, a)`: see `_marks`.
+_ALONE = r"(?<![\w'’})\](])"
+_FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
+_SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
+_ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
+_MAX_BRACKET = 200  # characters between a bracket and the one that closes it
+_CHOICE = re.compile(r"\(?[a-jA-J]\)?\.?")
+_TASK = re.compile(
+    rf"{_ASKS.pattern}|\b(?:solve|evaluate|simplify|prove|show that|what)\b|[？求]|写出",
+    re.IGNORECASE,
+)
+_ANY_TASK = re.compile(
+    rf"{_TASK.pattern}|\b(?:give|state|list|name|write|identify|which|measure)\b|多少|计算",
+    re.IGNORECASE,
+)
+_CONDITIONS = re.compile(r"\b(?:such that|so that|satisf|conditions?\b|propert)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.?!]\s")
+# `(1) Find ... ② What ...`: such marks number equations, "from (1)", steps and statements, too.
+_FIRST_MARK, _SECOND_MARK = (
+    re.compile(
+        rf"(?:(?<!\w\w\s)|(?<=[Pp]art\s)){_ALONE}(?:[(（](?:{names})[)）]|{circled})"
+        rf"|(?:^|(?<=[.?!;:]\s)){names[0]}\.\s",
+        re.MULTILINE,
+    )
+    for names, circled in (("1|a|i|I|Ⅰ", "①"), ("2|b|ii|II|Ⅱ", "②"))
+)
+_NUMBERED = re.compile(
+    r"\b(?:which|steps?|arrange|algorithm|procedure|statements?|questions|true|correct)\b",
+    re.IGNORECASE,
+)
+
+
+def to_reader(question: str, answer: str) -> str:
+    """What a question tells its reader to do.
+
+    Without the code of its figures, and where its answer is a value to find, without what it asks
+    to be said beside it: "Find the least n, or show that there is none. Justify your answer."
+    """
+    text = _FIGURE.sub(" ", question)
+    rest, num_beside = _BESIDE_AN_ANSWER.subn(" ", text)
+    return rest if num_beside and _ASKS.search(rest) and _is_value(answer) else text
+
+
+def names_a_choice(question: str, answer: str) -> bool:
+    """Whether the answer is the letter of a choice that the question lists: one can be checked."""
+    letter = letter_of(normalize(answer))
+    return letter is not None and letter in read_options(question)
+
+
+def asks_for_a_proof(question: str) -> bool:
+    """Not so "Which theorem is used to prove this?" and "Records show that...: how many?"."""
+    if _TOLD_TO_CHECK.search(question) and not _ANY_TASK.search(_TOLD_TO_CHECK.sub(" ", question)):
+        return True
+    if _PROOF.search(question) is None:  # nearly all
+        return False
+    told = _last(_TOLD_TO_PROVE, question)
+    if told is not None and not _is_step(told):
+        return True
+    return _ends_with(_PROOF, question)
+
+
+def is_open_ended(question: str) -> bool:
+    """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
+    if _MAY_BE_OPEN_ENDED.search(question) is None:  # nearly all
+        return False
+    if _OPEN_ENDED.search(question) or _is_to_construct(question):
+        return True
+    return any(_ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW))
+
+
+def _is_step(proof: re.Match[str]) -> bool:
+    """Whether a proof is of a claim, "Show that...", behind which there is something to find."""
+    claims = _CLAIM.search(proof.string, proof.start(), proof.end() + len(" that"))
+    return bool(claims and _THEN_FINDS.search(proof.string, proof.end()))
+
+
+def _is_value(answer: str) -> bool:
+    """Whether an answer is read as numbers or a formula, not as words."""
+    return not isinstance(parse(normalize(answer)), Words | None)
+
+
+def _is_to_construct(question: str) -> bool:
+    """Whether a question ends in a construction, and asks for nothing else."""
+    last = _last(_TOLD_TO_CONSTRUCT, question)
+    if last is None or _SENTENCE_END.search(question, last.end()):
+        return False
+    return _ANY_TASK.search(question) is None
+
+
+def _last(task: re.Pattern[str], question: str) -> re.Match[str] | None:
+    return next(iter(deque(task.finditer(question), maxlen=1)), None)
+
+
+def _ends_with(task: re.Pattern[str], question: str) -> bool:
+    """Whether a question has such a task, and asks for nothing behind the last one."""
+    last = _last(task, question)
+    return last is not None and _ASKS.search(question, last.end()) is None
+
+
+def has_parts(question: str, answer: str) -> bool:
+    """Whether parts each ask; conditions with such marks are asked about before or behind them."""
+    if _CHOICE.fullmatch(answer.strip()):
+        return False
+    first = next(_marks(_FIRST_PART, question), len(question))
+    if second := next(_marks(_SECOND_PART, question, first), None):
+        lead = _SENTENCE_END.split(question[:first])[-1]
+        is_behind = _TASK.search(question, second) and not _TASK.search(lead)
+        if _TASK.search(question, first, second) or not (is_behind or _CONDITIONS.search(lead)):
+            return True
+    if (one := _FIRST_MARK.search(question)) and (two := _SECOND_MARK.search(question, one.end())):
+        asks = _TASK.search(question, one.end(), two.start()) and _TASK.search(question, two.end())
+        return bool(asks) and _NUMBERED.search(question) is None
+    return False
+
+
+def lists_parts(answer: str) -> bool:
+    """Whether an answer has the marks of parts: `(a) 3 (b) 4`."""
+    return any(_marks(_ANY_PART, answer))
+
+
+def _marks(part: re.Pattern[str], text: str, start: int = 0) -> Iterator[int]:
+    """Where marks of parts end; `a)` is none where it closes a bracket, as in `(0, a)`."""
+    return (
+        found.end()
+        for found in part.finditer(text, start)
+        if not _is_in_brackets(text[max(found.start() - _MAX_BRACKET, 0) : found.start()])
+    )
+
+
+def _is_in_brackets(before: str) -> bool:
+    num_closed = 0
+    for character in reversed(before):
+        if character in ")]":
+            num_closed += 1
+        elif character in "([":
+            if num_closed == 0:
+                return True
+            num_closed -= 1
+    return False

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from contracts.errors import StageError, StageLost, StagePreempted
+from contracts.graces import ended_seconds
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
@@ -214,12 +215,7 @@ def run_watched(
             ranks.look()
 
     code = supervise(
-        command,
-        environment,
-        log_path,
-        poll=poll,
-        grace_seconds=grace_seconds,
-        locks=locks,
+        command, environment, log_path, poll=poll, grace_seconds=grace_seconds, locks=locks
     )
     if not is_finished(code, outcome_of(job)):
         raise _failure(job, code, log_path, ranks)
@@ -363,7 +359,7 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=2 * grace_seconds + 15)
+    process.wait(timeout=ended_seconds(grace_seconds))
 
 
 def _failure(job: Job, code: int, log: Path, ranks: Ranks | None) -> StageError:

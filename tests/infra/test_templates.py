@@ -216,6 +216,33 @@ def test_a_worker_that_is_told_ends_and_only_slurms_end_of_time_queues_its_job_a
     assert asked == ["revisual worker gpu", "told", *then]
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, None])
+@pytest.mark.parametrize("given", [False, True])
+def test_scratch_of_the_jobs_own_goes_with_it_and_a_folder_of_the_users_stays(
+    given: bool, number: signal.Signals | None, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    """Also of a job whose worker ends by itself; before Slurm is asked to queue it again."""
+    home = tmp_path / "home" if given else tmp_path / "revisual-7"
+    environment = slurm | GIVEN | {"TMPDIR": str(tmp_path)}
+    if not given:
+        del environment["REVISUAL_HOME"]
+    worker = tmp_path / ".venv/bin/revisual"
+    saves = 'mkdir "$REVISUAL_HOME"; touch "$REVISUAL_HOME/checkpoint"; touch up'
+    then = "exit 1" if number is None else "exec sleep 600"
+    worker.write_text(f"#!/bin/bash\n{saves}; {then}\n")
+    (tmp_path / "scontrol").write_text(f'#!/bin/bash\n[ ! -e "{home}" ] && touch gone\n:\n')
+    script = ["bash", str(TEMPLATES / "revisual.sbatch")]
+    with subprocess.Popen(script, cwd=tmp_path, env=environment) as job:
+        if number is not None:
+            while not (tmp_path / "up").exists():
+                assert job.poll() is None
+                time.sleep(0.02)
+            job.send_signal(number)
+        assert job.wait(timeout=60) == {signal.SIGUSR1: 0, signal.SIGTERM: 143, None: 1}[number]
+    assert (home / "checkpoint").exists() is given
+    assert (tmp_path / "gone").exists() is (number is signal.SIGUSR1 and not given)
+
+
 @pytest.mark.parametrize(("number", "then", "code"), ENDS)
 def test_a_job_may_be_told_before_its_worker_has_started(
     number: signal.Signals, then: list[str], code: int, slurm: dict[str, str], tmp_path: Path

@@ -29,11 +29,11 @@ from contracts.graces import ended_seconds
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
-from infra.gpus import cuda_environment, held
+from infra.gpus import cuda_environment, held, note_process
 from infra.killed import Ranks, killed_for_memory
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
-from infra.supervisor import GRACE_SECONDS
+from infra.supervisor import GRACE_SECONDS, LOCKS_VARIABLE
 
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
@@ -178,7 +178,7 @@ def stage_command(
         *("--nproc-per-node", str(num_processes)),
         *("--shutdown-timeout", str(math.ceil(grace_seconds))),  # takes whole seconds
     )
-    return [*python, "infra.torchrun", *seat, *agent, "-m", *stage]
+    return [*python, "infra.torchrun", *seat, *agent, "-m", "infra.rank", *stage]
 
 
 def run_watched(
@@ -283,10 +283,10 @@ def start_supervised(
         *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
         *("--grace", str(grace_seconds), "--"),
     ]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*supervisor, *command],
         cwd=PROJECT_ROOT,
-        env=dict(environment),
+        env={**environment, LOCKS_VARIABLE: ",".join(map(str, locks))},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -294,6 +294,8 @@ def start_supervised(
         # Out of reach of a Ctrl-C in the terminal: the supervisor is told by us, and only once.
         start_new_session=True,
     )
+    note_process(locks, process.pid)
+    return process
 
 
 class LineTail:

@@ -97,6 +97,18 @@ def test_a_job_has_gpus_shared_memory_and_time_to_save() -> None:
     assert (job["spec"]["backoffLimit"], pod["restartPolicy"]) == (0, "Never")
 
 
+def test_the_docs_name_the_secret_by_which_the_api_s_credential_stays_out_of_the_manifest() -> None:
+    """The worker's settings decide that, not the template: prefect_kubernetes/worker.py."""
+    docs = (ROOT / "docs" / "placement.md").read_text(encoding="utf-8")
+    setting = "export PREFECT_INTEGRATIONS_KUBERNETES_WORKER_API_AUTH_STRING_SECRET_"
+    told = dict(re.findall(rf"^\$ {setting}(NAME|KEY)=(\w+)$", docs, re.M))
+    (container,) = rendered()["spec"]["template"]["spec"]["containers"]
+    (source,) = container["envFrom"]
+    assert told == {"NAME": source["secretRef"]["name"], "KEY": "PREFECT_API_AUTH_STRING"}
+    # In the manifest by name it would hide what the secret holds.
+    assert told["KEY"] not in {one["name"] for one in container["env"]}
+
+
 def test_the_job_fits_the_worker_s_image() -> None:
     dockerfile = (ROOT / "infra/images/worker.Dockerfile").read_text()
     pod = rendered()["spec"]["template"]["spec"]

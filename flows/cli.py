@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from contracts.errors import RevisualError
+from contracts.graces import WORKER_GRACE_SECONDS
 from contracts.run_record import recipe_digest
 from contracts.secrets import masked
 from infra import services
@@ -366,7 +367,7 @@ def worker(
     if register:
         command = [*serve, "--register"]
     else:
-        grace = ["--grace", str(services.WORKER_GRACE_SECONDS)]
+        grace = ["--grace", str(WORKER_GRACE_SECONDS)]
         command = [sys.executable, "-m", "infra.supervisor", *grace, "--", *serve]
     os.execve(command[0], command, environment)  # noqa: S606 - this process becomes the worker
 
@@ -385,7 +386,7 @@ def down() -> None:
     """Stops what `up` started."""
     settings = load_settings()
     if services.is_running(settings, "worker"):
-        minutes = services.WORKER_GRACE_SECONDS / 60
+        minutes = WORKER_GRACE_SECONDS / 60
         print(f"The worker's runs save and store first: {minutes:.0f} minutes at most.", flush=True)
     stopped = services.down(settings)
     print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")

@@ -3,16 +3,18 @@
 A stage that is told to stop holds its GPUs until it has saved, by when the flow that asked for it
 may be gone: the next one would run out of memory beside it, and would not be tried again. So a GPU
 has a lock, a file on this machine. The stage's supervisor and the command that it runs inherit it,
-and the kernel lets go of it when both have ended, whatever ended them.
+torchrun's processes share it (`infra.rank`), and the kernel lets go of it when all have ended,
+whatever ended them. The file tells which stage that is, and its supervisor's process.
 """
 
 import fcntl
+import math
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from itertools import takewhile
@@ -24,6 +26,7 @@ from infra.stopping import stop_if_told
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.25
+SAID_AGAIN_SECONDS = 600.0
 LISTED_WITHIN_SECONDS = 30.0  # a driver may take seconds to wake up each of eight GPUs
 DRIVER = Path("/dev/nvidiactl")
 # Where the locks may lie, the first that may be written: nobody sweeps it, and no TMPDIR moves it.
@@ -113,7 +116,11 @@ class GpuLocks:
             if not _is_at_its_path(file):  # somebody has removed it, and others lock another one
                 _reopen(file)
             if not _taken(file, self._attempt):
-                return f"Waits for a GPU that is still held, by {_holder(file)}; lock: {file.name}"
+                attempt, *pids = _held_by(file)
+                process = f", process {' and '.join(pids)}" if pids else ""
+                return (
+                    f"Waits for a GPU that is still held, by {attempt}{process}; lock: {file.name}"
+                )
             self._num_taken += 1
         return ""
 
@@ -153,20 +160,53 @@ def held(job: Job, say: Callable[[str], None]) -> Iterator[tuple[int, ...]]:
 
     Args:
         job: What they are for.
-        say: Told once of each that is waited for; see `gpus_of`.
+        say: Told of each that is waited for, and again every ten minutes; see `gpus_of`.
 
     Raises:
         StagePreempted: This thread's flow has been told to stop while it waited.
         PreflightError: A lock's file cannot be opened.
     """
     with gpu_locks(gpus_of(job, say), job) as locks:
-        said = ""
+        remind = Reminder(say)
         while waits := locks.take():
-            if waits != said:
-                say(said := waits)
+            remind(waits)
             stop_if_told()
             time.sleep(POLL_SECONDS)
         yield locks.descriptors
+
+
+def note_process(locks: Iterable[int], pid: int) -> None:
+    """Writes into the files of locks by which process what holds them can be ended.
+
+    Args:
+        locks: Their descriptors.
+        pid: The process, a stage's supervisor; its parts on one machine have one each.
+    """
+    for lock in locks:
+        with suppress(OSError):  # no room: a name is not worth a stage
+            os.write(lock, f"\n{pid}".encode())
+
+
+class Reminder:
+    """Tells a person what is waited for: at once, and again as long as it lasts.
+
+    Args:
+        say: Tells a person.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say, self._clock = say, clock
+        self._said, self._said_seconds = "", -math.inf
+
+    def __call__(self, waits: str) -> None:
+        """Says it, unless it was said in the last ten minutes."""
+        now = self._clock()
+        if waits != self._said or now - self._said_seconds >= SAID_AGAIN_SECONDS:
+            self._said, self._said_seconds = waits, now
+            self._say(waits)
 
 
 def _open(gpu: str) -> FileIO:
@@ -202,7 +242,8 @@ def _reopen(file: FileIO) -> None:
 
 
 def _create(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    # Appending: parts of an attempt add to what the first has written.
+    return os.open(path, flags | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
 
 def _taken(file: FileIO, attempt: str) -> bool:
@@ -216,12 +257,13 @@ def _taken(file: FileIO, attempt: str) -> bool:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:  # another's, who may have come between the two
         return False
-    if _holder(file) == attempt:
+    if _held_by(file)[0] == attempt:
         return True
     fcntl.flock(file, fcntl.LOCK_UN)
     return False
 
 
-def _holder(file: FileIO) -> str:
+def _held_by(file: FileIO) -> list[str]:
+    """Which attempt has a lock, or had it last, and the processes by which it can be ended."""
     file.seek(0)
-    return file.readall().decode()
+    return file.readall().decode().split("\n")

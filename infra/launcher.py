@@ -25,14 +25,15 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from contracts.errors import StageError, StageLost, StagePreempted
+from contracts.graces import ended_seconds
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
-from infra.gpus import cuda_environment, held
+from infra.gpus import cuda_environment, held, note_process
 from infra.killed import Ranks, killed_for_memory
 from infra.settings import PROJECT_ROOT
 from infra.stopping import hear_no_more, stop_if_told
-from infra.supervisor import GRACE_SECONDS
+from infra.supervisor import GRACE_SECONDS, LOCKS_VARIABLE
 
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
@@ -177,7 +178,7 @@ def stage_command(
         *("--nproc-per-node", str(num_processes)),
         *("--shutdown-timeout", str(math.ceil(grace_seconds))),  # takes whole seconds
     )
-    return [*python, "infra.torchrun", *seat, *agent, "-m", *stage]
+    return [*python, "infra.torchrun", *seat, *agent, "-m", "infra.rank", *stage]
 
 
 def run_watched(
@@ -214,12 +215,7 @@ def run_watched(
             ranks.look()
 
     code = supervise(
-        command,
-        environment,
-        log_path,
-        poll=poll,
-        grace_seconds=grace_seconds,
-        locks=locks,
+        command, environment, log_path, poll=poll, grace_seconds=grace_seconds, locks=locks
     )
     if not is_finished(code, outcome_of(job)):
         raise _failure(job, code, log_path, ranks)
@@ -287,10 +283,10 @@ def start_supervised(
         *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
         *("--grace", str(grace_seconds), "--"),
     ]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*supervisor, *command],
         cwd=PROJECT_ROOT,
-        env=dict(environment),
+        env={**environment, LOCKS_VARIABLE: ",".join(map(str, locks))},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -298,6 +294,8 @@ def start_supervised(
         # Out of reach of a Ctrl-C in the terminal: the supervisor is told by us, and only once.
         start_new_session=True,
     )
+    note_process(locks, process.pid)
+    return process
 
 
 class LineTail:
@@ -363,7 +361,7 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=2 * grace_seconds + 15)
+    process.wait(timeout=ended_seconds(grace_seconds))
 
 
 def _failure(job: Job, code: int, log: Path, ranks: Ranks | None) -> StageError:

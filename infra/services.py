@@ -21,6 +21,7 @@ import httpx
 import psutil
 
 from contracts.errors import ServiceError
+from contracts.graces import WORKER_GRACE_SECONDS
 from infra.access import (
     PRIVATE_UMASK,
     api_client,
@@ -49,9 +50,6 @@ HEARTBEAT_SECONDS = 30  # of a run; the shortest that Prefect allows
 ASK_SECONDS = 60
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 POLL_SECONDS = 0.25
-# From SIGTERM to SIGKILL of a worker, at most: the shipped recipes' longest grace twice, for a step
-# and what is left of its processes, and the upload of a large checkpoint.
-WORKER_GRACE_SECONDS = 2700.0
 GRACES = {"server": GRACE_SECONDS, "worker": WORKER_GRACE_SECONDS}
 # Of every worker and its runs, on whichever machine.
 WORKER_VARIABLES = {

@@ -26,6 +26,7 @@ import psutil
 GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.05
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+LOCKS_VARIABLE = "REVISUAL_LOCKS"  # descriptors that a command has inherited (`infra.rank`)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -48,8 +49,8 @@ def main(arguments: list[str]) -> int:
         for number in STOP_SIGNALS:
             signal.signal(number, _raise_stop)
         _adopt_orphans()
-        if options.parent is not None:
-            _die_with(options.parent)
+        if options.parent is not None and not hear_of_parents_end(options.parent):
+            raise _Stop(signal.SIGTERM)
         child = subprocess.Popen(
             options.command,
             close_fds=False,  # a lock that was handed to us is the command's, too
@@ -133,11 +134,14 @@ def _adopt_orphans() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _die_with(parent: int) -> None:
-    """Asks for TERM when the parent dies; stops at once if it is already gone."""
+def hear_of_parents_end(parent: int) -> bool:
+    """Asks for TERM when the parent's thread that started this process ends.
+
+    Returns:
+        Whether the parent is still there.
+    """
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise _Stop(signal.SIGTERM)
+    return os.getppid() == parent
 
 
 def _prepare_child() -> None:

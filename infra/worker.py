@@ -35,9 +35,9 @@ from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from contracts.errors import ServiceError
+from contracts.graces import WORKER_GRACE_SECONDS
 from contracts.secrets import mask_logs_and_tracebacks
 from infra.access import PRIVATE_UMASK
-from infra.services import WORKER_GRACE_SECONDS
 from infra.settings import POOL, PROJECT_ROOT
 from infra.supervisor import STOP_SIGNALS
 

@@ -21,20 +21,21 @@ NUM_SHOWN = 2000  # characters of what a failed run printed
 
 def pocket(machine: Machine) -> Figures:
     """Curate, three stages, evaluate, report."""
-    return machine.measure(whole_run, limit_seconds=LIMIT_SECONDS)
-
-
-def whole_run() -> Figures:
-    """`revisual run`, then `revisual down`; the stages use the GPU where torch finds one."""
+    # Made and removed here: past its limit the process that uses it is killed.
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "REVISUAL_HOME": home, "REVISUAL_PORT": str(free_ports(1)[0])}
-        environment.pop("REVISUAL_STORE", None)
-        start = time.perf_counter()
-        try:
-            code, printed = _revisual(["run", "--recipe", str(RECIPE)], environment)
-        finally:
-            _revisual(["down"], environment)
-        reports = len(list(Path(home).glob("reports/*/*.html")))
+        return machine.measure(whole_run, limit_seconds=LIMIT_SECONDS, home=home)
+
+
+def whole_run(home: str) -> Figures:
+    """`revisual run`, then `revisual down`; the stages use the GPU where torch finds one."""
+    environment = {**os.environ, "REVISUAL_HOME": home, "REVISUAL_PORT": str(free_ports(1)[0])}
+    environment.pop("REVISUAL_STORE", None)
+    start = time.perf_counter()
+    try:
+        code, printed = _revisual(["run", "--recipe", str(RECIPE)], environment)
+    finally:
+        _revisual(["down"], environment)
+    reports = len(list(Path(home).glob("reports/*/*.html")))
     figures: Figures = {
         "device of the stages": "cuda" if torch.cuda.is_available() else "cpu",
         "run, s": time.perf_counter() - start,

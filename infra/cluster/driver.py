@@ -26,6 +26,7 @@ from infra.cluster.records import (
     Uploaded,
     cause,
 )
+from infra.gpus import Reminder
 from infra.launcher import CHECKPOINTS
 from infra.store import Store
 
@@ -166,10 +167,9 @@ class Driver:
 
         All or none: two stages of which each has one node's would wait for one another for ever.
         """
-        said = ""
+        remind = Reminder(say)
         while waits := next(filter(None, self._nodes.ask_all("take_gpus")), ""):
-            if waits != said:
-                say(said := waits)
+            remind(waits)
             self._nodes.ask_all("release_gpus")
             if self._is_told():
                 return False

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from contracts.artifact import Artifact
 from contracts.errors import PreflightError
+from contracts.graces import stored_seconds
 from contracts.job import Job
 from contracts.secrets import without_secret_variables
 from infra.cluster.records import NodesTask, Placement
@@ -28,8 +29,6 @@ from infra.settings import PROJECT_ROOT
 
 DRIVER = "infra.cluster.on_ray"
 LOOPBACK = "127.0.0.1"
-# Beyond the nodes' own grace: for the last step checkpoint's way into the store.
-UPLOAD_SECONDS = 600.0
 CHECKED_WITHIN_SECONDS = 180.0
 # Beside what a stage may know: what reaches the store, the hub and the cluster.
 SERVICES = ("AWS_", "HF_", "RAY_")
@@ -96,7 +95,7 @@ class RayExecutor:
                 },
                 on_line=on_line,
                 on_metrics=on_metrics,
-                grace_seconds=2 * resources.grace_seconds + UPLOAD_SECONDS,
+                grace_seconds=stored_seconds(resources.grace_seconds),  # the nodes store
             )
 
 

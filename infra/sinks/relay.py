@@ -7,8 +7,9 @@ and makes those after it again: a sink gets each step once, from where it ended.
 import atexit
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 
 from contracts.secrets import without_secrets
@@ -18,10 +19,16 @@ from infra.sinks.sink import Sink, figures_of
 CLOSE_SECONDS = 60.0
 # From the end of a stage until its process ends without what a sink still has not taken.
 LATE_SECONDS = 600.0
+# Until a sink that has failed is tried again: each time twice as long, up to the longest.
+PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS = 600.0
 
 
 class Relay:
-    """One sink behind a thread. After its first error it gets nothing more, and that is said.
+    """One sink behind a thread. After an error it is opened anew, later, and gets what has waited.
+
+    Each outage is said once, and its end. At the end of the stage a sink that is out is tried at
+    once, for the last time.
 
     The thread is a daemon: a sink that never answers must not keep its process alive, and with it
     the place that the process has in a work pool.
@@ -36,10 +43,13 @@ class Relay:
         self, name: str, open_sink: Callable[[], Sink], say: Callable[[str], None]
     ) -> None:
         self._name, self._open_sink, self._say = name, open_sink, say
-        self._is_left = False
+        self._is_left, self._is_closing = False, Event()
+        self._sink: Sink | None = None
+        self._is_out, self._pause_seconds = False, PAUSE_SECONDS
         self._last_step = 0
         # Steps, and in the end whether the stage has succeeded.
         self._waiting = SimpleQueue[Metrics | bool]()
+        self._next: Metrics | bool | None = None  # taken from there, and not handed on yet
         self._thread = Thread(target=self._serve, name=f"sink-{name}", daemon=True)
         self._thread.start()
 
@@ -57,6 +67,7 @@ class Relay:
         one sent meanwhile would be there twice.
         """
         self._waiting.put(succeeded)
+        self._is_closing.set()
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
             return
@@ -71,27 +82,45 @@ class Relay:
         self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self) -> None:
-        try:
-            self._hand_on(self._opened())
-        except Exception as error:  # noqa: BLE001 - whatever a sink's library raises is told
-            self._is_left = True
-            self._say(
-                without_secrets(
-                    f"The sink {self._name} failed after step {self._last_step}, and is left out: "
-                    f"{type(error).__name__}: {error}. metrics.jsonl has all steps"
-                )
+        is_last = False
+        while not self._is_left:
+            try:
+                self._hand_on(self._opened())
+                return
+            except Exception as error:  # noqa: BLE001 - whatever a sink's library raises is told
+                self._tell(error, is_last=is_last)
+            if is_last:
+                return
+            is_last = self._is_closing.wait(self._pause_seconds)
+            self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+
+    def _tell(self, error: Exception, *, is_last: bool) -> None:
+        if self._is_out and not is_last:
+            return
+        self._is_out = True
+        then = "left out from there on" if is_last else "tried again"
+        self._say(
+            without_secrets(
+                f"The sink {self._name} failed after step {self._last_step}, and is {then}: "
+                f"{type(error).__name__}: {error}. metrics.jsonl has all steps"
             )
+        )
 
     def _opened(self) -> Sink:
-        sink = self._open_sink()
-        self._last_step = sink.last_step
-        after = f", after step {sink.last_step}" if sink.last_step else ""
-        self._say(without_secrets(f"Metrics go to {self._name}, {sink.place}{after}"))
+        if self._sink is not None:
+            with suppress(Exception):  # it has failed, and what it said then is told
+                self._sink.close(succeeded=False)
+            self._sink = None
+        sink = self._sink = self._open_sink()
+        self._last_step = max(self._last_step, sink.last_step)
+        if not self._is_out:
+            after = f", after step {sink.last_step}" if sink.last_step else ""
+            self._say(without_secrets(f"Metrics go to {self._name}, {sink.place}{after}"))
         return sink
 
     def _hand_on(self, sink: Sink) -> None:
         while True:
-            told = self._waiting.get()
+            told = self._next = self._waiting.get() if self._next is None else self._next
             if self._is_left:
                 return
             if isinstance(told, bool):
@@ -100,6 +129,17 @@ class Relay:
             if (step := int(told["step"])) > self._last_step:
                 sink.write(step, figures_of(told))
                 self._last_step = step
+                self._note_success(sink)
+            self._next = None
+
+    def _note_success(self, sink: Sink) -> None:
+        if self._is_out:
+            self._say(
+                without_secrets(
+                    f"Metrics go to {self._name} again, {sink.place}, from step {self._last_step}"
+                )
+            )
+        self._is_out, self._pause_seconds = False, PAUSE_SECONDS
 
 
 class Relays:

@@ -1,8 +1,9 @@
-"""Measurements that end in every way there is, for test_gpu_check.py; quick to import."""
+"""Measurements that end in every way there is, for the tests beside it; quick to import."""
 
 import os
 import signal
 import time
+from pathlib import Path
 
 from drills.gpu_check.outcome import Failed, Figures, Skipped
 
@@ -23,6 +24,12 @@ def crashing() -> Figures:
     print("the last thing it said", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+
+def crashing_in(home: str) -> Figures:
+    Path(home, "checkpoint").touch()
+    print(home, flush=True)
+    return crashing()
 
 
 def hanging() -> Figures:

@@ -14,10 +14,9 @@ import pytest
 import yaml
 
 from contracts.errors import ServiceError
-from infra.services import HEARTBEAT_SECONDS, WORKER_GRACE_SECONDS
+from infra.services import HEARTBEAT_SECONDS
 from infra.settings import POOL
 from infra.write_env import write_env
-from training.recipe.recipe import CheckpointsRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -191,18 +190,6 @@ def test_a_worker_in_a_container_sends_the_heartbeats_that_the_automations_wait_
 ) -> None:
     environment = services["worker"]["environment"]
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
-
-
-def test_a_worker_in_a_container_has_time_to_save(services) -> None:
-    """At a `stop`, at an `up` with a new image, and when the machine goes down."""
-
-    def seconds(period: str) -> int:
-        return int(period[:-1]) * {"s": 1, "m": 60}[period[-1]]
-
-    on_gpus = yaml.safe_load((ROOT / "infra/images/gpu.yml").read_text())["services"]["worker"]
-    grace = CheckpointsRecipe().grace_seconds  # of a recipe that has none of its own
-    assert seconds(services["worker"]["stop_grace_period"]) >= 2 * grace + 15
-    assert seconds(on_gpus["stop_grace_period"]) >= WORKER_GRACE_SECONDS
 
 
 def test_the_api_answers_those_that_know_its_credential_only(services) -> None:

@@ -18,7 +18,7 @@ from infra.cluster import node as node_module
 from infra.cluster.node import Node
 from infra.cluster.records import NodesTask, Placement
 from infra.cluster.sources import sources_digest
-from infra.gpus import GpuLocks, gpu_locks, gpus_of, listed, visible
+from infra.gpus import GpuLocks, Reminder, gpu_locks, gpus_of, listed, visible
 from infra.launcher import Resources, launch, new_job
 from infra.stopping import stopped_by
 from tests.standstill import wait_until
@@ -108,13 +108,67 @@ def test_the_next_stage_waits_for_one_that_saves_though_its_flow_is_dead(
     wait_until(lambda: following.lines or not following.is_alive())
     assert following.is_alive(), following.error
     (line,) = following.lines
-    assert f"still held, by stage cold_start in {tmp_path / 'work'};" in line
+    by = f"stage cold_start in {tmp_path / 'work'}, process {supervisor.pid};"
+    assert f"still held, by {by}" in line
     assert line.endswith(f"{GPU}.lock")
     (tmp_path / "let-go").touch()
     following.join(300)
     assert not following.is_alive() and following.error is None
     assert following.lines == [line]
     psutil.wait_procs([stage, supervisor], timeout=60)
+
+
+# In torchrun's place: two processes, in sessions of their own, that inherit no descriptor.
+AGENT = """
+import os, pathlib, subprocess, sys
+
+folder = pathlib.Path(sys.argv[1])
+ranks = []
+for name in ("0", "1"):
+    (folder / name).mkdir()
+    rank = [sys.executable, "-m", "infra.rank", "saving", str(folder / name)]
+    ranks.append(subprocess.Popen(rank, start_new_session=True))
+(folder / "up").write_text(f"{os.getpid()} {os.getppid()}")
+for rank in ranks:
+    rank.wait()
+"""
+
+
+def test_ranks_whose_launchers_are_killed_save_and_hold_their_gpus_as_long(
+    following, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "saving.py").write_text(SAVING.replace('folder / "let-go"', 'folder / "../let-go"'))
+    code = "import pathlib, sys; sys.exit(len([*pathlib.Path(sys.argv[1]).glob('?/saved')]) < 2)"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    monkeypatch.setattr(launcher, "stage_command", lambda *_: command)
+
+    def both_have(name: str) -> bool:
+        return len(list(tmp_path.glob(f"?/{name}"))) == 2
+
+    flow = subprocess.Popen([sys.executable, "-c", FLOW, str(tmp_path), AGENT])
+    wait_until(lambda: both_have("up"))
+    launchers = list(map(psutil.Process, map(int, (tmp_path / "up").read_text().split())))
+    for process in launchers:
+        process.kill()
+    flow.kill()
+    flow.wait()
+    psutil.wait_procs(launchers, timeout=60)
+    wait_until(lambda: both_have("saving"))
+    following.start()
+    wait_until(lambda: following.lines or not following.is_alive())
+    assert following.is_alive(), following.error
+    (tmp_path / "let-go").touch()
+    following.join(300)
+    assert not following.is_alive() and following.error is None
+
+
+def test_what_is_waited_for_is_said_again_every_ten_minutes():
+    said, seconds = list[tuple[float, str]](), 0.0
+    remind = Reminder(lambda waits: said.append((seconds, waits)), lambda: seconds)
+    for seconds in (0.0, 0.25, 599.0, 600.0, 601.0, 1199.0, 1200.0):
+        remind("one" if seconds != 601.0 else "other")
+    assert said == [(0, "one"), (600, "one"), (601, "other"), (1199, "one")]
 
 
 def test_who_is_told_to_stop_waits_no_longer(following, tmp_path):
@@ -243,10 +297,12 @@ def test_a_node_says_whom_it_waits_for_and_hands_its_gpus_on(tmp_path, monkeypat
         assert told.startswith(f"node 0, {os.uname().nodename}: ")
         assert f"by stage text_rl in {tmp_path / 'before'};" in told
     assert [node.take_gpus(), node.take_gpus(), node.start("127.0.0.1")] == ["", "", ""]
-    wait_until((tmp_path / "up").exists)
+    wait_until(lambda: (tmp_path / "up").exists() and (tmp_path / "up").read_text())
     with gpu_locks([GPU], job(tmp_path / "after")) as after:
         node._remains.close()  # as the end of its process would
-        assert f"by stage cold_start in {tmp_path / 'driver'};" in after.take()
+        supervisor = (tmp_path / "up").read_text().split()[1]
+        by = f"stage cold_start in {tmp_path / 'driver'}, process {supervisor};"
+        assert by in after.take()
         (tmp_path / "let-go").touch()
         node.close()
         assert after.take() == ""

@@ -194,8 +194,8 @@ def test_a_stage_that_is_killed_says_by_which_signal(tmp_path):
 def test_processes_of_torchrun_have_the_whole_grace(tmp_path, monkeypatch):
     """Of itself torch gives them 30 s; here 1 s, of which saving takes more."""
     monkeypatch.setenv("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "1")
-    program = tmp_path / "saving.py"
-    program.write_text(
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "saving.py").write_text(
         """
 import os, pathlib, signal, sys, time
 
@@ -215,10 +215,10 @@ time.sleep(600)
         if len(list(tmp_path.glob("begun-*"))) == 2:
             raise KeyboardInterrupt
 
-    *command, _, _, _ = stage_command(tmp_path / "job.json", 2, 60.0)  # less the stage itself
+    *command, _, _ = stage_command(tmp_path / "job.json", 2, 60.0)  # less the stage itself
     with pytest.raises(KeyboardInterrupt):
         supervise(
-            [*command, str(program), str(tmp_path)],
+            [*command, "saving", str(tmp_path)],
             stage_environment(1),
             tmp_path / "log.txt",
             poll=stop_when_both_run,

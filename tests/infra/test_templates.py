@@ -21,21 +21,13 @@ import prefect
 import pytest
 from prefect.utilities.templating import apply_values
 
-from infra.services import HEARTBEAT_SECONDS, WORKER_GRACE_SECONDS
-from training.recipe.recipe import load_recipe
+from infra.services import HEARTBEAT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "infra" / "templates"
 KUBERNETES = json.loads((TEMPLATES / "kubernetes.json").read_text(encoding="utf-8"))
 SLURM = (TEMPLATES / "revisual.sbatch").read_text(encoding="utf-8")
 SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views"
-# What ending a stage may take: one grace to save, one for what is left, and a margin
-# (`infra.launcher`).
-GRACE_SECONDS = [
-    load_recipe(path).checkpoints.grace_seconds
-    for path in sorted((ROOT / "infra" / "recipes").glob("*.toml"))
-]
-ENDING_SECONDS = 2 * max(GRACE_SECONDS) + 15
 
 
 def prefects_own() -> dict[str, Any]:
@@ -103,9 +95,18 @@ def test_a_job_has_gpus_shared_memory_and_time_to_save() -> None:
     assert pod["terminationGracePeriodSeconds"] == 600
     # A pod that is preempted is not started again by Kubernetes: the run asks for a new one.
     assert (job["spec"]["backoffLimit"], pod["restartPolicy"]) == (0, "Never")
-    grace = KUBERNETES["variables"]["properties"]["termination_grace_seconds"]
-    assert grace["default"] >= WORKER_GRACE_SECONDS >= ENDING_SECONDS
-    assert grace["minimum"] >= 2 * min(GRACE_SECONDS) + 15
+
+
+def test_the_docs_name_the_secret_by_which_the_api_s_credential_stays_out_of_the_manifest() -> None:
+    """The worker's settings decide that, not the template: prefect_kubernetes/worker.py."""
+    docs = (ROOT / "docs" / "placement.md").read_text(encoding="utf-8")
+    setting = "export PREFECT_INTEGRATIONS_KUBERNETES_WORKER_API_AUTH_STRING_SECRET_"
+    told = dict(re.findall(rf"^\$ {setting}(NAME|KEY)=(\w+)$", docs, re.M))
+    (container,) = rendered()["spec"]["template"]["spec"]["containers"]
+    (source,) = container["envFrom"]
+    assert told == {"NAME": source["secretRef"]["name"], "KEY": "PREFECT_API_AUTH_STRING"}
+    # In the manifest by name it would hide what the secret holds.
+    assert told["KEY"] not in {one["name"] for one in container["env"]}
 
 
 def test_the_job_fits_the_worker_s_image() -> None:
@@ -179,9 +180,7 @@ def test_the_slurm_script_is_one_and_its_options_come_before_its_commands() -> N
     }
 
 
-def test_slurm_tells_the_worker_early_enough() -> None:
-    found = re.fullmatch(r"B:USR1@(\d+)", directives()["signal"])
-    assert found is not None and int(found[1]) >= WORKER_GRACE_SECONDS + ENDING_SECONDS
+def test_a_job_of_slurms_is_one_worker_on_one_node() -> None:
     assert directives()["nodes"] == directives()["ntasks"] == "1"  # a stage is on one node
 
 
@@ -227,6 +226,33 @@ def test_a_worker_that_is_told_ends_and_only_slurms_end_of_time_queues_its_job_a
         assert job.wait(timeout=60) == code
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked == ["revisual worker gpu", "told", *then]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, None])
+@pytest.mark.parametrize("given", [False, True])
+def test_scratch_of_the_jobs_own_goes_with_it_and_a_folder_of_the_users_stays(
+    given: bool, number: signal.Signals | None, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    """Also of a job whose worker ends by itself; before Slurm is asked to queue it again."""
+    home = tmp_path / "home" if given else tmp_path / "revisual-7"
+    environment = slurm | GIVEN | {"TMPDIR": str(tmp_path)}
+    if not given:
+        del environment["REVISUAL_HOME"]
+    worker = tmp_path / ".venv/bin/revisual"
+    saves = 'mkdir "$REVISUAL_HOME"; touch "$REVISUAL_HOME/checkpoint"; touch up'
+    then = "exit 1" if number is None else "exec sleep 600"
+    worker.write_text(f"#!/bin/bash\n{saves}; {then}\n")
+    (tmp_path / "scontrol").write_text(f'#!/bin/bash\n[ ! -e "{home}" ] && touch gone\n:\n')
+    script = ["bash", str(TEMPLATES / "revisual.sbatch")]
+    with subprocess.Popen(script, cwd=tmp_path, env=environment) as job:
+        if number is not None:
+            while not (tmp_path / "up").exists():
+                assert job.poll() is None
+                time.sleep(0.02)
+            job.send_signal(number)
+        assert job.wait(timeout=60) == {signal.SIGUSR1: 0, signal.SIGTERM: 143, None: 1}[number]
+    assert (home / "checkpoint").exists() is given
+    assert (tmp_path / "gone").exists() is (number is signal.SIGUSR1 and not given)
 
 
 @pytest.mark.parametrize(("number", "then", "code"), ENDS)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from contracts.graces import LONGEST_GRACE_SECONDS
 from contracts.paths import MAX_PART_BYTES
 
 
@@ -30,6 +31,7 @@ Level = Annotated[int, Field(ge=1, le=10)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Nucleus = Annotated[float, Field(gt=0.0, le=1.0)]  # the least mass that is drawn from; 1 is all
 Positive = Annotated[float, Field(gt=0.0, le=1e9)]
+GraceSeconds = Annotated[float, Field(gt=0.0, le=LONGEST_GRACE_SECONDS)]
 Minutes = Annotated[float, Field(gt=0.0, le=525_600.0)]  # a year
 NonNegative = Annotated[float, Field(ge=0.0, le=1e9)]
 Real = Annotated[float, Field(ge=-1e9, le=1e9)]

@@ -15,6 +15,7 @@ from contracts.errors import RecipeError
 from contracts.secrets import find_secrets
 from training.recipe.bounds import (
     Fraction,
+    GraceSeconds,
     Level,
     Minutes,
     Name,
@@ -59,7 +60,7 @@ class CheckpointsRecipe(Strict):
     every_minutes: Minutes | None = None
     keep_last: PositiveInt = 2  # and the one with the best score
     # From SIGTERM to the end: what saving the last step, or finishing one that updates, may take.
-    grace_seconds: Positive = 20.0
+    grace_seconds: GraceSeconds = 20.0
 
 
 class SetRecipe(Strict):

@@ -1,4 +1,4 @@
-"""Steps reach a sink once and in order, and a sink that fails is left out and named."""
+"""Steps reach a sink once and in order, also one that fails, which is named and tried again."""
 
 import subprocess
 import sys
@@ -17,11 +17,11 @@ class Kept:
     place = "memory"
 
     def __init__(self, last_step=0, breaks_at=None):
-        self.last_step, self._breaks_at = last_step, breaks_at
+        self.last_step, self.breaks_at = last_step, breaks_at
         self.steps, self.ends = {}, []
 
     def write(self, step, figures):
-        if step == self._breaks_at:
+        if step == self.breaks_at:
             raise ConnectionError("https://user:hunter2hunter2@host is gone")
         assert step not in self.steps
         self.steps[step] = dict(figures)
@@ -55,17 +55,71 @@ def test_another_run_goes_on_after_what_the_sink_holds():
     assert said == ["Metrics go to kept, memory, after step 4"]
 
 
-def test_a_sink_that_fails_is_left_out_and_the_others_go_on():
+def test_a_sink_that_stays_out_is_left_out_in_the_end_and_the_others_go_on():
     broken, whole, said = Kept(breaks_at=3), Kept(), []
     with Relays({"broken": lambda: broken, "whole": lambda: whole}, said.append) as sinks:
         for step in range(1, 6):
             sinks.write(line(step))
     assert list(broken.steps) == [1, 2]
     assert list(whole.steps) == [1, 2, 3, 4, 5]
-    assert (broken.ends, whole.ends) == ([], [True])
-    (failure,) = [text for text in said if "failed" in text]
-    assert "broken failed after step 2, and is left out: ConnectionError" in failure
-    assert "hunter2" not in failure
+    assert (broken.ends, whole.ends) == ([False], [True])
+    failure, last = [text for text in said if "failed" in text]
+    assert "broken failed after step 2, and is tried again: ConnectionError" in failure
+    assert "broken failed after step 2, and is left out from there on: ConnectionError" in last
+    assert "hunter2" not in failure + last
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_a_sink_that_comes_back_gets_what_has_waited_once(monkeypatch, landed):
+    """A server that cannot be had for three tries, and may have taken the step that failed."""
+    monkeypatch.setattr(relay, "PAUSE_SECONDS", 0.001)
+    held, said, tries, back = {}, [], [], threading.Event()
+
+    class Server(Kept):
+        def __init__(self):
+            tries.append(len(held))
+            if 1 < len(tries) < 5:
+                raise ConnectionError("502")
+            super().__init__(last_step=max(held, default=0))
+            self.steps = held
+
+        def write(self, step, figures):
+            if step == 3 and len(tries) == 1:
+                if landed:
+                    super().write(step, figures)
+                raise ConnectionError("502")
+            super().write(step, figures)
+            if step == 6:
+                back.set()
+
+    with Relays({"mlflow": Server}, said.append) as sinks:
+        for step in range(1, 7):
+            sinks.write(line(step))
+        assert back.wait(60)  # while the stage goes on
+        sinks.write(line(7))
+    assert list(held) == [1, 2, 3, 4, 5, 6, 7]
+    assert len(tries) == 5
+    first, out, again = said
+    assert first == "Metrics go to mlflow, memory"
+    assert out.startswith("The sink mlflow failed after step 2, and is tried again: Connection")
+    assert again == f"Metrics go to mlflow again, memory, from step {4 if landed else 3}"
+
+
+def test_the_pauses_of_an_outage_double_up_to_the_longest(monkeypatch):
+    waited = []
+
+    class Ending(threading.Event):
+        def wait(self, timeout=None):
+            waited.append(timeout)
+            return len(waited) == 8
+
+    def refuse():
+        raise ConnectionError("502")
+
+    monkeypatch.setattr(relay, "Event", Ending)
+    with Relays({"shut": refuse}, lambda text: None):
+        pass
+    assert waited == [15, 30, 60, 120, 240, 480, 600, 600]
 
 
 def test_a_sink_that_cannot_be_opened_is_said_once():
@@ -76,7 +130,9 @@ def test_a_sink_that_cannot_be_opened_is_said_once():
     with Relays({"shut": refuse}, said.append) as sinks:
         for step in range(1, 4):
             sinks.write(line(step))
-    assert len(said) == 1 and "PermissionError: no key" in said[0]
+    failure, last = said
+    assert "PermissionError: no key" in failure and "left out" not in failure
+    assert "after step 0, and is left out" in last
 
 
 def test_a_slow_sink_does_not_hold_the_stage_up():

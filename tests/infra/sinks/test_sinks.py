@@ -11,6 +11,7 @@ import pytest
 from contracts.errors import RecipeError, SettingsError
 from infra.sinks import choose
 from infra.sinks.choose import check_sinks, openers
+from infra.sinks.mlflow_server import MlflowServer
 from infra.sinks.relay import Relays
 from infra.sinks.sink import SinkRun
 from infra.sinks.weights_and_biases import WeightsAndBiases
@@ -153,6 +154,8 @@ def test_mlflow(tmp_path, monkeypatch):
     client = MlflowClient()
     experiment = client.get_experiment_by_name("tests")
     (run,) = client.search_runs([experiment.experiment_id])
+    # A request that was on its way when the next attempt had asked, and has sent the step, too.
+    MlflowServer(RUN).write(7, {"seconds": 3.5, "loss": 107.0})
     history = client.get_metric_history(run.info.run_id, "loss")
     assert sorted((one.step, one.value) for one in history) == EXPECTED
     assert run.info.status == "FINISHED"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import PlanError
+from contracts.graces import UPLOAD_SECONDS
 from training.plan.machine import GIB, Machine
 from training.plan.plan import make_plan, require_fits
 from training.plan.sleeping import sleeping_bytes
@@ -59,6 +60,7 @@ def test_shipped_recipes_save_as_often_as_a_kill_costs_and_have_time_to(name, ma
     works = [one.work for one in plan.stages]
     for one in plan.stages:
         seconds = one.memory.checkpoint / 1e9
+        assert one.memory.checkpoint / 1e8 < UPLOAD_SECONDS  # at 100 MB/s
         assert one.work.save_seconds == pytest.approx(seconds)
         assert (60 * one.work.every_minutes) ** 2 == pytest.approx(2 * seconds * 86_400)
     assert recipe.checkpoints.every_minutes is recipe.checkpoints.every_steps is None

@@ -1,0 +1,88 @@
+"""Each grace outlasts those inside it: from a stage's own out to what ends a machine's worker."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.errors import RecipeError
+from contracts.graces import (
+    LONGEST_GRACE_SECONDS,
+    WORKER_GRACE_SECONDS,
+    ended_seconds,
+    stored_seconds,
+)
+from infra.cluster import executor
+from infra.cluster.executor import RayExecutor
+from infra.cluster.records import Placement
+from infra.launcher import Resources, new_job
+from infra.services import GRACES
+from training.recipe.recipe import CheckpointsRecipe, load_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "infra" / "templates"
+BYTES_PER_SECOND = 1e8  # of an upload, as the docs count it
+
+
+@pytest.mark.parametrize("grace", [1.0, LONGEST_GRACE_SECONDS])
+def test_the_driver_of_nodes_outlasts_what_their_supervisors_and_an_upload_take(
+    grace: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(executor, "run_watched", lambda *_, **given: asked.update(given))
+    placement = Placement(
+        field="hardware",
+        address="127.0.0.1:1",
+        nodes=1,
+        cpus=1,
+        gpus=0,
+        needs_gpus=False,
+        timeout_seconds=1.0,
+        store=str(tmp_path),
+    )
+    make = RayExecutor(placement, tmp_path, "able-ant", {}, None, ())
+    job = new_job("text_rl", {}, {}, tmp_path / "work")
+    make(job, Resources(1, 1, grace), on_line=print, on_metrics=print)
+    # A supervisor's two graces, and 100 GB: the largest checkpoint (tests/training/plan).
+    assert 2 * grace + 100e9 / BYTES_PER_SECOND < asked["grace_seconds"] < WORKER_GRACE_SECONDS
+
+
+def test_a_worker_outlasts_every_stage_that_a_recipe_may_ask_for() -> None:
+    longest = CheckpointsRecipe(grace_seconds=LONGEST_GRACE_SECONDS).grace_seconds
+    assert 2 * longest + 100e9 / BYTES_PER_SECOND < stored_seconds(longest) < WORKER_GRACE_SECONDS
+    assert GRACES["worker"] == WORKER_GRACE_SECONDS
+
+
+def test_a_longer_grace_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    shipped = (ROOT / "infra" / "recipes" / "revisual-7b.toml").read_text(encoding="utf-8")
+    longer = tmp_path / "longer.toml"
+    longer.write_text(shipped.replace("grace_seconds = 1200.0", "grace_seconds = 1201.0"))
+    with pytest.raises(RecipeError, match=r"checkpoints\.grace_seconds.*1200"):
+        load_recipe(longer)
+
+
+def test_a_container_outlasts_its_worker() -> None:
+    def seconds(period: str) -> int:
+        return int(period[:-1]) * {"s": 1, "m": 60}[period[-1]]
+
+    worker = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["worker"]
+    on_gpus = yaml.safe_load((ROOT / "infra/images/gpu.yml").read_text())["services"]["worker"]
+    assert seconds((worker | on_gpus)["stop_grace_period"]) > WORKER_GRACE_SECONDS
+
+
+def test_a_pod_outlasts_the_run_in_it() -> None:
+    template = json.loads((TEMPLATES / "kubernetes.json").read_text(encoding="utf-8"))
+    grace = template["variables"]["properties"]["termination_grace_seconds"]
+    assert grace["default"] > WORKER_GRACE_SECONDS
+    assert grace["minimum"] >= ended_seconds(CheckpointsRecipe().grace_seconds)
+
+
+def test_slurm_tells_the_worker_early_enough() -> None:
+    """A worker that hangs is ended by its supervisor, and its stages save only then."""
+    text = (TEMPLATES / "revisual.sbatch").read_text(encoding="utf-8")
+    (told,) = re.findall(r"^#SBATCH --signal=B:USR1@(\d+)$", text, re.M)
+    assert int(told) > WORKER_GRACE_SECONDS + ended_seconds(LONGEST_GRACE_SECONDS)
+    assert int(told) < 2**16  # as sbatch(1) has it

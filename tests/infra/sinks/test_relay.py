@@ -149,11 +149,12 @@ def test_a_slow_sink_does_not_hold_the_stage_up():
     assert list(sink.steps) == [1, 2, 3]
 
 
-def hung(gate, sink):
-    """A sink whose first step is on its way until the gate opens."""
+def hung(gate, sink, begun):
+    """A sink whose first step is on its way, which `begun` tells, until the gate opens."""
     write = sink.write
 
     def late(step, figures):
+        begun.set()
         gate.wait()
         write(step, figures)
 
@@ -167,10 +168,11 @@ def hung(gate, sink):
 )
 def test_what_is_late_is_sent_only_if_no_attempt_follows(monkeypatch, fails, kept, said):
     monkeypatch.setattr(relay, "CLOSE_SECONDS", 0.01)
-    gate, sink, told = threading.Event(), Kept(), []
-    sinks = Relays({"slow": lambda: hung(gate, sink)}, told.append)
+    gate, begun, sink, told = threading.Event(), threading.Event(), Kept(), []
+    sinks = Relays({"slow": lambda: hung(gate, sink, begun)}, told.append)
     for step in range(1, 4):
         sinks.write(line(step))
+    assert begun.wait(60)
     sinks.__exit__(None, KeyError() if fails else None, None)
     assert any(said in text for text in told)
     gate.set()

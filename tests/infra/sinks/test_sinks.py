@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import RecipeError, SettingsError
-from infra.sinks import choose
+from infra.sinks import choose, relay
 from infra.sinks.choose import check_sinks, openers
 from infra.sinks.mlflow_server import MlflowServer
 from infra.sinks.relay import Relays
@@ -17,6 +17,12 @@ from infra.sinks.sink import SinkRun
 from infra.sinks.weights_and_biases import WeightsAndBiases
 
 RUN = SinkRun("tests", "tiny", "text_rl", "ab" * 32, "able-ant", {"seed": 1})
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch):
+    """A library's first import and database may take minutes on a busy machine."""
+    monkeypatch.setattr(relay, "CLOSE_SECONDS", 500.0)
 
 
 def attempt(name: str, home: Path, steps: range, offset: float = 0.0) -> list[str]:

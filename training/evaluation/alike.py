@@ -78,12 +78,16 @@ def _same_answer(text: str, choice: str) -> bool:
 
 
 def _same_ratio(text: str, choice: str) -> bool:
-    """`2/3` for the choice `2:3`."""
+    """`2/3` and `2 to 3` for the choice `2:3`."""
     return ":" in choice and same_ratio(_on_a_line(text), normalize(choice)) is True
 
 
 def _on_a_line(text: str) -> str:
-    return re.sub(r"\\frac\s*\{(\d+)\}\s*\{(\d+)\}", r"\1/\2", normalize(text))
+    return re.sub(r"\\frac\s*\{(\d+)\}\s*\{(\d+)\}|(\d+) to (\d+)", _as_quotient, normalize(text))
+
+
+def _as_quotient(found: re.Match[str]) -> str:
+    return "/".join(number for number in found.groups() if number)
 
 
 WAYS = (same_text, _same_value, _same_answer, _same_ratio)

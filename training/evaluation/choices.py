@@ -38,6 +38,8 @@ _ALTERNATIVE = re.compile(
             r"\b(?i:(?:not|but)(?:\s+(?:option|choice))?)\s+\(?[A-Z]\b",
             r"(?<![A-Z\s])\s*(?:[,;/&]|\band\b)\s*(?i:(?:and\s+)?(?:(?:option|choice)\s+)?)"
             r"\(?[A-Z]\)?\W*\Z",
+            r"(?:[=+>→]|\b(?i:is|are|be|as|vs|versus|answer|choose|pick|take|mean|think|say|see|else"
+            r"|unless|plus|alternatively|also|then|to|than|like))\s*\(?[A-Z]\)?\W*\Z",
             r"(?:\A|[,;/&.]|\b(?:and|or|but|no)\b)\s*\(?[A-Z][.:)]|\b[A-Z][.:]\s+\S",
             r"\b[A-Z]\)?\s+(?:(?:is|are|seems?|(?:would|may|might|could)\s+be)\s+)?"
             r"(?:also|equally|correct|right|possible|better|true|the answer)\b",
@@ -198,8 +200,8 @@ def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:
 
 
 def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
-    """Whether what stands behind a letter holds another choice's value, or a part of it ends with
-    its words.
+    """Whether what stands behind a letter holds another choice's value, or a part of it begins or
+    ends with its words.
 
     The text of the letter's own choice, which may hold both, is looked over.
     """
@@ -215,19 +217,19 @@ def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
         if not num_own and (leading := _LEADING.match(value)):
             values.append(leading[1])
         named.update(one for value in values for one in _alike(value, choices))
-        named.update(_ending(part, mine, choices))
+        named.update(_beginning_or_ending(part, mine, choices))
     return not named <= {letter}
 
 
-def _ending(text: str, mine: str, choices: Sequence[str]) -> list[str]:
-    """The choices with whose words a text ends, but for those with which the own one does, too."""
+def _beginning_or_ending(text: str, mine: str, choices: Sequence[str]) -> list[str]:
+    """The choices with whose words a text begins or ends, and the own text does not."""
     said, own = _stems(text), _stems(mine)
     return [
         letter
         for letter, one in zip(LETTERS, choices, strict=False)
         if (stems := _stems(plain(one)))
-        and own[-len(stems) :] != stems
-        and said[-len(stems) :] == stems
+        and stems not in (own[: len(stems)], own[-len(stems) :])
+        and stems in (said[: len(stems)], said[-len(stems) :])
     ]
 
 

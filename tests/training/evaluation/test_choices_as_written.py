@@ -46,6 +46,8 @@ CASES = [
         ["A. increases, then decreases", "A. decreases"],
     ),
     ("letter", ("cat", "dog", "cow"), "C", "", ["C. the cow"], ["C. both dog, cow", "C. dog, cow"]),
+    ("letter", ("red", "blue"), "A", "", ["A. red one"], ["A. blue one", "A. a blue one, I think"]),
+    ("letter", ("1:2", "2:3", "3:2"), "B", "", ["2 to 3", "2/3"], ["3 to 2", "2 to 4", "2 or 3"]),
     ("letter", ("1", "1/3", "3"), "C", "", ["C. 3 of them"], ["C. 1/3 of it"]),
     (
         "nearest",
@@ -123,6 +125,8 @@ def test_a_text_behind_a_boxed_letter_is_its_text(response, expected, verifier):
         *((f"B. {text}", None) for text in ("not C", "not B", "a ring, C", "a ring and C", "or c")),
         *((f"B. {text}", None) for text in ("a ring; (C) a disc", "a ring C. a disc", "No, C")),
         *((f"B. {text}", None) for text in ("C is also correct", "maybe", "But wait", "but C")),
+        *((f"B. {text}", None) for text in ("It is D", "the answer is D", "I mean C", "+ C")),
+        *((f"B. {text}", None) for text in ("alternatively C", "vs C", "as well as C", "-> C")),
         *((text, None) for text in ("B or C", "B, not C", "B (or C)", "B (C)", "B – 1 or C")),
     ],
 )

@@ -28,8 +28,10 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def vllm_server(model: Path, log: Path, max_length_tokens: int) -> Iterator[str]:
-    """Serves a model for as long as a `with` lasts; yields its address.
+def vllm_server(
+    model: Path, log: Path, max_length_tokens: int
+) -> Iterator[tuple[str, list[psutil.Process]]]:
+    """Serves a model for as long as a `with` lasts; yields its address and its processes.
 
     Args:
         model: Its folder.
@@ -55,7 +57,7 @@ def vllm_server(model: Path, log: Path, max_length_tokens: int) -> Iterator[str]
     ):
         try:
             _wait_until_healthy(server, port, log)
-            yield f"http://127.0.0.1:{port}/v1"
+            yield f"http://127.0.0.1:{port}/v1", _family(server)
         finally:
             _end(server)
 
@@ -70,12 +72,17 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], port: int, log: Path) -
     raise RuntimeError(f"The server did not start: {log.read_text()[-LOG_CHARACTERS:]}")
 
 
+def _family(server: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    own = psutil.Process(server.pid)
+    return [own, *own.children(recursive=True)]
+
+
 def _end(server: subprocess.Popen[bytes]) -> None:
     """Ends the server and the engine's process below it."""
     if server.poll() is not None:
         return
-    family = psutil.Process(server.pid).children(recursive=True)
+    family = _family(server)
     server.terminate()
-    _, alive = psutil.wait_procs([psutil.Process(server.pid), *family], timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=30)
     for process in alive:
         process.kill()

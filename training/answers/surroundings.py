@@ -42,7 +42,7 @@ _OR = r"(?:or|and|alternatively|maybe|perhaps|possibly|probably|even|also)\b[,}\
 # sentence's last word behind these.
 _ELSE = r"(?:or|alternatively|maybe|perhaps|possibly)\b[,}\s]*"
 _VALUE = (
-    r"(?:\\(?:[dt]?frac|sqrt|text|pi)(?![a-z])|(?!I\b)[A-Z]\b(?!['’])|[a-z]\s*[-+*/^=]"
+    r"(?:\d|\\(?:[dt]?frac|sqrt|text|pi)(?![a-z])|(?!I\b)[A-Z]\b(?!['’])|[a-z]\s*[-+*/^=]"
     r"|(?!equivalently)[a-z]+[ .$]*(?:\n|\Z))"
 )
 _IN_PARAGRAPH = r"(?:[^\S\n]|\n(?!\s*\n))*"
@@ -58,7 +58,7 @@ _AFTER = re.compile(
             r" \$?-?(?:\d|\\|(?:(?!a\b)[a-z]|half|twice)\b)"
             r"|and (?:a|one|three) (?:half|third|quarter))",
             rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_OR})++[-$]*\d",
-            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_ELSE})++[-$(]*{_VALUE}",
+            rf"\s*\$?[\s,(]*(?:\\text\s*\{{ *)?(?:{_ELSE})++[-$(\[]*{_VALUE}",
             r"\s*\$?,? or (?:more|less|fewer|so|not|possibly)\b",
             r"\s*\$?, *\$?-?\d+\$? *(?:,|\bor\b|\band\b|$)|\s*\$? *!\s*=|!\$",
             r" *(?:[/^_+=<>≤≥≠]|[-−] *\d|!=)",

@@ -8,10 +8,10 @@ from training.answers import Outcome, Verifier
 from training.evaluation.items import Item, Rule
 from training.evaluation.judge import Opinion, compared, judge_request
 from training.evaluation.prediction import Prediction
-from training.evaluation.readable import chosen
 from training.evaluation.scores import reads_right
 from training.evaluation.verdicts import extract, is_boxed
 from training.evaluation.verdicts import judge as judge_by_rules
+from training.evaluation.votes import reading
 from training.recipe.endpoint import JudgeRecipe
 from training.rollout.protocol import Request
 from training.sampling.chunks import Answer
@@ -127,7 +127,7 @@ def prediction(pair: Pair, row: Answered, opinion: Opinion | None) -> Prediction
         "rule": item.rule.kind,
         "response": answer["text"],
         "extracted": extracted,
-        "chosen": None if extracted is None else chosen(item.rule, extracted),
+        "chosen": None if extracted is None else reading(item.rule, extracted, item.prompt),
         "outcome": opinion.outcome if opinion and decides else answer["outcome"],
         "judged_by": "judge" if decides else "rule",
         "judge_finding": opinion.finding if opinion else None,

@@ -2,17 +2,10 @@
 
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
-from functools import lru_cache
 
-import numpy as np
-
-from training.answers.literal import same_ratio
-from training.answers.normal import normalize, split_name
-from training.answers.quick import judge
-from training.answers.reading import parse
-from training.answers.values import Items, Words
-from training.evaluation.quantities import read_quantity, value_in
+from training.answers.options import without_options
+from training.evaluation.alike import WAYS, alike, key, plain, same_text
+from training.evaluation.nearness import DENIAL, MAX_COMPARED_CHARACTERS, nearest
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OPTION = r"(?:(?i:option|choice)\s+)?"
@@ -21,8 +14,8 @@ _ONE = re.compile(
 )
 _LABELLED = re.compile(rf"{_OPTION}[(\[]?([A-Z])(?:[)\]][.:]?|[.:])\s*(\S.*)", re.DOTALL)
 # `B (21 cm)`, `B = 21 cm`, `B, 21 cm`, `B 21 cm`; and `21 cm (B)`. What the letter is in such a
-# form tells the text alone: `A = 12` may be an area.
-_BESIDE = re.compile(rf"{_OPTION}\(?([A-Z])\)?\s*([=,(–—-]|\s)\s*(\S.*)", re.DOTALL)
+# form tell the text and the question: `A = 12` may be an area.
+_BESIDE = re.compile(rf"{_OPTION}\(?([A-Z])\)?\s*([=,(—-]|\s)\s*(\S.*)", re.DOTALL)
 _BEHIND = re.compile(rf"(\S.*?)\s*[(\[]{_OPTION}([A-Z])[)\]]", re.DOTALL)
 _SEVERAL = re.compile(
     r"(?:both\s+)?(?:(?:options?|choices?)\s*:?\s+)?"
@@ -30,37 +23,62 @@ _SEVERAL = re.compile(
     re.I,
 )
 _TOGETHER = re.compile(r"[A-Z]{2,8}")
-# What a box, or a text in it, may begin with: `Answer: B`, `The correct option is B`.
-_ANNOUNCED = re.compile(
-    r"(?:(?:so|thus|hence|therefore)[\s,]+)?(?:the\s+|my\s+)?(?:(?:final|correct|right|best)\s+)*"
-    r"(?:answer|option|choice)s?\s*(?:(?:is|are)\b\s*:?|[:=])\s*(?=\S)",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|`+([^`']+)(?:`|'')|'([^']+)'")
 # What follows a label names another choice, or takes the first one back.
 _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|scratch that|is (?:wrong|incorrect)))\b"
 )
 _CAPITAL = re.compile(r"\b[A-Z]\b")
+# The same where the texts are not known, and may be `Point C`, `I and II` or `not continuous`: only
+# another letter beside or for the first one, and words that take it back.
+_ALTERNATIVE = re.compile(
+    "|".join(
+        (
+            r"\b(?i:or(?:\s+(?:option|choice))?)\s+\(?(?:[A-Z]\b|[a-z]\)?\W*\Z)",
+            r"\b(?i:(?:not|but)(?:\s+(?:option|choice))?)\s+\(?[A-Z]\b",
+            r"(?<![A-Z\s])\s*(?:[,;/&]|\band\b)\s*(?i:(?:and\s+)?(?:(?:option|choice)\s+)?)"
+            r"\(?[A-Z]\)?\W*\Z",
+            r"(?:[=+>→]|\b(?i:is|are|be|as|vs|versus|answer|choose|pick|take|mean|think|say|see|else"
+            r"|unless|plus|alternatively|also|then|to|than|like))\s*\(?[A-Z]\)?\W*\Z",
+            r"(?:\A|[,;/&.]|\b(?:and|or|but|no)\b)\s*\(?[A-Z][.:)]|\b[A-Z][.:]\s+\S",
+            r"\b[A-Z]\)?\s+(?:(?:is|are|seems?|(?:would|may|might|could)\s+be)\s+)?"
+            r"(?:also|equally|correct|right|possible|better|true|the answer)\b",
+            r"\A\W*(?i:or|and|but|no(?=\s*(?:[,;.:]|\Z)))\b",
+            r"\b(?i:rather than|maybe|perhaps|possibly|instead|however|actually|wait|scratch that"
+            r"|not sure|unsure|is (?:wrong|incorrect))\b",
+        )
+    )
+)
+_LETTERS_ALONE = re.compile(r"(?:\b(?:[A-Z]|and|or)\b|[\s,;/&().])+")
 # And so it does where the texts are known, and it is none of them.
 _UNKNOWN = re.compile(
     r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d|\Ano\W*\Z", re.I
 )
+# Nor does what answers `yes` or `no` go on to say another answer.
+_POLAR = re.compile(r"(yes|no)\s*[,.;:]\s+(?!.*\b(?:yes|no)\b)(\S.*)", re.DOTALL | re.IGNORECASE)
+_DOUBT = re.compile(
+    r"\b[B-HJ-Z]\b|\b(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait)\b"
+)
+# A capital that a question asks for, not one that it gives: then `C = 45` is no choice C.
+_ASKED = re.compile(
+    r"(?i:\b(?:angle|area|volume|perimeter|circumference|mass|charge|current|radius|length|side"
+    r"|constant|coefficient|(?:value|measure|size)\s+(?:of|for)|find|determine|solve\s+for"
+    r"|(?:what|how\s+\w+)\s+is)\s+(?:the\s+value\s+of\s+|of\s+)?[$({]*(?:m?\s*(?:\\?angle\b|∠)\s*)?)"
+    r"([A-Z])\b(?!\s*(?:=|is\b|[.)]\s+\S))"
+)
+# Words that say something else of the choice before them than what kind of thing it is.
+_NO_KIND = re.compile(
+    r"(?:and|or|nor|but|than|half|twice|double|others?|another|opposite|minus|plus|times|less|more"
+    r"|least|most|fewer|wrong|incorrect|false|never|none|not|cannot|without|except)"
+)
 # Between the values that stand behind a label, and what a sentence says in front of one.
-_BETWEEN_VALUES = re.compile(r",\s|[;=≠]|\s\(|\)|!=|\\neq?(?![a-z])|\bvs\b")
+_BETWEEN_VALUES = re.compile(r",\s|\b(?:and|then)\b|[;=≠]|\s\(|\)|!=|\\neq?(?![a-z])|\bvs\b")
+_LEADING = re.compile(r"\s*(\$?-?\d[\d./,]*)\s+(?:of|times|as|more|less)\b")
 _SAID_TO_BE = re.compile(
     r"\s*(?:(?:[a-z]+\s+){0,5}?(?:is|are|be|equals?|(?:close|equal|next) to|(?:more|less|greater"
     r"|smaller|larger) than|about|around|nearly|approximately|only|just)\s+)+",
     re.IGNORECASE,
 )
-_ALTERNATIVES = re.compile(r"\b(?:or|not|maybe|perhaps|possibly)\b|±", re.IGNORECASE)
-# Words that deny what stands beside them, and beginnings of a word that deny the word.
-_DENIAL = re.compile(r"\b(?:no|not|non|cannot|never|neither|nor|none|without)\b|n['’]t\b")
-_DENYING = ("un", "in", "im", "ir", "il", "non", "dis", "a")
-_HEDGED = re.compile(r"\b[A-Z]\b\W+(?:or|and|,|/)\W*\b[A-Z]\b")
-MAX_COMPARED_CHARACTERS = 1000
-_ROUNDING = Fraction(1, 10**30)  # roots and pi are known to 50 digits
 
 
 def lettered(question: str, choices: Sequence[str]) -> str:
@@ -74,23 +92,24 @@ def letter_at(index: int) -> str:
     return LETTERS[index]
 
 
-def read_letter(answer: str, choices: Sequence[str]) -> str | None:
+def read_letter(answer: str, choices: Sequence[str], question: str = "") -> str | None:
     """The one choice that an answer names, or None.
 
     Args:
         answer: What was taken from the response.
         choices: The texts of the choices, in the order of their letters; empty if not known.
+        question: What was asked, perhaps with its choices.
 
     Returns:
         The letter of `B`, `(b)`, `B. 12 cm` or `B (12 cm)` (unless the text or value is another
         choice's), `12 cm` or `12.0`; None for several letters, for a letter that is no choice, and
         for a text or value of no choice or of two.
     """
-    letters = _named(plain(answer), choices)
+    letters = _named(plain(answer), choices, question)
     return letters[0] if letters is not None and len(letters) == 1 else None
 
 
-def _named(text: str, choices: Sequence[str]) -> list[str] | None:
+def _named(text: str, choices: Sequence[str], question: str) -> list[str] | None:
     """The letters that an answer gives by name, text or value: none if it contradicts itself.
 
     Returns:
@@ -98,18 +117,20 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
     """
     if (found := _ONE.fullmatch(text)) and (letter := _if_choice(found[1].upper(), choices)):
         return [letter]
-    if letters := _alike(text, choices, by=(_same_text,)):
+    if letters := _alike(text, choices, by=(same_text,)):
         return letters  # `E. coli`
     if labelled := _LABELLED.fullmatch(text):
         named, rest = _if_choice(labelled[1], choices), _alike(labelled[2], choices)
         if rest or named is None:
             return [named] if named in rest else []
-        is_open = _FURTHER.search(_without_own(labelled[2], named, choices)) or _is_unknown(
-            labelled[2], named, choices
-        )
-        return [] if is_open or _says_other(labelled[2], named, choices) else [named]
+        return [] if _is_open(labelled[2], named, choices) else [named]
     if beside := _BESIDE.fullmatch(text):
         named, sign, text_of = beside.groups()
+        if sign == "=" and named in _ASKED.findall(without_options(question))[-1:]:
+            return _alike(text_of, choices)
+        is_text = sign == "(" or (sign == "-" and re.match(r"[A-Za-z]{2}", text_of))
+        if not choices and is_text and not _is_open(text_of, named, choices):
+            return [named]
         points = _alike(f"({text_of}" if sign == "(" else text_of, choices)
         if named in points:
             return [named]
@@ -122,7 +143,40 @@ def _named(text: str, choices: Sequence[str]) -> list[str] | None:
         named, rest = behind[2], _alike(behind[1], choices)
         if rest:
             return [named] if named in rest else []
-    return _alike(text, choices) or None
+    return _alike(text, choices) or _said_at_length(text, choices, question) or None
+
+
+def _said_at_length(text: str, choices: Sequence[str], question: str) -> list[str]:
+    """The choices whose text begins an answer: `No, it is not`, `Tan line` to `which line`."""
+    if (polar := _POLAR.fullmatch(text)) and not _DOUBT.search(polar[2]):
+        is_denied = DENIAL.search(polar[2]) is not None
+        if is_denied == (polar[1].casefold() == "no"):
+            return _alike(polar[1], choices, by=(same_text,))
+    first, _, kind = text.rpartition(" ")
+    if not first.isalpha() or not re.fullmatch(r"[a-z]{3,}", kind) or _NO_KIND.fullmatch(kind):
+        return []
+    is_asked = re.search(rf"\b{kind}s?\b", without_options(question)) is not None
+    is_of_choices = any(kind in one.casefold() for one in choices)
+    return _alike(first, choices, by=(same_text,)) if is_asked and not is_of_choices else []
+
+
+def _is_open(text: str, letter: str, choices: Sequence[str]) -> bool:
+    """Whether what stands behind a letter, and is no choice's text or value, takes it back."""
+    if not choices:
+        rest = _CAPITAL.sub(lambda one: "" if one[0] == letter else one[0], text)
+        return bool(_ALTERNATIVE.search(text) or (rest and _LETTERS_ALONE.fullmatch(rest)))
+    text = _without_denied(text, letter, choices)
+    is_further = _FURTHER.search(_without_own(text, letter, choices)) is not None
+    return is_further or _is_unknown(text, letter, choices) or _says_other(text, letter, choices)
+
+
+def _without_denied(text: str, letter: str, choices: Sequence[str]) -> str:
+    """Without the other choices that it denies: `a square, not a rectangle`."""
+    others = [plain(one) for other, one in zip(LETTERS, choices, strict=False) if other != letter]
+    denied = "|".join(re.escape(one) for one in others if one)
+    return re.sub(
+        rf",?\s*\b(?:and\s+)?not\s+(?:an?\s+|the\s+)?(?:{denied})(?![\w.]|\s\w)", "", text
+    )
 
 
 def _is_unknown(text: str, letter: str, choices: Sequence[str]) -> bool:
@@ -130,7 +184,7 @@ def _is_unknown(text: str, letter: str, choices: Sequence[str]) -> bool:
 
     `It cannot be determined` may be behind the letter of `Cannot be determined`.
     """
-    if not choices or _UNKNOWN.search(text) is None:
+    if _UNKNOWN.search(text) is None:
         return False
     return _UNKNOWN.search(plain(choices[LETTERS.index(letter)])) is None
 
@@ -138,40 +192,45 @@ def _is_unknown(text: str, letter: str, choices: Sequence[str]) -> bool:
 def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:
     """What stands behind a letter, without capitals that name no further choice.
 
-    They are the letter's own, `B. Figure B`; where the texts are known, those of its text alone
-    that are no letters, the S of `B. The S-configuration`.
+    They are those of its text alone that are no letters, the S of `B. The S-configuration`.
     """
-    own = {letter}
-    if choices:
-        told = [set(_CAPITAL.findall(plain(choice))) for choice in choices]
-        own = told.pop(LETTERS.index(letter)).difference(LETTERS[: len(choices)], *told)
+    told = [set(_CAPITAL.findall(plain(choice))) for choice in choices]
+    own = told.pop(LETTERS.index(letter)).difference(LETTERS[: len(choices)], *told)
     return _CAPITAL.sub(lambda one: " " if one[0] in own else one[0], text)
 
 
 def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
-    """Whether what stands behind a letter holds another choice's value, or ends with its words.
+    """Whether what stands behind a letter holds another choice's value, or a part of it begins or
+    ends with its words.
 
     The text of the letter's own choice, which may hold both, is looked over.
     """
-    if not choices:
-        return False
     mine = plain(choices[LETTERS.index(letter)])
-    text = re.sub(rf"(?<![\w.]){re.escape(mine)}(?![\w.])", " ", text, flags=re.IGNORECASE)
-    values: set[str] = set()
+    text, num_own = re.subn(
+        rf"(?<![\w./]){re.escape(mine)}(?![\w./])", " ", text, flags=re.IGNORECASE
+    )
+    named: set[str] = set()
     for part in _BETWEEN_VALUES.split(text[:MAX_COMPARED_CHARACTERS]):
         value = _SAID_TO_BE.sub("", part, count=1)
         sides = value.split("/")
-        values.update(sides if all(_alike(side, choices) for side in sides) else [value])
-    named = {one for value in values for one in _alike(value, choices)}
-    own = _stems(mine)
-    ends = [
-        other
-        for other, one in zip(LETTERS, choices, strict=False)
+        values = sides if all(_alike(side, choices) for side in sides) else [value]
+        if not num_own and (leading := _LEADING.match(value)):
+            values.append(leading[1])
+        named.update(one for value in values for one in _alike(value, choices))
+        named.update(_beginning_or_ending(part, mine, choices))
+    return not named <= {letter}
+
+
+def _beginning_or_ending(text: str, mine: str, choices: Sequence[str]) -> list[str]:
+    """The choices with whose words a text begins or ends, and the own text does not."""
+    said, own = _stems(text), _stems(mine)
+    return [
+        letter
+        for letter, one in zip(LETTERS, choices, strict=False)
         if (stems := _stems(plain(one)))
-        and own[-len(stems) :] != stems
-        and _stems(text)[-len(stems) :] == stems
+        and stems not in (own[: len(stems)], own[-len(stems) :])
+        and stems in (said[: len(stems)], said[-len(stems) :])
     ]
-    return any(other != letter for other in named.union(ends))
 
 
 def _stems(text: str) -> list[str]:
@@ -202,146 +261,33 @@ def read_letters(answer: str) -> str | None:
     return ", ".join(sorted(set(re.findall(r"\b[A-Z]\b", without_brackets.upper()))))
 
 
-def nearest_letter(answer: str, choices: Sequence[str]) -> str | None:
-    """As `read_letter`, or the letter of the text with the smallest edit distance.
+def nearest_letter(answer: str, choices: Sequence[str], question: str = "") -> str | None:
+    """As `read_letter`, or the letter of the `nearest` text.
 
-    Of choices with the same text, which is the answer's, it is the first. A value is near to
-    nothing but itself; nor is a text near that has other digits, that differs in half of the
-    choice's characters or more, that is as near to another one, or that denies it or is denied by
-    it.
+    Of choices with the same text, which is the answer's, it is the first.
     """
-    letters = _named(plain(answer), choices)
+    letters = _named(plain(answer), choices, question)
     if letters is not None:
-        texts = {_key(choices[LETTERS.index(letter)]) for letter in letters if choices}
+        texts = {key(choices[LETTERS.index(letter)]) for letter in letters if choices}
         return letters[0] if len(letters) == 1 or len(texts) == 1 else None
-    text = plain(answer)[:MAX_COMPARED_CHARACTERS].casefold()
-    if not text or _is_value(text) or _HEDGED.search(plain(answer)):
-        return None
-    texts_of = [plain(choice)[:MAX_COMPARED_CHARACTERS].casefold() for choice in choices]
-    distances = [edit_distance(text, one) for one in texts_of]
-    if not distances:
-        return None
-    best = min(distances)
-    near = texts_of[distances.index(best)]
-    if distances.count(best) > 1 or 2 * best >= len(near) or _denies(text, near):
-        return None
-    return LETTERS[distances.index(best)] if _digits(text) == _digits(near) else None
+    index = nearest(answer, choices)
+    return None if index is None else LETTERS[index]
 
 
 def same_choice(given: str | None, wanted: str, choices: Sequence[str]) -> bool:
     """Whether a letter is the wanted one, or of a choice with the same text."""
     if given is None or given == wanted or not choices:
         return given == wanted
-    mine, theirs = (_key(choices[LETTERS.index(letter)]) for letter in (given, wanted))
+    mine, theirs = (key(choices[LETTERS.index(letter)]) for letter in (given, wanted))
     return mine == theirs != ""
-
-
-def _denies(text: str, choice: str) -> bool:
-    """Whether one of two texts denies the other: `not congruent` or `incongruent`, `congruent`."""
-    if bool(_DENIAL.search(text)) != bool(_DENIAL.search(choice)):
-        return True
-    mine, theirs = (set(re.findall(r"\w+", one)) for one in (text, choice))
-    return any(
-        f"{beginning}{word}" in others
-        for words, others in ((mine, theirs), (theirs, mine))
-        for word in words - others
-        for beginning in _DENYING
-    )
-
-
-def edit_distance(first: str, second: str) -> int:
-    """Levenshtein's: the least number of characters to insert, delete or replace."""
-    steps = np.arange(len(second) + 1)
-    codes = np.array([ord(character) for character in second], dtype=np.int64)
-    row = steps
-    for character in first:
-        replaced = row[:-1] + (codes != ord(character))
-        best = np.concatenate(([row[0] + 1], np.minimum(row[1:] + 1, replaced)))
-        # Insertions run along the row: best[j] = min over i <= j of best[i] + (j - i).
-        row = np.minimum.accumulate(best - steps) + steps
-    return int(row[-1])
 
 
 def _if_choice(letter: str, choices: Sequence[str]) -> str | None:
     return letter if not choices or letter in LETTERS[: len(choices)] else None
 
 
-def _same_text(text: str, choice: str) -> bool:
-    return _key(text) == _key(choice) != ""
-
-
-def _same_value(text: str, choice: str) -> bool:
-    """Whether both are one number, in units of one kind if both have one."""
-    given, wanted = read_quantity(text), read_quantity(choice)
-    if given is None or wanted is None:
-        return False
-    value = value_in(given, wanted, "", "")
-    if value is None:
-        return False
-    is_share = wanted.unit is not None and wanted.unit.dimension == "share"
-    # `0.2` may be 0.2 % and 20 %: beside both, nobody knows which.
-    is_either = is_share and given.unit is None and abs(value) < 1
-    values = (value, 100 * value) if is_either else (value,)
-    return any(abs(one - wanted.value) <= _ROUNDING * abs(wanted.value) for one in values)
-
-
-def _same_answer(text: str, choice: str) -> bool:
-    """Whether the verifier of training takes one value for the other, without algebra."""
-    if not _is_value(text) or (_ALTERNATIVES.search(text) and not _ALTERNATIVES.search(choice)):
-        return False
-    verdict = judge(text, choice)
-    return verdict is not None and verdict.outcome == "right"
-
-
-def _same_ratio(text: str, choice: str) -> bool:
-    """`2/3` for the choice `2:3`."""
-    return ":" in choice and same_ratio(_on_a_line(text), normalize(choice)) is True
-
-
-def _on_a_line(text: str) -> str:
-    return re.sub(r"\\frac\s*\{(\d+)\}\s*\{(\d+)\}", r"\1/\2", normalize(text))
-
-
-_WAYS = (_same_text, _same_value, _same_answer, _same_ratio)
-
-
 def _alike(
-    text: str, choices: Sequence[str], by: Sequence[Callable[[str, str], bool]] = _WAYS
+    text: str, choices: Sequence[str], by: Sequence[Callable[[str, str], bool]] = WAYS
 ) -> list[str]:
     """The letters of the choices with this text; if there are none, of those with its value."""
-    for is_same in by:
-        letters = [
-            letter for letter, one in zip(LETTERS, choices, strict=False) if is_same(text, one)
-        ]
-        if letters:
-            return letters
-    return []
-
-
-def _is_value(text: str) -> bool:
-    """Whether it is a number, an expression, an equation or the like, and no words."""
-    value = parse(split_name(normalize(text))[1])
-    if isinstance(value, Items):
-        return not all(isinstance(item, Words) for item in value.items)
-    return not isinstance(value, Words | None)
-
-
-def _digits(text: str) -> list[str]:
-    return re.findall(r"\d", text)
-
-
-@lru_cache(maxsize=4096)  # choices come up with every answer
-def _key(text: str) -> str:
-    return re.sub(r"\s+", "", normalize(text)).casefold()
-
-
-def plain(text: str) -> str:
-    """Without LaTeX styles, dollar signs, a full stop, quotation marks and `The answer is`."""
-    text = normalize(text).strip()
-    if quoted := _QUOTED.fullmatch(text):
-        text = quoted[quoted.lastindex or 0].strip()
-    if announced := _ANNOUNCED.match(text):
-        text = text[announced.end() :]
-        if quoted := _QUOTED.fullmatch(text):
-            text = quoted[quoted.lastindex or 0].strip()
-    return text
+    return [LETTERS[index] for index in alike(text, choices[: len(LETTERS)], by)]

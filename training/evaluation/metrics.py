@@ -9,8 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache, partial
+from functools import partial
 from math import prod
 from typing import TypeVar
 
@@ -18,18 +17,12 @@ import numpy as np
 
 from contracts.errors import DataError
 from contracts.scores import Measure
-from training.answers.outcome import Verdict
-from training.answers.quick import judge
-from training.evaluation.choices import plain
 from training.evaluation.intervals import cluster_bootstrap, wilson
-from training.evaluation.items import MULTI, RuleKind
+from training.evaluation.items import MULTI
 from training.evaluation.prediction import Judged, Prediction, is_right
-from training.evaluation.quantities import read_number
-from training.evaluation.verdicts import ALGEBRA, EXACT
+from training.evaluation.votes import majority_right
 
 VISION_ONLY = "Vision Only"
-RIGHT = Verdict("right")
-MOST_COMPARED = 200  # characters of an answer that a vote reads
 RowT = TypeVar("RowT", bound=Judged)
 
 
@@ -139,66 +132,6 @@ def pass_at(num_samples: int, num_right: int, k: int) -> float:
     if n - c < k:
         return 1.0
     return 1.0 - prod(1.0 - k / i for i in range(n - c + 1, n + 1))
-
-
-def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = "math") -> float:
-    """Whether the most frequent answer is right; of a tie, the share that is.
-
-    Args:
-        answers: Each sample's answer, None if there is none, which is no vote; and its verdict.
-        rule: By which they were judged. What it found right is one answer, however written. Of
-            what is wrong, values count once, and so do texts; and by algebra, texts that the rule
-            takes for one another, be it by way of others.
-    """
-    # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
-    # `12 cm`.
-    num_right = sum(right for answer, right in answers if answer is not None)
-    votes = Counter(
-        _vote(answer, rule) for answer, right in answers if answer is not None and not right
-    )
-    counts = [*votes.values()]
-    if num_right == 0 or num_right < max(counts, default=0):
-        return 0.0
-    if rule in ALGEBRA and num_right <= sum(counts):  # else no join can change who leads
-        counts = _joined(votes)
-    return 0.0 if num_right < max(counts, default=0) else 1.0 / (1 + counts.count(num_right))
-
-
-def _vote(answer: str, rule: RuleKind) -> str | Fraction:
-    """What counts as the same answer: a number's value, else the text, as a choice's letter is."""
-    number = read_number(answer)
-    if number is not None:
-        return number
-    text = plain(answer)
-    return text if rule in ALGEBRA else "".join(text.split()).casefold()
-
-
-def _joined(votes: Counter[str | Fraction]) -> list[int]:
-    """The counts, those of texts that are the same or are so by way of others as one."""
-    counts = [count for vote, count in votes.items() if not isinstance(vote, str)]
-    left = {vote for vote in votes if isinstance(vote, str)}
-    while left:
-        reached = [left.pop()]
-        for one in reached:  # it grows
-            same = {other for other in left if _is_same(min(one, other), max(one, other))}
-            left -= same
-            reached += same
-        counts.append(sum(votes[one] for one in reached))
-    return counts
-
-
-@lru_cache(maxsize=4096)  # several measures ask of the same votes
-def _is_same(first: str, second: str) -> bool:
-    """Whether two texts are one but for white space, or each is right where the other is.
-
-    Both ways: `2/3` is right for `0.667`, which it rounds to, but not the other way round.
-    """
-    if "".join(first.split()) == "".join(second.split()):
-        return True
-    if not first or max(len(first), len(second)) > MOST_COMPARED:
-        return False
-    pairs = ((first, second), (second, first))
-    return all(judge(*pair, tolerance=EXACT) == RIGHT for pair in pairs)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ class Prediction(Judged):
         answer: The reference answer.
         response: The whole response.
         extracted: The answer found in the response, or None.
-        chosen: The choice, or the set of choices, that it names; None if none, or without choices.
+        chosen: What a vote counts it as, `training.evaluation.votes.reading`: the choices that it
+            names, or its numbers; None if the rule reads neither.
         judged_by: `judge` if the rules found no answer and the judge did; else `rule`.
         judge_finding: What the judge found in it, a `training.evaluation.judge.Finding`; None if it
             was not asked.

@@ -22,6 +22,15 @@ from training.answers.values import Expression
 _NO_EQUATION = Named(None, "", None)  # an answer may be `3 + 4 = 7`, but no `y = 2x`
 _MAX_LIST_ITEMS = 1000
 _MAX_NAME_WORDS = 2  # `gold bars` may be what is counted, `times the radius` says another number
+# `10^{-4} eV`: a power of ten before a unit is read behind a factor.
+_POWER_OF_TEN = re.compile(r"\A10 ?(?=\^)")
+# `5√{3}m`: a unit right behind a root, which the grammar would take for a factor.
+_BEHIND_ROOT = re.compile(r"((?:√|\\sqrt) ?\{? ?\d+ ?\}?)(?=(?:mm|cm|dm|km|m)\Z)")
+_YEAR = re.compile(r"\Ain (?:the year )?(?=[12]\d{3}\Z)", re.IGNORECASE)
+# Of an angle in degrees, which the grammar would take for radians.
+_OF_DEGREES = re.compile(
+    r"(\\?(?:sin|cos|tan|cot|sec|csc)(?: ?\^ ?\{?\d\}?)?) ?[({]? ?(-?\d+(?:\.\d+)?) ?° ?[)}]?"
+)
 _SCALES = ("temperature K", "molarity")  # `5k` and `5 M` may be thousands and millions
 
 
@@ -51,9 +60,12 @@ def read_quantity(answer: str) -> Quantity | None:
     r"""An answer that is one number; None for anything else.
 
     Args:
-        answer: Such as `1{,}250`, `x = \frac{1}{2}`, `2\pi`, `3.5 cm`, `3 + 4 = 7` or `seven`.
+        answer: Such as `1{,}250`, `x = \frac{1}{2}`, `2\pi`, `3.5 cm`, `3 + 4 = 7`, `seven`,
+            `\sin 60^\circ` or `in 1970`.
     """
-    text = normalize(answer)
+    text = _POWER_OF_TEN.sub("1*10", _YEAR.sub("", normalize(answer)))
+    text = _BEHIND_ROOT.sub(r"\1 ", text)
+    text = _OF_DEGREES.sub(r"\1(\2*\\pi/180)", text)
     found = NUMBER_WORDS.get(text.casefold()) or read(text, _NO_EQUATION)
     if isinstance(found, Named):
         name, value = found.name, found.value

@@ -10,21 +10,21 @@ from training.evaluation.quantities import read_list, read_number, read_quantity
 CHOOSING: tuple[RuleKind, ...] = ("letter", "nearest", "letters")
 
 
-def chosen(rule: Rule, answer: str) -> str | None:
-    """Which choice an answer names by a rule of choices, or which set; None if none, or another
-    rule.
+def chosen(rule: Rule, answer: str, question: str) -> str | None:
+    """Which choice an answer to a question names by a rule of choices, or which set; None if none,
+    or another rule.
     """
     if rule.kind == "letter":
-        return read_letter(answer, rule.choices)
+        return read_letter(answer, rule.choices, question)
     if rule.kind == "nearest":
-        return nearest_letter(answer, rule.choices)
+        return nearest_letter(answer, rule.choices, question)
     return read_letters(answer) if rule.kind == "letters" else None
 
 
-def reads(rule: Rule, answer: str) -> bool:
+def reads(rule: Rule, answer: str, question: str) -> bool:
     """Whether an answer is of the kind that its rule compares, right or not."""
     if rule.kind in CHOOSING:
-        return chosen(rule, answer) is not None
+        return chosen(rule, answer, question) is not None
     if rule.kind in ("number", "integer"):
         return read_number(answer) is not None
     if rule.kind == "list":

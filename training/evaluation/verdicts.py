@@ -18,17 +18,21 @@ from training.answers import Outcome, Verifier, extract_boxed
 from training.answers.boxed import extract_labelled
 from training.answers.normal import normalize
 from training.answers.reading import is_enumeration
-from training.evaluation.choices import LETTERS, plain, read_letters, same_choice
+from training.evaluation.alike import plain
+from training.evaluation.choices import LETTERS, read_letters, same_choice
 from training.evaluation.items import Item, Rule, RuleKind
 from training.evaluation.phrases import answer_said
-from training.evaluation.quantities import read_list, read_quantity, value_in
+from training.evaluation.quantities import Quantity, read_list, read_quantity, value_in
 from training.evaluation.readable import CHOOSING, chosen, reads
+from training.evaluation.same_words import same_words
 from training.evaluation.told import told
 
 ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answers`
 # A rounded decimal is no fraction to the scorers of mathematics. Rewards let it be 0.1 % off: so an
 # answer may be paid and, in the same text, be wrong here.
 EXACT = Fraction(0)
+_EULER = Quantity(Fraction("2.71828182845904523536028747135266249775724709369995"))
+_FUNCTION = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|log)|ln")
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
@@ -47,6 +51,11 @@ _ANOTHER = re.compile(
     r"(?=[ \t$]*+(?:[.;!\n]|\Z))"
     rf"|[ \t,;(\[–—-]*+(?:{_FILLER}[ \t,]++)*+{_MAYBE}(?:[ \t,]++(?:{_MAYBE}|{_FILLER}))*+"
     r"[ \t$*(]*+(?!I[ \t]++[a-z])[A-Z]\b(?!['’]))"
+)
+# And so is a value that stands behind it as behind a label: `\boxed{C}: 3`, `\boxed{C} = x`.
+_VALUE_BEHIND = re.compile(
+    rf"({_BOX})[ \t$]*+(?::[ \t$]*+(?=-?\d)|=(?!=)[ \t$]*+)([^\n:=]{{1,200}}?)"
+    r"(?=[.]?[ \t$]*+(?:\n|\Z))"
 )
 _OPEN_CHOICE = re.compile(rf"\b{_MAYBE}")
 
@@ -90,7 +99,7 @@ def _extracted(read: str, rule: Rule) -> str | None:
         if rule.kind == "letters":
             read = _BOXES.sub(_in_one_box, read)
         if rule.kind in CHOOSING:
-            read = _ANOTHER.sub(_in_one_box, read)
+            read = _ANOTHER.sub(_in_one_box, _VALUE_BEHIND.sub(_labelled, read))
         return extract_labelled(read) if rule.kind in ALGEBRA else extract_boxed(read)
     letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
     return answer_said(read, (*rule.choices, rule.answer), letters)
@@ -112,6 +121,12 @@ def _in_one_box(boxes: re.Match[str]) -> str:
     letters = dict.fromkeys(re.findall(r"\b[A-Z]\b", boxes[0]))
     joined = " or " if _OPEN_CHOICE.search(boxes[0]) else ", "
     return f"\\boxed{{{joined.join(letters)}}}"
+
+
+def _labelled(found: re.Match[str]) -> str:
+    (letter,) = set(re.findall(r"\b[A-Z]\b", found[1]))
+    is_whole = extract_boxed(f"\\boxed{{{found[2]}}}") is not None  # its braces are closed
+    return f"\\boxed{{{letter}: {found[2]}}}" if is_whole else found[0]
 
 
 def is_boxed(response: str, kind: RuleKind) -> bool:
@@ -157,7 +172,7 @@ def judge(
     )
     verdicts.update(zip(algebra, found, strict=True))
     for index, answer in said.items():
-        verdicts[index] = _of_said(verdicts[index], rules[index], answer)
+        verdicts[index] = _of_said(verdicts[index], rules[index], answer, questions[index])
     return [verdicts[index] for index in range(len(rules))]
 
 
@@ -167,13 +182,13 @@ def _in_a_box(answer: str | None) -> str:
     return "" if answer is None else f"\\boxed{{{answer} }}"
 
 
-def _of_said(found: Outcome, rule: Rule, answer: str) -> Outcome:
+def _of_said(found: Outcome, rule: Rule, answer: str, question: str) -> Outcome:
     """The verdict on what a phrase announces: a hedge is wrong, what is no answer unparseable."""
     if found not in ("wrong", "unparseable"):
         return found
     if _HEDGE.search(answer) or is_enumeration(normalize(answer)):
         return "wrong"
-    return found if reads(rule, answer) else "unparseable"
+    return found if reads(rule, answer, question) else "unparseable"
 
 
 def verdict(rule: Rule, answer: str | None, question: str = "") -> Outcome:
@@ -183,25 +198,35 @@ def verdict(rule: Rule, answer: str | None, question: str = "") -> Outcome:
     return "right" if _MATCHES[rule.kind](rule, answer, question) else "wrong"
 
 
-def _letter(rule: Rule, answer: str, _: str) -> bool:
-    return chosen(rule, answer) == rule.answer
+def _letter(rule: Rule, answer: str, question: str) -> bool:
+    return chosen(rule, answer, question) == rule.answer
 
 
-def _nearest(rule: Rule, answer: str, _: str) -> bool:
-    return same_choice(chosen(rule, answer), rule.answer, rule.choices)
+def _nearest(rule: Rule, answer: str, question: str) -> bool:
+    return same_choice(chosen(rule, answer, question), rule.answer, rule.choices)
 
 
-def _letters(rule: Rule, answer: str, _: str) -> bool:
-    given = chosen(rule, answer)
+def _letters(rule: Rule, answer: str, question: str) -> bool:
+    given = chosen(rule, answer, question)
     return given is not None and given == read_letters(rule.answer)
 
 
 def _number(rule: Rule, answer: str, question: str) -> bool:
     given, wanted = read_quantity(answer), read_quantity(rule.answer)
-    if given is None or wanted is None:
+    if wanted is not None and wanted.value.denominator > 1 and plain(answer) == "e":
+        given = _EULER  # of a whole number it is a letter
+    if given is None or wanted is None or _repeats(answer, question):
         return False
     value = value_in(given, wanted, rule.unit, question)
     return value is not None and _near(value, wanted.value, rule)
+
+
+def _repeats(answer: str, question: str) -> bool:
+    """Whether an answer leaves a function to be evaluated that the question asks for."""
+    return any(
+        re.search(rf"(?<![a-zA-Z]){name}(?:i?ne|e|gent|arithm)?(?![a-z])", question)
+        for name in set(_FUNCTION.findall(answer))
+    )
 
 
 def _list(rule: Rule, answer: str, question: str) -> bool:
@@ -219,12 +244,17 @@ def _list(rule: Rule, answer: str, question: str) -> bool:
 
 
 def _near(given: Fraction, wanted: Fraction, rule: Rule) -> bool:
-    if rule.kind == "integer":
-        return trunc(given) == trunc(wanted)
-    if rule.decimals is not None:
-        return _rounded(given, rule.decimals) == _rounded(wanted, rule.decimals)
+    if rule.kind == "integer" or rule.decimals is not None:
+        return settled(given, rule) == settled(wanted, rule)
     # As written: 0.001 is a thousandth here, and not the nearest binary fraction.
     return abs(given - wanted) <= Fraction(json.dumps(rule.tolerance))
+
+
+def settled(value: Fraction, rule: Rule) -> Fraction:
+    """A number as its rule compares it: truncated, rounded, or as it is."""
+    if rule.kind == "integer":
+        return Fraction(trunc(value))
+    return value if rule.decimals is None else _rounded(value, rule.decimals)
 
 
 def _rounded(value: Fraction, decimals: int) -> Fraction:
@@ -235,8 +265,7 @@ def _rounded(value: Fraction, decimals: int) -> Fraction:
 
 
 def _text(rule: Rule, answer: str, _: str) -> bool:
-    given, wanted = (" ".join(plain(text).casefold().split()) for text in (answer, rule.answer))
-    return given == wanted != ""
+    return same_words(answer, rule.answer)
 
 
 _MATCHES: Mapping[RuleKind, Callable[[Rule, str, str], bool]] = {

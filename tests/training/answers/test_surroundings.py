@@ -70,6 +70,8 @@ def test_the_end_is_enough(text):
         (r"either $\sqrt 2$ or $\boxed{2}$", "2"),
         ("\\boxed{C}\nor D", "C"),
         (r"\boxed{C}\text{ or }D", "C"),
+        (r"\boxed{[1,2]} or [2,1]", "[1,2]"),
+        (r"$\boxed{(1,2)}$ or $(2,1)$", "(1,2)"),
     ],
 )
 def test_a_box_beside_another_value_is_no_answer(response, answer):
@@ -88,6 +90,8 @@ def test_a_box_beside_another_value_is_no_answer(response, answer):
         (r"If n is even or odd, the answer is \boxed{5}.", "5"),
         (r"x = 1 or x = 2, so the sum is \boxed{3}.", "3"),
         (r"$x=\boxed{3}$ or $x=\boxed{5}$", "3, 5"),
+        (r"\boxed{(1,2)} or equivalently (1, 2)", "(1,2)"),
+        (r"\boxed{5} and (2) follows", "5"),
     ],
 )
 def test_what_stands_around_a_box_and_is_no_part_of_it(response, answer):

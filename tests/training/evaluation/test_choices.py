@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation.choices import edit_distance, nearest_letter, read_letter, read_letters
+from training.evaluation.choices import nearest_letter, read_letter, read_letters
 from training.evaluation.items import Rule
+from training.evaluation.nearness import edit_distance
 from training.evaluation.verdicts import judge, scorer, verdict
 
 
@@ -339,8 +340,8 @@ AMINES = ("N-methylaniline", "O-methylation", "C-alkylation", "S-adenosylmethion
         ("C. N-alkylation", AMINES, None),
         ("C. I", ("I only", "II only", "I and II"), None),
         ("B. Figure B", (), "B"),
-        ("A. Figure C", (), None),
-        ("B. Point C", (), None),
+        ("A. Figure C", (), "A"),
+        ("B. Point C", (), "B"),
         ("A. point A", ("B", "A", "C"), None),
         ("B. Figure B or C", (), None),
         ("B. not C", (), None),

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from contracts.errors import DataError
 from tests.training.evaluation.test_scores import prediction
-from training.evaluation.metrics import all_right, four_way, majority_right, mastery, pass_at
+from training.evaluation.metrics import all_right, four_way, mastery, pass_at
 from training.evaluation.scores import paired_gain, score_of
+from training.evaluation.votes import majority_right
 
 
 def generator():

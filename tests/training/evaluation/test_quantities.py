@@ -3,9 +3,9 @@
 import pytest
 
 from training.evaluation.items import Rule
-from training.evaluation.metrics import majority_right
 from training.evaluation.quantities import read_number
 from training.evaluation.verdicts import verdict
+from training.evaluation.votes import majority_right
 
 NUMBERS = (Rule("number", "5"), Rule("number", "5", decimals=1), Rule("integer", "5"))
 
@@ -169,3 +169,36 @@ def test_words_that_are_no_unit_are_no_vote_for_a_number():
     assert read_number("5 is wrong") is None and read_number("5 cm") == 5
     votes = [("5", True), ("5 cm", True), ("5 is wrong", False), ("6", False)]
     assert majority_right(votes, "number") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "right", "wrong"),
+    [
+        (
+            "0.866",
+            ["\\sin 60^\\circ", "\\cos(30^{\\circ})", "\\sqrt3/2"],
+            ["\\sin 60", "\\cos 60°"],
+        ),
+        ("1.5", ["3\\sin 30^\\circ", "3\\cos 60° "], ["\\sin 90°", "\\sin^2 30°"]),
+        ("0.5", ["\\sin^2 45^\\circ"], ["\\sin 45^\\circ"]),
+        ("-0.305", [], ["\\sin 60^\\circ"]),  # of 60 radians
+        ("2.718", ["e", "$e$", "e^1"], ["e^2", "2e", "f"]),
+        ("2", ["2"], ["e", "e cm"]),
+        ("0.0001 eV", ["10^{-4} eV", "10^-4 eV", "0.1 meV"], ["10^{-4} MeV", "10^1 eV", "10^-4 m"]),
+        ("2.10", ["2.1"], ["2.1^2"]),
+    ],
+)
+def test_functions_of_degrees_constants_and_powers_of_ten(reference, right, wrong):
+    for answers, expected in ((right, "right"), (wrong, "wrong")):
+        for answer in answers:
+            rule = Rule("number", reference, tolerance=0.001)
+            assert verdict(rule, answer, "How long is it?") == expected, answer
+    assert verdict(Rule("integer", "2"), "e", "How long is it?") == "wrong"
+
+
+def test_a_function_that_is_asked_for_is_not_left_to_be_evaluated():
+    rule = Rule("number", "0.866", tolerance=0.001)
+    assert verdict(rule, "\\sin 60^\\circ", "What is \\sin 60^\\circ?") == "wrong"
+    assert verdict(rule, "\\sin 60^\\circ", "What is the sine of 60 degrees?") == "wrong"
+    assert verdict(rule, "\\cos 30^\\circ", "What is \\sin 60^\\circ?") == "right"
+    assert verdict(rule, "\\cos 30^\\circ", "What does it cost?") == "right"

@@ -1,10 +1,13 @@
 """vLLM's CPU build for real, started once for all of these tests, on the shipped pocket base."""
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import pandas as pd
 import pytest
 import torch
 
-from contracts.errors import DataError
+from contracts.errors import DataError, InputError
+from tests.standstill import tell
 from tests.training.rollout.test_transformers_engine import assert_stopped
 from tests.vllm_server import MODEL, vllm_server
 from training.evaluation.registry import load_benchmarks
@@ -28,11 +32,13 @@ from training.model.forward import (
 )
 from training.model.nucleus import Truncation
 from training.model.policy import Policy, load_policy
+from training.recipe.endpoint import ConnectionRecipe, EndpointRecipe
 from training.recipe.evaluation import EvaluationRecipe
 from training.recipe.model import ModelRecipe, VllmRollout
 from training.recipe.recipe import HardwareRecipe
 from training.recipe.stages import OptimizerRecipe, RlStage
 from training.rollout.engine import open_engine
+from training.rollout.http_engine import HttpEngine
 from training.rollout.protocol import Prompt, Request, SamplingSettings
 from training.rollout.transformers_engine import TransformersEngine
 from training.runtime import device
@@ -326,14 +332,56 @@ def test_a_stage_of_rl_samples_from_vllm(engine, tiny_recipe, problem_sets, tmp_
         assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
 
 
+class StandingStill(logging.Handler):
+    """Stops a server as its first question is sent, until that timed out and is sent again."""
+
+    def __init__(self, server):
+        super().__init__(logging.DEBUG)
+        self.server, self.num_sent, self.num_lost, self.goes_on = server, 0, 0, False
+
+    def emit(self, record):
+        said = record.getMessage()  # by httpcore, before and after what it does
+        if said.startswith("receive_response_headers.failed"):
+            self.num_lost += 1
+        elif said.startswith("send_request_headers.started") and "POST" in said:
+            self.num_sent += 1
+            if self.num_sent == 2:  # behind the one that asks whether it sees
+                tell(self.server, signal.SIGSTOP)
+            elif self.num_lost and not self.goes_on:
+                self.goes_on = True
+                tell(self.server, signal.SIGCONT)
+
+
+@contextmanager
+def standing_still(server):
+    watch, logger = StandingStill(server), logging.getLogger("httpcore")
+    level = logger.level
+    logger.addHandler(watch)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield watch
+    finally:
+        tell(server, signal.SIGCONT)
+        logger.removeHandler(watch)
+        logger.setLevel(level)
+
+
+def check_of(address, model):
+    connection = ConnectionRecipe(retries=1, backoff_seconds=0.01)
+    endpoint = EndpointRecipe(address=address, model=model)
+    return HttpEngine(endpoint, connection, system_prompt=None).check(sees=False)
+
+
 def test_a_served_model_scores_as_it_does_here(tiny_recipe, tmp_path):
-    """The same weights twice in one evaluation: in this process, and behind vLLM's own server."""
+    """The same weights in one evaluation: in this process, and behind vLLM's own server, which
+    stands still until questions have timed out.
+    """
     names = ("pocket_text", "pocket_multimodal")
     evaluation = EvaluationRecipe.model_validate(
         {
             "benchmarks": [{"name": name, "num_problems": 8} for name in names],
             "max_response_tokens": 64,
-            "connection": {"concurrency": 8, "retries": 0},
+            "connection": {"concurrency": 8, "timeout_seconds": 10, "backoff_seconds": 0.1},
         }
     )
     rollout = VllmRollout(engine="vllm", max_length_tokens=384)
@@ -342,9 +390,16 @@ def test_a_served_model_scores_as_it_does_here(tiny_recipe, tmp_path):
     served, output = tmp_path / "served", tmp_path / "output"
     for folder in (served, output):
         folder.mkdir()
-    with vllm_server(BASE, tmp_path / "log.txt", max_length_tokens=384) as address:
+    with vllm_server(BASE, tmp_path / "log.txt", max_length_tokens=384) as (address, server):
         (served / ENDPOINT_FILE).write_text(json.dumps({"address": address, "model": MODEL}))
-        evaluate(recipe, {"here": BASE, "served": served}, output)
+        with pytest.raises(InputError, match=f"have the model 'other'; it lists {MODEL}"):
+            check_of(address, "other")
+        with standing_still(server) as watch:
+            evaluate(recipe, {"here": BASE, "served": served}, output)
+    with pytest.raises(InputError, match="which models it has: no connection"):
+        check_of(address, MODEL)
+    assert watch.num_lost > 0 and watch.goes_on
+    assert watch.num_sent == 1 + 16 + watch.num_lost  # each that was lost is sent again
 
     rows = pd.read_parquet(output / "predictions.parquet")
     compared = ["problem_id", "response", "extracted", "outcome", "truncated", "failure"]

@@ -3,13 +3,16 @@
 Source: DynaMath/DynaMath_Sample (Zou et al., arXiv 2411.00836), splits `sample_variant1` to
 `sample_variant10`. Worst case: the share of seeds of which all variants are right. Average: of all
 answers. A float may be 0.001 away. A variant's number is in its split's name, which is in the name
-of its file or folder, as they were published. The variants of a seed are one cluster.
+of its file or folder, as they were published. The variants of a seed are one cluster. The choices
+stand in the question. The prompt asks for the form that the released one asks for: a choice's
+letter, numbers with three decimals; for a JSON object it does not ask.
 """
 
 import re
 from collections import defaultdict
 from pathlib import Path
 
+from training.answers.options import read_options
 from training.evaluation.benchmark import HubSet
 from training.evaluation.choices import read_letter
 from training.evaluation.items import Item, Rule, first_clusters, make_item
@@ -26,6 +29,13 @@ COLUMNS = (
     *("id", "question", "decoded_image", "ground_truth", "answer_type", "subject"),
     "knowledge_level",
 )
+# By type of answer: what the prompt says above the question, whose last sentence tells what is
+# asked for.
+INSTRUCTIONS = {
+    "float": "Give the answer as a floating-point number with three decimals.",
+    "multiple choice": "Give the letter of the correct choice alone, such as A, B, C or D.",
+    "text": "Give numbers in the answer, if they are not whole, with three decimals.",
+}
 LEVELS = {"elementary school": 1, "high school": 2, "undergraduate": 3}
 _VARIANT = re.compile(r"sample_variant(\d+)(?!\d)")
 
@@ -64,11 +74,15 @@ def _variant(row: Row) -> str:
 
 
 def _item(name: str, row: Row, variant: str) -> Item:
+    question, kind = row.text("question"), row.text("answer_type")
+    if kind not in INSTRUCTIONS:
+        raise row.error(f"has the answer type {kind!r}.", rule="float, multiple choice or text")
     return make_item(
         name,
         f"{row.text('id')}/{variant}",
-        question=row.text("question"),
-        rule=_rule(row),
+        question=question,
+        prompt=f"{INSTRUCTIONS[kind]}\n{question}",
+        rule=rule_of(kind, row.text("ground_truth"), question),
         images=row.images("decoded_image"),
         family=row.text("subject"),
         level=LEVELS.get(row.text("knowledge_level").casefold()),
@@ -77,12 +91,13 @@ def _item(name: str, row: Row, variant: str) -> Item:
     )
 
 
-def _rule(row: Row) -> Rule:
-    kind, answer = row.text("answer_type"), row.text("ground_truth")
+def rule_of(kind: str, answer: str, question: str) -> Rule:
+    """How an answer is scored: by the row's type of answer, and the choices in its question."""
     if kind == "float":
         return Rule("number", answer, tolerance=TOLERANCE)
-    if kind == "multiple choice":
-        return Rule("letter", read_letter(answer, ()) or answer)
     if kind == "text":
         return Rule("text", answer)
-    raise row.error(f"has the answer type {kind!r}.", rule="float, multiple choice or text")
+    choices = tuple(read_options(question).values())
+    # Where the picture shows them, the choices have no texts: `(A) (B) (C) (D)`.
+    known = choices if all(choices) else ()
+    return Rule("letter", read_letter(answer, ()) or answer, known)

@@ -1,0 +1,52 @@
+"""Whether a text is the reference: the same words, or numbers, a time, a month in other signs."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from training.evaluation.alike import key, plain
+from training.evaluation.quantities import read_list
+
+_TIME = re.compile(r"(\d{1,2}):(\d{1,2})")
+_NUMBERS = re.compile(r"(?:([a-z])=)?[(\[]?(-?[\d.]+(?:,-?[\d.]+)*)[)\]]?")
+_MONTHS = {
+    name[:3]: name
+    for name in (
+        *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
+        *("october", "november", "december"),
+    )
+}
+
+
+def same_words(answer: str, reference: str) -> bool:
+    """Whether an answer is the reference text, apart from case, spaces and LaTeX's styles.
+
+    Of a list of numbers or one that a letter is said to be, `y = 4`, the values count; of a time
+    hours and minutes; of a month its name or what it is abbreviated to.
+    """
+    given, wanted = key(plain(answer)), key(plain(reference))
+    if given == wanted:
+        return wanted != ""
+    return any(read(given) == expected for read in _WAYS if (expected := read(wanted)) is not None)
+
+
+def _time(text: str) -> tuple[int, int] | None:
+    """Hours and minutes: `5:05` is `5:5` to DynaMath's generator."""
+    found = _TIME.fullmatch(text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _numbers(text: str) -> tuple[str | None, list[Fraction]] | None:
+    """The letter that has the value, if one is named, and the numbers; None for a bare number."""
+    found = _NUMBERS.fullmatch(text)
+    numbers = read_list(found[2]) if found and (found[1] or "," in text) else None
+    return (found[1], [one.value for one in numbers]) if found and numbers else None
+
+
+def _month(text: str) -> str | None:
+    text = text.rstrip(".")
+    short = text[:3]
+    return short if short in _MONTHS and text in (short, _MONTHS[short], "sept") else None
+
+
+_WAYS: tuple[Callable[[str], object], ...] = (_time, _numbers, _month)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import deepspeed
 import torch
 import torch.distributed as dist
 
 from contracts.errors import TrainingError
 from training.learner.dealing import Size, Turn, in_step
+from training.learner.engine import deepspeed
 from training.learner.state import ShardedState
 from training.model import family
 from training.model.adapters import has_adapters, merged_weights
@@ -40,11 +40,6 @@ from training.runtime import device
 from training.runtime.failures import phase
 from training.runtime.log import say
 from training.runtime.preemption import NEVER, Stop
-
-# DeepSpeed would compile a shared-memory all-reduce with g++ on its first start (90 s, and a bare
-# machine has no compiler). gloo does the same work, and no other op of DeepSpeed is used here.
-deepspeed.ops.__compatible_ops__ = {}
-deepspeed.utils.logger.setLevel("WARNING")
 
 LossFunction = Callable[[TokenLogProbs, list[int]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
 

@@ -10,17 +10,11 @@ The values are copied, never recomputed: the same number of ranks goes on with t
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import deepspeed
 import torch
-from deepspeed.utils import (
-    safe_get_full_fp32_param,
-    safe_get_full_optimizer_state,
-    safe_set_full_fp32_param,
-    safe_set_full_optimizer_state,
-)
 from torch import nn
 
 from training.learner.dealing import shares
+from training.learner.engine import deepspeed
 from training.recipe.hardware import HardwareRecipe
 from training.runtime import device
 from training.runtime.rhythm import state_bytes
@@ -148,18 +142,18 @@ class ShardedState:
             master = self._master_of(parameter)
             whole = master if part == WEIGHT else self._adamw.state[master][part]
         elif part == WEIGHT:
-            whole = safe_get_full_fp32_param(parameter)
+            whole = deepspeed.utils.safe_get_full_fp32_param(parameter)
         else:
-            whole = safe_get_full_optimizer_state(parameter, part)
+            whole = deepspeed.utils.safe_get_full_optimizer_state(parameter, part)
         return whole
 
     def _write(self, parameter: nn.Parameter, part: str, value: torch.Tensor) -> None:
         if self._zero_stage == 0:
             self._read(parameter, part).copy_(value)
         elif part == WEIGHT:
-            safe_set_full_fp32_param(parameter, value)
+            deepspeed.utils.safe_set_full_fp32_param(parameter, value)
         else:
-            safe_set_full_optimizer_state(parameter, value, part)
+            deepspeed.utils.safe_set_full_optimizer_state(parameter, value, part)
 
     def _make_moments(self, steps: Tensors) -> None:
         """Makes the moments that AdamW would make in its first step, for `_write` to fill."""

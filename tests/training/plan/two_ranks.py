@@ -1,5 +1,6 @@
 """Run by `infra.torchrun` in test_two_ranks.py: what each of two ranks holds, case by case."""
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from training.runtime import device
 
 def main(output):
     device.start(1)
+    gc.freeze()  # what is loaded stays: each case looks for its own garbage twice
     found = [measured(case) for case in TWO_RANKS]
     Path(output, f"rank-{device.rank()}.json").write_text(json.dumps(found))
 

@@ -227,6 +227,10 @@ def plan(
     host_memory: Annotated[
         float | None, typer.Option(metavar="GIB", min=1.0, help="Of one node.")
     ] = None,
+    shared_memory: Annotated[
+        float | None,
+        typer.Option(metavar="GIB", min=0.0, help="Of one node: /dev/shm, bounded in containers."),
+    ] = None,
     disk: Annotated[
         float | None, typer.Option(metavar="GIB", min=0.0, help="For scratch and store.")
     ] = None,
@@ -239,14 +243,9 @@ def plan(
     from training.plan.plan import make_plan, require_fits  # torch: seconds
     from training.plan.table import plan_lines
 
-    machine = Machine(
-        gpus,
-        int(gpu_memory * GIB),
-        nodes,
-        None if host_memory is None else int(host_memory * GIB),
-        None if disk is None else int(disk * GIB),
-        gpu,
-    )
+    bounds = (host_memory, disk, shared_memory)
+    host, free, shared = (None if one is None else int(one * GIB) for one in bounds)
+    machine = Machine(gpus, int(gpu_memory * GIB), nodes, host, free, gpu, shared)
     made = make_plan(_load(recipe), machine)
     for line in plan_lines(made, gpu_hour_price=gpu_hour_price):
         print(line)

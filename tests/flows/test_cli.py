@@ -256,6 +256,13 @@ def test_help_lists_every_command_and_shows_examples(capsys):
     assert "'code', 'recipe', 'none'" in capsys.readouterr().err
 
 
+def test_a_plan_is_given_shared_memory(capsys):
+    """What several processes exchange through: 1 GiB is wanted, and Docker gives 64 MiB."""
+    assert run_command("plan", "revisual-7b", "--shared-memory", "1") == 0
+    assert run_command("plan", "revisual-7b", "--shared-memory", "0.0625") == 1
+    assert "1.0 GiB of shared memory (/dev/shm), and there are 0.1 GiB" in capsys.readouterr().err
+
+
 def test_gc_of_scratch_leaves_the_store_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("REVISUAL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("REVISUAL_STORE", raising=False)

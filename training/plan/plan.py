@@ -13,7 +13,7 @@ from training.plan.shape import ModelShape, is_planned, shape_at
 from training.plan.work import StageWork, stage_work
 from training.recipe.hardware import HardwareRecipe
 from training.recipe.recipe import Recipe
-from training.recipe.stages import RlStage, Stage
+from training.recipe.stages import LoraRecipe, RlStage, Stage
 
 # What NVIDIA asks containers to have where several processes of NCCL exchange tensors through the
 # host (NCCL's user guide, "Troubleshooting"); Docker gives 64 MiB.
@@ -123,8 +123,7 @@ def require_fits(plan: Plan) -> None:
             "host memory",
             memory.host,
             plan.machine.host_memory,
-            "raise rollout.tensor_parallel, train adapters (stages.lora), set "
-            "hardware.reference_in_host or offload_optimizer = false, or take a node with more",
+            " or ".join([*_host_fixes(plan, one), "take a node with more"]),
         )
     for sampled in plan.sampling:
         _require_sampling(plan.machine, sampled)
@@ -146,7 +145,7 @@ def _require_sampling(machine: Machine, one: SamplingPlan) -> None:
     _require(name, "GPU memory", one.peak, machine.usable_gpu_memory, fix)
     _require_cache(name, one.sampler.cache_tokens, one.longest, section)
     fix = f"lower hardware.stages.{name.split()[0]}.num_processes, or take a node with more"
-    if is_vllm and not one.weights:
+    if one.asleep and (one.of.goes_on or one.asleep > one.weights):
         fix = f"raise {section}.tensor_parallel, {fix}"
     _require(name, "host memory", one.host, machine.host_memory, fix)
 
@@ -196,6 +195,36 @@ def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
     if memory.reference and not one.hardware.reference_in_host:
         fix = f"set hardware.reference_in_host = true, or {fix}"
     _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)
+
+
+def _host_fixes(plan: Plan, one: StagePlan) -> list[str]:
+    """The settings that lower what a stage takes of a host's memory: each is planned with."""
+    own = plan.recipe.for_stage(one.stage.name)
+
+    def on(**changes: bool | int) -> Recipe:
+        return own.model_copy(update={"hardware": own.hardware.model_copy(update=changes)})
+
+    tried: dict[str, tuple[Recipe, Stage]] = {
+        "set hardware.reference_in_host = false": (on(reference_in_host=False), one.stage),
+        "set hardware.offload_optimizer = false": (on(offload_optimizer=False), one.stage),
+        "lower hardware.num_processes": (
+            on(num_processes=max(own.hardware.num_processes // 2, 1)),
+            one.stage,
+        ),
+        "train adapters (stages.lora)": (
+            own,
+            one.stage.model_copy(update={"lora": one.stage.lora or LoraRecipe()}),
+        ),
+    }
+    if own.rollout.engine == "vllm":
+        more = {"tensor_parallel": 2 * own.rollout.tensor_parallel}
+        wider = own.model_copy(update={"rollout": own.rollout.model_copy(update=more)})
+        tried = {"raise rollout.tensor_parallel": (wider, one.stage)} | tried
+    return [
+        fix
+        for fix, (recipe, stage) in tried.items()
+        if stage_memory(recipe, stage, plan.shape, plan.machine).host < one.memory.host
+    ]
 
 
 def _require_cache(stage: str, cache_tokens: int, longest: int, section: str = "rollout") -> None:

@@ -55,6 +55,7 @@ class SamplingPlan:
         hardware: What it runs on.
         weights: Of the policy, beside the sampler's, bytes of one GPU.
         sampler: The engine.
+        asleep: Of a vLLM engine while it sleeps, bytes of one process in the host's memory.
         longest: Tokens of the longest prompt with its longest response.
         host: Peak of one node, bytes.
         sampled_tokens: Of all responses.
@@ -65,6 +66,7 @@ class SamplingPlan:
     hardware: HardwareRecipe
     weights: int
     sampler: Sampler
+    asleep: int
     longest: int
     host: int
     sampled_tokens: Range
@@ -162,13 +164,13 @@ def _planned(
 ) -> SamplingPlan:
     rollout, most = of.rollout, of.max_response_tokens
     weights = of.shape.total * BYTES[of.dtype] if of.has_policy else 0
-    host, bound = weights, None
+    asleep, bound = 0, None
     if rollout.engine == "vllm":
         bound = rollout.max_length_tokens
-        sleeping = sleeping_bytes(rollout, of.dtype, of.shape, machine.usable_gpu_memory)
-        # Each process reads a policy into the host's memory first; an engine that goes on with the
-        # next one sleeps meanwhile.
-        host = weights + sleeping if of.goes_on else max(weights, sleeping)
+        asleep = sleeping_bytes(rollout, of.dtype, of.shape, machine.usable_gpu_memory)
+    # Each process reads a policy into the host's memory first; an engine that goes on with the next
+    # one sleeps meanwhile.
+    host = weights + asleep if of.goes_on else max(weights, asleep)
     longest = max_prompt_tokens + most
     tokens = Range(*(of.responses * most * share for share in RL_LENGTH))
     rate = GPUS[machine.gpu].sampled_tokens * hardware.num_ranks * SAMPLER_MODEL / of.shape.total
@@ -178,6 +180,7 @@ def _planned(
         hardware,
         weights=weights,
         sampler=sampler_of(rollout, of.dtype, of.shape, machine, copies=False),
+        asleep=asleep,
         longest=min(longest, bound or longest),
         host=local * (PROCESS + host),
         sampled_tokens=tokens,

@@ -344,7 +344,10 @@ class VllmEngine:
         self._llm.reset_prefix_cache()
 
     def _sleep(self) -> None:
-        """Hands the device's memory to the learner (CPUs ignore it); the weights are kept."""
+        """Hands the device's memory to the learner (CPUs ignore it); the weights are kept.
+
+        Level 2 would drop more than weights come back: docs/hardware.md, "What nobody has checked".
+        """
         self._llm.sleep(level=1)
         self._asleep = {"weights", "kv_cache"}
 

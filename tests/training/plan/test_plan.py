@@ -182,7 +182,7 @@ def test_kv_cache_tokens_by_hand():
         ({}, Machine(4, 80 * GIB, num_nodes=2), "num_processes"),  # they are those of one node
         ({"hardware": {"num_processes": 4, "nodes": 2}}, Machine(4, 80 * GIB), "hardware.nodes"),
         ({}, Machine(8, 40 * GIB), "zero_stage"),
-        ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "tensor_parallel"),
+        ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "num_processes"),
         ({}, Machine(8, 80 * GIB, disk=600 * GIB), "keep_last"),
         ({}, Machine(8, 80 * GIB, shared_memory=64 * 2**20), "--shm-size"),
     ],
@@ -191,6 +191,48 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
     with pytest.raises(PlanError) as caught:
         require_fits(make_plan(shipped("revisual-7b", **changes), machine))
     assert named in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "hardware", "fixes"),
+    [
+        # Reading the weights takes most: a sampler or adapters come later.
+        ("cold_start", {}, ["lower hardware.num_processes"]),
+        (
+            "cold_start",
+            {"offload_optimizer": True},
+            [
+                "set hardware.offload_optimizer = false",
+                "lower hardware.num_processes",
+                "train adapters (stages.lora)",
+            ],
+        ),
+        (
+            "text_rl",
+            {},
+            [
+                "raise rollout.tensor_parallel",
+                "set hardware.reference_in_host = false",
+                "lower hardware.num_processes",
+                "train adapters (stages.lora)",
+            ],
+        ),
+        (
+            "text_rl",
+            {"reference_in_host": False},
+            [
+                "raise rollout.tensor_parallel",
+                "lower hardware.num_processes",
+                "train adapters (stages.lora)",
+            ],
+        ),
+    ],
+)
+def test_the_settings_that_are_named_lower_the_hosts_memory_there(name, hardware, fixes):
+    recipe = shipped("revisual-7b", hardware=hardware)
+    with pytest.raises(PlanError, match="of host memory") as caught:
+        require_fits(make_plan(recipe, replace(EIGHT, host_memory=GIB), [name]))
+    assert caught.value.fix == " or ".join([*fixes, "take a node with more"])
 
 
 def test_two_nodes_are_planned_as_the_same_processes_of_one():

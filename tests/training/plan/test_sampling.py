@@ -185,6 +185,7 @@ def test_items_are_those_of_the_documentation():
         (changed("rollout", memory_fraction=0.2), EIGHT, "KV cache", "memory_fraction"),
         (SEVEN_B, Machine(4, 80 * GIB), "GPU of its own", "num_processes"),
         (SEVEN_B, Machine(8, 80 * GIB, host_memory=200 * GIB), "host memory", "curate.num_proc"),
+        (SEVEN_B, Machine(8, 80 * GIB, host_memory=200 * GIB), "host memory", "raise rollout.tens"),
         (graded(memory_fraction=0.99), EIGHT, "GPU memory", "grader.rollout.memory_fraction"),
         (graded(tensor_parallel=1), EIGHT, "KV cache", "grader.rollout.tensor_parallel"),
         (

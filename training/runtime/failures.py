@@ -1,6 +1,7 @@
 """Failures of the machine as a process sees them: no memory is left, a rank is gone."""
 
 import os
+import re
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -139,6 +140,10 @@ def out_of_memory(error: BaseException, name: Phase | None) -> OutOfMemoryError:
     """
     asked = " ".join(str(error).split()) or "the system did not say how much was asked for"
     fix = SETTINGS[name or "update"]
+    is_hosts = isinstance(error, MemoryError) or NO_MEMORY[0] in asked
+    if not is_hosts and (others := held_by_others(_processes_of_gpu(), os.getpid())):
+        listed = " and ".join(f"{pid} ({size:.1f} GiB)" for pid, size in others.items())
+        fix = f"end what else is on this GPU, process {listed}; else {fix}"
     if NO_SHARED_MEMORY in asked:
         fix = SHARED_MEMORY
     return OutOfMemoryError(
@@ -166,6 +171,29 @@ def measured() -> str:
         f"free of {total / GIB:.1f} on the GPU": free,
     }
     return ", ".join([*(f"{size / GIB:.1f} GiB {what}" for what, size in parts.items()), host])
+
+
+def held_by_others(listed: str, own: int) -> dict[int, float]:
+    """What other processes hold of this process's GPU, which no stage shares, by their ids; GiB.
+
+    Args:
+        listed: As `torch.cuda.list_gpu_processes` tells it, in units of 2**20 bytes.
+        own: This process. If it is not listed, the ids are those of the machine outside of this
+            container, and nobody can be told from it.
+    """
+    found = re.findall(r"process +(\d+) uses +([\d.]+) MB", listed)
+    sizes = {int(pid): float(size) / KIB for pid, size in found}
+    return {pid: size for pid, size in sizes.items() if pid != own} if own in sizes else {}
+
+
+def _processes_of_gpu() -> str:
+    """What the driver's library lists; nothing without a GPU, or where it does not answer."""
+    if torch.cuda.device_count() == 0:
+        return ""
+    try:
+        return torch.cuda.list_gpu_processes()
+    except Exception:  # noqa: BLE001 - NVML's have no name here; it must not cost the message
+        return ""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

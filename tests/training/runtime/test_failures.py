@@ -1,5 +1,6 @@
 """Memory that runs out, and ranks that are gone, told from everything else."""
 
+import os
 import re
 
 import psutil
@@ -13,7 +14,13 @@ from training.recipe.effects import STAGE_KINDS, result_fields
 from training.recipe.recipe import HardwareRecipe, parse_recipe
 from training.recipe.stages import OptimizerRecipe
 from training.runtime import device
-from training.runtime.failures import SETTINGS, is_lost_rank, is_out_of_memory, phase
+from training.runtime.failures import (
+    SETTINGS,
+    held_by_others,
+    is_lost_rank,
+    is_out_of_memory,
+    phase,
+)
 
 # As the libraries say it: vLLM's allocator when it wakes up (csrc/cumem_allocator.cpp), its start
 # (v1/worker/utils.py, v1/core/kv_cache_utils.py), torch of page-locked memory, cuBLAS, NCCL.
@@ -94,6 +101,36 @@ def test_a_gpu_that_cannot_even_be_asked_does_not_cost_the_message(monkeypatch):
     with pytest.raises(OutOfMemoryError, match="CUDA out of memory") as caught, phase("update"):
         raise torch.OutOfMemoryError(CUDA)
     assert re.search(r"nothing of the GPU \(CUDA error: .* GiB of the host", caught.value.what)
+
+
+# As torch 2.13 puts it (`torch.cuda.list_gpu_processes`).
+LISTED = """GPU:1
+process       4711 uses    12288.000 MB GPU memory
+process         42 uses    70144.500 MB GPU memory
+process    1048577 uses      512.000 MB GPU memory"""
+
+
+def test_who_else_holds_the_gpu_is_named_before_a_setting(monkeypatch):
+    """Not where the ids are of another namespace: then nobody knows which one is this process."""
+    assert held_by_others(LISTED, 42) == {4711: 12.0, 1048577: 0.5}
+    assert held_by_others(LISTED, 1) == {}
+    assert held_by_others("pynvml module not found, please install nvidia-ml-py", 42) == {}
+    assert held_by_others("GPU:0\nno processes are running", 42) == {}
+    # The device is made up: there is none here.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "list_gpu_processes", lambda: LISTED)
+    for own, begins in ((42, "end what else is on this GPU, process 4711 (12.0 GiB) and"), (1, "")):
+        monkeypatch.setattr(os, "getpid", lambda own=own: own)
+        with pytest.raises(OutOfMemoryError) as caught, phase("sampling"):
+            raise RuntimeError(NO_ROOM)
+        assert caught.value.fix.startswith(begins or SETTINGS["sampling"])
+        assert SETTINGS["sampling"] in caught.value.fix
+    # Nor where it is the host's memory that ran out.
+    monkeypatch.setattr(os, "getpid", lambda: 42)
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        with pytest.raises(OutOfMemoryError) as caught, phase("sampling"):
+            raise error
+        assert "end what else" not in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,17 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import PreflightError
+from contracts.job import Job
 from drills.gpu_check.outcome import Failed, Figures, Skipped
 from infra.ends import signal_of
+from infra.gpus import gpu_locks, gpus_of
 from infra.launcher import stage_environment, supervise
 
 LOG_TAIL_LINES = 30
@@ -54,6 +58,7 @@ class Machine:
         limit_seconds: float,
         num_ranks: int = 1,
         on_cpu: bool = False,
+        locks_gpus: bool = True,
         **arguments: Any,  # noqa: ANN401 - whatever JSON holds
     ) -> Figures:
         """Calls a function in new processes, and returns what the first of them returned.
@@ -63,10 +68,12 @@ class Machine:
             limit_seconds: Its share of the whole check's time.
             num_ranks: Under torchrun, if there is more than one.
             on_cpu: Hides the GPUs.
+            locks_gpus: Not where the function starts stages, which lock them themselves.
             **arguments: What it is called with.
 
         Raises:
-            Skipped: The function says that something is missing, or no time is left.
+            Skipped: The function says that something is missing, no time is left, or a stage has
+                the GPUs: it may have them for days.
             Failed: It says so, it crashed, or it took too long.
         """
         limit = min(limit_seconds, self.deadline - time.monotonic())
@@ -81,7 +88,17 @@ class Machine:
             environment = stage_environment(threads_per_process=1)
             if on_cpu:
                 environment["CUDA_VISIBLE_DEVICES"] = ""
-            code = _run([*(launch if num_ranks > 1 else []), *own], environment, log, limit)
+            command = [*(launch if num_ranks > 1 else []), *own]
+            job = Job(
+                stage="gpu-check",
+                recipe=asked,
+                inputs={},
+                output=answer,
+                outcome=answer,
+                needs_gpus=locks_gpus and not on_cpu,
+            )
+            with _gpus_held(job) as locks:
+                code = _run(command, environment, log, limit, locks)
             if not answer.exists():
                 raise Failed(_how_it_ended(code, limit), log=_tail(log))
             said = json.loads(answer.read_text(encoding="utf-8"))
@@ -94,7 +111,26 @@ class Machine:
         return figures
 
 
-def _run(command: list[str], environment: dict[str, str], log: Path, limit: float) -> int | None:
+@contextmanager
+def _gpus_held(job: Job) -> Iterator[tuple[int, ...]]:
+    """Keeps stages off the GPUs, as they keep others; see `infra.gpus`."""
+    try:
+        gpus = gpus_of(job, lambda line: print(line, file=sys.stderr))
+        with gpu_locks(gpus, job) as locks:
+            if held := locks.take():
+                raise Skipped(f"it does not wait for GPUs. {held}")
+            yield locks.descriptors
+    except PreflightError as error:
+        raise Failed(str(error)) from error
+
+
+def _run(
+    command: list[str],
+    environment: dict[str, str],
+    log: Path,
+    limit: float,
+    locks: Collection[int],
+) -> int | None:
     """Runs Python until it ends, and nothing of it is left; None if it took too long."""
     end = time.monotonic() + limit
 
@@ -104,7 +140,12 @@ def _run(command: list[str], environment: dict[str, str], log: Path, limit: floa
 
     try:
         return supervise(
-            [sys.executable, *command], environment, log, poll=poll, grace_seconds=GRACE_SECONDS
+            [sys.executable, *command],
+            environment,
+            log,
+            poll=poll,
+            grace_seconds=GRACE_SECONDS,
+            locks=locks,
         )
     except _TimeIsUp:
         return None

@@ -23,7 +23,7 @@ def pocket(machine: Machine) -> Figures:
     """Curate, three stages, evaluate, report."""
     # Made and removed here: past its limit the process that uses it is killed.
     with tempfile.TemporaryDirectory() as home:
-        return machine.measure(whole_run, limit_seconds=LIMIT_SECONDS, home=home)
+        return machine.measure(whole_run, limit_seconds=LIMIT_SECONDS, locks_gpus=False, home=home)
 
 
 def whole_run(home: str) -> Figures:

@@ -1,5 +1,6 @@
 """Measurements that end in every way there is, for the tests beside it; quick to import."""
 
+import fcntl
 import os
 import signal
 import time
@@ -10,6 +11,15 @@ from drills.gpu_check.outcome import Failed, Figures, Skipped
 
 def answering() -> Figures:
     return {"pid": os.getpid()}
+
+
+def holding(lock: str) -> Figures:
+    with Path(lock).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return {"free": 0, "holder": file.read()}
+    return {"free": 1}
 
 
 def skipping() -> Figures:

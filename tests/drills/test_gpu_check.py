@@ -9,7 +9,17 @@ from drills.gpu_check.__main__ import PARTS, check, main
 from drills.gpu_check.machine import Machine
 from drills.gpu_check.outcome import Failed, Outcome, require_close
 from drills.gpu_check.report import markdown
-from tests.drills.measured import answering, crashing, failing, hanging, skipping
+from infra import gpus
+from infra.gpus import gpu_locks
+from infra.launcher import new_job
+from tests.drills.measured import (
+    answering,
+    crashing,
+    failing,
+    hanging,
+    holding,
+    skipping,
+)
 from training.runtime import device
 
 CPU = Machine(num_gpus=0, deadline=float("inf"))
@@ -38,6 +48,25 @@ def test_what_a_process_says_of_itself_arrives():
     assert (skipped.status, skipped.reason) == ("skipped", "there is no such thing")
     assert (failed.status, failed.reason) == ("failed", "a bound was missed")
     assert failed.figures == {"measured": 2.0}
+
+
+def test_parts_and_stages_keep_one_another_off_the_gpus(tmp_path, monkeypatch):
+    """A GPU that is only named, and a real lock; what starts stages leaves the lock to them."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-of-nobody")
+    monkeypatch.setattr(gpus, "FOLDERS", (tmp_path,))
+    with gpu_locks(["GPU-of-nobody"], new_job("text_rl", {}, {}, tmp_path / "work")) as locks:
+        assert not locks.take()
+        outcome = check("one", part(answering), CPU)
+        assert outcome.status == "skipped"
+        assert "it does not wait for GPUs" in outcome.reason
+        assert f"by stage text_rl in {tmp_path / 'work'}" in outcome.reason
+        for free in ({"locks_gpus": False}, {"on_cpu": True}):
+            assert CPU.measure(answering, limit_seconds=60.0, **free)["pid"] != os.getpid()
+        locks.release()
+        lock = next(tmp_path.glob("*.lock"))
+        held = CPU.measure(holding, limit_seconds=60.0, lock=str(lock))
+        assert held["free"] == 0 and "stage gpu-check in" in held["holder"]
+        assert not locks.take()
 
 
 def test_nothing_is_started_when_the_time_is_up():
@@ -84,6 +113,6 @@ def test_light_parts_run_from_the_command_line(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_parts_that_learn_run_without_a_gpu():
-    for name in ("zero", "memory"):  # `learner` takes minutes of bfloat16 on a CPU
+    for name in ("learner", "zero", "memory", "speed"):
         outcome = check(name, PARTS[name], CPU)
         assert outcome.status == "passed", (name, outcome)

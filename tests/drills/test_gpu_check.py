@@ -112,7 +112,7 @@ def test_light_parts_run_from_the_command_line(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_parts_that_learn_run_without_a_gpu():
-    for name in ("learner", "zero", "memory", "speed"):
-        outcome = check(name, PARTS[name], CPU)
-        assert outcome.status == "passed", (name, outcome)
+@pytest.mark.parametrize("name", ["learner", "zero", "memory", "speed"])
+def test_the_parts_that_learn_run_without_a_gpu(name):
+    outcome = check(name, PARTS[name], CPU)
+    assert outcome.status == "passed", outcome

@@ -7,6 +7,12 @@ from tests.browser import chromium
 from tests.flows.conftest import Services
 
 DIALOG = '[role="dialog"]'
+# What is typed as soon as a form is there may be lost (Prefect 3.7.7): it was asked for again.
+SETTLED = f"""(() => {{
+  const field = document.querySelector('{DIALOG} textarea');
+  if (field !== window.lastField) {{ window.lastField = field; window.since = Date.now(); }}
+  return field && Date.now() - window.since > 3000;
+}})()"""
 
 
 def answer_in_the_browser(
@@ -25,6 +31,7 @@ def answer_in_the_browser(
         browser.wait_for('location.pathname === "/dashboard"')
         browser.open(f"{address}/runs/flow-run/{run_id}")
         browser.click("Resume")
+        browser.wait_for(SETTLED)
         browser.type(f"{DIALOG} textarea", reason)
         browser.choose(f"{DIALOG} select", decision)
         said = str(browser.evaluate(f"document.querySelector('{DIALOG}').innerText"))

@@ -137,9 +137,24 @@ def test_a_broken_gate_may_ask_a_person(services, recipes, tmp_path):
     assert (services.settings.reports / record["name"] / "gates" / "curation.html").is_file()
     assert "waits at no gate" in decide("release", "too late").stderr
 
-    # Whoever has thought again retries the run, and is asked again.
-    assert retry(services, run_id, lambda run: run.state.is_paused()).name == "Suspended"
-    wait_for_the_end_of_processes(supervisor(services, "worker"), "prefect.engine")
+    def asked_again() -> None:
+        """Whoever has thought again retries the run."""
+        assert retry(services, run_id, lambda run: run.state.is_paused()).name == "Suspended"
+        wait_for_the_end_of_processes(supervisor(services, "worker"), "prefect.engine")
+
+    if CHROMIUM is not None:
+        asked_again()
+        why = "too few families for us"
+        answer_in_the_browser(services, run_id, "refuse", why, tmp_path / "refusing")
+        state = ended(services, run_id)
+        assert state.is_failed() and f"was refused: {why}." in state.message
+        record = run_record(services)
+        assert [gate["decision"]["reason"] for gate in record["gates"]] == [why]
+        assert why in (services.settings.reports / record["name"] / "report.html").read_text()
+        refused = services.cli("lineage", record["name"]).stdout
+        assert f"gate curation: refused by a person ({why})" in refused
+
+    asked_again()
     if CHROMIUM is None:
         assert decide("release", "a small world").returncode == 0
     else:

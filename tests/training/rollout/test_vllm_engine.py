@@ -1,13 +1,10 @@
 """vLLM's CPU build for real, started once for all of these tests, on the shipped pocket base."""
 
 import json
-import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,9 +13,8 @@ import pytest
 import torch
 
 from contracts.errors import DataError, InputError
-from tests.standstill import tell
 from tests.training.rollout.test_transformers_engine import assert_stopped
-from tests.vllm_server import MODEL, vllm_server
+from tests.vllm_server import MODEL, standing_still, vllm_server
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.grpo import train as grpo
@@ -330,40 +326,6 @@ def test_a_stage_of_rl_samples_from_vllm(engine, tiny_recipe, problem_sets, tmp_
         assert line["importance_ratio_mean"] == pytest.approx(1.0, abs=1e-2)
     for name in ("model/model.safetensors", "samples.jsonl"):
         assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
-
-
-class StandingStill(logging.Handler):
-    """Stops a server as its first question is sent, until that timed out and is sent again."""
-
-    def __init__(self, server):
-        super().__init__(logging.DEBUG)
-        self.server, self.num_sent, self.num_lost, self.goes_on = server, 0, 0, False
-
-    def emit(self, record):
-        said = record.getMessage()  # by httpcore, before and after what it does
-        if said.startswith("receive_response_headers.failed"):
-            self.num_lost += 1
-        elif said.startswith("send_request_headers.started") and "POST" in said:
-            self.num_sent += 1
-            if self.num_sent == 2:  # behind the one that asks whether it sees
-                tell(self.server, signal.SIGSTOP)
-            elif self.num_lost and not self.goes_on:
-                self.goes_on = True
-                tell(self.server, signal.SIGCONT)
-
-
-@contextmanager
-def standing_still(server):
-    watch, logger = StandingStill(server), logging.getLogger("httpcore")
-    level = logger.level
-    logger.addHandler(watch)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield watch
-    finally:
-        tell(server, signal.SIGCONT)
-        logger.removeHandler(watch)
-        logger.setLevel(level)
 
 
 def check_of(address, model):

@@ -1,6 +1,8 @@
 """vLLM's own OpenAI-compatible server on loopback, on CPUs."""
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import httpx
 import psutil
 
 from infra.seaweed import free_ports
+from tests.standstill import tell
 
 MODEL = "served"
 LOG_CHARACTERS = 3000
@@ -86,3 +89,38 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     _, alive = psutil.wait_procs(family, timeout=30)
     for process in alive:
         process.kill()
+
+
+class StandingStill(logging.Handler):
+    """Stops a server as its first question is sent, until that timed out and is sent again."""
+
+    def __init__(self, server: list[psutil.Process]) -> None:
+        super().__init__(logging.DEBUG)
+        self.server, self.num_sent, self.num_lost, self.goes_on = server, 0, 0, False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()  # by httpcore, before and after what it does
+        if said.startswith("receive_response_headers.failed"):
+            self.num_lost += 1
+        elif said.startswith("send_request_headers.started") and "POST" in said:
+            self.num_sent += 1
+            if self.num_sent == 2:  # behind the one that asks whether it sees
+                tell(self.server, signal.SIGSTOP)
+            elif self.num_lost and not self.goes_on:
+                self.goes_on = True
+                tell(self.server, signal.SIGCONT)
+
+
+@contextmanager
+def standing_still(server: list[psutil.Process]) -> Iterator[StandingStill]:
+    """See `StandingStill`; for as long as a `with` lasts."""
+    watch, logger = StandingStill(server), logging.getLogger("httpcore")
+    level = logger.level
+    logger.addHandler(watch)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield watch
+    finally:
+        tell(server, signal.SIGCONT)
+        logger.removeHandler(watch)
+        logger.setLevel(level)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.evaluation.items import Rule
-from training.evaluation.metrics import majority_right
 from training.evaluation.verdicts import judge, scorer, verdict
+from training.evaluation.votes import majority_right
 
 RULES = (
     Rule("letter", "B", ("3 cm", "4 cm", "5 cm")),

@@ -1,13 +1,7 @@
 """vLLM's CPU build for real, started once for all of these tests, on the shipped pocket base."""
 
 import json
-import logging
-import os
-import signal
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,9 +10,8 @@ import pytest
 import torch
 
 from contracts.errors import DataError, InputError
-from tests.standstill import tell
 from tests.training.rollout.test_transformers_engine import assert_stopped
-from tests.vllm_server import MODEL, vllm_server
+from tests.vllm_server import MODEL, standing_still, vllm_server
 from training.evaluation.registry import load_benchmarks
 from training.evaluation.run import ENDPOINT_FILE, evaluate
 from training.grpo import train as grpo
@@ -332,40 +325,6 @@ def test_a_stage_of_rl_samples_from_vllm(engine, tiny_recipe, problem_sets, tmp_
         assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
 
 
-class StandingStill(logging.Handler):
-    """Stops a server as its first question is sent, until that timed out and is sent again."""
-
-    def __init__(self, server):
-        super().__init__(logging.DEBUG)
-        self.server, self.num_sent, self.num_lost, self.goes_on = server, 0, 0, False
-
-    def emit(self, record):
-        said = record.getMessage()  # by httpcore, before and after what it does
-        if said.startswith("receive_response_headers.failed"):
-            self.num_lost += 1
-        elif said.startswith("send_request_headers.started") and "POST" in said:
-            self.num_sent += 1
-            if self.num_sent == 2:  # behind the one that asks whether it sees
-                tell(self.server, signal.SIGSTOP)
-            elif self.num_lost and not self.goes_on:
-                self.goes_on = True
-                tell(self.server, signal.SIGCONT)
-
-
-@contextmanager
-def standing_still(server):
-    watch, logger = StandingStill(server), logging.getLogger("httpcore")
-    level = logger.level
-    logger.addHandler(watch)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield watch
-    finally:
-        tell(server, signal.SIGCONT)
-        logger.removeHandler(watch)
-        logger.setLevel(level)
-
-
 def check_of(address, model):
     connection = ConnectionRecipe(retries=1, backoff_seconds=0.01)
     endpoint = EndpointRecipe(address=address, model=model)
@@ -420,36 +379,3 @@ def test_a_served_model_scores_as_it_does_here(tiny_recipe, tmp_path):
         for item in items
     }
     assert dict(zip(there["problem_id"], there["num_prompt_tokens"], strict=True)) == counted
-
-
-def test_two_processes_share_the_weights_and_answer_each_other(tmp_path):
-    """Tensor parallelism for vLLM, ZeRO-3 for the learner; then a grader for both, after a base."""
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *launch,
-            str(Path(__file__).with_name("vllm_two_ranks.py")),
-            str(tmp_path),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    for rank, num_prompts in ((0, 2), (1, 1)):
-        result = json.loads((tmp_path / f"rank{rank}.json").read_text())
-        before, stale, after = result["gaps"]
-        assert max(before, after) < TOLERANCE < stale
-        assert result["prompt_indices"] == [i for i in range(num_prompts) for _ in range(3)]
-        assert result["repeats"]
-        assert result["left_off"] == ["stopped in step 3", "stopped" if rank else "left"]
-        assert not result["left"]  # of the closed engine's weights
-        assert result["grader_weights"] == ["meta"]
-        # The grader is the base, and each draw depends on the prompt and the seed alone: both
-        # answer each of the six sums alike, in groups of one process and of two.
-        assert len(texts := sorted(result["texts"])) == 12 and texts[::2] == texts[1::2]
-        assert len({text for pair in texts for text in pair}) > 6

@@ -257,8 +257,9 @@ def builds_for_gpus(docker: Engine, project: Path) -> None:
     docker.compose("build", "worker", project=project, over=[GPU_FILE])
     size = int(docker.docker("image", "inspect", "--format", "{{.Size}}", GPU_IMAGE))
     print(f"image built in {time.monotonic() - start:.0f} s, {size / 1e9:.1f} GB", flush=True)
-    versions = "import torch, vllm; print(torch.__version__, torch.version.cuda, vllm.__version__)"
-    torch, cuda, vllm = inside("python", "-c", versions).splitlines()[-1].split()
+    loaded = "import torch, vllm, training.learner.learner, training.rollout.vllm_engine"
+    told = "torch.__version__, torch.version.cuda, vllm.__version__"
+    torch, cuda, vllm = inside("python", "-c", f"{loaded}; print({told})").splitlines()[-1].split()
     print(f"torch {torch} for CUDA {cuda}, vLLM {vllm}")
     if cuda == "None":
         raise RuntimeError("its torch is one without CUDA")

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from contracts.errors import DataError, OutOfMemoryError
@@ -99,3 +100,20 @@ def test_a_row_without_a_solution_is_an_error(run, problem_sets, new_problem):
 def test_images_are_learned_from_too(run):
     metrics = metrics_of(run("one", data="multimodal", epochs=2.0, freeze=[]))
     assert metrics[-1]["loss"] < metrics[0]["loss"] - 1.0
+
+
+def test_to_freeze_what_only_sees_changes_nothing_on_texts(run, tiny_model_folder):
+    """Texts give the vision tower no gradient: docs/ablation.md counts on it."""
+
+    def weights(folder):
+        return load_file(folder / "model.safetensors")
+
+    optimizer = {"learning_rate": 1e-2, "weight_decay": 0.0}  # decay moves what learns
+    frozen = weights(run("frozen", optimizer=optimizer) / "model")
+    free = weights(run("free", optimizer=optimizer, freeze=[]) / "model")
+    base = weights(tiny_model_folder)
+    tower = [name for name in free if name.startswith("visual.") and "merger" not in name]
+    assert tower and all(torch.equal(free[name], base[name]) for name in tower)
+    for name, weight in frozen.items():  # a hundredth of an update: sums end in other last digits
+        torch.testing.assert_close(free[name], weight, rtol=0, atol=1e-4)
+    assert not torch.equal(frozen["lm_head.weight"], base["lm_head.weight"])

@@ -117,7 +117,8 @@ class GpuLocks:
                 _reopen(file)
             if not _taken(file, self._attempt):
                 attempt, *pids = _held_by(file)
-                process = f", process {' and '.join(pids)}" if pids else ""
+                alive = [pid for pid in pids if Path("/proc", pid).exists()]
+                process = f", process {', '.join(alive)}" if alive else ""
                 return (
                     f"Waits for a GPU that is still held, by {attempt}{process}; lock: {file.name}"
                 )
@@ -199,13 +200,13 @@ class Reminder:
         self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._say, self._clock = say, clock
-        self._said, self._said_seconds = "", -math.inf
+        self._said_seconds = dict[str, float]()
 
     def __call__(self, waits: str) -> None:
         """Says it, unless it was said in the last ten minutes."""
         now = self._clock()
-        if waits != self._said or now - self._said_seconds >= SAID_AGAIN_SECONDS:
-            self._said, self._said_seconds = waits, now
+        if now - self._said_seconds.get(waits, -math.inf) >= SAID_AGAIN_SECONDS:
+            self._said_seconds[waits] = now
             self._say(waits)
 
 

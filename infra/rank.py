@@ -12,6 +12,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from signal import SIGTERM
 
 from infra.supervisor import LOCKS_VARIABLE, hear_of_parents_end
@@ -20,14 +21,18 @@ from infra.supervisor import LOCKS_VARIABLE, hear_of_parents_end
 def share_locks(agent: int, numbers: Iterable[str]) -> None:
     """Opens the files again that a process holds locks of, for all that this one becomes.
 
+    It writes itself into them: it may be the last one left that can be ended.
+
     Args:
         agent: The process.
         numbers: Its descriptors.
     """
     for number in numbers:
-        lock = os.open(f"/proc/{agent}/fd/{number}", os.O_RDONLY)
+        lock = os.open(f"/proc/{agent}/fd/{number}", os.O_RDWR | os.O_APPEND)
         fcntl.flock(lock, fcntl.LOCK_SH)  # as the agent's is
         os.set_inheritable(lock, True)
+        with suppress(OSError):  # as `infra.gpus.note_process`, which would take a while to load
+            os.write(lock, f"\n{os.getpid()}".encode())
 
 
 def main(arguments: list[str]) -> int:

@@ -109,6 +109,12 @@ def full_disk() -> Callable[[int], AbstractContextManager[None]]:
     return limited
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A process that only deals tests out to workers collects none."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """What is there by now stays: garbage is looked for in what the tests make."""
     gc.freeze()

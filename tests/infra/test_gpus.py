@@ -158,6 +158,9 @@ def test_ranks_whose_launchers_are_killed_save_and_hold_their_gpus_as_long(
     following.start()
     wait_until(lambda: following.lines or not following.is_alive())
     assert following.is_alive(), following.error
+    ranks = {int(up.read_text().split()[0]) for up in tmp_path.glob("?/up")}
+    told = following.lines[0].partition(", process ")[2].partition(";")[0]
+    assert set(map(int, told.split(", "))) == ranks  # and none that is gone
     (tmp_path / "let-go").touch()
     following.join(300)
     assert not following.is_alive() and following.error is None
@@ -168,7 +171,7 @@ def test_what_is_waited_for_is_said_again_every_ten_minutes():
     remind = Reminder(lambda waits: said.append((seconds, waits)), lambda: seconds)
     for seconds in (0.0, 0.25, 599.0, 600.0, 601.0, 1199.0, 1200.0):
         remind("one" if seconds != 601.0 else "other")
-    assert said == [(0, "one"), (600, "one"), (601, "other"), (1199, "one")]
+    assert said == [(0, "one"), (600, "one"), (601, "other"), (1200, "one")]
 
 
 def test_who_is_told_to_stop_waits_no_longer(following, tmp_path):

@@ -255,6 +255,20 @@ def test_scratch_of_the_jobs_own_goes_with_it_and_a_folder_of_the_users_stays(
     assert (tmp_path / "gone").exists() is (number is signal.SIGUSR1 and not given)
 
 
+def test_scratch_that_cannot_be_removed_does_not_keep_a_job_from_being_queued_again(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    """As a file that another process of an NFS client has open."""
+    (tmp_path / "rm").write_text("#!/bin/bash\nexit 1\n")
+    (tmp_path / "rm").chmod(0o755)
+    environment = slurm | GIVEN | {"TMPDIR": str(tmp_path)}
+    del environment["REVISUAL_HOME"]
+    script = tmp_path / "told.sbatch"
+    script.write_text(SLURM.replace('.venv/bin/revisual worker "$POOL" &', "kill -USR1 $$"))
+    subprocess.run(["bash", str(script)], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "asked").read_text().splitlines() == ["scontrol requeue 7"]
+
+
 @pytest.mark.parametrize(("number", "then", "code"), ENDS)
 def test_a_job_may_be_told_before_its_worker_has_started(
     number: signal.Signals, then: list[str], code: int, slurm: dict[str, str], tmp_path: Path

@@ -46,6 +46,7 @@ class RayCluster:
                 **os.environ,
                 **self.environment,
                 "RAY_TMPDIR": str(folder),
+                "RAY_worker_niceness": "0",  # by default 15: beside other tests hardly any time
                 "AWS_SECRET_ACCESS_KEY": PRIVATE,
             },
             stdin=subprocess.PIPE,

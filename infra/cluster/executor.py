@@ -202,6 +202,8 @@ def ray_environment(
         # Ray would kill a node's actor for what its stage takes, and nobody would name memory. The
         # kernel kills a rank, whose end is explained (`infra.killed`).
         "RAY_memory_monitor_refresh_ms": "0",
+        # By default 15: a stage of days would have what all other work leaves.
+        "RAY_worker_niceness": "0",
     }
     host = LOOPBACK if placement.address is None else placement.address.rpartition(":")[0]
     # Else Ray takes the machine's address in the network for 127.0.0.1.

@@ -79,6 +79,9 @@ class MlflowServer:
         metrics = [Metric(name, value, at, step) for name, value in figures.items()]
         self._client.log_batch(self._id, metrics=metrics)
 
+    def drop(self) -> None:
+        """Nothing is held, and the run stays as it is: a status would say that the stage ended."""
+
     def close(self, *, succeeded: bool) -> None:
         """Marks the run as finished or failed."""
         self._client.set_terminated(self._id, status="FINISHED" if succeeded else "FAILED")

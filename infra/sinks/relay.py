@@ -12,11 +12,11 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
 
+from contracts.graces import SINKS_SECONDS
 from contracts.secrets import without_secrets
 from infra.launcher import Metrics
 from infra.sinks.sink import Sink, figures_of
 
-CLOSE_SECONDS = 60.0
 # From the end of a stage until its process ends without what a sink still has not taken.
 LATE_SECONDS = 600.0
 # Until a sink that has failed is tried again: each time twice as long, up to the longest.
@@ -44,9 +44,9 @@ class Relay:
     ) -> None:
         self._name, self._open_sink, self._say = name, open_sink, say
         self._is_left, self._is_closing = False, Event()
-        self._sink: Sink | None = None
         self._is_out, self._pause_seconds = False, PAUSE_SECONDS
         self._last_step = 0
+        self._told_gap = (0, 0)
         # Steps, and in the end whether the stage has succeeded.
         self._waiting = SimpleQueue[Metrics | bool]()
         self._next: Metrics | bool | None = None  # taken from there, and not handed on yet
@@ -58,37 +58,47 @@ class Relay:
         if not self._is_left:
             self._waiting.put(metrics)
 
-    def close(self, *, succeeded: bool) -> None:
-        """Waits until everything is written, for a minute at most.
+    def end(self, *, succeeded: bool) -> None:
+        """Queues the stage's end."""
+        self._waiting.put(succeeded)
+        self._is_closing.set()
+
+    def wait(self, deadline: float, *, succeeded: bool) -> None:
+        """Waits until everything is written, until a time of the monotonic clock at most.
 
         What is late then is sent all the same if the stage is done, as long as its process lives,
         which waits some minutes for it. If it is not, it may be tried again at once: the next
         attempt asks the sink for its last step and hands on what comes after it, so that what this
         one sent meanwhile would be there twice.
         """
-        self._waiting.put(succeeded)
-        self._is_closing.set()
-        self._thread.join(CLOSE_SECONDS)
+        self._join(deadline)
         if not self._thread.is_alive():
             return
         what = "are still being sent" if succeeded else "are left to the next attempt"
         self._say(f"The sink {self._name} is slow: its last steps {what}")
         if succeeded:
-            atexit.register(self._end_by, time.monotonic() + LATE_SECONDS)
+            atexit.register(self._join, time.monotonic() + LATE_SECONDS)
         else:
             self._is_left = True
 
-    def _end_by(self, deadline: float) -> None:
+    def _join(self, deadline: float) -> None:
         self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self) -> None:
         is_last = False
         while not self._is_left:
+            sink = None
             try:
-                self._hand_on(self._opened())
+                sink = self._opened()
+                self._hand_on(sink)
                 return
             except Exception as error:  # noqa: BLE001 - whatever a sink's library raises is told
+                if self._is_left:  # which was said; the next attempt may have this sink open
+                    return
                 self._tell(error, is_last=is_last)
+            if sink is not None:
+                with suppress(Exception):  # it has failed, and what it said then is told
+                    sink.drop()
             if is_last:
                 return
             is_last = self._is_closing.wait(self._pause_seconds)
@@ -107,11 +117,13 @@ class Relay:
         )
 
     def _opened(self) -> Sink:
-        if self._sink is not None:
-            with suppress(Exception):  # it has failed, and what it said then is told
-                self._sink.close(succeeded=False)
-            self._sink = None
-        sink = self._sink = self._open_sink()
+        sink = self._open_sink()
+        gap = (sink.last_step + 1, self._last_step)
+        if gap[0] <= gap[1] and gap != self._told_gap:
+            self._told_gap = gap
+            self._say(
+                f"The sink {self._name} lacks steps {gap[0]} to {gap[1]}; metrics.jsonl has them"
+            )
         self._last_step = max(self._last_step, sink.last_step)
         if not self._is_out:
             after = f", after step {sink.last_step}" if sink.last_step else ""
@@ -125,20 +137,17 @@ class Relay:
                 return
             if isinstance(told, bool):
                 sink.close(succeeded=told)
+                self._note_success(sink, f"and it has ended after step {self._last_step}")
                 return
             if (step := int(told["step"])) > self._last_step:
                 sink.write(step, figures_of(told))
                 self._last_step = step
-                self._note_success(sink)
+                self._note_success(sink, f"from step {step}")
             self._next = None
 
-    def _note_success(self, sink: Sink) -> None:
+    def _note_success(self, sink: Sink, since: str) -> None:
         if self._is_out:
-            self._say(
-                without_secrets(
-                    f"Metrics go to {self._name} again, {sink.place}, from step {self._last_step}"
-                )
-            )
+            self._say(without_secrets(f"Metrics go to {self._name} again, {sink.place}, {since}"))
         self._is_out, self._pause_seconds = False, PAUSE_SECONDS
 
 
@@ -165,7 +174,10 @@ class Relays:
         traceback: TracebackType | None,
     ) -> None:
         for relay in self._relays:
-            relay.close(succeeded=error is None)
+            relay.end(succeeded=error is None)
+        deadline = time.monotonic() + SINKS_SECONDS
+        for relay in self._relays:
+            relay.wait(deadline, succeeded=error is None)
 
     def write(self, metrics: Metrics) -> None:
         """Queues a step for every sink."""

@@ -52,6 +52,10 @@ class Sink(Protocol):
         """Adds a step's figures; steps ascend."""
         ...
 
+    def drop(self) -> None:
+        """Lets go of what it holds after an error, and says of no end: the stage may go on."""
+        ...
+
     def close(self, *, succeeded: bool) -> None:
         """Sends what was not sent yet, and says how the stage ended."""
         ...

@@ -38,6 +38,10 @@ class TensorBoardFiles:
         )
         self._writer.flush()
 
+    def drop(self) -> None:
+        """Closes the file."""
+        self._writer.close()
+
     def close(self, *, succeeded: bool) -> None:
         """Closes the file; TensorBoard knows no end."""
         self._writer.close()

@@ -6,9 +6,17 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from infra.sinks.sink import SinkRun
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+_ending_core = Lock()
 
 
 class WeightsAndBiases:
@@ -25,7 +33,24 @@ class WeightsAndBiases:
         import wandb
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._run = wandb.init(
+        self._core = wandb.setup()
+        try:
+            self._run = self._begun(run, folder)
+        except wandb.Error:
+            raise  # the core lives, and says what the server has answered
+        except Exception:
+            _end_core(self._core)
+            raise
+        self._note = folder / f"{run.id}.json"
+        self.place = self._run.url or f"{folder} (offline)"
+        # A resumed run's next step, as the server has it; 0 of a new one. Offline there is no url.
+        self.last_step = max(self._run.step - 1, 0) if self._run.url else _noted(self._note)
+
+    @staticmethod
+    def _begun(run: SinkRun, folder: Path) -> "Run":
+        import wandb
+
+        return wandb.init(
             project=run.project,
             id=run.id,
             name=f"{run.recipe}/{run.stage}",
@@ -45,10 +70,6 @@ class WeightsAndBiases:
                 x_disable_meta=True,
             ),
         )
-        self._note = folder / f"{run.id}.json"
-        self.place = self._run.url or f"{folder} (offline)"
-        # A resumed run's next step, as the server has it; 0 of a new one. Offline there is no url.
-        self.last_step = max(self._run.step - 1, 0) if self._run.url else _noted(self._note)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Logs a step; the client sends it in the background."""
@@ -57,9 +78,29 @@ class WeightsAndBiases:
         partial.write_text(json.dumps({"last_step": step}), encoding="utf-8")
         partial.replace(self._note)
 
+    def drop(self) -> None:
+        """Ends the run as failed, which the next `init` takes back, and its core with it."""
+        with suppress(Exception):  # its core may be dead
+            self._run.finish(exit_code=1)
+        _end_core(self._core)
+
     def close(self, *, succeeded: bool) -> None:
         """Sends the rest, and marks the run as finished or failed."""
         self._run.finish(exit_code=0 if succeeded else 1)
+
+
+def _end_core(core: object) -> None:
+    """Ends the client's process, `wandb-core`, unless another sink has ended it already.
+
+    All runs of a process share it, and the client never begins a new one by itself: once it is
+    dead, every `init` raises. Runs beside this one are opened anew, too.
+    """
+    import wandb
+
+    # The core's exit code, too, which is not 0 where it was killed, is raised as an exit.
+    with _ending_core, suppress(Exception, SystemExit):
+        if wandb.setup() is core:
+            wandb.teardown(exit_code=1)
 
 
 def _noted(note: Path) -> int:

@@ -11,6 +11,7 @@ import yaml
 from contracts.errors import RecipeError
 from contracts.graces import (
     LONGEST_GRACE_SECONDS,
+    SINKS_SECONDS,
     WORKER_GRACE_SECONDS,
     ended_seconds,
     stored_seconds,
@@ -53,6 +54,7 @@ def test_the_driver_of_nodes_outlasts_what_their_supervisors_and_an_upload_take(
 def test_a_worker_outlasts_every_stage_that_a_recipe_may_ask_for() -> None:
     longest = CheckpointsRecipe(grace_seconds=LONGEST_GRACE_SECONDS).grace_seconds
     assert 2 * longest + 100e9 / BYTES_PER_SECOND < stored_seconds(longest) < WORKER_GRACE_SECONDS
+    assert stored_seconds(longest) + SINKS_SECONDS < WORKER_GRACE_SECONDS  # and is told
     assert GRACES["worker"] == WORKER_GRACE_SECONDS
 
 

@@ -18,13 +18,17 @@ class Kept:
 
     def __init__(self, last_step=0, breaks_at=None):
         self.last_step, self.breaks_at = last_step, breaks_at
-        self.steps, self.ends = {}, []
+        self.steps, self.ends, self.num_drops = {}, [], 0
 
     def write(self, step, figures):
         if step == self.breaks_at:
             raise ConnectionError("https://user:hunter2hunter2@host is gone")
         assert step not in self.steps
         self.steps[step] = dict(figures)
+        self.last_step = step
+
+    def drop(self):
+        self.num_drops += 1
 
     def close(self, *, succeeded):
         self.ends.append(succeeded)
@@ -62,7 +66,8 @@ def test_a_sink_that_stays_out_is_left_out_in_the_end_and_the_others_go_on():
             sinks.write(line(step))
     assert list(broken.steps) == [1, 2]
     assert list(whole.steps) == [1, 2, 3, 4, 5]
-    assert (broken.ends, whole.ends) == ([False], [True])
+    assert (broken.ends, whole.ends) == ([], [True])
+    assert (broken.num_drops, whole.num_drops) == (2, 0)
     failure, last = [text for text in said if "failed" in text]
     assert "broken failed after step 2, and is tried again: ConnectionError" in failure
     assert "broken failed after step 2, and is left out from there on: ConnectionError" in last
@@ -103,6 +108,58 @@ def test_a_sink_that_comes_back_gets_what_has_waited_once(monkeypatch, landed):
     assert first == "Metrics go to mlflow, memory"
     assert out.startswith("The sink mlflow failed after step 2, and is tried again: Connection")
     assert again == f"Metrics go to mlflow again, memory, from step {4 if landed else 3}"
+
+
+@pytest.mark.parametrize("fails_at", ["write", "close"])
+def test_a_stage_whose_end_got_lost_has_succeeded_in_the_sink_and_is_told(fails_at):
+    """What the sink was sent last has arrived, and its answer has not."""
+    held, ends, said, failing = {}, [], [], [fails_at]
+
+    class Server(Kept):
+        def __init__(self):
+            super().__init__(last_step=max(held, default=0))
+            self.steps, self.ends = held, ends
+
+        def _lose(self, call):
+            if failing == [call]:
+                failing.clear()
+                raise ConnectionError("502")
+
+        def write(self, step, figures):
+            super().write(step, figures)
+            if step == 3:
+                self._lose("write")
+
+        def close(self, *, succeeded):
+            super().close(succeeded=succeeded)
+            self._lose("close")
+
+    with Relays({"mlflow": Server}, said.append) as sinks:
+        for step in range(1, 4):
+            sinks.write(line(step))
+    assert list(held) == [1, 2, 3]
+    assert set(ends) == {True}
+    _, out, again = said
+    assert "is tried again" in out
+    assert again == "Metrics go to mlflow again, memory, and it has ended after step 3"
+
+
+def test_steps_that_a_sink_took_and_lost_are_told_once():
+    """Its process died with what it had not sent."""
+    opened, said = [], []
+
+    class Lossy(Kept):
+        def __init__(self):
+            super().__init__(last_step=1 if opened else 0, breaks_at=4 if not opened else None)
+            opened.append(self)
+
+    with Relays({"wandb": Lossy}, said.append) as sinks:
+        for step in range(1, 6):
+            sinks.write(line(step))
+    assert [list(one.steps) for one in opened] == [[1, 2, 3], [4, 5]]
+    gap = "The sink wandb lacks steps 2 to 3; metrics.jsonl has them"
+    assert said.count(gap) == 1
+    assert sum("lacks" in text for text in said) == 1
 
 
 def test_the_pauses_of_an_outage_double_up_to_the_longest(monkeypatch):
@@ -167,7 +224,7 @@ def hung(gate, sink, begun):
     [(True, [1], "left to the next attempt"), (False, [1, 2, 3], "still being sent")],
 )
 def test_what_is_late_is_sent_only_if_no_attempt_follows(monkeypatch, fails, kept, said):
-    monkeypatch.setattr(relay, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(relay, "SINKS_SECONDS", 0.01)
     gate, begun, sink, told = threading.Event(), threading.Event(), Kept(), []
     sinks = Relays({"slow": lambda: hung(gate, sink, begun)}, told.append)
     for step in range(1, 4):
@@ -180,6 +237,47 @@ def test_what_is_late_is_sent_only_if_no_attempt_follows(monkeypatch, fails, kep
     assert list(sink.steps) == kept
     assert sink.ends == ([] if fails else [True])
     assert not any("failed" in text for text in told)
+
+
+def test_a_sink_that_is_left_says_no_more(monkeypatch):
+    """The next attempt may have it open: nothing is tried again, or let go of, beside that."""
+    monkeypatch.setattr(relay, "SINKS_SECONDS", 0.01)
+    gate, begun, sink, told = threading.Event(), threading.Event(), Kept(breaks_at=1), []
+    sinks = Relays({"slow": lambda: hung(gate, sink, begun)}, told.append)
+    sinks.write(line(1))
+    assert begun.wait(60)
+    sinks.__exit__(None, KeyError(), None)
+    gate.set()
+    sinks._relays[0]._thread.join()
+    assert told[1:] == ["The sink slow is slow: its last steps are left to the next attempt"]
+    assert sink.num_drops == 0
+
+
+def test_all_sinks_are_told_of_the_end_before_any_is_waited_for():
+    last, first, said = Kept(), Kept(), []
+    done, close_first, close_last = threading.Event(), first.close, last.close
+
+    def after_the_last(*, succeeded):
+        assert done.wait(500)
+        close_first(succeeded=succeeded)
+
+    def tell(*, succeeded):
+        close_last(succeeded=succeeded)
+        done.set()
+
+    first.close, last.close = after_the_last, tell
+    with Relays({"first": lambda: first, "last": lambda: last}, said.append):
+        pass
+    assert (first.ends, last.ends) == ([True], [True])
+    assert not any("slow" in text for text in said)
+
+
+def test_all_sinks_are_waited_for_until_one_time(monkeypatch):
+    deadlines = []
+    monkeypatch.setattr(relay.Relay, "wait", lambda self, by, *, succeeded: deadlines.append(by))
+    with Relays({"first": Kept, "last": Kept}, lambda text: None):
+        pass
+    assert len(deadlines) == 2 and len(set(deadlines)) == 1
 
 
 # Of two sinks one never answers, and one does as soon as the process is about to end.
@@ -199,7 +297,7 @@ class Sink:
     def close(self, *, succeeded):
         print("closed", succeeded, flush=True)
 
-relay.CLOSE_SECONDS, relay.LATE_SECONDS = 0.01, 2.0
+relay.SINKS_SECONDS, relay.LATE_SECONDS = 0.01, 2.0
 gate = Event()
 with relay.Relays({"hung": lambda: Sink(Event()), "slow": lambda: Sink(gate)}, print) as sinks:
     for step in (1, 2):

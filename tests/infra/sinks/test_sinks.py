@@ -4,9 +4,11 @@ import json
 import struct
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
+from psutil import Process
 
 from contracts.errors import RecipeError, SettingsError
 from infra.sinks import choose, relay
@@ -22,7 +24,7 @@ RUN = SinkRun("tests", "tiny", "text_rl", "ab" * 32, "able-ant", {"seed": 1})
 @pytest.fixture(autouse=True)
 def _no_hurry(monkeypatch):
     """A library's first import and database may take minutes on a busy machine."""
-    monkeypatch.setattr(relay, "CLOSE_SECONDS", 500.0)
+    monkeypatch.setattr(relay, "SINKS_SECONDS", 500.0)
 
 
 def attempt(name: str, home: Path, steps: range, offset: float = 0.0) -> list[str]:
@@ -109,6 +111,27 @@ def test_weights_and_biases_offline(tmp_path, monkeypatch):
                 steps.append((step, loss))
     assert sorted(steps) == EXPECTED
     assert ids == {RUN.id}
+    goes_on_after_its_core_died(tmp_path / "dead")
+
+
+def goes_on_after_its_core_died(home: Path) -> None:
+    """One sink ends the dead core that all share, and the others leave the new one alone."""
+    old = WeightsAndBiases(RUN, home)
+    (core,) = [one for one in Process().children() if "wandb-core" in " ".join(one.cmdline())]
+    core.kill()
+    with pytest.raises(ConnectionError):
+        for step in count(1):  # what is queued before the client hears of it raises nothing
+            old.write(step, {"loss": 0.5})
+    with pytest.raises(Exception, match=""):  # of no public type; this lets go of the core
+        WeightsAndBiases(RUN, home)
+    new = WeightsAndBiases(RUN, home)
+    old.drop()
+    new.write(step + 1, {"loss": 0.5})
+    new.close(succeeded=True)
+    dropped = WeightsAndBiases(RUN, home)
+    dropped.drop()
+    assert not Process().children()
+    WeightsAndBiases(RUN, home).close(succeeded=True)
 
 
 class Client:
@@ -116,7 +139,10 @@ class Client:
 
     def __init__(self, url: str | None, step: int) -> None:
         self.url, self.step = url, step
-        self.Settings = dict
+        self.Settings, self.Error = dict, ValueError
+
+    def setup(self) -> None:
+        """Its core."""
 
     def init(self, **_: object) -> "Client":
         return self
@@ -166,6 +192,8 @@ def test_mlflow(tmp_path, monkeypatch):
     assert sorted((one.step, one.value) for one in history) == EXPECTED
     assert run.info.status == "FINISHED"
     assert run.data.tags["revisual.stage"] == "text_rl"
+    MlflowServer(RUN).drop()  # in an outage in mid-stage, say
+    assert client.get_run(run.info.run_id).info.status == "RUNNING"
 
 
 def test_mlflow_of_two_machines_that_begin_at_once(tmp_path, monkeypatch):

@@ -122,7 +122,7 @@ def goes_on_after_its_core_died(home: Path) -> None:
     with pytest.raises(ConnectionError):
         for step in count(1):  # what is queued before the client hears of it raises nothing
             old.write(step, {"loss": 0.5})
-    with pytest.raises(Exception) as refused:  # noqa: B017, PT011 - of no public type
+    with pytest.raises(Exception) as refused:  # of no public type
         WeightsAndBiases(RUN, home)
     assert refused.typename == "MailboxClosedError"
     new = WeightsAndBiases(RUN, home)

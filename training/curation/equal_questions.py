@@ -1,7 +1,8 @@
 """Equal questions: of those with one answer one stays, of those with several none.
 
-The first one with a boxed trace stays, else the first: the cold start loses no trace to the order
-of the sources.
+The first one with a boxed trace stays, else the first: a row without a trace takes no other's
+place, whatever the order of the sources. Whether that trace has a fault shows later
+(`training.curation.traces`), and of rows that share an id one stays: both may cost a twin's trace.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

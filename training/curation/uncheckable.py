@@ -27,11 +27,33 @@ _TOLD_TO_PROVE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PROOF = re.compile(rf"\b{_PROVES}", re.IGNORECASE)
+# What is told to be found; "Find a proof of it." and "Give the details." are proofs.
+_FINDS = (
+    r"(?:find|determine|compute|calculate|evaluate|solve|simplify|factor(?:i[sz]e)?|expand"
+    r"|(?:give|state|write down|deduce) (?:the|its))"
+    r"\b(?! that\b| (?:\w{1,20} ){0,3}(?:proof|details?|reasons?|argument)\b)"
+)
+_SO = r"(?:(?:then|also|so|hence(?: or otherwise)?|thus|therefore),? )?"
+_BLANK = (
+    r"__|\\_ ?\\_|\\underline ?\{(?:[\s~_}]|\\[qh ])|\\qquad ?\$? ?[.。]?\Z|[(（]\s{1,20}[)）]|（）"
+)
+# "The other root is:" or "则角A为" at the end: a question, with its blank or without.
+_GAP = rf"{_BLANK}|(?:\b(?:is|are|equals)|[=为是]|等于)\s{{0,5}}[$:：.。]{{0,3}}\s{{0,5}}\Z"
 # "Show that it is finite, and determine its mean." has an answer.
 _THEN_FINDS = re.compile(
-    r"(?:[.!?;]\s{1,20}(?:(?:then|also|hence),? )?|,\s(?:and|then) (?:then )?)"
-    r"(?:find|determine|compute|calculate|evaluate)\b",
+    rf"(?:[.!?;]\s{{1,20}}{_SO}|,\s(?:and|then) {_SO}){_FINDS}"
+    rf"|[.!?;]\s{{1,20}}use (?:\w{{1,20}} ){{1,4}}to {_FINDS}|{_GAP}",
     re.IGNORECASE,
+)
+# Without a comma too, but not "that one can weigh three times and find the coin".
+_AND_FINDS = re.compile(
+    r"(?s)(?:(?!\b(?:can|could|may|might|will|would|must|should|you|we|(?:able|enough|how|possible"
+    rf"|ways?) to)\b|[.!?;]\s).){{1,300}}?\b(?:and|then) {_SO}{_FINDS}",
+    re.IGNORECASE,
+)
+# A question is one behind a proof, too, unless something is to be found before it.
+_THEN_ASKS = re.compile(
+    r"[.!?;]\s{1,20}(?:how (?:many|much)|what (?:is|are)|for (?:which|what))\b", re.IGNORECASE
 )
 _CLAIM = re.compile(r" that\b", re.IGNORECASE)
 # Beside something to find these are no tasks: a way out, "all" said again, reasons of an answer.
@@ -88,11 +110,16 @@ _TASK = re.compile(
     re.IGNORECASE,
 )
 _ANY_TASK = re.compile(
-    rf"{_TASK.pattern}|\b(?:give|state|list|name|write|identify|which|measure)\b|多少|计算",
-    re.IGNORECASE,
+    rf"{_TASK.pattern}|\b(?:give|state|list|name|write|identify|which|measure)\b|多少|计算"
+    r"|\bfactori[sz]e\b|[并再](?:因式分解|分解因式|化简|解)"
+    # Words that tell nobody elsewhere: "x - 2 is a factor".
+    rf"|(?:{_BEGINS}|[,;]\s{{1,20}}|\b(?:and|then|hence|thus|to)\s{{1,20}})"
+    rf"(?:factor|expand|express|estimate|round|convert|complete|reduce)\b|{_GAP}",
+    re.IGNORECASE | re.MULTILINE,
 )
 _CONDITIONS = re.compile(r"\b(?:such that|so that|satisf|conditions?\b|propert)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.?!]\s")
+_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}|[\u4e00-\u9fff]")
 # `(1) Find ... ② What ...`: such marks number equations, "from (1)", steps and statements, too.
 _FIRST_MARK, _SECOND_MARK = (
     re.compile(
@@ -116,7 +143,7 @@ def to_reader(question: str, answer: str) -> str:
     """
     text = _FIGURE.sub(" ", question)
     rest, num_beside = _BESIDE_AN_ANSWER.subn(" ", text)
-    return rest if num_beside and _ASKS.search(rest) and _is_value(answer) else text
+    return rest if num_beside and _ANY_TASK.search(rest) and _is_value(answer) else text
 
 
 def names_a_choice(question: str, answer: str) -> bool:
@@ -125,42 +152,51 @@ def names_a_choice(question: str, answer: str) -> bool:
     return letter is not None and letter in read_options(question)
 
 
-def asks_for_a_proof(question: str) -> bool:
+def asks_for_a_proof(question: str, answer: str) -> bool:
     """Not so "Which theorem is used to prove this?" and "Records show that...: how many?"."""
     if _TOLD_TO_CHECK.search(question) and not _ANY_TASK.search(_TOLD_TO_CHECK.sub(" ", question)):
         return True
-    if _PROOF.search(question) is None:  # nearly all
+    last = _last(_PROOF, question)
+    if last is None:  # nearly all
         return False
     told = _last(_TOLD_TO_PROVE, question)
-    if told is not None and not _is_step(told):
+    if told is not None and not _is_step(told, answer):
         return True
-    return _ends_with(_PROOF, question)
+    return _ASKS.search(question, last.end()) is None and not _is_step(last, answer)
 
 
-def is_open_ended(question: str) -> bool:
+def is_open_ended(question: str, answer: str) -> bool:
     """Cards are drawn, too, and what is drawn may be asked about: that has an answer."""
     if _MAY_BE_OPEN_ENDED.search(question) is None:  # nearly all
         return False
-    if _OPEN_ENDED.search(question) or _is_to_construct(question):
+    if _OPEN_ENDED.search(question) or _is_to_construct(question, answer):
         return True
     return any(_ends_with(task, question) for task in (_OPEN, _TOLD_TO_DRAW))
 
 
-def _is_step(proof: re.Match[str]) -> bool:
-    """Whether a proof is of a claim, "Show that...", behind which there is something to find."""
-    claims = _CLAIM.search(proof.string, proof.start(), proof.end() + len(" that"))
-    return bool(claims and _THEN_FINDS.search(proof.string, proof.end()))
+def _is_step(proof: re.Match[str], answer: str) -> bool:
+    """Whether a proof is of a claim, "Show that...", behind which there is a value to find."""
+    question, end = proof.string, proof.end()
+    if not _CLAIM.search(question, proof.start(), end + len(" that")) or not _is_value(answer):
+        return False
+    if _THEN_FINDS.search(question, end) or _AND_FINDS.match(question, end):
+        return True
+    is_first = _ASKS.search(question, 0, proof.start()) is None
+    return is_first and _THEN_ASKS.search(question, end) is not None
 
 
 def _is_value(answer: str) -> bool:
-    """Whether an answer is read as numbers or a formula, not as words."""
-    return not isinstance(parse(normalize(answer)), Words | None)
+    """Whether an answer is numbers or a formula, not words or the letters of points."""
+    text = normalize(answer)
+    if isinstance(parse(text), Words | None):
+        return _WORD.search(text) is None and not text.isupper()
+    return True
 
 
-def _is_to_construct(question: str) -> bool:
-    """Whether a question ends in a construction, and asks for nothing else."""
+def _is_to_construct(question: str, answer: str) -> bool:
+    """Whether a question ends in the construction of what is no value, and asks nothing else."""
     last = _last(_TOLD_TO_CONSTRUCT, question)
-    if last is None or _SENTENCE_END.search(question, last.end()):
+    if last is None or _SENTENCE_END.search(question, last.end()) or _is_value(answer):
         return False
     return _ANY_TASK.search(question) is None
 

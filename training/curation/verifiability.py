@@ -65,9 +65,10 @@ def _told(problem: Problem) -> str:
     return to_reader(problem["question"], problem["answer"])
 
 
-def _is_told(task: Callable[[str], bool], problem: Problem) -> bool:
+def _is_told(task: Callable[[str, str], bool], problem: Problem) -> bool:
     """Whether a problem has such a task; not where its answer is one of the choices it lists."""
-    return task(_told(problem)) and not names_a_choice(problem["question"], problem["answer"])
+    question, answer = problem["question"], problem["answer"]
+    return task(_told(problem), answer) and not names_a_choice(question, answer)
 
 
 Rule = Callable[[Problem], bool]

@@ -57,10 +57,10 @@ class KnownSource:
     def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A source's values, with this set's where a recipe gives none.
 
-        With a path of its own, a copy for example, a source is at no hub's configuration.
+        With another path, a copy's for example, a source is at no configuration of the set's hub.
         """
         values: dict[str, Any] = {name: getattr(self, name) for name in _FILLED}
-        if "path" in given:
+        if given.get("path", self.path) != self.path:
             values |= dict.fromkeys(("revision", "config", "split"))
         return {**values, "columns": dict(self.columns), **given}
 

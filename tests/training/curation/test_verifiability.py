@@ -102,9 +102,12 @@ def test_the_rules_take_no_time_that_grows_with_the_square_of_a_text(make, verif
     # Each "(a) " was once followed to the end of the text: minutes.
     long = ["(a) ", "draw. ", "to draw a ", "we prove ", "\n", ". ", "please ", "[asy] "]
     long += ["or show that ", "; construct a ", ": verify that ", "if a ", "证明 "]
+    long += ["use it to ", "check that ( ", "(  ", "is = ", "\\underline {", "and then hence "]
     rows = [make(n, question=f"{text * 16_000}What?") for n, text in enumerate(long)]
-    result = keep_verifiable([*rows, make(9, answer="1 and " * 40_000)], verifier)
-    assert [problem["id"] for problem in result.kept] == [f"p{n}" for n in range(len(long))]
+    step = f"Show that {'x and then so use it to, is = ' * 4_000}. Hence solve it."
+    rows.append(make(len(long), question=step))
+    result = keep_verifiable([*rows, make(99, answer="1 and " * 40_000)], verifier)
+    assert [problem["id"] for problem in result.kept] == [f"p{n}" for n in range(len(rows))]
     assert [each.reason for each in result.rejects] == ["answer too long"]
 
 
@@ -220,6 +223,32 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"question": "如图, 证明: AB = AC, 并求BC的长."},
         {"question": "Construct a square on AB. State its area in cm^2 for AB = 2."},
         {"question": "Write a program to add 1 to 10. What does it print?"},
+        {"question": "Construct the quadratic with the roots 2 and 3.", "answer": "x^2-5x+6"},
+        {"question": "Construct the least number of the digits 1 to 5.", "answer": "12345"},
+        {"question": "Check that 5 is a root and hence factorise it.", "answer": "(x-5)(x-2)"},
+        {"question": "Check that 5 is a root. Factor the rest.", "answer": "x-2"},
+        {"question": "Check that 2 is a root of f. Hence, the second root is:"},
+        {"question": "Verify that $y=e^x$ is a solution; the other is", "answer": "e^{-x}"},
+        {"question": "Verify that AB = AC, so that angle A in degrees $=$"},
+        {"question": "Deduce that AB = AC; so BC = \\underline{\\qquad} cm."},
+        {"question": "已知三角形ABC，证明：AB=AC，则角A的度数为____"},
+        {"question": "已知三角形ABC，证明：AB=AC，则角A的度数为"},
+        {"question": "证明：AB=AC，则BC等于（  ）。"},
+        {"question": "证明5是方程的根，并解这个方程", "answer": "5"},
+        {"question": "Solve x+1=2. Justify your answer."},
+        {"question": "Simplify (x+1)^2. Explain your reasoning.", "answer": "x^2+2x+1"},
+        {"question": "Expand (x+1)^2. Explain your reasoning.", "answer": "x^2+2x+1"},
+        {"question": "Give the value of 3+4. Explain your answer."},
+        {"question": "Evaluate the limit, or show that it does not exist."},
+        {"question": "Show that x=2 is a root. Hence factorise f.", "answer": "(x-2)(x+2)"},
+        {"question": "Show that x=2 is a root. Hence or otherwise, solve x^2-4=0."},
+        {"question": "Show that x=2 is a root and find the other."},
+        {"question": "Show that f is linear. How many zeros does it have?"},
+        {"question": "Show that f is linear. Use this to solve f(x) = 0."},
+        {"question": "Show that f is odd, and hence state its value at 0."},
+        {"question": "Prove that AB = AC; then the angle A is ____."},
+        {"question": "Show that it is finite, and find its mean.", "answer": "n"},
+        {"question": "Show that they are finite, and find both.", "answer": f"{FLOOR}, x"},
     ],
 )
 def test_verifiable_problems_stay(change, make, verifier):
@@ -260,7 +289,11 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("已知: AB = AC. 求证: B = C.", "asks for a proof"),
         ("如图, AB = AC. 证明 B = C.", "asks for a proof"),
         ("Find two squares; prove or disprove that they are one.", "asks for a proof"),
-        ("Construct a triangle with the sides 3, 4 and 5.", "open-ended question"),
+        ("Verify that x - 2 is a factor of x^2 - 4.", "asks for a proof"),
+        ("求证：若a>b，则a+c为正数", "asks for a proof"),
+        ("Prove that x > 0. Find a proof that y > 0.", "asks for a proof"),
+        ("Prove that x > 0. State the reasons.", "asks for a proof"),
+        ("Prove that one can weigh thrice and find the false coin.", "asks for a proof"),
         ("Write a program to compute n!.", "open-ended question"),
         ("Write a Python program that can find the mean.", "open-ended question"),
         ("Show by induction that n<2^n", "asks for a proof"),
@@ -300,6 +333,11 @@ def test_a_task_without_an_answer_is_dropped(question, reason, make, verifier):
         ("Is B equal to C? Explain your reasoning.", "no"),
         ("Explain how you got your answer.", "2"),
         ("Find x. Prove that x is odd.", "2"),
+        ("Construct a triangle with the sides 3, 4 and 5.", "ABC"),
+        ("Construct the midpoint of AB.", "M"),
+        ("Prove that there are infinitely many primes. Then find the flaw.", "none"),
+        ("Prove that a is odd. Determine whether b is.", "yes"),
+        ("证明a是奇数. Prove that b is odd. Determine whether c is.", "否"),
     ],
 )
 def test_reasons_count_where_the_answer_is_no_value_to_find(question, answer, make, verifier):

@@ -103,6 +103,9 @@ def test_what_the_recipe_gives_stands_before_what_the_table_has():
     assert is_commit(source.revision)
     copy = SourceRecipe.model_validate({"name": "s", "dataset": "openr1", "path": "owner/copy"})
     assert (copy.revision, copy.config) == (None, None)  # those of another repository say nothing
+    path = KNOWN_SOURCES["openr1"].path
+    same = SourceRecipe.model_validate({"name": "s", "dataset": "openr1", "path": path})
+    assert same == SourceRecipe.model_validate({"name": "s", "dataset": "openr1"})
 
 
 def test_an_unknown_data_set_is_named_with_those_there_are():

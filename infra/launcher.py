@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from contracts.errors import StageError, StageLost, StagePreempted
-from contracts.graces import ended_seconds
+from contracts.graces import Grace, stage_grace
 from contracts.job import STAGE_MODULE, Job
 from contracts.secrets import without_secret_variables
 from infra.ends import is_finished, outcome_of, signal_of
@@ -37,6 +37,7 @@ from infra.supervisor import GRACE_SECONDS, LOCKS_VARIABLE
 
 POLL_SECONDS = 0.25
 LOG_TAIL_LINES = 30
+SHORT_GRACE = stage_grace(GRACE_SECONDS)
 CHECKPOINTS = "checkpoints"
 # By which torchrun tells a process its place among the others.
 TORCHRUN_VARIABLES = (
@@ -145,7 +146,7 @@ def launch(
             | cuda_environment(job),
             on_line=on_line,
             on_metrics=on_metrics,
-            grace_seconds=resources.grace_seconds,
+            grace=stage_grace(resources.grace_seconds),
             ranks=Ranks(job),
             locks=locks,
         )
@@ -188,7 +189,7 @@ def run_watched(
     *,
     on_line: Callable[[str], None],
     on_metrics: Callable[[Metrics], None],
-    grace_seconds: float,
+    grace: Grace,
     ranks: Ranks | None = None,
     locks: Collection[int] = (),
 ) -> None:
@@ -200,7 +201,7 @@ def run_watched(
         environment: Its whole environment.
         on_line: Called with every complete line.
         on_metrics: Called with every object that is appended to `metrics.jsonl`.
-        grace_seconds: Between telling it to stop and killing it.
+        grace: Between telling it to stop and killing it.
         ranks: The stage's processes; None where they are on other machines, which tell of them.
         locks: See `start_supervised`.
     """
@@ -214,9 +215,7 @@ def run_watched(
         if ranks is not None:
             ranks.look()
 
-    code = supervise(
-        command, environment, log_path, poll=poll, grace_seconds=grace_seconds, locks=locks
-    )
+    code = supervise(command, environment, log_path, poll=poll, grace=grace, locks=locks)
     if not is_finished(code, outcome_of(job)):
         raise _failure(job, code, log_path, ranks)
 
@@ -227,7 +226,7 @@ def supervise(
     log_path: Path,
     *,
     poll: Callable[[], None],
-    grace_seconds: float = GRACE_SECONDS,
+    grace: Grace = SHORT_GRACE,
     locks: Collection[int] = (),
 ) -> int:
     """Runs a command under the supervisor and returns its exit code.
@@ -237,7 +236,7 @@ def supervise(
         environment: Its whole environment.
         log_path: Where its output goes.
         poll: Called every quarter of a second, and once after the end.
-        grace_seconds: Between telling it to stop and killing it.
+        grace: Between telling it to stop and killing it.
         locks: See `start_supervised`.
 
     Raises:
@@ -246,7 +245,7 @@ def supervise(
     stop_if_told()
     with (
         log_path.open("wb") as log,
-        start_supervised(command, environment, log, grace_seconds, locks) as process,
+        start_supervised(command, environment, log, grace, locks) as process,
     ):
         try:
             while process.poll() is None:
@@ -258,7 +257,7 @@ def supervise(
                 hear_no_more()
             raise
         finally:
-            _stop(process, grace_seconds)
+            _stop(process, grace)
         poll()
         return process.returncode
 
@@ -267,7 +266,7 @@ def start_supervised(
     command: list[str],
     environment: Mapping[str, str],
     log: IO[bytes],
-    grace_seconds: float,
+    grace: Grace,
     locks: Collection[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts a command under the supervisor, which ends with the thread that calls this.
@@ -276,12 +275,12 @@ def start_supervised(
         command: What to run, in the project's root.
         environment: Its whole environment.
         log: Where its output goes.
-        grace_seconds: Between telling it to stop and killing it.
+        grace: Between telling it to stop and killing it.
         locks: Descriptors of files whose locks last until all of it has ended (`infra.gpus`).
     """
     supervisor = [
         *(sys.executable, "-m", "infra.supervisor", "--parent", str(os.getpid())),
-        *("--grace", str(grace_seconds), "--"),
+        *("--grace", str(grace.command_seconds), "--rest", str(grace.rest_seconds), "--"),
     ]
     process = subprocess.Popen(
         [*supervisor, *command],
@@ -356,12 +355,12 @@ def _of_torchrun(variable: str) -> bool:
     return variable in TORCHRUN_VARIABLES or variable.startswith("TORCHELASTIC_")
 
 
-def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    """Ends the supervisor, which ends its descendants first: one grace to save, one to end."""
+def _stop(process: subprocess.Popen[bytes], grace: Grace) -> None:
+    """Ends the supervisor, which ends its command, and what that leaves, first."""
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=ended_seconds(grace_seconds))
+    process.wait(timeout=grace.ended_seconds)
 
 
 def _failure(job: Job, code: int, log: Path, ranks: Ranks | None) -> StageError:

@@ -1,14 +1,14 @@
 """Runs one command and leaves nothing of it behind, however either of them dies.
 
-    python -m infra.supervisor [--parent PID] [--grace SECONDS] -- COMMAND...
+    python -m infra.supervisor [--parent PID] [--grace SECONDS] [--rest SECONDS] -- COMMAND...
 
 Training processes outlive a careless parent: torchrun puts its workers in sessions of their own, so
 a signal to the process group misses them. This small process stands between the two. It adopts
 every orphan (PR_SET_CHILD_SUBREAPER). When it is told to stop, or when the parent it was given dies
 (PR_SET_PDEATHSIG), it sends TERM to the command and gives it a grace to save what it has: its
 helpers must live as long as it does. When the command has ended, or the grace has, whatever is left
-gets TERM and, after a grace of its own, KILL. It exits with the command's code, or 128 + the number
-of the signal that ended it.
+gets TERM and, after as long again or `--rest`, KILL. It exits with the command's code, or 128 + the
+number of the signal that ended it.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     _ignore_stop_signals()
     if child is not None:
         end_command(child, options.grace)
-    end_descendants(options.grace)
+    end_descendants(options.grace if options.rest is None else options.rest)
     return code if code >= 0 else 128 - code
 
 
@@ -116,6 +116,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="infra.supervisor", description=__doc__)
     parser.add_argument("--parent", type=int, help="end when this parent process dies")
     parser.add_argument("--grace", type=float, default=GRACE_SECONDS, metavar="SECONDS")
+    parser.add_argument("--rest", type=float, metavar="SECONDS", help="default: the grace")
     parser.add_argument("command", nargs="+")
     return parser.parse_args(arguments)
 

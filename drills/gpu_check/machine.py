@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import PreflightError
+from contracts.graces import stage_grace
 from contracts.job import Job
 from drills.gpu_check.outcome import Failed, Figures, Skipped
 from infra.ends import signal_of
@@ -18,7 +19,7 @@ from infra.gpus import gpu_locks, gpus_of
 from infra.launcher import stage_environment, supervise
 
 LOG_TAIL_LINES = 30
-GRACE_SECONDS = 5.0
+GRACE = stage_grace(5.0)
 
 
 class _TimeIsUp(Exception):
@@ -144,7 +145,7 @@ def _run(
             environment,
             log,
             poll=poll,
-            grace_seconds=GRACE_SECONDS,
+            grace=GRACE,
             locks=locks,
         )
     except _TimeIsUp:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from contracts.artifact import Artifact
 from contracts.errors import PreflightError
-from contracts.graces import stored_seconds
+from contracts.graces import driver_grace
 from contracts.job import Job
 from contracts.secrets import without_secret_variables
 from infra.cluster.records import NodesTask, Placement
@@ -95,7 +95,7 @@ class RayExecutor:
                 },
                 on_line=on_line,
                 on_metrics=on_metrics,
-                grace_seconds=stored_seconds(resources.grace_seconds),  # the nodes store
+                grace=driver_grace(resources.grace_seconds),
             )
 
 

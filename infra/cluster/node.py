@@ -23,6 +23,7 @@ from threading import Event, Thread
 import psutil
 
 from contracts.errors import PreflightError, RevisualError, StoreError
+from contracts.graces import stage_grace
 from contracts.job import Outcome
 from contracts.paths import is_inner_path
 from infra.alive import hold
@@ -120,8 +121,7 @@ class Node:
             }
             if self._task.resume is not None:
                 store.copy(self._task.resume, self._work / RESUME)
-            resume = self._work / RESUME
-            asked = self._task.job
+            asked, resume = self._task.job, self._work / RESUME
             self._gpus = self._remains.enter_context(gpu_locks(gpus_of(asked, self._note), asked))
             self._job = new_job(
                 asked.stage,
@@ -183,7 +183,7 @@ class Node:
                 stage_environment(task.threads_per_process, task.variables, interface)
                 | cuda_environment(task.job),
                 log,
-                task.grace_seconds,
+                stage_grace(task.grace_seconds),
                 self._gpus.descriptors,
             )
 

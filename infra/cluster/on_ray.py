@@ -35,7 +35,7 @@ from ray.util.scheduling_strategies import (
 )
 
 from contracts.errors import PreflightError, RevisualError
-from contracts.graces import ended_seconds
+from contracts.graces import stage_grace
 from contracts.job import Outcome
 from contracts.secrets import mask_logs_and_tracebacks
 from infra.cluster.driver import REFUSED_CODE, Driver, NodeLost, say
@@ -216,7 +216,8 @@ class RayNodes:
             ).remote(number, task.model_dump_json())
             for number in range(placement.nodes)
         ]
-        self._closed_within_seconds = ended_seconds(task.grace_seconds) + ANSWERED_WITHIN_SECONDS
+        ended_seconds = stage_grace(task.grace_seconds).ended_seconds
+        self._closed_within_seconds = ended_seconds + ANSWERED_WITHIN_SECONDS
         self.addresses: list[str] = self.ask_all("address")
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import IO, Self
 
 import pytest
 import yaml
@@ -13,10 +13,10 @@ from contracts.graces import (
     LONGEST_GRACE_SECONDS,
     SINKS_SECONDS,
     WORKER_GRACE_SECONDS,
-    ended_seconds,
+    stage_grace,
     stored_seconds,
 )
-from infra.cluster import executor
+from infra import launcher
 from infra.cluster.executor import RayExecutor
 from infra.cluster.records import Placement
 from infra.launcher import Resources, new_job
@@ -28,12 +28,53 @@ TEMPLATES = ROOT / "infra" / "templates"
 BYTES_PER_SECOND = 1e8  # of an upload, as the docs count it
 
 
+class Supervisor:
+    """Stands in for one that runs for an hour: prints a line, and notes how long it is given."""
+
+    pid = 1
+
+    def __init__(self, command: list[str], stdout: IO[bytes], **_: object) -> None:
+        self._command = command
+        self.waited_seconds = 0.0
+        stdout.write(b"started\n")
+        stdout.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def poll(self) -> None:
+        pass
+
+    def send_signal(self, number: int) -> None:
+        pass
+
+    def wait(self, timeout: float) -> None:
+        self.waited_seconds = timeout
+
+    def given(self, option: str) -> float:
+        return float(self._command[self._command.index(option) + 1])
+
+
 @pytest.mark.parametrize("grace", [1.0, LONGEST_GRACE_SECONDS])
 def test_the_driver_of_nodes_outlasts_what_their_supervisors_and_an_upload_take(
     grace: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(executor, "run_watched", lambda *_, **given: asked.update(given))
+    """And whoever waits for the driver's supervisor waits until that has ended, and no longer."""
+    supervisors: list[Supervisor] = []
+    monkeypatch.setattr(
+        launcher.subprocess,
+        "Popen",
+        lambda command, **given: (
+            supervisors.append(Supervisor(command, **given)) or supervisors[-1]
+        ),
+    )
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
     placement = Placement(
         field="hardware",
         address="127.0.0.1:1",
@@ -46,9 +87,13 @@ def test_the_driver_of_nodes_outlasts_what_their_supervisors_and_an_upload_take(
     )
     make = RayExecutor(placement, tmp_path, "able-ant", {}, None, ())
     job = new_job("text_rl", {}, {}, tmp_path / "work")
-    make(job, Resources(1, 1, grace), on_line=print, on_metrics=print)
+    with pytest.raises(KeyboardInterrupt):
+        make(job, Resources(1, 1, grace), on_line=interrupt, on_metrics=print)
+    (supervisor,) = supervisors
+    given = (supervisor.given("--grace"), supervisor.given("--rest"))
     # A supervisor's two graces, and 100 GB: the largest checkpoint (tests/training/plan).
-    assert 2 * grace + 100e9 / BYTES_PER_SECOND < asked["grace_seconds"] < WORKER_GRACE_SECONDS
+    assert 2 * grace + 100e9 / BYTES_PER_SECOND < given[0]
+    assert sum(given) < supervisor.waited_seconds <= stored_seconds(grace) < WORKER_GRACE_SECONDS
 
 
 def test_a_worker_outlasts_every_stage_that_a_recipe_may_ask_for() -> None:
@@ -79,12 +124,12 @@ def test_a_pod_outlasts_the_run_in_it() -> None:
     template = json.loads((TEMPLATES / "kubernetes.json").read_text(encoding="utf-8"))
     grace = template["variables"]["properties"]["termination_grace_seconds"]
     assert grace["default"] > WORKER_GRACE_SECONDS
-    assert grace["minimum"] >= ended_seconds(CheckpointsRecipe().grace_seconds)
+    assert grace["minimum"] >= stage_grace(CheckpointsRecipe().grace_seconds).ended_seconds
 
 
 def test_slurm_tells_the_worker_early_enough() -> None:
     """A worker that hangs is ended by its supervisor, and its stages save only then."""
     text = (TEMPLATES / "revisual.sbatch").read_text(encoding="utf-8")
     (told,) = re.findall(r"^#SBATCH --signal=B:USR1@(\d+)$", text, re.M)
-    assert int(told) > WORKER_GRACE_SECONDS + ended_seconds(LONGEST_GRACE_SECONDS)
+    assert int(told) > WORKER_GRACE_SECONDS + stage_grace(LONGEST_GRACE_SECONDS).ended_seconds
     assert int(told) < 2**16  # as sbatch(1) has it

@@ -36,13 +36,14 @@ import os, sys
 from pathlib import Path
 open(sys.argv[1], "w").write(str(os.getpid()))
 from contracts.errors import StageError
+from contracts.graces import Grace
 from contracts.job import Job
 from infra.killed import Ranks
 from infra.launcher import run_watched
 job = Job.model_validate_json(Path(sys.argv[2]).read_text())
 try:
     run_watched(job, [sys.executable, sys.argv[3], sys.argv[2]], dict(os.environ),
-                on_line=print, on_metrics=print, grace_seconds=1.0,
+                on_line=print, on_metrics=print, grace=Grace(1.0, 1.0),
                 ranks=Ranks(job))
 except StageError as error:
     print(type(error).__name__, error)

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from contracts.errors import StageError, StageLost, StagePreempted
+from contracts.graces import stage_grace
 from contracts.job import Job, Outcome
 from contracts.phases import PhaseRecord, phase_file
 from infra.ends import is_finished
@@ -222,7 +223,7 @@ time.sleep(600)
             stage_environment(1),
             tmp_path / "log.txt",
             poll=stop_when_both_run,
-            grace_seconds=60.0,
+            grace=stage_grace(60.0),
         )
     saved = sorted(path.name for path in tmp_path.glob("saved-*"))
     assert saved == ["saved-0", "saved-1"], (tmp_path / "log.txt").read_text()
@@ -248,7 +249,7 @@ if sys.argv[2:]:
             stage_environment(1),
             on_line=lambda line: None,
             on_metrics=lambda metrics: None,
-            grace_seconds=60.0,
+            grace=stage_grace(60.0),
         )
 
 
@@ -327,7 +328,7 @@ def test_of_processes_on_other_machines_nothing_is_concluded(tmp_path):
             stage_environment(1),
             on_line=lambda line: None,
             on_metrics=lambda metrics: None,
-            grace_seconds=60.0,
+            grace=stage_grace(60.0),
         )
 
 

@@ -34,8 +34,11 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-def supervise(*command: str, parent: int | None = None, grace: float = 0.5) -> subprocess.Popen:
+def supervise(
+    *command: str, parent: int | None = None, grace: float = 0.5, rest: float | None = None
+) -> subprocess.Popen:
     options = ["--grace", str(grace)] + (["--parent", str(parent)] if parent else [])
+    options += ["--rest", str(rest)] if rest is not None else []
     return subprocess.Popen(
         [sys.executable, "-m", "infra.supervisor", *options, "--", *command],
         cwd=ROOT,
@@ -87,8 +90,9 @@ def test_the_exit_code_is_the_commands(program, code):
     assert supervise(sys.executable, "-c", program).wait(timeout=300) == code
 
 
-def test_what_the_command_leaves_behind_is_ended(pids):
-    supervisor = supervise(sys.executable, "-c", TREE, str(pids), "0")
+@pytest.mark.parametrize("given", [{"grace": 0.5}, {"grace": 600, "rest": 0.5}])
+def test_what_the_command_leaves_behind_is_ended(given, pids):
+    supervisor = supervise(sys.executable, "-c", TREE, str(pids), "0", **given)
     children = started(pids, 3)
     assert supervisor.wait(timeout=300) == 0
     assert all(is_gone(pid) for pid in children)

@@ -1,18 +1,21 @@
 """The whole recipe's plan, and the refusal of one that a machine cannot hold."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import accumulate
+from operator import getitem
 
-from contracts.errors import PlanError
+from contracts.errors import PlanError, RecipeError
 from training.plan.learned import BYTES
 from training.plan.machine import GIB, Machine
 from training.plan.memory import StageMemory, stage_memory
 from training.plan.sampling import SAMPLING, SamplingPlan, sampling_plans
 from training.plan.shape import ModelShape, is_planned, shape_at
 from training.plan.work import StageWork, stage_work
-from training.recipe.hardware import HardwareRecipe
-from training.recipe.recipe import Recipe
+from training.recipe.hardware import HardwareRecipe, StageHardware
+from training.recipe.recipe import Recipe, parse_recipe, resolved_toml_values
 from training.recipe.stages import LoraRecipe, RlStage, Stage
 
 # What NVIDIA asks containers to have where several processes of NCCL exchange tensors through the
@@ -114,19 +117,13 @@ def require_fits(plan: Plan) -> None:
     """
     for one in plan.stages:
         name, memory = one.stage.name, one.memory
-        _require_machine(plan.machine, name, one.hardware)
+        _require_machine(plan, name, one.hardware)
         _require_gpu_memory(plan, one)
         if isinstance(one.stage, RlStage):
-            _require_cache(name, memory.cache_tokens, memory.longest)
-        _require(
-            name,
-            "host memory",
-            memory.host,
-            plan.machine.host_memory,
-            " or ".join([*_host_fixes(plan, one), "take a node with more"]),
-        )
+            _require_cache(plan, name, memory.cache_tokens, memory.longest, "rollout")
+        _require_host(plan.machine, name, memory.host, partial(_host_fixes, plan, one))
     for sampled in plan.sampling:
-        _require_sampling(plan.machine, sampled)
+        _require_sampling(plan, sampled)
     _require(
         "all",
         "disk for scratch and store",
@@ -136,36 +133,36 @@ def require_fits(plan: Plan) -> None:
     )
 
 
-def _require_sampling(machine: Machine, one: SamplingPlan) -> None:
+def _require_sampling(plan: Plan, one: SamplingPlan) -> None:
+    machine = plan.machine
     name, section, is_vllm = one.of.name, one.of.section, one.of.rollout.engine == "vllm"
-    _require_machine(machine, name, one.hardware)
+    _require_machine(plan, one.of.stage, one.hardware)
     fix = f'take a GPU with more memory, a smaller model, or {section}.engine = "vllm"'
     if is_vllm:
         fix = f"lower {section}.memory_fraction, or take a GPU with more memory"
     _require(name, "GPU memory", one.peak, machine.usable_gpu_memory, fix)
-    _require_cache(name, one.sampler.cache_tokens, one.longest, section)
-    fix = f"lower hardware.stages.{name.split()[0]}.num_processes, or take a node with more"
-    if one.asleep and (one.of.goes_on or one.asleep > one.weights):
-        fix = f"raise {section}.tensor_parallel, {fix}"
-    _require(name, "host memory", one.host, machine.host_memory, fix)
+    _require_cache(plan, name, one.sampler.cache_tokens, one.longest, section)
+    _require_host(machine, name, one.host, partial(_sampling_host_fixes, plan, one))
 
 
-def _require_machine(machine: Machine, stage: str, hardware: HardwareRecipe) -> None:
+def _require_machine(plan: Plan, stage: str, hardware: HardwareRecipe) -> None:
     """GPUs and nodes for all processes, and shared memory between several."""
+    machine, field_of = plan.machine, partial(plan.recipe.hardware.field_of, stage)
     if hardware.num_processes > machine.num_gpus:
         raise PlanError(
             f"Stage {stage} asks for {hardware.num_processes} processes on a node, and "
             f"there are {machine.num_gpus} GPU(s).",
-            where=f"hardware.num_processes = {hardware.num_processes}",
+            where=f"{field_of('num_processes')} = {hardware.num_processes}",
             rule="each process has a GPU of its own",
-            fix="lower hardware.num_processes, or give more GPUs; several nodes are hardware.nodes",
+            fix=f"lower {field_of('num_processes')}, or give more GPUs; several nodes are "
+            f"{field_of('nodes')}",
         )
     if hardware.nodes > machine.num_nodes:
         raise PlanError(
             f"Stage {stage} asks for {hardware.nodes} nodes, and there are {machine.num_nodes}.",
-            where=f"hardware.nodes = {hardware.nodes}",
+            where=f"{field_of('nodes')} = {hardware.nodes}",
             rule="each node is a machine of its own",
-            fix="lower hardware.nodes, or give more machines (revisual plan --nodes)",
+            fix=f"lower {field_of('nodes')}, or give more machines (revisual plan --nodes)",
         )
     if hardware.num_processes > 1:
         _require(
@@ -180,61 +177,99 @@ def _require_machine(machine: Machine, stage: str, hardware: HardwareRecipe) -> 
 
 def _require_gpu_memory(plan: Plan, one: StagePlan) -> None:
     memory, recipe = one.memory, plan.recipe
+    field_of = partial(recipe.hardware.field_of, one.stage.name)
     if memory.rollout >= memory.update and recipe.rollout.engine == "vllm":
-        fix = "lower rollout.memory_fraction, or raise hardware.zero_stage"
+        fix = f"lower rollout.memory_fraction, or raise {field_of('zero_stage')}"
     elif not one.hardware.activation_checkpointing:
-        fix = "set hardware.activation_checkpointing = true"
+        fix = f"set {field_of('activation_checkpointing')} = true"
     elif one.stage.tokens_per_micro_batch > memory.longest:
         fix = f"lower stages.tokens_per_micro_batch (not below {memory.longest}, the longest)"
     elif one.hardware.zero_stage < 3:
-        fix = "raise hardware.zero_stage, or train adapters (stages.lora)"
+        fix = f"raise {field_of('zero_stage')}, or train adapters (stages.lora)"
     else:
         fix = "train adapters (stages.lora), more processes, or shorter sequences"
     if memory.held.optimizer and one.hardware.zero_stage > 0:
-        fix = f"{fix}, or set hardware.offload_optimizer = true"
+        fix = f"{fix}, or set {field_of('offload_optimizer')} = true"
     if memory.reference and not one.hardware.reference_in_host:
-        fix = f"set hardware.reference_in_host = true, or {fix}"
+        fix = f"set {field_of('reference_in_host')} = true, or {fix}"
     _require(one.stage.name, "GPU memory", memory.peak, plan.machine.usable_gpu_memory, fix)
 
 
 def _host_fixes(plan: Plan, one: StagePlan) -> list[str]:
     """The settings that lower what a stage takes of a host's memory: each is planned with."""
-    own = plan.recipe.for_stage(one.stage.name)
+    recipe, name = plan.recipe, one.stage.name
+    tried: dict[str, list[Recipe]] = {"raise rollout.tensor_parallel": _wider(plan, "rollout")}
+    fewer = range(one.hardware.num_processes - 1, 0, -1)
+    for verb, field, values in (
+        ("set {} = false", "reference_in_host", [False]),
+        ("set {} = false", "offload_optimizer", [False]),
+        ("lower {}", "num_processes", fewer),
+    ):
+        path = recipe.hardware.field_of(name, field)
+        tried[verb.format(path)] = _changed(recipe, path.split("."), values)
+    number = [stage.name for stage in recipe.stages].index(name)
+    lora = (one.stage.lora or LoraRecipe()).model_dump(mode="json")
+    tried["train adapters (stages.lora)"] = _changed(recipe, ["stages", number, "lora"], [lora])
 
-    def on(**changes: bool | int) -> Recipe:
-        return own.model_copy(update={"hardware": own.hardware.model_copy(update=changes)})
+    def host(changed: Recipe) -> int:
+        own, stage = changed.for_stage(name), changed.stages[number]
+        return stage_memory(own, stage, plan.shape, plan.machine).host
 
-    tried: dict[str, tuple[Recipe, Stage]] = {
-        "set hardware.reference_in_host = false": (on(reference_in_host=False), one.stage),
-        "set hardware.offload_optimizer = false": (on(offload_optimizer=False), one.stage),
-        "lower hardware.num_processes": (
-            on(num_processes=max(own.hardware.num_processes // 2, 1)),
-            one.stage,
-        ),
-        "train adapters (stages.lora)": (
-            own,
-            one.stage.model_copy(update={"lora": one.stage.lora or LoraRecipe()}),
-        ),
-    }
-    if own.rollout.engine == "vllm":
-        more = {"tensor_parallel": 2 * own.rollout.tensor_parallel}
-        wider = own.model_copy(update={"rollout": own.rollout.model_copy(update=more)})
-        tried = {"raise rollout.tensor_parallel": (wider, one.stage)} | tried
-    return [
-        fix
-        for fix, (recipe, stage) in tried.items()
-        if stage_memory(recipe, stage, plan.shape, plan.machine).host < one.memory.host
-    ]
+    return [fix for fix, ways in tried.items() if any(host(way) < one.memory.host for way in ways)]
 
 
-def _require_cache(stage: str, cache_tokens: int, longest: int, section: str = "rollout") -> None:
-    if cache_tokens < longest:
+def _sampling_host_fixes(plan: Plan, one: SamplingPlan) -> list[str]:
+    """As `_host_fixes`; each process has as much there."""
+    fixes, stage, section = [], one.of.stage, one.of.section
+    if one.asleep and (one.of.goes_on or one.asleep > one.weights) and _wider(plan, section):
+        fixes.append(f"raise {section}.tensor_parallel")
+    own = plan.recipe.hardware.stages.get(stage, StageHardware()).model_dump(mode="json")
+    fewer = ({**own, "num_processes": n} for n in range(1, one.hardware.num_processes))
+    if _changed(plan.recipe, ["hardware", "stages", stage], fewer):
+        fixes.append(f"lower hardware.stages.{stage}.num_processes")
+    return fixes
+
+
+def _require_host(
+    machine: Machine, stage: str, needed: int, fixes: Callable[[], list[str]]
+) -> None:
+    """Looks for fixes where they are needed alone: recipes are checked and planned for them."""
+    if machine.host_memory is not None and needed > machine.host_memory:
+        fix = " or ".join([*fixes(), "take a node with more"])
+        _require(stage, "host memory", needed, machine.host_memory, fix)
+
+
+def _changed(recipe: Recipe, path: Sequence[str | int], values: Iterable[object]) -> list[Recipe]:
+    """The recipe with other values of a field, those that are refused left out."""
+    made = []
+    for value in values:
+        whole = resolved_toml_values(recipe)
+        reduce(getitem, path[:-1], whole)[path[-1]] = value
+        with suppress(RecipeError):
+            made.append(parse_recipe(whole, where=recipe.name))
+    return made
+
+
+def _wider(plan: Plan, section: str) -> list[Recipe]:
+    """The recipe whose vLLM engines of a section have twice the GPUs, if that is not refused."""
+    rollout = {
+        "curation.grader.rollout": plan.recipe.grader_rollout,
+        "curation.topics.names.rollout": plan.recipe.names_rollout,
+    }.get(section, plan.recipe.rollout)
+    if rollout.engine != "vllm":
+        return []
+    wider = rollout.model_copy(update={"tensor_parallel": 2 * rollout.tensor_parallel})
+    return _changed(plan.recipe, section.split("."), [wider.model_dump(mode="json")])
+
+
+def _require_cache(plan: Plan, stage: str, cache: int, longest: int, section: str) -> None:
+    if cache < longest:
+        wider = f" or {section}.tensor_parallel" if _wider(plan, section) else ""
         raise PlanError(
-            f"The sampler's KV cache holds {cache_tokens:,} tokens, and a sequence may have "
-            f"{longest:,}.",
+            f"The sampler's KV cache holds {cache:,} tokens, and a sequence may have {longest:,}.",
             where=f"stage {stage}",
             rule="the KV cache holds at least one sequence",
-            fix=f"raise {section}.memory_fraction or {section}.tensor_parallel",
+            fix=f"raise {section}.memory_fraction{wider}",
         )
 
 

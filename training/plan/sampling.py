@@ -45,6 +45,11 @@ class Sampled:
     max_response_tokens: int
     goes_on: bool = False
 
+    @property
+    def stage(self) -> str:
+        """Which one: `curate` or `evaluate`."""
+        return self.name.split(maxsplit=1)[0]
+
 
 @dataclass(frozen=True)
 class SamplingPlan:

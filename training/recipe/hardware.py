@@ -82,6 +82,16 @@ class HardwareRecipe(Strict):
         own = self.stages.get(stage, StageHardware()).model_dump(exclude_none=True)
         return self.model_copy(update={**own, "stages": {}})
 
+    def field_of(self, stage: str, name: str) -> str:
+        """Where a stage has a value from: `hardware.NAME`, or its own `hardware.stages.STAGE.NAME`.
+
+        Args:
+            stage: Its name.
+            name: A field of `StageHardware`.
+        """
+        is_own = getattr(self.stages.get(stage, StageHardware()), name) is not None
+        return f"hardware.stages.{stage}.{name}" if is_own else f"hardware.{name}"
+
     @property
     def num_ranks(self) -> int:
         """Processes that train together, on all nodes."""
@@ -106,12 +116,12 @@ def misplaced(hardware: HardwareRecipe, stages: tuple[str, ...]) -> Iterator[str
                 f"hardware.stages.{stage}: nothing is learned there; remove {', '.join(learning)}"
             )
         if stage not in NOT_LEARNING and of.offload_optimizer and of.zero_stage == 0:
-            where = "" if own.offload_optimizer is None else f"stages.{stage}."
             yield (
-                f"hardware.{where}offload_optimizer: zero_stage 0 has its optimizer on the GPU; "
+                f"{hardware.field_of(stage, 'offload_optimizer')}: "
+                "zero_stage 0 has its optimizer on the GPU; "
                 f"set zero_stage of stage {stage} to 1, 2 or 3"
             )
-        nodes = f"hardware.{'nodes' if own.nodes is None else f'stages.{stage}.nodes'} ({of.nodes})"
+        nodes = f"{hardware.field_of(stage, 'nodes')} ({of.nodes})"
         if of.executor != "ray" and own.address is not None:
             yield f'hardware.stages.{stage}.address is that of Ray: set executor = "ray"'
         if of.nodes == 1:
@@ -133,6 +143,4 @@ def uneven(hardware: HardwareRecipe, stages: tuple[str, ...], size: int) -> Iter
     for stage in stages:
         num_processes = hardware.of(stage).num_processes
         if num_processes % size:
-            own = hardware.stages.get(stage, StageHardware()).num_processes
-            field = f"stages.{stage}.num_processes" if own else "num_processes"
-            yield f"hardware.{field} ({num_processes})"
+            yield f"{hardware.field_of(stage, 'num_processes')} ({num_processes})"

@@ -235,6 +235,37 @@ def test_the_settings_that_are_named_lower_the_hosts_memory_there(name, hardware
     assert caught.value.fix == " or ".join([*fixes, "take a node with more"])
 
 
+def test_a_setting_that_the_recipe_refuses_is_not_named():
+    """Eight processes form no group of 16, and fewer none of 8."""
+    recipe = shipped("revisual-7b", rollout={"tensor_parallel": 8})
+    with pytest.raises(PlanError, match="of host memory") as caught:
+        require_fits(make_plan(recipe, replace(EIGHT, host_memory=GIB), ["text_rl"]))
+    lora = "train adapters (stages.lora) or take a node with more"
+    assert caught.value.fix == f"set hardware.reference_in_host = false or {lora}"
+    with pytest.raises(PlanError, match="of host memory") as caught:
+        require_fits(make_plan(recipe, replace(EIGHT, host_memory=GIB), ["evaluate"]))
+    assert caught.value.fix == "take a node with more"
+    recipe = shipped("revisual-7b", rollout={"tensor_parallel": 8, "memory_fraction": 0.05})
+    with pytest.raises(PlanError, match="KV cache") as caught:
+        require_fits(make_plan(recipe, EIGHT, ["text_rl"]))
+    assert caught.value.fix == "raise rollout.memory_fraction"
+
+
+def test_a_stages_own_setting_is_the_one_that_is_named():
+    own = {"text_rl": StageHardware(num_processes=8, zero_stage=2, activation_checkpointing=False)}
+    recipe = shipped("revisual-7b", hardware={"stages": own})
+
+    def fix(machine):
+        with pytest.raises(PlanError) as caught:
+            require_fits(make_plan(recipe, machine, ["text_rl"]))
+        return caught.value.fix
+
+    large = Machine(8, 400 * GIB, host_memory=400 * GIB)
+    assert "lower hardware.stages.text_rl.num_processes or" in fix(large)
+    assert "lower hardware.stages.text_rl.num_processes," in fix(Machine(4, 80 * GIB))
+    assert "set hardware.stages.text_rl.activation_checkpointing = true" in fix(EIGHT)
+
+
 def test_two_nodes_are_planned_as_the_same_processes_of_one():
     """All but the hosts' share: half of the processes are on each."""
     hourly = {"checkpoints": {"every_minutes": 60.0}}

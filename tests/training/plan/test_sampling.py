@@ -192,7 +192,7 @@ def test_items_are_those_of_the_documentation():
             graded(tensor_parallel=1, memory_fraction=0.9),
             Machine(8, 80 * GIB, host_memory=800 * GIB),
             "host memory",
-            "raise curation.grader.rollout.tensor_parallel, lower hardware.stages.curate.num_proc",
+            "raise curation.grader.rollout.tensor_parallel or lower hardware.stages.curate.num_",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import IO, Self
 
@@ -16,7 +17,6 @@ from contracts.graces import (
     stage_grace,
     stored_seconds,
 )
-from infra import launcher
 from infra.cluster.executor import RayExecutor
 from infra.cluster.records import Placement
 from infra.launcher import Resources, new_job
@@ -33,7 +33,7 @@ class Supervisor:
 
     pid = 1
 
-    def __init__(self, command: list[str], stdout: IO[bytes], **_: object) -> None:
+    def __init__(self, command: list[str], stdout: IO[bytes]) -> None:
         self._command = command
         self.waited_seconds = 0.0
         stdout.write(b"started\n")
@@ -64,13 +64,12 @@ def test_the_driver_of_nodes_outlasts_what_their_supervisors_and_an_upload_take(
 ) -> None:
     """And whoever waits for the driver's supervisor waits until that has ended, and no longer."""
     supervisors: list[Supervisor] = []
-    monkeypatch.setattr(
-        launcher.subprocess,
-        "Popen",
-        lambda command, **given: (
-            supervisors.append(Supervisor(command, **given)) or supervisors[-1]
-        ),
-    )
+
+    def start(command: list[str], stdout: IO[bytes], **_: object) -> Supervisor:
+        supervisors.append(Supervisor(command, stdout))
+        return supervisors[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
 
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt

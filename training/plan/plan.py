@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import accumulate
 from operator import getitem
+from typing import Any
 
 from contracts.errors import PlanError, RecipeError
 from training.plan.learned import BYTES
@@ -243,7 +244,7 @@ def _changed(recipe: Recipe, path: Sequence[str | int], values: Iterable[object]
     """The recipe with other values of a field, those that are refused left out."""
     made = []
     for value in values:
-        whole = resolved_toml_values(recipe)
+        whole: Any = resolved_toml_values(recipe)
         reduce(getitem, path[:-1], whole)[path[-1]] = value
         with suppress(RecipeError):
             made.append(parse_recipe(whole, where=recipe.name))

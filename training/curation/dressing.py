@@ -58,12 +58,22 @@ _EMPHASIS = re.compile(
 _MARKS = re.compile(
     r"^[ \t]*(?:#{1,6}|[*•]|-(?=[ \t]+[^\W\d_]{2}))[ \t]+", re.MULTILINE
 )  # of headings and lists
-# A quoted paragraph; `>` in the middle of one is a sign.
-_QUOTED = re.compile(r"(?:\A|\n[ \t]*\n)(?:[ \t]*>[^\n]*(?:\n|\Z))+")
+# A quoted paragraph; `>` in the middle of one is a sign, and so is one before an operand.
+_QUOTED = re.compile(
+    r"(?:\A|\n[ \t]*\n)(?![ \t]*>[ \t>]*+-?(?:[\d=]|\\(?!text|[(\[])))"
+    r"(?:[ \t]*>[^\n]*(?:\n|\Z))+"
+)
 _QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _BREAK = re.compile(r"<br ?/?>")
-_SUCH_THAT = re.compile(r"(\\?\{\s*[a-z(][^{}|:\n]{0,40}?)\s*:(?!=)")  # `{x : x > 0}`
-_SIZE = re.compile(r"(?<=\d)(?<!\b0)( ?)x\1(?=\d)")  # `3x3`; `0x10` is none
+# `{x : x > 0}`, but neither a command's group, as in `\text{Given:}`, nor a ratio `{a : b}`.
+_SUCH_THAT = re.compile(
+    r"(?:\\[a-z]+|[}\]_^])\s*\{"
+    r"|(\\?\{[ \t]*[a-z(](?:[^{}|:\n]|\{[^{}|:\n]{0,40}\}){0,40}?):(?!=|\s*\w+\s*(?:\\?\}|:))"
+)
+# `3x3`, `2 x 3 x 4` and `$3$ x $4$`; `0x10`, `x1x2` and `x_1 x 2` are none.
+_SIZE = re.compile(
+    r"(?<![a-zα-ω\d_])(?<!_[\s{])(?!0x)\d++(?:(?:\$?x\$?|\$?[^\S\n]+x[^\S\n]+\\?\$?)\d++)+"
+)
 _POWER = re.compile(r"(?<=[\w)]) ?\*\* ?(?=[\w(])")
 _ELLIPSIS = re.compile(r"\.(?: ?\.)++ ?")
 _BESIDE_BEFORE = re.compile(r"[,;+*/<=≤>≥-] ?\Z")
@@ -75,7 +85,8 @@ _ORDINAL = re.compile(r"\^ ?\(? ?(st|nd|rd|th)(?: ?\))?(?!\w)")
 _NAMED = re.compile(r"(?:(?<![^\W\d_])[^\W\d_]|\)) ?\Z")
 # `nth` and `n-th`, and `10-th`; `th(x)` is a function.
 _GLUED_TH = re.compile(r"th(?<=(?<![^\W\d_])[a-z]th)(?!\w)")
-_HYPHEN_TH = re.compile(r"-th(?<=[a-z\d)]-th)(?<![^\W\d_]{2}-th)(?![\w(])")
+_HYPHEN_TH = re.compile(r"-th(?<=[a-z\d)]-th)(?<![^\W\d_]{2}-th)(?![\w(]| ?[-+*/^=<>])")
+_MINUS_TH = re.compile(r"-th(?=\$|\\[)\]])")  # a formula's end: variables
 _COUNTED = {"st": re.compile(r"(?<!1)1 ?\Z"), "nd": re.compile(r"(?<!1)2 ?\Z")}
 _COUNTED |= {"rd": re.compile(r"(?<!1)3 ?\Z"), "th": re.compile(r"\d ?\Z")}
 # A cross product is no dot product.
@@ -179,8 +190,7 @@ def undressed(question: str) -> str:
         text = _PRIMES.sub(lambda found: found[1] + "′" * len(found[2]), text)
     if "," in text:
         text = _THOUSANDS.sub("", text)
-    if ":" in text and "{" in text:
-        text = _SUCH_THAT.sub(r"\1 | ", text)
+    text = _with_signs(text)
     if "$-" in text or "\\)-" in text or "\\]-" in text:
         text = _BEFORE_HYPHEN.sub(r"\1", text)
     if "\\" in text or "~" in text:
@@ -191,8 +201,7 @@ def undressed(question: str) -> str:
     if "\\" in text:  # before dollars go: `\circ$C` has the command `\circ`
         text = _CROSS.sub(" ⨯ ", text)
         text = _COMMAND.sub(lambda found: _SAME_COMMAND.get(found[1], f"{found[0]} "), text)
-    text = text.translate(_SIGNS)
-    text = _compared(text)
+    text = _compared(text.translate(_SIGNS))
     if "∘" in text or "°" in text:
         text = _DEGREE.sub("°", text)
     if "\\" in text or "{" in text:
@@ -213,6 +222,17 @@ def _unmarked(text: str) -> str:
         text = _MARKS.sub("", text)
     if "*" in text:
         text = _POWER.sub("^", _EMPHASIS.sub(r"\4", text))
+    return text
+
+
+def _with_signs(text: str) -> str:
+    """With signs for what only braces, underscores, dollars and lines' ends, which go, tell."""
+    if ":" in text and "{" in text:
+        text = _SUCH_THAT.sub(lambda found: f"{found[1]} | " if found[1] else found[0], text)
+    if "-th" in text:
+        text = _MINUS_TH.sub("- th", text)
+    if "x" in text:
+        text = _SIZE.sub(lambda found: found[0].replace("x", " * "), text)
     return text
 
 
@@ -246,8 +266,6 @@ def _punctuated(text: str) -> str:
         text = _RATIO.sub(":", text)
     if "^" in text:
         text = _RAISED_O.sub("°", _ORDINAL.sub(_ordinal, text))
-    if "x" in text:
-        text = _SIZE.sub(" * ", text)
     text = _GLUED_TH.sub(" th", text)
     if "-th" in text:
         text = _HYPHEN_TH.sub(" th", text)

@@ -152,6 +152,27 @@ ALIKE = [
     (r"$\bar{AB} = 5$", "AB = 5"),
     (r"$\{x : |x| < 3\}$", r"$\{x \mid |x| < 3\}$"),
     (r"$\{(x, y) : x = y\}$", r"$\{(x, y) | x = y\}$"),
+    ("{x : x > 0}", r"$\{x \mid x > 0\}$"),
+    (r"$\left\{x\in\mathbb{R}: x>0\right\}$", r"$\{x \in \mathbb{R} \mid x>0\}$"),
+    (r"$\{x_{1} : x_1 > 0\}$", r"$\{x_1 \mid x_1 > 0\}$"),
+    (r"\text{Given: } $M=-7$", "Given: $M=-7$"),
+    (r"\textbf {Note: it} is 5", "Note: it is 5"),
+    (r"\textcolor{red}{Note: it} is 5", r"\textcolor{red}{Note it} is 5"),
+    (r"\label{tab:one} What is 5?", "What is 5?"),
+    ("the ratio {a : b}", "the ratio a : b"),
+    ("$x_1 x_2$", "$x_1x_2$"),
+    ("$x_1 x_2$", "$x_{1}x_{2}$"),
+    ("$x_1 x_2$", "x₁x₂"),
+    ("$3 x_1 + 2 x_2$", "$3x_1 + 2x_2$"),
+    ("x1x2", "x1 x2"),
+    ("$a_1x 2$", "$a_{1} x 2$"),
+    ("3x3", r"$3\times3$"),
+    ("长3x4的", r"长$3\times4$的"),
+    ("a $3$ x $4$ x $5$ box", r"a $3\times 4\times 5$ box"),
+    (r"3 x \$4 or 3 x 5", r"$3 \times 4$ or $3\times 5$"),
+    (r"\text{2x3}", r"$\text{$2\times 3$}$"),
+    ("> $x$ is 5, and y?", "$x$ is 5, and y?"),
+    (r"> \(x\) is 5, and y?", "$x$ is 5, and y?"),
 ]
 OTHERS = [
     ("e^{-xy}", "e^{-x}y"),
@@ -203,6 +224,24 @@ OTHERS = [
     ("2x = 3", "2 * 3"),
     ("x\n> 5", "x 5"),
     ("3^{a}", "3°"),
+    ("$x_1 x_2$", r"$x_1 \cdot 2$"),
+    ("$x_1x_2$", r"$x_1 \cdot 2$"),
+    ("$x_{1}x_{2}$", r"$x_1 \cdot 2$"),
+    ("x1x2", "x1 * 2"),
+    ("$a_1x 2$", "$a_1 * 2$"),
+    ("$a_ 1 x 2$", "$a_1 * 2$"),
+    ("$3 x_2$", "$3 * 2$"),
+    (r"$y = 3 x \\ 2 y = 1$", r"$y = 3 \cdot 2 y = 1$"),
+    ("$y = 3 x$ $2$ units", "$y = 3 * 2$ units"),
+    ("y = 3 x\n2 y = 1", "y = 3 * 2 y = 1"),
+    ("> 5 and x < 9", "5 and x < 9"),
+    (">-5 and x < 9", "-5 and x < 9"),
+    ("Solve this.\n\n> = x", "Solve this.\n\n= x"),
+    (r"> \frac{1}{2} is x", r"\frac{1}{2} is x"),
+    ("the ratio {a : b}", r"the set $\{a \mid b\}$"),
+    ("$a-th$", "$ath$"),
+    (r"\(a-th\)", r"\(ath\)"),
+    ("$a-th+1$", "$ath+1$"),
     (r"\{3:4\}", r"\{3|4\}"),
     ("f(x)-th(x)", "f(x) th(x)"),
     ("1+2+...+10", "1+2+10"),
@@ -257,7 +296,7 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("piece", [*HOSTILE, ". ", ":", "(x", "'"])
+@pytest.mark.parametrize("piece", [*HOSTILE, ". ", ":", "(x", "'", "3 x ", "{a{a}"])
 def test_a_hostile_text_is_read_in_a_pass(piece):
     """What looked at the rest of the text for each of these took hours."""
     assert read(f"What is 3? {piece * (2**17 // len(piece))}").tokens[:3] == ("what", "is", "3")

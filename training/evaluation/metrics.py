@@ -20,7 +20,7 @@ from contracts.scores import Measure
 from training.evaluation.intervals import cluster_bootstrap, wilson
 from training.evaluation.items import MULTI
 from training.evaluation.prediction import Judged, Prediction, is_right
-from training.evaluation.votes import majority_right
+from training.evaluation.votes import Ballot, majority_right
 
 VISION_ONLY = "Vision Only"
 RowT = TypeVar("RowT", bound=Judged)
@@ -174,11 +174,12 @@ def groups_of(predictions: Sequence[Prediction]) -> list[Unit]:
 def _voted(rows: Sequence[Prediction]) -> float:
     # What the rule found to be no choice is none here: `C. 60`, where 60 is another's, is no C. Nor
     # is what it cannot read, such as a phrase where a number is asked for, an answer.
-    answers = [
-        (None if row["outcome"] == "unparseable" else row["chosen"] or row["extracted"], right)
-        for row, right in zip(rows, map(is_right, rows), strict=True)
+    ballots = [
+        Ballot(row["extracted"], is_right(row), row["chosen"])
+        for row in rows
+        if row["outcome"] != "unparseable"
     ]
-    return majority_right(answers, rows[0]["rule"])
+    return majority_right(ballots, rows[0]["rule"])
 
 
 def pass_and_majority(

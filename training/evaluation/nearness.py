@@ -38,10 +38,18 @@ def nearest(answer: str, choices: Sequence[str]) -> int | None:
 
 
 def _same_names(text: str, choice: str) -> bool:
-    """Whether what either calls a thing by stands in the other, too, if the choice names any."""
-    mine, theirs = ({name.casefold() for name in _NAME.findall(one)} for one in (text, choice))
-    said, meant = (set(re.findall(r"\w+", one.casefold())) for one in (text, choice))
-    return not theirs or (theirs <= said and mine <= meant)
+    """Whether what either calls a thing by stands in the other, too, if the choice names any.
+
+    Where both name as many things, in one order: `A is larger than B` is not `B is larger than A`.
+    """
+    theirs = {name.casefold() for name in _NAME.findall(choice)}
+    names = theirs | {name.casefold() for name in _NAME.findall(text)}
+    said, meant = (
+        [word for word in re.findall(r"\w+", one.casefold()) if word in names]
+        for one in (text, choice)
+    )
+    is_same = said == meant or (len(said) != len(meant) and set(said) == set(meant))
+    return not theirs or is_same
 
 
 def _denies(text: str, choice: str) -> bool:

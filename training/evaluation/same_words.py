@@ -8,7 +8,7 @@ from training.evaluation.alike import key, plain
 from training.evaluation.quantities import read_list
 
 _TIME = re.compile(r"(\d{1,2}):(\d{1,2})")
-_NUMBERS = re.compile(r"(?:([a-z])=)?[(\[]?(-?[\d.]+(?:,-?[\d.]+)*)[)\]]?")
+_NUMBERS = re.compile(r"(?:([a-z])=)?([(\[]?)(-?[\d.]+(?:,-?[\d.]+)*)([)\]]?)")
 _MONTHS = {
     name[:3]: name
     for name in (
@@ -21,13 +21,15 @@ _MONTHS = {
 def same_words(answer: str, reference: str) -> bool:
     """Whether an answer is the reference text, apart from case, spaces and LaTeX's styles.
 
-    Of a list of numbers or one that a letter is said to be, `y = 4`, the values count; of a time
-    hours and minutes; of a month its name or what it is abbreviated to.
+    Of a list of numbers or one that a letter is said to be, `y = 4`, the values count, in the same
+    brackets or in none; of a time hours and minutes; of a month its name or what it is abbreviated
+    to.
     """
     given, wanted = key(plain(answer)), key(plain(reference))
     if given == wanted:
         return wanted != ""
-    return any(read(given) == expected for read in _WAYS if (expected := read(wanted)) is not None)
+    ways = (read(given) == expected for read in _WAYS if (expected := read(wanted)) is not None)
+    return any(ways) or _same_numbers(given, wanted)
 
 
 def _time(text: str) -> tuple[int, int] | None:
@@ -36,11 +38,23 @@ def _time(text: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _numbers(text: str) -> tuple[str | None, list[Fraction]] | None:
-    """The letter that has the value, if one is named, and the numbers; None for a bare number."""
+def _same_numbers(given: str, wanted: str) -> bool:
+    """Whether both are the same numbers: `[0, 1]` and `[0, 1)` say something else than `(0, 1)`."""
+    mine, theirs = _numbers(given), _numbers(wanted)
+    if mine is None or theirs is None:
+        return False
+    (*said, brackets), (*meant, expected) = mine, theirs
+    return said == meant and brackets in ("", expected)
+
+
+def _numbers(text: str) -> tuple[str | None, list[Fraction], str] | None:
+    """The letter that has the value, if one is named, the numbers, and the brackets around them;
+    None for a bare number.
+    """
     found = _NUMBERS.fullmatch(text)
-    numbers = read_list(found[2]) if found and (found[1] or "," in text) else None
-    return (found[1], [one.value for one in numbers]) if found and numbers else None
+    if not found or not (found[1] or "," in text) or not (numbers := read_list(found[3])):
+        return None
+    return found[1], [one.value for one in numbers], found[2] + found[4]
 
 
 def _month(text: str) -> str | None:
@@ -49,4 +63,4 @@ def _month(text: str) -> str | None:
     return short if short in _MONTHS and text in (short, _MONTHS[short], "sept") else None
 
 
-_WAYS: tuple[Callable[[str], object], ...] = (_time, _numbers, _month)
+_WAYS: tuple[Callable[[str], object], ...] = (_time, _month)

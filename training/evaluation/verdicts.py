@@ -32,7 +32,11 @@ ALGEBRA: tuple[RuleKind, ...] = ("boxed", "math")  # the rules of `training.answ
 # answer may be paid and, in the same text, be wrong here.
 EXACT = Fraction(0)
 _EULER = Quantity(Fraction("2.71828182845904523536028747135266249775724709369995"))
-_FUNCTION = re.compile(r"(?:arc)?(?:sin|cos|tan|cot|sec|csc|log)|ln")
+# A function and the beginning of its argument, in a normalised text: no `5 sec`, no `5 tan blocks`.
+_FUNCTION = re.compile(
+    r"(?<![a-z])(?!(?<=[\w/])sec|(?<=[\w/] )sec)((?:arc)?(?:sin|cos|tan|cot|sec|csc|log)|ln)"
+    r"(?=\s*(?:[\\({^_√π]|-?\d)|\s+[^\W\d_]\b)"
+)
 MAX_BINARY = Fraction(sys.float_info.max)
 # A phrase that leaves the answer open is an answer, and wrong; a judge is not asked of it.
 _HEDGE = re.compile(r"\b(?:or|not|either|neither|nor|maybe|perhaps|possibly|cannot)\b|n['’]t\b")
@@ -222,10 +226,14 @@ def _number(rule: Rule, answer: str, question: str) -> bool:
 
 
 def _repeats(answer: str, question: str) -> bool:
-    """Whether an answer leaves a function to be evaluated that the question asks for."""
+    r"""Whether an answer leaves a function to be evaluated that the question asks for.
+
+    `\sin 30^\circ = 0.5` does not: what it is said to be counts.
+    """
+    value = re.split("[=≈]", normalize(answer))[-1]
     return any(
         re.search(rf"(?<![a-zA-Z]){name}(?:i?ne|e|gent|arithm)?(?![a-z])", question)
-        for name in set(_FUNCTION.findall(answer))
+        for name in set(_FUNCTION.findall(value))
     )
 
 

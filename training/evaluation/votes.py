@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations, islice
+from typing import NamedTuple
 
 from training.answers.canonical import canonical
 from training.answers.expressions import read_expression
@@ -23,6 +24,20 @@ MOST_COMPARED = 200  # characters of an answer that a vote compares by the verif
 MOST_PAIRS = 60  # of texts of one item that the verifier is asked of
 NUMERIC: tuple[RuleKind, ...] = ("number", "integer", "list")
 _BARE = Quantity(Fraction(0))
+
+
+class Ballot(NamedTuple):
+    """What one sample gives to a vote.
+
+    Attributes:
+        text: Its answer as it stands in the response; None if there is none, which is no vote.
+        right: Whether it was judged right.
+        reading: The `reading` of it; None where its rule reads nothing, and the text counts.
+    """
+
+    text: str | None
+    right: bool
+    reading: str | None = None
 
 
 def reading(rule: Rule, answer: str, question: str) -> str | None:
@@ -57,25 +72,25 @@ def _written(given: Quantity, wanted: Quantity, rule: Rule, question: str) -> st
     return None if value is None else str(settled(value, rule))
 
 
-def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = "math") -> float:
+def majority_right(ballots: Sequence[Ballot], rule: RuleKind = "math") -> float:
     """Whether the most frequent answer is right; of a tie, the share that is.
 
     Args:
-        answers: Each sample's answer, None if there is none, which is no vote, or the `reading` of
-            it; and its verdict.
+        ballots: One of each sample; their order makes no difference.
         rule: By which they were judged. What it found right is one answer, however written. Of
             what is wrong, values count once, and so do texts; and by algebra, texts that the rule
             takes for one another, be it by way of others.
     """
     # The rule knows more ways to write the right answer than a vote does, and fewer: `12 mm` is no
     # `12 cm`.
-    num_right = sum(right for answer, right in answers if answer is not None)
-    wrong = [answer for answer, right in answers if answer is not None and not right]
+    given = [ballot for ballot in ballots if ballot.text is not None]
+    num_right = sum(ballot.right for ballot in given)
+    wrong = [ballot for ballot in given if not ballot.right]
     if num_right > len(wrong):
         return 1.0
     if num_right == 0:
         return 0.0
-    votes = Counter(_vote(answer, rule) for answer in wrong)
+    votes = Counter(_vote(ballot, rule) for ballot in wrong)
     counts = _of_measures(votes)
     texts = Counter({vote: num for vote, num in votes.items() if isinstance(vote, str)})
     counts += _joined(texts) if rule in ALGEBRA else texts.values()
@@ -84,19 +99,23 @@ def majority_right(answers: Sequence[tuple[str | None, bool]], rule: RuleKind = 
 
 # A number as it is written, what it measures, empty if nothing is said, and by how many base units.
 Measured = tuple[Fraction, str, Fraction]
-_READING = re.compile(r"(-?\d+(?:/\d+)?)(?: (\S.*) (\d+(?:/\d+)?))?")  # one number's
+_READING = re.compile(r"(-?\d+(?:/\d+)?)(?: ([^\s,][^,]*) (\d+(?:/\d+)?))?")  # one number's
 
 
-def _vote(answer: str, rule: RuleKind) -> str | Measured:
+def _vote(ballot: Ballot, rule: RuleKind) -> str | Measured:
     """What counts as the same answer: a number with its unit, else the text, as a letter is."""
+    text = ballot.text or ""
     if rule not in ALGEBRA:
-        found = _READING.fullmatch(answer) if rule in NUMERIC else None
+        # A text that was not read may look like a reading and be no number: `5/0`.
+        if ballot.reading is None:
+            return key(plain(text))
+        found = _READING.fullmatch(ballot.reading) if rule in NUMERIC else None
         if found is None:
-            return key(plain(answer))
+            return ballot.reading
         return Fraction(found[1]), found[2] or "", Fraction(found[3] or 1)
-    number = read_quantity(answer)
+    number = read_quantity(text)
     if number is None or not number.is_counted_or_measured:
-        return plain(answer)
+        return plain(text)
     unit = number.unit
     return (number.value, unit.dimension, unit.factor) if unit else (number.value, "", Fraction(1))
 

@@ -61,6 +61,14 @@ CASES = [
     ("letter", ("11", "12", "13"), "A", "", ["A. 11 carbon atoms, not 12"], ["A. 11, 12 or 13"]),
     ("nearest", ("angle ABC", "angle BCD"), "A", "", ["angel ABC"], ["angle ABD", "angle AB"]),
     ("nearest", ("x is larger", "both are equal"), "A", "", ["x is largr"], ["y is larger"]),
+    (
+        "nearest",
+        ("A is larger than B", "Both are equal"),
+        "A",
+        "",
+        ["A is largr than B", "angle A is larger than B"],
+        ["B is larger than A", "b is larger than a"],
+    ),
     ("nearest", ("1970", "1980"), "A", "", ["In 1970", "in the year 1970"], ["In 1980", "In 197"]),
     *(
         (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from training.evaluation.items import Rule
 from training.evaluation.verdicts import judge, scorer, verdict
-from training.evaluation.votes import majority_right
+from training.evaluation.votes import Ballot, majority_right
 
 RULES = (
     Rule("letter", "B", ("3 cm", "4 cm", "5 cm")),
@@ -39,7 +39,7 @@ def test_no_number_ends_an_evaluation(number, shape):
     answer = shape.format(number, number)
     for rule in RULES:
         assert verdict(rule, answer) in ("right", "wrong", "unparseable")
-    assert majority_right([(answer, True)]) == 1.0
+    assert majority_right([Ballot(answer, True)]) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["boxed", "math"])

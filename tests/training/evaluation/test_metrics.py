@@ -11,7 +11,7 @@ from contracts.errors import DataError
 from tests.training.evaluation.test_scores import prediction
 from training.evaluation.metrics import all_right, four_way, mastery, pass_at
 from training.evaluation.scores import paired_gain, score_of
-from training.evaluation.votes import majority_right
+from training.evaluation.votes import Ballot, majority_right
 
 
 def generator():
@@ -29,6 +29,10 @@ def group(name, pattern, **changes):
     steps, whole = pattern.split("-")
     parts = [*((str(n + 1), mark) for n, mark in enumerate(steps)), ("multi", whole)]
     return [row(f"{name}/{part}", mark == "1", name, part, **changes) for part, mark in parts]
+
+
+def majority(answers, rule="math"):
+    return majority_right([Ballot(*answer) for answer in answers], rule)
 
 
 def measures(score):
@@ -283,7 +287,7 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_answer(num_samples, data
     ],
 )
 def test_majority(answers, expected):
-    assert majority_right(answers) == expected
+    assert majority(answers) == expected
 
 
 @pytest.mark.parametrize(
@@ -296,7 +300,7 @@ def test_majority(answers, expected):
 )
 def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
     answers = [*((one, True) for one in said), (other, False), (other, False)]
-    assert majority_right(answers, rule) == 1.0
+    assert majority(answers, rule) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -310,8 +314,8 @@ def test_a_choice_is_one_vote_however_it_is_written(rule, said, other):
 )
 def test_a_wrong_answer_is_one_vote_however_it_is_written(rule, wrong):
     answers = [*((one, False) for one in wrong), ("7", True), ("7", True)]
-    assert majority_right(answers, rule) == 0.0
-    assert majority_right([*answers[1:], ("7", True)], rule) == 1.0
+    assert majority(answers, rule) == 0.0
+    assert majority([*answers[1:], ("7", True)], rule) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -330,7 +334,7 @@ def test_a_vote_does_not_depend_on_the_order_of_samples(wrong, expected):
     """What is the same by way of a third is one vote; a rounded decimal is none for a fraction."""
     answers = [*((one, False) for one in wrong), ("7", True), ("7", True)]
     for order in itertools.permutations(answers):
-        assert majority_right(order, "math") == expected
+        assert majority(order, "math") == expected
 
 
 def test_a_wrong_choice_is_one_vote_by_its_letter_or_its_text():
@@ -361,8 +365,8 @@ def test_a_vote_does_not_depend_on_the_order_of_the_samples():
     """A letter with the text of another choice is wrong, and no vote for the right one."""
     answers = [("A. 13 cm", False), ("A", True), ("A", True), ("B", False)]
     for first in range(4):
-        assert majority_right(answers[first:] + answers[:first], "letter") == 1.0
-    assert majority_right([("12", True), ("12.0", True), ("B", False)], "letter") == 1.0
+        assert majority(answers[first:] + answers[:first], "letter") == 1.0
+    assert majority([("12", True), ("12.0", True), ("B", False)], "letter") == 1.0
 
 
 def test_a_gain_is_of_the_metric_itself():

@@ -5,7 +5,7 @@ import pytest
 from training.evaluation.items import Rule
 from training.evaluation.quantities import read_number
 from training.evaluation.verdicts import verdict
-from training.evaluation.votes import majority_right
+from training.evaluation.votes import Ballot, majority_right
 
 NUMBERS = (Rule("number", "5"), Rule("number", "5", decimals=1), Rule("integer", "5"))
 
@@ -168,7 +168,7 @@ def test_a_list_is_compared_with_its_units():
 def test_words_that_are_no_unit_are_no_vote_for_a_number():
     assert read_number("5 is wrong") is None and read_number("5 cm") == 5
     votes = [("5", True), ("5 cm", True), ("5 is wrong", False), ("6", False)]
-    assert majority_right(votes, "number") == 1.0
+    assert majority_right([Ballot(*vote) for vote in votes], "number") == 1.0
 
 
 @pytest.mark.parametrize(
@@ -200,5 +200,23 @@ def test_a_function_that_is_asked_for_is_not_left_to_be_evaluated():
     rule = Rule("number", "0.866", tolerance=0.001)
     assert verdict(rule, "\\sin 60^\\circ", "What is \\sin 60^\\circ?") == "wrong"
     assert verdict(rule, "\\sin 60^\\circ", "What is the sine of 60 degrees?") == "wrong"
+    assert verdict(rule, "1/sin 60°", "What is 1/sin 60°?") == "wrong"
+    for evaluated in ("= 0.866", "\\approx 0.866", "= \\cos 30^\\circ"):
+        answer = f"\\sin 60^\\circ {evaluated}"
+        assert verdict(rule, answer, "What is \\sin 60^\\circ?") == "right", answer
     assert verdict(rule, "\\cos 30^\\circ", "What is \\sin 60^\\circ?") == "right"
     assert verdict(rule, "\\cos 30^\\circ", "What does it cost?") == "right"
+
+
+@pytest.mark.parametrize(
+    ("answer", "question"),
+    [
+        ("5 sec", "How long does it take, in sec?"),
+        ("5\\text{ sec}", "How many sec does it take?"),
+        ("5 m/sec", "How fast is it, in m/sec?"),
+        ("5 m/sec^2", "What is its acceleration in m/sec^2?"),
+        ("5 logs", "How many logs, or a log, are there?"),
+    ],
+)
+def test_a_unit_or_a_noun_is_no_function(answer, question):
+    assert verdict(Rule("number", "5"), answer, question) == "right"

@@ -1,10 +1,17 @@
 """Which wrong answers are one vote: as their rule reads them."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from training.evaluation import votes
-from training.evaluation.items import Rule
-from training.evaluation.votes import majority_right, reading
+from training.evaluation.asking import Answered, prediction
+from training.evaluation.items import Rule, make_item
+from training.evaluation.metrics import items_of
+from training.evaluation.requests import requests_of
+from training.evaluation.verdicts import extract, verdict
+from training.evaluation.votes import Ballot, majority_right, reading
+from training.recipe.evaluation import BenchmarkRecipe, EvaluationRecipe
 
 LISTS, ROUNDED = Rule("list", "[9, 8]"), Rule("number", "9.5", decimals=1)
 WHOLE, BARE, METRES = Rule("integer", "9"), Rule("number", "9"), Rule("number", "9 m")
@@ -35,8 +42,8 @@ ALGEBRA, CHOICE = Rule("math", "9"), Rule("letter", "C", ("60", "65", "70"))
 def test_three_wrong_answers_and_two_right_ones(rule, wrong, expected):
     """One vote of three beats the two that are right, three votes do not."""
     said = [(rule.answer, True)] * 2 + [(answer, False) for answer in wrong]
-    votes_of = [(reading(rule, answer, "") or answer, right) for answer, right in said]
-    assert majority_right(votes_of, rule.kind) == expected
+    ballots = [Ballot(answer, right, reading(rule, answer, "")) for answer, right in said]
+    assert majority_right(ballots, rule.kind) == expected
 
 
 def test_the_verifier_is_asked_of_few_pairs(monkeypatch):
@@ -46,6 +53,60 @@ def test_the_verifier_is_asked_of_few_pairs(monkeypatch):
     monkeypatch.setattr(votes, "_is_same", lambda *pair: asked.append(pair) or real(*pair))
     names = "abcdfghjklmnopqrstuvwxyz"
     wrong = [f"2{name}+3" for name in names] + [f"3{name}+2" for name in names[:6]]
-    said = [("9", True)] * 2 + [(answer, False) for answer in [*wrong, "3+2a"]]
+    said = [Ballot("9", True)] * 2 + [Ballot(answer, False) for answer in [*wrong, "3+2a"]]
     assert majority_right(said, "math") == 0.5  # `3+2a` is `2a+3` by its form alone
     assert 0 < len(asked) <= votes.MOST_PAIRS < len(wrong) ** 2 / 2
+
+
+RULES = (LISTS, ROUNDED, WHOLE, BARE, METRES, ALGEBRA, CHOICE, Rule("letters", "A, B"))
+RULES += (Rule("number", "5.5", tolerance=0.001), Rule("text", "nine"), Rule("boxed", "9"))
+NO_NUMBERS = ("5/0", "0/0", "3 kg 1/0", "\u0665/\u0660", "1" * 5000, "5/", "1 2/0, 3", "9 cm 0")
+TEXTS = st.sampled_from([*NO_NUMBERS, "9", "9.0 cm", "90 mm", "1, 2", "B", "x + 1"]) | st.text(
+    "0123456789/,. -+=^{}()\\\u0665ABcmkgx%", max_size=12
+)
+
+
+OWN = BenchmarkRecipe(
+    name="own", kind="file", path="/own", metric="text", columns={"question": "q", "answer": "a"}
+)
+RIGHT = ((RULES[-3], "5.5"), (LISTS, "9, 8"), (WHOLE, "9"), (METRES, "900 cm"), (CHOICE, "C"))
+
+
+def predictions(rule, boxed):
+    """Some answers in boxes, as an evaluation judges and keeps them."""
+    item = make_item("own", "1", question="How much is it?", rule=rule)
+    recipe = EvaluationRecipe(benchmarks=(OWN,), max_response_tokens=8)
+    (request,) = requests_of("rl", OWN, [item], recipe)
+    came = {"request": request.key, "num_tokens": 5, "num_prompt_tokens": 9}
+    came |= {"truncated": False, "failure": ""}
+    for sample, text in enumerate(f"\\boxed{{{answer}}}" for answer in boxed):
+        outcome = verdict(rule, extract(text, rule), item.prompt)
+        answer = came | {"sample": sample, "text": text, "outcome": outcome}
+        yield prediction(("rl", "own"), Answered(item, request, answer), None)
+
+
+@given(st.sampled_from(RIGHT), TEXTS)
+@example(RIGHT[0], "5/0")
+@example(RIGHT[0], "3 kg 1/0")
+@example(RIGHT[0], "1" * 5000)
+def test_no_text_beside_right_answers_ends_an_evaluation(rule_and_right, text):
+    """Of `5/0`, which no rule reads, the text was taken for a reading: it divided by zero."""
+    rule, right = rule_and_right
+    rows = [*predictions(rule, [text, right, text, right])]
+    (item,) = items_of(rows)
+    assert item.voted == (0.5 if rows[0]["outcome"] == "wrong" else 1.0)
+
+
+@given(st.sampled_from(RULES), st.lists(st.tuples(TEXTS, st.booleans()), max_size=7), st.data())
+def test_no_text_ends_a_vote_and_no_order_changes_it(rule, said, data):
+    ballots = [Ballot(text, right, reading(rule, text, "")) for text, right in said]
+    found = majority_right(ballots, rule.kind)
+    assert 0.0 <= found <= 1.0
+    assert majority_right(data.draw(st.permutations(ballots)), rule.kind) == found
+
+
+def test_a_list_of_measures_is_no_bare_number():
+    """Its reading was taken for that of one number, and a bare 5 counted with it."""
+    said = [("[9, 8]", True)] * 2 + [("[5 m, 6 m]", False)] * 2 + [("[5]", False)]
+    ballots = [Ballot(text, right, reading(LISTS, text, "")) for text, right in said]
+    assert majority_right(ballots, "list") == 0.5

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from training.answers.options import without_options
 from training.evaluation.alike import WAYS, alike, key, plain, same_text
 from training.evaluation.nearness import DENIAL, MAX_COMPARED_CHARACTERS, nearest
+from training.evaluation.taken_back import CAPITAL, is_taken_back
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OPTION = r"(?:(?i:option|choice)\s+)?"
@@ -28,36 +29,18 @@ _FURTHER = re.compile(
     r"\b[A-Z]\b|\b(?:not|and|(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait"
     r"|scratch that|is (?:wrong|incorrect)))\b"
 )
-_CAPITAL = re.compile(r"\b[A-Z]\b")
-# The same where the texts are not known, and may be `Point C`, `I and II` or `not continuous`: only
-# another letter beside or for the first one, and words that take it back.
-_ALTERNATIVE = re.compile(
-    "|".join(
-        (
-            r"\b(?i:or(?:\s+(?:option|choice))?)\s+\(?(?:[A-Z]\b|[a-z]\)?\W*\Z)",
-            r"\b(?i:(?:not|but)(?:\s+(?:option|choice))?)\s+\(?[A-Z]\b",
-            r"(?<![A-Z\s])\s*(?:[,;/&]|\band\b)\s*(?i:(?:and\s+)?(?:(?:option|choice)\s+)?)"
-            r"\(?[A-Z]\)?\W*\Z",
-            r"(?:[=+>→]|\b(?i:is|are|be|as|vs|versus|answer|choose|pick|take|mean|think|say|see|else"
-            r"|unless|plus|alternatively|also|then|to|than|like))\s*\(?[A-Z]\)?\W*\Z",
-            r"(?:\A|[,;/&.]|\b(?:and|or|but|no)\b)\s*\(?[A-Z][.:)]|\b[A-Z][.:]\s+\S",
-            r"\b[A-Z]\)?\s+(?:(?:is|are|seems?|(?:would|may|might|could)\s+be)\s+)?"
-            r"(?:also|equally|correct|right|possible|better|true|the answer)\b",
-            r"\A\W*(?i:or|and|but|no(?=\s*(?:[,;.:]|\Z)))\b",
-            r"\b(?i:rather than|maybe|perhaps|possibly|instead|however|actually|wait|scratch that"
-            r"|not sure|unsure|is (?:wrong|incorrect))\b",
-        )
-    )
-)
-_LETTERS_ALONE = re.compile(r"(?:\b(?:[A-Z]|and|or)\b|[\s,;/&().])+")
-# And so it does where the texts are known, and it is none of them.
+# And so it does where it is none of the choices.
 _UNKNOWN = re.compile(
     r"\b(?:unless|cannot|can ?not|none|neither)\b|[^\d}]/\s*\$?\d|\Ano\W*\Z", re.I
 )
 # Nor does what answers `yes` or `no` go on to say another answer.
 _POLAR = re.compile(r"(yes|no)\s*[,.;:]\s+(?!.*\b(?:yes|no)\b)(\S.*)", re.DOTALL | re.IGNORECASE)
 _DOUBT = re.compile(
-    r"\b[B-HJ-Z]\b|\b(?i:or|but|rather|maybe|perhaps|possibly|instead|however|actually|wait)\b"
+    r"\b(?:or|but|rather|maybe|perhaps|possibly|probably|likely|might|may|instead|however|actually"
+    r"|wait|sorry|wrong|incorrect|mind|unless|if|otherwise|except|sometimes|depends|(?:un)?sure"
+    r"|(?:un)?certain|(?:un)?clear|\w*determin\w*|\w*know\w*|guess\w*|tell|say|decide|enough|given"
+    r"|(?:cannot|can not|can['’]t) be)\b",
+    re.IGNORECASE,
 )
 # A capital that a question asks for, not one that it gives: then `C = 45` is no choice C.
 _ASKED = re.compile(
@@ -72,7 +55,13 @@ _NO_KIND = re.compile(
     r"|least|most|fewer|wrong|incorrect|false|never|none|not|cannot|without|except)"
 )
 # Between the values that stand behind a label, and what a sentence says in front of one.
-_BETWEEN_VALUES = re.compile(r",\s|\b(?:and|then)\b|[;=≠]|\s\(|\)|!=|\\neq?(?![a-z])|\bvs\b")
+_BETWEEN_VALUES = re.compile(
+    r",\s|\b(?:and|then|finally)\b|[;=≠]|\s\(|\)|!=|\\neq?(?![a-z])|\bvs\b"
+)
+_THEN = re.compile(
+    r"\b(?:then|finally|later|afterwards|followed by|until|before|after)\b", re.IGNORECASE
+)
+_ALONE = re.compile(r"[\s:/>→–—.-]*(?:(?:an?|the|it)\s+)?([A-Za-z]{2}.*?)[\s:/→–—.-]*", re.I)
 _LEADING = re.compile(r"\s*(\$?-?\d[\d./,]*)\s+(?:of|times|as|more|less)\b")
 _SAID_TO_BE = re.compile(
     r"\s*(?:(?:[a-z]+\s+){0,5}?(?:is|are|be|equals?|(?:close|equal|next) to|(?:more|less|greater"
@@ -129,7 +118,7 @@ def _named(text: str, choices: Sequence[str], question: str) -> list[str] | None
         if sign == "=" and named in _ASKED.findall(without_options(question))[-1:]:
             return _alike(text_of, choices)
         is_text = sign == "(" or (sign == "-" and re.match(r"[A-Za-z]{2}", text_of))
-        if not choices and is_text and not _is_open(text_of, named, choices):
+        if not choices and is_text and not is_taken_back(text_of, named, is_labelled=False):
             return [named]
         points = _alike(f"({text_of}" if sign == "(" else text_of, choices)
         if named in points:
@@ -148,23 +137,34 @@ def _named(text: str, choices: Sequence[str], question: str) -> list[str] | None
 
 def _said_at_length(text: str, choices: Sequence[str], question: str) -> list[str]:
     """The choices whose text begins an answer: `No, it is not`, `Tan line` to `which line`."""
-    if (polar := _POLAR.fullmatch(text)) and not _DOUBT.search(polar[2]):
-        is_denied = DENIAL.search(polar[2]) is not None
-        if is_denied == (polar[1].casefold() == "no"):
-            return _alike(polar[1], choices, by=(same_text,))
+    if polar := _POLAR.fullmatch(text):
+        said, rest = polar.groups()
+        letters = _alike(said, choices, by=(same_text,))
+        is_denied = DENIAL.search(rest) is not None
+        is_other = _holds_another(rest, letters, choices)
+        if is_denied == (said.casefold() == "no") and not (is_other or _DOUBT.search(rest)):
+            return letters
     first, _, kind = text.rpartition(" ")
     if not first.isalpha() or not re.fullmatch(r"[a-z]{3,}", kind) or _NO_KIND.fullmatch(kind):
         return []
-    is_asked = re.search(rf"\b{kind}s?\b", without_options(question)) is not None
+    asked = re.search(rf"\b(?i:which|what)\s+{kind}s?\b", without_options(question))
     is_of_choices = any(kind in one.casefold() for one in choices)
-    return _alike(first, choices, by=(same_text,)) if is_asked and not is_of_choices else []
+    return _alike(first, choices, by=(same_text,)) if asked and not is_of_choices else []
+
+
+def _holds_another(text: str, letters: Sequence[str], choices: Sequence[str]) -> bool:
+    """Whether a text holds another letter than these, or the text of its choice."""
+    if not set(CAPITAL.findall(text)) <= {*letters, "I"}:
+        return True
+    others = [plain(one) for of, one in zip(LETTERS, choices, strict=False) if of not in letters]
+    said = "|".join(re.escape(one) for one in others if one)
+    return bool(said) and re.search(rf"(?<!\w)(?:{said})(?!\w)", text, re.IGNORECASE) is not None
 
 
 def _is_open(text: str, letter: str, choices: Sequence[str]) -> bool:
     """Whether what stands behind a letter, and is no choice's text or value, takes it back."""
     if not choices:
-        rest = _CAPITAL.sub(lambda one: "" if one[0] == letter else one[0], text)
-        return bool(_ALTERNATIVE.search(text) or (rest and _LETTERS_ALONE.fullmatch(rest)))
+        return is_taken_back(text, letter, is_labelled=True)
     text = _without_denied(text, letter, choices)
     is_further = _FURTHER.search(_without_own(text, letter, choices)) is not None
     return is_further or _is_unknown(text, letter, choices) or _says_other(text, letter, choices)
@@ -194,29 +194,35 @@ def _without_own(text: str, letter: str, choices: Sequence[str]) -> str:
 
     They are those of its text alone that are no letters, the S of `B. The S-configuration`.
     """
-    told = [set(_CAPITAL.findall(plain(choice))) for choice in choices]
+    told = [set(CAPITAL.findall(plain(choice))) for choice in choices]
     own = told.pop(LETTERS.index(letter)).difference(LETTERS[: len(choices)], *told)
-    return _CAPITAL.sub(lambda one: " " if one[0] in own else one[0], text)
+    return CAPITAL.sub(lambda one: " " if one[0] in own else one[0], text)
 
 
 def _says_other(text: str, letter: str, choices: Sequence[str]) -> bool:
     """Whether what stands behind a letter holds another choice's value, or a part of it begins or
     ends with its words.
 
-    The text of the letter's own choice, which may hold both, is looked over.
+    The text of the letter's own choice, which may hold both, is looked over. Behind it, words of
+    another one count alone or after `then`: `increases, then decreases`, but `increases, while the
+    volume decreases`.
     """
     mine = plain(choices[LETTERS.index(letter)])
-    text, num_own = re.subn(
-        rf"(?<![\w./]){re.escape(mine)}(?![\w./])", " ", text, flags=re.IGNORECASE
-    )
+    own = rf"(?<![\w./]){re.escape(mine)}(?![\w./])"
+    text = text[:MAX_COMPARED_CHARACTERS]
+    before, *behind = re.split(own, text, flags=re.IGNORECASE) if mine else [text]
     named: set[str] = set()
-    for part in _BETWEEN_VALUES.split(text[:MAX_COMPARED_CHARACTERS]):
+    for part in _BETWEEN_VALUES.split(" ".join((before, *behind))):
         value = _SAID_TO_BE.sub("", part, count=1)
         sides = value.split("/")
         values = sides if all(_alike(side, choices) for side in sides) else [value]
-        if not num_own and (leading := _LEADING.match(value)):
+        if alone := _ALONE.fullmatch(part):
+            named.update(_alike(alone[1], choices, by=(same_text,)))
+        if not behind and (leading := _LEADING.match(value)):
             values.append(leading[1])
         named.update(one for value in values for one in _alike(value, choices))
+    _, *later = _THEN.split(" ".join(behind))
+    for part in _BETWEEN_VALUES.split(", ".join((before, *later))):
         named.update(_beginning_or_ending(part, mine, choices))
     return not named <= {letter}
 

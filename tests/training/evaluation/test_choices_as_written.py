@@ -10,9 +10,26 @@ ANGLES = ("30°", "45°", "60°", "90°")
 CHANGES = ("increases", "decreases", "stays the same")
 ENERGIES = ("10^-4 eV", "10^-8 eV", "10^-9 eV", "10^{-11} eV")
 POLAR = ("Yes", "No")
+OPEN = ("Yes", "No", "Cannot be determined")
+SHAPES = ("square", "rectangle")
 COLOURS = ("Tan", "Red")
 ANGLE, AREA = "What is the size of angle C?", "Find the area A."
 LINE = "Which line is longer? choice: (A) Tan (B) Red"
+
+DOUBTS = (
+    *("it cannot be determined", "we cannot tell", "we don't know", "not determinable", "not sure"),
+    *("it is not possible to determine", "I do not know", "I am not certain", "cannot say"),
+    *("it isn't, A", "it isn't (A)", "it isn't. A", "A is not", "it is not; A", "it isn't, C"),
+)
+UNSURE = ["Yes, I am unsure", "Yes, unless wrong", "Yes, I guess", "Yes, it is. B", "Yes (B)"]
+BESIDE = (
+    ["A. the pressure increases, volume decreases", "A. increases, y stays the same"],
+    ["A. the volume decreases, pressure increases", "A. increases, then it decreases"],
+)
+BOTH = [
+    *("A. increases, finally decreases", "A. increases, decreases", "A. increases - decreases"),
+    *("A. increases, it decreases", "A. increases / decreases", "A. increases until it decreases"),
+]
 
 # Kind, choices, key, question; answers that are right, and wrong ones.
 CASES = [
@@ -85,7 +102,63 @@ CASES = [
     ("nearest", COLOURS, "A", LINE, ["Tan line"], ["Red line", "Tan lines and", "Tan longer or"]),
     ("nearest", COLOURS, "A", "Which is longer?", [], ["Tan line"]),
     ("integer", (), "1970", "", ["In 1970"], ["In 1971"]),
+    *(
+        (
+            kind,
+            choices,
+            "B",
+            "Is it even?",
+            ["No, it is not even"],
+            [f"No, {one}" for one in DOUBTS],
+        )
+        for kind in ("letter", "nearest")
+        for choices in (POLAR, OPEN)
+    ),
+    *(
+        (kind, POLAR, "A", "Is it less?", ["Yes, it is less.\n\nA"], UNSURE)
+        for kind in ("letter", "nearest")
+    ),
+    ("letter", ("Yes", "No", "It depends"), "B", "", [], ["No, it depends, not always"]),
+    *(("letter", CHANGES, "A", "", *changes) for changes in (BESIDE, ([], BOTH))),
+    ("letter", SHAPES, "A", "", ["A. square (which is a rectangle)"], ["A. square, a rectangle"]),
+    ("letter", SHAPES, "A", "", ["A. square, a special rectangle"], ["A. square, rectangle"]),
+    *(
+        (
+            "nearest",
+            ("more", "fewer"),
+            "A",
+            f"Are there more {things} than blue spheres?",
+            [],
+            wrong,
+        )
+        for things, wrong in (
+            ("red cubes", ["more spheres", "more cubes"]),
+            ("dogs", ["more dogs"]),
+        )
+    ),
 ]
+
+# Behind `B. `, where no text is known.
+NAMING = (
+    *("Option C", "Choice C", "the letter C", "C?", "C!", "it's C", "Answer: C", "The answer: C"),
+    *("Correct answer: C", "final: C", "correction: C", "I changed my mind: C", "sorry C"),
+    *("on second thought C", "go with C", "select C", "prefer C", "likely C", "probably C"),
+    *("otherwise D", "both B and C", "C works too", "it could be C too", "C as well"),
+    *(
+        "D or the left",
+        "a ring. C",
+        "a ring (C)",
+        "a ring | C",
+        "a ring \u2013 C",
+        "a ring \\vee C",
+    ),
+    *("figure C, too", "or figure C", "Graph B or Graph A", "a ring, figure C", "Point C?"),
+    *("point C or D", "not point C", "the better is point C", "12 C", "II or C"),
+)
+TAKING_BACK = (
+    *("I guess", "is not right", "that is not correct", "this isn't right", "sorry", "not sure"),
+    *("changed my mind", "a ring, none of these", "the answer is wrong", "option c", "no, a disc"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +209,17 @@ def test_a_text_behind_a_boxed_letter_is_its_text(response, expected, verifier):
         *((f"B. {text}", None) for text in ("It is D", "the answer is D", "I mean C", "+ C")),
         *((f"B. {text}", None) for text in ("alternatively C", "vs C", "as well as C", "-> C")),
         *((text, None) for text in ("B or C", "B, not C", "B (or C)", "B (C)", "B – 1 or C")),
+        *((f"B. {text}", "B") for text in ("No", "AND", "OR", "None of these", "Wrong", "12 N")),
+        *((f"B. {text}", "B") for text in ("vitamin C", "points C and D", "Statements I and III")),
+        *(
+            (f"B. {text}", "B")
+            for text in ("from point A to point C", "I only", "not right-angled")
+        ),
+        ("B: No", "B"),
+        *((f"B. {text}", None) for text in NAMING),
+        *((f"B. {text}", None) for text in TAKING_BACK),
+        *((f"B ({text})", None) for text in ("C?", "likely C", "Option C", "Wrong", "incorrect")),
+        *((text, None) for text in ("B (none of these)", "B - probably C", "B (figure C, too)")),
     ],
 )
 def test_a_letter_counts_where_the_texts_are_not_known(answer, letter):

@@ -97,7 +97,7 @@ def test_while_a_worker_saves_down_says_that_it_waits_and_up_refuses(tmp_path, m
         stopping.start()
         try:
             wait_for("told")
-            assert capsys.readouterr().out.endswith("first: 58 minutes at most.\n")
+            assert capsys.readouterr().out.endswith("first: 59 minutes at most.\n")
             with pytest.raises(ServiceError, match="The worker was told to stop"):
                 services.up(settings)
         finally:

@@ -8,8 +8,10 @@ the user's own counts as the reward does (`outside_modules`).
 """
 
 import ast
+import gc
 import hashlib
 import sys
+import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -47,6 +49,7 @@ PACKAGES = ("contracts", "training")
 SCHEMA = "training.recipe"
 # Where packages are installed: what lies there is a library. Debian's Python has the second name.
 LIBRARY_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_PARSING = threading.Lock()
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -160,7 +163,23 @@ def _closure(entries: Iterable[str], source: Callable[[str], Path | None]) -> di
 
 def syntax_digest(source: str | bytes) -> str:
     """SHA-256, in hex, of a module's syntax without comments, docstrings and formatting."""
-    return _digest(ast.parse(source))
+    return _digest(_tree(source))
+
+
+def _tree(source: str | bytes) -> ast.Module:
+    """`ast.parse`, undisturbed by what else this process parses.
+
+    CPython 3.11 counts the depth of all such trees in one place (python/cpython#106905). Garbage
+    that is collected in between runs code, and with it other threads: if one parses, ours fails.
+    """
+    with _PARSING:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return ast.parse(source)
+        finally:
+            if collecting:
+                gc.enable()
 
 
 def _digest(tree: ast.Module) -> str:
@@ -178,7 +197,7 @@ def _parsed(source: bytes, package: str, packages: tuple[str, ...]) -> tuple[str
     Kept by the text, not by the file: a flow lives through several stages, and each stage's process
     imports the files as they are when it starts. Which of the names exist may change as well.
     """
-    tree = ast.parse(source)
+    tree = _tree(source)
     named = {one for node in ast.walk(tree) for one in _named(node, package, packages)}
     return _digest(tree), tuple(sorted(named))
 

@@ -1,6 +1,7 @@
 """Which code a stage's key depends on, against what Python really imports."""
 
 import ast
+import gc
 import shutil
 import subprocess
 import sys
@@ -180,3 +181,25 @@ def test_comments_docstrings_and_formatting_do_not_count():
     assert syntax_digest(plain) == syntax_digest(dressed)
     assert syntax_digest(plain) != syntax_digest(plain.replace("1", "2"))
     assert syntax_digest("def f():\n    '''Doc.'''\n") == syntax_digest("def f():\n    pass\n")
+
+
+def test_what_is_parsed_beside_a_module_does_not_disturb_it():
+    """Python 3.11 counts one depth for all trees; a collection runs code, and other threads."""
+
+    def parse_below(frames: int) -> ast.AST:
+        return parse_below(frames - 1) if frames else ast.parse("x = 1")
+
+    def collected(phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            parse_below(40)
+
+    source = (PROJECT_ROOT / "tasks/closure.py").read_text()
+    expected, thresholds = syntax_digest(source), gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(50)
+    try:
+        assert syntax_digest(source) == expected
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(collected)
+    assert gc.isenabled()

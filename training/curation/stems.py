@@ -2,7 +2,8 @@
 
 Choices are lettered from A on without a gap (`(A) 3 (B) 4`, `A. 3`, `A: 3`, a line or not between
 them; `A: 3` on lines alone), perhaps behind `Choices:` or `Options:`, and nothing follows them but
-a sentence that tells to choose. Small letters are parts of a question, and `P(A)` is a value.
+a sentence that tells to choose, or a prompt's sentences that say how to answer and ask nothing.
+Small letters are parts of a question, and `P(A)` is a value.
 """
 
 import re
@@ -26,7 +27,18 @@ _TELLS = re.compile(
     re.IGNORECASE,
 )
 _TAIL_CHARACTERS = 300  # of a text, where such a sentence is looked for
-_FURTHER = re.compile(r"\?|[.!]\s+\S|\n\s*\S")  # behind the last choice: the question goes on
+# Behind choices, where a prompt says how to answer: all that follows is of the prompt.
+_SAYS_HOW = re.compile(
+    r"(?:\n(?!\s{0,9}\(?[A-J]\s?[).:])|\s(?=(?:please|let['’]?s|think|explain|show|put|give|output|return"
+    r"|format|remember|your|you\s(?:first|should|must|need))\s))"
+    r"(?=[^\n?]{0,200}?(?:\bstep[- ]by[- ]step|\\boxed|<(?:think|answer)>|\b(?:letter|response)\b"
+    r"|\b(?:your|final|correct)\s(?:answer|choice|option)|(?:answer|solution)\s?:))",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"\?|\b(?:find|determine|compute|calculate|how\s(?:many|much))\b", re.IGNORECASE)
+_PROMPT_CHARACTERS = 1000  # of a text, where such lines are looked for
+# Behind the last choice: the question goes on. A choice on lines of its own may be two sentences.
+_FURTHER, _FURTHER_LINE = re.compile(r"\?|[.!]\s+\S|\n\s*\S"), re.compile(r"\?|\n\s*\S")
 _POINTS_AT_CHOICES = re.compile(
     r"\b(?:following|statements?|options?|choices?|which\sof|one\sof|these)\b", re.IGNORECASE
 )
@@ -60,7 +72,7 @@ def stem_of(question: str, whole: Wording) -> Stem:
         question: The question's text.
         whole: How it reads.
     """
-    text = _without_tells(question)
+    text = _without_tells(_without_prompt(question))
     marks = _lettered(text)
     start = marks[0].start() if marks else len(text)
     choices = _between(text, marks)
@@ -82,10 +94,23 @@ def _without_tells(text: str) -> str:
     return head + _TELLS.sub("", tail).rstrip()
 
 
+def _without_prompt(text: str) -> str:
+    """Without the sentences behind lettered choices that say how to answer."""
+    for found in _SAYS_HOW.finditer(text, max(len(text) - _PROMPT_CHARACTERS, 0)):
+        head = text[: found.start()]
+        if not _ASKS.search(text, found.start()) and _lettered(_without_tells(head)):
+            return head
+    return text
+
+
 def _lettered(text: str) -> Sequence[re.Match[str]]:
     """The marks of the choices at the end, A first; none unless nothing follows the last one."""
     marks = list(_MARK.finditer(text))
-    if not marks or _FURTHER.search(text[marks[-1].end() :].strip()):
+    if not marks:
+        return []
+    is_on_a_line = not text[: marks[-1].start()].rpartition("\n")[2].strip()
+    further = _FURTHER_LINE if is_on_a_line else _FURTHER
+    if further.search(text[marks[-1].end() :].strip()):
         return []
     num = string.ascii_uppercase.index(_letter(marks[-1])) + 1
     block = marks[-num:]

@@ -272,6 +272,34 @@ def test_choices_at_the_end_hide_no_leak(form, stem, make):
         assert [one.problem["id"] for one in found.result.rejects] == ["p0", "p1", "p2", "p3", "p4"]
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{}\n\nPlease reason step-by-step and put your choice letter in \\boxed{{}} in the end.",
+        r"{} Let's think step by step and output the final answer within \boxed{{}}.",
+        'What is right? {}\n\nRemember to put your answer on its own line after "Answer:".',
+        "Question: {}\nAnswer:",
+        "{}\n\nEnter the letter of the correct option.",
+    ],
+)
+@pytest.mark.parametrize("form", ["lines", "points"])
+def test_a_prompt_behind_choices_in_another_order_hides_no_leak(form, prompt, make):
+    stem, numbers = "Which of the following is a prime between 20 and 100?", ("21", "23", "25", "27")
+    index = one_benchmark(make, with_choices(stem, "lines", numbers))
+    shuffled, other = (with_choices(stem, form, (last, *numbers[2::-1])) for last in ("27", "29"))
+    found = judged(make, index, prompt.format(shuffled), prompt.format(other))
+    assert [one.problem["id"] for one in found.result.rejects] == ["p0"]
+
+
+def test_choices_of_two_sentences_may_stand_in_another_order(make):
+    choices = ("It is 80. It is acute.", "It is 90. It is right.", "100. Wide.", "70. It is least.")
+    index = one_benchmark(make, with_choices(STEM, "lines", choices))
+    rows = [with_choices(STEM, "lines", one) for one in (choices[::-1], ("7. Far.", *choices[1:]))]
+    rows += [with_choices(STEM.replace("40", "50"), "lines", choices)]
+    found = judged(make, index, *rows)
+    assert [one.problem["id"] for one in found.result.rejects] == ["p0", "p1"]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_other_numbers_or_another_question_before_the_same_choices_are_another_problem(form, make):
     index = one_benchmark(make, with_choices(STEM, form))

@@ -14,7 +14,7 @@ _FIGURE = re.compile(
     r"(?s)(\[asy\]|\\begin\{(?:asy|tikz\w*)\})(?:(?!\1).)*?(?:\[/asy\]|\\end\{(?:asy|tikz\w*)\})"
 )
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
-_BEGINS = r"^[^\w\n]{0,20}|[.!?:;]\s{0,20}"
+_BEGINS = r"^[^\w\n]{0,20}|[.!?:;][\s*]{0,20}"
 _TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
 _HOW = r"(?:,? (?:\w{1,20}ly|also|further|(?:by|using|with)(?: \w{1,20}){1,3}),?)?"
 _PROVES = (
@@ -75,14 +75,19 @@ _TOLD_TO_CHECK = re.compile(
     r"|demonstrate\b)|求证|(?:^|[，。；：:;,.)）\s])(?:试|请|并)?证明(?!过程|的|方法|步骤)",
     re.IGNORECASE | re.MULTILINE,
 )
-_OPEN = re.compile(r"\b(?:explain|discuss|justify|give an example)\b", re.IGNORECASE)
-_ALWAYS_OPEN = r"\b(?:in your own words|what do you think|write an essay)\b"
-_MAY_BE_OPEN_ENDED = re.compile(
-    rf"{_OPEN.pattern}|{_ALWAYS_OPEN}|\b(?:describe|draw|sketch|program|construct)\b", re.IGNORECASE
+_OPEN = re.compile(
+    rf"\b(?:explain|justify|give an example)\b|{_TOLD}discuss\b", re.IGNORECASE | re.MULTILINE
 )
-# "To justify the cost, she needs ..." and "friends who meet and discuss books" tell nobody.
+_ALWAYS_OPEN = r"\b(?:in your own words|what do you think)\b"
+_MAY_BE_OPEN_ENDED = re.compile(
+    rf"{_ALWAYS_OPEN}|\b(?:explain|justify|give an example|describe|discuss|draw|sketch|program"
+    r"|construct|essay)\b",
+    re.IGNORECASE,
+)
+# "To justify the cost, she needs ..." and "they can discuss a strategy" tell nobody.
 _OPEN_ENDED = re.compile(
-    rf"{_ALWAYS_OPEN}|{_TOLD}(?:describe|explain|justify|give an example)\b|(?:{_BEGINS})discuss\b"
+    rf"{_ALWAYS_OPEN}|{_TOLD}(?:describe|explain|justify|give an example)\b"
+    rf"|(?:{_BEGINS})(?:discuss|write an essay)\b"
     r"|(?:[,()]\s{0,20}|\b(?:you|also)\s{1,20})(?:explain|justify)\b",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -103,10 +108,11 @@ _ALONE = r"(?<![\w'’})\](])"
 _FIRST_PART = re.compile(rf"{_ALONE}(?:\(?a\)|\(i\))\s")
 _SECOND_PART = re.compile(rf"{_ALONE}(?:\(?b\)|\(ii\))\s")
 _ANY_PART = re.compile(rf"{_ALONE}\(?[a-z]\)\s")
+_APPLIED = re.compile(r"(?:\\[a-z]+|\b[a-zA-Z]) \([a-z]\)")  # `\cos (x)` and `f (x)`
 _MAX_BRACKET = 200  # characters between a bracket and the one that closes it
 _CHOICE = re.compile(r"\(?[a-jA-J]\)?\.?")
 _TASK = re.compile(
-    rf"{_ASKS.pattern}|\b(?:solve|evaluate|simplify|prove|show that|what)\b|[？求]|写出",
+    rf"{_ASKS.pattern}|\b(?:solve|evaluate|simplify|prove|show that|(?<!of )what)\b|[？求]|写出",
     re.IGNORECASE,
 )
 _ANY_TASK = re.compile(
@@ -118,6 +124,7 @@ _ANY_TASK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CONDITIONS = re.compile(r"\b(?:such that|so that|satisf|conditions?\b|propert)", re.IGNORECASE)
+_STATEMENTS = re.compile(r"\bfollowing statements\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.?!]\s")
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}|[\u4e00-\u9fff]")
 # `(1) Find ... ② What ...`: such marks number equations, "from (1)", steps and statements, too.
@@ -217,9 +224,12 @@ def has_parts(question: str, answer: str) -> bool:
         return False
     first = next(_marks(_FIRST_PART, question), len(question))
     if second := next(_marks(_SECOND_PART, question, first), None):
-        lead = _SENTENCE_END.split(question[:first])[-1]
+        *before, lead = _SENTENCE_END.split(question[:first])
         is_behind = _TASK.search(question, second) and not _TASK.search(lead)
-        if _TASK.search(question, first, second) or not (is_behind or _CONDITIONS.search(lead)):
+        # "... the following conditions? (a)": what stands before the mark is a sentence.
+        told = lead if _WORD.search(lead) else "".join(before[-1:])
+        is_told = is_behind or _CONDITIONS.search(told) or _STATEMENTS.search(question[:first])
+        if _TASK.search(question, first, second) or not is_told:
             return True
     if (one := _FIRST_MARK.search(question)) and (two := _SECOND_MARK.search(question, one.end())):
         asks = _TASK.search(question, one.end(), two.start()) and _TASK.search(question, two.end())
@@ -229,7 +239,7 @@ def has_parts(question: str, answer: str) -> bool:
 
 def lists_parts(answer: str) -> bool:
     """Whether an answer has the marks of parts: `(a) 3 (b) 4`."""
-    return any(_marks(_ANY_PART, answer))
+    return any(_marks(_ANY_PART, _APPLIED.sub(" ", answer)))
 
 
 def _marks(part: re.Pattern[str], text: str, start: int = 0) -> Iterator[int]:

@@ -37,6 +37,7 @@ MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a se
 _SEVERAL_ANSWERS = re.compile(  # `\;` is a space
     r"(?<!\\);|\n|\d\s+and\s+\S*\d|\A\$?(?:\(1\).*\(2\)|\(I\).*\(II\)|①\s.*②\s)"
 )
+_TEXT = re.compile(r"\\text\s?\{[^{}]*\}")  # words may go on in the next line
 _ENVIRONMENT = re.compile(r"\\begin\{(\w+)\}.*?\\end\{\1\}", re.DOTALL)  # a matrix has lines
 _TWO_NUMBERS = re.compile(r"\$?-?\d+(?:\.\d+)?\$? and \$?-?\d+(?:\.\d+)?\$?")
 # What stands for an answer where there is none.
@@ -190,7 +191,9 @@ def _is_prose(answer: str) -> bool:
 
 
 def _has_several_values(answer: str) -> bool:
-    text = _ENVIRONMENT.sub("", answer).strip()
+    text = _TEXT.sub(lambda found: found[0].replace("\n", " "), answer)
+    text = _ENVIRONMENT.sub("", text).strip()
+    text = text.removeprefix("$$").removesuffix("$$").strip()
     if _TWO_NUMBERS.fullmatch(text):  # the verifier's set
         return False
     return _SEVERAL_ANSWERS.search(text) is not None or lists_parts(answer)

@@ -249,6 +249,11 @@ def test_an_image_cut_short_is_dropped(make_seen, png, verifier):
         {"question": "Prove that AB = AC; then the angle A is ____."},
         {"question": "Show that it is finite, and find its mean.", "answer": "n"},
         {"question": "Show that they are finite, and find both.", "answer": f"{FLOOR}, x"},
+        {"question": "Find s. Ann and Bob can discuss a strategy before the game."},
+        {"question": "She needs to write an essay of 120 words. How many days?"},
+        {"question": "Which n meets the following conditions?\n\n(a) n > 1.\n\n(b) n < 3."},
+        {"question": "How many of the following statements hold? (n is odd.)\n(a) n>1.\n(b) n<3."},
+        {"question": "1. A loan; he pays half of what he owes.\n\n2. A gift.\n\nFind the rest."},
     ],
 )
 def test_verifiable_problems_stay(change, make, verifier):
@@ -278,6 +283,7 @@ def test_verifiable_problems_stay(change, make, verifier):
         ("What is 3 + 4? Use words to explain it.", "open-ended question"),
         ("Solve it and explain: what is 3 + 4?", "open-ended question"),
         ("Discuss the series. Where does it converge?", "open-ended question"),
+        ("What is f? **Describe its graph.** Is it odd?", "open-ended question"),
         ("Show, by induction, that n<2^n.", "asks for a proof"),
         ("Let ABC be equilateral. Verify that AB = AC.", "asks for a proof"),
         ("Give a proof that 2 is prime.", "asks for a proof"),

@@ -18,6 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from training.curation.duplicates import pixels_digest
+from training.curation.figures import without_figures
 from training.curation.ngrams import NGRAM_TOKENS, NgramIndex
 from training.curation.shingles import jaccard, shingles
 from training.curation.stems import Stem, stem_of
@@ -50,6 +51,12 @@ class Asked:
         return stem_of(self.problem["question"], self.wording)
 
     @cached_property
+    def bare(self) -> Stem | None:
+        """The stem without the code of figures; None where the question has no such code."""
+        text = without_figures(self.problem["question"])
+        return None if text == self.problem["question"] else stem_of(text, read(text))
+
+    @cached_property
     def masked(self) -> tuple[str, ...]:
         """The same with one sign for every number."""
         return tuple("#" if is_number(token) else token for token in self.wording.tokens)
@@ -69,6 +76,14 @@ class Asked:
         stem = self.stem.wording
         says_enough = len(stem.tokens) >= NGRAM_TOKENS or bool(stem.numbers)
         return self.stem.matches(other.stem) and (says_enough or bool(other.problem["images"]))
+
+    def may_lack_figure(self, other: "Asked") -> bool:
+        """Whether equal stems, of which one has the code of a figure, make one problem."""
+        mine, theirs = self.bare or self.stem, other.bare or other.stem
+        needs_choices = mine.needs_choices or theirs.needs_choices
+        return bool(theirs.wording.numbers) and (
+            not needs_choices or mine.choices == theirs.choices
+        )
 
     def is_about_the_same(self, other: "Asked") -> bool:
         """Whether two texts beside one picture are alike, or the other one, however short, is in
@@ -146,6 +161,9 @@ class BenchmarkIndex:
         stems = {n: item.stem for n, item in enumerate(self._items)}
         self._stems = _Texts({n: stem.wording for n, stem in stems.items()})
         self._stems_of_choices = _Texts({n: s.wording for n, s in stems.items() if s.choices})
+        bare = {n: item.bare for n, item in enumerate(self._items)}
+        self._bare = _Texts({n: stem.wording for n, stem in bare.items() if stem})
+        self._without_figures = _Texts({n: s.wording for n, s in stems.items() if not bare[n]})
         self._masked = self._places(lambda item: item.masked)
         self._files = self._places(lambda item: files_digest(item.problem["images"]))
         told = hashlib.sha256()
@@ -182,6 +200,13 @@ class BenchmarkIndex:
         for texts, stems in ((self._stems, chosen), (self._stems_of_choices, plain)):
             for place, item in texts.found(stems, containment):
                 if rows[place].may_share_stem(self._items[item]):
+                    yield place, item
+        # As are those of which one has the code of a figure, and the other one has none.
+        drawn = {n: row.bare.wording for n, row in enumerate(rows) if row.bare}
+        undrawn = {n: row.stem.wording for n, row in enumerate(rows) if not row.bare}
+        for texts, stems in ((self._bare, undrawn), (self._without_figures, drawn)):
+            for place, item in texts.found(stems, containment):
+                if rows[place].may_lack_figure(self._items[item]):
                     yield place, item
         for place, row in enumerate(rows):
             files = files_digest(row.problem["images"])

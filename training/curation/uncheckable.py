@@ -8,11 +8,8 @@ from training.answers.normal import normalize
 from training.answers.options import letter_of, read_options
 from training.answers.reading import parse
 from training.answers.values import Words
+from training.curation.figures import without_figures
 
-# The code of a figure says `draw` to a computer. No match goes over another figure's beginning.
-_FIGURE = re.compile(
-    r"(?s)(\[asy\]|\\begin\{(?:asy|tikz\w*)\})(?:(?!\1).)*?(?:\[/asy\]|\\end\{(?:asy|tikz\w*)\})"
-)
 # Where a verb tells the reader to do something: "Draw the graph.", not "a hand that you draw".
 _BEGINS = r"^[^\w\n]{0,20}|[.!?:;][\s*]{0,20}"
 _TOLD = rf"(?:{_BEGINS}|\b(?:and|then|please)\s{{1,20}})"
@@ -148,7 +145,7 @@ def to_reader(question: str, answer: str) -> str:
     Without the code of its figures, and where its answer is a value to find, without what it asks
     to be said beside it: "Find the least n, or show that there is none. Justify your answer."
     """
-    text = _FIGURE.sub(" ", question)
+    text = without_figures(question)
     rest, num_beside = _BESIDE_AN_ANSWER.subn(" ", text)
     return rest if num_beside and _ANY_TASK.search(rest) and _is_value(answer) else text
 

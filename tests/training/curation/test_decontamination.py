@@ -294,10 +294,19 @@ def test_a_prompt_behind_choices_in_another_order_hides_no_leak(form, prompt, ma
 def test_choices_of_two_sentences_may_stand_in_another_order(make):
     choices = ("It is 80. It is acute.", "It is 90. It is right.", "100. Wide.", "70. It is least.")
     index = one_benchmark(make, with_choices(STEM, "lines", choices))
-    rows = [with_choices(STEM, "lines", one) for one in (choices[::-1], ("7. Far.", *choices[1:]))]
-    rows += [with_choices(STEM.replace("40", "50"), "lines", choices)]
-    found = judged(make, index, *rows)
-    assert [one.problem["id"] for one in found.result.rejects] == ["p0", "p1"]
+    rows = [with_choices(one, "lines", choices[::-1]) for one in (STEM, STEM.replace("40", "50"))]
+    assert [one.problem["id"] for one in judged(make, index, *rows).result.rejects] == ["p0"]
+
+
+def test_the_code_of_a_figure_that_one_text_lacks_hides_no_leak(make):
+    code = '[asy]\ndraw((0,0)--(40,7));\nlabel("$A$", (0,0));\n[/asy]'
+    drawn = [f"{STEM} {code}", f"{code}\n{with_choices(STEM, 'lines')}"]
+    other = STEM.replace("40", "50")
+    for benchmark, row in ((drawn[0], STEM), (STEM, drawn[0]), (drawn[1], STEM), (STEM, drawn[1])):
+        found = judged(make, one_benchmark(make, benchmark), row, other, f"{other} {code}")
+        assert [one.problem["id"] for one in found.result.rejects] == ["p0"]
+    redrawn = drawn[0].replace("(40,7)", "(9,7)")  # two figures may be all that differs
+    assert judged(make, one_benchmark(make, drawn[0]), redrawn).result.rejects == []
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -284,7 +284,7 @@ def test_choices_at_the_end_hide_no_leak(form, stem, make):
 )
 @pytest.mark.parametrize("form", ["lines", "points"])
 def test_a_prompt_behind_choices_in_another_order_hides_no_leak(form, prompt, make):
-    stem, numbers = "Which of the following is prime?", ("21", "23", "25", "27")
+    stem, numbers = "Which of the following is prime, of 20 to 30?", ("21", "23", "25", "27")
     index = one_benchmark(make, with_choices(stem, "lines", numbers))
     shuffled, other = (with_choices(stem, form, (last, *numbers[2::-1])) for last in ("27", "29"))
     found = judged(make, index, prompt.format(shuffled), prompt.format(other))

@@ -229,7 +229,7 @@ def test_a_seed_without_some_of_its_variants(tmp_path):
     """The worst case over eight variants is no less than that over ten."""
     folder = WRITERS["dynamath"](tmp_path)
     for variant in (3, 7):
-        (path,) = (one for one in folder.rglob("*.parquet") if f"variant{variant}" in str(one))
+        (path,) = (one for one in folder.rglob("*.parquet") if f"sample{variant}-" in str(one))
         pq.write_table(pq.read_table(path).slice(0, 2), path)  # without the last seed
     words = r"belongs to the seed 2, of which the variants 3, 7 are missing"
     with pytest.raises(DataError, match=words):

@@ -52,8 +52,11 @@ def test_the_prompt_says_how_to_answer(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["sample{n}-00000-of-000{n:02}.parquet", "sample_variant{n}-00000-of-00001.parquet"]
-    + ["sample_variant{n}/0000.parquet"],
+    (
+        "sample{n}-00000-of-000{n:02}.parquet",
+        "sample_variant{n}-00000-of-00001.parquet",
+        "sample_variant{n}/0000.parquet",
+    ),
 )
 def test_a_variant_is_known_by_its_file(tmp_path, name):
     """The hub's files are called `sample1-...`, the splits of its card `sample_variant1`: no file

@@ -38,7 +38,7 @@ def ask_driver(query: str) -> list[str]:
     except subprocess.TimeoutExpired:
         process.kill()  # and not waited for: it may hang in the driver, where no signal ends it
         return []
-    # It ends with an error where one GPU is lost, and tells of the others; of that one it complains.
+    # It ends with an error where one GPU is lost, and tells of the others; of that one it says so.
     return [line.strip() for line in told.splitlines()]
 
 

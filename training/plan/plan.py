@@ -123,13 +123,9 @@ def require_fits(plan: Plan) -> None:
     for sampled in plan.sampling:
         _require_machine(plan, sampled.of.stage, sampled.hardware)
         _require_memory(machine, planned_sampling(recipe, sampled, shape, machine))
-    _require(
-        "all",
-        "disk for scratch and store",
-        plan.disk,
-        machine.disk,
-        "lower checkpoints.keep_last, set REVISUAL_STORE to a bucket, or take a larger disk",
-    )
+    fewer = "lower checkpoints.keep_last, " if recipe.checkpoints.keep_last > 1 else ""
+    fix = f"{fewer}set REVISUAL_STORE to a bucket, or take a larger disk"
+    _require("all", "disk for scratch and store", plan.disk, machine.disk, fix)
 
 
 def _require_memory(machine: Machine, one: Planned) -> None:

@@ -185,7 +185,7 @@ def test_kv_cache_tokens_by_hand():
         ({"hardware": {"num_processes": 4, "nodes": 2}}, Machine(4, 80 * GIB), "hardware.nodes"),
         ({}, Machine(8, 40 * GIB), "zero_stage"),
         ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "num_processes"),
-        ({}, Machine(8, 80 * GIB, disk=600 * GIB), "keep_last"),
+        ({}, Machine(8, 80 * GIB, disk=600 * GIB), "lower checkpoints.keep_last, set"),
         ({}, Machine(8, 80 * GIB, shared_memory=64 * 2**20), "--shm-size"),
     ],
 )
@@ -193,6 +193,13 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
     with pytest.raises(PlanError) as caught:
         require_fits(make_plan(shipped("revisual-7b", **changes), machine))
     assert named in caught.value.fix
+
+
+def test_fewer_checkpoints_than_one_are_no_fix():
+    recipe = shipped("revisual-7b", checkpoints={"keep_last": 1})
+    with pytest.raises(PlanError) as caught:
+        require_fits(make_plan(recipe, Machine(8, 80 * GIB, disk=400 * GIB)))
+    assert caught.value.fix == "set REVISUAL_STORE to a bucket, or take a larger disk"
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,8 @@ def test_a_template_that_behaves_in_the_trial_alone_is_stopped(model):
     )
     try_template(model)
     policy = load_policy(model, ModelRecipe(path="unused"), system_prompt="Think.")
-    for question in ("Stop.", "Stop."):
-        with pytest.raises(ModelError, match="it ended the process"):
-            encode_prompt(policy, Prompt(question))
+    with pytest.raises(ModelError, match="it ended the process"):
+        encode_prompt(policy, Prompt("Stop."))
     odd = "'\"{{ 1 }}\\n\n\t é 🍎 \x1f{% raw %}"  # nothing of a question is a template
     assert odd in policy.tokenizer.decode(encode_prompt(policy, Prompt(odd)).token_ids)
     probe(policy)  # pixels are shown to the processor, not to the template

@@ -146,12 +146,14 @@ def test_an_offloaded_optimizer_mends_a_whole_3b_on_one_card():
     A buffer for gradients on their way is added, of the embedding's 151,936 x 2,048 numbers.
     """
     one = Machine(1, 80 * GIB, host_memory=256 * GIB)
-    whole = {"num_processes": 1}
-    plan = make_plan(shipped("revisual-3b", hardware=whole), one)
+    whole = {"num_processes": 1, "stages": {"curate": StageHardware(num_processes=8)}}
+    names = ["cold_start", "multimodal_rl", "text_rl"]
+    plan = make_plan(shipped("revisual-3b", hardware=whole), one, names)
     with pytest.raises(PlanError, match="GPU memory") as caught:
         require_fits(plan)
-    assert caught.value.fix.endswith("or set hardware.offload_optimizer = true")
-    mended = make_plan(shipped("revisual-3b", hardware=whole | {"offload_optimizer": True}), one)
+    assert "set hardware.offload_optimizer = true or" in caught.value.fix
+    offloaded = whole | {"offload_optimizer": True}
+    mended = make_plan(shipped("revisual-3b", hardware=offloaded), one, names)
     require_fits(mended)
     for before, after in zip(plan.stages, mended.stages, strict=True):
         kept, moved = before.memory, after.memory
@@ -183,7 +185,7 @@ def test_kv_cache_tokens_by_hand():
         ({"hardware": {"num_processes": 4, "nodes": 2}}, Machine(4, 80 * GIB), "hardware.nodes"),
         ({}, Machine(8, 40 * GIB), "zero_stage"),
         ({}, Machine(8, 80 * GIB, host_memory=64 * GIB), "num_processes"),
-        ({}, Machine(8, 80 * GIB, disk=600 * GIB), "keep_last"),
+        ({}, Machine(8, 80 * GIB, disk=600 * GIB), "lower checkpoints.keep_last, set"),
         ({}, Machine(8, 80 * GIB, shared_memory=64 * 2**20), "--shm-size"),
     ],
 )
@@ -191,6 +193,13 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
     with pytest.raises(PlanError) as caught:
         require_fits(make_plan(shipped("revisual-7b", **changes), machine))
     assert named in caught.value.fix
+
+
+def test_fewer_checkpoints_than_one_are_no_fix():
+    recipe = shipped("revisual-7b", checkpoints={"keep_last": 1})
+    with pytest.raises(PlanError) as caught:
+        require_fits(make_plan(recipe, Machine(8, 80 * GIB, disk=400 * GIB)))
+    assert caught.value.fix == "set REVISUAL_STORE to a bucket, or take a larger disk"
 
 
 @pytest.mark.parametrize(
@@ -202,6 +211,7 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
             "cold_start",
             {"offload_optimizer": True},
             [
+                "raise hardware.zero_stage",  # gradients of ZeRO 2 add up as whole tensors
                 "set hardware.offload_optimizer = false",
                 "lower hardware.num_processes",
                 "train adapters (stages.lora)",
@@ -211,8 +221,8 @@ def test_what_cannot_fit_is_refused_with_the_setting(changes, machine, named):
             "text_rl",
             {},
             [
-                "raise rollout.tensor_parallel",
                 "set hardware.reference_in_host = false",
+                "raise rollout.tensor_parallel",
                 "lower hardware.num_processes",
                 "train adapters (stages.lora)",
             ],
@@ -232,7 +242,56 @@ def test_the_settings_that_are_named_lower_the_hosts_memory_there(name, hardware
     recipe = shipped("revisual-7b", hardware=hardware)
     with pytest.raises(PlanError, match="of host memory") as caught:
         require_fits(make_plan(recipe, replace(EIGHT, host_memory=GIB), [name]))
-    assert caught.value.fix == " or ".join([*fixes, "take a node with more"])
+    named = f"{', '.join(fixes)} (not enough alone)"
+    assert caught.value.fix == f"{named}, or take a node with more"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "machine", "fixes"),
+    [
+        # ZeRO 3 already shards all there is.
+        (
+            "multimodal_rl",
+            {"rollout": {"memory_fraction": 0.8}, "hardware": {"zero_stage": 3}},
+            EIGHT,
+            "lower rollout.memory_fraction or set hardware.offload_optimizer = true or "
+            "train adapters (stages.lora) or ",
+        ),
+        # The GPUs would do then, and the host would not.
+        (
+            "multimodal_rl",
+            {"rollout": {"memory_fraction": 0.8}, "hardware": {"zero_stage": 3}},
+            replace(EIGHT, host_memory=450 * GIB),
+            "lower rollout.memory_fraction or train adapters (stages.lora) or ",
+        ),
+        # Nobody lends a sampler of 7B the third of a small card beside the policy, or less of it.
+        (
+            "evaluate",
+            {},
+            Machine(8, 24 * GIB),
+            "lower rollout.memory_fraction (not enough alone), or ",
+        ),
+        (
+            "evaluate",
+            {"rollout": {"memory_fraction": 0.2}},
+            Machine(8, 24 * GIB),
+            "raise rollout.memory_fraction (not enough alone), or ",
+        ),
+    ],
+)
+def test_the_settings_that_are_named_let_the_stage_fit(name, changes, machine, fixes):
+    with pytest.raises(PlanError) as caught:
+        require_fits(make_plan(shipped("revisual-7b", **changes), machine, [name]))
+    assert caught.value.fix == f"{fixes}take a GPU with more memory, or a smaller model"
+
+
+def test_what_a_stage_has_already_is_not_named():
+    """One process with adapters at ZeRO 0: nothing could be sharded, and adapters are there."""
+    with pytest.raises(PlanError, match=r"cold_start .* GPU memory") as caught:
+        require_fits(make_plan(shipped("revisual-3b-24gb"), Machine(1, 16 * GIB)))
+    offloaded = "set hardware.zero_stage = 2 and hardware.offload_optimizer = true"
+    larger = "take a GPU with more memory, or a smaller model"
+    assert caught.value.fix == f"{offloaded} (not enough alone), or {larger}"
 
 
 def test_a_setting_that_the_recipe_refuses_is_not_named():
@@ -240,15 +299,15 @@ def test_a_setting_that_the_recipe_refuses_is_not_named():
     recipe = shipped("revisual-7b", rollout={"tensor_parallel": 8})
     with pytest.raises(PlanError, match="of host memory") as caught:
         require_fits(make_plan(recipe, replace(EIGHT, host_memory=GIB), ["text_rl"]))
-    lora = "train adapters (stages.lora) or take a node with more"
-    assert caught.value.fix == f"set hardware.reference_in_host = false or {lora}"
+    lora = "train adapters (stages.lora) (not enough alone), or take a node with more"
+    assert caught.value.fix == f"set hardware.reference_in_host = false, {lora}"
     with pytest.raises(PlanError, match="of host memory") as caught:
         require_fits(make_plan(recipe, replace(EIGHT, host_memory=GIB), ["evaluate"]))
     assert caught.value.fix == "take a node with more"
     recipe = shipped("revisual-7b", rollout={"tensor_parallel": 8, "memory_fraction": 0.05})
     with pytest.raises(PlanError, match="KV cache") as caught:
         require_fits(make_plan(recipe, EIGHT, ["text_rl"]))
-    assert caught.value.fix == "raise rollout.memory_fraction"
+    assert caught.value.fix.startswith("raise rollout.memory_fraction or take a GPU")
 
 
 def test_a_stages_own_setting_is_the_one_that_is_named():

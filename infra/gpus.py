@@ -10,8 +10,6 @@ whatever ended them. The file tells which stage that is, and its supervisor's pr
 import fcntl
 import math
 import os
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -22,12 +20,12 @@ from pathlib import Path
 
 from contracts.errors import PreflightError
 from contracts.job import Job
+from infra.requirements.choose import ask_driver
 from infra.stopping import stop_if_told
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.25
 SAID_AGAIN_SECONDS = 600.0
-LISTED_WITHIN_SECONDS = 30.0  # a driver may take seconds to wake up each of eight GPUs
 DRIVER = Path("/dev/nvidiactl")
 # Where the locks may lie, the first that may be written: nobody sweeps it, and no TMPDIR moves it.
 FOLDERS = (Path("/run/lock"), Path(tempfile.gettempdir()))
@@ -56,20 +54,7 @@ def cuda_environment(job: Job) -> dict[str, str]:
 
 def listed() -> list[str]:
     """The UUIDs of the driver's GPUs, in its order; none where `nvidia-smi` names none in time."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    asked = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-    process = subprocess.Popen(
-        asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
-    )
-    try:
-        told, _ = process.communicate(timeout=LISTED_WITHIN_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()  # and not waited for: it may hang in the driver, where no signal ends it
-        return []
-    # It ends with an error where one GPU is lost, and names the others; of that one it tells.
-    return [line.strip() for line in told.splitlines() if line.startswith("GPU-")]
+    return [line for line in ask_driver("uuid") if line.startswith("GPU-")]
 
 
 def visible(uuids: Sequence[str], chosen: str | None) -> list[str]:

@@ -81,6 +81,34 @@ class ProjectJob(ProcessJobConfiguration):
         return cls(working_dir=PROJECT_ROOT)
 
 
+class ProjectRunner(Runner):
+    """Cancels a run as one is told to stop: its process stores what its stage saves."""
+
+    async def _kill_process(self, pid: int, grace_seconds: float = WORKER_GRACE_SECONDS) -> None:
+        """Sends SIGTERM, and SIGKILL in the end.
+
+        Prefect gives 30 s, which no setting and no job variable changes: a large save would be cut
+        short.
+
+        Raises:
+            RuntimeError: There is no such process, as Prefect's callers expect it.
+        """
+        try:
+            process = psutil.Process(pid)
+            process.terminate()
+        except psutil.NoSuchProcess as error:
+            raise RuntimeError(
+                f"Unable to kill process {pid}: The process was not found."
+            ) from error
+        deadline = time.monotonic() + WORKER_GRACE_SECONDS
+        while process.is_running():
+            if time.monotonic() > deadline:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
 class ProjectWorker(ProcessWorker):
     """Starts a process for each run of this project's deployments."""
 
@@ -89,6 +117,14 @@ class ProjectWorker(ProcessWorker):
     flows: ClassVar[Collection[str]] = tuple(FLOWS.values())
     _is_told = False
     _num_runs = 0
+
+    async def __aenter__(self) -> Self:
+        # As Prefect's process worker, with another runner.
+        await super(ProcessWorker, self).__aenter__()
+        self._runner = await self._exit_stack.enter_async_context(
+            ProjectRunner(pause_on_shutdown=False, limit=None)
+        )
+        return self
 
     async def run(
         self,
@@ -148,44 +184,11 @@ class ProjectWorker(ProcessWorker):
         return await self.client.read_deployment(flow_run.deployment_id)
 
 
-class StageRunner(Runner):
-    """Cancels a stage as one is told to stop: its process stores what it saves."""
-
-    async def _kill_process(self, pid: int, grace_seconds: float = WORKER_GRACE_SECONDS) -> None:
-        """Sends SIGTERM, and SIGKILL in the end; Prefect's 30 s would cut a large save short.
-
-        Raises:
-            RuntimeError: There is no such process, as Prefect's callers expect it.
-        """
-        try:
-            process = psutil.Process(pid)
-            process.terminate()
-        except psutil.NoSuchProcess as error:
-            raise RuntimeError(
-                f"Unable to kill process {pid}: The process was not found."
-            ) from error
-        deadline = time.monotonic() + WORKER_GRACE_SECONDS
-        while process.is_running():
-            if time.monotonic() > deadline:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-                return
-            await asyncio.sleep(POLL_SECONDS)
-
-
 class StageWorker(ProjectWorker):
     """Starts a process for each stage that is asked for in its pool."""
 
     type = "revisual-stage"
     flows = (STAGE_FLOW,)
-
-    async def __aenter__(self) -> Self:
-        # As Prefect's process worker, with another runner.
-        await super(ProcessWorker, self).__aenter__()
-        self._runner = await self._exit_stack.enter_async_context(
-            StageRunner(pause_on_shutdown=False, limit=None)
-        )
-        return self
 
 
 def create_pool(client: SyncPrefectClient) -> None:

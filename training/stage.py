@@ -90,6 +90,16 @@ def _train(recipe: Recipe, job: Job) -> None:
         train_grpo(recipe, stage, *inputs, job.output, places)
 
 
+def _require_free_gpu(job: Job) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        with _loading():
+            from training.plan.free import require_free
+
+        require_free(job)
+
+
 @contextmanager
 def _loading() -> Iterator[None]:
     """Inside, nobody looks for garbage: what is imported stays, and that is a fifth of a start."""
@@ -113,6 +123,7 @@ def main() -> int:
             from training.runtime.failures import leave_phases  # seconds, for torch
 
         leave_phases(job.outcome.parent)
+        _require_free_gpu(job)
         run(job)
     except RevisualError as error:
         return _refused(job, error, error)

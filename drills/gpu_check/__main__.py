@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=20.0, help="for everything together")
     parser.add_argument("--output", type=Path, help="also write the report there")
     options = parser.parse_args(arguments)
-    machine = Machine(torch.cuda.device_count(), time.monotonic() + 60.0 * options.minutes)
+    # Of a driver that torch's CUDA cannot use `device_count` tells all the same.
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    machine = Machine(num_gpus, time.monotonic() + 60.0 * options.minutes)
     outcomes = []
     for name in options.only:
         outcomes.append(check(name, PARTS[name], machine))
@@ -78,6 +80,8 @@ def check(name: str, part: Part, machine: Machine) -> Outcome:
         return Outcome(name, "skipped", seconds(), reason=str(notice))
     except Failed as error:
         return Outcome(name, "failed", seconds(), error.figures, str(error), error.log)
+    except Exception as error:  # noqa: BLE001 - the other parts and the report are worth more
+        return Outcome(name, "failed", seconds(), reason=f"{type(error).__name__}: {error}")
     return Outcome(name, "passed", seconds(), figures)
 
 

@@ -74,6 +74,13 @@ configs:
     path: testmini.parquet
 ---
 """
+DYNAMATH_CARD = "\n".join(
+    (
+        "---\nconfigs:\n- config_name: default\n  data_files:",
+        *(f"  - split: sample_variant{n}\n    path: data/sample{n}-*" for n in range(1, 11)),
+        "---\n",
+    )
+)
 REPOSITORIES: Mapping[str, Repository] = {
     "mathverse": Repository(
         files={"testmini.parquet": rows.mathverse},
@@ -129,7 +136,7 @@ REPOSITORIES: Mapping[str, Repository] = {
     ),
     "dynamath": Repository(
         files={
-            f"data/sample_variant{variant}-00000-of-00001.parquet": partial(
+            f"data/sample{variant}-00000-of-{variant:05}.parquet": partial(
                 rows.dynamath, variant=variant
             )
             for variant in range(1, 11)
@@ -140,6 +147,7 @@ REPOSITORIES: Mapping[str, Repository] = {
             **_texts("ground_truth", "answer_type", "subject", "knowledge_level"),
         },
         cluster=("id",),
+        card=DYNAMATH_CARD,
     ),
     "we-math": Repository(
         files={"data/testmini-00000-of-00001.parquet": rows.wemath},

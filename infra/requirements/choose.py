@@ -17,17 +17,35 @@ HERE = Path(__file__).parent
 LOCKS = {"cpu": "cpu.txt", "cuda": "gpu.txt"}
 # The first driver that runs programs of a CUDA release (NVIDIA, "CUDA Compatibility").
 FIRST_DRIVER = {"11": 450, "12": 525, "13": 580}
+ANSWERED_WITHIN_SECONDS = 30.0  # a driver may take seconds to wake up each of eight GPUs
+
+
+def ask_driver(query: str) -> list[str]:
+    """What `nvidia-smi` tells of each GPU, line by line; nothing without it, or if it hangs.
+
+    Args:
+        query: See `nvidia-smi --help-query-gpu`.
+    """
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    asked = [program, f"--query-gpu={query}", "--format=csv,noheader"]
+    process = subprocess.Popen(
+        asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+    )
+    try:
+        told, _ = process.communicate(timeout=ANSWERED_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # and not waited for: it may hang in the driver, where no signal ends it
+        return []
+    # It ends with an error where one GPU is lost, and tells of the others; of that one it says so.
+    return [line.strip() for line in told.splitlines()]
 
 
 def driver_version() -> str | None:
     """Of the NVIDIA driver, such as 580.65.06; None if none answers."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    asked = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    lines = done.stdout.split()
-    return lines[0] if done.returncode == 0 and lines else None
+    lines = ask_driver("driver_version")
+    return next((line for line in lines if re.fullmatch(r"\d+(\.\d+)+", line)), None)
 
 
 def too_old(driver: str, cuda: str) -> str:

@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+import torch
 
 from drills.gpu_check.__main__ import PARTS, check, main
 from drills.gpu_check.machine import Machine
@@ -41,6 +42,29 @@ def test_a_part_that_is_killed_or_hangs_costs_nobody_else():
     assert "the last thing it said" in killed.log
     late = check("late", part(hanging, limit_seconds=0.5), CPU)
     assert (late.status, late.reason) == ("failed", "it took longer than 0 s, and was ended")
+
+
+def test_a_part_that_breaks_in_this_process_costs_nobody_else():
+    def broken(_):
+        raise RuntimeError("CUDA unknown error")
+
+    outcome = check("broken", broken, CPU)
+    assert (outcome.status, outcome.reason) == ("failed", "RuntimeError: CUDA unknown error")
+
+
+def test_a_driver_that_torch_cannot_use_is_reported(tmp_path, monkeypatch, capsys):
+    """torch counts its GPUs by NVML, which such a driver has, too; CUDA does not start there."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\ncase "$1" in *uuid) echo GPU-a0;; *) echo 470.256.02;; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert main(["--only", "install"]) == 1
+    told = "of which 1 are visible, and torch finds 0: the driver 470.256.02 is too old for CUDA"
+    assert told in capsys.readouterr().out
 
 
 def test_what_a_process_says_of_itself_arrives():

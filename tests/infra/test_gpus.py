@@ -20,6 +20,7 @@ from infra.cluster.records import NodesTask, Placement
 from infra.cluster.sources import sources_digest
 from infra.gpus import GpuLocks, Reminder, gpu_locks, gpus_of, listed, visible
 from infra.launcher import Resources, launch, new_job
+from infra.requirements import choose
 from infra.stopping import stopped_by
 from tests.standstill import wait_until
 
@@ -349,7 +350,7 @@ def test_a_driver_that_is_ill_is_neither_trusted_nor_waited_for(
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     if not expected:
-        monkeypatch.setattr(gpus, "LISTED_WITHIN_SECONDS", 0.1)
+        monkeypatch.setattr(choose, "ANSWERED_WITHIN_SECONDS", 0.1)
     assert listed() == [f"GPU-{name}" for name in expected.split()]
 
 

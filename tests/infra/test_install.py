@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.requirements import choose as choosing
-from infra.requirements.choose import choose, missing_for_triton
+from infra.requirements.choose import choose, driver_version, missing_for_triton
 
 CHOOSE = Path(__file__).parents[2] / "infra" / "requirements" / "choose.py"
 LOCK = "nvidia-cuda-runtime==13.0.96 \\\n"
@@ -63,6 +63,24 @@ def test_the_driver_is_asked_for_its_version(driver, device, tmp_path):
     )
     assert done.stdout.strip() == device
     assert ("gpu.txt" if device == "cuda" else "cpu.txt") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("echo 580.65.06; echo 'Unable to determine: GPU is lost'; exit 15", "580.65.06"),
+        ("echo 'NVIDIA-SMI has failed because it could not communicate'; exit 9", None),
+        (f"exec '{sys.executable}' -c 'import time; time.sleep(30); print(580.1)'", None),
+    ],
+)
+def test_a_driver_that_is_ill_is_not_waited_for(program, expected, tmp_path, monkeypatch):
+    """One GPU is lost, the driver is gone, or it hangs: that would hold up the message, too."""
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    if expected is None:
+        monkeypatch.setattr(choosing, "ANSWERED_WITHIN_SECONDS", 0.5)
+    assert driver_version() == expected
 
 
 @pytest.mark.parametrize("text", ["cuda", "cpu"])

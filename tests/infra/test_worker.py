@@ -109,7 +109,8 @@ def test_a_worker_that_is_told_to_stop_waits_until_its_run_has_saved_and_the_ser
     assert {path.name for path in tmp_path.iterdir()} == left
 
 
-def test_a_stage_that_is_cancelled_has_saved_before_it_ends(monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize("kind", [worker.ProjectWorker, worker.StageWorker])
+def test_what_is_cancelled_has_saved_before_it_ends(kind, monkeypatch, tmp_path) -> None:
     """Whatever grace Prefect asks for; which runner a worker has is Prefect's affair but here."""
 
     async def nothing(*_: object) -> None:
@@ -121,14 +122,14 @@ def test_a_stage_that_is_cancelled_has_saved_before_it_ends(monkeypatch, tmp_pat
     monkeypatch.setattr(BaseWorker, "__aenter__", nothing)
 
     async def cancel() -> int:
-        stages = worker.StageWorker(work_pool_name="gpu")
-        monkeypatch.setattr(stages._exit_stack, "enter_async_context", partial(entered, None))
-        await stages.__aenter__()
+        served = kind(work_pool_name="gpu")
+        monkeypatch.setattr(served._exit_stack, "enter_async_context", partial(entered, None))
+        await served.__aenter__()
         command = [sys.executable, "-c", RUN.replace("SECONDS)", "1)"), str(tmp_path)]
         process = await asyncio.create_subprocess_exec(*command)
         while not (tmp_path / "up").exists():
             await asyncio.sleep(0.02)
-        await stages._runner._kill_process(process.pid, grace_seconds=0)
+        await served._runner._kill_process(process.pid, grace_seconds=0)
         return await process.wait()
 
     assert asyncio.run(cancel()) == 1

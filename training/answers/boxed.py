@@ -100,7 +100,7 @@ def _last_answer(text: str) -> _Found | None:
         return None if is_part(before, after) else _Found(" or ".join(distinct), "", distinct)
     answer = distinct[0]
     more, end = belonging(after)
-    if is_part(before, after[end:]) or follows_number(before, answer):
+    if is_part(before, after[end:], after[:end]) or follows_number(before, answer):
         return None
     return _Found(answer + more, before, [answer + more])
 

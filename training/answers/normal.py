@@ -46,7 +46,8 @@ _REPLACEMENTS = _patterns(
         r"\1\3 \2",
     ),
     (r"∠", r"\\angle "),
-    (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])|(?<=\d)\s*[º˚]", "°"),
+    (r"\^\s*\{?\s*\\circ\s*\}?|\*?\\degree(?![a-zA-Z])|(?<=\d)\s*[º˚]", "°"),
+    (r"_\s*\{\s*(?:\\triangle|△)\s*(?=[A-Z]{3}\s*\})", "_{"),  # the area `S_{\triangle ABC}`
     (r"(?<=\d)\s*\^\s*(?:\{\s*[oº˚°]\s*\}|[oº˚°](?![a-zA-Z]))", "°"),
     (r"\\%", "%"),
     (r"[−–]", "-"),
@@ -70,6 +71,9 @@ _REPLACEMENTS = _patterns(
     (r"\\\}", "⟩"),
 )
 _SPACES = re.compile(r"\s{2,}")
+# Signs of Chinese type, and characters without a width.
+_SIGNS = str.maketrans({"（": "(", "）": ")", "：": ":", "，": ",", "．": "."})
+_NO_WIDTH = str.maketrans(dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff"))
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d| ?/| \d)")
 # `x = 2,500`, `1,200 + 34 = 1,234`: beside such a sign commas without spaces are thousands'.
 _WITH_COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,]|\.\d*,)")
@@ -106,6 +110,8 @@ def normalize(text: str) -> str:
     """One spelling for what means the same."""
     if text.isascii() and text.isdigit():
         return text
+    if not text.isascii():
+        text = text.translate(_SIGNS | _NO_WIDTH)
     text = _SPACES.sub(" ", text)  # runs of them would take quadratic time below
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)

@@ -97,7 +97,7 @@ def read_asked(question: str) -> Asked:
         return Asked()
     money = _MONEY.sub(r" \1\2 dollars ", question[-_MOST_CHARACTERS:])
     money = _CURRENCY.sub(r"\2 \1 ", _IN_BRACKETS.sub(_in_words, money))
-    text = re.sub(r"\s+(?=\^)| +(?= )", "", _MARKUP.sub(" ", money))
+    text = re.sub(r"\s+(?=\^)|(?<=\^) +(?=[23]\b)| +(?= )", "", _MARKUP.sub(" ", money))
     sentences = _SENTENCE.split(text)
     first = max((i for i, each in enumerate(sentences) if "?" in each), default=-1)
     end = " ".join(sentences[first:])

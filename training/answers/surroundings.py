@@ -76,13 +76,13 @@ _PER_CENT = re.compile(r"\$? *(?:\\?%|per ?cent\b)")
 _DEGREES = re.compile(r" *(?:\^ *\{? *\\circ *\}?|\\degree\b|°)(?! *[CF\d])")
 _BASE = re.compile(r" *_ *(?:(\d{1,2})\b|\{ *(\d{1,2}) *\})")
 _UNIT = re.compile(
-    r"\$? *(?:\\[,;: ]|~)* *(?:\\(?:text|mathrm|mbox) *\{ *(?P<text>[^{}]{1,30}?) *\}"
+    r"\$? *(?:\\[,;: ]|~)* *(?:\\(?:text|mathrm|mbox) *\{[ ~]*(?P<text>[^{}~]{1,30}?)[ ~]*\}"
     r"|(?P<word>[a-zA-Z]{2,12}(?:(?: per |/)[a-z]{1,10})?)(?![a-zA-Z]))"
-    r"(?P<power>\$? *\^ *\{? *[23] *\}?)?"
+    r"(?P<power>\$? *\^ *\{? *[23](?: *\})?)?"
 )
-_PAIRS = re.compile(r"\$? *(?:\\text *\{ *)?(pairs?)\b *\}?")
+_PAIRS = re.compile(r"\$? *(?:\\text *\{ *)?(pairs?)\b(?: *\})?")
 # What a formula begins with, right before a box: `x =`, `AB =`; and `6 =`.
-_START = r"(?:^|[$\n]|\\[(\[]|[,;:] |\\(?:Rightarrow|implies|therefore|quad)) *"
+_START = r"(?:^|(?<!\\)\$|\n|\\[(\[]|[,;:] |\\(?:Rightarrow|implies|therefore|quad)) *"
 _LABEL = re.compile(rf"{_START}([A-Za-z](?:_\{{?\w{{1,4}}\}}?)?|[A-Z]{{2}}) *= *$")
 _NUMBER_IS = re.compile(rf"{_START}(-?\d[\d.]*) *= *$")
 # Signs between which a formula stands, and what of one says nothing behind its answer.
@@ -92,23 +92,28 @@ _NOTHING = re.compile(
     r"\\(?:text|mathrm|mbox|tag)\s*\{[^{}]*\}|\\(?:[,;:! \\]|q?quad|square|blacksquare|checkmark)"
     r"|\\end\{[a-z]+\*?\}|[\s.,;&}]|\\(?:left|right)\.?|\\approx *-?\d[\d.,]*"
 )
+# Behind a remainder, `N \equiv \boxed{7} \pmod{10}`; without the sign it says another thing.
+_MODULUS = re.compile(r"\s*\(?\\[bp]?mod\b\s*(?:\{[^{}]*\}|\d+)\)?")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 
 
-def is_part(before: str, after: str) -> bool:
+def is_part(before: str, after: str, own: str = "") -> bool:
     r"""Whether a box is a part of what stands there, is denied, or stands beside other values.
 
     Args:
         before: The text before the box, as far as it can matter.
         after: The text behind it, and behind what belongs to it.
+        own: What belongs to it, as it stands there: it may close the box's formula.
     """
     if denied_or_part(before) and not _LIST_ITEM_OR_TAG.search(before):
         return True
+    if before.rstrip().endswith(r"\equiv") and (modulus := _MODULUS.match(after)):
+        after = after[modulus.end() :]
     if _END.match(after) is not None:
         after = ""
     elif (tag := _TAG.match(after)) is not None:
         after = after[tag.end() :]
-    return _AFTER.match(after) is not None or _goes_on(before, after)
+    return _AFTER.match(after) is not None or _goes_on(before + own, after)
 
 
 def denied_or_part(before: str) -> bool:

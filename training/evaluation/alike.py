@@ -20,6 +20,9 @@ _ANNOUNCED = re.compile(
 )
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|`+([^`']+)(?:`|'')|'([^']+)'")
 _ALTERNATIVES = re.compile(r"\b(?:or|not|maybe|perhaps|possibly)\b|±", re.IGNORECASE)
+# `3 & 4`, and a unit in Chinese behind a number: `4.40米`.
+_AND = re.compile(r"\s*\\?&\s*")
+_CHINESE_UNIT = re.compile(r"(?<=[\d}])\s*[\u4e00-\u9fff]{1,3}\Z")
 _ROUNDING = Fraction(1, 10**30)  # roots and pi are known to 50 digits
 
 
@@ -78,8 +81,13 @@ def _same_answer(text: str, choice: str) -> bool:
 
 
 def _same_ratio(text: str, choice: str) -> bool:
-    """`2/3` and `2 to 3` for the choice `2:3`."""
-    return ":" in choice and same_ratio(_on_a_line(text), normalize(choice)) is True
+    r"""`2/3` and `2 to 3` for the choice `2:3`, 1 for `1:1`, `\frac{6}{\pi}` for `6:\pi`."""
+    first, colon, second = (part.strip() for part in normalize(choice).partition(":"))
+    if not colon:
+        return False
+    if same_ratio(_on_a_line(text), normalize(choice)) is True:
+        return True
+    return ":" not in second and _same_value(text, f"\\frac{{{first}}}{{{second}}}")
 
 
 def _on_a_line(text: str) -> str:
@@ -97,7 +105,14 @@ def alike(
     text: str, choices: Sequence[str], by: Sequence[Callable[[str, str], bool]] = WAYS
 ) -> list[int]:
     """Which of the choices have this text; if there are none, which have its value."""
+    text, *spelled = map(_spelled, (text, *choices))
     for is_same in by:
-        if found := [index for index, one in enumerate(choices) if is_same(text, one)]:
+        if found := [index for index, one in enumerate(spelled) if is_same(text, one)]:
             return found
     return []
+
+
+def _spelled(text: str) -> str:
+    """Without a Chinese unit, and with `and` for its sign, which also parts a matrix's columns."""
+    text = _CHINESE_UNIT.sub("", text)
+    return text if "&" not in text or "\\begin" in text else _AND.sub(" and ", text)

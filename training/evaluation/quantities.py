@@ -8,7 +8,13 @@ from functools import lru_cache
 from training.answers import numeric
 from training.answers.asked import DEGREES, NO_THINGS, Asked
 from training.answers.comparison import NUMBER_WORDS
-from training.answers.equations import Named, asked_expression, asked_variable, read
+from training.answers.equations import (
+    Named,
+    asked_expression,
+    asked_variable,
+    read,
+    without_asked,
+)
 from training.answers.expressions import TooLargeError
 from training.answers.kinds import COUNT
 from training.answers.normal import normalize
@@ -80,6 +86,17 @@ def read_quantity(answer: str) -> Quantity | None:
     except TooLargeError:
         return None
     return None if number is None else Quantity(number, value.unit, name)
+
+
+def read_asked_quantity(answer: str, question: str) -> Quantity | None:
+    """As `read_quantity`, also of `a + b = 6` where the question asks for `a + b`.
+
+    Of a name, as in `x = 6`, `value_in` tells whether it is asked for.
+    """
+    if "=" not in answer:
+        return read_quantity(answer)
+    asked = asked_variable(question) or asked_expression(question)
+    return read_quantity(without_asked(normalize(answer), asked, question))
 
 
 def read_number(answer: str) -> Fraction | None:

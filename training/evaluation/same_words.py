@@ -32,6 +32,13 @@ def same_words(answer: str, reference: str) -> bool:
     return any(ways) or _same_numbers(given, wanted)
 
 
+def spelled(text: str) -> str:
+    """A text in one spelling: numbers by their values, a time, a month; else without dress."""
+    given = key(plain(text))
+    found = (read(given) for read in (*_WAYS, _numbers))
+    return next((repr(one) for one in found if one is not None), given)
+
+
 def _time(text: str) -> tuple[int, int] | None:
     """Hours and minutes: `5:05` is `5:5` to DynaMath's generator."""
     found = _TIME.fullmatch(text)

@@ -15,14 +15,20 @@ from fractions import Fraction
 from math import inf, trunc
 
 from training.answers import Outcome, Verifier, extract_boxed
-from training.answers.boxed import extract_labelled
+from training.answers.boxed import extract_labelled, extract_listed
 from training.answers.normal import normalize
 from training.answers.reading import is_enumeration
 from training.evaluation.alike import plain
 from training.evaluation.choices import LETTERS, read_letters, same_choice
 from training.evaluation.items import Item, Rule, RuleKind
 from training.evaluation.phrases import answer_said
-from training.evaluation.quantities import Quantity, read_list, read_quantity, value_in
+from training.evaluation.quantities import (
+    Quantity,
+    read_asked_quantity,
+    read_list,
+    read_quantity,
+    value_in,
+)
 from training.evaluation.readable import CHOOSING, chosen, reads
 from training.evaluation.same_words import same_words
 from training.evaluation.told import told
@@ -100,13 +106,19 @@ def _has_box(read: str, kind: RuleKind) -> bool:
 
 def _extracted(read: str, rule: Rule) -> str | None:
     if _has_box(read, rule.kind):
-        if rule.kind == "letters":
-            read = _BOXES.sub(_in_one_box, read)
-        if rule.kind in CHOOSING:
-            read = _ANOTHER.sub(_in_one_box, _VALUE_BEHIND.sub(_labelled, read))
+        read = _with_whole_choices(read, rule.kind)
         return extract_labelled(read) if rule.kind in ALGEBRA else extract_boxed(read)
     letters = LETTERS[: len(rule.choices) or None] if rule.kind in CHOOSING else ""
     return answer_said(read, (*rule.choices, rule.answer), letters)
+
+
+def _with_whole_choices(read: str, kind: RuleKind) -> str:
+    """With what belongs to a choice, or to a set of choices, in one box."""
+    if kind == "letters":
+        read = _BOXES.sub(_in_one_box, read)
+    if kind in CHOOSING:
+        read = _ANOTHER.sub(_in_one_box, _VALUE_BEHIND.sub(_labelled, read))
+    return read
 
 
 def rules_digest(items: Sequence[Item], *, accept_rounded: bool) -> str:
@@ -169,6 +181,12 @@ def judge(
             algebra[index] = _in_a_box(answer)
         else:
             verdicts[index] = verdict(rule, answer, questions[index])
+            if (
+                boxed
+                and verdicts[index] == "wrong"
+                and _each_is_right(read, rule, questions[index])
+            ):
+                verdicts[index] = "right"
     found = verifier.verify(
         list(algebra.values()),
         [rules[index].answer for index in algebra],
@@ -178,6 +196,12 @@ def judge(
     for index, answer in said.items():
         verdicts[index] = _of_said(verdicts[index], rules[index], answer, questions[index])
     return [verdicts[index] for index in range(len(rules))]
+
+
+def _each_is_right(read: str, rule: Rule, question: str) -> bool:
+    r"""Whether each of several boxes is right by itself: `\boxed{800}. The answer is \boxed{C}`."""
+    parts = extract_listed(_with_whole_choices(read, rule.kind))
+    return len(parts) > 1 and all(verdict(rule, part, question) == "right" for part in parts)
 
 
 def _in_a_box(answer: str | None) -> str:
@@ -216,7 +240,7 @@ def _letters(rule: Rule, answer: str, question: str) -> bool:
 
 
 def _number(rule: Rule, answer: str, question: str) -> bool:
-    given, wanted = read_quantity(answer), read_quantity(rule.answer)
+    given, wanted = read_asked_quantity(answer, question), read_quantity(rule.answer)
     if wanted is not None and wanted.value.denominator > 1 and plain(answer) == "e":
         given = _EULER  # of a whole number it is a letter
     if given is None or wanted is None or _repeats(answer, question):

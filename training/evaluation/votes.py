@@ -15,8 +15,15 @@ from training.answers.quick import judge
 from training.answers.tree import Node
 from training.evaluation.alike import key, plain
 from training.evaluation.items import Rule, RuleKind
-from training.evaluation.quantities import Quantity, read_list, read_quantity, value_in
+from training.evaluation.quantities import (
+    Quantity,
+    read_asked_quantity,
+    read_list,
+    read_quantity,
+    value_in,
+)
 from training.evaluation.readable import CHOOSING, chosen
+from training.evaluation.same_words import spelled
 from training.evaluation.verdicts import ALGEBRA, EXACT, settled
 
 RIGHT = Verdict("right")
@@ -56,7 +63,8 @@ def reading(rule: Rule, answer: str, question: str) -> str | None:
     if rule.kind == "list":
         given, wanted = read_list(answer) or [], read_list(rule.answer) or []
     else:
-        given, wanted = ([one] if one else [] for one in map(read_quantity, (answer, rule.answer)))
+        found = read_asked_quantity(answer, question), read_quantity(rule.answer)
+        given, wanted = ([one] if one else [] for one in found)
     wanted = wanted if len(wanted) == len(given) else [_BARE] * len(given)
     written = [
         _written(mine, theirs, rule, question) for mine, theirs in zip(given, wanted, strict=True)
@@ -108,7 +116,7 @@ def _vote(ballot: Ballot, rule: RuleKind) -> str | Measured:
     if rule not in ALGEBRA:
         # A text that was not read may look like a reading and be no number: `5/0`.
         if ballot.reading is None:
-            return key(plain(text))
+            return spelled(text) if rule == "text" else key(plain(text))
         found = _READING.fullmatch(ballot.reading) if rule in NUMERIC else None
         if found is None:
             return ballot.reading

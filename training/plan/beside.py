@@ -19,14 +19,20 @@ from training.recipe.recipe import Recipe, parse_recipe
 def figures_of(job: Job) -> str:
     """The figures of a job here; or why there are none: that must cost nobody what they are for."""
     try:
-        values = json.loads(job.recipe.read_text(encoding="utf-8"))
-        recipe = parse_recipe(values, where=str(job.recipe)).for_stage(job.stage)
-        if "policy" in job.inputs:  # a folder, whose sizes can be read
-            model = recipe.model.model_copy(update={"path": str(job.inputs["policy"])})
-            recipe = recipe.model_copy(update={"model": model})
-        return figures_here(recipe, job.stage)
+        return figures_here(recipe_of(job), job.stage)
     except Exception as error:  # noqa: BLE001 - with no memory left anything may fail; it is told
         return f"none was made: {type(error).__name__}: {error}"
+
+
+def recipe_of(job: Job) -> Recipe:
+    """A job's recipe, with the model that the stage begins with, if it has one."""
+    values = json.loads(job.recipe.read_text(encoding="utf-8"))
+    recipe = parse_recipe(values, where=str(job.recipe)).for_stage(job.stage)
+    if "policy" not in job.inputs:
+        return recipe
+    # A folder, whose sizes can be read.
+    model = recipe.model.model_copy(update={"path": str(job.inputs["policy"])})
+    return recipe.model_copy(update={"model": model})
 
 
 def figures_here(recipe: Recipe, stage: str) -> str:

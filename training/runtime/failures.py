@@ -141,9 +141,8 @@ def out_of_memory(error: BaseException, name: Phase | None) -> OutOfMemoryError:
     asked = " ".join(str(error).split()) or "the system did not say how much was asked for"
     fix = SETTINGS[name or "update"]
     is_hosts = isinstance(error, MemoryError) or NO_MEMORY[0] in asked
-    if not is_hosts and (others := held_by_others(_processes_of_gpu(), os.getpid())):
-        listed = " and ".join(f"{pid} ({size:.1f} GiB)" for pid, size in others.items())
-        fix = f"end what else is on this GPU, process {listed}; else {fix}"
+    if not is_hosts and (others := others_on_gpu()):
+        fix = f"end what else is on this GPU, process {others}; else {fix}"
     if NO_SHARED_MEMORY in asked:
         fix = SHARED_MEMORY
     return OutOfMemoryError(
@@ -171,6 +170,12 @@ def measured() -> str:
         f"free of {total / GIB:.1f} on the GPU": free,
     }
     return ", ".join([*(f"{size / GIB:.1f} GiB {what}" for what, size in parts.items()), host])
+
+
+def others_on_gpu() -> str:
+    """The other processes on this process's GPU and what they hold, in words; empty without any."""
+    others = held_by_others(_processes_of_gpu(), os.getpid())
+    return " and ".join(f"{pid} ({size:.1f} GiB)" for pid, size in others.items())
 
 
 def held_by_others(listed: str, own: int) -> dict[int, float]:

@@ -90,6 +90,15 @@ def test_several_splits_at_once():
         split_files(names, None, missing)
 
 
+def test_splits_that_a_card_names_otherwise_than_its_files():
+    """As DynaMath's is."""
+    names = [f"data/sample{n}-00000-of-000{n:02}.parquet" for n in (1, 2, 10)]
+    splits = (f"  - split: sample_variant{n}\n    path: data/sample{n}-*" for n in (1, 2, 10))
+    wanted = Wanted("b", "b", "owner/name", "parquet", split="sample_variant1+sample_variant10")
+    lines = "\n".join(("  data_files:", *splits))
+    assert split_files(names, card(lines), wanted) == [names[0], names[2]]
+
+
 @pytest.mark.parametrize(("config", "split"), [("gpqa_diamond", "train"), ("default", "test")])
 def test_a_conversion_of_one_configuration(config, split):
     names = [f"{config}/{split}/0000.parquet", "gpqa_main/train/0000.parquet"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from training.answers import verify_in_process
+from training.answers import extract_boxed, verify_in_process
 from training.answers.surroundings import _BEFORE, denied_or_part
 
 PARTS = (
@@ -96,3 +96,22 @@ def test_a_box_beside_another_value_is_no_answer(response, answer):
 )
 def test_what_stands_around_a_box_and_is_no_part_of_it(response, answer):
     assert verify_in_process(response, answer) == "right"
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (r"The area is $\boxed{12} \mathrm{~cm}^{2}$.", "12 cm^{2}"),
+        (r"\(75 + 75 = \boxed{150} \mathrm{~cm}^2\)", "150 cm^2"),
+        (r"So, \boxed{600} cm^2 of glass are needed.", "600 cm^2"),
+        (r"He can find \boxed{5} pairs of socks.", "5 pairs"),
+        (r"A cube has $\boxed{18}$ pairs of parallel edges.", "18 pairs"),
+        (r"It costs $880 \times \$0.05 = \boxed{\$44}$.", r"\$44"),
+        (r"$N = 2^6 \cdot 511 \equiv \boxed{511} \pmod{1000}$.", "511"),
+        (r"$N \equiv \boxed{7} \bmod 10$", "7"),
+        ("Thus, $RS = \\boxed{6}$ inches.\n\n(D) $6$", "6 inches"),
+    ],
+)
+def test_a_unit_a_modulus_or_money_beside_a_box(response, answer):
+    """As models answered MathVision: 1 box of 300 counted as a part of something, and was lost."""
+    assert extract_boxed(response) == answer

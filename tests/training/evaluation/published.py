@@ -201,9 +201,8 @@ def dynamath(folder: Path, num_seeds: int = 3) -> Path:
             }
             for seed in range(num_seeds)
         ]
-        write(
-            folder, rows, f"sample_variant{variant}-00000-of-00001.parquet", image="decoded_image"
-        )
+        name = f"sample{variant}-00000-of-{variant:05}.parquet"  # as the hub has it
+        write(folder, rows, name, image="decoded_image")
     return folder
 
 

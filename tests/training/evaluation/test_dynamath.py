@@ -50,6 +50,41 @@ def test_the_prompt_says_how_to_answer(tmp_path):
         assert asked in instruction and question == item.problem["question"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    (
+        "sample{n}-00000-of-000{n:02}.parquet",
+        "sample_variant{n}-00000-of-00001.parquet",
+        "sample_variant{n}/0000.parquet",
+    ),
+)
+def test_a_variant_is_known_by_its_file(tmp_path, name):
+    """The hub's files are called `sample1-...`, the splits of its card `sample_variant1`: no file
+    as it is published was of a known variant.
+    """
+    for number, path in enumerate(sorted(published.dynamath(tmp_path).iterdir(), key=_of), 1):
+        assert _of(path) == number
+        (moved := tmp_path / "copy" / name.format(n=number)).parent.mkdir(
+            parents=True, exist_ok=True
+        )
+        path.rename(moved)
+    parts = {item.part for item in load("dynamath", tmp_path / "copy", None)}
+    assert parts == {str(number) for number in range(1, 11)}
+
+
+def _of(path):
+    return int(path.name.removeprefix("sample").partition("-")[0])
+
+
+@pytest.mark.parametrize("kind", ["int", "single answer"])
+def test_numbers_of_other_types(kind):
+    """So four seeds' programs call them, `35.1` and `32`; each of them ended the benchmark."""
+    rule = rule_of(kind, "35.1", "What is the sum of all elements in the matrix A?")
+    for answer, outcome in (("35.1", "right"), ("35.10", "right"), ("35", "wrong")):
+        assert verdict(rule, answer) == outcome
+    assert kind in INSTRUCTIONS
+
+
 def test_what_the_prompt_says_is_not_taken_for_what_is_asked():
     """Below the question, the last sentence would be read, and `3 kg` right for an angle."""
     prompt = f"{INSTRUCTIONS['float']}\nFind the angle. Give the answer in degrees."

@@ -229,7 +229,7 @@ def test_a_seed_without_some_of_its_variants(tmp_path):
     """The worst case over eight variants is no less than that over ten."""
     folder = WRITERS["dynamath"](tmp_path)
     for variant in (3, 7):
-        (path,) = (one for one in folder.rglob("*.parquet") if f"variant{variant}" in str(one))
+        (path,) = (one for one in folder.rglob("*.parquet") if f"sample{variant}-" in str(one))
         pq.write_table(pq.read_table(path).slice(0, 2), path)  # without the last seed
     words = r"belongs to the seed 2, of which the variants 3, 7 are missing"
     with pytest.raises(DataError, match=words):
@@ -325,9 +325,11 @@ def test_the_name_of_a_quantity_is_no_part_of_a_key(published_answer, reference,
     assert load(row, "mathverse")[0].rule.answer == reference
 
 
-def test_a_degree_that_was_read_in_another_encoding(tmp_path):
-    folder = with_first_row(WRITERS["mathverse"](tmp_path), "free-form", "118掳T")
-    assert load(folder, "mathverse")[0].rule.answer == "118°T"
+def test_keys_that_are_published_with_faults(tmp_path):
+    """A degree in another encoding; a key that stands there twice, or behind a sign of equality."""
+    for key, answer in (("118掳T", "118°T"), ("-4.9\n-4.9", "-4.9"), ("$=(4,0)$", "(4,0)")):
+        folder = with_first_row(WRITERS["mathverse"](tmp_path / answer), "free-form", key)
+        assert load(folder, "mathverse")[0].rule.answer == answer
 
 
 @pytest.mark.parametrize(("column", "name"), [("metadata", "mathverse"), ("choices", "mathvista")])

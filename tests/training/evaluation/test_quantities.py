@@ -4,7 +4,7 @@ import pytest
 
 from training.evaluation.items import Rule
 from training.evaluation.quantities import read_number
-from training.evaluation.verdicts import verdict
+from training.evaluation.verdicts import judge, scorer, verdict
 from training.evaluation.votes import Ballot, majority_right
 
 NUMBERS = (Rule("number", "5"), Rule("number", "5", decimals=1), Rule("integer", "5"))
@@ -220,3 +220,50 @@ def test_a_function_that_is_asked_for_is_not_left_to_be_evaluated():
 )
 def test_a_unit_or_a_noun_is_no_function(answer, question):
     assert verdict(Rule("number", "5"), answer, question) == "right"
+
+
+@pytest.mark.parametrize("power", ["^{2}", "^2", "^ 2"])
+def test_a_unit_that_a_question_writes_in_braces(power):
+    r"""`in $\mathrm{cm}^{2}$` was read as centimetres: so 60 questions of MathVision ask."""
+    question = f"What is the area, in $\\mathrm{{cm}}{power}$, of the larger rectangle?"
+    rule = Rule("number", "150", decimals=2)
+    for answer in ("150", "150 cm^2", "150 \\mathrm{~cm}^{2}", "150\\text{ square centimetres}"):
+        assert verdict(rule, answer, question) == "right"
+    for answer in ("150 cm", "150 mm^2", "150 cm^3"):
+        assert verdict(rule, answer, question) == "wrong"
+
+
+def test_what_the_question_asks_for_may_stand_before_the_value():
+    """`G+J = 6` was wrong, and so was the area of a triangle by its usual name."""
+    rule = Rule("number", "6", decimals=2)
+    for asked, answer in (
+        ("What is the value of $G+J$?", "G+J = 6"),
+        ("What is the area of $\\triangle ABC$?", "S_{\\triangle ABC} = 6"),
+    ):
+        assert verdict(rule, answer, asked) == "right"
+        assert verdict(rule, answer.replace("6", "7"), asked) == "wrong"
+    assert verdict(rule, "G - J = 6", "What is the value of $G+J$?") == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("rule", "response", "outcome"),
+    [
+        (
+            Rule("letter", "B", ("700", "800")),
+            "is $\\boxed{800}$. The answer is \\boxed{B}.",
+            "right",
+        ),
+        (
+            Rule("letter", "B", ("700", "800")),
+            "is $\\boxed{700}$. The answer is \\boxed{B}.",
+            "wrong",
+        ),
+        (Rule("letter", "B"), "\\boxed{A} or \\boxed{B}", "wrong"),
+        (Rule("number", "2.5", decimals=1), "\\boxed{2.5cm}. Answer: \\boxed{2.5}", "right"),
+        (Rule("number", "2.5", decimals=1), "\\boxed{2}. Answer: \\boxed{2.5}", "wrong"),
+    ],
+)
+def test_boxes_side_by_side_are_right_where_each_is(rule, response, outcome):
+    """The choice's text and its letter, or one number in two writings, were a hedge."""
+    with scorer() as verifier:
+        assert judge([rule], [response], [""], verifier) == [outcome]

@@ -105,6 +105,24 @@ def test_no_text_ends_a_vote_and_no_order_changes_it(rule, said, data):
     assert majority_right(data.draw(st.permutations(ballots)), rule.kind) == found
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        ("(1.0, 2.0)", "(1, 2)", True),
+        ("Sep", "September", True),
+        ("5:05", "5:5", True),
+        ("y = 4", "y = 4.0", True),
+        ("(1, 2)", "[1, 2]", False),
+        ("x = 4", "y = 4", False),
+        ("5:50", "5:5", False),
+    ],
+)
+def test_wrong_texts_that_the_rule_takes_for_one_another(first, second, is_one):
+    """`(1.0, 2.0)` and `(1, 2)` were two votes."""
+    ballots = [Ballot("(9, 9)", True), Ballot(first, False), Ballot(second, False)]
+    assert majority_right(ballots, "text") == pytest.approx(0.0 if is_one else 1 / 3)
+
+
 def test_a_list_of_measures_is_no_bare_number():
     """Its reading was taken for that of one number, and a bare 5 counted with it."""
     said = [("[9, 8]", True)] * 2 + [("[5 m, 6 m]", False)] * 2 + [("[5]", False)]

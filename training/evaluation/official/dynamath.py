@@ -2,10 +2,10 @@
 
 Source: DynaMath/DynaMath_Sample (Zou et al., arXiv 2411.00836), splits `sample_variant1` to
 `sample_variant10`. Worst case: the share of seeds of which all variants are right. Average: of all
-answers. A float may be 0.001 away. A variant's number is in its split's name, which is in the name
-of its file or folder, as they were published. The variants of a seed are one cluster. The choices
-stand in the question. The prompt asks for the form that the released one asks for: a choice's
-letter, numbers with three decimals; for a JSON object it does not ask.
+answers. A float may be 0.001 away. A variant's number is in the name of its file
+(`sample1-00000-of-00001.parquet`), of its split or of a folder. The variants of a seed are one
+cluster. The choices stand in the question. The prompt asks for the form that the released one asks
+for: a choice's letter, numbers with three decimals; for a JSON object it does not ask.
 """
 
 import re
@@ -30,14 +30,19 @@ COLUMNS = (
     "knowledge_level",
 )
 # By type of answer: what the prompt says above the question, whose last sentence tells what is
-# asked for.
+# asked for. Four seeds' programs call their number otherwise; the released prompt then asks for no
+# form, and the released rule takes a text that holds it.
+_WITH_DECIMALS = "Give numbers in the answer, if they are not whole, with three decimals."
 INSTRUCTIONS = {
     "float": "Give the answer as a floating-point number with three decimals.",
     "multiple choice": "Give the letter of the correct choice alone, such as A, B, C or D.",
-    "text": "Give numbers in the answer, if they are not whole, with three decimals.",
+    "text": _WITH_DECIMALS,
+    "int": _WITH_DECIMALS,
+    "single answer": _WITH_DECIMALS,
 }
+_NUMBERS = ("float", "int", "single answer")
 LEVELS = {"elementary school": 1, "high school": 2, "undergraduate": 3}
-_VARIANT = re.compile(r"sample_variant(\d+)(?!\d)")
+_VARIANT = re.compile(r"sample(?:_variant)?(\d+)")
 
 
 def load(name: str, folder: Path, num_problems: int | None) -> list[Item]:
@@ -68,7 +73,8 @@ def _variant(row: Row) -> str:
     if variant is None or variant[1] not in VARIANTS:
         raise row.error(
             "is of no known variant.",
-            rule=f"a file's path holds its split, `sample_variant1` to `{NUM_VARIANTS}`",
+            rule=f"a file is called `sample1` to `{NUM_VARIANTS}`, or lies in such a folder; or"
+            " `sample_variant1`",
         )
     return variant[1]
 
@@ -76,7 +82,7 @@ def _variant(row: Row) -> str:
 def _item(name: str, row: Row, variant: str) -> Item:
     question, kind = row.text("question"), row.text("answer_type")
     if kind not in INSTRUCTIONS:
-        raise row.error(f"has the answer type {kind!r}.", rule="float, multiple choice or text")
+        raise row.error(f"has the answer type {kind!r}.", rule=f"it is one of {list(INSTRUCTIONS)}")
     return make_item(
         name,
         f"{row.text('id')}/{variant}",
@@ -93,7 +99,7 @@ def _item(name: str, row: Row, variant: str) -> Item:
 
 def rule_of(kind: str, answer: str, question: str) -> Rule:
     """How an answer is scored: by the row's type of answer, and the choices in its question."""
-    if kind == "float":
+    if kind in _NUMBERS:
         return Rule("number", answer, tolerance=TOLERANCE)
     if kind == "text":
         return Rule("text", answer)

@@ -27,8 +27,11 @@ _LINE = re.compile(r"^[ \t]*\(?([A-Z])[ \t]*[:.)][ \t]*(.*?)[ \t]*$", re.MULTILI
 _INLINE = re.compile(
     r"(?:^|(?<=\s))\(?([A-Z])[ \t]*[:.)]\s*(.*?)\s*(?=\s\(?[A-Z][ \t]*[:.)]|$)", re.S
 )
-# `Surface Area $=9.86 \mathrm{~m}^{2}$`: of a quantity that is asked for the name says nothing.
-_QUANTITY = re.compile(r"\$?(?:[A-Za-z][A-Za-z.]{2,}(?: [A-Za-z.]+)*|\\mathrm\{SA\})\s*\$?\s*=")
+# `Surface Area $=9.86 \mathrm{~m}^{2}$`: of a quantity that is asked for the name says nothing;
+# nor does a sign alone, `$=(4,0)$`.
+_QUANTITY = re.compile(
+    r"\$?(?:(?:[A-Za-z][A-Za-z.]{2,}(?: [A-Za-z.]+)*|\\mathrm\{SA\})\s*\$?)?\s*="
+)
 _MISREAD_DEGREE = "掳"  # a degree's sign in UTF-8, read as GBK
 
 
@@ -68,6 +71,8 @@ def rule_of(row: Row, question: str) -> Rule:
     """
     answer, kind = row.text("answer").replace(_MISREAD_DEGREE, "°"), row.text("question_type")
     if kind == "free-form":
+        first, *more = answer.splitlines() or [""]
+        answer = first if set(more) <= {first} else answer  # one was written twice
         name = _QUANTITY.match(answer)
         return Rule("math", answer[name.end() :].replace("$", "").strip() if name else answer)
     if kind != "multi-choice":

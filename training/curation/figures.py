@@ -4,7 +4,8 @@ import re
 
 # No match goes over another figure's beginning.
 _FIGURE = re.compile(
-    r"(?s)(\[asy\]|\\begin\{(?:asy|tikz\w*)\})(?:(?!\1).)*?(?:\[/asy\]|\\end\{(?:asy|tikz\w*)\})"
+    r"(?s)\[asy\](?:(?!\[asy\]).)*?\[/asy\]"
+    r"|\\begin\{(asy|tikz\w*)\}(?:(?!\\begin\{\1\}).)*?\\end\{\1\}"
 )
 
 

@@ -299,7 +299,7 @@ def test_choices_of_two_sentences_may_stand_in_another_order(make):
 
 
 def test_the_code_of_a_figure_that_one_text_lacks_hides_no_leak(make):
-    code = '[asy]\ndraw((0,0)--(40,7));\nlabel("$A$", (0,0));\n[/asy]'
+    code = '[asy]\ndraw((0,0)--(40,7));\nlabel("\\\\end{tikzpicture}", (0,0));\n[/asy]'
     drawn = [f"{STEM} {code}", f"{code}\n{with_choices(STEM, 'lines')}"]
     other = STEM.replace("40", "50")
     for benchmark, row in ((drawn[0], STEM), (STEM, drawn[0]), (drawn[1], STEM), (STEM, drawn[1])):

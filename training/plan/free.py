@@ -49,13 +49,20 @@ def planned_bytes(job: Job, machine: Callable[[], Machine]) -> int | None:
 
     Returns:
         None of a stage without a policy of its own to begin with, as an evaluation, whose models
-        may be of any size, or where that is not known.
+        may be of any size, or where that is not known, or more than the GPU has: nobody else is
+        to blame for that.
     """
     if "policy" not in job.inputs or not is_planned(str(job.inputs["policy"])):
         return None
-    plan = make_plan(recipe_of(job), machine(), [job.stage])
-    peaks = [one.memory.peak for one in plan.stages] + [one.peak for one in plan.sampling]
-    return max(peaks) - CONTEXT
+    recipe, here = recipe_of(job), machine()
+    plan = make_plan(recipe, here, [job.stage])
+    # vLLM takes its share at once; the other engine's cache is bounded, and as large as its batch.
+    is_fixed = recipe.rollout.engine == "vllm"
+    peaks = [one.memory.peak if is_fixed else one.memory.update for one in plan.stages]
+    for one in plan.sampling:
+        is_fixed = one.of.rollout.engine == "vllm"
+        peaks.append(one.peak if is_fixed else one.weights + CONTEXT)
+    return None if max(peaks) > here.usable_gpu_memory else max(peaks) - CONTEXT
 
 
 def free_in_time(needed: int, free: Callable[[], int], seconds: float) -> int:

@@ -29,8 +29,8 @@ def policy(tmp_path):
     return folder
 
 
-def job_of(name, folder, **inputs):
-    return new_job(name, resolved_toml_values(SEVEN_B), inputs, folder)
+def job_of(name, folder, recipe=SEVEN_B, **inputs):
+    return new_job(name, resolved_toml_values(recipe), inputs, folder)
 
 
 def test_what_is_wanted_is_the_plans_peak_beside_cudas_context(policy, tmp_path):
@@ -46,6 +46,22 @@ def test_models_of_unknown_sizes_and_evaluations_are_not_judged(policy, tmp_path
     assert planned_bytes(evaluation, lambda: EIGHT) is None
     (policy / "config.json").write_text(json.dumps({"model_type": "llava"}))
     assert planned_bytes(job_of("text_rl", tmp_path / "b", policy=policy), lambda: EIGHT) is None
+
+
+def test_a_cache_that_is_no_larger_than_its_batch_is_not_wanted_free(tmp_path):
+    """A quarter of 141 GiB bounds it; pocket runs go on where a GPU serves others, too."""
+    recipe = load_recipe(ROOT / "infra/recipes/pocket.toml")
+    for name in ("curate", "text_rl", "multimodal_rl"):
+        job = job_of(name, tmp_path / name, recipe, policy=ROOT / "infra/models/pocket-base")
+        wanted = planned_bytes(job, lambda: Machine(1, 141 * GIB))
+        assert wanted is not None
+        assert wanted < 3 * GIB
+
+
+def test_a_plan_that_the_whole_gpu_would_not_hold_blames_nobody_else(policy, tmp_path):
+    """Where no run was planned: its base is of another name, or its stage of another pool."""
+    job = job_of("text_rl", tmp_path / "work", policy=policy)
+    assert planned_bytes(job, lambda: Machine(8, 48 * GIB)) is None
 
 
 def test_what_a_killed_process_held_is_waited_for_and_no_longer(monkeypatch, capsys):

@@ -94,6 +94,7 @@ _NOTHING = re.compile(
 )
 # Behind a remainder, `N \equiv \boxed{7} \pmod{10}`; without the sign it says another thing.
 _MODULUS = re.compile(r"\s*\(?\\[bp]?mod\b\s*(?:\{[^{}]*\}|\d+)\)?")
+_CONGRUENT = re.compile(r"(?<!\\not)(?<!\\not )\\equiv\s*\Z")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 
 
@@ -107,7 +108,8 @@ def is_part(before: str, after: str, own: str = "") -> bool:
     """
     if denied_or_part(before) and not _LIST_ITEM_OR_TAG.search(before):
         return True
-    if before.rstrip().endswith(r"\equiv") and (modulus := _MODULUS.match(after)):
+    is_congruent = _CONGRUENT.search(before, max(len(before) - _SHORT, 0)) is not None
+    if is_congruent and (modulus := _MODULUS.match(after)):
         after = after[modulus.end() :]
     if _END.match(after) is not None:
         after = ""

@@ -115,3 +115,8 @@ def test_what_stands_around_a_box_and_is_no_part_of_it(response, answer):
 def test_a_unit_a_modulus_or_money_beside_a_box(response, answer):
     """As models answered MathVision: 1 box of 300 counted as a part of something, and was lost."""
     assert extract_boxed(response) == answer
+
+
+@pytest.mark.parametrize("sign", [r"\not\equiv", r"\not \equiv"])
+def test_a_remainder_that_is_denied_is_no_answer(sign):
+    assert extract_boxed(rf"$N {sign} \boxed{{7}} \pmod{{10}}$") is None

@@ -105,10 +105,13 @@ def alike(
     text: str, choices: Sequence[str], by: Sequence[Callable[[str, str], bool]] = WAYS
 ) -> list[int]:
     """Which of the choices have this text; if there are none, which have its value."""
-    text, *spelled = map(_spelled, (text, *choices))
-    for is_same in by:
-        if found := [index for index, one in enumerate(spelled) if is_same(text, one)]:
-            return found
+    written = [text, *choices]
+    spelled = [_spelled(one) for one in written]
+    # As they are written first: `3米` and `3厘米` are two choices.
+    for given, *those in [written] if spelled == written else [written, spelled]:
+        for is_same in by:
+            if found := [index for index, one in enumerate(those) if is_same(given, one)]:
+                return found
     return []
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from experiments.twins.changes import DRESSINGS, EDITS, OTHERS, VARIANTS, Change, other_ask
 from experiments.twins.corpus import TEMPLATES, Givens, draw, problem
-from training.curation.decontamination import Asked, BenchmarkIndex
+from training.curation.asked import Asked
+from training.curation.decontamination import BenchmarkIndex
 from training.curation.duplicates import near_duplicates
 from training.recipe.curation import DecontaminationRecipe, DuplicatesRecipe
 

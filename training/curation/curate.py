@@ -216,9 +216,9 @@ def gather(
 
 
 def load_questions(recipe: Recipe, inputs: Mapping[str, Path]) -> dict[str, list[Problem]]:
-    """The questions of the benchmarks, by name."""
+    """The questions of the benchmarks, by name; a choice's text is the answer, not its letter."""
     return {
-        name: [item.problem for item in items]
+        name: [{**item.problem, "answer": item.rule.told()} for item in items]
         for name, items in load_benchmarks(recipe.evaluation, inputs).items()
     }
 

@@ -4,8 +4,11 @@ A row leaks a question when, whatever the dressing, it says the same, or when it
 of the question's word 8-grams, all that decides its answer, and no word in another one's place: any
 one shared n-gram would flag most clean rows of a shared template. Both are compared a second time
 without choices at their ends. Of a question with pictures, the row must show the same ones: equal
-pixels beside such a text, or equal files beside a text that is merely similar. Rows that differ
-from a question in their numbers alone are a class of their own, `number variants`: no leaks of it.
+pixels beside such a text, or equal files beside a text that is merely similar. With the same answer
+they may look alike; and a long text with numbers may show others, as where a figure is drawn by
+code, or lost (`training.curation.asked`).
+Rows that differ from a question in their numbers alone are a class of their own, `number variants`:
+no leaks of it.
 """
 
 import hashlib
@@ -13,86 +16,21 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
-from training.curation.duplicates import pixels_digest
-from training.curation.figures import without_figures
-from training.curation.ngrams import NGRAM_TOKENS, NgramIndex
-from training.curation.shingles import jaccard, shingles
-from training.curation.stems import Stem, stem_of
+from training.curation.asked import Asked
+from training.curation.ngrams import NgramIndex
 from training.curation.step import StepResult, split
-from training.curation.wording import Wording, holds, is_number, read
+from training.curation.wording import Wording, holds
 from training.recipe import curation as steps
 from training.records import EncodedImage, Problem
 
 STEP = steps.DECONTAMINATION
 LEAK = "question of a benchmark"
 NUMBER_VARIANT = "number variant of a benchmark's question"
-SIMILAR_BESIDE_A_PICTURE = 0.5  # least Jaccard similarity of 5-character shingles
 _BATCH_ROWS = 1000
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question, of a benchmark or a row, as it is compared."""
-
-    problem: Problem
-
-    @cached_property
-    def wording(self) -> Wording:
-        """The question's words."""
-        return read(self.problem["question"])
-
-    @cached_property
-    def stem(self) -> Stem:
-        """The question without choices at its end."""
-        return stem_of(self.problem["question"], self.wording)
-
-    @cached_property
-    def bare(self) -> Stem | None:
-        """The stem without the code of figures; None where the question has no such code."""
-        text = without_figures(self.problem["question"])
-        return None if text == self.problem["question"] else stem_of(text, read(text))
-
-    @cached_property
-    def masked(self) -> tuple[str, ...]:
-        """The same with one sign for every number."""
-        return tuple("#" if is_number(token) else token for token in self.wording.tokens)
-
-    @cached_property
-    def pixels(self) -> bytes:
-        """What equal pictures share."""
-        return pixels_digest(self.problem["images"])
-
-    def shows(self, other: "Asked") -> bool:
-        """Whether it has the other's pictures; of a question without any, it may have some."""
-        theirs, mine = other.problem["images"], self.problem["images"]
-        return not theirs or (len(theirs) == len(mine) and other.pixels == self.pixels)
-
-    def may_share_stem(self, other: "Asked") -> bool:
-        """Whether equal stems make one problem: a short one without numbers needs a picture."""
-        stem = self.stem.wording
-        says_enough = len(stem.tokens) >= NGRAM_TOKENS or bool(stem.numbers)
-        return self.stem.matches(other.stem) and (says_enough or bool(other.problem["images"]))
-
-    def may_lack_figure(self, other: "Asked") -> bool:
-        """Whether equal stems, of which one has the code of a figure, make one problem."""
-        mine, theirs = self.bare or self.stem, other.bare or other.stem
-        needs_choices = mine.needs_choices or theirs.needs_choices
-        return bool(theirs.wording.numbers) and (
-            not needs_choices or mine.choices == theirs.choices
-        )
-
-    def is_about_the_same(self, other: "Asked") -> bool:
-        """Whether two texts beside one picture are alike, or the other one, however short, is in
-        this one, as behind a prompt's hints.
-        """
-        if holds(self.wording, other.wording):
-            return True
-        mine, theirs = shingles(self.wording.text, 0), shingles(other.wording.text, 0)
-        return jaccard(mine, theirs) >= SIMILAR_BESIDE_A_PICTURE
 
 
 class _Texts:
@@ -149,8 +87,8 @@ class BenchmarkIndex:
 
     Attributes:
         names: The benchmark and the id of each question, `benchmark: id`.
-        digest: SHA-256, in hex, of all that is looked for and told: the names, the texts and the
-            images' files, however they were read.
+        digest: SHA-256, in hex, of all that is looked for and told: the names, the texts, the
+            answers and the images' files, however they were read.
     """
 
     def __init__(self, benchmarks: Mapping[str, Iterable[Problem]]) -> None:
@@ -168,8 +106,8 @@ class BenchmarkIndex:
         self._files = self._places(lambda item: files_digest(item.problem["images"]))
         told = hashlib.sha256()
         for name, item in zip(self.names, self._items, strict=True):
-            files = files_digest(item.problem["images"])
-            told.update(repr((name, item.problem["question"], files)).encode())
+            problem, files = item.problem, files_digest(item.problem["images"])
+            told.update(repr((name, problem["question"], problem["answer"], files)).encode())
         self.digest = told.hexdigest()
 
     def search(
@@ -188,8 +126,10 @@ class BenchmarkIndex:
         leaks, variants = dict[int, int](), dict[int, int]()
         for start in range(0, len(rows), _BATCH_ROWS):
             part = rows[start : start + _BATCH_ROWS]
-            leaks |= self._first(part, start, self._leaks(part, containment))
-            variants |= self._first(part, start, self._variants(part))
+            for place, item in self._leaks(part, containment):
+                if part[place].may_leak(self._items[item]):
+                    leaks[start + place] = min(item, leaks.get(start + place, item))
+            variants |= {start + place: item for place, item in self._variants(part)}
         return leaks, variants
 
     def _leaks(self, rows: Sequence[Asked], containment: float) -> Iterable[tuple[int, int]]:
@@ -222,16 +162,6 @@ class BenchmarkIndex:
             shown = (item for item in items if row.shows(self._items[item]))
             if (first := next(shown, None)) is not None:
                 yield place, first
-
-    def _first(
-        self, rows: Sequence[Asked], start: int, pairs: Iterable[tuple[int, int]]
-    ) -> dict[int, int]:
-        found = dict[int, int]()
-        for place, item in pairs:
-            known = found.get(start + place)
-            if (known is None or item < known) and rows[place].shows(self._items[item]):
-                found[start + place] = item
-        return found
 
     def _places(self, key: Callable[[Asked], Hashable]) -> dict[Hashable, list[int]]:
         found: dict[Hashable, list[int]] = defaultdict(list)

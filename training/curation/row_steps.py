@@ -15,7 +15,8 @@ import pyarrow as pa
 from training import images
 from training.answers import AnswerVerifier
 from training.curation import duplicates, own_rules, sources, verifiability
-from training.curation.decontamination import Asked, BenchmarkIndex
+from training.curation.asked import Asked
+from training.curation.decontamination import BenchmarkIndex
 from training.curation.equal_questions import has_boxed_trace, told_alike
 from training.curation.shards import Rows, read_shard, read_table
 from training.curation.shingles import NUM_BANDS

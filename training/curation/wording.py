@@ -14,6 +14,7 @@ from itertools import accumulate
 
 from training.curation.dressing import SIGN_OF_WORD, undressed
 from training.curation.latex_groups import OPERATORS
+from training.curation.ngrams import NGRAM_TOKENS
 from training.curation.words import ASKING, DECIDING, FILLING, FUNCTIONS, OWN
 from training.records import IMAGE_MARK
 
@@ -80,6 +81,11 @@ class Wording:
     def numbers(self) -> tuple[str, ...]:
         """The numbers in digits, in order."""
         return tuple(filter(is_number, self.tokens))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has a whole n-gram: a shorter one may well be that of many problems."""
+        return len(self.tokens) >= NGRAM_TOKENS
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Literal
 
 from contracts.errors import DataError
+from training.evaluation.choices import LETTERS
 from training.images import fault_of
 from training.records import EncodedImage, Problem
 from training.texts import MAX_TEXT_CHARACTERS
@@ -46,6 +47,12 @@ class Rule:
     tolerance: float = 0.0
     decimals: int | None = None
     unit: str = ""
+
+    def told(self) -> str:
+        """The answer itself where the reference is one choice's letter, and its text is known."""
+        if self.kind not in ("letter", "nearest") or len(self.answer) != 1:
+            return self.answer
+        return dict(zip(LETTERS, self.choices, strict=False)).get(self.answer, self.answer)
 
     def to_json(self) -> str:
         """The rule as text, for a request's reference."""

@@ -12,6 +12,7 @@ from training.records import OPTIONAL_FIELDS, Problem
 _FROM_RECIPE = ("source", "modality")
 # A conversation that fills question and solution; choices that are appended to the question.
 CHAT, OPTIONS = "messages", "options"
+KEEP = "keep"  # stands among the fields for the columns by which rows are taken
 # Rules that look for the answer in the solution where there is no column for it.
 FROM_SOLUTION = ("after_hashes", "last_boxed")
 MAX_SHOWN_COLUMNS = 30
@@ -32,7 +33,7 @@ class Missing:
 
 
 def asked_columns(source: SourceRecipe) -> Columns:
-    """The columns by field that a source reads where a file has them.
+    """The columns by field that a source reads where a file has them; of `KEEP`, if it has some.
 
     Raises:
         DataError: `columns` maps a field that there is not.
@@ -47,7 +48,8 @@ def asked_columns(source: SourceRecipe) -> Columns:
     defaults = {f: (f,) for f in fields if source.columns.get(f) is not False}
     if CHAT in mapped:  # its turns stand for these, unless the recipe maps them itself
         defaults = {f: path for f, path in defaults.items() if f not in ("question", "solution")}
-    return defaults | mapped
+    kept = {KEEP: tuple(source.keep)} if source.keep else {}
+    return defaults | mapped | kept
 
 
 def needed_fields(source: SourceRecipe) -> list[str]:
@@ -114,7 +116,7 @@ class SeenColumns:
             yield from paths.items()
 
     def _check(self, lacks: Callable[["_Seen"], bool]) -> None:
-        needed = {*needed_fields(self._source), *self._source.columns}
+        needed = {*needed_fields(self._source), *self._source.columns, KEEP}
         present = set[str]()
         for field, paths in self._paths.items():
             missing = [path for path, seen in paths.items() if lacks(seen)]
@@ -171,11 +173,11 @@ class _Seen:
 
 
 def row_columns(source: SourceRecipe, asked: Columns, row: Row) -> Columns:
-    """The columns that count for one row: those that the recipe maps, and those that it has."""
+    """The columns of one row's fields: those that the recipe maps, and those that it has."""
     return {
         field: paths
         for field, paths in asked.items()
-        if field in source.columns or any(path in row for path in paths)
+        if field in source.columns or (field != KEEP and any(path in row for path in paths))
     }
 
 
@@ -229,6 +231,13 @@ def _check_fields(source: SourceRecipe) -> None:
 def _no_column(source: SourceRecipe, field: str, path: str, found: Sequence[str]) -> DataError:
     needed = needed_fields(source)
     shown = [name[:100] for name in _few(found)]
+    if field == KEEP:
+        return DataError(
+            f"The source {source.name} has no column {path!r}, by which it takes its rows.",
+            where=f"recipe, sources.{source.name}.keep; the file has {shown}",
+            rule="every column that `keep` names is in the file",
+            fix="correct the column's name, or take every row: `keep = {}`",
+        )
     return DataError(
         f"The source {source.name} has no column {path!r} for the field `{field}`.",
         where=f"recipe, sources.{source.name}.columns; the file has {shown}",

@@ -13,6 +13,7 @@ from training.answers.boxed import extract_boxed, extract_listed
 from training.curation.agreement import agree_by_rule
 from training.curation.chats import Chat, check_turns, read_chat
 from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
+from training.curation.kept import check_kept
 from training.curation.lines import Row
 from training.curation.options import check_options, letter_at, letter_of, with_options
 from training.curation.refused import Refused
@@ -61,6 +62,7 @@ def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder
     first = {field: found[0] for field, found in values.items()}
     pass_rate = None
     try:
+        check_kept(row, source.keep)
         pass_rate = _pass_rate(first.get("pass_rate"))
         for path in columns.get("question", ()):  # `conversations.0.value`
             above, *rest = path.rsplit(".", 2)

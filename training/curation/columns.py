@@ -10,8 +10,9 @@ from training.recipe.sources import SourceRecipe
 from training.records import OPTIONAL_FIELDS, Problem
 
 _FROM_RECIPE = ("source", "modality")
-# A conversation that fills question and solution; choices that are appended to the question.
-CHAT, OPTIONS = "messages", "options"
+# A conversation that fills question and solution; choices that are appended to the question; what
+# was thought before the solution.
+CHAT, OPTIONS, THOUGHTS = "messages", "options", "thoughts"
 KEEP = "keep"  # stands among the fields for the columns by which rows are taken
 # Rules that look for the answer in the solution where there is no column for it.
 FROM_SOLUTION = ("after_hashes", "last_boxed")
@@ -56,7 +57,9 @@ def needed_fields(source: SourceRecipe) -> list[str]:
     """The fields without which a file is of no use to this source."""
     asked = "question" if CHAT not in source.columns or "question" in source.columns else CHAT
     seen = ["images"] if source.modality == "multimodal" else []
-    return [asked, *([] if source.answer_rule in FROM_SOLUTION else ["answer"]), *seen]
+    thought = ["solution"] if THOUGHTS in source.columns and CHAT not in source.columns else []
+    answered = [] if source.answer_rule in FROM_SOLUTION else ["answer"]
+    return [asked, *answered, *seen, *thought]
 
 
 def top_names(columns: Columns) -> set[str]:
@@ -216,7 +219,7 @@ def _few(names: Iterable[str]) -> list[str]:
 
 
 def _check_fields(source: SourceRecipe) -> None:
-    fields = {*Problem.__annotations__, CHAT, OPTIONS}
+    fields = {*Problem.__annotations__, CHAT, OPTIONS, THOUGHTS}
     unknown = sorted(set(source.columns) - fields)
     fixed = sorted(set(source.columns) & set(_FROM_RECIPE))
     if unknown or fixed:

@@ -12,12 +12,21 @@ from typing import Any, TypeAlias, cast
 from training.answers.boxed import extract_boxed, extract_listed
 from training.curation.agreement import agree_by_rule
 from training.curation.chats import Chat, check_turns, read_chat
-from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
+from training.curation.columns import (
+    CHAT,
+    FROM_SOLUTION,
+    OPTIONS,
+    THOUGHTS,
+    Columns,
+    Missing,
+    value_at,
+)
 from training.curation.kept import check_kept
 from training.curation.lines import Row
 from training.curation.options import check_options, letter_at, letter_of, with_options
 from training.curation.refused import Refused
 from training.curation.row_images import read_images
+from training.curation.thoughts import with_thoughts
 from training.recipe.sources import SourceRecipe
 from training.records import IMAGE_MARK, OPTIONAL_FIELDS, EncodedImage, Problem
 
@@ -148,6 +157,7 @@ def _problem(
     answer = RULES[source.answer_rule](found or "", options)
     if source.columns.get("solution") is False:  # a chat's may have held the answer
         texts["solution"] = None
+    texts["solution"] = with_thoughts(texts.pop(THOUGHTS, None), texts.get("solution"))
     if options:
         check_options(options)
         question = with_options(question, options)

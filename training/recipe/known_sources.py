@@ -164,7 +164,11 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             path="simplescaling/s1K-1.1",
             modality="text",
             licence="mit",
-            columns={"question": "question", "solution": "deepseek_attempt"},
+            columns={
+                "question": "question",
+                "thoughts": "deepseek_thinking_trajectory",
+                "solution": "deepseek_attempt",
+            },
             checked=True,
             note="files and licence are from the page, split and columns from the cards of copies; "
             "the answer is the one that the attempt ends in. Only attempts are read that a model "
@@ -181,6 +185,7 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             licence="apache-2.0",
             columns={
                 "question": "problem",
+                "thoughts": "deepseek_reasoning",
                 "solution": "deepseek_solution",
                 "answer": "ground_truth_solution",
                 "family": "domain",

@@ -91,4 +91,6 @@ class SourceRecipe(Strict):
         unread = {field for field, path in self.columns.items() if path is False}
         if odd := sorted(unread - set(OPTIONAL_FIELDS)):
             raise ValueError(f"columns: {odd} cannot be false; {list(OPTIONAL_FIELDS)} can")
+        if "thoughts" in self.columns and "solution" in unread:
+            raise ValueError("columns: `thoughts` stand before a solution, which is false here")
         return self

@@ -246,6 +246,18 @@ def test_too_many_unreadable_rows_of_a_source_fail(recipe_values, sound_sets, wr
     assert caught.value.broken_rows == {"all sources: rows refused": ["text-source"]}
 
 
+def test_rows_that_the_recipe_does_not_take_are_not_unreadable(
+    recipe_values, sound_sets, write_curated
+):
+    recipe_values["gates"]["curation"] |= {"max_refused": 0.2, "max_rejects": 0.2}
+    folder = write_curated(sound_sets)
+    summary = json.loads((folder / "summary.json").read_text())
+    left_out = {"`grade` is 'No', which `keep` does not name": 3}
+    summary["rejected"] = {"text-source": {"sources": left_out}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    check_curation(parse_recipe(recipe_values, where="test"), folder)
+
+
 def test_the_data_docs_name_what_was_seen_and_load_nothing(recipe, sound_sets, write_curated):
     hostile = "</td><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>"
     sound_sets["cold"][3]["family"] = sound_sets["cold"][4]["family"] = hostile

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from training.curation.columns import Missing, value_at
 from training.curation.lines import Row
 from training.curation.refused import Refused
+from training.recipe.curation import NOT_KEPT
 from training.recipe.sources import KeptValue
 
 MAX_SHOWN_CHARACTERS = 40  # of a value in a reason
@@ -25,7 +26,7 @@ def check_kept(row: Row, keep: Mapping[str, Sequence[KeptValue]]) -> None:
         found = value_at(row, path)
         value = found.strip() if isinstance(found, str) else found
         if not any(_is_same(value, one) for one in named):
-            raise Refused(f"`{path}` is {_shown(value)}, which `keep` does not name")
+            raise Refused(f"`{path}` is {_shown(value)}{NOT_KEPT}")
 
 
 def _is_same(value: object, named: KeptValue) -> bool:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from contracts.errors import DataError
 from training.evaluation.metrics import accuracy, metric_named
 from training.evaluation.paired import sign_flip_p
-from training.recipe.curation import SELECTION, SOURCES
+from training.recipe.curation import NOT_KEPT, SELECTION, SOURCES
 from training.recipe.gates import DropRecipe
 from training.records import PROBLEM_FEATURES, question_key
 
@@ -85,7 +85,8 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         `id`, the source; `rows_in`; `rows_out`, those found in the sets and rejects;
-        `rows_refused`, those that could not be read as problems, and their share of the rows in.
+        `rows_refused`, those that could not be read as problems, and their share of the rows in;
+        those that the recipe's `keep` left out are none of them.
     """
     files = [folder / f"{name}.parquet" for name in (*sets, "rejects")]
     sources = Counter(
@@ -96,7 +97,11 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
     summary = _json(folder / "summary.json")
     rows_in: dict[str, int] = summary["sources"]
     refused = {
-        name: sum(steps.get(SOURCES, {}).values())
+        name: sum(
+            count
+            for reason, count in steps.get(SOURCES, {}).items()
+            if not reason.endswith(NOT_KEPT)
+        )
         for name, steps in summary.get("rejected", {}).items()
     }
     names = sorted(rows_in.keys() | sources.keys())
@@ -112,7 +117,8 @@ def accounting_frame(folder: Path, sets: Sequence[str]) -> pd.DataFrame:
 
 
 def rejects_frame(folder: Path) -> pd.DataFrame:
-    """For each source, step and reason how many rows went for it; without those left unselected.
+    """For each source, step and reason how many rows went for it; without those left unselected
+    or not taken.
 
     Returns:
         `id`, `source: step: reason`; these three by themselves; `rows`, and their `share` of the
@@ -126,6 +132,7 @@ def rejects_frame(folder: Path) -> pd.DataFrame:
         for step, reasons in steps.items()
         if step != SELECTION
         for reason, count in reasons.items()
+        if not reason.endswith(NOT_KEPT)
     ]
     frame = pd.DataFrame(found, columns=["source", "step", "reason", "rows"])
     all_rows = frame["source"].map(rows_in).fillna(0).clip(lower=1)

@@ -1,8 +1,8 @@
 """The raw rows of curation, source by source, a part at a time.
 
-A raw row is one of a source's, as it was mapped: each is in a set or among the rejects, so these
-files are read, without pictures and traces. Parts are of one source each, and memory holds a few
-of them, however many rows there are. Whether a value was there before is known on disk.
+A raw row is one that a source takes, as it was mapped: each is in a set or among the rejects, so
+these files are read, without pictures and traces. Parts are of one source each, and memory holds a
+few of them, however many rows there are. Whether a value was there before is known on disk.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import DataError
 from training.curation.step import SHOWN_CHARACTERS
+from training.recipe.curation import NOT_KEPT
 from training.texts import MAX_TEXT_CHARACTERS, fault_of
 
 PART_ROWS = 20_000
@@ -123,7 +124,8 @@ def _tables(folder: Path, sets: Sequence[str]) -> Iterator[pa.Table]:
                 nothing = pa.array([""] * len(table), pa.string())
                 columns |= {one: nothing for one in _REASONS if one not in columns}
                 count = pc.list_value_length(table["images"]).fill_null(0)
-                yield pa.table({**columns, "num_images": count.cast(pa.int64())})
+                rows = pa.table({**columns, "num_images": count.cast(pa.int64())})
+                yield rows.filter(pc.invert(pc.ends_with(rows["reject_reason"], NOT_KEPT)))
 
 
 def _fullest(waiting: dict[str, list[pa.Table]]) -> str | None:

@@ -27,8 +27,12 @@ from training.recipe.recipe import SetRecipe
 
 # Stated here anew, not imported: a gate that shares the code it checks would share its faults.
 OUTCOMES = ("right", "wrong", "unparseable", "timeout", "crashed")
-MAX_ANSWER_CHARACTERS = 100
+MAX_ANSWER_CHARACTERS = 1000  # with LaTeX's markup, which is most of a matrix
+MAX_ANSWER_LETTERS = 100
 
+# At most so many letters and digits outside LaTeX's commands; nothing is tried twice.
+_NO_LETTER = r"(?:\\(?:begin|end)\s*\{\w+\*?\}|\\[A-Za-z]+|[\W_])*+"
+_FEW_LETTERS = rf"\A(?:{_NO_LETTER}\w){{0,{MAX_ANSWER_LETTERS}}}+{_NO_LETTER}\Z"
 _FLOAT32_ERROR = 1e-6  # pass rates are stored in single precision, and rounded
 _SHARE_ERROR = 1e-12
 _SCORE_ERROR = 1e-9  # 100 (0.35 - 0.20) is a little less than 15
@@ -60,6 +64,11 @@ def set_suite(
         ),
         _length("question", 1, None),
         _length("answer", 1, MAX_ANSWER_CHARACTERS),
+        gxe.ExpectColumnValuesToMatchRegex(
+            column="answer",
+            regex=_FEW_LETTERS,
+            meta=_meta("answer letters", f"at most {MAX_ANSWER_LETTERS}, names of commands aside"),
+        ),
         _members("modality", [curated.modality]),
         _members("source", sources),
         _between("level", curated.min_level, curated.max_level, name="level range"),

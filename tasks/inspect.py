@@ -93,6 +93,8 @@ def inspect_lines(
         yield f"columns found: {', '.join(map(one_line, batch.columns)) or 'none'}"
         mapped = source.columns or "columns of the same names"
         yield f"mapped: {mapped}; answer rule: {source.answer_rule}"
+        for path, values in source.keep.items():
+            yield f"taken: rows whose {path} is {' or '.join(map(repr, values))}"
     limit = min(num_rows, source.num_problems or num_rows)
     few = source.model_copy(update={"num_problems": limit, "num_planted": 0})
     loaded = load_source(few, folder, seed=0)

@@ -38,7 +38,9 @@ ROW_FAULTS = {
     "an empty question": ("cold", {"question": ""}, {"cold: question length"}),
     "a null answer": ("cold", {"answer": None}, {"cold: answer"}),
     "an empty answer": ("cold", {"answer": ""}, {"cold: answer length"}),
-    "an answer of 101 characters": ("cold", {"answer": "1" * 101}, {"cold: answer length"}),
+    "an answer of 101 characters": ("cold", {"answer": "1" * 101}, {"cold: answer letters"}),
+    "101 letters": ("cold", {"answer": r"\text{a + " + "b " * 100 + "}"}, {"cold: answer letters"}),
+    "an answer of 1001 signs": ("cold", {"answer": "+" * 1001}, {"cold: answer length"}),
     "the wrong modality": ("cold", {"modality": "multimodal"}, {"cold: modality"}),
     "an unknown source": ("cold", {"source": "elsewhere"}, {"cold: source"}),
     "no level": ("cold", {"level": None}, {"cold: level"}),
@@ -242,6 +244,18 @@ def test_too_many_unreadable_rows_of_a_source_fail(recipe_values, sound_sets, wr
     with pytest.raises(GateError) as caught:
         check_curation(parse_recipe(recipe_values, where="test"), folder)
     assert caught.value.broken_rows == {"all sources: rows refused": ["text-source"]}
+
+
+def test_rows_that_the_recipe_does_not_take_are_not_unreadable(
+    recipe_values, sound_sets, write_curated
+):
+    recipe_values["gates"]["curation"] |= {"max_refused": 0.2, "max_rejects": 0.2}
+    folder = write_curated(sound_sets)
+    summary = json.loads((folder / "summary.json").read_text())
+    left_out = {"`grade` is 'No', which `keep` does not name": 3}
+    summary["rejected"] = {"text-source": {"sources": left_out}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    check_curation(parse_recipe(recipe_values, where="test"), folder)
 
 
 def test_the_data_docs_name_what_was_seen_and_load_nothing(recipe, sound_sets, write_curated):

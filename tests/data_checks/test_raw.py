@@ -7,6 +7,9 @@ from data_checks.frames import rejects_frame
 from data_checks.gate import GateError, check_curation
 from data_checks.raw import Seen, raw_parts
 from tests.data_checks.conftest import png, problem
+from training.curation.kept import check_kept
+from training.curation.refused import Refused
+from training.curation.step import Reject, write_rejects
 from training.recipe.recipe import parse_recipe
 
 SETS = ("cold", "seeing")
@@ -182,3 +185,17 @@ def test_what_raw_rows_cannot_be_asked_is_refused_with_the_recipe(changes, rule,
     recipe_values["gates"]["curation"] |= changes
     with pytest.raises(Exception, match=rule):
         parse_recipe(recipe_values, where="test")
+
+
+def test_rows_that_a_source_does_not_take_are_no_raw_rows(sound_sets, write_curated):
+    """By the reason that curation's own reading of a row gives."""
+    with pytest.raises(Refused) as caught:
+        check_kept({"grade": "No"}, {"grade": ("Yes",)})
+    folder, dropped = write_curated(sound_sets), rejects()
+    reasons = [str(caught.value), "`answer` that is no text", str(caught.value)]
+    write_rejects(
+        (Reject(row, "sources", why) for row, why in zip(dropped, reasons, strict=True)),
+        folder / "rejects.parquet",
+    )
+    ids = {id_ for _, part in raw_parts(folder, SETS, ()) for id_ in part["id"]}
+    assert {id_ for id_ in ids if id_.startswith("cold/9")} == {"cold/901"}

@@ -50,6 +50,13 @@ def test_a_path_shows_columns_rows_and_counts_of_rejects(rows, settings):
     }
 
 
+def test_the_columns_by_which_rows_are_taken_are_shown(rows, settings):
+    source = find_source(rows, None, None).model_copy(update={"keep": {"topic": ("products", 1)}})
+    told = list(inspect_lines(source, settings, 100))
+    assert "taken: rows whose topic is 'products' or 1" in told
+    assert "       4 rejected, sources: `topic` is 'sums', which `keep` does not name" in told
+
+
 def test_rules_of_the_users_own_are_asked_too(rows, settings, monkeypatch):
     with pytest.raises(RecipeError, match="no function nowhere"):
         list(inspect_lines(find_source(rows, None, None), settings, 100, ["json:nowhere"]))

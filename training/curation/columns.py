@@ -10,8 +10,10 @@ from training.recipe.sources import SourceRecipe
 from training.records import OPTIONAL_FIELDS, Problem
 
 _FROM_RECIPE = ("source", "modality")
-# A conversation that fills question and solution; choices that are appended to the question.
-CHAT, OPTIONS = "messages", "options"
+# A conversation that fills question and solution; choices that are appended to the question; what
+# was thought before the solution.
+CHAT, OPTIONS, THOUGHTS = "messages", "options", "thoughts"
+KEEP = "keep"  # stands among the fields for the columns by which rows are taken
 # Rules that look for the answer in the solution where there is no column for it.
 FROM_SOLUTION = ("after_hashes", "last_boxed")
 MAX_SHOWN_COLUMNS = 30
@@ -32,7 +34,7 @@ class Missing:
 
 
 def asked_columns(source: SourceRecipe) -> Columns:
-    """The columns by field that a source reads where a file has them.
+    """The columns by field that a source reads where a file has them; of `KEEP`, if it has some.
 
     Raises:
         DataError: `columns` maps a field that there is not.
@@ -47,14 +49,17 @@ def asked_columns(source: SourceRecipe) -> Columns:
     defaults = {f: (f,) for f in fields if source.columns.get(f) is not False}
     if CHAT in mapped:  # its turns stand for these, unless the recipe maps them itself
         defaults = {f: path for f, path in defaults.items() if f not in ("question", "solution")}
-    return defaults | mapped
+    kept = {KEEP: tuple(source.keep)} if source.keep else {}
+    return defaults | mapped | kept
 
 
 def needed_fields(source: SourceRecipe) -> list[str]:
     """The fields without which a file is of no use to this source."""
     asked = "question" if CHAT not in source.columns or "question" in source.columns else CHAT
     seen = ["images"] if source.modality == "multimodal" else []
-    return [asked, *([] if source.answer_rule in FROM_SOLUTION else ["answer"]), *seen]
+    thought = ["solution"] if THOUGHTS in source.columns and CHAT not in source.columns else []
+    answered = [] if source.answer_rule in FROM_SOLUTION else ["answer"]
+    return [asked, *answered, *seen, *thought]
 
 
 def top_names(columns: Columns) -> set[str]:
@@ -114,7 +119,7 @@ class SeenColumns:
             yield from paths.items()
 
     def _check(self, lacks: Callable[["_Seen"], bool]) -> None:
-        needed = {*needed_fields(self._source), *self._source.columns}
+        needed = {*needed_fields(self._source), *self._source.columns, KEEP}
         present = set[str]()
         for field, paths in self._paths.items():
             missing = [path for path, seen in paths.items() if lacks(seen)]
@@ -171,11 +176,11 @@ class _Seen:
 
 
 def row_columns(source: SourceRecipe, asked: Columns, row: Row) -> Columns:
-    """The columns that count for one row: those that the recipe maps, and those that it has."""
+    """The columns of one row's fields: those that the recipe maps, and those that it has."""
     return {
         field: paths
         for field, paths in asked.items()
-        if field in source.columns or any(path in row for path in paths)
+        if field in source.columns or (field != KEEP and any(path in row for path in paths))
     }
 
 
@@ -214,7 +219,7 @@ def _few(names: Iterable[str]) -> list[str]:
 
 
 def _check_fields(source: SourceRecipe) -> None:
-    fields = {*Problem.__annotations__, CHAT, OPTIONS}
+    fields = {*Problem.__annotations__, CHAT, OPTIONS, THOUGHTS}
     unknown = sorted(set(source.columns) - fields)
     fixed = sorted(set(source.columns) & set(_FROM_RECIPE))
     if unknown or fixed:
@@ -229,6 +234,13 @@ def _check_fields(source: SourceRecipe) -> None:
 def _no_column(source: SourceRecipe, field: str, path: str, found: Sequence[str]) -> DataError:
     needed = needed_fields(source)
     shown = [name[:100] for name in _few(found)]
+    if field == KEEP:
+        return DataError(
+            f"The source {source.name} has no column {path!r}, by which it takes its rows.",
+            where=f"recipe, sources.{source.name}.keep; the file has {shown}",
+            rule="every column that `keep` names is in the file",
+            fix="correct the column's name, or take every row: `keep = {}`",
+        )
     return DataError(
         f"The source {source.name} has no column {path!r} for the field `{field}`.",
         where=f"recipe, sources.{source.name}.columns; the file has {shown}",

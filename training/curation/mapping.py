@@ -1,6 +1,7 @@
 """A row of a source as a record, or the reason why it is none."""
 
 import math
+import re
 import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,21 @@ from typing import Any, TypeAlias, cast
 from training.answers.boxed import extract_boxed, extract_listed
 from training.curation.agreement import agree_by_rule
 from training.curation.chats import Chat, check_turns, read_chat
-from training.curation.columns import CHAT, FROM_SOLUTION, OPTIONS, Columns, Missing, value_at
+from training.curation.columns import (
+    CHAT,
+    FROM_SOLUTION,
+    OPTIONS,
+    THOUGHTS,
+    Columns,
+    Missing,
+    value_at,
+)
+from training.curation.kept import check_kept
 from training.curation.lines import Row
 from training.curation.options import check_options, letter_at, letter_of, with_options
 from training.curation.refused import Refused
 from training.curation.row_images import read_images
+from training.curation.thoughts import with_thoughts
 from training.recipe.sources import SourceRecipe
 from training.records import IMAGE_MARK, OPTIONAL_FIELDS, EncodedImage, Problem
 
@@ -25,6 +36,9 @@ HASHES = "####"
 # A column in percent loses all its rows for this reason: it says what to do about it.
 NO_SHARE = "`pass_rate` that is no share from 0 to 1 (in percent?); `pass_rate = false` skips it"
 _SCALARS = (str, int, float, Decimal, date, time, timedelta)
+# Where a line may break, or may not: zero-width space and no-break space, word joiner, soft hyphen.
+# Copies of pages are full of them, and a reader sees the same without them.
+_BREAKS = re.compile("[\u00ad\u200b\u2060\ufeff]+")
 _SHOWN = reprlib.Repr()
 _SHOWN.maxdict = _SHOWN.maxlist = 20
 _SHOWN.maxstring = _SHOWN.maxother = 500  # characters
@@ -61,6 +75,7 @@ def map_row(row: Row, columns: Columns, source: SourceRecipe, index: int, folder
     first = {field: found[0] for field, found in values.items()}
     pass_rate = None
     try:
+        check_kept(row, source.keep)
         pass_rate = _pass_rate(first.get("pass_rate"))
         for path in columns.get("question", ()):  # `conversations.0.value`
             above, *rest = path.rsplit(".", 2)
@@ -84,7 +99,12 @@ def line_problem(text: str, place: str, source: SourceRecipe) -> Problem:
 
 
 def clean(text: str) -> str:
-    """A text that can be stored: halves of a surrogate pair become U+FFFD, and are rejected."""
+    """A text without marks of line breaks, which can be stored.
+
+    Halves of a surrogate pair become U+FFFD, for which the row is rejected.
+    """
+    if not text.isascii():
+        text = _BREAKS.sub("", text)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -108,7 +128,7 @@ def text_of(value: object, field: str) -> str | None:
     if not isinstance(value, _SCALARS):
         raise _no_text(field)
     try:
-        return clean(str(value).strip()) or None
+        return clean(str(value)).strip() or None
     except ValueError:  # a number of more digits than Python writes out
         raise _no_text(field) from None
 
@@ -136,8 +156,8 @@ def _problem(
         if field not in (CHAT, OPTIONS, "images", "answer", "pass_rate")
     }
     if chat:
-        texts.setdefault("question", clean(chat.question.strip()))
-        texts.setdefault("solution", clean((chat.solution or "").strip()) or None)
+        texts.setdefault("question", clean(chat.question).strip())
+        texts.setdefault("solution", clean(chat.solution or "").strip() or None)
     question = place_images(texts.get("question") or "", len(images), source)
     options = _options(values.get(OPTIONS, []))
     found = _one_answer(values.get("answer", [None])[0])
@@ -146,6 +166,7 @@ def _problem(
     answer = RULES[source.answer_rule](found or "", options)
     if source.columns.get("solution") is False:  # a chat's may have held the answer
         texts["solution"] = None
+    texts["solution"] = with_thoughts(texts.pop(THOUGHTS, None), texts.get("solution"))
     if options:
         check_options(options)
         question = with_options(question, options)

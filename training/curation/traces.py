@@ -16,6 +16,7 @@ from itertools import accumulate
 from training.answers import extract_boxed
 from training.curation.agreement import agree_by_rule
 from training.curation.languages import language_of
+from training.curation.thoughts import CLOSE, OPEN, behind_thoughts
 from training.curation.verifiability import MAX_ANSWER_WORDS, num_words
 from training.recipe.curation import TracesRecipe
 from training.records import Problem
@@ -143,7 +144,9 @@ def _fault(question: str, trace: str, num_tokens: int, settings: TracesRecipe) -
     rule, found = _marked(trace)
     if rule == TAGS or (found is not None and _is_value(found[1])):
         return f"trace that keeps its {rule}"
-    if extract_boxed(trace) is None:
+    if max(trace.count(OPEN), trace.count(CLOSE)) > 1:
+        return "trace of several <think> blocks"
+    if extract_boxed(behind_thoughts(trace)) is None:
         return "trace without a boxed answer"
     if num_tokens < settings.min_tokens:
         return "trace too short"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from training import images, texts
-from training.answers import AnswerVerifier, extract_boxed
+from training.answers import MAX_ANSWER_CHARS, AnswerVerifier, extract_boxed
 from training.answers.literal import same_date, same_literal, same_time
 from training.answers.normal import normalize, split_name
 from training.answers.numbers import Number
@@ -31,9 +31,15 @@ from training.rollout.protocol import Prompt
 
 STEP, PROMPT_LENGTH = steps.VERIFIABILITY, steps.PROMPT_LENGTH
 TOO_LONG = "prompt too long"
-MAX_ANSWER_CHARACTERS = 100  # longer ones are derivations or code: no rule compares them
+MAX_ANSWER_SIGNS = 100  # longer ones are derivations or code: no rule compares them
 MAX_ANSWER_WORDS = 4  # "not enough information given" is a choice; more is a sentence
 
+# In LaTeX: what only lays out, a sign that is written as a command, and what groups.
+_LAYOUT = re.compile(
+    r"\\(?:begin|end)\s*\{\w+\*?\}|\\(?:left|right|[bB]igg?[lrm]?|displaystyle)(?![A-Za-z])"
+    r"|\\[,;:! ]"
+)
+_COMMAND, _GROUPING = re.compile(r"\\(?:[A-Za-z]+|.)"), re.compile(r"[\s{}$&]+")
 _SEVERAL_ANSWERS = re.compile(  # `\;` is a space
     r"(?<!\\);|\n|\d\s+and\s+\S*\d|\A\$?(?:\(1\).*\(2\)|\(I\).*\(II\)|①\s.*②\s)"
 )
@@ -78,7 +84,7 @@ Rule = Callable[[Problem], bool]
 RULES: dict[str, Rule] = {
     "no question": lambda problem: not _unplaced(problem).strip(),
     "no reference answer": lambda problem: _is_none(problem["answer"]),
-    "answer too long": lambda problem: len(problem["answer"]) > MAX_ANSWER_CHARACTERS,
+    "answer too long": lambda problem: _is_too_long(problem["answer"]),
     "images missing": lambda problem: (
         problem["modality"] == "multimodal"
         and not (problem["images"] and all(image["bytes"] for image in problem["images"]))
@@ -176,9 +182,19 @@ def num_words(text: str) -> int:
     return len(_WORD.findall(text))
 
 
+def num_signs(answer: str) -> int:
+    r"""Characters that a reader sees, about: `\dfrac{1}{2}` has three, and spaces are none."""
+    return len(_GROUPING.sub("", _COMMAND.sub("+", _LAYOUT.sub(" ", answer))))
+
+
+def _is_too_long(answer: str) -> bool:
+    """Whether it has too many signs, or no box of a response could hold it."""
+    return len(answer) > MAX_ANSWER_CHARS or num_signs(answer) > MAX_ANSWER_SIGNS
+
+
 def _is_none(answer: str) -> bool:
     """Of one that is too long the reason is that."""
-    if len(answer) > MAX_ANSWER_CHARACTERS:
+    if _is_too_long(answer):
         return not answer.strip()
     return not answer.strip() or _NO_ANSWER.fullmatch(normalize(answer)) is not None
 

@@ -28,6 +28,8 @@ NEAR_DUPLICATES, DECONTAMINATION = "near duplicates", "decontamination"
 STEPS = (VERIFIABILITY, DUPLICATES, PROMPT_LENGTH, NEAR_DUPLICATES, DECONTAMINATION)
 # The other steps that drop rows: one in front of these, two behind them.
 SOURCES, DIFFICULTY, SELECTION = "sources", "difficulty", "selection"
+# How a reason of `SOURCES` ends by which a row was not taken: the recipe's choice, no fault of it.
+NOT_KEPT = ", which `keep` does not name"
 # Why these cannot be left out.
 _NEEDED = {
     VERIFIABILITY: "no other step can read answers and pictures that it would drop",

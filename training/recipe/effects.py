@@ -45,7 +45,8 @@ RESULTS: Mapping[str, str] = {
     "ModelRecipe": "dtype max_pixels",
     "TransformersRollout": "engine",
     "VllmRollout": "engine max_length_tokens",
-    "SourceRecipe": "name kind modality num_problems num_planted columns answer_rule image_files",
+    "SourceRecipe": "name kind modality num_problems num_planted columns answer_rule keep "
+    "image_files",
     "SetRecipe": "name modality num_problems needs_solution min_pass_rate max_pass_rate min_level "
     "max_level max_per_source",
     "CurationRecipe": "samples_per_problem temperature max_response_tokens max_prompt_tokens "

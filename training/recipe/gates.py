@@ -94,11 +94,12 @@ class CurationGate(GateRecipe):
 
     BUILT_IN: ClassVar[tuple[str, ...]] = (
         *("rows", "families", "id", "family", "template", "question", "answer", "level"),
-        *("pass_rate", "question length", "answer length", "modality", "source", "level range"),
-        *("pass_rate range", "images", "images without bytes", "benchmark questions"),
-        *("solutions", "ids", "questions", "near duplicates", "rows in", "rows read"),
-        *("rows refused", "raw question", "raw answer", "raw modality", "raw images"),
-        *("raw question length", "raw answer length", "rejects by reason"),
+        *("pass_rate", "question length", "answer length", "answer letters", "modality"),
+        *("source", "level range", "pass_rate range", "images", "images without bytes"),
+        *("benchmark questions", "solutions", "ids", "questions", "near duplicates"),
+        *("rows in", "rows read", "rows refused", "raw question", "raw answer"),
+        *("raw modality", "raw images", "raw question length", "raw answer length"),
+        "rejects by reason",
     )
     TABLES: ClassVar[Mapping[str, Columns]] = {
         EVERY_SET: PROBLEM_COLUMNS,

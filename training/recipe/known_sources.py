@@ -7,7 +7,7 @@ confirmed is marked as unchecked; `revisual inspect` says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ class KnownSource:
     config: str | None = None
     split: str | None = None
     answer_rule: str = "whole"
+    keep: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A source's values, with this set's where a recipe gives none.
@@ -62,7 +63,7 @@ class KnownSource:
         values: dict[str, Any] = {name: getattr(self, name) for name in _FILLED}
         if given.get("path", self.path) != self.path:
             values |= dict.fromkeys(("revision", "config", "split"))
-        return {**values, "columns": dict(self.columns), **given}
+        return {**values, "columns": dict(self.columns), "keep": dict(self.keep), **given}
 
 
 def _one_vision(paper: str, config: str) -> KnownSource:
@@ -163,12 +164,19 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             path="simplescaling/s1K-1.1",
             modality="text",
             licence="mit",
-            columns={"question": "question", "solution": "deepseek_attempt"},
+            columns={
+                "question": "question",
+                "thoughts": "deepseek_thinking_trajectory",
+                "solution": "deepseek_attempt",
+            },
             checked=True,
             note="files and licence are from the page, split and columns from the cards of copies; "
-            "the answer is the one that the attempt ends in",
+            "the answer is the one that the attempt ends in. Only attempts are read that a model "
+            "graded `Yes` beside the set's own solution: 630 of 1,000, as the authors' grading "
+            "notebook counts",
             revision="96c411f1fe4c49d20f0e2a1565f61e1a28b0b84d",
             answer_rule="last_boxed",
+            keep={"deepseek_grade": ("Yes",)},
         ),
         "openthoughts": KnownSource(
             paper="OpenThoughts, 114K",
@@ -177,6 +185,7 @@ KNOWN_SOURCES: Mapping[str, KnownSource] = MappingProxyType(
             licence="apache-2.0",
             columns={
                 "question": "problem",
+                "thoughts": "deepseek_reasoning",
                 "solution": "deepseek_solution",
                 "answer": "ground_truth_solution",
                 "family": "domain",

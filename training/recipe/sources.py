@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from contracts.formats import FileKind
 from training.recipe.bounds import Name, PathText, Problems, Revision, Strict
@@ -15,6 +15,8 @@ ColumnPath = Annotated[str, Field(min_length=1, max_length=1024)]
 PLANTABLE = 100  # of a pocket benchmark's first problems, those that may be planted as leaks
 SeveralColumns = Annotated[tuple[ColumnPath, ...], Field(min_length=1)]
 AnswerRule: TypeAlias = Literal["whole", "after_hashes", "last_boxed", "index"]
+# Of a column; `true` is neither 1 nor "true".
+KeptValue: TypeAlias = StrictStr | StrictBool | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 
 
 class SourceRecipe(Strict):
@@ -42,6 +44,10 @@ class SourceRecipe(Strict):
     columns: dict[str, ColumnPath | SeveralColumns | Literal[False]] = Field(default_factory=dict)
     # How the reference answer stands in its column; without one, in the solution.
     answer_rule: AnswerRule = "whole"
+    # Column -> the values with which a row is taken; every other row is a reject.
+    keep: dict[ColumnPath, Annotated[tuple[KeptValue, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     # Whether the files of images that rows name by path are read, too; they lie beside the rows.
     image_files: bool = False
 
@@ -64,7 +70,7 @@ class SourceRecipe(Strict):
         if self.path is not None:
             check_place(self.path, revision=self.revision, config=self.config, split=self.split)
         read = (self.path, self.revision, self.config, self.split)
-        mapped = self.columns or self.answer_rule != "whole" or self.image_files
+        mapped = self.columns or self.answer_rule != "whole" or self.keep or self.image_files
         if self.kind == "pocket" and (any(read) or mapped):
             raise ValueError("a pocket source is generated: it takes neither `path` nor `columns`")
         if self.kind == "pocket" and self.num_problems is None:
@@ -85,4 +91,6 @@ class SourceRecipe(Strict):
         unread = {field for field, path in self.columns.items() if path is False}
         if odd := sorted(unread - set(OPTIONAL_FIELDS)):
             raise ValueError(f"columns: {odd} cannot be false; {list(OPTIONAL_FIELDS)} can")
+        if "thoughts" in self.columns and "solution" in unread:
+            raise ValueError("columns: `thoughts` stand before a solution, which is false here")
         return self

@@ -17,6 +17,8 @@ IMAGE = pa.struct({"bytes": pa.binary(), "path": TEXT})  # as `datasets` writes 
 TURNS = pa.list_(pa.struct({"from": TEXT, "value": TEXT}))
 CHAT = pa.list_(pa.struct({"content": TEXT, "role": TEXT}))
 DECOY = r"Not this one: \boxed{9}"
+THOUGHTS = r"Maybe \boxed{5}? No, two and two are four."
+TRACE = f"<think>\n{THOUGHTS}\n</think>\n\nIt is \\boxed{{4}}."
 
 
 def png(shade: int = 0) -> bytes:
@@ -123,10 +125,12 @@ SEEN: Mapping[str, Published] = {
             "deepseek_attempt": (TEXT, r"It is \boxed{4}."),
             **_texts("solution", "cot_type", "source_type", "metadata"),
             **_texts("gemini_thinking_trajectory", "gemini_attempt", "gemini_grade"),
-            **_texts("gemini_grade_reason", "deepseek_thinking_trajectory"),
-            **_texts("deepseek_grade", "deepseek_grade_reason"),
+            **_texts("gemini_grade_reason"),
+            "deepseek_thinking_trajectory": (TEXT, THOUGHTS),
+            "deepseek_grade": (TEXT, "Yes"),
+            **_texts("deepseek_grade_reason"),
         },
-        solution=r"It is \boxed{4}.",
+        solution=TRACE,
     ),
     "openthoughts": Published(
         {
@@ -134,9 +138,10 @@ SEEN: Mapping[str, Published] = {
             "deepseek_solution": (TEXT, r"It is \boxed{4}."),
             "ground_truth_solution": (TEXT, r"$2 + 2 = \boxed{4}$"),
             "domain": (TEXT, "math"),
-            **_texts("deepseek_reasoning", "source", "test_cases", "starter_code"),
+            "deepseek_reasoning": (TEXT, THOUGHTS),
+            **_texts("source", "test_cases", "starter_code"),
         },
-        solution=r"It is \boxed{4}.",
+        solution=TRACE,
         family="math",
     ),
     "openmathreasoning": Published(

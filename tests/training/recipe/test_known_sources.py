@@ -85,6 +85,31 @@ def test_a_wrong_column_is_named_with_those_found(name, field, write):
     assert f"'old_{gone}'" in caught.value.where
 
 
+def test_an_attempt_that_was_not_graded_right_is_no_reference(write):
+    """Graded as in the published set, and as nothing there is, for what a later commit may hold."""
+    table = SEEN["s1k"].table()
+    grades = ["No", "Yes", None, "", "yes", "Partly"]
+    rows = [{**table.to_pylist()[0], "deepseek_grade": grade} for grade in grades]
+    folder = write(pa.Table.from_pylist(rows, schema=table.schema))
+    loaded = load_source(local("s1k", folder), folder, 0)
+    assert [row["id"] for row in loaded.kept] == ["s/000000001"]
+    said = ["'No'", "null", "''", "'yes'", "'Partly'"]
+    assert [(one.step, one.reason) for one in loaded.rejects] == [
+        ("sources", f"`deepseek_grade` is {value}, which `keep` does not name") for value in said
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, known in KNOWN_SOURCES.items() if known.keep])
+def test_a_copy_without_the_grades_is_told_and_may_be_read_without_them(name, write):
+    (column,) = KNOWN_SOURCES[name].keep
+    folder = write(PUBLISHED[name].table().drop_columns([column]))
+    with pytest.raises(DataError) as caught:
+        load_source(local(name, folder), folder, 0)
+    assert f"no column '{column}', by which it takes its rows" in caught.value.what
+    assert "'question'" in caught.value.where and ".keep" in caught.value.where
+    assert len(load_source(local(name, folder, keep={}), folder, 0).kept) == 1
+
+
 @pytest.mark.parametrize("name", KNOWN_SOURCES)
 def test_a_recipe_needs_the_name_alone_and_parses_to_itself(name):
     known = KNOWN_SOURCES[name]

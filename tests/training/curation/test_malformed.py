@@ -116,7 +116,7 @@ def accounted(folder, kind, num_rows, verifier, **changes):
     return Counter(one.reason for one in rejects)
 
 
-ASKED = {"id": "b0", "question": "How many corners do three squares have?"}
+ASKED = {"id": "b0", "question": "How many corners do three squares have?", "answer": "12"}
 
 
 def odd_row(field, value, number):

@@ -36,6 +36,9 @@ SIZES = [
     Size(256, 768, 3, 4, 2048, is_tied=False),
 ]
 
+# As large a part of the model as that of 3B and 7B is: 3 and 6 MB of gradient beside a layer.
+LARGE_HEADS = [Size(192, 512, 3, 2, 8192, is_tied) for is_tied in (True, False)]
+
 
 def new_config(size):
     processor, config = qwen2_5_vl()

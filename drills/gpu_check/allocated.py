@@ -46,7 +46,7 @@ def _released(
     tensor: torch.Tensor,
     op: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM,
     group: dist.ProcessGroup | None = None,
-    async_op: bool = False,  # noqa: FBT001, FBT002 - torch's signature
+    async_op: bool = False,
 ) -> dist.Work | None:
     """A sum over all ranks that is over when gloo's threads have let go of the tensor.
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from drills.gpu_check.allocated import allocations
 from tests.training.plan.peaks import (
@@ -131,3 +132,15 @@ def test_the_measure_itself():
         del first
         torch.empty(2**18)
     assert measured.peak == pytest.approx(second.nbytes * 3, rel=0.01)
+
+
+@pytest.mark.parametrize("with_view", [False, True])
+def test_what_gloo_lets_go_of_last_is_not_held(with_view):
+    """A hundred sums, one after the other: of many the thread that is not profiled is the last."""
+    with allocations() as measured:
+        for _ in range(100):
+            tensor = torch.empty(2**18)
+            view = tensor[:1] if with_view else None
+            dist.all_reduce(tensor)
+            del tensor, view
+    assert measured.peak == pytest.approx(2**20, rel=0.01)

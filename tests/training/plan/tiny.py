@@ -36,7 +36,7 @@ SIZES = [
     Size(256, 768, 3, 4, 2048, is_tied=False),
 ]
 
-# As large a part of the model as that of 3B and 7B is: 3 and 6 MB of gradient beside a layer.
+# Half of the model, and a third: a gradient of 6 MB, where a layer takes 10 to work.
 LARGE_HEADS = [Size(192, 512, 3, 2, 8192, is_tied) for is_tied in (True, False)]
 
 

@@ -1,6 +1,6 @@
 """Prints what an update holds and what is planned for it, case by case, at any length.
 
-python -m infra.torchrun --nproc-per-node 2 tests/training/plan/compare.py --tokens 160
+PYTHONPATH=. python -m infra.torchrun --nproc-per-node 2 tests/training/plan/compare.py --tokens 160
 """
 
 import argparse

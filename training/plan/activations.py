@@ -7,7 +7,7 @@ with what autograd really saves, and with the measured peak of an update.
 
 from dataclasses import dataclass
 
-from training.plan.learned import BYTES, FLOAT32
+from training.plan.learned import BYTES, FLOAT32, layers_in_a_bucket
 from training.plan.shape import ModelShape, TextShape, VisionShape
 from training.recipe.stages import Stage
 
@@ -37,12 +37,18 @@ class Activations:
         saved: Kept from the forward pass.
         head: What the head needs besides, in its backward pass.
         layer: What the last layer needs besides: what is computed again, and its gradients, less
-            what the head has given back. Negative where nothing is computed again.
+            what the head has given back; and a tied head's own gradient, which waits for the
+            embedding's. At least the head's gradient, which is there when a bucket takes it.
+        weight: What the last layer needs besides when the gradient of its first weight is done, and
+            its hook runs. The first one back from the head, the MLP's last, has the most beside it.
+        freed: Of the saved, what layers have given back before a bucket of gradients is full.
     """
 
     saved: int
     head: int
     layer: int
+    weight: int
+    freed: int
 
 
 def _norm(width: int, size: int, *, learns: bool = True) -> int:
@@ -98,11 +104,26 @@ def activations(
     saved += batch.patches * _of_a_patch(shape, stage, size, checkpointing=checkpointing)
     # A float32 layer's input is what its first norm keeps as well.
     again = layer - kept * (size == FLOAT32) if checkpointing else 0
-    # Of the four that the MLP has kept, the product is freed before the gradients of its factors.
-    gradients = (2 * text.intermediate + text.hidden) * size
+    # Of the four that the MLP has kept, the product is freed before the gradients of its factors,
+    # and its own gradient is in its place while the hook of the weight after it runs.
+    factors = 2 * text.intermediate * size
+    before = batch.tokens * (again + text.hidden * size - end)
+    of_head = _head_gradient(shape, stage, size)
+    before += of_head * shape.is_tied
     return Activations(
-        saved, _head(shape, stage, batch, size), batch.tokens * (again + gradients - end)
+        saved,
+        _head(shape, batch) + of_head,
+        layer=max(before + batch.tokens * factors, of_head),
+        weight=before + _last_weight(text, stage) * size,
+        freed=batch.tokens * kept * layers_in_a_bucket(shape, stage),
     )
+
+
+def _last_weight(text: TextShape, stage: Stage) -> int:
+    """Elements of the gradient of a layer's last weight, where it learns."""
+    if "language_model" in stage.freeze:
+        return 0
+    return text.intermediate * (stage.lora.rank if stage.lora else text.hidden)
 
 
 def _of_a_patch(shape: ModelShape, stage: Stage, size: int, *, checkpointing: bool) -> int:
@@ -118,10 +139,13 @@ def _of_a_patch(shape: ModelShape, stage: Stage, size: int, *, checkpointing: bo
     return vision.num_layers * layer + vision.patch_values * size + merger + features
 
 
-def _head(shape: ModelShape, stage: Stage, batch: MicroBatch, size: int) -> int:
-    """A chunk's logits, the hidden states' gradient in float32, and the head's own gradient."""
+def _head(shape: ModelShape, batch: MicroBatch) -> int:
+    """A chunk's logits, and the hidden states' gradient in float32."""
     vocabulary = shape.text.vocabulary
     chunk = min(max(CHUNK_LOGITS // batch.tokens, 1), vocabulary) * batch.tokens
+    return (HEAD_BUFFERS * chunk + batch.tokens * shape.text.hidden) * FLOAT32
+
+
+def _head_gradient(shape: ModelShape, stage: Stage, size: int) -> int:
     learns = stage.lora is None and "language_model" not in stage.freeze
-    hidden = batch.tokens * shape.text.hidden * FLOAT32
-    return HEAD_BUFFERS * chunk * FLOAT32 + hidden + shape.head * size * learns
+    return shape.head * size * learns

@@ -67,6 +67,9 @@ class Held:
         step: What is made on top of that after the last backward pass: buckets of what is reduced
             then, or gradients in float32.
         buckets: What is being reduced or gathered while gradients are computed.
+        reduced: Of the buckets, what is there from the first time that one is full.
+        copied: Beside the buckets, while a full one is reduced: its copy. That is in the hook of a
+            weight whose gradient has no room in it any more; the copy is gone when that returns.
         waiting: Of the buckets, what is there in an update's forward passes as well.
         gathered: Of the buckets, weights that ZeRO-3 has made whole, and may still have after any
             forward pass.
@@ -82,6 +85,8 @@ class Held:
     step: int
     buckets: int
     waiting: int
+    reduced: int = 0
+    copied: int = 0
     gathered: int = 0
     standing: int = 0
     host: int = 0
@@ -124,7 +129,7 @@ def held(
     """
     size = BYTES[dtype]
     share = -(-of.trained // num_ranks)
-    bucket, reduced = REDUCE_BUCKET * size, min(REDUCE_BUCKET, of.trained) * size
+    bucket, filled = REDUCE_BUCKET * size, min(REDUCE_BUCKET, of.trained) * size
     has_peers = num_ranks > 1
     if zero_stage == 0:
         has_master = dtype != "float32"
@@ -133,7 +138,11 @@ def held(
             master=of.trained * FLOAT32 * has_master,
             moments=of.trained * 2 * FLOAT32,
             gradients=of.trained * size,
-            step=max(of.trained * FLOAT32 * has_master, reduced * has_peers),
+            # Reduced even by one process, and a bucket is full only with one tensor too many.
+            step=max(
+                of.trained * FLOAT32 * has_master,
+                min(REDUCE_BUCKET + of.largest, of.trained) * size,
+            ),
             buckets=0,
             waiting=0,
         )
@@ -144,14 +153,14 @@ def held(
     # ZeRO 1 and 2 put a reduced bucket's gradients into whole tensors of the rank's own. What goes
     # to more than one rank is copied before, and all that ZeRO-3 reduces.
     whole_share = of.most_of_a_share(num_ranks) * size
-    reducing = 0 if is_sharded or offload else whole_share
-    reducing += reduced if is_sharded or has_peers else 0
+    reduced = 0 if is_sharded or offload else whole_share
+    copied = filled if is_sharded or has_peers else 0
     is_early = zero_stage > 1 and of.trained > REDUCE_BUCKET  # else after the backward pass
     # In one piece first, and then in float32; ZeRO-3 keeps its bucket.
     in_step = of.largest * FLOAT32 if offload else share * (size + FLOAT32 * (size != FLOAT32))
     in_step += bucket * is_sharded
     # ZeRO 1 has all gradients until then, but for those that the bucket has taken.
-    at_the_end = held_back + reducing - (reduced if zero_stage == 1 else 0)
+    at_the_end = held_back + reduced + copied - (filled if zero_stage == 1 else 0)
     gradients = {1: of.trained * size, 2: whole_share, 3: share * size}[zero_stage]
     kept = Held(
         weights=(-(-of.whole // num_ranks) + persistent) * size if is_sharded else of.whole * size,
@@ -159,8 +168,10 @@ def held(
         moments=share * 2 * FLOAT32,
         gradients=gradients,
         step=max(in_step, at_the_end),
-        buckets=held_back + reducing * is_early,
+        buckets=held_back + reduced * is_early,
         waiting=0 if zero_stage == 2 else held_back,
+        reduced=reduced * is_early,
+        copied=copied * is_early,
         gathered=live * size,
         standing=(gradients + bucket) * is_sharded,
     )
@@ -192,6 +203,20 @@ def _offloaded(kept: Held, of: Learned, num_ranks: int, size: int, zero_stage: i
         standing=crossing,
         host=host,
     )
+
+
+def layers_in_a_bucket(shape: ModelShape, stage: Stage) -> int:
+    """Decoder layers whose backward passes are over before a bucket is full for the first time.
+
+    Gradients come in the order of the backward pass: a head of its own, then the layers from the
+    last on. A tied head waits for the embedding. None where not all of a layer learns: few fit.
+    """
+    if stage.lora or "language_model" in stage.freeze:
+        return 0
+    head = 0 if shape.is_tied else shape.head
+    layers = shape.parameters["language_model"] - shape.head - head
+    of_a_layer = -(-layers // shape.text.num_layers)
+    return min(max(REDUCE_BUCKET - head, 0) // of_a_layer, shape.text.num_layers - 1)
 
 
 def checkpoint_bytes(of: Learned) -> int:

@@ -59,6 +59,12 @@ class StageMemory:
         """The larger of both phases."""
         return max(self.update, self.rollout)
 
+    @property
+    def work(self) -> int:
+        """Of an update, beside gradients, buckets and activations: by head, layer or reduction."""
+        parts, kept = self.held, self.activations
+        return update_bytes(parts, kept) - parts.gradients - parts.buckets - kept.saved
+
 
 def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machine) -> StageMemory:
     """Adds a stage up, at the largest micro-batch that the recipe allows."""
@@ -121,8 +127,11 @@ def stage_memory(recipe: Recipe, stage: Stage, shape: ModelShape, machine: Machi
 def update_bytes(parts: Held, kept: Activations) -> int:
     """What an update takes on one rank beside weights, masters and moments."""
     head = parts.waiting + kept.saved + kept.head
-    layer = parts.buckets + kept.saved + kept.layer
-    return parts.gradients + max(head, layer, parts.step)
+    layer = parts.buckets - parts.reduced + kept.saved + kept.layer
+    # The first reduction may be in any of the layers that are left.
+    work = max(kept.layer, kept.weight + parts.copied)
+    reduction = parts.buckets + kept.saved - kept.freed + work
+    return parts.gradients + max(head, layer, reduction, parts.step)
 
 
 def longest_sequence(recipe: Recipe, stage: Stage) -> int:

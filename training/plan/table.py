@@ -116,10 +116,7 @@ def gpu_rows(stages: Sequence[StagePlan]) -> list[tuple[str, list[int]]]:
         ("gradients", [one.held.gradients for one in memories]),
         ("buckets", [one.held.buckets for one in memories]),
         ("activations", [one.activations.saved for one in memories]),
-        (
-            "head, or last layer",
-            [max(one.activations.head, one.activations.layer) for one in memories],
-        ),
+        ("head, layer or step", [one.work for one in memories]),
         ("sampler awake", [one.sampler for one in memories]),
         ("**peak in an update**", [one.update for one in memories]),
         ("**peak in a rollout**", [one.rollout for one in memories]),

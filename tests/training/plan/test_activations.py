@@ -2,9 +2,18 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from drills.gpu_check.allocated import allocations
-from tests.training.plan.peaks import ADAPTERS, PATCHES, TOLERANCE, Case, measured, planned_peak
+from tests.training.plan.peaks import (
+    ADAPTERS,
+    PATCHES,
+    TOLERANCE,
+    UP_TO_THE_LOWEST,
+    Case,
+    measured,
+    planned_peak,
+)
 from tests.training.plan.tiny import SIZES, new_policy, new_sequences, new_stage
 from training.model.adapters import attach_adapters
 from training.model.forward import ForwardPass, ForwardSettings
@@ -81,10 +90,10 @@ CASES = [
     *(Case(size, 0, ck, ADAPTERS) for size in range(1, 5) for ck in (False, True)),
     *(Case(size, 0, bool(size % 2), images=True) for size in range(5)),
     *(Case(4, zero, True, images=True) for zero in (1, 2, 3)),
+    *(Case(4, zero, images=True) for zero in (2, 3)),
+    *(Case(4, zero, ck, bucket_share=UP_TO_THE_LOWEST) for zero in (2, 3) for ck in (False, True)),
+    *(Case(4, zero, True, images=True, bucket_share=UP_TO_THE_LOWEST) for zero in (2, 3)),
 ]
-
-# The copy of DeepSpeed's bucket is planned beside the largest layer, and is not there then.
-PLANNED_TOO_HIGH = (Case(4, 3, True), Case(4, 3, True, images=True))
 
 
 @pytest.mark.parametrize("case", CASES, ids=map(str, CASES))
@@ -92,10 +101,26 @@ def test_the_peak_of_an_update(case, monkeypatch):
     """What an update makes on top of what the learner holds, over two micro-batches."""
     peak, planned = measured(case)["peak"], planned_peak(case, 1, monkeypatch)
     print(f"measured {peak / 1e6:.2f} MB, planned {planned / 1e6:.2f} MB", peak / planned)
-    if case in PLANNED_TOO_HIGH:
-        assert 0.8 * planned < peak < planned
-    else:
-        assert peak == pytest.approx(planned, rel=TOLERANCE)
+    assert peak == pytest.approx(planned, rel=TOLERANCE)
+
+
+LARGE_HEAD_CASES = [
+    *(Case(size, zero, ck) for size in (5, 6) for zero in (0, 2, 3) for ck in (False, True)),
+    *(Case(6, zero, ck, bucket_share=0.59) for zero in (2, 3) for ck in (False, True)),
+]
+
+
+@pytest.mark.parametrize("case", LARGE_HEAD_CASES, ids=map(str, LARGE_HEAD_CASES))
+def test_the_gradient_of_a_large_head(case, monkeypatch):
+    """A tied one waits for the embedding's, beside all layers; another is handed to a bucket."""
+    for chunk in (
+        "training.model.log_probs._CHUNK_LOGITS",
+        "training.plan.activations.CHUNK_LOGITS",
+    ):
+        monkeypatch.setattr(chunk, 2**17)  # else logits hide it
+    peak, planned = measured(case)["peak"], planned_peak(case, 1, monkeypatch)
+    print(f"measured {peak / 1e6:.2f} MB, planned {planned / 1e6:.2f} MB", peak / planned)
+    assert peak == pytest.approx(planned, rel=TOLERANCE)
 
 
 def test_the_measure_itself():
@@ -107,3 +132,15 @@ def test_the_measure_itself():
         del first
         torch.empty(2**18)
     assert measured.peak == pytest.approx(second.nbytes * 3, rel=0.01)
+
+
+@pytest.mark.parametrize("with_view", [False, True])
+def test_what_gloo_lets_go_of_last_is_not_held(with_view):
+    """A hundred sums, one after the other: of many the thread that is not profiled is the last."""
+    with allocations() as measured:
+        for _ in range(100):
+            tensor = torch.empty(2**18)
+            view = tensor[:1] if with_view else None
+            dist.all_reduce(tensor)
+            del tensor, view
+    assert measured.peak == pytest.approx(2**20, rel=0.01)

@@ -8,7 +8,14 @@ from tests.training.plan.peaks import num_bytes, parts_of
 from tests.training.plan.tiny import SIZES, new_policy, new_sequences, new_stage, stage_learner
 from training.learner.checkpoints import Checkpoints, Places
 from training.model.forward import ForwardSettings
-from training.plan.learned import Learned, checkpoint_bytes, held, learned
+from training.plan.learned import (
+    Learned,
+    checkpoint_bytes,
+    held,
+    layers_in_a_bucket,
+    learned,
+)
+from training.plan.shape import shape_at
 from training.recipe.recipe import CheckpointsRecipe
 from training.recipe.stages import LoraRecipe
 from training.runtime import device
@@ -133,3 +140,19 @@ def test_tensors_that_a_share_touches():
     assert Learned(12, 0, (3, 4, 5)).most_of_a_share(2) == 4 + 5
     assert Learned(12, 0, (3, 4, 5)).most_of_a_share(1) == 12
     assert Learned(12, 0, (6, 6)).most_of_a_share(2) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "layers"),
+    [
+        # 500 M elements: six layers of 77.1 M, since the tied head comes last.
+        ("3B", {}, 6),
+        # The head alone has 545 M.
+        ("7B", {}, 0),
+        ("3B", {"freeze": ("language_model",)}, 0),
+        ("3B", {"lora": LoraRecipe(rank=4)}, 0),
+    ],
+)
+def test_layers_before_the_first_full_bucket(name, changes, layers):
+    shape = shape_at(f"Qwen/Qwen2.5-VL-{name}-Instruct")
+    assert layers_in_a_bucket(shape, new_stage(10**6, **changes)) == layers

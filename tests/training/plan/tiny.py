@@ -36,6 +36,9 @@ SIZES = [
     Size(256, 768, 3, 4, 2048, is_tied=False),
 ]
 
+# Half of the model, and a third: a gradient of 6 MB, where a layer takes 10 to work.
+LARGE_HEADS = [Size(192, 512, 3, 2, 8192, is_tied) for is_tied in (True, False)]
+
 
 def new_config(size):
     processor, config = qwen2_5_vl()

@@ -69,7 +69,8 @@ class Asked:
 
         Pictures that were encoded or scaled anew look alike, as do charts of one kind: so the
         answer must be the same. Where a figure is drawn by code, or was lost, a long text is known
-        by its numbers or its answer: "What is the area of the figure shown?" is many problems.
+        by its numbers or its answer: "What is the area of the figure shown?" is many problems, and
+        with further numbers a text may need no figure.
         """
         if self.shows(other):
             return True
@@ -78,7 +79,7 @@ class Asked:
         asked, told = ((one.bare or one.stem).wording for one in (other, self))
         if not asked.is_long:
             return False
-        if len(asked.numbers) >= TELLING_NUMBERS:
+        if len(asked.numbers) >= TELLING_NUMBERS and told.numbers == asked.numbers:
             return True
         is_said = f" {asked.text} " in f" {told.text} " or _similarity(told, asked) >= SIMILAR
         return is_said and self.has_answer_of(other)

@@ -1,4 +1,4 @@
-"""How pictures look: the shades of their blocks, much the same in other encodings and sizes.
+"""How pictures look: the colours of their blocks, much the same in other encodings and sizes.
 
 Like any perceptual hash it does not see a changed label, so it is never all that decides.
 """
@@ -14,7 +14,7 @@ from training.records import EncodedImage
 
 BLOCKS = 16  # a side
 # Measured on pictures of MATH-Vision: docs/curation.md.
-MAX_DIFFERENCE = 0.2  # of any two blocks' shades, of all between the lightest and the darkest
+MAX_DIFFERENCE = 0.2  # of any two blocks' red, green or blue, of the pictures' whole range
 MAX_STRETCH = 1.05  # of width to height
 
 
@@ -23,11 +23,11 @@ class Look:
     """How one picture looks.
 
     Attributes:
-        shades: Mean grey of each block, 0 to 255; int16 [BLOCKS, BLOCKS].
+        colours: Mean red, green and blue of each block, 0 to 255; int16 [BLOCKS, BLOCKS, 3].
         shape: Width to height.
     """
 
-    shades: np.ndarray
+    colours: np.ndarray
     shape: float
 
 
@@ -37,7 +37,7 @@ def look_of(image: EncodedImage) -> Look:
     Raises:
         DataError: It cannot be decoded.
     """
-    picture = decode_image(image).convert("L")
+    picture = decode_image(image)
     blocks = picture.resize((BLOCKS, BLOCKS), Image.Resampling.BOX)
     return Look(np.asarray(blocks, dtype=np.int16), picture.width / picture.height)
 
@@ -49,7 +49,7 @@ def look_alike(left: Sequence[Look], right: Sequence[Look]) -> bool:
 
 def _is_alike(left: Look, right: Look) -> bool:
     stretch = max(left.shape, right.shape) / min(left.shape, right.shape)
-    both = np.stack([left.shades, right.shades])
+    both = np.stack([left.colours, right.colours])
     return stretch <= MAX_STRETCH and bool(
         np.ptp(both, axis=0).max() <= MAX_DIFFERENCE * np.ptp(both)
     )

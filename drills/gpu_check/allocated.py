@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import gt
 from unittest import mock
 
 import torch
@@ -51,11 +52,12 @@ def _released(
     """A sum over all ranks that is over when gloo's threads have let go of the tensor.
 
     They do so a moment after it is done. Whoever is last frees it, and the profiler does not see
-    what they free: it would be held for ever.
+    what they free: it would be held for ever. Less may hold it than before: what an earlier
+    operation's thread had then.
     """
     before = _holders(tensor)
     work: dist.Work | None = _all_reduce(tensor, op, group, async_op)
-    while work is None and _holders(tensor) != before:
+    while work is None and any(map(gt, _holders(tensor), before)):
         time.sleep(0)
     return work
 

@@ -144,3 +144,14 @@ def test_what_gloo_lets_go_of_last_is_not_held(with_view):
             dist.all_reduce(tensor)
             del tensor, view
     assert measured.peak == pytest.approx(2**20, rel=0.01)
+
+
+def test_a_sum_of_what_another_operation_has_yet_to_let_go_of():
+    """Then less hold the tensor after the sum than before: whoever waits for as many is stuck."""
+    with allocations() as measured:
+        for _ in range(100):
+            tensor = torch.empty(2**18)
+            dist.broadcast(tensor, 0)
+            dist.all_reduce(tensor)
+            del tensor
+    assert measured.peak >= 2**20

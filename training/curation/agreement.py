@@ -14,6 +14,7 @@ CONFLICTING = "duplicates with conflicting answers"
 INCOMPARABLE = "duplicates with answers that cannot be compared"
 MAX_KINDS = 16  # of answers of one question, with which others are compared
 _NO_SIGN = re.compile(r"[\d\s]+")
+_BETWEEN_CHOICES = " ;,"  # `A. 12; B. 14`: no part of the text before it
 
 
 class Conflict(NamedTuple):
@@ -68,7 +69,7 @@ def meant(answer: str, question: str) -> str:
     text = normalize(answer)
     label = labelled(text)
     letter = label[0] if label else letter_of(text)
-    choice = read_options(question).get(letter) if letter else None
+    choice = read_options(question).get(letter, "").rstrip(_BETWEEN_CHOICES) if letter else ""
     if not choice or (label and not same_words(label[1], choice)):
         return answer
     return choice

@@ -1,8 +1,11 @@
 """A question, of a benchmark or a row, as decontamination compares it: text, pictures, answer."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from training.answers.normal import normalize
+from training.answers.options import letter_of
 from training.curation.agreement import agree_by_rule, meant
 from training.curation.duplicates import pixels_digest
 from training.curation.figures import without_figures
@@ -15,6 +18,8 @@ from training.records import Problem
 # Least Jaccard similarity of 5-character shingles: beside the picture, and instead of it.
 SIMILAR_BESIDE_A_PICTURE, SIMILAR = 0.5, 0.8
 TELLING_NUMBERS = 2  # by which a text is known without its picture
+# Of a row without the picture: a prompt may have "e.g., 1, 2, 3", and a table has more.
+MAX_OWN_NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -69,17 +74,23 @@ class Asked:
 
         Pictures that were encoded or scaled anew look alike, as do charts of one kind: so the
         answer must be the same. Where a figure is drawn by code, or was lost, a long text is known
-        by its numbers or its answer: "What is the area of the figure shown?" is many problems, and
-        with further numbers a text may need no figure.
+        by its numbers or its answer: "What is the area of the figure shown?" is many problems. With
+        numbers of its own it may need no figure, and with many, such as a table's, it must be known
+        by both: templates have one text.
         """
         if self.shows(other):
             return True
         if self.problem["images"]:
-            return look_alike(self.looks, other.looks) and self.has_answer_of(other)
+            return look_alike(self.looks, other.looks) and self._may_have_answer_of(other)
         asked, told = ((one.bare or one.stem).wording for one in (other, self))
         if not asked.is_long:
             return False
-        if len(asked.numbers) >= TELLING_NUMBERS and told.numbers == asked.numbers:
+        is_telling = len(asked.numbers) >= TELLING_NUMBERS
+        own = Counter(told.numbers) - Counter(asked.numbers)
+        if is_telling and not own:
+            return True
+        if not is_telling and own.total() > MAX_OWN_NUMBERS:
+            return False
             return True
         is_said = f" {asked.text} " in f" {told.text} " or _similarity(told, asked) >= SIMILAR
         return is_said and self.has_answer_of(other)
@@ -87,6 +98,13 @@ class Asked:
     def has_answer_of(self, other: "Asked") -> bool:
         """Whether the references are the same, as far as that is known without algebra."""
         return agree_by_rule(self.answer, other.answer)
+
+    def _may_have_answer_of(self, other: "Asked") -> bool:
+        """Whether the references may be the same: a letter beside a text may be that choice's,
+        where the choices stand in the picture, or were left out.
+        """
+        letters = [letter_of(normalize(one.answer)) for one in (self, other)]
+        return letters.count(None) == 1 or self.has_answer_of(other)
 
     def may_share_stem(self, other: "Asked") -> bool:
         """Whether equal stems make one problem: a short one without numbers needs a picture."""

@@ -1,6 +1,7 @@
 """How pictures look: the colours of their blocks, much the same in other encodings and sizes.
 
-Like any perceptual hash it does not see a changed label, so it is never all that decides.
+Where the size is the same, the blocks are smaller: tables of one template differ in digits. Like
+any perceptual hash it does not see a changed label, so it is never all that decides.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from PIL import Image
 from training.images import decode_image
 from training.records import EncodedImage
 
-BLOCKS = 16  # a side
+BLOCKS, SMALL_BLOCKS = 16, 32  # a side
 # Measured on pictures of MATH-Vision: docs/curation.md.
 MAX_DIFFERENCE = 0.2  # of any two blocks' red, green or blue, of the pictures' whole range
 MAX_STRETCH = 1.05  # of width to height
@@ -23,12 +24,14 @@ class Look:
     """How one picture looks.
 
     Attributes:
+        size: Width and height, pixels.
         colours: Mean red, green and blue of each block, 0 to 255; int16 [BLOCKS, BLOCKS, 3].
-        shape: Width to height.
+        details: Of each small block; int16 [SMALL_BLOCKS, SMALL_BLOCKS, 3].
     """
 
+    size: tuple[int, int]
     colours: np.ndarray
-    shape: float
+    details: np.ndarray
 
 
 def look_of(image: EncodedImage) -> Look:
@@ -38,8 +41,11 @@ def look_of(image: EncodedImage) -> Look:
         DataError: It cannot be decoded.
     """
     picture = decode_image(image)
-    blocks = picture.resize((BLOCKS, BLOCKS), Image.Resampling.BOX)
-    return Look(np.asarray(blocks, dtype=np.int16), picture.width / picture.height)
+    return Look(picture.size, _colours(picture, BLOCKS), _colours(picture, SMALL_BLOCKS))
+
+
+def _colours(picture: Image.Image, side: int) -> np.ndarray:
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX), dtype=np.int16)
 
 
 def look_alike(left: Sequence[Look], right: Sequence[Look]) -> bool:
@@ -48,8 +54,13 @@ def look_alike(left: Sequence[Look], right: Sequence[Look]) -> bool:
 
 
 def _is_alike(left: Look, right: Look) -> bool:
-    stretch = max(left.shape, right.shape) / min(left.shape, right.shape)
-    both = np.stack([left.colours, right.colours])
-    return stretch <= MAX_STRETCH and bool(
-        np.ptp(both, axis=0).max() <= MAX_DIFFERENCE * np.ptp(both)
-    )
+    if left.size == right.size:
+        return _has_colours_of(left.details, right.details)
+    shapes = [one.size[0] / one.size[1] for one in (left, right)]
+    is_in_shape = max(shapes) <= MAX_STRETCH * min(shapes)
+    return is_in_shape and _has_colours_of(left.colours, right.colours)
+
+
+def _has_colours_of(left: np.ndarray, right: np.ndarray) -> bool:
+    both = np.stack([left, right])
+    return bool(np.ptp(both, axis=0).max() <= MAX_DIFFERENCE * np.ptp(both))

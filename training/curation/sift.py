@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.errors import DataError
 from training.curation import fates, progress, sources, traces
 from training.curation.equal_shards import drop_equal
 from training.curation.fates import Fates
@@ -35,7 +36,7 @@ from training.curation.shards import (
 )
 from training.curation.sources import SourceRows, source_batches
 from training.recipe import curation as shipped
-from training.recipe.curation import DecontaminationRecipe
+from training.recipe.curation import NOT_KEPT, DecontaminationRecipe
 from training.recipe.sources import SourceRecipe
 from training.runtime import device
 from training.runtime.log import say
@@ -96,7 +97,7 @@ def source_rows(
         on_batch: Called before every batch; what it raises ends the reading.
 
     Raises:
-        DataError: A file is unreadable, or a column is missing or misnamed.
+        DataError: A file is unreadable, a column is missing or misnamed, or `keep` leaves no row.
     """
     with progress.step(sources.STEP) as told:
         for recipe in recipes:
@@ -123,6 +124,24 @@ def _counted(
         yield Rows([sources.cut(row) for row in rows], [*[None] * len(problems), *reasons])
     counts.refused.update(refused)
     say(f"source {name}: {counts.rows[name]} rows; {progress.rejected(refused)}")
+    _check_taken(name, counts.rows[name], refused)
+
+
+def _check_taken(name: str, num_rows: int, refused: Counter[str]) -> None:
+    """Checks that a source has a row left; no bound of a gate counts those that `keep` leaves out.
+
+    Raises:
+        DataError: It has none, as where `keep` misspells a value.
+    """
+    left_out = Counter({why: num for why, num in refused.items() if why.endswith(NOT_KEPT)})
+    if left_out and refused.total() == num_rows:
+        raise DataError(
+            f"No row of the source {name} is left: `keep` leaves out {left_out.total()} of "
+            f"{num_rows}.",
+            where=f"recipe, sources.{name}.keep; {progress.rejected(left_out)}",
+            rule="a source takes some of its rows; a value counts with its capitals and its kind",
+            fix="write the values as the column has them, or take the source out",
+        )
 
 
 def sift(

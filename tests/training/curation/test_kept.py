@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from contracts.errors import DataError
 from training.curation.kept import check_kept
 from training.curation.refused import Refused
+from training.curation.sift import SourceCounts, source_rows
 from training.curation.sources import load_source
 from training.recipe.sources import SourceRecipe
 
@@ -123,3 +124,28 @@ def test_a_filter_keeps_the_types_of_its_values_and_generated_problems_have_none
     assert list(map(type, again.keep["grade"])) == [str, int, bool]
     with pytest.raises(ValidationError, match="generated"):
         SourceRecipe(name="p", kind="pocket", modality="text", num_problems=1, keep={"a": ("b",)})
+
+
+def read_all(folder, *rows, keep):
+    (folder / "rows.jsonl").write_text("\n".join(rows))
+    one = source(folder, keep=keep)
+    counts = SourceCounts()
+    for batches in source_rows([one], {one.input_name: folder}, 0, counts):
+        list(batches)
+    return counts
+
+
+GRADED = [json.dumps({"question": "1 + 1?", "answer": "2", "grade": one}) for one in ("Yes", "No")]
+
+
+@pytest.mark.parametrize("rows", [GRADED, [*GRADED, "no JSON"]])
+def test_a_misspelt_value_that_takes_no_row_stops_the_stage(rows, tmp_path):
+    with pytest.raises(DataError) as caught:
+        read_all(tmp_path, *rows, keep={"grade": ["yes"]})
+    assert f"`keep` leaves out 2 of {len(rows)}" in caught.value.what
+    assert "`grade` is 'Yes'" in caught.value.where
+
+
+def test_a_source_with_some_rows_left_or_without_a_filter_is_read(tmp_path):
+    assert read_all(tmp_path, *GRADED, keep={"grade": ["Yes", "yes"]}).refused.total() == 1
+    assert read_all(tmp_path, "no JSON", keep={}).refused.total() == 1

@@ -184,3 +184,69 @@ def test_an_indexs_digest_knows_the_answers(make):
     rows = [make(1, answer=one) for one in ("2", "3", "2")]
     first, other, same = (BenchmarkIndex({"exam": [row]}).digest for row in rows)
     assert first == same != other
+
+
+def table_of(*numbers, kind="PNG", scale=1):
+    """A picture of a column of numbers, as sets of tables draw them."""
+    picture = Image.new("L", (85, 125), 255)
+    pen = ImageDraw.Draw(picture)
+    for row, number in enumerate(numbers):
+        pen.text((30, 6 + 24 * row), str(number), fill=0)
+    written = io.BytesIO()
+    size = (85 * scale, 125 * scale)
+    picture.resize(size, Image.Resampling.BICUBIC).save(written, kind)
+    return [{"bytes": written.getvalue(), "path": None}]
+
+
+LINEAR = "The table shows a function. Is the function linear or nonlinear?"
+
+
+def test_tables_of_one_template_do_not_look_alike(make_seen):
+    item = make_seen(7, question=LINEAR, answer="linear", images=table_of(12, 14, 16, 18, 20))
+    drawn = [table_of(12, 14, 16, 18, 16), table_of(12, 14, 16, 18, 20, kind="JPEG")]
+    rows = [make_seen(n, question=LINEAR, answer="linear", images=d) for n, d in enumerate(drawn)]
+    assert leaks_of(item, *rows) == ["p1"]
+
+
+RATES = "By the table, what was the rate of change of won games between 2009 and 2010?"
+TABLE = "year | games\n2008 | 15\n2009 | 15\n2010 | 7\n2011 | 9\n"
+
+
+@pytest.mark.parametrize("asked", [LINEAR, RATES])
+def test_a_text_with_a_table_of_its_own_is_no_picture_of_another_one(asked, make, make_seen):
+    item = make_seen(7, question=asked, answer="linear")
+    told = f"{TABLE}{asked}"
+    hint = f"Please give the final value, e.g., 1, 2, 3, at the end.\nQuestion: {asked}"
+    rows = [make(1, question=told, answer="-8"), make(2, question=hint, answer="linear")]
+    assert leaks_of(item, *rows) == ["p2"]
+
+
+def test_a_text_with_data_of_its_own_leaks_what_has_its_numbers_and_its_answer(make, make_seen):
+    code = "draw((0,0)--(5,12)--(10,0)--cycle);"  # not marked as a figure's
+    item = make_seen(7, question=TOLD, answer="60")
+    rows = [make(n, question=f"{TOLD} {code}", answer=one) for n, one in enumerate(["60", "61"])]
+    assert leaks_of(item, *rows) == ["p0"]
+    untold = make_seen(7, question=LINEAR, answer="linear")
+    assert leaks_of(untold, make(1, question=f"{TABLE}{LINEAR}", answer="linear")) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "choices", "answer", "is_leak"),
+    [
+        ("14", "\nA. 12;B. 14; C. 16", "B", True),
+        ("14", "\nA. 12, B. 14, C. 16", "B", True),
+        ("14", "\nA. 12;B. 14; C. 16", "A", False),
+        ("14", "", "B", True),
+        ("14", "", "15", False),
+        ("B", "\n(A) 12 (B) 14", "B", True),
+        ("B", "", "B", True),
+        ("B", "", "C", False),
+        ("None of (A) and (B)", "\n(A) 12\n(B) 14\n(C) None of (A) and (B)", "C", True),
+    ],
+)
+def test_a_letter_that_nobody_explains_may_be_any_choice(told, choices, answer, is_leak, make_seen):
+    asked = "How many coins are there on the table that is shown?"
+    item = make_seen(7, question=asked, answer=told, images=drawn_as())
+    again = drawn_as(kind="JPEG", quality=80)
+    row = make_seen(1, question=asked + choices, answer=answer, images=again)
+    assert leaks_of(item, row) == (["p1"] if is_leak else [])

@@ -73,25 +73,34 @@ class Asked:
         """Whether, beside much the same text, what it shows, or lacks, makes it the other.
 
         Pictures that were encoded or scaled anew look alike, as do charts of one kind: so the
-        answer must be the same. Where a figure is drawn by code, or was lost, a long text is known
-        by its numbers or its answer: "What is the area of the figure shown?" is many problems. With
-        data of its own, such as a table, it must be known by both: templates have one text.
+        answer must be the same.
         """
         if self.shows(other):
             return True
         if self.problem["images"]:
             return look_alike(self.looks, other.looks) and self._may_have_answer_of(other)
+        return self._may_lack_pictures_of(other)
+
+    def _may_lack_pictures_of(self, other: "Asked") -> bool:
+        """Whether it is the other one without its pictures, beside much the same text.
+
+        Where a figure is drawn by code, or was lost, a long text is known by its numbers or its
+        answer: "What is the area of the figure shown?" is many problems. With data of its own, such
+        as a table, it needs the same answer, and numbers in one of the two: texts of templates
+        stand before other tables, and have one of two words as their answer.
+        """
         asked, told = ((one.bare or one.stem).wording for one in (other, self))
         if not asked.is_long:
             return False
         is_telling = len(asked.numbers) >= TELLING_NUMBERS
+        is_said = f" {asked.text} " in f" {told.text} "
         own = Counter(told.numbers) - Counter(asked.numbers)
         if own.total() > MAX_OWN_NUMBERS:
-            return is_telling and self.has_answer_of(other)
+            is_known = is_telling or (is_said and any(map(str.isdigit, other.answer)))
+            return is_known and self.has_answer_of(other)
         if is_telling:
             return True
-        is_said = f" {asked.text} " in f" {told.text} " or _similarity(told, asked) >= SIMILAR
-        return is_said and self.has_answer_of(other)
+        return (is_said or _similarity(told, asked) >= SIMILAR) and self.has_answer_of(other)
 
     def has_answer_of(self, other: "Asked") -> bool:
         """Whether the references are the same, as far as that is known without algebra."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from training.answers import AnswerVerifier
@@ -59,6 +60,7 @@ def agree(first: str, second: str, verifier: AnswerVerifier) -> bool:
     return all(one.outcome == "right" for one in verdicts)
 
 
+@lru_cache(maxsize=2**12)  # rows of one template, beside questions of it, have few answers
 def agree_by_rule(first: str, second: str) -> bool:
     """`agree`, as far as it is known without algebra."""
     return judge(first, second) == judge(second, first) == Verdict("right")

@@ -73,15 +73,23 @@ class Asked:
         """Whether, beside much the same text, what it shows, or lacks, makes it the other.
 
         Pictures that were encoded or scaled anew look alike, as do charts of one kind: so the
-        answer must be the same. Where a figure is drawn by code, or was lost, a long text is known
-        by its numbers or its answer: "What is the area of the figure shown?" is many problems. With
-        numbers of its own it may need no figure, and with many, such as a table's, it must be known
-        by both: templates have one text.
+        answer must be the same.
         """
         if self.shows(other):
             return True
         if self.problem["images"]:
             return look_alike(self.looks, other.looks) and self._may_have_answer_of(other)
+        return self._may_lack_pictures_of(other)
+
+    def _may_lack_pictures_of(self, other: "Asked") -> bool:
+        """Whether it is the other one without its pictures, beside much the same text.
+
+        Where a figure is drawn by code, or was lost, a long text is known by its numbers or its
+        answer: "What is the area of the figure shown?" is many problems. With numbers of its own it
+        may need no figure, and must have the same answer; with many, such as a table's, also
+        numbers in the question or the answer: texts of templates stand before other tables, and
+        have one of two words as their answer.
+        """
         asked, told = ((one.bare or one.stem).wording for one in (other, self))
         if not asked.is_long:
             return False
@@ -89,9 +97,9 @@ class Asked:
         own = Counter(told.numbers) - Counter(asked.numbers)
         if is_telling and not own:
             return True
-        if not is_telling and own.total() > MAX_OWN_NUMBERS:
+        has_data = own.total() > MAX_OWN_NUMBERS
+        if has_data and not (is_telling or any(map(str.isdigit, other.answer))):
             return False
-            return True
         is_said = f" {asked.text} " in f" {told.text} " or _similarity(told, asked) >= SIMILAR
         return is_said and self.has_answer_of(other)
 

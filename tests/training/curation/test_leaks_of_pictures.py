@@ -217,7 +217,8 @@ def test_a_text_with_a_table_of_its_own_is_no_picture_of_another_one(asked, make
     item = make_seen(7, question=asked, answer="linear")
     told = f"{TABLE}{asked}"
     hint = f"Please give the final value, e.g., 1, 2, 3, at the end.\nQuestion: {asked}"
-    rows = [make(1, question=told, answer="-8"), make(2, question=hint, answer="linear")]
+    other = "-8" if asked == RATES else "linear"
+    rows = [make(1, question=told, answer=other), make(2, question=hint, answer="linear")]
     assert leaks_of(item, *rows) == ["p2"]
 
 
@@ -226,8 +227,9 @@ def test_a_text_with_data_of_its_own_leaks_what_has_its_numbers_and_its_answer(m
     item = make_seen(7, question=TOLD, answer="60")
     rows = [make(n, question=f"{TOLD} {code}", answer=one) for n, one in enumerate(["60", "61"])]
     assert leaks_of(item, *rows) == ["p0"]
-    untold = make_seen(7, question=LINEAR, answer="linear")
-    assert leaks_of(untold, make(1, question=f"{TABLE}{LINEAR}", answer="linear")) == []
+    untold = make_seen(7, question=UNTOLD, answer="12")
+    rows = [make(n, question=f"{code} {UNTOLD}", answer=one) for n, one in enumerate(["12", "13"])]
+    assert leaks_of(untold, *rows) == ["p0"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ with what autograd really saves, and with the measured peak of an update.
 
 from dataclasses import dataclass
 
-from training.plan.learned import BYTES, FLOAT32, layers_in_a_bucket
+from training.plan.learned import BYTES, FLOAT32, is_reduced_alone, layers_in_a_bucket
 from training.plan.shape import ModelShape, TextShape, VisionShape
 from training.recipe.stages import Stage
 
@@ -38,9 +38,11 @@ class Activations:
         head: What the head needs besides, in its backward pass.
         layer: What the last layer needs besides: what is computed again, and its gradients, less
             what the head has given back; and a tied head's own gradient, which waits for the
-            embedding's. At least the head's gradient, which is there when a bucket takes it.
+            embedding's. At least the head's gradient, which is there when a bucket takes it, and
+            the embedding's beside it where they are tied.
         weight: What the last layer needs besides when the gradient of its first weight is done, and
             its hook runs. The first one back from the head, the MLP's last, has the most beside it.
+            At least the head's gradient where that is reduced alone, in a hook before the layer's.
         freed: Of the saved, what layers have given back before a bucket of gradients is full.
     """
 
@@ -113,8 +115,10 @@ def activations(
     return Activations(
         saved,
         _head(shape, batch) + of_head,
-        layer=max(before + batch.tokens * factors, of_head),
-        weight=before + _last_weight(text, stage) * size,
+        layer=max(before + batch.tokens * factors, of_head * (1 + shape.is_tied)),
+        weight=max(
+            before + _last_weight(text, stage) * size, of_head * is_reduced_alone(shape.head)
+        ),
         freed=batch.tokens * kept * layers_in_a_bucket(shape, stage),
     )
 

@@ -159,8 +159,10 @@ def held(
     # In one piece first, and then in float32; ZeRO-3 keeps its bucket.
     in_step = of.largest * FLOAT32 if offload else share * (size + FLOAT32 * (size != FLOAT32))
     in_step += bucket * is_sharded
-    # ZeRO 1 has all gradients until then, but for those that the bucket has taken.
-    at_the_end = held_back + reduced + copied - (filled if zero_stage == 1 else 0)
+    # ZeRO 1 has all gradients until then, but for those that the bucket has taken; the others one
+    # that is too large for it, while what came before is reduced.
+    alone = of.largest * size * is_reduced_alone(of.largest)
+    at_the_end = held_back + reduced + copied + (alone if zero_stage > 1 else -filled)
     gradients = {1: of.trained * size, 2: whole_share, 3: share * size}[zero_stage]
     kept = Held(
         weights=(-(-of.whole // num_ranks) + persistent) * size if is_sharded else of.whole * size,
@@ -203,6 +205,15 @@ def _offloaded(kept: Held, of: Learned, num_ranks: int, size: int, zero_stage: i
         standing=crossing,
         host=host,
     )
+
+
+def is_reduced_alone(elements: int) -> bool:
+    """Whether a gradient is too large for a bucket, and so waits beside it for the next weight's.
+
+    Args:
+        elements: Of the gradient.
+    """
+    return elements > REDUCE_BUCKET
 
 
 def layers_in_a_bucket(shape: ModelShape, stage: Stage) -> int:

@@ -17,8 +17,9 @@ from tests.training.plan.tiny import (
     stage_learner,
 )
 from training.learner.engine import deepspeed
+from training.model import log_probs
 from training.model.forward import ForwardSettings
-from training.plan.activations import MicroBatch, activations
+from training.plan.activations import CHUNK_LOGITS, MicroBatch, activations
 from training.plan.learned import BYTES, held, learned
 from training.plan.memory import update_bytes
 from training.plan.shape import model_shape
@@ -68,6 +69,11 @@ class Case:
         return learned(self.shape, self.stage)
 
     @property
+    def chunk_logits(self):
+        """Small where a head is large: its gradients are looked at, which logits would hide."""
+        return CHUNK_LOGITS if self.size < len(SIZES) else 2**17
+
+    @property
     def bucket(self):
         """DeepSpeed's own, of 500 M elements, would hide everything else here."""
         return int(self.learned.trained * self.bucket_share)
@@ -80,6 +86,8 @@ TWO_RANKS = [
     *(Case(3, zero, True, dtype="bfloat16") for zero in (0, 2, 3)),
     *(Case(4, zero, ck, images=True) for zero in (2, 3) for ck in (False, True)),
     *(Case(4, zero, True, bucket_share=UP_TO_THE_LOWEST) for zero in (2, 3)),
+    # Heads that are larger than a bucket, and few tokens beside them.
+    *(Case(size, zero, True, tokens=40, bucket_share=0.3) for size in (5, 6) for zero in (2, 3)),
 ]
 
 
@@ -110,7 +118,10 @@ def measured(case):
     count = 4 * device.world_size()
     batch = new_sequences(policy, length=case.tokens, count=count, with_image=case.images)
     settings = ForwardSettings(with_entropy=True)
-    with mock.patch.object(deepspeed.runtime.comm.coalesced_collectives, *IN_PLACE):
+    with (
+        mock.patch.object(deepspeed.runtime.comm.coalesced_collectives, *IN_PLACE),
+        mock.patch.object(log_probs, "_CHUNK_LOGITS", case.chunk_logits),
+    ):
         learner.update(batch, token_mean_loss(batch), settings)
         gc.collect()
         with allocations() as live:
@@ -142,6 +153,7 @@ def planned_parts(case, num_ranks):
 
 def planned_peak(case, num_ranks, monkeypatch):
     """The peak of an update by the plan, with the bucket of this case."""
+    monkeypatch.setattr("training.plan.activations.CHUNK_LOGITS", case.chunk_logits)
     if case.zero_stage > 0:
         monkeypatch.setattr("training.plan.learned.REDUCE_BUCKET", case.bucket)
     parts = held(case.learned, dtype=case.dtype, zero_stage=case.zero_stage, num_ranks=num_ranks)

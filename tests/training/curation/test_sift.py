@@ -358,7 +358,6 @@ def test_what_a_clock_decided_counts_for_no_later_run(
 @pytest.mark.parametrize(
     ("change", "name", "num_new"),
     [
-        ({}, "exam", 0),
         ({"level": 3, "template": "other"}, "exam", 0),  # nobody looks for these
         ({"answer": "9"}, "exam", 7),
         ({"question": ASKED.replace("4 pens", "7 pens")}, "exam", 7),  # as other code reads them

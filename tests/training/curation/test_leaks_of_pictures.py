@@ -219,7 +219,7 @@ def test_a_text_with_a_table_of_its_own_is_no_picture_of_another_one(asked, make
     hint = f"Please give the final value, e.g., 1, 2, 3, at the end.\nQuestion: {asked}"
     other = "-8" if asked == RATES else "linear"
     rows = [make(1, question=told, answer=other), make(2, question=hint, answer="linear")]
-    assert leaks_of(item, *rows) == ["p2"]
+    assert leaks_of(item, *rows) == (["p2"] if asked == RATES else [])
 
 
 def test_a_text_with_data_of_its_own_leaks_what_has_its_numbers_and_its_answer(make, make_seen):
@@ -229,7 +229,7 @@ def test_a_text_with_data_of_its_own_leaks_what_has_its_numbers_and_its_answer(m
     assert leaks_of(item, *rows) == ["p0"]
     untold = make_seen(7, question=UNTOLD, answer="12")
     rows = [make(n, question=f"{code} {UNTOLD}", answer=one) for n, one in enumerate(["12", "13"])]
-    assert leaks_of(untold, *rows) == ["p0"]
+    assert leaks_of(untold, *rows) == []  # this may be another figure
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ down:  ## Stops what `make up` or `make run` started, and only that.
 
 test: install  ## Passes the test suite: fast tests first, then the slow ones.
 	$(BIN)/python -m pytest -n 4 -m "not slow"
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m slow
 
 check: install  ## Style, types and import direction.
 	$(BIN)/ruff check .

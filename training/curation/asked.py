@@ -18,6 +18,8 @@ from training.records import Problem
 # Least Jaccard similarity of 5-character shingles: beside the picture, and instead of it.
 SIMILAR_BESIDE_A_PICTURE, SIMILAR = 0.5, 0.8
 TELLING_NUMBERS = 2  # by which a text is known without its picture
+# Of a row without the picture: a prompt may have "e.g., 1, 2, 3", and a table has more.
+MAX_OWN_NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,19 @@ class Asked:
         """Whether it is the other one without its pictures, beside much the same text.
 
         Where a figure is drawn by code, or was lost, a long text is known by its numbers, or else
-        by its answer: "What is the area of the figure shown?" is many problems. With numbers of its
-        own, such as a table's, a row needs no figure: of the two texts of a template that tell
-        little else the tables differ, and one of two words is the answer.
+        by its answer: "What is the area of the figure shown?" is many problems. A heading, points
+        or a hint has few numbers of its own. A table or a figure's code has many: then a row needs
+        no picture, and a text that tells little else is that of a template, before other tables.
         """
         asked, told = ((one.bare or one.stem).wording for one in (other, self))
         if not asked.is_long:
             return False
         is_telling = len(asked.numbers) >= TELLING_NUMBERS
-        has_own = bool(Counter(told.numbers) - Counter(asked.numbers))
-        if is_telling != has_own:
-            return is_telling
+        num_own = (Counter(told.numbers) - Counter(asked.numbers)).total()
+        if is_telling and not num_own:
+            return True
+        if num_own > MAX_OWN_NUMBERS and not is_telling:
+            return False
         is_said = f" {asked.text} " in f" {told.text} " or _similarity(told, asked) >= SIMILAR
         return is_said and self.has_answer_of(other)
 

@@ -219,7 +219,30 @@ def test_a_text_with_a_table_of_its_own_is_no_picture_of_another_one(asked, make
     hint = f"Please give the final value, e.g., 1, 2, 3, at the end.\nQuestion: {asked}"
     other = "-8" if asked == RATES else "linear"
     rows = [make(1, question=told, answer=other), make(2, question=hint, answer="linear")]
-    assert leaks_of(item, *rows) == (["p2"] if asked == RATES else [])
+    assert leaks_of(item, *rows) == ["p2"]
+
+
+ONE_NUMBER = (
+    "How many tiles fit along the border of the shown square, whose side is 12,345 mm long?"
+)
+
+
+@pytest.mark.parametrize("dress", [
+    "Figure 1. {}", "{} (Figure 1)", "[5 marks] {}", "(AMC 8, 2011, problem 5) {}",
+    r"\includegraphics[width=0.5\textwidth]{{fig1}} {}", "{} (a) 10 (b) 12 (c) 14",
+])  # fmt: skip
+@pytest.mark.parametrize("asked", [ONE_NUMBER, UNTOLD])
+def test_a_few_numbers_around_a_text_hide_no_leak(asked, dress, make, make_seen):
+    item = make_seen(7, question=asked, answer="12")
+    rows = [make(n, question=dress.format(asked), answer=a) for n, a in enumerate(["12", "13"])]
+    assert leaks_of(item, *rows) == ["p0"]
+
+
+@pytest.mark.parametrize("number", ["12 345", "12, 345", "12{,}345", r"$12\,345$"])
+def test_a_number_may_be_written_otherwise_where_the_picture_is_missing(number, make, make_seen):
+    item = make_seen(7, question=ONE_NUMBER, answer="12")
+    rows = [make(1, question=ONE_NUMBER.replace("12,345", number), answer="12")]
+    assert leaks_of(item, *rows) == ["p1"]
 
 
 def test_a_text_with_data_of_its_own_leaks_what_has_its_numbers_and_its_answer(make, make_seen):

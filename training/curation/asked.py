@@ -86,8 +86,8 @@ class Asked:
 
         Where a figure is drawn by code, or was lost, a long text is known by its numbers, or else
         by its answer: "What is the area of the figure shown?" is many problems. A heading, points
-        or a hint has few numbers of its own. A table or a figure's code has many: then a row needs
-        no picture, and a text that tells little else is that of a template, before other tables.
+        or a short hint have a few numbers of their own. A table has more, and needs no picture: a
+        text that tells little else is that of a template, which stands before other tables.
         """
         asked, told = ((one.bare or one.stem).wording for one in (other, self))
         if not asked.is_long:

@@ -5,8 +5,8 @@ of the question's word 8-grams, all that decides its answer, and no word in anot
 one shared n-gram would flag most clean rows of a shared template. Both are compared a second time
 without choices at their ends. Of a question with pictures, the row must show the same ones: equal
 pixels beside such a text, or equal files beside a text that is merely similar. With the same answer
-they may look alike; and a row with a long text may have none, as where a figure is drawn by code,
-or lost (`training.curation.asked`).
+they may look alike; or the row has none, as where a figure is drawn by code or was lost, and a long
+text with the question's numbers, or its answer (`training.curation.asked`).
 Rows that differ from a question in their numbers alone are a class of their own, `number variants`:
 no leaks of it.
 """
